@@ -1,0 +1,62 @@
+"""What flows between the parts: frozen structs and their JSON. No IO and no judgement lives here."""
+
+from estab.records.base import Record, decode, encode, schema_of
+from estab.records.diagnosis import DIAGNOSIS_SCHEMA, Diagnosis, Evidence, Remedy, Side, Suspect, Verdict
+from estab.records.run import (
+    RUN_SCHEMA,
+    ClientSide,
+    Failure,
+    Funnel,
+    Latency,
+    ListenerWatch,
+    Percentiles,
+    Requests,
+    RunResult,
+    ServerSide,
+    TimelinePoint,
+    Worker,
+)
+from estab.records.snapshot import (
+    SNAPSHOT_SCHEMA,
+    HostFacts,
+    Listener,
+    PortUse,
+    Process,
+    ServerSockets,
+    Snapshot,
+    Unobserved,
+)
+
+__all__ = [
+    "DIAGNOSIS_SCHEMA",
+    "RUN_SCHEMA",
+    "SNAPSHOT_SCHEMA",
+    "ClientSide",
+    "Diagnosis",
+    "Evidence",
+    "Failure",
+    "Funnel",
+    "HostFacts",
+    "Latency",
+    "Listener",
+    "ListenerWatch",
+    "Percentiles",
+    "PortUse",
+    "Process",
+    "Record",
+    "Remedy",
+    "Requests",
+    "RunResult",
+    "ServerSide",
+    "ServerSockets",
+    "Side",
+    "Snapshot",
+    "Suspect",
+    "TimelinePoint",
+    "Unobserved",
+    "Verdict",
+    "Worker",
+    "decode",
+    "encode",
+    "schema_of",
+]

@@ -1,0 +1,56 @@
+"""What every record shares: immutability, JSON, and tolerance of fields that a later version added."""
+
+from __future__ import annotations
+
+from typing import Self, TypeVar
+
+import msgspec
+
+from estab.errors import ReadError
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """A frozen struct. Unknown is `None`, never 0. Fields that a later version added are ignored when read."""
+
+    def replace(self, **changes: object) -> Self:
+        """A copy with `changes` made."""
+        return msgspec.structs.replace(self, **changes)
+
+
+R = TypeVar("R", bound=Record)
+
+
+class _Schema(msgspec.Struct):
+    schema: str = ""
+
+
+def encode(record: Record) -> bytes:
+    """The record as one line of JSON, UTF-8, without a newline. The same record gives the same bytes."""
+    return msgspec.json.encode(record, order="deterministic")
+
+
+def schema_of(data: bytes) -> str:
+    """The `schema` that a JSON object names, or "" where it names none.
+
+    Raises ReadError where the bytes are not a JSON object.
+    """
+    try:
+        return msgspec.json.decode(data, type=_Schema).schema
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise ReadError(f"not a record of estab: {error}") from error
+
+
+def decode(data: bytes, kind: type[R], schema: str) -> R:
+    """The record of `kind` that stands in `data`; `schema` is what it must name, as "estab.run/1".
+
+    Raises ReadError with the place of the fault where the bytes are damaged, or of another schema or major version.
+    """
+    named = schema_of(data)
+    if named.split("/")[0] != schema.split("/")[0]:
+        raise ReadError(f"schema is {named or 'missing'!r}, expected {schema!r}")
+    if named.split("/")[-1].split(".")[0] != schema.split("/")[-1]:
+        raise ReadError(f"schema is {named!r}; this estab reads {schema!r}: read it with the estab that wrote it")
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise ReadError(f"damaged {schema} record: {error}") from error

@@ -1,0 +1,182 @@
+"""`RunResult`: what one command did, what failed, what the kernel showed meanwhile, and the verdict."""
+
+from __future__ import annotations
+
+from estab.records.base import Record
+from estab.records.diagnosis import Diagnosis
+from estab.records.snapshot import HostFacts, PortUse, Process, Snapshot
+
+RUN_SCHEMA = "estab.run/1"
+
+
+class Funnel(Record):
+    """Connections that came so far. `accepted` is the server's word, None where the server was not seen.
+
+    attempted: connect() was called, or a socket was asked for. connected: the client's side is ESTABLISHED.
+    first_byte: the first byte of an answer came. completed: ended as planned, without a failure.
+    """
+
+    attempted: int = 0
+    connected: int = 0
+    accepted: int | None = None
+    first_byte: int = 0
+    completed: int = 0
+
+
+class Failure(Record):
+    """Failures of one kind. `phase` is connect, write, read, close, or accept (at a server).
+
+    `errno` is the kernel's name (`ETIMEDOUT`), or in lower case what no errno tells: `own_timeout` (our --timeout
+    ended it), `eof` (the peer closed early), `wrong_bytes` (the echo differs), `other` (the table was full).
+    `first_s` counts from the start of the run.
+    """
+
+    phase: str
+    errno: str
+    count: int
+    first_s: float | None = None
+    example: str | None = None
+
+
+class Requests(Record):
+    """Requests answered in full and verified. `bytes` is what came back. `per_second` over `seconds`."""
+
+    count: int = 0
+    per_second: float | None = None
+    bytes: int = 0
+    seconds: float | None = None
+
+
+class Percentiles(Record):
+    """A latency distribution in microseconds. `hdr_ns` is the HDR histogram, values in nanoseconds, V2 base64."""
+
+    count: int
+    mean: float | None = None
+    p50: float | None = None
+    p90: float | None = None
+    p99: float | None = None
+    p999: float | None = None
+    max: float | None = None
+    hdr_ns: str | None = None
+
+
+class Latency(Record):
+    """Connect: from connect() until ESTABLISHED was seen. Request: from the first byte sent to the last received."""
+
+    connect_us: Percentiles | None = None
+    request_us: Percentiles | None = None
+
+
+class TimelinePoint(Record):
+    """One sample, ten a second. Counts are totals since the start, `t_s` seconds since then; None: not observed.
+
+    `queue_depth` is the sum over the target's listeners, `queue_limit` likewise. `listen_overflows` and `listen_drops`
+    are deltas of the server's network namespace since the start, `listener_drops` of the listeners themselves.
+    """
+
+    t_s: float
+    attempted: int
+    connected: int
+    first_byte: int
+    completed: int
+    failed: int
+    open: int
+    requests: int
+    accepted: int | None = None
+    queue_depth: int | None = None
+    queue_limit: int | None = None
+    listen_overflows: int | None = None
+    listen_drops: int | None = None
+    listener_drops: int | None = None
+    time_wait: int | None = None
+    client_fds: int | None = None
+    server_fds: int | None = None
+
+
+class ListenerWatch(Record):
+    """The target's listener over the run: its limit B (B+1 fit), and the worst that was seen of it.
+
+    `listeners` is how many sockets listen there (SO_REUSEPORT); the other figures are those of the fullest.
+    `full_samples` of `samples` found the queue at B+1. `rose_only`: the depth never fell while it was above 0.
+    `queued_at_end`/`accepted_at_end`: server sockets without and with an inode when every connect had been settled.
+    """
+
+    address: str
+    port: int
+    listeners: int
+    limit: int
+    worst_depth: int
+    last_depth: int
+    samples: int
+    full_samples: int
+    rose_only: bool
+    drops: int | None = None
+    queued_at_end: int | None = None
+    accepted_at_end: int | None = None
+
+
+class Worker(Record):
+    """A process of ours that carried load. `exit` is its exit status (negative: the signal), 0 when it ended well."""
+
+    pid: int
+    role: str  # client or server
+    exit: int | None = None
+    attempted: int = 0
+    cpu_s: float | None = None
+    cpu_fraction: float | None = None
+    worst_lag_ms: float | None = None
+    nofile_soft: int | None = None
+    worst_fds: int | None = None
+    rss_bytes: int | None = None
+    lost: str | None = None
+
+
+class ClientSide(Record):
+    """The client's end. `port_use` is the worst that was seen towards the target, `deltas` counters of its namespace."""
+
+    before: Snapshot | None = None
+    after: Snapshot | None = None
+    deltas: dict[str, int] | None = None
+    port_use: PortUse | None = None
+    workers: list[Worker] = []
+
+
+class ServerSide(Record):
+    """The server's end, when the target listens on this host; otherwise `observed` is False and `why` says so.
+
+    `processes` are the listener's owners with the most descriptors that were seen in use (`fds`).
+    `embedded`: the server is this run's own.
+    """
+
+    observed: bool
+    why: str | None = None
+    embedded: bool = False
+    before: Snapshot | None = None
+    after: Snapshot | None = None
+    deltas: dict[str, int] | None = None
+    listener: ListenerWatch | None = None
+    processes: list[Process] | None = None
+    workers: list[Worker] = []
+
+
+class RunResult(Record):
+    """What one command did. `config` holds what was asked, with units in the names. `interrupted`: ended by a signal."""
+
+    schema: str = RUN_SCHEMA
+    command: str
+    config: dict[str, int | float | str | bool | None | list[str]]
+    host: HostFacts
+    started_at_s: float
+    elapsed_s: float
+    engine: str
+    interrupted: bool = False
+    funnel: Funnel
+    failures: list[Failure] = []
+    requests: Requests | None = None
+    latency: Latency = Latency()
+    syn_retransmits: dict[str, int] = {}
+    timeline: list[TimelinePoint] = []
+    client: ClientSide = ClientSide()
+    server: ServerSide
+    diagnosis: Diagnosis | None = None
+    estab_version: str | None = None
