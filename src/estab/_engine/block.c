@@ -1,0 +1,34 @@
+/* The shared block's slow path: mapping it, and the table of failures. */
+#include "block.h"
+
+#include <stdio.h>
+#include <sys/mman.h>
+
+struct block *block_map(int fd) {
+    void *p = mmap(NULL, sizeof(struct block), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+void block_unmap(struct block *b) { munmap(b, sizeof *b); }
+
+static struct failure *failure_entry(struct block *b, enum phase phase, uint64_t code) {
+    uint64_t used = block_get(b, S_failure_kinds);
+    for (uint64_t i = 0; i < used; i++)
+        if (b->failures[i].phase == phase && b->failures[i].code == code) return &b->failures[i];
+    if (used == FAILURE_KINDS) return &b->failures[FAILURE_KINDS - 1];
+    struct failure *f = &b->failures[used];
+    f->phase = phase;
+    f->code = used == FAILURE_KINDS - 1 ? CODE_OTHER : code;
+    block_set(b, S_failure_kinds, used + 1);
+    return f;
+}
+
+/* Counts one failure; `example` is kept for the first of its kind. */
+void block_failure(struct block *b, enum phase phase, uint64_t code, uint64_t since_start_ns, const char *example) {
+    struct failure *f = failure_entry(b, phase, code);
+    if (f->count == 0) {
+        f->first_ns = since_start_ns;
+        snprintf(f->example, sizeof f->example, "%s", example);
+    }
+    __atomic_store_n(&f->count, f->count + 1, __ATOMIC_RELAXED);
+}

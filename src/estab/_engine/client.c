@@ -1,0 +1,424 @@
+/* The client's loop: starts connects as the plan allows, waits, hands events to the workload, ends what is overdue. */
+#include "client.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define START_BATCH 64                /* connects between two looks at events */
+#define REST_NS (10 * NS_PER_MS)      /* a slot whose connect failed rests, so that errors do not become a busy loop */
+#define EAGER_MISSES 16
+#define NO_RETRANSMIT_NS (200 * NS_PER_MS) /* no SYN is sent again sooner (TCP_RTO_MIN, include/net/tcp.h) */
+#define CPU_CLOCK_NS (50 * NS_PER_MS)
+
+#ifndef IP_BIND_ADDRESS_NO_PORT
+#define IP_BIND_ADDRESS_NO_PORT 24
+#endif
+
+/* --- deadlines --- */
+
+static void list_append(struct client *k, struct list *l, struct conn *c, uint64_t deadline) {
+    uint32_t i = conn_index(k, c);
+    c->deadline_ns = deadline;
+    c->prev = l->tail;
+    c->next = NONE;
+    if (l->tail == NONE) l->head = i;
+    else k->conns[l->tail].next = i;
+    l->tail = i;
+}
+
+static void list_remove(struct client *k, struct list *l, struct conn *c) {
+    if (c->deadline_ns == 0) return;
+    if (c->prev == NONE) l->head = c->next;
+    else k->conns[c->prev].next = c->next;
+    if (c->next == NONE) l->tail = c->prev;
+    else k->conns[c->next].prev = c->prev;
+    c->deadline_ns = 0;
+}
+
+void conn_wait(struct client *k, struct conn *c) {
+    if (k->config.timeout_ns) list_append(k, &k->waiting, c, now_ns() + k->config.timeout_ns);
+}
+
+void conn_no_wait(struct client *k, struct conn *c) { list_remove(k, &k->waiting, c); }
+
+/* --- the end of a connection --- */
+
+static void conn_free(struct client *k, struct conn *c) {
+    c->state = CONN_IDLE;
+    k->live--;
+    k->ready[k->ready_count++] = conn_index(k, c);
+}
+
+static void conn_shut(struct client *k, struct conn *c) {
+    conn_no_wait(k, c);
+    if (c->state == CONN_CONNECTING) block_sub(k->block, S_connecting, 1);
+    else if (c->state == CONN_OPEN || c->state == CONN_AWAITING_FIN) block_sub(k->block, S_open, 1);
+    if (c->fd >= 0) {
+        close(c->fd);
+        block_add(k->block, S_closed, 1);
+    }
+    c->fd = -1;
+    c->generation++;
+}
+
+void conn_fail(struct client *k, struct conn *c, enum phase phase, uint64_t code) {
+    char example[EXAMPLE_BYTES];
+    address_describe(c->fd, &k->config.target, example, sizeof example);
+    block_failure(k->block, phase, code, now_ns() - k->start_ns, example);
+    block_add(k->block, S_failed, 1);
+    conn_shut(k, c);
+    if (k->workload != &workload_churn || k->ending) {
+        conn_free(k, c);
+        return;
+    }
+    c->state = CONN_RESTING;
+    list_append(k, &k->resting, c, now_ns() + REST_NS);
+}
+
+void conn_done(struct client *k, struct conn *c) {
+    if (k->config.reset) {
+        struct linger linger = {.l_onoff = 1, .l_linger = 0};
+        setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+    }
+    conn_shut(k, c);
+    block_add(k->block, S_completed, 1);
+    conn_free(k, c);
+}
+
+/* --- the start of a connection --- */
+
+bool conn_watch(struct client *k, struct conn *c, uint32_t events) {
+    struct epoll_event e = {.events = events, .data.u64 = (uint64_t)c->generation << 32 | conn_index(k, c)};
+    if (epoll_ctl(k->epoll, c->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &e) == 0) {
+        c->registered = 1;
+        return true;
+    }
+    conn_fail(k, c, c->state == CONN_CONNECTING ? PHASE_connect : PHASE_read, (uint64_t)errno);
+    return false;
+}
+
+static void count_retransmits(struct client *k, struct conn *c, uint64_t took_ns) {
+    uint32_t n = 0;
+    if (took_ns >= NO_RETRANSMIT_NS) {
+        struct tcp_info info;
+        socklen_t length = sizeof info;
+        memset(&info, 0, sizeof info);
+        if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0) n = info.tcpi_total_retrans;
+    }
+    if (n >= RETRANSMIT_BUCKETS) n = RETRANSMIT_BUCKETS - 1;
+    __atomic_store_n(&k->block->syn_retransmits[n], k->block->syn_retransmits[n] + 1, __ATOMIC_RELAXED);
+}
+
+static void conn_established(struct client *k, struct conn *c) {
+    uint64_t took = now_ns() - c->started_ns;
+    conn_no_wait(k, c);
+    c->state = CONN_OPEN;
+    block_sub(k->block, S_connecting, 1);
+    block_add(k->block, S_open, 1);
+    block_add(k->block, S_connected, 1);
+    block_connect_latency(k->block, took);
+    count_retransmits(k, c, took);
+    k->workload->connected(k, c);
+}
+
+/* A socket with its options and, where a source was asked for, its address. The port is left to connect(), which may
+ * then share it between destinations (IP_BIND_ADDRESS_NO_PORT, ip(7), Linux 4.2). */
+static int open_socket(struct client *k) {
+    int on = 1, family = k->config.target.any.sa_family;
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+    if (fd < 0) return -1;
+    if (k->config.no_delay) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (k->config.source_count) {
+        union address *source = &k->config.sources[k->next_source++ % k->config.source_count];
+        setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+        if (bind(fd, &source->any, address_length(source)) < 0) {
+            int error = errno;
+            close(fd);
+            errno = error;
+            return -1;
+        }
+    }
+    return fd;
+}
+
+/* On loopback the handshake is over when connect() returns EINPROGRESS: a second call says so without epoll. */
+static bool is_established_at_once(struct client *k, struct conn *c, int *error) {
+    *error = 0;
+    if (k->eager_misses >= EAGER_MISSES) return false;
+    if (connect(c->fd, &k->config.target.any, address_length(&k->config.target)) == 0 || errno == EISCONN) {
+        k->eager_misses = 0;
+        return true;
+    }
+    if (errno == EALREADY || errno == EINPROGRESS) k->eager_misses++;
+    else *error = errno;
+    return false;
+}
+
+static void conn_start(struct client *k, struct conn *c) {
+    struct conn fresh = {.fd = -1, .generation = c->generation, .state = CONN_CONNECTING, .left = k->config.size};
+    *c = fresh;
+    c->send_at = c->receive_at = (uint32_t)((conn_index(k, c) * 257ULL) % PERIOD);
+    k->live++;
+    block_add(k->block, S_attempted, 1);
+    block_add(k->block, S_connecting, 1);
+    c->started_ns = now_ns();
+    c->fd = open_socket(k);
+    if (c->fd < 0) {
+        conn_fail(k, c, PHASE_connect, (uint64_t)errno);
+        return;
+    }
+    int done = connect(c->fd, &k->config.target.any, address_length(&k->config.target)), error = 0;
+    if (done < 0 && errno != EINPROGRESS && errno != EINTR) {
+        conn_fail(k, c, PHASE_connect, (uint64_t)errno);
+        return;
+    }
+    if (done == 0 || is_established_at_once(k, c, &error)) {
+        conn_established(k, c);
+    } else if (error) {
+        conn_fail(k, c, PHASE_connect, (uint64_t)error);
+    } else {
+        conn_wait(k, c);
+        conn_watch(k, c, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+    }
+}
+
+static void conn_connect_event(struct client *k, struct conn *c) {
+    int error = 0;
+    socklen_t length = sizeof error;
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0) error = errno;
+    if (error) conn_fail(k, c, PHASE_connect, (uint64_t)error);
+    else conn_established(k, c);
+}
+
+/* --- reading, for every workload --- */
+
+static bool verify(struct client *k, struct conn *c, size_t n) {
+    bool same = memcmp(k->buffer, k->payload + c->receive_at, n) == 0;
+    c->receive_at = (uint32_t)((c->receive_at + n) % PERIOD);
+    return same;
+}
+
+ssize_t conn_read(struct client *k, struct conn *c) {
+    ssize_t n = recv(c->fd, k->buffer, CHUNK, 0);
+    if (n > 0) {
+        if (c->received == 0) block_add(k->block, S_first_byte, 1);
+        c->received += (uint64_t)n;
+        block_add(k->block, S_bytes_received, (uint64_t)n);
+        if (k->config.size == 0) return n; /* nothing was sent, so nothing is known of what comes */
+        if (c->received <= c->sent && verify(k, c, (size_t)n)) return n;
+        conn_fail(k, c, PHASE_read, CODE_WRONG_BYTES);
+        return -1;
+    }
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
+    conn_fail(k, c, PHASE_read, n == 0 ? CODE_EOF : (uint64_t)errno);
+    return -1;
+}
+
+/* --- the loop --- */
+
+static uint64_t allowed_by_ramp(const struct client *k, uint64_t now) {
+    if (k->config.ramp_per_s <= 0) return UINT64_MAX;
+    return (uint64_t)((double)(now - k->start_ns) / 1e9 * k->config.ramp_per_s) + 1;
+}
+
+static bool may_start(const struct client *k, uint64_t now) {
+    return !k->ending && k->ready_count && k->to_start && block_get(k->block, S_connecting) < k->config.in_flight &&
+           block_get(k->block, S_attempted) < allowed_by_ramp(k, now);
+}
+
+static void start_due(struct client *k, uint64_t now) {
+    for (int i = 0; i < START_BATCH && may_start(k, now); i++) {
+        k->to_start--;
+        conn_start(k, &k->conns[k->ready[--k->ready_count]]);
+    }
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+static int wait_ms(const struct client *k, uint64_t now) {
+    if (may_start(k, now)) return 0;
+    uint64_t at = now + 1000 * NS_PER_MS;
+    if (k->waiting.head != NONE) at = earlier(at, k->conns[k->waiting.head].deadline_ns);
+    if (k->resting.head != NONE) at = earlier(at, k->conns[k->resting.head].deadline_ns);
+    if (!k->ending && k->end_ns) at = earlier(at, k->end_ns);
+    if (k->ending) at = earlier(at, k->drain_end_ns);
+    if (!k->ending && k->to_start && k->config.ramp_per_s > 0) at = earlier(at, now + NS_PER_MS);
+    return at <= now ? 0 : (int)((at - now + NS_PER_MS - 1) / NS_PER_MS);
+}
+
+static void expire(struct client *k, uint64_t now) {
+    while (k->waiting.head != NONE && k->conns[k->waiting.head].deadline_ns <= now) {
+        struct conn *c = &k->conns[k->waiting.head];
+        conn_fail(k, c, c->state == CONN_CONNECTING ? PHASE_connect : PHASE_read, CODE_OWN_TIMEOUT);
+    }
+    while (k->resting.head != NONE && k->conns[k->resting.head].deadline_ns <= now) {
+        struct conn *c = &k->conns[k->resting.head];
+        list_remove(k, &k->resting, c);
+        conn_free(k, c);
+    }
+}
+
+static void begin_end(struct client *k, uint64_t now) {
+    k->ending = true;
+    k->to_start = 0;
+    k->drain_end_ns = now + k->config.drain_ns;
+    k->drained_bytes = block_get(k->block, S_bytes_received);
+    block_set(k->block, S_state, STATE_CLOSING);
+    for (uint32_t i = 0; i < k->config.connections; i++) {
+        struct conn *c = &k->conns[i];
+        if (c->state == CONN_OPEN && k->workload->at_end) k->workload->at_end(k, c);
+        else if (c->state == CONN_RESTING) {
+            list_remove(k, &k->resting, c);
+            conn_free(k, c);
+        }
+    }
+}
+
+/* Answers may go on for as long as they keep coming; what stays silent for drain_ns is ended. */
+static void end_drain(struct client *k, uint64_t now) {
+    uint64_t received = block_get(k->block, S_bytes_received);
+    if (received != k->drained_bytes) {
+        k->drained_bytes = received;
+        k->drain_end_ns = now + k->config.drain_ns;
+        return;
+    }
+    for (uint32_t i = 0; i < k->config.connections; i++) {
+        struct conn *c = &k->conns[i];
+        if (c->state == CONN_CONNECTING) conn_fail(k, c, PHASE_connect, CODE_OWN_TIMEOUT);
+        else if (c->state != CONN_IDLE) conn_fail(k, c, PHASE_read, CODE_OWN_TIMEOUT);
+    }
+}
+
+static void on_control(struct client *k) {
+    char said = control_read(k->control);
+    if (said == 'q') k->quit = true;
+    if (said == 'c' && !k->ending) begin_end(k, now_ns());
+}
+
+static void dispatch(struct client *k, const struct epoll_event *e) {
+    uint32_t index = (uint32_t)e->data.u64;
+    if (index == NONE) {
+        on_control(k);
+        return;
+    }
+    struct conn *c = &k->conns[index];
+    if (c->generation != e->data.u64 >> 32 || c->fd < 0) return;
+    if (c->state == CONN_CONNECTING) conn_connect_event(k, c);
+    else k->workload->event(k, c, e->events);
+}
+
+/* Every connect has been settled: connected, failed or given up. */
+static void note_settled(struct client *k, uint64_t now) {
+    if (block_get(k->block, S_state) != STATE_RUNNING || k->to_start || block_get(k->block, S_connecting)) return;
+    if (k->resting.head != NONE) return;
+    block_set(k->block, S_settled_ns, now);
+    block_set(k->block, S_state, STATE_SETTLED);
+}
+
+static bool is_over(const struct client *k) {
+    if (k->quit) return true;
+    if (k->ending) return k->live == 0;
+    /* A workload with a duration is over early when nothing is left to do; hold waits for the word of the parent. */
+    return k->end_ns && k->live == 0 && k->to_start == 0;
+}
+
+static void loop(struct client *k) {
+    uint64_t cpu_due = 0, now = now_ns();
+    while (!is_over(k)) {
+        start_due(k, now);
+        note_settled(k, now);
+        uint64_t asleep = now_ns();
+        block_max(k->block, S_worst_lag_ns, asleep - now);
+        int ms = wait_ms(k, asleep);
+        int n = epoll_wait(k->epoll, k->events, MAX_EVENTS, ms);
+        now = now_ns();
+        if (n == 0 && ms > 0 && now - asleep > (uint64_t)ms * NS_PER_MS)
+            block_max(k->block, S_worst_lag_ns, now - asleep - (uint64_t)ms * NS_PER_MS);
+        for (int i = 0; i < n; i++) dispatch(k, &k->events[i]);
+        expire(k, now);
+        if (!k->ending && k->end_ns && now >= k->end_ns) begin_end(k, now);
+        if (k->ending && k->live && now >= k->drain_end_ns) end_drain(k, now);
+        if (now >= cpu_due) {
+            block_set(k->block, S_cpu_ns, cpu_ns());
+            cpu_due = now + CPU_CLOCK_NS;
+        }
+    }
+}
+
+/* --- set-up --- */
+
+/* All workers start at the moment that the parent wrote before it said "go". False: the parent is gone. */
+static bool wait_for_go(struct client *k) {
+    block_set(k->block, S_state, STATE_READY);
+    for (;;) {
+        struct pollfd p = {.fd = k->control, .events = POLLIN};
+        if (poll(&p, 1, -1) < 0) continue;
+        char said = control_read(k->control);
+        if (said == 'q') return false;
+        if (said == 'g') break;
+    }
+    uint64_t start = block_get(k->block, S_start_ns);
+    struct timespec at = {.tv_sec = (time_t)(start / NS_PER_S), .tv_nsec = (long)(start % NS_PER_S)};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR) continue;
+    return true;
+}
+
+static bool allocate(struct client *k) {
+    uint32_t n = k->config.connections;
+    k->conns = calloc(n, sizeof *k->conns);
+    k->ready = malloc(n * sizeof *k->ready);
+    k->payload = malloc(PERIOD + CHUNK);
+    k->buffer = malloc(CHUNK);
+    if (k->config.depth > 1) k->ring = malloc((size_t)n * k->config.depth * sizeof *k->ring);
+    if (!k->conns || !k->ready || !k->payload || !k->buffer || (k->config.depth > 1 && !k->ring)) return false;
+    payload_fill(k->payload, PERIOD + CHUNK);
+    for (uint32_t i = 0; i < n; i++) {
+        k->conns[i].fd = -1;
+        k->ready[n - 1 - i] = i;
+    }
+    k->ready_count = n;
+    return true;
+}
+
+static int prepare(struct client *k) {
+    k->waiting.head = k->waiting.tail = k->resting.head = k->resting.tail = NONE;
+    if (!allocate(k)) return ENOMEM;
+    k->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (k->epoll < 0) return errno;
+    struct epoll_event e = {.events = EPOLLIN, .data.u64 = NONE};
+    return epoll_ctl(k->epoll, EPOLL_CTL_ADD, k->control, &e) < 0 ? errno : 0;
+}
+
+static void release(struct client *k) {
+    free(k->conns);
+    free(k->ready);
+    free(k->payload);
+    free(k->buffer);
+    free(k->ring);
+    if (k->epoll >= 0) close(k->epoll);
+}
+
+/* Runs to the end. 0, or the errno that kept it from starting. */
+int client_run(struct client *k) {
+    bool loops = k->workload == &workload_churn;
+    k->epoll = -1;
+    int error = prepare(k);
+    if (error == 0 && wait_for_go(k)) {
+        k->start_ns = now_ns();
+        k->to_start = loops ? (k->config.attempts ? k->config.attempts : UINT64_MAX) : k->config.connections;
+        k->end_ns = k->workload == &workload_hold ? 0 : k->start_ns + k->config.duration_ns;
+        block_set(k->block, S_started_ns, k->start_ns);
+        block_set(k->block, S_state, STATE_RUNNING);
+        loop(k);
+        block_set(k->block, S_cpu_ns, cpu_ns());
+        block_set(k->block, S_ended_ns, now_ns());
+        block_set(k->block, S_state, STATE_DONE);
+    }
+    release(k);
+    return error;
+}

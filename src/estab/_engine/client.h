@@ -1,0 +1,93 @@
+/* The client: one epoll loop, on which each workload is a few callbacks. */
+#ifndef ESTAB_CLIENT_H
+#define ESTAB_CLIENT_H
+
+#include "block.h"
+#include "net.h"
+
+#include <sys/epoll.h>
+
+#define NONE UINT32_MAX
+#define MAX_EVENTS 512
+
+enum conn_state { CONN_IDLE, CONN_CONNECTING, CONN_OPEN, CONN_AWAITING_FIN, CONN_RESTING };
+
+/* One connection's state: 88 bytes, and the promise to users is at most 128. */
+struct conn {
+    int32_t fd;
+    uint32_t generation; /* tells an event of this socket from one of the slot's last */
+    uint32_t prev, next; /* in the list of deadlines that it waits in */
+    uint64_t deadline_ns;
+    uint64_t started_ns;     /* when connect() was called */
+    uint64_t sent, received; /* bytes */
+    uint64_t want;           /* bytes that may be sent so far */
+    uint64_t mark_ns;        /* when the request that is being timed began */
+    uint64_t mark_end;       /* flood: received bytes at which that request is complete */
+    uint32_t send_at, receive_at; /* where in the payload */
+    uint32_t left;                /* bytes of the current response still to come */
+    uint16_t head, tail;          /* ring of request start times, with --depth */
+    uint8_t state, registered, drained;
+};
+_Static_assert(sizeof(struct conn) <= 128, "per-connection state is promised to be at most 128 bytes");
+
+struct list { /* first in, first out: all in one list wait equally long, so it is in order of deadlines */
+    uint32_t head, tail;
+};
+
+struct config {
+    union address target;
+    union address *sources;
+    uint32_t source_count;
+    uint32_t connections; /* open at once; churn: slots */
+    uint32_t in_flight;   /* connects at once */
+    uint64_t attempts;    /* churn: at most so many, 0 for no bound */
+    double ramp_per_s;    /* 0: as fast as can be */
+    uint64_t duration_ns;
+    uint64_t timeout_ns; /* of a connect (churn: of each wait); 0: the kernel's own */
+    uint64_t drain_ns;   /* how long answers may come after the end */
+    uint32_t size, depth;
+    bool reset, server_closes_first, no_delay;
+};
+
+struct client;
+struct workload {
+    const char *name;
+    uint32_t events; /* what epoll is asked for once connected */
+    void (*connected)(struct client *k, struct conn *c);
+    void (*event)(struct client *k, struct conn *c, uint32_t events);
+    void (*at_end)(struct client *k, struct conn *c); /* the duration is over */
+};
+
+struct client {
+    struct config config;
+    const struct workload *workload;
+    struct block *block;
+    struct conn *conns;
+    uint64_t *ring;         /* connections * depth start times, only where depth > 1 */
+    uint8_t *payload, *buffer;
+    uint32_t *ready;        /* slots that may start */
+    uint32_t ready_count;
+    struct list waiting, resting;
+    int epoll, control;
+    uint32_t live;          /* slots that are not idle */
+    uint32_t next_source;
+    uint32_t eager_misses;  /* connects in a row that were not complete at once */
+    uint64_t to_start;      /* connects still to be made */
+    uint64_t start_ns, end_ns, drain_end_ns, drained_bytes;
+    bool ending, quit;
+    struct epoll_event events[MAX_EVENTS];
+};
+
+extern const struct workload workload_rr, workload_flood, workload_hold, workload_churn;
+
+static inline uint32_t conn_index(const struct client *k, const struct conn *c) { return (uint32_t)(c - k->conns); }
+
+void conn_fail(struct client *k, struct conn *c, enum phase phase, uint64_t code);
+void conn_done(struct client *k, struct conn *c);
+void conn_wait(struct client *k, struct conn *c);    /* starts its time-out */
+void conn_no_wait(struct client *k, struct conn *c); /* ends it */
+bool conn_watch(struct client *k, struct conn *c, uint32_t events);
+ssize_t conn_read(struct client *k, struct conn *c); /* bytes verified; 0: nothing now; -1: the connection is over */
+int client_run(struct client *k);
+
+#endif

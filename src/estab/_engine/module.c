@@ -1,0 +1,231 @@
+/* The extension module: a dict of settings in, the loop without the GIL, an errno out. */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "client.h"
+#include "server.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- settings --- */
+
+static bool get_number(PyObject *config, const char *key, double *out) {
+    PyObject *value = PyDict_GetItemString(config, key);
+    if (!value) {
+        PyErr_Format(PyExc_KeyError, "%s", key);
+        return false;
+    }
+    *out = PyFloat_AsDouble(value);
+    return !(*out == -1.0 && PyErr_Occurred());
+}
+
+static bool get_u64(PyObject *config, const char *key, uint64_t *out) {
+    PyObject *value = PyDict_GetItemString(config, key);
+    if (!value) {
+        PyErr_Format(PyExc_KeyError, "%s", key);
+        return false;
+    }
+    *out = PyLong_AsUnsignedLongLong(value);
+    return !PyErr_Occurred();
+}
+
+static bool get_u32(PyObject *config, const char *key, uint32_t *out) {
+    uint64_t wide;
+    if (!get_u64(config, key, &wide)) return false;
+    if (wide > UINT32_MAX) {
+        PyErr_Format(PyExc_OverflowError, "%s is beyond 32 bits", key);
+        return false;
+    }
+    *out = (uint32_t)wide;
+    return true;
+}
+
+static bool get_bool(PyObject *config, const char *key, bool *out) {
+    PyObject *value = PyDict_GetItemString(config, key);
+    if (!value) {
+        PyErr_Format(PyExc_KeyError, "%s", key);
+        return false;
+    }
+    int truth = PyObject_IsTrue(value);
+    *out = truth == 1;
+    return truth >= 0;
+}
+
+/* (host, port, scope) with a numeric host */
+static bool parse_address(PyObject *tuple, union address *out) {
+    const char *host;
+    unsigned port, scope;
+    if (!PyTuple_Check(tuple) || !PyArg_ParseTuple(tuple, "sII", &host, &port, &scope)) {
+        if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "an address is (host, port, scope)");
+        return false;
+    }
+    if (address_parse(out, host, port, scope)) return true;
+    PyErr_Format(PyExc_ValueError, "not a numeric address: %s", host);
+    return false;
+}
+
+static bool parse_sources(PyObject *config, struct config *out) {
+    PyObject *list = PyDict_GetItemString(config, "sources");
+    if (!list || !PyList_Check(list)) {
+        PyErr_SetString(PyExc_TypeError, "sources is a list");
+        return false;
+    }
+    Py_ssize_t n = PyList_Size(list);
+    out->source_count = (uint32_t)n;
+    out->sources = n ? calloc((size_t)n, sizeof *out->sources) : NULL;
+    if (n && !out->sources) {
+        PyErr_NoMemory();
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < n; i++)
+        if (!parse_address(PyList_GetItem(list, i), &out->sources[i])) return false;
+    return true;
+}
+
+static const struct workload *find_workload(PyObject *config) {
+    const struct workload *all[] = {&workload_rr, &workload_flood, &workload_hold, &workload_churn};
+    PyObject *name = PyDict_GetItemString(config, "workload");
+    for (size_t i = 0; name && PyUnicode_Check(name) && i < sizeof all / sizeof *all; i++)
+        if (PyUnicode_CompareWithASCIIString(name, all[i]->name) == 0) return all[i];
+    PyErr_SetString(PyExc_ValueError, "workload is rr, flood, hold or churn");
+    return NULL;
+}
+
+static bool parse_client(PyObject *d, struct client *k) {
+    struct config *c = &k->config;
+    PyObject *target = PyDict_GetItemString(d, "target");
+    k->workload = find_workload(d);
+    if (!k->workload || !target || !parse_address(target, &c->target) || !parse_sources(d, c)) {
+        if (!PyErr_Occurred()) PyErr_SetString(PyExc_KeyError, "target");
+        return false;
+    }
+    if (!(get_u32(d, "connections", &c->connections) && get_u32(d, "in_flight", &c->in_flight) &&
+          get_u64(d, "attempts", &c->attempts) && get_number(d, "ramp_per_s", &c->ramp_per_s) &&
+          get_u64(d, "duration_ns", &c->duration_ns) && get_u64(d, "timeout_ns", &c->timeout_ns) &&
+          get_u64(d, "drain_ns", &c->drain_ns) && get_u32(d, "size", &c->size) && get_u32(d, "depth", &c->depth) &&
+          get_bool(d, "reset", &c->reset) && get_bool(d, "server_closes_first", &c->server_closes_first) &&
+          get_bool(d, "no_delay", &c->no_delay)))
+        return false;
+    if (c->connections == 0 || c->in_flight == 0 || c->depth == 0 || c->depth > UINT16_MAX) {
+        PyErr_SetString(PyExc_ValueError, "connections, in_flight and depth are at least 1, depth below 65536");
+        return false;
+    }
+    bool asks = k->workload == &workload_rr || k->workload == &workload_flood;
+    if (asks && c->size == 0) {
+        PyErr_SetString(PyExc_ValueError, "rr and flood need a size of at least 1");
+        return false;
+    }
+    return true;
+}
+
+static bool parse_server(PyObject *d, struct server *s) {
+    uint32_t service;
+    uint64_t listener;
+    if (!(get_u32(d, "service", &service) && get_u64(d, "listener", &listener) &&
+          get_u64(d, "accept_gap_ns", &s->accept_gap_ns) && get_u64(d, "close_after", &s->close_after) &&
+          get_bool(d, "reset", &s->reset)))
+        return false;
+    s->service = (enum service)service;
+    s->listener = (int)listener;
+    return true;
+}
+
+/* --- running --- */
+
+static struct block *open_block(int fd) {
+    struct block *b = block_map(fd);
+    if (!b) PyErr_SetFromErrno(PyExc_OSError);
+    else block_set(b, S_magic, BLOCK_MAGIC);
+    return b;
+}
+
+static PyObject *outcome(int error) {
+    if (error == 0) Py_RETURN_NONE;
+    errno = error;
+    return PyErr_SetFromErrno(PyExc_OSError);
+}
+
+static PyObject *run_client(PyObject *self, PyObject *args) {
+    (void)self;
+    int block_fd, control_fd, error = 0;
+    PyObject *config, *result = NULL;
+    if (!PyArg_ParseTuple(args, "iiO", &block_fd, &control_fd, &config)) return NULL;
+    struct client *k = calloc(1, sizeof *k);
+    if (!k) return PyErr_NoMemory();
+    k->control = control_fd;
+    if (parse_client(config, k) && (k->block = open_block(block_fd))) {
+        Py_BEGIN_ALLOW_THREADS
+        error = client_run(k);
+        Py_END_ALLOW_THREADS
+        block_unmap(k->block);
+        result = outcome(error);
+    }
+    free(k->config.sources);
+    free(k);
+    return result;
+}
+
+static PyObject *run_server(PyObject *self, PyObject *args) {
+    (void)self;
+    int block_fd, control_fd, error = 0;
+    PyObject *config, *result = NULL;
+    if (!PyArg_ParseTuple(args, "iiO", &block_fd, &control_fd, &config)) return NULL;
+    struct server *s = calloc(1, sizeof *s);
+    if (!s) return PyErr_NoMemory();
+    s->control = control_fd;
+    if (parse_server(config, s) && (s->block = open_block(block_fd))) {
+        Py_BEGIN_ALLOW_THREADS
+        error = server_run(s);
+        Py_END_ALLOW_THREADS
+        block_unmap(s->block);
+        result = outcome(error);
+    }
+    free(s);
+    return result;
+}
+
+/* --- the layout, for the test that holds block.h and block.py together --- */
+
+static PyObject *layout(PyObject *self, PyObject *args) {
+    (void)self;
+    (void)args;
+#define NAME(name) #name,
+    const char *slots[] = {SLOTS(NAME)}, *phases[] = {PHASES(NAME)};
+    PyObject *slot_names = PyList_New(0), *phase_names = PyList_New(0);
+    for (size_t i = 0; slot_names && i < sizeof slots / sizeof *slots; i++) {
+        PyObject *s = PyUnicode_FromString(slots[i]);
+        if (s) PyList_Append(slot_names, s);
+        Py_XDECREF(s);
+    }
+    for (size_t i = 0; phase_names && i < sizeof phases / sizeof *phases; i++) {
+        PyObject *s = PyUnicode_FromString(phases[i]);
+        if (s) PyList_Append(phase_names, s);
+        Py_XDECREF(s);
+    }
+    return Py_BuildValue("{s:N,s:N,s:n,s:n,s:n,s:n,s:n}", "slots", slot_names, "phases", phase_names, "retransmits",
+                         (Py_ssize_t)offsetof(struct block, syn_retransmits), "failures",
+                         (Py_ssize_t)offsetof(struct block, failures), "connect_ns",
+                         (Py_ssize_t)offsetof(struct block, connect_ns), "request_ns",
+                         (Py_ssize_t)offsetof(struct block, request_ns), "size", (Py_ssize_t)sizeof(struct block));
+}
+
+static PyObject *state_bytes(PyObject *self, PyObject *args) {
+    (void)self;
+    (void)args;
+    return Py_BuildValue("{s:n,s:n}", "client", (Py_ssize_t)sizeof(struct conn), "server", (Py_ssize_t)sizeof(struct peer));
+}
+
+static PyMethodDef methods[] = {
+    {"run_client", run_client, METH_VARARGS, "run_client(block_fd, control_fd, config): load until it is over."},
+    {"run_server", run_server, METH_VARARGS, "run_server(block_fd, control_fd, config): serve until told to stop."},
+    {"layout", layout, METH_NOARGS, "layout(): names of the slots and byte offsets in the shared block."},
+    {"state_bytes", state_bytes, METH_NOARGS, "state_bytes(): bytes of state kept for each connection, by role."},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_engine", "The hot loops.", -1, methods, NULL, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit__engine(void) { return PyModule_Create(&module); }

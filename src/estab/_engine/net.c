@@ -1,0 +1,67 @@
+/* Addresses and the control pipe. */
+#include "net.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Numeric IPv4 or IPv6 only: names are looked up by the parent. */
+bool address_parse(union address *out, const char *host, unsigned port, unsigned scope) {
+    memset(out, 0, sizeof *out);
+    if (inet_pton(AF_INET, host, &out->v4.sin_addr) == 1) {
+        out->v4.sin_family = AF_INET;
+        out->v4.sin_port = htons((uint16_t)port);
+        return true;
+    }
+    if (inet_pton(AF_INET6, host, &out->v6.sin6_addr) == 1) {
+        out->v6.sin6_family = AF_INET6;
+        out->v6.sin6_port = htons((uint16_t)port);
+        out->v6.sin6_scope_id = scope;
+        return true;
+    }
+    return false;
+}
+
+static size_t print_address(const union address *a, char *out, size_t size) {
+    char host[INET6_ADDRSTRLEN] = "?";
+    bool v6 = a->any.sa_family == AF_INET6;
+    inet_ntop(a->any.sa_family, v6 ? (const void *)&a->v6.sin6_addr : (const void *)&a->v4.sin_addr, host, sizeof host);
+    int n = snprintf(out, size, v6 ? "[%s]:%u" : "%s:%u", host, ntohs(v6 ? a->v6.sin6_port : a->v4.sin_port));
+    return n < 0 ? 0 : (size_t)n;
+}
+
+/* "local -> peer", the local half left out where the socket has none. */
+void address_describe(int fd, const union address *peer, char *out, size_t size) {
+    union address local;
+    socklen_t length = sizeof local;
+    size_t used = 0;
+    out[0] = 0;
+    if (fd >= 0 && getsockname(fd, &local.any, &length) == 0 && local.v4.sin_port != 0) {
+        used = print_address(&local, out, size);
+        if (used < size) used += (size_t)snprintf(out + used, size - used, " -> ");
+    }
+    if (used < size) print_address(peer, out + used, size - used);
+}
+
+/* The payload: a fixed pseudo-random sequence that repeats after PERIOD bytes. */
+void payload_fill(uint8_t *out, size_t size) {
+    uint32_t x = 20170905;
+    for (size_t i = 0; i < size; i++) {
+        if (i >= PERIOD) {
+            out[i] = out[i - PERIOD];
+            continue;
+        }
+        x = (x * 1103515245U + 12345U) & 0x7fffffffU;
+        out[i] = (uint8_t)(x >> 16);
+    }
+}
+
+char control_read(int fd) {
+    char c;
+    ssize_t n = read(fd, &c, 1);
+    if (n == 1) return c;
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) return 0;
+    return 'q';
+}

@@ -1,0 +1,285 @@
+/* The server's loop: accepts as fast or as slowly as asked, echoes or swallows, and counts. */
+#include "server.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ACCEPT_BATCH 64
+#define READS_A_TURN 4                /* so that one busy peer does not keep the others waiting */
+#define EMFILE_REST_NS (10 * NS_PER_MS)
+#define CPU_CLOCK_NS (50 * NS_PER_MS)
+#define NONE UINT32_MAX
+#define PEER_EVENTS ((uint32_t)(EPOLLIN | EPOLLRDHUP | EPOLLET))
+
+static void peer_fail(struct server *s, int fd, enum phase phase, int error) {
+    char example[EXAMPLE_BYTES];
+    union address peer = {0};
+    socklen_t length = sizeof peer;
+    if (fd < 0 || getpeername(fd, &peer.any, &length) < 0) example[0] = 0;
+    else address_describe(fd, &peer, example, sizeof example);
+    block_failure(s->block, phase, (uint64_t)error, now_ns() - s->start_ns, example);
+    block_add(s->block, S_failed, 1);
+}
+
+static void peer_close(struct server *s, int fd) {
+    struct peer *p = &s->peers[fd];
+    if (s->reset) {
+        struct linger linger = {.l_onoff = 1, .l_linger = 0};
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+    }
+    free(p->spill);
+    p->spill = NULL;
+    p->is_open = 0;
+    close(fd);
+    block_sub(s->block, S_open, 1);
+    block_add(s->block, S_closed, 1);
+}
+
+/* A client's RST is the client's affair: it is counted, not called a failure of the server. */
+static void peer_error(struct server *s, int fd, enum phase phase, int error) {
+    if (error == ECONNRESET || error == EPIPE) block_add(s->block, S_peer_resets, 1);
+    else peer_fail(s, fd, phase, error);
+    peer_close(s, fd);
+}
+
+static void ask_for_writable(struct server *s, int fd, bool on) {
+    struct epoll_event e = {.events = on ? PEER_EVENTS | EPOLLOUT : PEER_EVENTS, .data.fd = fd};
+    epoll_ctl(s->epoll, EPOLL_CTL_MOD, fd, &e);
+}
+
+/* Keeps what did not fit into the socket until it is writable again. */
+static bool spill(struct server *s, int fd, const uint8_t *data, size_t size) {
+    struct peer *p = &s->peers[fd];
+    p->spill = malloc(size);
+    if (!p->spill) {
+        peer_error(s, fd, PHASE_write, ENOMEM);
+        return false;
+    }
+    memcpy(p->spill, data, size);
+    p->spill_at = 0;
+    p->spill_end = (uint32_t)size;
+    ask_for_writable(s, fd, true);
+    return true;
+}
+
+/* True when nothing is left to write. */
+static bool flush_spill(struct server *s, int fd) {
+    struct peer *p = &s->peers[fd];
+    while (p->spill) {
+        ssize_t n = send(fd, p->spill + p->spill_at, p->spill_end - p->spill_at, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) {
+            if (errno != EAGAIN) peer_error(s, fd, PHASE_write, errno);
+            return false;
+        }
+        block_add(s->block, S_bytes_sent, (uint64_t)n);
+        p->spill_at += (uint32_t)n;
+        if (p->spill_at < p->spill_end) continue;
+        free(p->spill);
+        p->spill = NULL;
+        ask_for_writable(s, fd, false);
+    }
+    return true;
+}
+
+/* Writes back `size` bytes. True when all went out. */
+static bool echo(struct server *s, int fd, size_t size) {
+    size_t at = 0;
+    while (at < size) {
+        ssize_t n = send(fd, s->buffer + at, size - at, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && errno == EAGAIN) {
+            spill(s, fd, s->buffer + at, size - at);
+            return false;
+        }
+        if (n < 0) {
+            peer_error(s, fd, PHASE_write, errno);
+            return false;
+        }
+        block_add(s->block, S_bytes_sent, (uint64_t)n);
+        at += (size_t)n;
+    }
+    return true;
+}
+
+static void serve_again(struct server *s, int fd) {
+    struct peer *p = &s->peers[fd];
+    if (p->is_again) return;
+    p->is_again = 1;
+    p->next_again = s->again;
+    s->again = (uint32_t)fd;
+}
+
+/* Reads and serves until the socket is drained, its peer does not read, or its turn is over. */
+static void serve(struct server *s, int fd) {
+    struct peer *p = &s->peers[fd];
+    /* With MSG_TRUNC a TCP socket drops what is read without copying it (tcp(7)). */
+    int flags = s->service == SERVICE_SINK ? MSG_TRUNC : 0;
+    if (p->spill && !flush_spill(s, fd)) return;
+    for (int i = 0; i < READS_A_TURN; i++) {
+        ssize_t n = recv(fd, s->buffer, CHUNK, flags);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && errno == EAGAIN) return;
+        if (n <= 0) {
+            if (n < 0) peer_error(s, fd, PHASE_read, errno);
+            else peer_close(s, fd);
+            return;
+        }
+        if (p->served == 0) block_add(s->block, S_first_byte, 1);
+        p->served += (uint64_t)n;
+        block_add(s->block, S_bytes_received, (uint64_t)n);
+        if (s->service == SERVICE_ECHO && !echo(s, fd, (size_t)n)) return;
+        if (p->served >= s->close_after) {
+            peer_close(s, fd);
+            return;
+        }
+        if (n < CHUNK && !p->at_eof) return; /* drained; a FIN that comes later is an event of its own */
+    }
+    serve_again(s, fd);
+}
+
+static bool make_room(struct server *s, int fd) {
+    if ((uint32_t)fd < s->peer_room) return true;
+    uint32_t room = s->peer_room ? s->peer_room : 1024;
+    while (room <= (uint32_t)fd) room *= 2;
+    struct peer *peers = realloc(s->peers, room * sizeof *peers);
+    if (!peers) return false;
+    memset(peers + s->peer_room, 0, (room - s->peer_room) * sizeof *peers);
+    s->peers = peers;
+    s->peer_room = room;
+    return true;
+}
+
+static void listen_for(struct server *s, bool on) {
+    if (s->listening == on) return;
+    struct epoll_event e = {.events = on ? EPOLLIN : 0, .data.fd = s->listener};
+    epoll_ctl(s->epoll, EPOLL_CTL_MOD, s->listener, &e);
+    s->listening = on;
+}
+
+static void rest_from_accepting(struct server *s, uint64_t until) {
+    s->accept_at_ns = until;
+    listen_for(s, false);
+}
+
+static void welcome(struct server *s, int fd) {
+    int on = 1;
+    block_add(s->block, S_accepted, 1);
+    block_add(s->block, S_open, 1);
+    struct epoll_event e = {.events = PEER_EVENTS, .data.fd = fd};
+    if (!make_room(s, fd) || epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &e) < 0) {
+        peer_fail(s, fd, PHASE_accept, errno);
+        close(fd);
+        block_sub(s->block, S_open, 1);
+        return;
+    }
+    s->peers[fd] = (struct peer){.is_open = 1, .is_again = s->peers[fd].is_again, .next_again = s->peers[fd].next_again};
+    if (s->service == SERVICE_ECHO) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (s->close_after == 0) peer_close(s, fd);
+}
+
+/* Accepts what waits, a batch at a time. Out of descriptors, it rests a little: the connection stays queued. */
+static void accept_some(struct server *s) {
+    uint64_t now = now_ns();
+    if (s->accept_at_ns > now) return;
+    for (int i = 0; i < ACCEPT_BATCH; i++) {
+        int fd = accept4(s->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            if (errno == EINTR || errno == ECONNABORTED) continue;
+            if (errno == EAGAIN) break;
+            peer_fail(s, -1, PHASE_accept, errno);
+            rest_from_accepting(s, now + EMFILE_REST_NS);
+            return;
+        }
+        welcome(s, fd);
+        if (!s->accept_gap_ns) continue;
+        /* Behind by less than a millisecond, it catches up: epoll's clock is no finer. */
+        s->accept_at_ns = (s->accept_at_ns + NS_PER_MS > now ? s->accept_at_ns : now) + s->accept_gap_ns;
+        if (s->accept_at_ns > now) {
+            rest_from_accepting(s, s->accept_at_ns);
+            return;
+        }
+    }
+    listen_for(s, true);
+}
+
+static void on_event(struct server *s, const struct epoll_event *e) {
+    int fd = e->data.fd;
+    if (fd == s->control) {
+        char said = control_read(fd);
+        if (said == 'q' || said == 'c') s->quit = true;
+    } else if (fd == s->listener) {
+        accept_some(s);
+    } else if (s->peers[fd].is_open) {
+        if (e->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) s->peers[fd].at_eof = 1;
+        if ((e->events & ~(uint32_t)EPOLLOUT) || s->peers[fd].spill) serve(s, fd);
+    }
+}
+
+static void serve_those_again(struct server *s) {
+    uint32_t fd = s->again;
+    s->again = NONE;
+    while (fd != NONE) {
+        struct peer *p = &s->peers[fd];
+        uint32_t next = p->next_again;
+        p->is_again = 0;
+        if (p->is_open) serve(s, (int)fd);
+        fd = next;
+    }
+}
+
+static int wait_ms(const struct server *s) {
+    if (s->again != NONE) return 0;
+    if (s->listening || s->service == SERVICE_STALL) return 1000;
+    uint64_t now = now_ns();
+    return s->accept_at_ns <= now ? 0 : (int)((s->accept_at_ns - now + NS_PER_MS - 1) / NS_PER_MS);
+}
+
+static void loop(struct server *s) {
+    uint64_t cpu_due = 0;
+    while (!s->quit) {
+        int n = epoll_wait(s->epoll, s->events, 512, wait_ms(s));
+        for (int i = 0; i < n; i++) on_event(s, &s->events[i]);
+        serve_those_again(s);
+        if (!s->listening && s->service != SERVICE_STALL) accept_some(s);
+        uint64_t now = now_ns();
+        if (now < cpu_due) continue;
+        block_set(s->block, S_cpu_ns, cpu_ns());
+        cpu_due = now + CPU_CLOCK_NS;
+    }
+}
+
+static int prepare(struct server *s) {
+    s->again = NONE;
+    s->epoll = epoll_create1(EPOLL_CLOEXEC);
+    s->buffer = malloc(CHUNK);
+    if (s->epoll < 0) return errno;
+    if (!s->buffer || !make_room(s, 0)) return ENOMEM;
+    struct epoll_event control = {.events = EPOLLIN, .data.fd = s->control};
+    if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->control, &control) < 0) return errno;
+    s->listening = s->service != SERVICE_STALL;
+    struct epoll_event e = {.events = s->listening ? EPOLLIN : 0, .data.fd = s->listener};
+    return epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->listener, &e) < 0 ? errno : 0;
+}
+
+/* Serves until the parent says so, or is gone. 0, or the errno that kept it from starting. */
+int server_run(struct server *s) {
+    s->start_ns = now_ns();
+    block_set(s->block, S_started_ns, s->start_ns);
+    int error = prepare(s);
+    if (error == 0) {
+        block_set(s->block, S_state, STATE_RUNNING);
+        loop(s);
+        block_set(s->block, S_cpu_ns, cpu_ns());
+        block_set(s->block, S_ended_ns, now_ns());
+        block_set(s->block, S_state, STATE_DONE);
+    }
+    for (uint32_t fd = 0; fd < s->peer_room; fd++) free(s->peers[fd].spill);
+    free(s->peers);
+    free(s->buffer);
+    if (s->epoll >= 0) close(s->epoll);
+    return error;
+}

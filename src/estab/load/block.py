@@ -1,0 +1,127 @@
+"""The shared block: what a worker counts in and its parent reads while it runs. `_engine/block.h` is its twin.
+
+What lives here: the layout and its reading. One block is one memfd of `SIZE` bytes, one writer. All slots are u64.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+from collections import Counter
+from dataclasses import dataclass
+from typing import Self
+
+MAGIC = 0x6573746162303031
+SLOTS = (
+    "magic", "state", "start_ns", "started_ns", "settled_ns", "last_answer_ns", "ended_ns", "cpu_ns", "worst_lag_ns",
+    "attempted", "connected", "first_byte", "completed", "failed", "open", "connecting", "closed", "accepted",
+    "requests", "bytes_sent", "bytes_received", "peer_resets", "failure_kinds", "connect_count", "connect_sum_ns",
+    "connect_max_ns", "request_count", "request_sum_ns", "request_max_ns",
+)  # fmt: skip
+PHASES = ("connect", "write", "read", "close", "accept")
+STARTING, READY, RUNNING, SETTLED, CLOSING, DONE = range(6)
+OWN_TIMEOUT, EOF, WRONG_BYTES, OTHER = range(1000, 1004)
+CODE_NAMES = {OWN_TIMEOUT: "own_timeout", EOF: "eof", WRONG_BYTES: "wrong_bytes", OTHER: "other"}
+
+RETRANSMIT_BUCKETS = 16
+FAILURE_KINDS = 32
+EXAMPLE_BYTES = 96
+HDR_HALF = 1024
+HDR_LENGTH = 33 * HDR_HALF
+HDR_HIGHEST_NS = 3_600_000_000_000
+
+RETRANSMITS_AT = len(SLOTS) * 8
+FAILURES_AT = RETRANSMITS_AT + RETRANSMIT_BUCKETS * 8
+FAILURE_BYTES = 4 * 8 + EXAMPLE_BYTES
+CONNECT_NS_AT = FAILURES_AT + FAILURE_KINDS * FAILURE_BYTES
+REQUEST_NS_AT = CONNECT_NS_AT + HDR_LENGTH * 8
+SIZE = REQUEST_NS_AT + HDR_LENGTH * 8
+
+INDEX = {name: i for i, name in enumerate(SLOTS)}
+
+
+def code_name(code: int) -> str:
+    """The kernel's name of an errno (`ECONNREFUSED`), or of what no errno tells (`own_timeout`)."""
+    return CODE_NAMES.get(code) or errno.errorcode.get(code, f"errno_{code}")
+
+
+def hdr_index(value_ns: int) -> int:
+    """Where HdrHistogram(1, 3.6e12, 3) counts a value, 0 to HDR_LENGTH - 1."""
+    value = min(value_ns, HDR_HIGHEST_NS)
+    bucket = (value | 2047).bit_length() - 11
+    return (bucket + 1) * HDR_HALF + (value >> bucket) - HDR_HALF
+
+
+def hdr_value(index: int) -> int:
+    """The lowest value, in ns, that is counted at `index`: the inverse of `hdr_index`."""
+    bucket, sub = (index >> 10) - 1, (index & (HDR_HALF - 1)) + HDR_HALF
+    if bucket < 0:
+        bucket, sub = 0, sub - HDR_HALF
+    return sub << bucket
+
+
+@dataclass(frozen=True)
+class FailureCount:
+    """One line of the table of failures. `first_ns` counts from the worker's start."""
+
+    phase: str
+    errno: str
+    count: int
+    first_ns: int
+    example: str
+
+
+class Block:
+    """A block in a memfd that is passed to the worker by number. Close it when it has been read."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._map = mmap.mmap(fd, SIZE)
+        self.words = memoryview(self._map).cast("Q")
+
+    @classmethod
+    def create(cls, name: str) -> Self:
+        """A new block, all zero. `name` shows in /proc/PID/maps."""
+        fd = os.memfd_create(name)
+        os.ftruncate(fd, SIZE)
+        return cls(fd)
+
+    def close(self) -> None:
+        """Gives the memory back."""
+        self.words.release()
+        self._map.close()
+        os.close(self.fd)
+
+    def get(self, slot: str) -> int:
+        """One slot's value."""
+        return self.words[INDEX[slot]]
+
+    def set(self, slot: str, value: int) -> None:
+        """Writes one slot."""
+        self.words[INDEX[slot]] = value
+
+    def counts(self) -> dict[str, int]:
+        """Every slot by its name."""
+        return dict(zip(SLOTS, self.words[: len(SLOTS)].tolist(), strict=True))
+
+    def syn_retransmits(self) -> list[int]:
+        """How many connects needed 0, 1, 2 … SYN retransmits; the last: so many or more."""
+        start = RETRANSMITS_AT // 8
+        return self.words[start : start + RETRANSMIT_BUCKETS].tolist()
+
+    def failures(self) -> list[FailureCount]:
+        """The table of failures, in the order in which their kinds appeared."""
+        found = []
+        for i in range(min(self.get("failure_kinds"), FAILURE_KINDS)):
+            at = FAILURES_AT + i * FAILURE_BYTES
+            phase, code, count, first_ns = self.words[at // 8 : at // 8 + 4].tolist()
+            example = self._map[at + 32 : at + FAILURE_BYTES].split(b"\0", 1)[0].decode("ascii", "replace")
+            name = PHASES[phase] if phase < len(PHASES) else f"phase_{phase}"
+            found.append(FailureCount(name, code_name(code), count, first_ns, example))
+        return found
+
+    def histogram(self, at: int) -> Counter[int]:
+        """Values (ns) to counts of the histogram at CONNECT_NS_AT or REQUEST_NS_AT, empty buckets left out."""
+        words = self.words[at // 8 : at // 8 + HDR_LENGTH].tolist()
+        return Counter({hdr_value(i): n for i, n in enumerate(words) if n})

@@ -1,0 +1,163 @@
+"""The plan: how a load is spread over processes and source addresses. Pure: numbers in, worker settings out.
+
+A limit that lies in the way is spread around only where that is cheap: a process for each 1,000 connections or more,
+a loopback source address for each 1,000 ports or more. A narrower limit is taken for one that is being tested.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, ip_address
+from typing import Any
+
+from estab.errors import UsageError
+
+NS_PER_S = 1_000_000_000
+OWN_DESCRIPTORS = 16  # what a worker has open besides its connections: standard streams, block, epoll, Python's own
+WORTH_SPREADING = 1_000
+PORTS_PER_SOURCE = 10_000  # connect() searches a fuller range ever more slowly (net/ipv4/inet_hashtables.c)
+MOST_SIZE = 1 << 30
+MOST_DEPTH = 1_024
+MOST_CONNECTIONS = 10_000_000
+MOST_DURATION_S = 7 * 24 * 3600.0
+
+Address = tuple[str, int, int]  # numeric host, port, IPv6 scope
+
+
+@dataclass(frozen=True)
+class Load:
+    """What was asked of the clients. Times in seconds, sizes in bytes; `timeout_s` 0 leaves it to the kernel.
+
+    `connections` is how many are open at once (churn: slots), `in_flight` how many connects are under way at once.
+    """
+
+    workload: str
+    target: Address
+    connections: int
+    duration_s: float
+    size: int = 0
+    depth: int = 1
+    timeout_s: float = 3.0
+    in_flight: int | None = None
+    ramp_per_s: float | None = None
+    attempts: int = 0
+    reset: bool = False
+    server_closes_first: bool = False
+    sources: tuple[str, ...] = ()
+    workers: int | None = None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the plan has to know of this machine. `ports`: how many the ephemeral range gives one source address."""
+
+    cores: int
+    nofile: int
+    ports: int | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What each client worker gets, and the source addresses that were chosen for all."""
+
+    configs: list[dict[str, Any]] = field(default_factory=list)
+    sources: tuple[str, ...] = ()
+
+
+def _at_least(name: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise UsageError(f"{name} is {value:g}; it can be {least:g} to {most:g}")
+
+
+def check(load: Load) -> None:
+    """Raises UsageError for numbers that cannot be."""
+    _at_least("connections", load.connections, 1, MOST_CONNECTIONS)
+    _at_least("duration (seconds)", load.duration_s, 0.001, MOST_DURATION_S)
+    _at_least("size (bytes)", load.size, 1 if load.workload in ("rr", "flood") else 0, MOST_SIZE)
+    _at_least("depth", load.depth, 1, MOST_DEPTH)
+    _at_least("timeout (seconds)", load.timeout_s, 0, MOST_DURATION_S)
+    if load.in_flight is not None:
+        _at_least("connects in flight", load.in_flight, 1, MOST_CONNECTIONS)
+    if load.ramp_per_s is not None:
+        _at_least("ramp (connects per second)", load.ramp_per_s, 0.001, 1e9)
+    if load.workers is not None:
+        _at_least("processes", load.workers, 1, 1_000)
+
+
+def processes_for(connections: int, cores: int, nofile: int) -> int:
+    """How many processes carry `connections`: one a core, and more where descriptors (each) are too few."""
+    room = nofile - OWN_DESCRIPTORS
+    wanted = min(cores, connections)
+    if room >= WORTH_SPREADING:
+        wanted = max(wanted, -(-connections // room))
+    return max(1, wanted)
+
+
+def server_processes_for(connections: int, nofile: int) -> int:
+    """How many SO_REUSEPORT servers `connections` need. The kernel's hash spreads unevenly, hence the margin."""
+    room = nofile - OWN_DESCRIPTORS
+    if room < WORTH_SPREADING or connections <= room:
+        return 1
+    return -(-connections * 115 // (room * 100))
+
+
+def loopback_sources(target: str, connections: int, ports: int | None) -> tuple[str, ...]:
+    """Source addresses out of 127.0.0.0/8, as many as keep each far from the end of its port range.
+
+    Empty where the one that the kernel picks is enough, or where the target is not on IPv4 loopback.
+    """
+    address = ip_address(target.split("%")[0])
+    per_source = PORTS_PER_SOURCE if ports is None else min(PORTS_PER_SOURCE, ports * 7 // 10)
+    if not (isinstance(address, IPv4Address) and address.is_loopback):
+        return ()
+    if per_source < WORTH_SPREADING * 7 // 10 or connections <= per_source:
+        return ()
+    first = int(IPv4Address("127.0.0.1"))
+    return tuple(str(IPv4Address(first + i)) for i in range(-(-connections // per_source)))
+
+
+def shares(total: int, parts: int) -> list[int]:
+    """`total` in `parts` whole shares that differ by at most one; empty shares are left out."""
+    each, more = divmod(total, parts)
+    return [share for share in (each + (i < more) for i in range(parts)) if share]
+
+
+def make(load: Load, machine: Machine) -> Plan:
+    """The settings of every client worker. Raises UsageError for numbers that cannot be."""
+    check(load)
+    sources = load.sources
+    if not sources and load.workload != "churn":
+        sources = loopback_sources(load.target[0], load.connections, machine.ports)
+    count = load.workers or processes_for(load.connections, machine.cores, machine.nofile)
+    parts = shares(load.connections, min(count, load.connections))
+    in_flight = shares(max(load.in_flight or load.connections, len(parts)), len(parts))
+    attempts = shares(load.attempts, len(parts)) if load.attempts else [0] * len(parts)
+    configs = [
+        _config(load, sources, share, in_flight[i], attempts[i], len(parts), i)
+        for i, share in enumerate(parts)
+        if i < len(attempts)
+    ]
+    return Plan(configs, sources)
+
+
+def _config(
+    load: Load, sources: tuple[str, ...], share: int, in_flight: int, attempts: int, parts: int, nth: int
+) -> dict[str, Any]:
+    rotated = sources[nth % len(sources) :] + sources[: nth % len(sources)] if sources else ()
+    return {
+        "workload": load.workload,
+        "target": load.target,
+        "sources": [(source, 0, 0) for source in rotated],
+        "connections": share,
+        "in_flight": in_flight,
+        "attempts": attempts,
+        "ramp_per_s": (load.ramp_per_s or 0.0) / parts,
+        "duration_ns": int(load.duration_s * NS_PER_S),
+        "timeout_ns": int(load.timeout_s * NS_PER_S),
+        "drain_ns": int((load.timeout_s or 3.0) * NS_PER_S),
+        "size": load.size,
+        "depth": load.depth,
+        "reset": load.reset,
+        "server_closes_first": load.server_closes_first,
+        "no_delay": load.workload in ("rr", "flood") or load.size > 500,
+    }

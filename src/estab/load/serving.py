@@ -1,0 +1,115 @@
+"""Servers of our own: listening sockets made here, handed to worker processes that serve on them."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from estab.errors import MachineError, UsageError
+from estab.load.fleet import Fleet
+from estab.load.plan import NS_PER_S
+
+SERVICES = ("echo", "sink", "stall")
+NEVER = (1 << 64) - 1
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a server of ours does. `backlog` is what listen() is asked for; the kernel may grant less.
+
+    `accept_gap_s` is the least time from one accept to the next; `close_after_bytes` makes the server close first.
+    """
+
+    kind: str
+    host: str = "127.0.0.1"
+    port: int = 0
+    backlog: int = 4096
+    accept_gap_s: float = 0.0
+    processes: int = 1
+    close_after_bytes: int | None = None
+    reset: bool = False
+
+
+def check(service: Service) -> None:
+    """Raises UsageError for what cannot be."""
+    if service.kind not in SERVICES:
+        raise UsageError(f"service is {service.kind!r}; it can be echo, sink or stall")
+    if not 0 <= service.port <= 65535:
+        raise UsageError(f"port is {service.port}; it can be 0 (any free one) to 65535")
+    if not 0 <= service.backlog <= 2**31 - 1:
+        raise UsageError(f"backlog is {service.backlog}; it can be 0 to {2**31 - 1}")
+    if not 1 <= service.processes <= 256:
+        raise UsageError(f"processes is {service.processes}; it can be 1 to 256")
+    if not 0 <= service.accept_gap_s <= 3600:
+        raise UsageError(f"the time between accepts is {service.accept_gap_s:g} s; it can be 0 to 3600")
+
+
+def _listener(service: Service, family: int, address: tuple[Any, ...]) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if service.processes > 1:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.setblocking(False)
+        listener.bind(address)
+        listener.listen(service.backlog)
+    except OSError as error:
+        listener.close()
+        where = f"[{address[0]}]:{address[1]}" if family == socket.AF_INET6 else f"{address[0]}:{address[1]}"
+        raise MachineError(
+            f"can't listen on {where}: {error.strerror}; choose another --listen address or end what holds it"
+        ) from error
+    return listener
+
+
+def _resolve(service: Service) -> tuple[int, tuple[Any, ...]]:
+    try:
+        found = socket.getaddrinfo(service.host, service.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise UsageError(f"can't listen on host {service.host!r}: {error.strerror}") from error
+    return found[0][0], found[0][4]
+
+
+def _open_listeners(service: Service) -> list[socket.socket]:
+    family, address = _resolve(service)
+    listeners = [_listener(service, family, address)]
+    bound = listeners[0].getsockname()
+    try:
+        listeners += [_listener(service, family, bound) for _ in range(service.processes - 1)]
+    except MachineError:
+        listeners[0].close()
+        raise
+    return listeners
+
+
+def _config(service: Service, listener: socket.socket) -> dict[str, Any]:
+    return {
+        "service": SERVICES.index(service.kind),
+        "listener": listener.fileno(),
+        "accept_gap_ns": int(service.accept_gap_s * NS_PER_S),
+        "close_after": NEVER if service.close_after_bytes is None else service.close_after_bytes,
+        "reset": service.reset,
+    }
+
+
+@contextlib.contextmanager
+def serving(service: Service) -> Iterator[tuple[Fleet, tuple[str, int, int]]]:
+    """Serves while the block lasts. Gives the fleet and where it listens: (numeric host, port, scope).
+
+    Raises UsageError and MachineError, the latter where the address can't be had.
+    """
+    check(service)
+    listeners = _open_listeners(service)
+    name = listeners[0].getsockname()
+    with contextlib.ExitStack() as stack:
+        for listener in listeners:
+            stack.callback(listener.close)
+        fleet = stack.enter_context(Fleet())
+        fleet.start("server", [_config(service, one) for one in listeners], [[one.fileno()] for one in listeners])
+        for listener in listeners:
+            listener.close()  # ours would keep the queue open after the worker's death
+        fleet.wait_serving()
+        yield fleet, (name[0], name[1], name[3] if len(name) == 4 else 0)

@@ -1,0 +1,60 @@
+"""The worker process: takes one order on its standard input, runs one engine, and is gone.
+
+It imports as little as it can: it stands in every run's start. The order is 4 bytes of length and that much JSON; what
+follows on the same pipe is for the engine: `g` go, `c` close, and the end of the pipe, which says that the parent has
+stopped or died, so that no worker outlives it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from types import ModuleType
+from typing import Any
+
+CONTROL_FD = 0
+
+
+def _read_exactly(fd: int, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        piece = os.read(fd, size - len(data))
+        if not piece:
+            raise SystemExit(0)  # the parent is gone before it said anything
+        data += piece
+    return data
+
+
+def _engine(name: str) -> ModuleType:
+    if name == "python":
+        from estab.load import pyengine
+
+        return pyengine
+    from estab import _engine
+
+    return _engine
+
+
+def _addresses(config: dict[str, Any]) -> dict[str, Any]:
+    for key in ("target",):
+        if key in config:
+            config[key] = tuple(config[key])
+    if "sources" in config:
+        config["sources"] = [tuple(source) for source in config["sources"]]
+    return config
+
+
+def main() -> None:
+    """Runs the order that stands on standard input. Exit status: 0, or 1 with one line on stderr."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches us too; the parent decides
+    size = int.from_bytes(_read_exactly(CONTROL_FD, 4), "little")
+    order = json.loads(_read_exactly(CONTROL_FD, size))
+    engine = _engine(order["engine"])
+    run = engine.run_client if order["role"] == "client" else engine.run_server
+    try:
+        run(order["block_fd"], CONTROL_FD, _addresses(order["config"]))
+    except OSError as error:
+        print(f"{order['role']} worker could not start: {error.strerror or error}", file=sys.stderr)
+        raise SystemExit(1) from None
