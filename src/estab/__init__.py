@@ -1,5 +1,67 @@
-"""estab: why do my TCP connections fail, and how many can I have?"""
+"""estab: why do my TCP connections fail, and how many can I have?
+
+The public names. They are loaded when they are first asked for, so that `import estab` costs nothing.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from estab.api.bench import bench
+    from estab.api.churn import churn
+    from estab.api.files import diagnose, load_run
+    from estab.api.hold import hold
+    from estab.api.serve import serve
+    from estab.errors import EstabError, MachineError, ParseError, ReadError, UsageError
+    from estab.load.conductor import Stop
+    from estab.load.serving import Service
+    from estab.records import Diagnosis, RunResult, Snapshot
+
+_WHERE = {
+    "bench": "estab.api.bench",
+    "churn": "estab.api.churn",
+    "diagnose": "estab.api.files",
+    "hold": "estab.api.hold",
+    "load_run": "estab.api.files",
+    "serve": "estab.api.serve",
+    "Diagnosis": "estab.records",
+    "EstabError": "estab.errors",
+    "MachineError": "estab.errors",
+    "ParseError": "estab.errors",
+    "ReadError": "estab.errors",
+    "RunResult": "estab.records",
+    "Service": "estab.load.serving",
+    "Snapshot": "estab.records",
+    "Stop": "estab.load.conductor",
+    "UsageError": "estab.errors",
+}
+
+__all__ = [
+    "Diagnosis",
+    "EstabError",
+    "MachineError",
+    "ParseError",
+    "ReadError",
+    "RunResult",
+    "Service",
+    "Snapshot",
+    "Stop",
+    "UsageError",
+    "__version__",
+    "bench",
+    "churn",
+    "diagnose",
+    "hold",
+    "load_run",
+    "serve",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _WHERE:
+        return getattr(import_module(_WHERE[name]), name)
+    raise AttributeError(f"module 'estab' has no attribute {name!r}")

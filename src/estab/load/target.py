@@ -8,30 +8,31 @@ from estab.errors import UsageError
 from estab.load.plan import Address
 
 
-def parse(text: str) -> tuple[str, int]:
-    """Host and port of `HOST:PORT` or `[v6]:PORT`. Raises UsageError with what is wrong."""
+def split(text: str, what: str) -> tuple[str, int]:
+    """Host and port of `HOST:PORT` or `[v6]:PORT`, any number. Raises UsageError with what is wrong; `what` names it."""
     if text.startswith("["):
         host, bracket, port = text[1:].partition("]:")
         if not bracket:
-            raise UsageError(f"target {text!r}: after '[' an IPv6 address and ']:PORT' must come, as [::1]:8080")
+            raise UsageError(f"{what} {text!r}: after '[' an IPv6 address and ']:PORT' must come, as [::1]:8080")
     else:
         host, colon, port = text.rpartition(":")
         if not colon:
-            raise UsageError(f"target {text!r} has no port: give HOST:PORT, as 127.0.0.1:8080")
+            raise UsageError(f"{what} {text!r} has no port: give HOST:PORT, as 127.0.0.1:8080")
         if ":" in host:
-            raise UsageError(f"target {text!r}: write an IPv6 address in brackets, as [{host}]:{port}")
+            raise UsageError(f"{what} {text!r}: write an IPv6 address in brackets, as [{host}]:{port}")
     if not host:
-        raise UsageError(f"target {text!r} has no host: give HOST:PORT, as 127.0.0.1:8080")
-    if not (port.isascii() and port.isdigit()):
-        raise UsageError(f"target {text!r}: port {port!r} is not a number")
-    return host, check_port(int(port), text)
+        raise UsageError(f"{what} {text!r} has no host: give HOST:PORT, as 127.0.0.1:8080")
+    if not (port.isascii() and port.isdigit() and len(port) < 10):
+        raise UsageError(f"{what} {text!r}: port {port!r} is not a number from 0 to 65535")
+    return host, int(port)
 
 
-def check_port(port: int, text: str) -> int:
-    """The port, if a connection can go there. Raises UsageError."""
+def parse(text: str) -> tuple[str, int]:
+    """Host and port of a target. Raises UsageError with what is wrong."""
+    host, port = split(text, "target")
     if not 1 <= port <= 65535:
         raise UsageError(f"target {text!r}: port {port} can't be; it can be 1 to 65535")
-    return port
+    return host, port
 
 
 def resolve(text: str) -> Address:
@@ -45,3 +46,11 @@ def resolve(text: str) -> Address:
     address = found[0][4]
     scope = address[3] if len(address) == 4 else 0
     return str(address[0]).split("%")[0], port, scope
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """Host and port of a listen address; port 0 is any free one. Raises UsageError."""
+    host, port = split(text, "listen address")
+    if port > 65535:
+        raise UsageError(f"listen address {text!r}: port {port} can't be; it can be 0 (any free one) to 65535")
+    return host, port

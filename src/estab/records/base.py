@@ -9,8 +9,11 @@ import msgspec
 from estab.errors import ReadError
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
-    """A frozen struct. Unknown is `None`, never 0. Fields that a later version added are ignored when read."""
+class Record(msgspec.Struct, frozen=True):
+    """A frozen struct. Unknown is `None`, never 0. Fields that a later version added are ignored when read.
+
+    Each child says `kw_only=True` itself: msgspec does not pass that on.
+    """
 
     def replace(self, **changes: object) -> Self:
         """A copy with `changes` made."""

@@ -9,7 +9,7 @@ from estab.records.snapshot import HostFacts, PortUse, Process, Snapshot
 RUN_SCHEMA = "estab.run/1"
 
 
-class Funnel(Record):
+class Funnel(Record, kw_only=True):
     """Connections that came so far. `accepted` is the server's word, None where the server was not seen.
 
     attempted: connect() was called, or a socket was asked for. connected: the client's side is ESTABLISHED.
@@ -23,7 +23,7 @@ class Funnel(Record):
     completed: int = 0
 
 
-class Failure(Record):
+class Failure(Record, kw_only=True):
     """Failures of one kind. `phase` is connect, write, read, close, or accept (at a server).
 
     `errno` is the kernel's name (`ETIMEDOUT`), or in lower case what no errno tells: `own_timeout` (our --timeout
@@ -38,7 +38,7 @@ class Failure(Record):
     example: str | None = None
 
 
-class Requests(Record):
+class Requests(Record, kw_only=True):
     """Requests answered in full and verified. `bytes` is what came back. `per_second` over `seconds`."""
 
     count: int = 0
@@ -47,7 +47,7 @@ class Requests(Record):
     seconds: float | None = None
 
 
-class Percentiles(Record):
+class Percentiles(Record, kw_only=True):
     """A latency distribution in microseconds. `hdr_ns` is the HDR histogram, values in nanoseconds, V2 base64."""
 
     count: int
@@ -60,14 +60,14 @@ class Percentiles(Record):
     hdr_ns: str | None = None
 
 
-class Latency(Record):
+class Latency(Record, kw_only=True):
     """Connect: from connect() until ESTABLISHED was seen. Request: from the first byte sent to the last received."""
 
     connect_us: Percentiles | None = None
     request_us: Percentiles | None = None
 
 
-class TimelinePoint(Record):
+class TimelinePoint(Record, kw_only=True):
     """One sample, ten a second. Counts are totals since the start, `t_s` seconds since then; None: not observed.
 
     `queue_depth` is the sum over the target's listeners, `queue_limit` likewise. `listen_overflows` and `listen_drops`
@@ -93,7 +93,7 @@ class TimelinePoint(Record):
     server_fds: int | None = None
 
 
-class ListenerWatch(Record):
+class ListenerWatch(Record, kw_only=True):
     """The target's listener over the run: its limit B (B+1 fit), and the worst that was seen of it.
 
     `listeners` is how many sockets listen there (SO_REUSEPORT); the other figures are those of the fullest.
@@ -115,7 +115,7 @@ class ListenerWatch(Record):
     accepted_at_end: int | None = None
 
 
-class Worker(Record):
+class Worker(Record, kw_only=True):
     """A process of ours that carried load. `exit` is its exit status (negative: the signal), 0 when it ended well."""
 
     pid: int
@@ -131,7 +131,7 @@ class Worker(Record):
     lost: str | None = None
 
 
-class ClientSide(Record):
+class ClientSide(Record, kw_only=True):
     """The client's end. `port_use` is the worst that was seen towards the target, `deltas` counters of its namespace."""
 
     before: Snapshot | None = None
@@ -141,7 +141,7 @@ class ClientSide(Record):
     workers: list[Worker] = []
 
 
-class ServerSide(Record):
+class ServerSide(Record, kw_only=True):
     """The server's end, when the target listens on this host; otherwise `observed` is False and `why` says so.
 
     `processes` are the listener's owners with the most descriptors that were seen in use (`fds`).
@@ -159,7 +159,7 @@ class ServerSide(Record):
     workers: list[Worker] = []
 
 
-class RunResult(Record):
+class RunResult(Record, kw_only=True):
     """What one command did. `config` holds what was asked, with units in the names. `interrupted`: ended by a signal."""
 
     schema: str = RUN_SCHEMA

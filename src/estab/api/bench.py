@@ -1,0 +1,67 @@
+"""`bench`: many connections that ask and are answered, as fast as both ends go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from estab.api.run import ProgressCallback, execute
+from estab.errors import UsageError
+from estab.load.conductor import Stop
+from estab.load.plan import Load
+from estab.load.serving import Service
+from estab.records import RunResult
+
+NOWHERE = ("", 0, 0)  # until the target is known
+Mode = Literal["rr", "flood"]
+
+
+def bench(
+    target: str | None = None,
+    *,
+    connections: int = 100,
+    duration_s: float = 10.0,
+    size_bytes: int = 64,
+    mode: Mode = "rr",
+    depth: int = 1,
+    timeout_s: float = 3.0,
+    sources: Sequence[str] = (),
+    workers: int | None = None,
+    service: Service | None = None,
+    stop: Stop | None = None,
+    progress: ProgressCallback | None = None,
+) -> RunResult:
+    """Opens `connections` to an echo server at once and asks for `duration_s` seconds, `size_bytes` a request.
+
+    `target` is "HOST:PORT"; None: an embedded server on loopback, as `service` says. `mode` "rr" keeps `depth`
+    requests in flight on each connection; "flood" writes without waiting and counts what came back. What is echoed is
+    verified byte for byte. `timeout_s` bounds each connect, and the silence that is borne after the end; 0 leaves
+    connects to the kernel. `sources` are local addresses to connect from in turn.
+
+    Raises UsageError for values that cannot be, MachineError for what this machine can't do. Failures of connections
+    are no exceptions: they stand in the result.
+    """
+    if mode not in ("rr", "flood"):
+        raise UsageError(f"mode is {mode!r}; it can be rr or flood")
+    load = Load(
+        workload=mode,
+        target=NOWHERE,
+        connections=connections,
+        duration_s=duration_s,
+        size=size_bytes,
+        depth=depth,
+        timeout_s=timeout_s,
+        sources=tuple(sources),
+        workers=workers,
+    )
+    config = {
+        "mode": mode,
+        "connections": connections,
+        "duration_s": duration_s,
+        "size_bytes": size_bytes,
+        "depth": depth,
+        "timeout_s": timeout_s,
+    }
+    return execute(
+        "bench", load, config, target=target, service=service or Service("echo"), stop=stop, progress=progress
+    )

@@ -1,0 +1,225 @@
+"""One run from end to end: start the load, watch the kernel meanwhile, put it all in one record, have it judged."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from estab import __version__
+from estab.diagnose import judge
+from estab.errors import EstabError
+from estab.load import outcome, plan
+from estab.load.conductor import Stop, conduct
+from estab.load.fleet import Fleet, engine_name
+from estab.load.plan import Address, Load, Machine
+from estab.load.serving import Service, serving
+from estab.load.target import resolve
+from estab.kernel.formats import sysctl
+from estab.observe import host, processes, sysctls
+from estab.observe.watch import Observed, Sample, Watch
+from estab.records import RunResult, TimelinePoint, Worker
+
+MOST_POINTS = 2_000
+Config = dict[str, int | float | str | bool | None | list[str]]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands, ten times a second. `stage` is connecting, running, holding or closing."""
+
+    stage: str
+    point: TimelinePoint
+    closed: int
+
+
+ProgressCallback = Callable[[Progress], None]
+_STAGES = ("starting", "starting", "connecting", "running", "closing", "closing")
+
+
+class _Recorder:
+    """Collects the timeline. A long run keeps every second point, then every fourth, so that it stays readable."""
+
+    def __init__(self, clients: Fleet, servers: Fleet | None, watch: Watch, progress: ProgressCallback | None) -> None:
+        self.clients, self.servers, self.watch, self.progress = clients, servers, watch, progress
+        self.points: list[TimelinePoint] = []
+        self.rss_bytes: dict[int, int] = {}
+        self._every, self._seen = 1, 0
+
+    def tick(self) -> None:
+        totals = self.clients.totals()
+        if not totals["started_ns"]:
+            return
+        point = self._point(totals, self.watch.sample())
+        if self._seen % self._every == 0:
+            self.points.append(point)
+        self._seen += 1
+        if len(self.points) > MOST_POINTS:
+            self.points = self.points[::2]
+            self._every *= 2
+        if self.progress is not None:
+            self.progress(Progress(_STAGES[totals["state"]], point, totals["closed"]))
+
+    def _point(self, totals: dict[str, int], sample: Sample) -> TimelinePoint:
+        return TimelinePoint(
+            t_s=round((time.monotonic_ns() - totals["started_ns"]) / 1e9, 4),
+            attempted=totals["attempted"],
+            connected=totals["connected"],
+            first_byte=totals["first_byte"],
+            completed=totals["completed"],
+            failed=totals["failed"],
+            open=totals["open"],
+            requests=totals["requests"],
+            accepted=self.servers.totals()["accepted"] if self.servers else None,
+            queue_depth=sample.queue_depth,
+            queue_limit=sample.queue_limit,
+            listen_overflows=sample.listen_overflows,
+            listen_drops=sample.listen_drops,
+            listener_drops=sample.listener_drops,
+            time_wait=sample.time_wait,
+            client_fds=sample.client_fds,
+            server_fds=sample.server_fds,
+        )
+
+    def settled(self) -> None:
+        self.watch.settled()
+        for pid in (*self.clients.pids(), *(self.servers.pids() if self.servers else ())):
+            found = processes.process(pid)
+            if found is not None and found.rss_bytes is not None:
+                self.rss_bytes[pid] = found.rss_bytes
+
+
+def machine() -> Machine:
+    """What the plan has to know of this machine and network namespace."""
+    soft, _hard = host.own_open_files()
+    return Machine(cores=host.facts().cores or 1, nofile=soft or plan.MOST_CONNECTIONS, ports=_ephemeral_ports())
+
+
+def _ephemeral_ports() -> int | None:
+    try:
+        port_range = sysctls.read_one("net.ipv4.ip_local_port_range")
+        return sysctl.usable_ports(port_range, sysctls.read_one("net.ipv4.ip_local_reserved_ports"))
+    except (OSError, EstabError):
+        return None
+
+
+def embedded_service(load: Load, service: Service, here: Machine) -> Service:
+    """The service with as many processes as `load` needs."""
+    needed = plan.server_processes_for(load.connections, here.nofile)
+    return replace(service, processes=max(service.processes, needed))
+
+
+def execute(
+    command: str,
+    load: Load,
+    config: Config,
+    *,
+    target: str | None,
+    service: Service,
+    hold_s: float | None = None,
+    stop: Stop | None = None,
+    progress: ProgressCallback | None = None,
+) -> RunResult:
+    """Runs `load` against `target`, or against an embedded `service` where that is None, and judges it.
+
+    Raises UsageError for what cannot be asked and MachineError for what this machine can't do, before anything is sent.
+    A run that was interrupted returns what it had.
+    """
+    here = machine()
+    plan.check(load)
+    with contextlib.ExitStack() as stack:
+        servers: Fleet | None = None
+        if target is None:
+            servers, address = stack.enter_context(serving(embedded_service(load, service, here)))
+            config = {**config, "backlog_asked": service.backlog, "server_processes": len(servers.workers)}
+            # Both ends share the cores: more client processes than that only get in each other's way.
+            here = replace(here, cores=max(1, here.cores // 2))
+        else:
+            address = resolve(target)
+        load = replace(load, target=address)
+        config = {**config, "target": _print(address), "embedded": target is None}
+        return _run(command, load, config, here, servers, hold_s, stop, progress)
+
+
+def _print(address: Address) -> str:
+    return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
+
+
+def _run(
+    command: str,
+    load: Load,
+    config: Config,
+    here: Machine,
+    servers: Fleet | None,
+    hold_s: float | None,
+    stop: Stop | None,
+    progress: ProgressCallback | None,
+) -> RunResult:
+    made = plan.make(load, here)
+    config = {**config, "workers": len(made.configs), "sources": list(made.sources)}
+    started_at = time.time()
+    watch = Watch(load.target[0], load.target[1], server_pids=servers.pids() if servers else None)
+    with contextlib.closing(watch), Fleet() as clients:
+        clients.start("client", made.configs)
+        watch.start(clients.pids())
+        recorder = _Recorder(clients, servers, watch, progress)
+        interrupted = conduct(
+            clients, hold_s=hold_s, stop=stop, on_tick=recorder.tick, on_settled=recorder.settled
+        )
+        seen = watch.finish()
+        if servers is not None:
+            servers.stop()
+        run = _result(command, load, config, recorder, seen, interrupted, started_at)
+    return run.replace(diagnosis=judge(run))
+
+
+def _accepted(recorder: _Recorder, seen: Observed, load: Load) -> int | None:
+    """The server's word on how many it accepted: its own count, or the sockets with an inode where they all stay."""
+    if recorder.servers is not None:
+        return recorder.servers.totals()["accepted"]
+    if load.workload == "churn" or seen.server.listener is None:
+        return None
+    return seen.server.listener.accepted_at_end
+
+
+def _result(
+    command: str,
+    load: Load,
+    config: Config,
+    recorder: _Recorder,
+    seen: Observed,
+    interrupted: bool,
+    started_at: float,
+) -> RunResult:
+    clients, servers = recorder.clients, recorder.servers
+    blocks = [worker.block for worker in clients.workers]
+    server_blocks = [worker.block for worker in servers.workers] if servers else []
+    totals = clients.totals()
+    asked = load.workload in ("rr", "flood") or load.size > 0
+    ended = totals["ended_ns"] or time.monotonic_ns()
+    return RunResult(
+        command=command,
+        config=config,
+        host=host.facts(),
+        started_at_s=started_at,
+        elapsed_s=round(max(0, ended - totals["started_ns"]) / 1e9, 4) if totals["started_ns"] else 0.0,
+        engine=engine_name(),
+        interrupted=interrupted,
+        funnel=outcome.funnel(totals, _accepted(recorder, seen, load)),
+        failures=outcome.failures([*blocks, *server_blocks]),
+        requests=outcome.requests(totals, asked),
+        latency=outcome.latency(blocks, totals),
+        syn_retransmits=outcome.syn_retransmits(blocks),
+        timeline=recorder.points,
+        client=seen.client.replace(workers=_workers(clients, recorder)),
+        server=seen.server.replace(workers=_workers(servers, recorder) if servers else []),
+        estab_version=__version__,
+    )
+
+
+def _workers(fleet: Fleet, recorder: _Recorder) -> list[Worker]:
+    soft, _hard = host.own_open_files()
+    worst = recorder.watch.worst_fds
+    found = outcome.workers(fleet, soft, recorder.rss_bytes)
+    return [worker.replace(worst_fds=worst.get(worker.pid)) for worker in found]

@@ -1,0 +1,146 @@
+"""`serve`: a server of our own, with live counts, until it is stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from estab import __version__
+from estab.load import outcome
+from estab.load.conductor import TICK_S, Stop
+from estab.load.fleet import Fleet, engine_name
+from estab.load.serving import Service, serving
+from estab.observe import host
+from estab.observe.watch import Sample, Watch
+from estab.records import Funnel, RunResult, TimelinePoint
+
+
+@dataclass(frozen=True)
+class ServeProgress:
+    """Where the server stands. `granted` is the backlog that the kernel granted each of `listeners` sockets."""
+
+    host: str
+    port: int
+    listeners: int
+    backlog_asked: int
+    granted: int | None
+    point: TimelinePoint
+
+
+def serve(
+    service: Service,
+    *,
+    duration_s: float | None = None,
+    stop: Stop | None = None,
+    progress: Callable[[ServeProgress], None] | None = None,
+) -> RunResult:
+    """Serves until `stop`, KeyboardInterrupt, or `duration_s` is over. `progress` is called at the start and 10 times a second.
+
+    Raises UsageError for values that cannot be, MachineError where the address can't be had.
+    """
+    started_at = time.time()
+    with contextlib.ExitStack() as stack:
+        servers, address = stack.enter_context(serving(service))
+        where = address[0]
+        # A wildcard address is watched through loopback: the same listeners serve it.
+        seen_at = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(where, where)
+        watch = stack.enter_context(contextlib.closing(Watch(seen_at, address[1], server_pids=servers.pids())))
+        watch.start()
+        loop = _Loop(servers, watch, service, (where, address[1]), progress)
+        interrupted = loop.run(duration_s, stop)
+        seen = watch.finish()
+        servers.stop()
+        totals = servers.totals()
+        blocks = [worker.block for worker in servers.workers]
+        soft, _hard = host.own_open_files()
+        return RunResult(
+            command="serve",
+            config=_config(service, where, address[1], duration_s),
+            host=host.facts(),
+            started_at_s=started_at,
+            elapsed_s=round(time.time() - started_at, 4),
+            engine=engine_name(),
+            interrupted=interrupted,
+            funnel=Funnel(accepted=totals["accepted"], first_byte=totals["first_byte"], completed=totals["closed"]),
+            failures=outcome.failures(blocks),
+            timeline=loop.points,
+            server=seen.server.replace(workers=outcome.workers(servers, soft, {})),
+            estab_version=__version__,
+        )
+
+
+def _config(service: Service, where: str, port: int, duration_s: float | None) -> dict[str, int | float | str | bool | None | list[str]]:
+    return {
+        "service": service.kind,
+        "target": f"[{where}]:{port}" if ":" in where else f"{where}:{port}",
+        "backlog_asked": service.backlog,
+        "accept_gap_s": service.accept_gap_s,
+        "server_processes": service.processes,
+        "close_after_bytes": service.close_after_bytes,
+        "reset": service.reset,
+        "duration_s": duration_s,
+    }
+
+
+class _Loop:
+    def __init__(
+        self,
+        servers: Fleet,
+        watch: Watch,
+        service: Service,
+        where: tuple[str, int],
+        progress: Callable[[ServeProgress], None] | None,
+    ) -> None:
+        self.servers, self.watch, self.service, self.where, self.progress = servers, watch, service, where, progress
+        self.points: list[TimelinePoint] = []
+        self.began = time.monotonic()
+
+    def run(self, duration_s: float | None, stop: Stop | None) -> bool:
+        """True when it was stopped rather than over."""
+        until = None if duration_s is None else self.began + duration_s
+        poll = select.poll()
+        if stop is not None:
+            poll.register(stop.fileno(), select.POLLIN)
+        try:
+            while self.servers.alive() and (until is None or time.monotonic() < until):
+                self._tick()
+                left = TICK_S if until is None else min(TICK_S, max(0.0, until - time.monotonic()))
+                if poll.poll(left * 1000):
+                    return True
+        except KeyboardInterrupt:
+            return True
+        return False
+
+    def _tick(self) -> None:
+        sample = self.watch.sample()
+        point = self._point(sample)
+        self.points = [*self.points[-599:], point]  # the last minute
+        if self.progress is not None:
+            limit = sample.queue_limit
+            count = len(self.servers.workers)
+            granted = None if limit is None else limit // count
+            self.progress(ServeProgress(*self.where, count, self.service.backlog, granted, point))
+
+    def _point(self, sample: Sample) -> TimelinePoint:
+        totals = self.servers.totals()
+        return TimelinePoint(
+            t_s=round(time.monotonic() - self.began, 4),
+            attempted=0,
+            connected=0,
+            first_byte=totals["first_byte"],
+            completed=totals["closed"],
+            failed=totals["failed"],
+            open=totals["open"],
+            requests=0,
+            accepted=totals["accepted"],
+            queue_depth=sample.queue_depth,
+            queue_limit=sample.queue_limit,
+            listen_overflows=sample.listen_overflows,
+            listen_drops=sample.listen_drops,
+            listener_drops=sample.listener_drops,
+            time_wait=sample.time_wait,
+            server_fds=sample.server_fds,
+        )

@@ -1,0 +1,76 @@
+"""`estab churn`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from estab.cli.options import DEFAULT_EMBEDDED, DEFAULT_OUTPUT, Embedded, Output
+from estab.cli.show import JsonFile, finish, progress_on, stoppable
+from estab.cli.values import Bytes, Seconds
+
+
+def churn(
+    target: str | None = None,
+    /,
+    *,
+    connections: Annotated[int, Parameter(name=("--connections", "-c"))] = 100,
+    duration: Annotated[Seconds, Parameter(name=("--duration", "-d"))] = 10.0,
+    attempts: Annotated[int, Parameter(name=("--attempts", "-n"))] = 0,
+    size: Annotated[Bytes, Parameter(name=("--size", "-s"))] = 0,
+    timeout: Seconds = 3.0,
+    close: Literal["fin", "rst"] = "fin",
+    first_close: Literal["client", "server"] = "client",
+    source: Annotated[list[str] | None, Parameter(negative="")] = None,
+    processes: int | None = None,
+    embedded: Embedded = DEFAULT_EMBEDDED,
+    output: Output = DEFAULT_OUTPUT,
+) -> int:
+    """Connect and close in a loop, as clients without a connection pool do.
+
+    Example: estab churn 10.0.0.5:80 -c 200 -d 60 --timeout 500ms
+
+    Parameters
+    ----------
+    target
+        HOST:PORT or [IPv6]:PORT. Default: an embedded echo server on loopback.
+    connections
+        Connections in flight: so many loops run side by side.
+    duration
+        How long, as 10, 500ms or 2m.
+    attempts
+        Stop after so many connects; 0: only after the duration.
+    size
+        Send a request of so many bytes and await its echo before closing; 0: close at once.
+    timeout
+        Give up each wait (connect, answer, FIN) after so long; 0 leaves connects to the kernel.
+    close
+        fin: in order. rst: at once, and without TIME_WAIT.
+    first_close
+        The end that closes first keeps the TIME_WAIT. server: wait for its FIN.
+    source
+        Local address to connect from; more than one takes them in turn.
+    processes
+        Client processes. Default: one a core (half of them beside an embedded server).
+    """
+    from estab.api.churn import churn as run_churn
+
+    json_file = JsonFile(output.json)
+    with stoppable() as stop, progress_on(output, connections) as progress:
+        run = run_churn(
+            target,
+            connections=connections,
+            duration_s=duration,
+            attempts=attempts,
+            size_bytes=size,
+            timeout_s=timeout,
+            close=close,
+            first_close=first_close,
+            sources=tuple(source or ()),
+            workers=processes,
+            service=embedded.service(target),
+            stop=stop,
+            progress=progress,
+        )
+    return finish(run, output, json_file)

@@ -1,0 +1,77 @@
+"""`estab`: finds the command, runs it, and turns whatever goes wrong into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import cyclopts
+
+from estab import __version__
+from estab.cli.show import INTERRUPTED, USAGE
+from estab.errors import EstabError
+
+app = cyclopts.App(
+    name="estab",
+    help="Why do my TCP connections fail, and how many can I have?",
+    help_epilogue="Example: `estab hold 127.0.0.1:8080 -n 1000`. "
+    "Exit codes: 0 nothing went wrong, 1 connections failed or a limit was met, "
+    "2 usage or unreadable input, 3 this machine can't do it, 130 interrupted.",
+    version=__version__,
+    result_action="return_value",
+)
+COMMANDS = {
+    "serve": "Run a server to load: echo, sink or stall.",
+    "bench": "Measure an echo server: requests a second, latency, and which limit was met.",
+    "hold": "Open many connections, hold them, close them: how many can I have?",
+    "churn": "Connect and close in a loop, as clients without a connection pool do.",
+    "diagnose": "Judge recorded runs anew.",
+}
+for _name, _help in COMMANDS.items():
+    # Named, not imported: a command's module is loaded when it is called, so that --help starts fast.
+    app.command(f"estab.cli.{_name}:{_name}", name=_name, help=_help, sort_key=list(COMMANDS).index(_name))
+
+
+def _stdout_is_gone() -> None:
+    # What is still buffered can't be written; without this, Python would say so once more at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    print("estab: standard output was closed before all was written", file=sys.stderr)
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """The command line's entry: exits with the code that the help names."""
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    code = _run(tokens)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _stdout_is_gone()
+        code = code or 1
+    sys.exit(code)
+
+
+def _run(tokens: list[str]) -> int:
+    try:
+        result = app(tokens, print_error=False, exit_on_error=False)
+    except cyclopts.CycloptsError as error:
+        print(f"estab: {_one_line(str(error))} (estab {_command(tokens)}--help lists the options)", file=sys.stderr)
+        return USAGE
+    except EstabError as error:
+        print(f"estab: {_one_line(str(error))}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        _stdout_is_gone()
+        return 1
+    except KeyboardInterrupt:
+        print("estab: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return result if isinstance(result, int) else 0
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _command(tokens: list[str]) -> str:
+    return f"{tokens[0]} " if tokens and not tokens[0].startswith("-") else ""

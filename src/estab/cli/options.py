@@ -1,0 +1,60 @@
+"""Options that commands share: where results go, and what the embedded server does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from cyclopts import Group, Parameter
+
+from estab.cli.values import Seconds
+from estab.errors import UsageError
+from estab.load.serving import Service
+
+OUTPUT = Group("Output", sort_key=9)
+SERVER = Group("Embedded server (only without TARGET)", sort_key=5)
+
+
+@Parameter(name="*", group=OUTPUT)
+@dataclass(frozen=True)
+class Output:
+    """Where results go."""
+
+    json: Annotated[str | None, Parameter(name="--json")] = None
+    """Write the result as JSON (estab.run/1) to this file; `-` is standard output, and then nothing else is on it."""
+
+    quiet: Annotated[bool, Parameter(name=("--quiet", "-q"), negative="")] = False
+    """Neither progress nor report; the exit code tells."""
+
+
+@Parameter(name="*", group=SERVER)
+@dataclass(frozen=True)
+class Embedded:
+    """The server that a command brings along when it is given no TARGET."""
+
+    serve: Literal["echo", "sink", "stall"] | None = None
+    """What it does: echo, sink (swallow), or stall (listen and never accept). Default: echo."""
+
+    backlog: int | None = None
+    """The backlog that listen() is asked for. Default: 4096."""
+
+    accept_delay: Seconds | None = None
+    """The least time from one accept to the next, as 50ms."""
+
+    def service(self, target: str | None) -> Service | None:
+        """The service, or None where there is a TARGET. Raises UsageError where both are asked for."""
+        given = [name for name in ("serve", "backlog", "accept_delay") if getattr(self, name) is not None]
+        if target is not None:
+            if given:
+                option = "--" + given[0].replace("_", "-")
+                raise UsageError(f"{option} is for the embedded server; leave out TARGET {target!r}, or {option}")
+            return None
+        return Service(
+            self.serve or "echo",
+            backlog=4096 if self.backlog is None else self.backlog,
+            accept_gap_s=self.accept_delay or 0.0,
+        )
+
+
+DEFAULT_OUTPUT = Output()
+DEFAULT_EMBEDDED = Embedded()

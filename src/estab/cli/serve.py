@@ -1,0 +1,134 @@
+"""`estab serve`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from estab.cli.options import DEFAULT_OUTPUT, Output
+from estab.cli.show import FAILED, OK, JsonFile, status_line, stoppable
+from estab.cli.values import Bytes, Seconds
+from estab.errors import UsageError
+from estab.load.serving import Service
+
+if TYPE_CHECKING:
+    from estab.api.serve import ServeProgress
+    from estab.records import RunResult
+
+
+def serve(
+    service: Literal["echo", "sink", "stall"] = "echo",
+    /,
+    *,
+    listen: str = "127.0.0.1:5000",
+    backlog: int = 4096,
+    accept_delay: Seconds = 0.0,
+    accept_rate: float | None = None,
+    processes: int = 1,
+    close_after: Bytes | None = None,
+    reset: Annotated[bool, Parameter(negative="")] = False,
+    duration: Annotated[Seconds | None, Parameter(name=("--duration", "-d"))] = None,
+    output: Output = DEFAULT_OUTPUT,
+) -> int:
+    """Run a server to load: echo, sink (swallows), or stall (listens and never accepts).
+
+    Shows accepted and open connections and the accept queue's depth of its limit, until Ctrl-C.
+
+    Example: estab serve echo --listen 0.0.0.0:5000 --backlog 16 --accept-delay 50ms
+
+    Parameters
+    ----------
+    service
+        echo, sink or stall.
+    listen
+        HOST:PORT or [IPv6]:PORT; port 0 takes any free one.
+    backlog
+        What listen() is asked for; the kernel grants at most net.core.somaxconn, and both are shown.
+    accept_delay
+        The least time from one accept to the next, as 50ms.
+    accept_rate
+        Accepts a second at the most: the same, said the other way round.
+    processes
+        Processes that each listen on the same port (SO_REUSEPORT).
+    close_after
+        Close first, once so many bytes were received; 0: right after the accept.
+    reset
+        Close by RST instead of FIN.
+    duration
+        Stop by itself after so long.
+    """
+    from estab.api.serve import serve as run_serve
+
+    asked = _service(service, listen, backlog, accept_delay, accept_rate, processes, close_after, reset)
+    json_file = JsonFile(output.json)
+    announce = not output.quiet and output.json != "-"
+    with stoppable() as stop, status_line(output) as show:
+        run = run_serve(asked, duration_s=duration, stop=stop, progress=_progress(show, announce))
+    json_file.write(run)
+    if announce:
+        print(_summary(run))
+    lost = [worker.lost for worker in run.server.workers if worker.lost]
+    for why in lost:
+        print(f"estab: a server process {why}", file=sys.stderr)
+    return FAILED if lost or run.failures else OK
+
+
+def _service(
+    kind: str,
+    listen: str,
+    backlog: int,
+    accept_delay: float,
+    accept_rate: float | None,
+    processes: int,
+    close_after: int | None,
+    reset: bool,
+) -> Service:
+    from estab.load.target import parse_listen
+
+    if accept_rate is not None:
+        if accept_delay:
+            raise UsageError("--accept-delay and --accept-rate say the same: give one of them")
+        if not 0 < accept_rate <= 1e9:
+            raise UsageError(f"--accept-rate is {accept_rate:g}; it must be more than 0")
+        accept_delay = 1 / accept_rate
+    host, port = parse_listen(listen)
+    return Service(kind, host, port, backlog, accept_delay, processes, close_after, reset)
+
+
+def _progress(show: Callable[[str], None], announce: bool) -> Callable[[ServeProgress], None]:
+    announced = not announce
+
+    def tell(now: ServeProgress) -> None:
+        nonlocal announced
+        point = now.point
+        if not announced:
+            announced = True
+            host = f"[{now.host}]" if ":" in now.host else now.host
+            granted = "unknown" if now.granted is None else f"{now.granted:,}"
+            sockets = f" on each of {now.listeners} sockets" if now.listeners > 1 else ""
+            print(
+                f"listening on {host}:{now.port}, backlog {now.backlog_asked:,} asked, {granted} granted{sockets}",
+                flush=True,
+            )
+        parts = [f"{point.t_s:6.1f} s", f"{point.accepted:,} accepted", f"{point.open:,} open"]
+        if point.queue_depth is not None:
+            parts.append(f"queue {point.queue_depth:,} of {point.queue_limit:,}")
+        if point.listener_drops:
+            parts.append(f"{point.listener_drops:,} drops")
+        show("  ·  ".join(parts))
+
+    return tell
+
+
+def _summary(run: RunResult) -> str:
+    parts = [f"accepted {run.funnel.accepted:,}", f"closed {run.funnel.completed:,}"]
+    listener = run.server.listener
+    if listener is not None:
+        parts.append(f"worst queue {listener.worst_depth:,} of {listener.limit:,} ({listener.limit + 1:,} fit)")
+        if listener.drops:
+            parts.append(f"{listener.drops:,} drops")
+    parts += [f"{failure.count:,} × {failure.phase} {failure.errno}" for failure in run.failures]
+    return f"stopped after {run.elapsed_s:.1f} s: " + ", ".join(parts)

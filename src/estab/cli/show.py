@@ -1,0 +1,133 @@
+"""Showing: progress on a terminal's stderr, the report on stdout, JSON where it was asked for, and the exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import IO, TYPE_CHECKING
+
+from estab.errors import UsageError
+from estab.load.conductor import Stop
+
+if TYPE_CHECKING:
+    from estab.api.run import Progress
+    from estab.cli.options import Output
+    from estab.records import RunResult
+
+OK, FAILED, USAGE, MACHINE, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def exit_code(run: RunResult) -> int:
+    """0 nothing went wrong; 1 connections failed or a limit was met; 130 interrupted."""
+    if run.interrupted:
+        return INTERRUPTED
+    lost = any(worker.lost for worker in (*run.client.workers, *run.server.workers))
+    cause = run.diagnosis is not None and run.diagnosis.cause is not None
+    return FAILED if run.failures or cause or lost else OK
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[Stop]:
+    """A stop that Ctrl-C and SIGTERM ask for while the block lasts."""
+    with Stop() as stop:
+
+        def handle(_number: int, _frame: FrameType | None) -> None:
+            stop.set()
+
+        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield stop
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def status_line(output: Output) -> Iterator[Callable[[str], None]]:
+    """Shows one line that changes, on a terminal's stderr; elsewhere, and when quiet, nothing."""
+    if output.quiet or not sys.stderr.isatty():
+        yield lambda _text: None
+        return
+
+    def show(text: str) -> None:
+        import shutil
+
+        columns = shutil.get_terminal_size().columns
+        sys.stderr.write("\r\x1b[K" + text[: columns - 1])
+        sys.stderr.flush()
+
+    try:
+        yield show
+    finally:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def progress_on(output: Output, wanted: int) -> Iterator[Callable[[Progress], None]]:
+    """The progress of a run as a status line; `wanted` is how many connections were asked for."""
+    with status_line(output) as show:
+
+        def tell(progress: Progress) -> None:
+            point = progress.point
+            parts = [f"{point.t_s:6.1f} s  {progress.stage:<10}", f"{point.connected:,} connected", f"{point.open:,} open"]
+            if progress.stage == "connecting" and point.connected <= wanted:
+                parts[1] = f"{point.connected:,} of {wanted:,} connected"
+            if progress.stage == "closing":
+                parts.append(f"{progress.closed:,} closed")
+            if point.requests:
+                parts.append(f"{point.requests:,} answered")
+            if point.failed:
+                parts.append(f"{point.failed:,} failed")
+            if point.queue_depth is not None:
+                parts.append(f"queue {point.queue_depth:,} of {point.queue_limit:,}")
+            show("  ·  ".join(parts))
+
+        yield tell
+
+
+class JsonFile:
+    """Where --json goes, opened before the run so that no result is lost to a path that can't be written."""
+
+    def __init__(self, path: str | None) -> None:
+        self.path = path
+        self._file: IO[bytes] | None = None
+        if path is None or path == "-":
+            return
+        try:
+            self._file = open(path, "wb")
+        except OSError as error:
+            raise UsageError(f"can't write --json {path}: {error.strerror}") from error
+
+    def write(self, run: RunResult) -> None:
+        """Writes the record and a newline."""
+        from estab.records import encode
+
+        if self.path is None:
+            return
+        data = encode(run) + b"\n"
+        if self._file is None:
+            sys.stdout.buffer.write(data)
+            sys.stdout.flush()
+            return
+        try:
+            with self._file as file:
+                file.write(data)
+        except OSError as error:
+            raise UsageError(f"can't write --json {self.path}: {error.strerror}") from error
+
+
+def finish(run: RunResult, output: Output, target: JsonFile) -> int:
+    """Shows a finished run as was asked. Returns the exit code."""
+    target.write(run)
+    if not output.quiet and output.json != "-":
+        from rich.console import Console
+
+        from estab.report.text import render
+
+        render(run, Console())
+        sys.stdout.flush()
+    return exit_code(run)

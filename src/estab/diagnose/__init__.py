@@ -1,0 +1,5 @@
+"""The judge: records in, a verdict out. No IO and no clock lives here; a run read from a file is judged the same."""
+
+from estab.diagnose.judge import judge
+
+__all__ = ["judge"]

@@ -1,0 +1,174 @@
+"""A bigger accept queue: which of somaxconn and the program's own backlog cuts it, and whether more would help.
+
+Source: `__sys_listen_socket` (net/socket.c): B = min((unsigned)backlog, somaxconn), fixed when listen() is called.
+"""
+
+from __future__ import annotations
+
+from estab.diagnose import facts
+from estab.diagnose.advice.futile import does_nothing
+from estab.kernel.rules.accept_queue import delay_of_overflow_s
+from estab.records import ListenerWatch, Remedy, RunResult
+
+SOMAXCONN = "net.core.somaxconn"
+
+# Where each program takes its backlog from: part of the process name, what to change, what it is without the change.
+PROGRAMS: tuple[tuple[str, str, str], ...] = (
+    ("nginx", "listen {port} backlog={size};   # nginx.conf, then: nginx -s reload", "nginx asks for 511"),
+    ("redis", "tcp-backlog {size}   # redis.conf, then restart", "Redis asks for 511"),
+    ("node", "server.listen({{port: {port}, backlog: {size}}})", "Node asks for 511"),
+    (
+        "python",
+        "sock.listen({size})   # asyncio.start_server(..., backlog={size}); gunicorn, uvicorn: --backlog {size}",
+        "asyncio asks for 100, socketserver for 5",
+    ),
+    ("java", "new ServerSocket({port}, {size})   # Tomcat acceptCount, Netty SO_BACKLOG", "Java asks for 50"),
+    ("apache", "ListenBacklog {size}   # then restart", "Apache asks for 511"),
+    ("haproxy", "backlog {size}   # in the frontend, then restart", "HAProxy asks for its maxconn"),
+)
+
+
+def backlog_remedies(run: RunResult) -> list[Remedy]:
+    """What mends an accept queue that overflowed, then what does nothing about it."""
+    watch = facts.listener(run)
+    size = wanted_backlog(run, watch)
+    remedies = [*_accept_faster(run), *_patience(run)]
+    if watch is not None and size > watch.limit:
+        # What mends for good stands first: a queue that is outrun overflows again however long it is.
+        bigger = _bigger_queue(run, watch, size)
+        remedies = remedies + bigger if _outrun(run) else bigger + remedies
+    elif watch is None:
+        remedies.append(_look())
+    return remedies + _does_nothing(run, watch)
+
+
+def wanted_backlog(run: RunResult, watch: ListenerWatch | None) -> int:
+    """A backlog that holds everything that was asked for at once: a power of two, at least four times the present."""
+    together = facts.asked_connections(run) or run.funnel.attempted
+    floor = max(together, 4 * watch.limit if watch else 0, 128)
+    return min(1 << max(0, floor - 1).bit_length(), 65536) if floor <= 65536 else 65536
+
+
+def delay_text(run: RunResult, limit: int, size: int) -> str | None:
+    """By how many seconds a backlog of `size` delays the overflow: (B' - B) / (arrival - accept rate), or None."""
+    rates = facts.queue_rates(run)
+    if rates is None:
+        return None
+    delay = delay_of_overflow_s(max(0, limit), max(size, limit, 0), rates.arrivals_per_s, rates.accepts_per_s)
+    if delay is None:
+        return None
+    return (
+        f"clients came at {rates.arrivals_per_s:,.0f}/s and {rates.accepts_per_s:,.0f}/s were accepted: "
+        f"{size:,} instead of {limit:,} delays the overflow by {delay:,.1f} s, and no more"
+    )
+
+
+def _outrun(run: RunResult) -> bool:
+    """Clients kept coming faster than they were accepted, with no end to it (`hold` opens so many and stops)."""
+    rates = facts.queue_rates(run)
+    return run.command != "hold" and rates is not None and rates.arrivals_per_s > 1.1 * rates.accepts_per_s
+
+
+def _bigger_queue(run: RunResult, watch: ListenerWatch, size: int) -> list[Remedy]:
+    works = not _outrun(run)
+    delay = delay_text(run, watch.limit, size)
+    note = f" But {delay}." if delay and works else ""
+    somaxconn = facts.server_sysctl(run, SOMAXCONN)
+    remedies = []
+    if somaxconn is None or size > somaxconn:
+        stands = "was not observed" if somaxconn is None else f"is {somaxconn:,}"
+        why = f"somaxconn {stands} and cuts every backlog above it, at listen(): raise it, then listen() anew."
+        remedies.append(Remedy(command=f"sysctl -w {SOMAXCONN}={size}", works=works, why=_or_delay(why, works, delay)))
+    for command, asks in _program_commands(run, watch, size):
+        why = f"{_what_cuts(run, watch, somaxconn)} {asks}".strip() + note
+        remedies.append(Remedy(command=command, works=works, why=_or_delay(why, works, delay)))
+    return remedies
+
+
+def _or_delay(why: str, works: bool, delay: str | None) -> str:
+    return why if works else f"A bigger queue alone only waits longer: {delay or 'it fills again'}."
+
+
+def _what_cuts(run: RunResult, watch: ListenerWatch, somaxconn: int | None) -> str:
+    backlog = facts.asked(run, "backlog_asked")
+    granted = f"{watch.limit:,} was granted"
+    if somaxconn is None:
+        return f"The limit is {watch.limit:,}; it is what the program asks for, cut to somaxconn."
+    if watch.limit < somaxconn:
+        return f"The program's own backlog cuts here: {granted} though somaxconn is {somaxconn:,}."
+    if backlog is not None and backlog > somaxconn:
+        return f"{backlog:,.0f} was asked for, {granted}: listen() has to be called again once somaxconn is raised."
+    return f"{granted}, which is somaxconn: the new value counts only for a listen() made after it."
+
+
+def _program_commands(run: RunResult, watch: ListenerWatch, size: int) -> list[tuple[str, str]]:
+    """The settings that raise the program's own backlog: that of the program we see, else the common ones."""
+    if run.server.embedded:
+        return [(f"--backlog {size}", "")]
+    names = {(p.name or "").lower() for p in run.server.processes or []}
+    known = [p for p in PROGRAMS if any(p[0] in name for name in names)]
+    filled = [(command.format(port=watch.port, size=size), f"({asks} by default.)") for _, command, asks in known]
+    if filled:
+        return filled
+    somaxconn = facts.server_sysctl(run, SOMAXCONN)
+    if somaxconn is not None and watch.limit >= somaxconn:
+        why = "A Go server asks for somaxconn as it is at its start; others ask for a number."
+        return [("restart the server", why)]
+    return [
+        (
+            f"listen(fd, {size})",
+            f"nginx: listen {watch.port} backlog={size}; Redis: tcp-backlog {size}; Node: server.listen({{backlog: "
+            f"{size}}}); Python: sock.listen({size}); Java: new ServerSocket(port, {size}); Go takes somaxconn.",
+        )
+    ]
+
+
+def _accept_faster(run: RunResult) -> list[Remedy]:
+    rates = facts.queue_rates(run)
+    if rates is not None and rates.accepts_per_s < rates.arrivals_per_s:
+        seen = f"{rates.accepts_per_s:,.0f}/s were accepted while {rates.arrivals_per_s:,.0f}/s came. "
+    else:
+        seen = ""
+    return [
+        Remedy(
+            command="call accept() until EAGAIN in a thread of its own, or run several processes with SO_REUSEPORT",
+            works=True,
+            why=f"{seen}The queue fills only where accept() is called too seldom.",
+        )
+    ]
+
+
+def _patience(run: RunResult) -> list[Remedy]:
+    """A connect timeout of a second or less ends before the first SYN retransmission (TCP_TIMEOUT_INIT, 1 s)."""
+    timeout = facts.asked_timeout(run)
+    if timeout is None or timeout > 1 or not facts.failed(run, ("connect",), ("own_timeout",)):
+        return []
+    why = f"A dropped SYN is sent again after 1 s; a timeout of {timeout:g} s gives up before that."
+    return [Remedy(command="--timeout 3", works=True, why=why)]
+
+
+def _look() -> Remedy:
+    return Remedy(
+        command="nstat -az TcpExtListenOverflows TcpExtListenDrops; ss -ltn   # on the server, during the load",
+        works=True,
+        why="Shows what could not be seen from here: Recv-Q over Send-Q and a counter that rises mean a full queue.",
+    )
+
+
+def _does_nothing(run: RunResult, watch: ListenerWatch | None) -> list[Remedy]:
+    cookies = facts.server_sysctl(run, "net.ipv4.tcp_syncookies")
+    nothing = []
+    if cookies != 0:
+        stands = "" if cookies is None else f"tcp_syncookies is {cookies}: "
+        command = "sysctl -w net.ipv4.tcp_max_syn_backlog=65536"
+        nothing.append(does_nothing("raise_tcp_max_syn_backlog", command, stands))
+    command = "sysctl -w net.core.somaxconn=65535, the server left running"
+    nothing.append(does_nothing("raise_somaxconn_only", command))
+    somaxconn = facts.server_sysctl(run, SOMAXCONN)
+    if watch is not None and somaxconn is not None and watch.limit >= somaxconn:
+        stands = f"somaxconn is {somaxconn:,}: "
+        nothing.append(does_nothing("raise_backlog_only", "a bigger backlog in the program alone", stands))
+    command = "sysctl -w net.core.somaxconn=65535 on the host, for a server in a container"
+    nothing.append(does_nothing("host_somaxconn_for_container", command))
+    nothing.append(does_nothing("tcp_abort_on_overflow", "sysctl -w net.ipv4.tcp_abort_on_overflow=1"))
+    return nothing

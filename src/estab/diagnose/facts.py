@@ -1,0 +1,293 @@
+"""What the suspects ask of a run: counts, deltas and rates within it, each None where it was not observed.
+
+What lives here: reading `RunResult`, nothing else. What never may: a verdict, or a threshold that decides one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from estab.kernel.rules.accept_queue import fits, is_full
+from estab.records import ListenerWatch, Process, RunResult, Snapshot, TimelinePoint, Worker
+
+TIMEOUTS = frozenset({"ETIMEDOUT", "own_timeout"})
+RESETS = frozenset({"ECONNRESET", "EPIPE"})
+NO_DESCRIPTOR = frozenset({"EMFILE", "ENFILE"})
+# connect() answers EADDRNOTAVAIL where the range is used up; bind() to port 0 answers EADDRINUSE for the same.
+NO_PORT = frozenset({"EADDRNOTAVAIL", "EADDRINUSE"})
+
+LISTEN_OVERFLOWS = "TcpExt.ListenOverflows"
+LISTEN_DROPS = "TcpExt.ListenDrops"
+DEFER_DROPS = "TcpExt.TCPDeferAcceptDrop"
+COOKIES_FAILED = "TcpExt.SyncookiesFailed"
+
+
+# Failures ----------------------------------------------------------------------------------------------------------
+
+
+def failed(run: RunResult, phases: Collection[str], errnos: Collection[str]) -> int:
+    """How many failures of these phases with these errno names were counted."""
+    return sum(f.count for f in run.failures if f.phase in phases and f.errno in errnos)
+
+
+def client_failures(run: RunResult) -> int:
+    """All failures that a client met. Those of accept() are the server's and cost a client nothing by themselves."""
+    return sum(f.count for f in run.failures if f.phase != "accept")
+
+
+def connect_timeouts(run: RunResult) -> int:
+    """Connects that ended in the kernel's ETIMEDOUT or in our own timeout."""
+    return failed(run, ("connect",), TIMEOUTS)
+
+
+def connect_failures(run: RunResult) -> int:
+    """Connects that failed, whatever the errno."""
+    return sum(f.count for f in run.failures if f.phase == "connect")
+
+
+def timeouts(run: RunResult) -> int:
+    """Connections that got no answer in time, at whatever phase."""
+    return failed(run, ("connect", "write", "read"), TIMEOUTS)
+
+
+def resets(run: RunResult) -> int:
+    """Connections that were reset, or written to after that (KERNEL.md rule 14: ECONNRESET first, then EPIPE)."""
+    return failed(run, ("connect", "write", "read"), RESETS)
+
+
+def unserved(run: RunResult) -> int:
+    """Connections that timed out, were reset or ended early: what a server's limit can answer for."""
+    return timeouts(run) + resets(run) + failed(run, ("write", "read"), ("eof",))
+
+
+def retransmitted(run: RunResult) -> int:
+    """Connects that had to send their SYN more than once."""
+    return sum(count for times, count in run.syn_retransmits.items() if times != "0")
+
+
+def overflow_symptoms(run: RunResult) -> int:
+    """What a client sees of an accept queue that overflows: timeouts, resets (cookies), SYNs that were sent again."""
+    return timeouts(run) + resets(run) + retransmitted(run)
+
+
+# Counters and sysctls ----------------------------------------------------------------------------------------------
+
+
+def server_delta(run: RunResult, name: str) -> int | None:
+    """How much a counter of the server's network namespace rose within the run. None: not observed."""
+    server = run.server
+    if not server.observed:
+        return None
+    if server.deltas is not None and name in server.deltas:
+        return server.deltas[name]
+    before, after = _counters(server.before), _counters(server.after)
+    if name in before and name in after:
+        return after[name] - before[name]
+    return None
+
+
+def _counters(snapshot: Snapshot | None) -> dict[str, int]:
+    return (snapshot.counters if snapshot else None) or {}
+
+
+def server_sysctl(run: RunResult, name: str) -> int | None:
+    """An integer sysctl of the server's namespace as it stood before the run. None: not observed."""
+    return _sysctl(run.server.before, name) if run.server.observed else None
+
+
+def client_sysctl(run: RunResult, name: str) -> int | None:
+    """An integer sysctl of the client's namespace as it stood before the run. None: not observed."""
+    return _sysctl(run.client.before, name)
+
+
+def _sysctl(snapshot: Snapshot | None, name: str) -> int | None:
+    values = ((snapshot.sysctls if snapshot else None) or {}).get(name)
+    if isinstance(values, str):
+        return whole(values)
+    return values[0] if values else None
+
+
+def whole(text: str) -> int | None:
+    """The whole number that `text` is, or None. Twenty digits hold every 64-bit value."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else None
+
+
+# What was asked ----------------------------------------------------------------------------------------------------
+
+
+def asked(run: RunResult, *names: str) -> float | None:
+    """The first of these `config` entries that is a finite number, or None where none is."""
+    for name in names:
+        value = run.config.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    return None
+
+
+def asked_connections(run: RunResult) -> int | None:
+    """How many connections were to be open at once. None: the config does not say."""
+    value = asked(run, "connections")
+    return None if value is None else int(value)
+
+
+def asked_rate(run: RunResult) -> float | None:
+    """Connects a second that were asked for. None: as fast as it goes."""
+    value = asked(run, "ramp_per_s", "rate_per_s")
+    return value if value and value > 0 else None
+
+
+def target_port(run: RunResult) -> int | None:
+    """The port that was connected to, from whichever part of the record names it."""
+    if run.server.listener is not None:
+        return run.server.listener.port
+    if run.client.port_use is not None:
+        return run.client.port_use.port
+    port = asked(run, "port")
+    if port is not None:
+        return int(port)
+    target = run.config.get("target")
+    tail = target.rpartition(":")[2] if isinstance(target, str) else ""
+    return whole(tail)
+
+
+def asked_timeout(run: RunResult) -> float | None:
+    """Our own timeout in seconds. None: none was set (0 leaves it to the kernel)."""
+    value = asked(run, "timeout_s")
+    return value if value and value > 0 else None
+
+
+# The server's end --------------------------------------------------------------------------------------------------
+
+
+def room(watch: ListenerWatch) -> int:
+    """How many connections the listener's queue holds: B+1. A negative limit, in a damaged record, is taken for 0."""
+    return fits(max(0, watch.limit))
+
+
+def was_full(watch: ListenerWatch) -> bool:
+    """Whether the queue was seen full at its worst (B+1 waiting)."""
+    return is_full(max(0, watch.worst_depth), max(0, watch.limit))
+
+
+def listener(run: RunResult) -> ListenerWatch | None:
+    """The watched listener, or None where the server's end was not observed."""
+    return run.server.listener if run.server.observed else None
+
+
+def why_unseen(run: RunResult) -> str:
+    """Why the listener was not observed, as the end of a sentence."""
+    return run.server.why or "the server's end was not observed from here"
+
+
+def listener_drops(run: RunResult) -> int | None:
+    """How much sk_drops of the target's listeners rose within the run: the sum over all of them where it is known."""
+    watch = listener(run)
+    if watch is None:
+        return None
+    known = [p.listener_drops for p in run.timeline if p.listener_drops is not None]
+    # With SO_REUSEPORT `drops` is the fullest listener's: 0 there does not speak for the others.
+    if watch.drops is not None and (watch.listeners <= 1 or watch.drops > 0):
+        known.append(watch.drops)
+    return max(known, default=None)
+
+
+def accepted(run: RunResult) -> int | None:
+    """How many connections the server accepted, by its own word or by sockets that have an inode. None: not seen."""
+    watch = listener(run)
+    known = [run.funnel.accepted] if run.server.observed else []
+    known.append(watch.accepted_at_end if watch else None)
+    # A first byte is an answer: who answers has accepted. It is a lower bound that an end census can miss.
+    seen = [n for n in known if n is not None]
+    return max([*seen, run.funnel.first_byte]) if seen else None
+
+
+def workers(run: RunResult, role: str) -> list[Worker]:
+    """Our own processes of one role, `client` or `server`."""
+    side = run.client.workers if role == "client" else run.server.workers
+    return [w for w in side if w.role == role]
+
+
+@dataclass(frozen=True)
+class Descriptors:
+    """One process at its fullest: `fds` open of `limit` (RLIMIT_NOFILE, soft)."""
+
+    pid: int
+    name: str
+    fds: int
+    limit: int
+
+    @property
+    def at_limit(self) -> bool:
+        """No descriptor is left for the next accept() or socket()."""
+        return self.fds >= self.limit
+
+
+def fullest_server(run: RunResult) -> Descriptors | None:
+    """The server process with the fewest descriptors to spare. None: neither the owners nor our workers were read."""
+    if not run.server.observed and not run.server.embedded:
+        return None
+    return _fullest(run.server.processes or [], workers(run, "server"))
+
+
+def fullest_client(run: RunResult) -> Descriptors | None:
+    """The client worker with the fewest descriptors to spare. None: not read."""
+    return _fullest([], workers(run, "client"))
+
+
+def _fullest(processes: list[Process], ours: list[Worker]) -> Descriptors | None:
+    known = [
+        Descriptors(p.pid, p.name or "process", p.fds, p.nofile_soft)
+        for p in processes
+        if p.fds is not None and p.nofile_soft is not None
+    ]
+    known += [
+        Descriptors(w.pid, "estab", w.worst_fds, w.nofile_soft)
+        for w in ours
+        if w.worst_fds is not None and w.nofile_soft is not None
+    ]
+    return min(known, key=lambda d: d.limit - d.fds, default=None)
+
+
+# Rates along the timeline ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class QueueRates:
+    """What came and what was accepted, a second, over the `span_s` seconds in which the queue held something."""
+
+    span_s: float
+    arrivals_per_s: float
+    accepts_per_s: float
+
+
+def queue_rates(run: RunResult) -> QueueRates | None:
+    """Arrivals and accepts while the queue was not empty; None where under half a second of that was seen.
+
+    Where the server's own count is unknown, what is connected and no longer queued has been accepted.
+    """
+    points = [p for p in run.timeline if p.queue_depth]
+    if len(points) < 2:
+        return None
+    first, last = points[0], points[-1]
+    span = last.t_s - first.t_s
+    if not (math.isfinite(span) and span >= 0.5):
+        return None
+    accepts = _accepted_at(last) - _accepted_at(first)
+    return QueueRates(span, max(0, last.attempted - first.attempted) / span, max(0, accepts) / span)
+
+
+def _accepted_at(point: TimelinePoint) -> int:
+    if point.accepted is not None:
+        return point.accepted
+    return point.connected - (point.queue_depth or 0)
+
+
+def attempts_per_s(run: RunResult) -> float | None:
+    """Connects a second from the start until the last of them had been begun. None: no timeline, or no attempt."""
+    total = run.funnel.attempted
+    reached = [p.t_s for p in run.timeline if p.attempted >= total]
+    if not total or not reached or not (math.isfinite(reached[0]) and reached[0] > 0):
+        return None
+    return total / reached[0]

@@ -1,0 +1,180 @@
+"""The listener's accept queue was full and the kernel turned connections away.
+
+Source: `sk_acceptq_is_full` (include/net/sock.h): full is `sk_ack_backlog > sk_max_ack_backlog`, so B+1 fit.
+`tcp_conn_request` (net/ipv4/tcp_input.c) drops a SYN on a full queue; `tcp_v4_syn_recv_sock` (net/ipv4/tcp_ipv4.c)
+and its v6 twin drop the final ACK. Each adds to ListenOverflows, ListenDrops and to the listener's own sk_drops.
+sk_drops also counts SYN-queue and TCP_DEFER_ACCEPT drops: alone it proves nothing. All are counted in packets.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from estab.diagnose import facts
+from estab.diagnose.advice.backlog import backlog_remedies
+from estab.kernel.rules.accept_queue import overflow_in_drops
+from estab.records import Evidence, ListenerWatch, RunResult, Side, Suspect, Verdict
+
+CAUSE: Final = "accept_queue_overflow"
+SIDE: Final[Side] = "server"
+
+
+def judge(run: RunResult) -> Suspect:
+    """Confirmed only where this listener's own queue turned packets away within the run."""
+    watch = facts.listener(run)
+    if watch is None:
+        return _unseen(run)
+    overflowed = _overflowed(run, watch)
+    if overflowed:
+        return _suspect("confirmed", _summary(run, watch), _evidence(run, watch), run)
+    if overflowed is False:
+        return _suspect("ruled_out", _why_not(run, watch), _evidence(run, watch), run)
+    if facts.overflow_symptoms(run):
+        text = "The accept queue may have overflowed: connections suffered, and whose the drops are could not be told."
+        return _suspect("possible", text, _evidence(run, watch), run)
+    text = "Whether this listener turned anything away could not be read; no connection shows it."
+    return _suspect("not_observed", text, _evidence(run, watch), run)
+
+
+def failures(run: RunResult) -> int:
+    """Connections that timed out, were reset or ended early."""
+    return facts.unserved(run)
+
+
+def _overflowed(run: RunResult, watch: ListenerWatch) -> bool | None:
+    """Did this listener's accept queue turn packets away? None: what was observed does not tell."""
+    overflows = facts.server_delta(run, facts.LISTEN_OVERFLOWS)
+    drops = facts.listener_drops(run)
+    # Every overflow adds to both. So either at 0 rules it out: the other's rise has another origin.
+    if (overflows is not None and overflows <= 0) or (drops is not None and drops <= 0):
+        return False
+    full = facts.was_full(watch)
+    deferred = facts.server_delta(run, facts.DEFER_DROPS)
+    own = None if drops is None else overflow_in_drops(max(0, drops), None if deferred is None else max(0, deferred))
+    if overflows is None:
+        return True if full and own else None
+    return True if full or own else None
+
+
+def _unseen(run: RunResult) -> Suspect:
+    why = facts.why_unseen(run)
+    evidence = [_unseen_evidence(run)]
+    if facts.overflow_symptoms(run):
+        evidence += _client_evidence(run)
+        text = f"A full accept queue would look like this from the client, but the listener was not observed ({why})."
+        return _suspect("possible", text, evidence, run)
+    return _suspect("not_observed", f"The listener's queue was not observed ({why}).", evidence, run)
+
+
+def _unseen_evidence(run: RunResult) -> Evidence:
+    text = f"not observed: {facts.why_unseen(run)}"
+    return Evidence(source="sock_diag", field="listener", text=text)
+
+
+def _suspect(verdict: Verdict, summary: str, evidence: list[Evidence], run: RunResult) -> Suspect:
+    accused = verdict in ("confirmed", "possible")
+    remedies = backlog_remedies(run) if accused else []
+    return Suspect(cause=CAUSE, side=SIDE, verdict=verdict, summary=summary, evidence=evidence, remedies=remedies)
+
+
+def _summary(run: RunResult, watch: ListenerWatch) -> str:
+    cost = f"{failures(run):,} connections failed"
+    if not failures(run):
+        late = facts.retransmitted(run)
+        cost = f"nothing failed, but {late:,} connects had to send their SYN again" if late else "nothing failed by it"
+    return (
+        f"The accept queue of {watch.address}:{watch.port} was full ({facts.room(watch):,} fit) "
+        f"and the kernel turned packets away: {cost}."
+    )
+
+
+def _why_not(run: RunResult, watch: ListenerWatch) -> str:
+    if facts.was_full(watch):
+        return f"The queue filled to its last place ({watch.worst_depth:,}), and nothing was turned away."
+    if facts.listener_drops(run):
+        return "The listener dropped packets, but none of them for a full accept queue."
+    if facts.server_delta(run, facts.LISTEN_OVERFLOWS):
+        return "Another listener overflowed: this one dropped nothing."
+    return f"{watch.worst_depth:,} of {facts.room(watch):,} places used, none turned away."
+
+
+# Evidence ----------------------------------------------------------------------------------------------------------
+
+
+def _evidence(run: RunResult, watch: ListenerWatch) -> list[Evidence]:
+    evidence = [_depth(watch), *_full_samples(watch), _overflows(run), *_drops(run), *_cookies(run), *_ghosts(run)]
+    return evidence + _client_evidence(run)
+
+
+def _depth(watch: ListenerWatch) -> Evidence:
+    text = f"the queue's worst depth was {watch.worst_depth:,} of {watch.limit:,} ({facts.room(watch):,} fit)"
+    return Evidence(source="sock_diag", field="worst_depth", value=watch.worst_depth, threshold=watch.limit, text=text)
+
+
+def _full_samples(watch: ListenerWatch) -> list[Evidence]:
+    if not watch.full_samples:
+        return []
+    text = f"full in {watch.full_samples:,} of {watch.samples:,} samples, ten a second"
+    return [Evidence(source="sock_diag", field="full_samples", value=watch.full_samples, threshold=0, text=text)]
+
+
+def _overflows(run: RunResult) -> Evidence:
+    delta = facts.server_delta(run, facts.LISTEN_OVERFLOWS)
+    if delta is None:
+        text = "ListenOverflows was not observed"
+    else:
+        text = f"ListenOverflows rose by {delta:,} within the run (packets, not clients; whole network namespace)"
+    return Evidence(source="/proc/net/netstat", field=facts.LISTEN_OVERFLOWS, value=delta, threshold=0, text=text)
+
+
+def _drops(run: RunResult) -> list[Evidence]:
+    drops, deferred = facts.listener_drops(run), facts.server_delta(run, facts.DEFER_DROPS)
+    if drops is None:
+        return [Evidence(source="sock_diag", field="drops", text="the listener's own drops were not observed")]
+    text = f"the listener's own drops rose by {drops:,} within the run"
+    evidence = [Evidence(source="sock_diag", field="drops", value=drops, threshold=0, text=text)]
+    if drops and deferred:
+        text = f"TCPDeferAcceptDrop rose by {deferred:,}: so many of those drops may be TCP_DEFER_ACCEPT's"
+        evidence.append(
+            Evidence(source="/proc/net/netstat", field=facts.DEFER_DROPS, value=deferred, threshold=0, text=text)
+        )
+    return evidence
+
+
+def _cookies(run: RunResult) -> list[Evidence]:
+    """With SYN cookies the second data segment of a connection that was never queued is answered by RST."""
+    spoiled = facts.server_delta(run, facts.COOKIES_FAILED)
+    if not spoiled or not facts.resets(run):
+        return []
+    text = f"SyncookiesFailed rose by {spoiled:,}: connections that only the client held were reset at their data"
+    return [Evidence(source="/proc/net/netstat", field=facts.COOKIES_FAILED, value=spoiled, threshold=0, text=text)]
+
+
+def _ghosts(run: RunResult) -> list[Evidence]:
+    """Only `hold` keeps what it opened, so only there can both ends be counted against each other."""
+    watch = facts.listener(run)
+    if run.command != "hold" or watch is None or watch.queued_at_end is None or watch.accepted_at_end is None:
+        return []
+    held = watch.queued_at_end + watch.accepted_at_end
+    ghosts = run.funnel.connected - facts.unserved(run) + facts.connect_timeouts(run) - held
+    if ghosts <= 0:
+        return []
+    text = f"the client holds {ghosts:,} ESTABLISHED connections that the server does not have (ghosts)"
+    return [Evidence(source="sock_diag", field="ghosts", value=ghosts, threshold=0, text=text)]
+
+
+def _client_evidence(run: RunResult) -> list[Evidence]:
+    late, timeouts, resets = facts.retransmitted(run), facts.timeouts(run), facts.resets(run)
+    evidence = []
+    if late:
+        text = f"{late:,} connects had to send their SYN again"
+        evidence.append(Evidence(source="tcp_info", field="syn_retransmits", value=late, threshold=0, text=text))
+    if timeouts:
+        text = f"{timeouts:,} connections timed out"
+        evidence.append(
+            Evidence(source="failures", field="ETIMEDOUT, own_timeout", value=timeouts, threshold=0, text=text)
+        )
+    if resets:
+        text = f"{resets:,} connections were reset"
+        evidence.append(Evidence(source="failures", field="ECONNRESET, EPIPE", value=resets, threshold=0, text=text))
+    return evidence

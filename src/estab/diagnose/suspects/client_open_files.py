@@ -1,0 +1,76 @@
+"""The client has no descriptor left: socket() fails before any packet is sent.
+
+Source: `__sys_socket` (net/socket.c) takes a descriptor by `get_unused_fd_flags`: EMFILE over RLIMIT_NOFILE
+(fs/file.c `alloc_fd`), ENFILE over fs.file-max (fs/file_table.c `alloc_empty_file`). Both are the client's own word,
+so their absence rules it out.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from estab.diagnose import facts
+from estab.diagnose.advice.descriptors import file_max_does_nothing, file_max_remedies, wanted_descriptors
+from estab.records import Evidence, Remedy, RunResult, Side, Suspect
+
+CAUSE: Final = "client_open_files"
+SIDE: Final[Side] = "client"
+
+
+def judge(run: RunResult) -> Suspect:
+    """Confirmed by the first socket that could not be had; ruled out where every one could."""
+    count = failures(run)
+    evidence = [_errno_evidence(count), *_fds_evidence(run)]
+    if not count:
+        summary = "The client never lacked a descriptor."
+        return Suspect(cause=CAUSE, side=SIDE, verdict="ruled_out", summary=summary, evidence=evidence)
+    summary = f"The client ran out of descriptors: {count:,} connections could not even be begun."
+    return Suspect(
+        cause=CAUSE, side=SIDE, verdict="confirmed", summary=summary, evidence=evidence, remedies=_remedies(run)
+    )
+
+
+def failures(run: RunResult) -> int:
+    """Connections for which there was no descriptor."""
+    return facts.failed(run, ("connect",), facts.NO_DESCRIPTOR)
+
+
+def _errno_evidence(count: int) -> Evidence:
+    text = f"socket() failed {count:,} times for want of a descriptor (EMFILE, ENFILE)"
+    return Evidence(source="failures", field="connect EMFILE, ENFILE", value=count, threshold=0, text=text)
+
+
+def _fds_evidence(run: RunResult) -> list[Evidence]:
+    full = facts.fullest_client(run)
+    if full is None:
+        return []
+    text = f"the fullest client worker (pid {full.pid}) had {full.fds:,} descriptors open of {full.limit:,}"
+    return [Evidence(source="/proc/PID/fd", field="worst_fds", value=full.fds, threshold=full.limit, text=text)]
+
+
+def _remedies(run: RunResult) -> list[Remedy]:
+    if facts.failed(run, ("connect",), ("ENFILE",)) > facts.failed(run, ("connect",), ("EMFILE",)):
+        return file_max_remedies()
+    size = wanted_descriptors(run)
+    hard = run.client.before.nofile_hard if run.client.before else None
+    above = hard is not None and hard < size
+    why = f"The hard limit here is {hard:,}: only root may raise it." if above else "The client's own limit was met."
+    return [
+        Remedy(command=f"ulimit -n {size}   # in the shell that starts the client", works=True, why=why),
+        Remedy(
+            command=f"LimitNOFILE={size}   # [Service] of its unit; Docker: --ulimit nofile={size}:{size}",
+            works=True,
+            why="For a client that runs as a service or in a container.",
+        ),
+        Remedy(
+            command="more client processes",
+            works=True,
+            why="RLIMIT_NOFILE is per process: each brings its own.",
+        ),
+        file_max_does_nothing(),
+        Remedy(
+            command="any sysctl on the server, a bigger backlog",
+            works=False,
+            why="socket() failed at the client: no packet reached the server.",
+        ),
+    ]

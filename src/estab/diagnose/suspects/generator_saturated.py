@@ -1,0 +1,154 @@
+"""Our own workers were too busy: what failed, or what was missed, is the generator's doing and not the target's.
+
+Source: no kernel rule but our own clock. A worker that comes back to its loop later than the timeout ends connections
+that had long been answered. A worker at 100% CPU is no fault in itself: a closed loop is bound by CPU by design, and
+only a rate that was asked for, and missed, tells that it was not enough.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from estab.diagnose import facts
+from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
+
+CAUSE: Final = "generator_saturated"
+SIDE: Final[Side] = "client"
+
+BUSY = 0.9  # of one core, for a worker
+LATE = 0.5  # of the timeout: from here the lag alone can end a connection that was slow but sound
+SOMEWHAT_LATE = 0.1  # of the timeout: it may have tipped some
+MISSED = 0.9  # of the rate that was asked for
+
+
+def judge(run: RunResult) -> Suspect:
+    """Confirmed by own timeouts with our lag of their order, or by a rate missed with our workers busy."""
+    busy, lag = _busy(run), _lag_of_timeout(run)
+    evidence = [*_cpu_evidence(busy), *_lag_evidence(run), *_rate_evidence(run)]
+    own = failures(run)
+    if own and lag is not None and lag >= LATE:
+        text = f"Our own workers were late by the order of the timeout: the {own:,} own timeouts are the generator's."
+        return _suspect("confirmed", text, evidence, run)
+    missed = _rate_missed(run)
+    if missed and busy is not None and busy > BUSY:
+        text = "The rate that was asked for was missed because our own workers had no CPU left."
+        return _suspect("confirmed", text, evidence, run)
+    if own and lag is not None and lag >= SOMEWHAT_LATE:
+        text = f"Our own workers were late by {lag:.0%} of the timeout: some of the {own:,} own timeouts may be ours."
+        return _suspect("possible", text, evidence, run)
+    if own and lag is None:
+        text = "How late our own workers came was not observed, so their timeouts cannot be judged."
+        return _suspect("not_observed", text, evidence, run)
+    if missed and busy is None:
+        text = "The rate was missed; how busy our own workers were was not observed."
+        return _suspect("not_observed", text, evidence, run)
+    return _suspect("ruled_out", _why_not(run, busy, bool(missed)), evidence, run)
+
+
+def failures(run: RunResult) -> int:
+    """Connections that our own timeout ended."""
+    return facts.failed(run, ("connect", "write", "read", "close"), ("own_timeout",))
+
+
+def _why_not(run: RunResult, busy: float | None, missed: bool) -> str:
+    if missed:
+        return "The rate was missed, but not for want of CPU: something else held our workers."
+    if failures(run):
+        return "Our workers were on time."
+    if busy is not None and busy > BUSY:
+        return "Bound by CPU, but nothing was missed."
+    return "Nothing was missed."
+
+
+# What our workers show ---------------------------------------------------------------------------------------------
+
+
+def _busy(run: RunResult) -> float | None:
+    """The busiest client worker's share of one core."""
+    known = [w.cpu_fraction for w in facts.workers(run, "client") if w.cpu_fraction is not None]
+    return max((f for f in known if math.isfinite(f)), default=None)
+
+
+def _lag_ms(run: RunResult) -> float | None:
+    known = [w.worst_lag_ms for w in facts.workers(run, "client") if w.worst_lag_ms is not None]
+    return max((lag for lag in known if math.isfinite(lag)), default=None)
+
+
+def _lag_of_timeout(run: RunResult) -> float | None:
+    """The worst lag as a share of the timeout. None: no timeout, or no lag known."""
+    lag, timeout = _lag_ms(run), facts.asked_timeout(run)
+    if lag is None or timeout is None:
+        return None
+    return lag / (timeout * 1000)
+
+
+def _rate_missed(run: RunResult) -> bool | None:
+    """Was the asked rate missed? None: none was asked, it cannot be told, or the run was too short to tell."""
+    rate, reached = facts.asked_rate(run), facts.attempts_per_s(run)
+    if rate is None or reached is None:
+        return None
+    # Samples come ten a second: less than a quarter of a second behind is no evidence.
+    behind_s = run.funnel.attempted / reached - run.funnel.attempted / rate
+    return reached < MISSED * rate and behind_s > 0.25
+
+
+# Evidence ----------------------------------------------------------------------------------------------------------
+
+
+def _cpu_evidence(busy: float | None) -> list[Evidence]:
+    if busy is None:
+        return [Evidence(source="workers", field="cpu_fraction", text="how busy our workers were was not observed")]
+    text = f"the busiest client worker used {busy:.0%} of a core"
+    if busy > BUSY:
+        text += ": throughput is bound by CPU"
+    return [Evidence(source="workers", field="cpu_fraction", value=busy, threshold=BUSY, text=text)]
+
+
+def _lag_evidence(run: RunResult) -> list[Evidence]:
+    lag, timeout = _lag_ms(run), facts.asked_timeout(run)
+    own = failures(run)
+    text = f"{own:,} connections were ended by our own timeout"
+    evidence = [Evidence(source="failures", field="own_timeout", value=own, threshold=0, text=text)]
+    if lag is None:
+        return evidence
+    beside = "" if timeout is None else f", the timeout is {timeout * 1000:,.0f} ms"
+    text = f"our workers came at worst {lag:,.0f} ms late to their loop{beside}"
+    threshold = None if timeout is None else timeout * 1000 * LATE
+    evidence.append(Evidence(source="workers", field="worst_lag_ms", value=lag, threshold=threshold, text=text))
+    return evidence
+
+
+def _rate_evidence(run: RunResult) -> list[Evidence]:
+    rate, reached = facts.asked_rate(run), facts.attempts_per_s(run)
+    if rate is None or reached is None:
+        return []
+    text = f"{reached:,.0f} connects a second were begun, {rate:,.0f} were asked for"
+    return [Evidence(source="timeline", field="attempted", value=reached, threshold=rate, text=text)]
+
+
+def _suspect(verdict: Verdict, summary: str, evidence: list[Evidence], run: RunResult) -> Suspect:
+    remedies = _remedies(run) if verdict in ("confirmed", "possible") else []
+    return Suspect(cause=CAUSE, side=SIDE, verdict=verdict, summary=summary, evidence=evidence, remedies=remedies)
+
+
+def _remedies(run: RunResult) -> list[Remedy]:
+    remedies = [
+        Remedy(
+            command="run the client on a machine of its own, or on more cores (taskset -c)",
+            works=True,
+            why="Client and server that share cores slow each other; what you measure then is the machine.",
+        ),
+        Remedy(command="ask for less: fewer connections, a lower rate", works=True, why="Up to what it can give."),
+    ]
+    if failures(run):
+        why = "A timeout well over the lag no longer ends sound connections."
+        remedies.append(Remedy(command="--timeout 3", works=True, why=why))
+    remedies.append(
+        Remedy(
+            command="any sysctl, a bigger backlog at the server",
+            works=False,
+            why="The target was not what was slow.",
+        )
+    )
+    return remedies

@@ -1,0 +1,150 @@
+"""The server listens but calls accept() no more: its queue only rises.
+
+Source: a connection waits in the accept queue, with inode 0 in sock_diag, until `inet_csk_accept`
+(net/ipv4/inet_connection_sock.c) takes it. The client knows nothing of that: it is ESTABLISHED and may write.
+Judged before accept_queue_overflow: a queue that nobody empties overflows as well, whatever its length.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Final
+
+from estab.diagnose import facts
+from estab.records import Evidence, ListenerWatch, Remedy, RunResult, Side, Suspect, TimelinePoint, Verdict
+
+CAUSE: Final = "server_not_accepting"
+SIDE: Final[Side] = "server"
+
+# A server that accepted and then stopped: the silence has to last this long, and so many times its longest pause.
+SILENCE_S = 1.0
+SILENCE_OF_PAUSE = 3.0
+
+
+def judge(run: RunResult) -> Suspect:
+    """Confirmed where connections waited, the queue never fell, and nothing was accepted (any more)."""
+    watch = facts.listener(run)
+    if watch is None:
+        return _unseen(run)
+    silence = _silence(run.timeline)
+    verdict, summary = _weigh(run, watch, silence)
+    evidence = _evidence(run, watch)
+    if silence is not None:
+        evidence.append(_silent_evidence(silence))
+    return _suspect(verdict, summary, evidence, run)
+
+
+def _weigh(run: RunResult, watch: ListenerWatch, silence: float | None) -> tuple[Verdict, str]:
+    taken = facts.accepted(run)
+    if max(watch.worst_depth, watch.queued_at_end or 0) <= 0:
+        return "ruled_out", "No connection was seen waiting."
+    if silence is not None:
+        return "confirmed", f"The server accepted nothing for the last {silence:.1f} s while connections waited."
+    if not watch.rose_only:
+        return "ruled_out", "The queue fell as well as rose."
+    if taken is None:
+        text = "The queue never fell, but whether anything was accepted was not observed."
+        return ("possible" if facts.was_full(watch) else "not_observed"), text
+    if taken > 0:
+        return "ruled_out", f"The server accepted {taken:,} connections."
+    waiting = max(watch.worst_depth, watch.queued_at_end or 0)
+    return "confirmed", f"The server accepted none of the {waiting:,} connections that waited: its queue only rose."
+
+
+def failures(run: RunResult) -> int:
+    """Connections that timed out, were reset or ended early."""
+    return facts.unserved(run)
+
+
+def _silence(timeline: list[TimelinePoint]) -> float | None:
+    """Seconds at the end in which connections waited and `accepted` stood still; None where it was not silent."""
+    points = [p for p in timeline if p.accepted is not None and p.queue_depth is not None]
+    if not points or not points[-1].queue_depth:
+        return None
+    steps = [later.t_s for earlier, later in pairwise(points) if (later.accepted or 0) > (earlier.accepted or 0)]
+    # The last sample that no waiting connection was seen in: before it there was nothing to accept.
+    idle = max((p.t_s for p in points if not p.queue_depth), default=points[0].t_s)
+    silence = points[-1].t_s - max([idle, *steps[-1:]])
+    pause = max((later - earlier for earlier, later in pairwise(steps)), default=0.0)
+    return silence if silence >= SILENCE_S and silence > SILENCE_OF_PAUSE * pause else None
+
+
+def _unseen(run: RunResult) -> Suspect:
+    """From the client alone: an answer proves an accept; silence proves nothing."""
+    why = facts.why_unseen(run)
+    unseen = Evidence(source="sock_diag", field="listener", text=f"not observed: {why}")
+    answered = Evidence(
+        source="funnel",
+        field="first_byte",
+        value=run.funnel.first_byte,
+        threshold=run.funnel.connected,
+        text=f"{run.funnel.first_byte:,} of {run.funnel.connected:,} connections were answered",
+    )
+    if run.funnel.connected and run.funnel.first_byte >= run.funnel.connected:
+        return _suspect("ruled_out", "Every connection was answered, so each was accepted.", [answered], run)
+    if facts.timeouts(run):
+        text = f"A server that accepts nothing would look like this, but its queue was not observed ({why})."
+        return _suspect("possible", text, [unseen, answered], run)
+    return _suspect("not_observed", f"Whether the server accepts was not observed ({why}).", [unseen], run)
+
+
+def _suspect(verdict: Verdict, summary: str, evidence: list[Evidence], run: RunResult) -> Suspect:
+    remedies = _remedies(run) if verdict in ("confirmed", "possible") else []
+    return Suspect(cause=CAUSE, side=SIDE, verdict=verdict, summary=summary, evidence=evidence, remedies=remedies)
+
+
+def _evidence(run: RunResult, watch: ListenerWatch) -> list[Evidence]:
+    moved = "never fell" if watch.rose_only else "rose and fell"
+    of = f"{watch.limit:,} ({facts.room(watch):,} fit)"
+    text = f"the queue's worst depth was {watch.worst_depth:,} of {of}; it {moved}"
+    evidence = [
+        Evidence(source="sock_diag", field="worst_depth", value=watch.worst_depth, threshold=watch.limit, text=text)
+    ]
+    taken = facts.accepted(run)
+    text = "how many were accepted was not observed" if taken is None else f"the server accepted {taken:,}"
+    evidence.append(Evidence(source="sock_diag", field="accepted", value=taken, threshold=0, text=text))
+    if watch.queued_at_end is not None:
+        text = f"{watch.queued_at_end:,} still waited when every connect had been settled (inode 0: not accepted)"
+        evidence.append(
+            Evidence(source="sock_diag", field="queued_at_end", value=watch.queued_at_end, threshold=0, text=text)
+        )
+    text = f"the client had {run.funnel.connected:,} connections ESTABLISHED"
+    evidence.append(Evidence(source="funnel", field="connected", value=run.funnel.connected, text=text))
+    return evidence
+
+
+def _silent_evidence(silence: float) -> Evidence:
+    text = f"accepted stood still for the last {silence:.1f} s of the run, with connections waiting"
+    return Evidence(source="timeline", field="accepted", value=silence, threshold=SILENCE_S, text=text)
+
+
+def _remedies(run: RunResult) -> list[Remedy]:
+    port = facts.target_port(run) or "PORT"
+    pid = next((str(p.pid) for p in run.server.processes or []), "PID")
+    return [
+        Remedy(
+            command=f"timeout 5 strace -f -e trace=accept,accept4 -p {pid}",
+            works=True,
+            why="Shows whether any thread calls accept(). None: the accepting thread is blocked, starved or gone.",
+        ),
+        Remedy(
+            command=f"py-spy dump --pid {pid}   # Java: jstack {pid}; Go: kill -QUIT {pid}; native: gdb -p {pid}",
+            works=True,
+            why="Shows where that thread stands. Accept in a thread of its own that does nothing else.",
+        ),
+        Remedy(
+            command=f"watch -n1 \"ss -ltn 'sport = :{port}'\"",
+            works=True,
+            why="Recv-Q must fall once it is mended.",
+        ),
+        Remedy(
+            command="a bigger backlog, sysctl -w net.core.somaxconn=65535",
+            works=False,
+            why="More connections would wait for an accept() that never comes.",
+        ),
+        Remedy(
+            command="sysctl -w net.ipv4.tcp_max_syn_backlog=65536",
+            works=False,
+            why="Nobody accepts; the SYN queue has nothing to do with it.",
+        ),
+    ]

@@ -1,0 +1,139 @@
+"""The server has no descriptor left, so accept() fails and the connection stays queued.
+
+Source: `__sys_accept4_file` (net/socket.c) takes the descriptor before the connection: EMFILE (or ENFILE) leaves it
+in the accept queue, which then overflows like any other. Hence judged before accept_queue_overflow.
+RLIMIT_NOFILE bounds the highest number, so a process without gaps has exactly that many open (getrlimit(2)).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from estab.diagnose import facts
+from estab.diagnose.advice.descriptors import file_max_does_nothing, file_max_remedies, wanted_descriptors
+from estab.diagnose.advice.futile import does_nothing
+from estab.diagnose.facts import Descriptors
+from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
+
+CAUSE: Final = "server_open_files"
+SIDE: Final[Side] = "server"
+
+
+def judge(run: RunResult) -> Suspect:
+    """Confirmed by accept() failing with EMFILE or ENFILE, or by a process at its limit while connections waited."""
+    refused = facts.failed(run, ("accept",), facts.NO_DESCRIPTOR)
+    full = facts.fullest_server(run)
+    evidence = [*_accept_evidence(run, refused), *_fds_evidence(run, full), *_waiting_evidence(run)]
+    if refused:
+        text = "The server ran out of descriptors: accept() failed, and connections stayed in its queue."
+        return _suspect("confirmed", text, evidence, run)
+    if full is None:
+        return _unseen(run, evidence)
+    if not full.at_limit:
+        text = f"{full.fds:,} of {full.limit:,} descriptors were in use."
+        return _suspect("ruled_out", text, evidence, run)
+    if _waited(run, full):
+        text = (
+            f"The server ({full.name}, pid {full.pid}) had all {full.limit:,} of its descriptors in use "
+            "while connections waited to be accepted."
+        )
+        return _suspect("confirmed", text, evidence, run)
+    if facts.client_failures(run):
+        text = f"The server had all {full.limit:,} of its descriptors in use, but none was seen waiting for one."
+        return _suspect("possible", text, evidence, run)
+    text = f"The server used its last descriptor ({full.limit:,}), and no connection waited for another."
+    return _suspect("ruled_out", text, evidence, run)
+
+
+def failures(run: RunResult) -> int:
+    """Connections that timed out, were reset or ended early."""
+    return facts.unserved(run)
+
+
+def _waited(run: RunResult, full: Descriptors) -> bool:
+    """Did connections wait while the process was at its limit? Samples that hold both figures decide, where any do."""
+    paired = [p for p in run.timeline if p.server_fds is not None and p.queue_depth is not None]
+    if any((p.server_fds or 0) >= full.limit and p.queue_depth for p in paired):
+        return True
+    watch = facts.listener(run)
+    if watch is None:
+        return False
+    stuck = max(watch.last_depth, watch.queued_at_end or 0) > 0 or facts.was_full(watch)
+    return stuck or (not paired and watch.worst_depth > 0)
+
+
+def _unseen(run: RunResult, evidence: list[Evidence]) -> Suspect:
+    """The owners' descriptors were not read. A queue that is full or stuck, or clients that suffer, leave it open."""
+    watch = facts.listener(run)
+    why = facts.why_unseen(run) if watch is None else "the owner's /proc/PID/fd could not be read; try as root"
+    stuck = watch is not None and (facts.was_full(watch) or (watch.worst_depth > 0 and watch.rose_only))
+    if facts.timeouts(run) and (watch is None or stuck):
+        text = f"A server out of descriptors would look like this, but its descriptors were not observed ({why})."
+        return _suspect("possible", text, evidence, run)
+    return _suspect("not_observed", f"The server's descriptors were not observed ({why}).", evidence, run)
+
+
+def _suspect(verdict: Verdict, summary: str, evidence: list[Evidence], run: RunResult) -> Suspect:
+    remedies = _remedies(run) if verdict in ("confirmed", "possible") else []
+    return Suspect(cause=CAUSE, side=SIDE, verdict=verdict, summary=summary, evidence=evidence, remedies=remedies)
+
+
+def _accept_evidence(run: RunResult, refused: int) -> list[Evidence]:
+    if not run.server.embedded:
+        return []
+    text = f"accept() failed {refused:,} times for want of a descriptor (EMFILE, ENFILE)"
+    return [Evidence(source="failures", field="accept", value=refused, threshold=0, text=text)]
+
+
+def _fds_evidence(run: RunResult, full: Descriptors | None) -> list[Evidence]:
+    if full is None:
+        text = "the server's descriptors were not observed"
+        return [Evidence(source="/proc/PID/fd", field="fds", text=text)]
+    text = f"{full.name} (pid {full.pid}) had {full.fds:,} descriptors open of {full.limit:,} (RLIMIT_NOFILE)"
+    return [Evidence(source="/proc/PID/fd", field="fds", value=full.fds, threshold=full.limit, text=text)]
+
+
+def _waiting_evidence(run: RunResult) -> list[Evidence]:
+    watch = facts.listener(run)
+    if watch is None:
+        return []
+    waiting = watch.worst_depth if watch.queued_at_end is None else max(watch.queued_at_end, watch.worst_depth)
+    text = f"at worst {waiting:,} connections waited to be accepted"
+    return [Evidence(source="sock_diag", field="worst_depth", value=waiting, threshold=0, text=text)]
+
+
+# Remedies ----------------------------------------------------------------------------------------------------------
+
+
+def _remedies(run: RunResult) -> list[Remedy]:
+    enfile, emfile = (facts.failed(run, ("accept",), (name,)) for name in ("ENFILE", "EMFILE"))
+    if enfile > emfile:
+        return file_max_remedies()
+    size = wanted_descriptors(run)
+    full = facts.fullest_server(run)
+    pid = full.pid if full else "PID"
+    own = f"ulimit -n {size}; estab ...   # in the shell that starts estab"
+    running = f"prlimit --pid {pid} --nofile={size}:{size}"
+    works = [
+        Remedy(command=own, works=True, why="The embedded server inherits the shell's limit.")
+        if run.server.embedded
+        else Remedy(command=running, works=True, why="Counts at once: the limit is asked at every accept()."),
+        Remedy(
+            command=f"LimitNOFILE={size}   # [Service] of its unit; then systemctl daemon-reload and restart",
+            works=True,
+            why=f"Lasts. nginx: worker_rlimit_nofile {size}; Docker: --ulimit nofile={size}:{size}.",
+        ),
+    ]
+    return [*works, *_does_nothing()]
+
+
+def _does_nothing() -> list[Remedy]:
+    return [
+        does_nothing("bigger_backlog_without_descriptors", "a bigger backlog, sysctl -w net.core.somaxconn=65535"),
+        Remedy(
+            command="/etc/security/limits.conf",
+            works=False,
+            why="Only logins ask it (pam_limits): no systemd service, no container, no process that already runs.",
+        ),
+        file_max_does_nothing(),
+    ]

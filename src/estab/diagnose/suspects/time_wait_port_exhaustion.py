@@ -1,0 +1,156 @@
+"""Connections that the client closed first hold its local ports in TIME_WAIT.
+
+Source: TCP_TIMEWAIT_LEN (include/net/tcp.h) is 60 s and no sysctl changes it. `tcp_twsk_unique` (net/ipv4/tcp_ipv4.c)
+lets connect() take such a port over: tcp_tw_reuse 1 everywhere, 2 (the default since 4.19) on loopback only, with
+timestamps, and only after a delay: more than 1 s, since 6.14 tcp_tw_reuse_delay in milliseconds.
+So the ceiling is ports / 60 s, or ports / delay with reuse.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from estab.diagnose import facts
+from estab.diagnose.advice import ports
+from estab.diagnose.advice.futile import does_nothing
+from estab.kernel.rules.inputs import RuleInputError
+from estab.kernel.rules.kernel_version import KernelVersion, parse
+from estab.kernel.rules.time_wait import TIMEWAIT_LEN_S, reuse_after_s, reuses
+from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
+
+CAUSE: Final = "time_wait_port_exhaustion"
+SIDE: Final[Side] = "client"
+
+
+def judge(run: RunResult) -> Suspect:
+    """Confirmed where connects found no port, the range was seen full, and TIME_WAIT is what filled it."""
+    count = failures(run)
+    evidence = [ports.errno_evidence(count), *ports.use_evidence(run), *_reuse_evidence(run, count)]
+    if not count:
+        return _suspect("ruled_out", "Every connect found a local port.", evidence, run)
+    share = ports.time_wait_share(run)
+    use = run.client.port_use
+    fill = ports.fill(use) if use else None
+    if share is None:
+        text = f"{count:,} connects found no local port; how many TIME_WAIT holds was not observed."
+        return _suspect("possible", text, evidence, run)
+    if share < 0.5 and not (share > 0 and ports.fits_without_time_wait(run)):
+        return _suspect("ruled_out", "Connects found no port, but TIME_WAIT holds few of them.", evidence, run)
+    if fill is None or fill < ports.FULL:
+        text = f"{count:,} connects found no local port and TIME_WAIT holds many, but the range was not seen full."
+        return _suspect("possible", text, evidence, run)
+    text = f"TIME_WAIT filled the range of local ports: {count:,} connects found none."
+    return _suspect("confirmed", text, evidence, run)
+
+
+def failures(run: RunResult) -> int:
+    """Connects that found no local port."""
+    return ports.failed_for_ports(run)
+
+
+def _suspect(verdict: Verdict, summary: str, evidence: list[Evidence], run: RunResult) -> Suspect:
+    remedies = _remedies(run) if verdict in ("confirmed", "possible") else []
+    return Suspect(cause=CAUSE, side=SIDE, verdict=verdict, summary=summary, evidence=evidence, remedies=remedies)
+
+
+# The ceiling -------------------------------------------------------------------------------------------------------
+
+
+def _loopback(run: RunResult) -> bool:
+    use = run.client.port_use
+    return use is not None and (use.address.startswith("127.") or use.address in ("::1", "::ffff:127.0.0.1"))
+
+
+def _kernel(run: RunResult) -> KernelVersion | None:
+    """The kernel of the client's host; None where it is not recorded or no version that can be read."""
+    before = run.client.before
+    release = (before.host.kernel if before else None) or run.host.kernel
+    try:
+        return parse(release) if release else None
+    except RuleInputError:
+        return None
+
+
+def _reuse_after_s(run: RunResult) -> float | None:
+    """Seconds after which a TIME_WAIT port may be taken over at the latest; None: never, or not known."""
+    reuse, kernel = facts.client_sysctl(run, "net.ipv4.tcp_tw_reuse"), _kernel(run)
+    timestamps = facts.client_sysctl(run, "net.ipv4.tcp_timestamps") != 0
+    if reuse not in (0, 1, 2) or kernel is None or not reuses(reuse, loopback=_loopback(run), timestamps=timestamps):
+        return None
+    delay_ms = facts.client_sysctl(run, "net.ipv4.tcp_tw_reuse_delay")
+    return reuse_after_s(kernel, None if delay_ms is None else min(max(delay_ms, 1), TIMEWAIT_LEN_S * 1000)).high
+
+
+def _ceiling(run: RunResult) -> tuple[float, str] | None:
+    """Short connections a second that the ports allow, and the sum in words."""
+    use = run.client.port_use
+    room = ports.capacity(use) if use else None
+    if use is None or room is None:
+        return None
+    room *= max(1, use.sources)
+    delay = _reuse_after_s(run)
+    seconds = delay or TIMEWAIT_LEN_S
+    how = f"{seconds:g} s in TIME_WAIT" if delay is None else f"{seconds:g} s until a port may be reused"
+    return room / seconds, f"{room:,} ports / {how}"
+
+
+def _reuse_evidence(run: RunResult, count: int) -> list[Evidence]:
+    ceiling = _ceiling(run)
+    if ceiling is None or not count:
+        return []
+    per_second, how = ceiling
+    rate = run.funnel.connected / run.elapsed_s if run.elapsed_s > 0 else None
+    text = f"the ceiling is {per_second:,.1f} connections a second ({how})"
+    return [Evidence(source="kernel rule", field="ports / s", value=rate, threshold=per_second, text=text)]
+
+
+# Remedies ----------------------------------------------------------------------------------------------------------
+
+
+def _remedies(run: RunResult) -> list[Remedy]:
+    pool = Remedy(
+        command="keep connections open and reuse them: a connection pool, HTTP keep-alive",
+        works=True,
+        why="Nothing closes, so nothing waits: it removes the problem.",
+    )
+    return [pool, *_reuse_remedies(run), *ports.more_ports(run), *_other_closers(), *_does_nothing()]
+
+
+def _reuse_remedies(run: RunResult) -> list[Remedy]:
+    reuse, kernel = facts.client_sysctl(run, "net.ipv4.tcp_tw_reuse"), _kernel(run)
+    after = _reuse_after_s(run)
+    if after is not None and kernel is not None and kernel.at_least(6, 14):
+        why = f"tcp_tw_reuse is {reuse} and at work already; this shortens the {after:g} s after which it is (since 6.14)."
+        return [Remedy(command="sysctl -w net.ipv4.tcp_tw_reuse_delay=100", works=True, why=why)] if after > 0.1 else []
+    if after is not None:
+        why = f"It is {reuse} and at work already: a port comes back within {after:g} s, and that is what is short."
+        return [Remedy(command="sysctl -w net.ipv4.tcp_tw_reuse=1", works=False, why=why)]
+    if facts.client_sysctl(run, "net.ipv4.tcp_timestamps") == 0:
+        command = "sysctl -w net.ipv4.tcp_timestamps=1 net.ipv4.tcp_tw_reuse=1   # on the client"
+        return [Remedy(command=command, works=True, why="Reuse needs timestamps, which are off here.")]
+    stands = {0: "It is 0: a port waits its full 60 s.", 2: "It is 2: on loopback only, and this target is not."}
+    why = stands.get(reuse if reuse is not None else -1, "A port comes back after 1 s instead of 60.")
+    return [Remedy(command="sysctl -w net.ipv4.tcp_tw_reuse=1   # on the client", works=True, why=why)]
+
+
+def _other_closers() -> list[Remedy]:
+    return [
+        Remedy(
+            command="let the server close first",
+            works=True,
+            why="TIME_WAIT then stands at the server, where it holds no port of the client's.",
+        )
+    ]
+
+
+def _does_nothing() -> list[Remedy]:
+    return [
+        does_nothing("lower_tcp_fin_timeout", "sysctl -w net.ipv4.tcp_fin_timeout=10"),
+        does_nothing("tcp_tw_reuse_on_server", "sysctl -w net.ipv4.tcp_tw_reuse=1   # on the server"),
+        Remedy(
+            command="sysctl -w net.ipv4.tcp_tw_recycle=1",
+            works=False,
+            why="Removed in 4.12; before, it lost the connections of clients behind one NAT.",
+        ),
+        *ports.does_nothing(),
+    ]

@@ -1,0 +1,378 @@
+"""sock_diag for TCP: the question (which sockets) and the answer (one `inet_diag_msg` a socket).
+
+What lives here: `include/uapi/linux/inet_diag.h` and `sock_diag.h`, as `net/ipv4/inet_diag.c` fills them.
+What never may: the netlink socket, and what the figures mean for a verdict.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from struct import Struct
+
+from estab.errors import ParseError
+from estab.kernel.formats import netlink
+from estab.records import Record
+
+SOCK_DIAG_BY_FAMILY = 20
+AF_INET = 2
+AF_INET6 = 10
+IPPROTO_TCP = 6
+
+# Names as `ss` prints them; numbers from include/net/tcp_states.h. The kernel shows a half-open connection
+# (TCP_NEW_SYN_RECV, 12) as TCP_SYN_RECV. 13 is a socket with bind() and neither listen() nor connect() (since 6.8).
+STATE_NAMES = {
+    1: "ESTAB",
+    2: "SYN-SENT",
+    3: "SYN-RECV",
+    4: "FIN-WAIT-1",
+    5: "FIN-WAIT-2",
+    6: "TIME-WAIT",
+    7: "UNCONN",
+    8: "CLOSE-WAIT",
+    9: "LAST-ACK",
+    10: "LISTEN",
+    11: "CLOSING",
+    12: "NEW-SYN-RECV",
+    13: "BOUND-INACTIVE",
+}
+ESTABLISHED, SYN_SENT, SYN_RECV, FIN_WAIT_1, FIN_WAIT_2, TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, LISTEN, CLOSING = (
+    range(1, 12)
+)
+BOUND_INACTIVE = 13
+
+# Extensions that may be asked for, each the bit (number - 1) of `idiag_ext`.
+EXT_MEMINFO = 1 << 0
+EXT_INFO = 1 << 1
+EXT_SKMEMINFO = 1 << 6
+
+_ATTR_BYTECODE = 1
+_ATTR_INFO = 2
+_ATTR_SKMEMINFO = 7
+_ATTR_SKV6ONLY = 11
+
+_NO_COOKIE = b"\xff" * 8
+_V4_MAPPED = bytes(10) + b"\xff\xff"
+
+_REQUEST = Struct("=BBBxI")
+_ID = Struct("!HH16s16s")
+_OPERATION = Struct("=BBH")
+_HOST_CONDITION = Struct("=BBxxi")
+_OP_SOURCE_GE, _OP_SOURCE_LE, _OP_DEST_GE, _OP_DEST_LE, _OP_DEST_CONDITION = 2, 3, 4, 5, 8
+
+# struct inet_diag_msg. The ports alone are big-endian, so they are read as bytes and turned.
+_SOCKET = Struct("=BBBB2s2s16s16sIQIIIII")
+SOCKET_SIZE = _SOCKET.size  # 72
+
+# The header and the fields that counting needs, read at one go: the message's length, kind and flags, the socket's
+# state, its local port and address, its inode.
+_COUNTED = Struct("=IHH8xxBxx2s2x16s44xI")
+_DROPS = Struct("=I")
+_DROPS_OFFSET = 32  # SK_MEMINFO_DROPS, the ninth word; before 4.6 it is absent
+
+
+class InetSocket(Record, frozen=True, kw_only=True):
+    """One TCP socket. `family` is 4 or 6; addresses are text. On a listener `rqueue` is the queue, `wqueue` its limit.
+
+    `inode` is 0 where no process holds it: half-open, queued, orphaned, TIME-WAIT. `tcp_info` is what `tcp_info.parse`
+    reads. `timer_ms` is until the running timer fires. `v6only` is None except on IPv6 sockets that listen.
+    """
+
+    family: int
+    state: int
+    timer: int
+    retransmits: int
+    local_address: str
+    local_port: int
+    remote_address: str
+    remote_port: int
+    interface: int
+    cookie: int
+    timer_ms: int
+    rqueue: int
+    wqueue: int
+    uid: int
+    inode: int
+    drops: int | None = None
+    v6only: bool | None = None
+    tcp_info: bytes | None = None
+
+    @property
+    def state_name(self) -> str:
+        """The state as `ss` prints it."""
+        return state_name(self.state)
+
+
+def state_name(state: int) -> str:
+    """The name of a state number as `ss` prints it; a number that this estab does not know is `STATE-n`."""
+    return STATE_NAMES.get(state, f"STATE-{state}")
+
+
+def states(*wanted: int) -> int:
+    """The mask `idiag_states` that asks for these states."""
+    return sum(1 << state for state in set(wanted))
+
+
+ALL_STATES = states(*STATE_NAMES)
+
+
+def request(
+    family: int,
+    mask: int,
+    *,
+    extensions: int = 0,
+    sequence: int = 1,
+    local_port: int | None = None,
+    remote_port: int | None = None,
+    remote_address: bytes | None = None,
+) -> bytes:
+    """The dump request for TCP sockets of `family` (AF_INET or AF_INET6) in the states of `mask`.
+
+    The kernel itself leaves out what the filter excludes (`inet_diag_bc_run`): a narrow question is answered cheaply.
+    `remote_address` is 4 or 16 bytes; 4 bytes also match the IPv4-mapped peers of IPv6 sockets.
+    """
+    body = _REQUEST.pack(family, IPPROTO_TCP, extensions, mask)
+    body += _ID.pack(0, 0, bytes(16), bytes(16)) + bytes(4) + _NO_COOKIE
+    code = bytecode(local_port=local_port, remote_port=remote_port, remote_address=remote_address)
+    if code:
+        body += Struct("=HH").pack(4 + len(code), _ATTR_BYTECODE) + code
+    flags = netlink.NLM_F_REQUEST | netlink.NLM_F_DUMP
+    return netlink.HEADER.pack(netlink.HEADER.size + len(body), SOCK_DIAG_BY_FAMILY, flags, sequence, 0) + body
+
+
+def family_of(question: bytes) -> int:
+    """The family that a `request` asks for."""
+    return question[netlink.HEADER.size]
+
+
+def bytecode(
+    *, local_port: int | None = None, remote_port: int | None = None, remote_address: bytes | None = None
+) -> bytes:
+    """The filter program: every condition given must hold. Empty where none is given.
+
+    A port is tested by >= and <=, which every kernel knows; the operator for equality came with 4.16.
+    """
+    conditions: list[tuple[int, bytes]] = []
+    if local_port is not None:
+        conditions += [(code, _OPERATION.pack(0, 0, local_port)) for code in (_OP_SOURCE_GE, _OP_SOURCE_LE)]
+    if remote_port is not None:
+        conditions += [(code, _OPERATION.pack(0, 0, remote_port)) for code in (_OP_DEST_GE, _OP_DEST_LE)]
+    if remote_address is not None:
+        family = AF_INET if len(remote_address) == 4 else AF_INET6
+        any_port = -1
+        operand = _HOST_CONDITION.pack(family, len(remote_address) * 8, any_port) + remote_address
+        conditions.append((_OP_DEST_CONDITION, operand))
+    code = b""
+    # Built from the end: where a condition fails it jumps 4 bytes past the end, which rejects (`inet_diag_bc_audit`).
+    for operation, operand in reversed(conditions):
+        size = _OPERATION.size + len(operand)
+        code = _OPERATION.pack(operation, size, size + len(code) + 4) + operand + code
+    return code
+
+
+@lru_cache(maxsize=4096)
+def format_address(raw: bytes) -> str:
+    """4 or 16 bytes as text; an IPv4-mapped address as `::ffff:192.0.2.1`, as `inet_ntop` writes it."""
+    if len(raw) == 4:
+        return str(IPv4Address(raw))
+    if raw.startswith(_V4_MAPPED):
+        return f"::ffff:{IPv4Address(raw[12:])}"
+    return str(IPv6Address(raw))
+
+
+def parse_socket(data: bytes | memoryview, start: int, end: int) -> InetSocket:
+    """The socket whose `inet_diag_msg` with attributes stands between `start` and `end`.
+
+    Raises ParseError where it is too short, of a family that is neither IPv4 nor IPv6, or an attribute does not fit.
+    """
+    if end - start < SOCKET_SIZE:
+        raise ParseError(f"inet_diag_msg needs {SOCKET_SIZE} bytes, {end - start} are left", start)
+    (family, state, timer, retransmits, local_port, remote_port, local, remote, interface, cookie, *numbers) = (
+        _SOCKET.unpack_from(data, start)
+    )
+    if family not in (AF_INET, AF_INET6):
+        raise ParseError(f"inet_diag_msg of family {family}, expected {AF_INET} or {AF_INET6}", start)
+    width = 4 if family == AF_INET else 16
+    expires, rqueue, wqueue, uid, inode = numbers
+    drops, v6only, tcp_info = _attributes(data, start + SOCKET_SIZE, end)
+    return InetSocket(
+        family=4 if family == AF_INET else 6,
+        state=state,
+        timer=timer,
+        retransmits=retransmits,
+        local_address=format_address(local[:width]),
+        local_port=int.from_bytes(local_port, "big"),
+        remote_address=format_address(remote[:width]),
+        remote_port=int.from_bytes(remote_port, "big"),
+        interface=interface,
+        cookie=cookie,
+        timer_ms=expires,
+        rqueue=rqueue,
+        wqueue=wqueue,
+        uid=uid,
+        inode=inode,
+        drops=drops,
+        v6only=v6only,
+        tcp_info=tcp_info,
+    )
+
+
+def _attributes(data: bytes | memoryview, start: int, end: int) -> tuple[int | None, bool | None, bytes | None]:
+    drops: int | None = None
+    v6only: bool | None = None
+    tcp_info: bytes | None = None
+    for kind, first, last in netlink.attributes(data, start, end):
+        if kind == _ATTR_SKMEMINFO and last - first >= _DROPS_OFFSET + _DROPS.size:
+            drops = _DROPS.unpack_from(data, first + _DROPS_OFFSET)[0]
+        elif kind == _ATTR_SKV6ONLY and last > first:
+            v6only = bool(data[first])
+        elif kind == _ATTR_INFO:
+            tcp_info = bytes(data[first:last])
+    return drops, v6only, tcp_info
+
+
+class DumpState(Record, frozen=True, kw_only=True):
+    """How far a dump is after one datagram. `errno` is positive where the kernel ended it with an error."""
+
+    done: bool
+    interrupted: bool
+    errno: int = 0
+
+
+class Sockets:
+    """Collects the sockets of a dump, one object each: for questions with few answers."""
+
+    def __init__(self) -> None:
+        self.found: list[InetSocket] = []
+
+    def add(self, data: bytes | memoryview) -> DumpState:
+        """Take one datagram. Raises ParseError where it is damaged."""
+        interrupted = False
+        for message in netlink.messages(data):
+            interrupted |= message.interrupted
+            if message.kind == SOCK_DIAG_BY_FAMILY:
+                self.found.append(parse_socket(data, message.start, message.end))
+            elif (end := _control(data, message)) is not None:
+                return end.replace(interrupted=interrupted)
+        return DumpState(done=False, interrupted=interrupted)
+
+
+class Census:
+    """Counts the sockets of a dump without an object for any of them: for questions with a hundred thousand answers.
+
+    `held` counts the sockets with an inode by state number, `unheld` those without. With `addresses`, `by_source`
+    counts by raw local address (16 bytes, an IPv4 address in the first four). With `ports`, `local_ports` is the set
+    of local ports.
+    """
+
+    def __init__(self, *, addresses: bool = False, ports: bool = False) -> None:
+        self._held = [0] * 256
+        self._unheld = [0] * 256
+        self._addresses = addresses
+        self._ports = ports
+        self.by_source: Counter[bytes] = Counter()
+        self.local_ports: set[int] = set()
+
+    def add(self, data: bytes | memoryview) -> DumpState:
+        """Take one datagram. Raises ParseError where it is damaged."""
+        offset, size = 0, len(data)
+        seen_flags = 0
+        smallest = netlink.HEADER.size + SOCKET_SIZE
+        unpack, held, unheld = _COUNTED.unpack_from, self._held, self._unheld
+        sources: list[bytes] = []
+        ports: list[bytes] = []
+        while size - offset >= smallest:
+            length, kind, flags, state, port, source, inode = unpack(data, offset)
+            if kind != SOCK_DIAG_BY_FAMILY or length < smallest or length > size - offset:
+                break
+            seen_flags |= flags
+            if inode:
+                held[state] += 1
+            else:
+                unheld[state] += 1
+            sources.append(source)
+            ports.append(port)
+            offset += (length + 3) & ~3
+        if self._addresses:
+            self.by_source.update(sources)
+        if self._ports:
+            self.local_ports.update(int.from_bytes(port, "big") for port in set(ports))
+        return self._rest(data, offset, bool(seen_flags & netlink.NLM_F_DUMP_INTR))
+
+    def _rest(self, data: bytes | memoryview, offset: int, interrupted: bool) -> DumpState:
+        """What follows the last whole socket: the end of the dump, an error, nothing, or damage."""
+        for message in netlink.messages(data, offset):
+            interrupted |= message.interrupted
+            if message.kind == SOCK_DIAG_BY_FAMILY:
+                raise ParseError(f"inet_diag_msg of {message.end - message.start} bytes", message.start)
+            if (end := _control(data, message)) is not None:
+                return end.replace(interrupted=interrupted)
+        return DumpState(done=False, interrupted=interrupted)
+
+    @property
+    def held(self) -> dict[int, int]:
+        """Sockets with an inode, by state number; states without any are absent."""
+        return {state: count for state, count in enumerate(self._held) if count}
+
+    @property
+    def unheld(self) -> dict[int, int]:
+        """Sockets without an inode, by state number; states without any are absent."""
+        return {state: count for state, count in enumerate(self._unheld) if count}
+
+    def count(self, state: int) -> int:
+        """All sockets in a state."""
+        return self._held[state] + self._unheld[state]
+
+    @property
+    def total(self) -> int:
+        """All sockets."""
+        return sum(self._held) + sum(self._unheld)
+
+    def by_state(self) -> dict[str, int]:
+        """All sockets by the state's name as `ss` prints it; states without any are absent."""
+        counts = ((state, self.count(state)) for state in range(256))
+        return {state_name(state): count for state, count in counts if count}
+
+
+def _control(data: bytes | memoryview, message: netlink.Message) -> DumpState | None:
+    """What a message that is not a socket does to the dump; None where it goes on."""
+    if message.kind in (netlink.NLMSG_DONE, netlink.NLMSG_ERROR):
+        errno = netlink.error_number(data, message)
+        return DumpState(done=True, interrupted=False, errno=errno)
+    if message.kind == netlink.NLMSG_OVERRUN:
+        raise ParseError("netlink says that messages were lost (NLMSG_OVERRUN)", message.start)
+    return None
+
+
+def canonical(address: str) -> str:
+    """A literal address as `format_address` writes it, an IPv4-mapped one as IPv4, without its scope (`%eth0`).
+
+    Raises ParseError where it is no literal address.
+    """
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError as error:
+        raise ParseError(f"not a literal IP address: {address!r}") from error
+    return _unmapped(format_address(parsed.packed))
+
+
+def serving(listeners: Iterable[InetSocket], address: str) -> list[InetSocket]:
+    """Those of `listeners` (one port's) that a connect() to `address`, as `canonical` gives it, reaches.
+
+    As `compute_score` in `net/ipv4/inet_hashtables.c` prefers: bound to the address itself, else to the wildcard of
+    its own family; an IPv6 wildcard serves IPv4 too unless it is v6only. SO_BINDTODEVICE is not looked at.
+    """
+    found = list(listeners)
+    exact = [listener for listener in found if _unmapped(listener.local_address) == address]
+    if exact:
+        return exact
+    is_v4 = ":" not in address
+    v6 = [one for one in found if one.local_address == "::" and not (is_v4 and one.v6only)]
+    v4 = [one for one in found if one.local_address == "0.0.0.0"]
+    return (v4 or v6) if is_v4 else v6
+
+
+def _unmapped(address: str) -> str:
+    return address.removeprefix("::ffff:") if "." in address else address

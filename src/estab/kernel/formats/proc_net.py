@@ -1,0 +1,70 @@
+"""The text of /proc/net/netstat, /proc/net/snmp and /proc/net/sockstat(6): counters by name.
+
+What lives here: `net/ipv4/proc.c` (`netstat_seq_show`, `snmp_seq_show`, `sockstat_seq_show`) and its IPv6 twin.
+"""
+
+from __future__ import annotations
+
+from estab.errors import ParseError
+
+
+def parse_counters(data: bytes) -> dict[str, int]:
+    """/proc/net/netstat or /proc/net/snmp as `prefix.Name` to value (`TcpExt.ListenOverflows`).
+
+    The file holds pairs of lines: names, then values, both behind the same prefix. `Tcp.MaxConn` is -1 for "no limit".
+    Raises ParseError where a pair does not match or a value is no integer.
+    """
+    lines = data.splitlines(keepends=True)
+    found: dict[str, int] = {}
+    offset = 0
+    for index in range(0, len(lines), 2):
+        if index + 1 == len(lines):
+            raise ParseError(f"names without values: {_short(lines[index])}", offset)
+        prefix, names = _split(lines[index], offset)
+        offset += len(lines[index])
+        again, values = _split(lines[index + 1], offset)
+        if again != prefix or len(names) != len(values):
+            raise ParseError(f"{len(names)} names of {prefix!r}, {len(values)} values of {again!r}", offset)
+        numbers = _integers(values, offset)
+        found.update((f"{prefix}.{name}", number) for name, number in zip(names, numbers, strict=True))
+        offset += len(lines[index + 1])
+    return found
+
+
+def parse_sockstat(data: bytes) -> dict[str, int]:
+    """/proc/net/sockstat or sockstat6 as `prefix.name` to value (`TCP.tw`, in sockets; `TCP.mem`, in pages).
+
+    Raises ParseError where a line is not a prefix with pairs of name and integer.
+    """
+    found: dict[str, int] = {}
+    offset = 0
+    for line in data.splitlines(keepends=True):
+        prefix, words = _split(line, offset)
+        if len(words) % 2:
+            raise ParseError(f"name without a value: {_short(line)}", offset)
+        numbers = _integers(words[1::2], offset)
+        found.update((f"{prefix}.{name}", number) for name, number in zip(words[::2], numbers, strict=True))
+        offset += len(line)
+    return found
+
+
+def _split(line: bytes, offset: int) -> tuple[str, list[str]]:
+    """A line's prefix and the words behind its colon."""
+    try:
+        prefix, colon, rest = line.decode("ascii").partition(":")
+    except UnicodeDecodeError as error:
+        raise ParseError(f"not ASCII: {_short(line)}", offset + error.start) from error
+    if not colon or not prefix:
+        raise ParseError(f"no prefix in {_short(line)}", offset)
+    return prefix, rest.split()
+
+
+def _integers(words: list[str], offset: int) -> list[int]:
+    try:
+        return list(map(int, words))
+    except ValueError as error:
+        raise ParseError(f"not an integer: {error}", offset) from error
+
+
+def _short(line: bytes) -> str:
+    return repr(line[:40])

@@ -1,0 +1,58 @@
+"""`KernelVersion`: which Linux a rule is asked about. What changed when stands with the rule that changed, not here."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from estab.kernel.rules.inputs import RuleInputError
+
+_RELEASE = re.compile(r"(\d{1,3})\.(\d{1,5})(?:\.(\d{1,5}))?(?![\d.])(.*)", re.DOTALL)
+_PACKAGE_NUMBER = re.compile(r"-\d")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KernelVersion:
+    """A kernel release, as `uname -r` prints it, taken apart.
+
+    `patch` is the stable patch level, None where the distribution hides it: Debian's "6.1.0-18-amd64", Ubuntu's
+    "5.15.0-91-generic" and Red Hat's "4.18.0-553.el8" all name patch 0 with their own fixes on top.
+    `suffix` is what follows the numbers, with its first dash or plus sign.
+    """
+
+    major: int
+    minor: int
+    patch: int | None = None
+    suffix: str = ""
+
+    def at_least(self, major: int, minor: int) -> bool:
+        """Whether this is that mainline series or a later one. Says nothing of what a distribution brought back."""
+        return (self.major, self.minor) >= (major, minor)
+
+    def has_fix(self, mainline: tuple[int, int], stable: dict[tuple[int, int], int]) -> bool | None:
+        """Whether a fix is in: from `mainline` (major, minor) on, or from a patch level of an older `stable` series.
+
+        None where the distribution hides its patch level, so that either may be true.
+        """
+        if self.at_least(*mainline):
+            return True
+        first = stable.get((self.major, self.minor))
+        if self.patch is None:
+            return None
+        return first is not None and self.patch >= first
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}" + ("" if self.patch is None else f".{self.patch}") + self.suffix
+
+
+def parse(release: str) -> KernelVersion:
+    """The version in `release`, the text of `uname -r`: "6.18.44-fc-v769", "5.15.0-91-generic", "6.12-rc3", "7.2".
+
+    Raises RuleInputError where it does not start with two numbers.
+    """
+    found = _RELEASE.fullmatch(release.strip())
+    if found is None:
+        raise RuleInputError(f"kernel release {release!r}: expected numbers first, as in 6.12.8-amd64 (`uname -r`)")
+    major, minor, patch, suffix = found.groups()
+    hidden = patch == "0" and _PACKAGE_NUMBER.match(suffix) is not None
+    return KernelVersion(major=int(major), minor=int(minor), patch=None if hidden else int(patch or 0), suffix=suffix)

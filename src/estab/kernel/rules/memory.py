@@ -1,0 +1,78 @@
+"""Memory: what a connection costs, and the two global limits, orphans and tcp_mem. Judged, never reproduced.
+
+Rule 27 of KERNEL.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from estab.kernel.rules.inputs import at_least
+
+# Both ends on one host, idle, nothing in the buffers: measured on 6.18, 18,000 pairs.
+BYTES_PER_IDLE_PAIR = 3800
+PAGE_BYTES = 4096
+
+Pressure = Literal["none", "pressure", "over_limit"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Abort:
+    """How the kernel ends a connection for want of memory or because of orphans. `counters` are increments."""
+
+    refusal: str
+    counters: dict[str, int]
+    isolatable: bool
+
+
+def connections(available_bytes: int | None, bytes_per_connection: float = BYTES_PER_IDLE_PAIR / 2) -> int | None:
+    """How many more idle connections fit `available_bytes` of memory (MemAvailable); None where it is not known.
+
+    An estimate: about 3.8 kB of kernel memory for a pair whose ends are both here, half of it for one end. What the
+    application keeps for each and what waits in the buffers comes on top.
+    Raises RuleInputError below 0 or below 1 byte each. Source: measured (KERNEL.md rule 27; PEERS.md).
+    """
+    at_least("bytes_per_connection", bytes_per_connection, 1)
+    if available_bytes is None:
+        return None
+    at_least("available_bytes", available_bytes, 0)
+    return int(available_bytes / bytes_per_connection)
+
+
+def tcp_mem_pressure(used_pages: int | None, tcp_mem: tuple[int, int, int] | None) -> Pressure | None:
+    """Where all TCP buffers of the machine stand against `net.ipv4.tcp_mem` (min, pressure, max, in pages).
+
+    `used_pages`: `mem` of the TCP row of /proc/net/sockstat. None where one is not known. Over the maximum, sockets
+    that cannot shrink are reset. Raises RuleInputError below 0.
+    Source: `net/core/sock.c __sk_mem_raise_allocated`, `net/ipv4/tcp.c tcp_out_of_memory` (KERNEL.md rule 27).
+    """
+    if used_pages is None or tcp_mem is None:
+        return None
+    at_least("used_pages", used_pages, 0)
+    if used_pages > tcp_mem[2]:
+        return "over_limit"
+    return "pressure" if used_pages > tcp_mem[1] else "none"
+
+
+def too_many_orphans(orphans: int | None, tcp_max_orphans: int | None, shift: int = 0) -> bool | None:
+    """Whether one orphan more (a socket closed by its process that still has data to send) is reset.
+
+    Orphans are above `net.ipv4.tcp_max_orphans` >> `shift`; the shift (0 to 2) penalises peers that were silent for
+    long or sent ICMP errors. None where one is not known. Raises RuleInputError below 0.
+    Source: `net/ipv4/tcp.c tcp_check_oom`, `net/ipv4/tcp_timer.c tcp_out_of_resources` (KERNEL.md rule 27).
+    """
+    if orphans is None or tcp_max_orphans is None:
+        return None
+    at_least("orphans", orphans, 0)
+    at_least("tcp_max_orphans", tcp_max_orphans, 0)
+    at_least("shift", shift, 0)
+    return orphans > tcp_max_orphans >> shift
+
+
+def abort() -> Abort:
+    """What too many orphans or too little memory do: RST and TCPAbortOnMemory +1. Global, not of a namespace.
+
+    Source: `net/ipv4/tcp_timer.c tcp_out_of_resources` (KERNEL.md rule 27).
+    """
+    return Abort(refusal="reset", counters={"TCPAbortOnMemory": 1}, isolatable=False)

@@ -1,0 +1,108 @@
+"""TIME_WAIT: when its port may be used again, and how many short connections a second that allows.
+
+Rules 22 to 24 of KERNEL.md. All of it is about the end that closes first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from estab.kernel.rules import timer_wheel
+from estab.kernel.rules.inputs import at_least, one_of, within
+from estab.kernel.rules.interval import Interval, exactly
+from estab.kernel.rules.kernel_version import KernelVersion
+
+TIMEWAIT_LEN_S = 60  # `include/net/tcp.h TCP_TIMEWAIT_LEN`; tcp_fin_timeout is about FIN_WAIT2 and does nothing here
+DEFAULT_REUSE_DELAY_MS = 1000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Buckets:
+    """What closes over tcp_max_tw_buckets leave: `time_wait` sockets, `skipped` ones, and the counters."""
+
+    time_wait: int
+    skipped: int
+    counters: dict[str, int]
+
+
+def default_reuse(kernel: KernelVersion) -> int:
+    """`net.ipv4.tcp_tw_reuse` of a new namespace: 2 (loopback only) since 4.19, 0 before.
+
+    Source: `net/ipv4/tcp_ipv4.c tcp_sk_init` (KERNEL.md rule 22).
+    """
+    return 2 if kernel.at_least(4, 19) else 0
+
+
+def reuses(tcp_tw_reuse: int, *, loopback: bool, timestamps: bool = True, port_given: bool = False) -> bool:
+    """Whether connect() may take over a port in TIME_WAIT towards the same target before the 60 s are over.
+
+    `tcp_tw_reuse`: 0 never, 1 always, 2 where one of the addresses is loopback. `timestamps`: both ends used TCP
+    timestamps on the old connection. `port_given`: the client itself bound that port (SO_REUSEADDR lets it): then it
+    is reused at once and the sysctl is not asked.
+    Raises RuleInputError for another mode. Source: `net/ipv4/tcp_ipv4.c tcp_twsk_unique` (KERNEL.md rule 22).
+    """
+    one_of("tcp_tw_reuse", tcp_tw_reuse, (0, 1, 2))
+    if not timestamps:
+        return False
+    return port_given or tcp_tw_reuse == 1 or (tcp_tw_reuse == 2 and loopback)
+
+
+def reuse_after_s(kernel: KernelVersion, tcp_tw_reuse_delay_ms: int | None = None) -> Interval:
+    """How long after the close a port may be reused, where `reuses()` says that it may.
+
+    Since 6.14: more than `net.ipv4.tcp_tw_reuse_delay` ms (1 to 60,000; None: the default of 1000), exactly. Before:
+    as soon as the clock's second has changed since the last timestamp was stored, anything up to one second.
+    Raises RuleInputError out of range. Source: `net/ipv4/tcp_ipv4.c tcp_twsk_unique` (KERNEL.md rule 22, refined).
+    """
+    delay_ms = DEFAULT_REUSE_DELAY_MS if tcp_tw_reuse_delay_ms is None else tcp_tw_reuse_delay_ms
+    within("tcp_tw_reuse_delay_ms", delay_ms, 1, TIMEWAIT_LEN_S * 1000)
+    return exactly(delay_ms / 1000) if kernel.at_least(6, 14) else Interval(low=0, high=1)
+
+
+def port_free_again(age_s: float, wait: Interval) -> bool | None:
+    """Whether a port that entered TIME_WAIT `age_s` ago can be connected from again; None: cannot be known.
+
+    `wait` is reuse_after_s() or lasts(). Reuse needs more than the delay, not as much. Source: as those two.
+    """
+    at_least("age_s", age_s, 0)
+    if age_s <= wait.low:
+        return False
+    return None if wait.high is None or age_s <= wait.high else True
+
+
+def lasts(hz: int = 250, kernel: KernelVersion | None = None) -> Interval:
+    """How long TIME_WAIT lasts in seconds: 60, and what the timer wheel adds (up to 2 s at HZ=250).
+
+    Source: `include/net/tcp.h TCP_TIMEWAIT_LEN`, `kernel/time/timer.c` (KERNEL.md rules 17 and 23).
+    """
+    return timer_wheel.wait(TIMEWAIT_LEN_S, hz, kernel)
+
+
+def short_connections_per_second(ports: int, wait: Interval | None = None) -> Interval:
+    """The ceiling of connect-and-close cycles a second to one target, the client closing first: ports / wait.
+
+    `ports`: from `ephemeral_ports.capacity`, 0 or more. `wait`: lasts() without reuse (the default), reuse_after_s()
+    with it. Where the wait may be 0 there is no upper bound. tcp_fin_timeout changes nothing.
+    Raises RuleInputError below 0. Source: arithmetic on the above (KERNEL.md rule 23).
+    """
+    at_least("ports", ports, 0)
+    span = wait or lasts()
+    return Interval(low=0 if span.high is None else ports / span.high, high=None if span.low == 0 else ports / span.low)
+
+
+def over_buckets(closes: int, tcp_max_tw_buckets: int, in_use: int = 0) -> Buckets:
+    """What `closes` closes leave where `in_use` TIME_WAIT sockets exist: at most tcp_max_tw_buckets, the rest skipped.
+
+    A skipped one closes at once: its port is free, late segments meet no socket. TCPTimeWaitOverflow +1 each.
+    Raises RuleInputError below 0.
+    Source: `net/ipv4/inet_timewait_sock.c inet_twsk_alloc`, `net/ipv4/tcp_minisocks.c tcp_time_wait` (KERNEL.md
+    rule 24).
+    """
+    at_least("closes", closes, 0)
+    at_least("tcp_max_tw_buckets", tcp_max_tw_buckets, 0)
+    at_least("in_use", in_use, 0)
+    kept = min(closes, max(0, tcp_max_tw_buckets - in_use))
+    skipped = closes - kept
+    return Buckets(
+        time_wait=in_use + kept, skipped=skipped, counters={"TCPTimeWaitOverflow": skipped} if skipped else {}
+    )

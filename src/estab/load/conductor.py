@@ -1,0 +1,123 @@
+"""The run itself, seen from the parent: wait, look ten times a second, let hold's connections go, end on request."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from estab.load.block import SETTLED
+from estab.load.fleet import Fleet
+
+TICK_S = 0.1
+
+
+class Stop:
+    """A request to stop, safe to make from a signal handler or another thread. A context manager: it holds a pipe."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._write, False)
+        self.is_set = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        os.close(self._read)
+        os.close(self._write)
+
+    def fileno(self) -> int:
+        """Readable once the stop was asked for."""
+        return self._read
+
+    def set(self) -> None:
+        """Asks for the stop."""
+        if not self.is_set:
+            self.is_set = True
+            os.write(self._write, b"s")
+
+
+class _Waiter:
+    """Waits for the next tick, the end of a worker, or a stop; whichever comes first."""
+
+    def __init__(self, fleet: Fleet, stop: Stop | None) -> None:
+        self._poll = select.poll()
+        self._pidfds: list[int] = []
+        if stop is not None:
+            self._poll.register(stop.fileno(), select.POLLIN)
+        for pid in fleet.pids():
+            try:
+                fd = os.pidfd_open(pid)
+            except OSError:  # Linux before 5.3, or already gone: the tick will notice
+                continue
+            self._pidfds.append(fd)
+            self._poll.register(fd, select.POLLIN)
+
+    def wait(self, seconds: float) -> None:
+        for fd, _event in self._poll.poll(max(0.0, seconds) * 1000):
+            if fd in self._pidfds:  # its end is told once
+                self._poll.unregister(fd)
+
+    def close(self) -> None:
+        for fd in self._pidfds:
+            os.close(fd)
+
+
+def conduct(
+    clients: Fleet,
+    *,
+    hold_s: float | None = None,
+    stop: Stop | None = None,
+    on_tick: Callable[[], None] = lambda: None,
+    on_settled: Callable[[], None] = lambda: None,
+) -> bool:
+    """Starts the clients and stays until they are done. True when it was interrupted.
+
+    `on_tick` is called ten times a second and once at the end, `on_settled` once, when every connect has been settled.
+    `hold_s`: so long after that, the connections are closed in order. KeyboardInterrupt is a stop too.
+    """
+    clients.go()
+    waiter = _Waiter(clients, stop)
+    try:
+        _watch(clients, waiter, hold_s, stop, on_tick, on_settled)
+    except KeyboardInterrupt:
+        return True
+    finally:
+        waiter.close()
+        clients.stop()
+    return stop is not None and stop.is_set
+
+
+def _watch(
+    clients: Fleet,
+    waiter: _Waiter,
+    hold_s: float | None,
+    stop: Stop | None,
+    on_tick: Callable[[], None],
+    on_settled: Callable[[], None],
+) -> None:
+    next_tick = time.monotonic()
+    settled_at: float | None = None
+    closing = False
+    while alive := clients.alive():
+        now = time.monotonic()
+        if now >= next_tick:
+            on_tick()
+            next_tick = max(next_tick + TICK_S, time.monotonic())
+        if settled_at is None and all(worker.block.get("state") >= SETTLED for worker in alive):
+            settled_at = time.monotonic()
+            on_settled()
+        if hold_s is not None and settled_at is not None and not closing and time.monotonic() >= settled_at + hold_s:
+            clients.close()
+            closing = True
+        until = next_tick
+        if hold_s is not None and settled_at is not None and not closing:
+            until = min(until, settled_at + hold_s)
+        waiter.wait(until - time.monotonic())
+        if stop is not None and stop.is_set:
+            break
+    on_tick()

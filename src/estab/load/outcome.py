@@ -1,0 +1,119 @@
+"""What the blocks of a finished run say, as records."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from hdrh.histogram import HdrHistogram
+
+from estab.load.block import CONNECT_NS_AT, HDR_HIGHEST_NS, REQUEST_NS_AT, Block
+from estab.load.fleet import Fleet, WorkerProcess
+from estab.records import Failure, Funnel, Latency, Percentiles, Requests, Worker
+
+NS_PER_S = 1_000_000_000
+NS_PER_US = 1_000.0
+
+
+def funnel(totals: dict[str, int], accepted: int | None) -> Funnel:
+    """The funnel of a run's totals; `accepted` is the server's word."""
+    return Funnel(
+        attempted=totals["attempted"],
+        connected=totals["connected"],
+        accepted=accepted,
+        first_byte=totals["first_byte"],
+        completed=totals["completed"],
+    )
+
+
+def failures(blocks: Iterable[Block]) -> list[Failure]:
+    """All failures by phase and errno, most frequent first; first time and example are the earliest of its kind."""
+    merged: dict[tuple[str, str], Failure] = {}
+    for block in blocks:
+        for found in block.failures():
+            key = (found.phase, found.errno)
+            first_s = found.first_ns / NS_PER_S
+            known = merged.get(key)
+            count = found.count + (known.count if known else 0)
+            if known and known.first_s is not None and known.first_s <= first_s:
+                merged[key] = known.replace(count=count)
+            else:
+                merged[key] = Failure(
+                    phase=found.phase, errno=found.errno, count=count, first_s=first_s, example=found.example or None
+                )
+    return sorted(merged.values(), key=lambda failure: (-failure.count, failure.phase, failure.errno))
+
+
+def percentiles(counts: Counter[int], total_ns: int, most_ns: int) -> Percentiles | None:
+    """The distribution of values (ns) and their counts; None where there are none. Exact mean and maximum."""
+    n = counts.total()
+    if n == 0:
+        return None
+    histogram = HdrHistogram(1, HDR_HIGHEST_NS, 3)
+    for value, count in counts.items():
+        histogram.record_value(max(value, 1), count)
+
+    def at(percentile: float) -> float:
+        return round(min(histogram.get_value_at_percentile(percentile), most_ns) / NS_PER_US, 3)
+
+    return Percentiles(
+        count=n,
+        mean=round(total_ns / n / NS_PER_US, 3),
+        p50=at(50),
+        p90=at(90),
+        p99=at(99),
+        p999=at(99.9),
+        max=round(most_ns / NS_PER_US, 3),
+        hdr_ns=histogram.encode().decode("ascii"),
+    )
+
+
+def latency(blocks: Sequence[Block], totals: dict[str, int]) -> Latency:
+    """Connect and request latency over all blocks, merged exactly."""
+
+    def merged(at: int) -> Counter[int]:
+        return sum((block.histogram(at) for block in blocks), Counter())
+
+    return Latency(
+        connect_us=percentiles(merged(CONNECT_NS_AT), totals["connect_sum_ns"], totals["connect_max_ns"]),
+        request_us=percentiles(merged(REQUEST_NS_AT), totals["request_sum_ns"], totals["request_max_ns"]),
+    )
+
+
+def requests(totals: dict[str, int], asked: bool) -> Requests | None:
+    """Requests answered, over the time from the start to the last answer. None where the workload asks none."""
+    if not asked:
+        return None
+    seconds = (totals["last_answer_ns"] - totals["started_ns"]) / NS_PER_S if totals["requests"] else None
+    rate = totals["requests"] / seconds if seconds else None
+    return Requests(count=totals["requests"], per_second=rate, bytes=totals["bytes_received"], seconds=seconds)
+
+
+def syn_retransmits(blocks: Iterable[Block]) -> dict[str, int]:
+    """Connects by how many SYN retransmits they needed; "15" stands for 15 or more."""
+    total: Counter[str] = Counter()
+    for block in blocks:
+        total.update({str(i): n for i, n in enumerate(block.syn_retransmits()) if n})
+    return dict(sorted(total.items(), key=lambda item: int(item[0])))
+
+
+def _worker(worker: WorkerProcess, nofile_soft: int | None, rss_bytes: int | None) -> Worker:
+    counts = worker.block.counts()
+    elapsed = counts["ended_ns"] - counts["started_ns"] if counts["ended_ns"] else 0
+    return Worker(
+        pid=worker.pid,
+        role=worker.role,
+        exit=worker.process.returncode,
+        attempted=counts["attempted"],
+        cpu_s=round(counts["cpu_ns"] / NS_PER_S, 3),
+        cpu_fraction=round(counts["cpu_ns"] / elapsed, 3) if elapsed > 0 else None,
+        worst_lag_ms=round(counts["worst_lag_ns"] / 1e6, 3),
+        nofile_soft=nofile_soft,
+        rss_bytes=rss_bytes,
+        lost=worker.lost,
+    )
+
+
+def workers(fleet: Fleet, nofile_soft: int | None, rss_bytes: dict[int, int]) -> list[Worker]:
+    """A record for each process. `rss_bytes` by pid, as far as it was seen."""
+    return [_worker(worker, nofile_soft, rss_bytes.get(worker.pid)) for worker in fleet.workers]

@@ -1,0 +1,9 @@
+"""The engine in plain Python: the executable specification of `_engine`, chosen by ESTAB_ENGINE=python.
+
+Same contract, same counts, same failures; one suite of tests runs on both. It is not meant to be fast.
+"""
+
+from estab.load.pyengine.client import run_client
+from estab.load.pyengine.server import run_server
+
+__all__ = ["run_client", "run_server"]

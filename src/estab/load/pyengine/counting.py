@@ -1,0 +1,130 @@
+"""Writing the shared block, and what both loops of the Python engine share: the clock, the payload, the control pipe."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+
+from estab.load.block import (
+    EXAMPLE_BYTES,
+    FAILURE_BYTES,
+    FAILURE_KINDS,
+    FAILURES_AT,
+    INDEX,
+    MAGIC,
+    OTHER,
+    PHASES,
+    RETRANSMIT_BUCKETS,
+    RETRANSMITS_AT,
+    Block,
+    hdr_index,
+)
+
+CHUNK = 65536
+PERIOD = 8191  # the payload repeats after so many bytes: a prime, so that no request size hides a shift
+NS_PER_MS = 1_000_000
+
+
+def payload() -> bytes:
+    """PERIOD + CHUNK bytes of the fixed pseudo-random sequence that is sent."""
+    x, first = 20170905, bytearray()
+    for _ in range(PERIOD):
+        x = (x * 1103515245 + 12345) & 0x7FFFFFFF
+        first.append((x >> 16) & 0xFF)
+    repeats = (PERIOD + CHUNK) // PERIOD + 1
+    return bytes((first * repeats)[: PERIOD + CHUNK])
+
+
+def control_read(fd: int) -> str:
+    """What the parent said: `g` go, `c` close, or `q` when its end of the pipe is gone."""
+    return os.read(fd, 1).decode() or "q"
+
+
+def describe(sock: socket.socket | None, peer: tuple[object, ...]) -> str:
+    """"local -> peer", the local half left out where the socket has none."""
+
+    def one(address: tuple[object, ...]) -> str:
+        host = f"[{address[0]}]" if ":" in str(address[0]) else str(address[0])
+        return f"{host}:{address[1]}"
+
+    local = None
+    if sock is not None:
+        try:
+            local = sock.getsockname()
+        except OSError:
+            local = None
+    return f"{one(local)} -> {one(peer)}" if local and local[1] else one(peer)
+
+
+class Count:
+    """The writer of one block."""
+
+    def __init__(self, block_fd: int) -> None:
+        self.block = Block(os.dup(block_fd))
+        self.words = self.block.words
+        self.start_ns = time.monotonic_ns()
+        self.set("magic", MAGIC)
+
+    def get(self, slot: str) -> int:
+        """One slot's value."""
+        return self.words[INDEX[slot]]
+
+    def set(self, slot: str, value: int) -> None:
+        """Writes a slot."""
+        self.words[INDEX[slot]] = value
+
+    def add(self, slot: str, n: int = 1) -> None:
+        """Adds to a slot; `n` may be negative."""
+        self.words[INDEX[slot]] += n
+
+    def most(self, slot: str, value: int) -> None:
+        """Raises a slot to `value`."""
+        self.words[INDEX[slot]] = max(self.words[INDEX[slot]], value)
+
+    def latency(self, kind: str, at: int, ns: int) -> None:
+        """Counts a latency in the histogram at `at`; `kind` is connect or request."""
+        self.words[at // 8 + hdr_index(ns)] += 1
+        self.add(f"{kind}_count")
+        self.add(f"{kind}_sum_ns", ns)
+        self.most(f"{kind}_max_ns", ns)
+
+    def retransmits(self, n: int) -> None:
+        """Counts a connect that needed `n` SYN retransmits."""
+        self.words[RETRANSMITS_AT // 8 + min(n, RETRANSMIT_BUCKETS - 1)] += 1
+
+    def failure(self, phase: str, code: int, example: str) -> None:
+        """Counts one failure; the example is kept for the first of its kind."""
+        at = self._failure_at(PHASES.index(phase), code)
+        word = at // 8
+        if self.words[word + 2] == 0:
+            self.words[word + 3] = time.monotonic_ns() - self.start_ns
+            text = example.encode("ascii", "replace")[: EXAMPLE_BYTES - 1]
+            text += b"\0" * (EXAMPLE_BYTES - len(text))
+            for i in range(EXAMPLE_BYTES // 8):
+                self.words[word + 4 + i] = int.from_bytes(text[i * 8 : i * 8 + 8], "little")
+        self.words[word + 2] += 1
+        self.add("failed")
+
+    def _failure_at(self, phase: int, code: int) -> int:
+        used = self.get("failure_kinds")
+        for i in range(used):
+            at = FAILURES_AT + i * FAILURE_BYTES
+            if self.words[at // 8] == phase and self.words[at // 8 + 1] == code:
+                return at
+        last = FAILURE_KINDS - 1
+        at = FAILURES_AT + min(used, last) * FAILURE_BYTES
+        if used < FAILURE_KINDS:
+            self.words[at // 8] = phase
+            self.words[at // 8 + 1] = OTHER if used == last else code
+            self.set("failure_kinds", used + 1)
+        return at
+
+    def cpu(self) -> None:
+        """Notes the CPU time so far."""
+        self.set("cpu_ns", time.thread_time_ns())
+
+    def close(self) -> None:
+        """Gives the memory back."""
+        del self.words
+        self.block.close()

@@ -1,0 +1,7 @@
+"""Fetching what the kernel shows: netlink and /proc on one side, records on the other. No judgement lives here."""
+
+from estab.observe.snapshot import take
+from estab.observe.sock_diag import SockDiag
+from estab.observe.watch import Observed, Sample, Watch, is_local
+
+__all__ = ["Observed", "Sample", "SockDiag", "Watch", "is_local", "take"]

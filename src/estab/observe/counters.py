@@ -1,0 +1,69 @@
+"""The kernel's TCP counters of this thread's network namespace, from /proc/net."""
+
+from __future__ import annotations
+
+import os
+from typing import Self
+
+from estab.kernel.formats import proc_net
+
+_NETSTAT, _SNMP = "netstat", "snmp"
+_SOCKSTATS = ("sockstat", "sockstat6")
+_READ_BYTES = 256 * 1024
+
+
+class NetFile:
+    """One file of /proc/net, held open, so that reading it again costs one system call. A context manager.
+
+    It stays with the network namespace that the thread was in when it was opened. Raises OSError where it is missing.
+    """
+
+    def __init__(self, name: str) -> None:
+        # /proc/net is that of the process's first thread; this thread may be in another namespace.
+        self._fd = os.open(f"/proc/thread-self/net/{name}", os.O_RDONLY | os.O_CLOEXEC)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def read(self) -> bytes:
+        """The file as it is now: the kernel writes it anew at each read from its start."""
+        return os.pread(self._fd, _READ_BYTES, 0)
+
+    def close(self) -> None:
+        """Give the descriptor back. May be called twice."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def read_counters() -> dict[str, int]:
+    """/proc/net/netstat and /proc/net/snmp as `prefix.Name` to value. Raises OSError, ParseError."""
+    found: dict[str, int] = {}
+    for name in (_NETSTAT, _SNMP):
+        with NetFile(name) as file:
+            found.update(proc_net.parse_counters(file.read()))
+    return found
+
+
+def read_sockstat() -> dict[str, int]:
+    """/proc/net/sockstat, and sockstat6 where IPv6 is, as `prefix.name` to value. Raises OSError, ParseError."""
+    found: dict[str, int] = {}
+    for name in _SOCKSTATS:
+        try:
+            with NetFile(name) as file:
+                found.update(proc_net.parse_sockstat(file.read()))
+        except FileNotFoundError:
+            if name == _SOCKSTATS[0]:
+                raise
+    return found
+
+
+def deltas(before: dict[str, int] | None, after: dict[str, int] | None) -> dict[str, int] | None:
+    """What changed from `before` to `after`; None where either is. A counter that is new counted from 0."""
+    if before is None or after is None:
+        return None
+    changes = ((name, value - before.get(name, 0)) for name, value in after.items())
+    return {name: change for name, change in changes if change}

@@ -1,0 +1,36 @@
+"""Facts of this host, and what this process may open."""
+
+from __future__ import annotations
+
+import os
+import resource
+
+from estab.observe.gaps import Gaps
+from estab.records import HostFacts
+
+# Of the calling thread, not of the process's first one: a thread may have entered another namespace.
+_NETNS = "/proc/thread-self/ns/net"
+
+
+def facts(gaps: Gaps | None = None) -> HostFacts:
+    """What this host is, seen from this thread's network namespace. What cannot be read is None and noted in `gaps`."""
+    gaps = gaps if gaps is not None else Gaps()
+    names = os.uname()
+    return HostFacts(
+        hostname=names.nodename,
+        kernel=names.release,
+        machine=names.machine,
+        cores=len(os.sched_getaffinity(0)),
+        memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        netns_inode=gaps.read("host.netns_inode", lambda: os.stat(_NETNS).st_ino),
+        euid=os.geteuid(),
+    )
+
+
+def own_open_files() -> tuple[int | None, int | None]:
+    """This process's RLIMIT_NOFILE, soft and hard, in descriptors; None is unlimited."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return (
+        None if soft == resource.RLIM_INFINITY else soft,
+        None if hard == resource.RLIM_INFINITY else hard,
+    )

@@ -1,0 +1,124 @@
+"""One moment on this host and in this thread's network namespace, as a `Snapshot`.
+
+Nothing here raises for what cannot be read: it is None, and `unobserved` says why.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from estab.errors import EstabError
+from estab.kernel.formats import sysctl
+from estab.observe import counters, host, processes, sysctls
+from estab.observe.gaps import Gaps
+from estab.observe.sock_diag import SockDiag
+from estab.records import Listener, PortUse, Process, ServerSockets, Snapshot
+
+_PORT_RANGE = "net.ipv4.ip_local_port_range"
+_RESERVED = "net.ipv4.ip_local_reserved_ports"
+
+
+def take(
+    *,
+    port: int | None = None,
+    toward: tuple[str, int] | None = None,
+    remote: str | None = None,
+    diag: SockDiag | None = None,
+    owner_pids: Sequence[int] | None = None,
+) -> Snapshot:
+    """A snapshot now.
+
+    `port`: only the listeners on it, and the server's connections there; None: every listener. `toward`: a literal
+    address and port, for the use of local ports towards it. `remote`: why the server's side is not on this host, which
+    leaves listeners and server sockets out. `diag`: an open SockDiag, else one is made. `owner_pids`: the only
+    processes to search for the listeners' owners.
+    """
+    gaps = Gaps()
+    soft, hard = host.own_open_files()
+    values = sysctls.read(gaps)
+    listeners: list[Listener] | None = None
+    states: dict[str, int] | None = None
+    server_sockets: ServerSockets | None = None
+    use: PortUse | None = None
+    own = None
+    try:
+        asked = diag or (own := SockDiag())
+        states = gaps.read("states", asked.states)
+        if remote is None:
+            listeners = _listeners(asked, port, owner_pids, gaps)
+            if port is not None:
+                server_sockets = gaps.read("server_sockets", lambda: asked.server_sockets(port))
+        if toward is not None:
+            use = gaps.read("port_use", lambda: port_use(asked, *toward, values, gaps))
+    except EstabError as error:
+        for field in ("states", "listeners", "server_sockets", "port_use"):
+            gaps.note(field, str(error))
+    finally:
+        if own:
+            own.close()
+    if remote is not None:
+        gaps.note("listeners", remote)
+        gaps.note("server_sockets", remote)
+    return Snapshot(
+        taken_at_s=time.time(),
+        host=host.facts(gaps),
+        nofile_soft=soft,
+        nofile_hard=hard,
+        sysctls=values,
+        listeners=listeners,
+        states=states,
+        counters=gaps.read("counters", counters.read_counters),
+        sockstat=gaps.read("sockstat", counters.read_sockstat),
+        server_sockets=server_sockets,
+        port_use=use,
+        unobserved=gaps.found,
+    )
+
+
+def port_use(
+    diag: SockDiag, address: str, port: int, values: Mapping[str, list[int] | str], gaps: Gaps | None = None
+) -> PortUse:
+    """Local ports in use towards a target, with the capacity that the sysctls in `values` give.
+
+    Raises what SockDiag raises. A range that cannot be read leaves `capacity` and `bound` None.
+    """
+    gaps = gaps if gaps is not None else Gaps()
+    capacity = bound = None
+    if (port_range := values.get(_PORT_RANGE)) is not None:
+        capacity = gaps.read("port_use.capacity", lambda: sysctl.usable_ports(port_range, values.get(_RESERVED, "")))
+        bounds = gaps.read("port_use.bound", lambda: sysctl.port_bounds(port_range))
+        bound = diag.bound_ports(*bounds) if bounds else None
+        if bound is None:
+            gaps.note("port_use.bound", "kernels before 6.8 do not show sockets that did bind() alone")
+    return diag.port_use(address, port, capacity=capacity, bound=bound)
+
+
+def _listeners(diag: SockDiag, port: int | None, owner_pids: Sequence[int] | None, gaps: Gaps) -> list[Listener] | None:
+    """The listeners with their owners; None where the kernel does not say."""
+    found = gaps.read("listeners", lambda: diag.listeners(port))
+    if not found:
+        return found
+    inodes = {listener.inode for listener in found if listener.inode}
+    searched = gaps.read("listeners.owners", lambda: processes.owners(inodes, owner_pids))
+    if searched is None:
+        return found
+    pids = {pid for owners in searched.by_inode.values() for pid in owners}
+    facts = {pid: processes.process(pid) for pid in pids}
+    owned = [_with_owners(listener, searched.by_inode, facts) for listener in found]
+    if any(listener.owners is None for listener in owned):
+        gaps.note("listeners.owners", _why_unowned(searched.hidden))
+    return owned
+
+
+def _with_owners(
+    listener: Listener, by_inode: Mapping[int, Sequence[int]], facts: Mapping[int, Process | None]
+) -> Listener:
+    owners = [fact for pid in by_inode.get(listener.inode or 0, ()) if (fact := facts.get(pid))]
+    return listener.replace(owners=owners or None)
+
+
+def _why_unowned(hidden: int) -> str:
+    if hidden:
+        return f"the descriptors of {hidden} processes may not be read: run as root, or as the server's user"
+    return "no process that is visible here holds the socket: it is in another pid namespace, or /proc hides it"

@@ -1,0 +1,331 @@
+"""What a run sees of the kernel: before, after, and ten times a second between them.
+
+What lives here: when to look and how often. What is seen is put together by `QueueWatch`, `snapshot` and `processes`.
+Watching must not become load: `sample` costs the same however many connections are open, and what does cost more with
+their number is done at most once a second and in at most 2% of the time.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+
+from estab.errors import EstabError, UsageError
+from estab.kernel.formats import inet_diag, proc_net
+from estab.kernel.formats.inet_diag import InetSocket
+from estab.observe import counters, processes, snapshot
+from estab.observe.counters import NetFile
+from estab.observe.gaps import Gaps
+from estab.observe.queue_watch import QueueNow, QueueWatch
+from estab.observe.sock_diag import SockDiag
+from estab.records import ClientSide, Listener, PortUse, Process, Record, ServerSide, ServerSockets, Snapshot
+
+_CLOSE_LOOK_EVERY_S = 1.0
+_CLOSE_LOOK_SHARE = 0.02
+_OVERFLOWS, _DROPS = "TcpExt.ListenOverflows", "TcpExt.ListenDrops"
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+_UNSEEN_QUEUE = QueueNow(depth=None, limit=None, drops=None)
+
+
+class Sample(Record, frozen=True, kw_only=True):
+    """One sample; None: not observed. As `TimelinePoint` has them: `*_overflows` and `*_drops` count since `start`.
+
+    `queue_*` are sums over the target's listeners. `time_wait` is the namespace's as sockstat counts it, orphans in
+    FIN-WAIT-2 included: they hold their ports as well. `client_fds` and `server_fds` are
+    the descriptors of the one process, among the client's and the server's, that has most: the limit is per process.
+    """
+
+    queue_depth: int | None = None
+    queue_limit: int | None = None
+    listen_overflows: int | None = None
+    listen_drops: int | None = None
+    listener_drops: int | None = None
+    time_wait: int | None = None
+    client_fds: int | None = None
+    server_fds: int | None = None
+
+
+class Observed(Record, frozen=True, kw_only=True):
+    """Both ends as a whole run showed them, without the workers."""
+
+    client: ClientSide
+    server: ServerSide
+
+
+class Watch:
+    """Watches one target through one run: `start`, `sample` ten times a second, `settled`, `finish`, `close`.
+
+    `host` is a literal address. `server_pids` are given when the server is this run's own. Nothing that cannot be read
+    raises: it is None in what is returned. Use it from one thread, in the network namespace of the client.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        client_pids: Sequence[int] = (),
+        server_pids: Sequence[int] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        try:
+            address = inet_diag.canonical(host)
+        except EstabError as error:
+            raise UsageError(f"cannot watch {host!r}: {error}") from error
+        # connect() to the wildcard reaches this host itself.
+        self._address = _WILDCARDS.get(address, address)
+        self._host = host
+        self._port = port
+        self._embedded = server_pids is not None
+        self._client = _Descriptors(client_pids)
+        self._server = _Descriptors(server_pids or ())
+        self._clock = clock
+        self._queue = QueueWatch()
+        self._gaps = Gaps()
+        self._diag: SockDiag | None = None
+        self._netstat: NetFile | None = None
+        self._sockstat: NetFile | None = None
+        self._why_unseen: str | None = None
+        self._before: Snapshot | None = None
+        self._searched: set[int] = set()
+        self._last_sockets: ServerSockets | None = None
+        self._worst_use: PortUse | None = None
+        self._close_look_at = 0.0
+
+    def start(self, client_pids: Sequence[int] | None = None) -> None:
+        """Snapshot both ends, find out whether the target is on this host, its listeners and who owns them."""
+        if client_pids is not None:
+            self._client = _Descriptors(client_pids)
+        self._diag = self._gaps.read("sock_diag", SockDiag)
+        self._netstat = self._gaps.read("counters", lambda: NetFile("netstat"))
+        self._sockstat = self._gaps.read("sockstat", lambda: NetFile("sockstat"))
+        if not is_local(self._host):
+            self._why_unseen = f"{self._host} is not an address of this host; its side is seen only there"
+        elif self._diag is None:
+            self._why_unseen = self._gaps.found[0].why
+        self._queue.start(self._listeners() or ())
+        self._before = self._snapshot()
+        self._note_use(self._before.port_use)
+        self._last_sockets = self._before.server_sockets
+        self._client.count()
+        self._server.count()
+        self._close_look_at = self._clock() + _CLOSE_LOOK_EVERY_S
+
+    def sample(self) -> Sample:
+        """What can be seen cheaply, now; and once in a while also what costs more with the number of connections."""
+        found = self._listeners()
+        queue = _UNSEEN_QUEUE if found is None else self._queue.add(found)
+        overflows, drops = self._listen_counters()
+        if self._clock() >= self._close_look_at:
+            self._look_closer(found or ())
+        return Sample(
+            queue_depth=queue.depth,
+            queue_limit=queue.limit,
+            listen_overflows=overflows,
+            listen_drops=drops,
+            listener_drops=queue.drops,
+            time_wait=self._time_wait(),
+            client_fds=self._client.count(),
+            server_fds=self._server.count() if self._why_unseen is None else None,
+        )
+
+    def settled(self) -> None:
+        """Every connect has been settled: see what the server holds and the ports in use, before anything closes."""
+        self._look_at_ports()
+        if (sockets := self._look_at_server()) is not None:
+            self._queue.settled(sockets)
+
+    def finish(self) -> Observed:
+        """Snapshot both ends again and say what changed. `start` must have been called."""
+        if (found := self._listeners()) is not None:
+            self._queue.add(found)
+        self._client.count()
+        self._server.count()
+        before, after = self._before, self._snapshot()
+        after = after.replace(listeners=self._with_worst_depth(after))
+        self._note_use(after.port_use)
+        self._last_sockets = after.server_sockets or self._last_sockets
+        changes = counters.deltas(before.counters if before else None, after.counters)
+        client = ClientSide(before=before, after=after, deltas=changes, port_use=self._worst_use)
+        if self._why_unseen is not None:
+            server = ServerSide(observed=False, why=self._why_unseen, embedded=self._embedded)
+        else:
+            server = ServerSide(
+                observed=True,
+                embedded=self._embedded,
+                before=before,
+                after=after,
+                deltas=changes,
+                listener=self._queue.result(),
+                processes=self._server.processes(),
+            )
+        return Observed(client=client, server=server)
+
+    def close(self) -> None:
+        """Give back what `start` opened. May be called twice."""
+        for held in (self._diag, self._netstat, self._sockstat):
+            if held is not None:
+                held.close()
+        self._diag = self._netstat = self._sockstat = None
+
+    @property
+    def worst_fds(self) -> dict[int, int]:
+        """The most descriptors that were seen in use, by pid, of the client's and the server's processes."""
+        return {**self._server.worst, **self._client.worst}
+
+    @property
+    def server_sockets(self) -> ServerSockets | None:
+        """The server's connections when they were last looked at: at start, each close look, `settled`, `finish`."""
+        return self._last_sockets
+
+    def _listeners(self) -> list[InetSocket] | None:
+        """The listeners that serve the target; None where they cannot be seen from here."""
+        if self._diag is None or self._why_unseen is not None:
+            return None
+        try:
+            return inet_diag.serving(self._diag.listening(self._port), self._address)
+        except EstabError:
+            return None
+
+    def _listen_counters(self) -> tuple[int | None, int | None]:
+        """ListenOverflows and ListenDrops since the start; None where the server's namespace is not this one."""
+        if self._netstat is None or self._why_unseen is not None:
+            return None, None
+        before = self._before.counters if self._before else None
+        try:
+            now = proc_net.parse_counters(self._netstat.read())
+        except (OSError, EstabError):
+            return None, None
+        if before is None or _OVERFLOWS not in before or _DROPS not in before:
+            return None, None
+        return now[_OVERFLOWS] - before[_OVERFLOWS], now[_DROPS] - before[_DROPS]
+
+    def _time_wait(self) -> int | None:
+        if self._sockstat is None:
+            return None
+        try:
+            return proc_net.parse_sockstat(self._sockstat.read()).get("TCP.tw")
+        except (OSError, EstabError):
+            return None
+
+    def _look_closer(self, listeners: Iterable[InetSocket]) -> None:
+        """What costs more with the number of connections. The next time is so far off that this keeps to its share."""
+        began = self._clock()
+        self._look_at_ports()
+        self._look_at_server()
+        new = {one.inode for one in listeners if one.inode} - self._searched
+        if new and not self._embedded:
+            self._find_owners(new)
+        ended = self._clock()
+        self._close_look_at = ended + max(_CLOSE_LOOK_EVERY_S, (ended - began) / _CLOSE_LOOK_SHARE)
+
+    def _look_at_ports(self) -> None:
+        if self._diag is None:
+            return
+        known = self._worst_use
+        with suppress(EstabError):
+            self._note_use(
+                self._diag.port_use(
+                    self._address,
+                    self._port,
+                    capacity=known.capacity if known else None,
+                    bound=known.bound if known else None,
+                )
+            )
+
+    def _look_at_server(self) -> ServerSockets | None:
+        if self._diag is None or self._why_unseen is not None:
+            return None
+        with suppress(EstabError):
+            self._last_sockets = self._diag.server_sockets(self._port)
+            return self._last_sockets
+        return None
+
+    def _note_use(self, use: PortUse | None) -> None:
+        if use is not None and (self._worst_use is None or use.used >= self._worst_use.used):
+            self._worst_use = use
+
+    def _find_owners(self, inodes: set[int]) -> None:
+        """Follow the owners of listeners that appeared during the run. Each listener is searched for once."""
+        self._searched |= inodes
+        with suppress(OSError):
+            self._server.add(pid for pids in processes.owners(inodes).by_inode.values() for pid in pids)
+
+    def _snapshot(self) -> Snapshot:
+        taken = snapshot.take(
+            port=self._port,
+            toward=(self._address, self._port),
+            remote=self._why_unseen,
+            diag=self._diag,
+            owner_pids=list(self._server.pids) if self._embedded else None,
+        )
+        serving = {one.inode for one in self._listeners() or ()}
+        self._searched |= serving
+        if not self._embedded:
+            owned = (one for one in taken.listeners or () if one.inode in serving)
+            self._server.add(owner.pid for one in owned for owner in one.owners or ())
+        return taken
+
+    def _with_worst_depth(self, taken: Snapshot) -> list[Listener] | None:
+        if taken.listeners is None:
+            return None
+        return [one.replace(worst_depth=self._queue.worst_depth(one.inode or 0)) for one in taken.listeners]
+
+
+class _Descriptors:
+    """The processes of one end, each with the most descriptors that it was seen to have open."""
+
+    def __init__(self, pids: Iterable[int]) -> None:
+        self.worst: dict[int, int] = {}
+        self._last_seen: dict[int, Process] = {}
+        self.pids: dict[int, None] = {}
+        self.add(pids)
+
+    def add(self, pids: Iterable[int]) -> None:
+        """Follow these too."""
+        for pid in pids:
+            if pid not in self.pids:
+                self.pids[pid] = None
+                self._see(pid)
+
+    def count(self) -> int | None:
+        """The descriptors of the process that has most now; None where none can be counted."""
+        most: int | None = None
+        for pid in self.pids:
+            count = processes.fd_count(pid)
+            if count is None:
+                continue
+            if count > self.worst.get(pid, -1):
+                self.worst[pid] = count
+            if most is None or count > most:
+                most = count
+        return most
+
+    def processes(self) -> list[Process] | None:
+        """Each process with its worst count in `fds`, fullest first; as last seen where it is gone. None: unknown."""
+        for pid in self.pids:
+            self._see(pid)
+        found = [one.replace(fds=self.worst.get(pid, one.fds)) for pid, one in self._last_seen.items()]
+        return sorted(found, key=lambda one: -(one.fds or 0)) or None
+
+    def _see(self, pid: int) -> None:
+        if (found := processes.process(pid)) is not None:
+            self._last_seen[pid] = found
+
+
+def is_local(host: str) -> bool:
+    """Whether the literal address `host` is this host's own, in this network namespace: whether it can be bound.
+
+    A host with `net.ipv4.ip_nonlocal_bind` set lets every address be bound, so there every address counts as its own.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
+            probe.bind(socket.getaddrinfo(host, 0, family, flags=socket.AI_NUMERICHOST)[0][4])
+    except OSError as error:
+        # Anything else than "not mine" or "no such family" leaves it open, and the listeners will tell.
+        return error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENODEV, errno.EINVAL)
+    return True

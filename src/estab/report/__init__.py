@@ -1,0 +1,5 @@
+"""Records in, something a person reads out. `rich` is imported here and nowhere else."""
+
+from estab.report.text import render
+
+__all__ = ["render"]

@@ -1,0 +1,61 @@
+"""What was asked, in one line: the command and its `config` in the order in which a person would say it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from estab.records import RunResult
+from estab.report.words import clean, count
+
+Value = int | float | str | bool | list[str]
+
+
+def _number(value: Value) -> str:
+    return count(value) if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _flag(words: str) -> Callable[[Value], str]:
+    return lambda value: words if value else ""
+
+
+def _with(template: str) -> Callable[[Value], str]:
+    return lambda value: template.format(_number(value))
+
+
+# In this order; what is not named here follows as "key value".
+WORDS: dict[str, Callable[[Value], str]] = {
+    "target": str,
+    "mode": str,
+    "service": str,
+    "connections": _with("{} connections"),
+    "in_flight": _with("{} at a time"),
+    "attempts": lambda value: f"{_number(value)} attempts" if value else "",
+    "ramp_per_s": _with("{} connects/s"),
+    "rate_per_s": _with("{}/s"),
+    "size": lambda value: f"{_number(value)} bytes" if value else "",
+    "size_bytes": lambda value: f"{_number(value)} bytes" if value else "",
+    "depth": lambda value: "" if value == 1 else f"depth {_number(value)}",
+    "duration_s": _with("{} s"),
+    "timeout_s": lambda value: f"timeout {_number(value)} s" if value else "the kernel's timeout",
+    "backlog_asked": _with("backlog {}"),
+    "accept_gap_s": lambda value: f"{_number(value)} s between accepts" if value else "",
+    "reset": _flag("closed by RST"),
+    "server_closes_first": _flag("the server closes first"),
+    "sources": lambda value: f"{len(value)} source addresses" if isinstance(value, list) and len(value) > 1 else "",
+}
+
+
+def asked(run: RunResult) -> list[str]:
+    """The parts of the line, without the command. Entries that are None, False or an empty list are left out."""
+    config = {key: value for key, value in run.config.items() if value is not None and value is not False}
+    named = [say(config[key]) for key, say in WORDS.items() if key in config]
+    return [clean(part) for part in [*named, *(_other(k, v) for k, v in config.items() if k not in WORDS)] if part]
+
+
+def _other(key: str, value: Value) -> str:
+    words = key.replace("_", " ")
+    if value is True:
+        return words
+    if isinstance(value, list):
+        return f"{words} {', '.join(value)}" if value else ""
+    return f"{words} {_number(value)}" if value != "" else ""

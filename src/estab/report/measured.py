@@ -1,0 +1,181 @@
+"""What was measured: the funnel, failures, throughput, latency, SYN retransmits, the listener, CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from estab.records import ListenerWatch, Percentiles, RunResult, Worker
+from estab.report.layout import Glyphs, columns, heading, indented, line
+from estab.report.words import clean, count, percent, plural, seconds, size
+
+BUSY = 0.9  # of one core: from here a worker is bound by CPU
+BAR_MOST = 32
+
+
+def measured(run: RunResult, console: Console, glyphs: Glyphs) -> Iterator[RenderableType]:
+    """The sections on what was measured, each with its heading; one with nothing to tell is left out."""
+    yield heading("Funnel")
+    yield indented(_funnel(run, console, glyphs))
+    if run.failures:
+        yield heading("Failures")
+        yield indented(_failures(run))
+    figures = [*_throughput(run), *_syn_retransmits(run), *_listener(run), *_cpu(run), *_lost(run)]
+    latency = _latency(run, glyphs)
+    if figures or latency:
+        yield heading("Measured")
+    if figures:
+        yield indented(_pairs(figures))
+    if latency:
+        yield indented(latency)
+
+
+def _pairs(figures: list[tuple[str, str]]) -> Table:
+    table = columns()
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column()
+    for name, text in figures:
+        table.add_row(name, Text(text))
+    return table
+
+
+def _funnel(run: RunResult, console: Console, glyphs: Glyphs) -> Table:
+    funnel = run.funnel
+    stages = [
+        ("attempted", funnel.attempted),
+        ("connected", funnel.connected),
+        ("accepted", funnel.accepted),
+        ("first byte", funnel.first_byte),
+        ("completed", funnel.completed),
+    ]
+    width = max(8, min(BAR_MOST, console.width - 40))
+    table = columns()
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(justify="right", no_wrap=True, style="dim")
+    table.add_column(no_wrap=True, style="cyan")
+    for name, value in stages:
+        if value is None:
+            table.add_row(name, "-", "", Text("not observed", style="dim"))
+            continue
+        filled = min(width, max(0, value * width // funnel.attempted)) if funnel.attempted > 0 else 0
+        # Whatever is not nothing is seen.
+        bar = glyphs.bar * max(filled, 1 if value > 0 else 0)
+        table.add_row(name, count(value), percent(value, funnel.attempted), bar)
+    return table
+
+
+def _failures(run: RunResult) -> Table:
+    table = columns(header=True)
+    table.add_column("phase", no_wrap=True)
+    table.add_column("errno", no_wrap=True, style="red")
+    table.add_column("count", justify="right", no_wrap=True)
+    table.add_column("first at", justify="right", no_wrap=True)
+    table.add_column("example", overflow="fold")
+    for failure in sorted(run.failures, key=lambda f: -f.count):
+        example = clean(failure.example) if failure.example else ""
+        first = seconds(failure.first_s)
+        table.add_row(Text(clean(failure.phase)), clean(failure.errno), count(failure.count), first, Text(example))
+    return table
+
+
+def _throughput(run: RunResult) -> list[tuple[str, str]]:
+    figures = []
+    connects = run.funnel.connected
+    if run.command == "churn" and run.elapsed_s > 0 and connects:
+        text = f"{count(connects / run.elapsed_s)}/s  ({plural(connects, 'connect')} in {seconds(run.elapsed_s)})"
+        figures.append(("connects", text))
+    requests = run.requests
+    if requests is None or not requests.count:
+        return figures
+    text = plural(requests.count, "request")
+    if requests.per_second is not None:
+        within = "" if requests.seconds is None else f" in {seconds(requests.seconds)}"
+        text = f"{count(requests.per_second)}/s  ({text}{within})"
+    figures.append(("requests", text))
+    if requests.bytes and requests.seconds:
+        figures.append(("bytes back", f"{size(requests.bytes / requests.seconds)}/s  ({size(requests.bytes)})"))
+    return figures
+
+
+def _latency(run: RunResult, glyphs: Glyphs) -> Table | None:
+    rows = [("connect", run.latency.connect_us), ("request", run.latency.request_us)]
+    known = [(name, found) for name, found in rows if found is not None and found.count]
+    if not known:
+        return None
+    table = columns(header=True)
+    table.add_column("latency", no_wrap=True)
+    for name in ("p50", "p90", "p99", "p99.9", "max"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, found in known:
+        table.add_row(name, *(_micro(value, glyphs) for value in _quantiles(found)))
+    return table
+
+
+def _quantiles(found: Percentiles) -> list[float | None]:
+    return [found.p50, found.p90, found.p99, found.p999, found.max]
+
+
+def _micro(value: float | None, glyphs: Glyphs) -> str:
+    return seconds(None if value is None else value / 1e6, glyphs.micro)
+
+
+def _syn_retransmits(run: RunResult) -> list[tuple[str, str]]:
+    """How often connects sent their SYN; nothing where every one was answered the first time."""
+    known = {int(times): n for times, n in run.syn_retransmits.items() if times.isascii() and times.isdigit() and n}
+    if not any(known):
+        return []
+    parts = [f"{times or 'none'} for {n:,}" for times, n in sorted(known.items())]
+    return [("SYN retransmits", f"{', '.join(parts)} connects")]
+
+
+def _listener(run: RunResult) -> list[tuple[str, str]]:
+    server = run.server
+    if server.listener is not None and server.observed:
+        return [("accept queue", _queue(server.listener, run))]
+    why = clean(server.why) if server.why else "the server's end is elsewhere"
+    return [("accept queue", f"not observed: {why}")]
+
+
+def _queue(watch: ListenerWatch, run: RunResult) -> str:
+    text = f"{watch.worst_depth:,} of {watch.limit:,} ({watch.limit + 1:,} fit) at worst"
+    asked = run.config.get("backlog_asked")
+    if isinstance(asked, int) and asked > watch.limit:
+        text += f", {asked:,} asked for"
+    if watch.full_samples:
+        text += f", full in {watch.full_samples:,} of {watch.samples:,} samples"
+    if watch.listeners > 1:
+        text += f"; fullest of {watch.listeners:,} listeners"
+    return text
+
+
+def _cpu(run: RunResult) -> list[tuple[str, str]]:
+    """A note where workers of ours had no CPU to spare: then the figures above are the machine's."""
+    busy = [(role, _busiest(workers)) for role, workers in _by_role(run).items()]
+    bound = [f"{role} {fraction:.0%}" for role, fraction in busy if fraction is not None and fraction >= BUSY]
+    return [("CPU bound", f"{', '.join(bound)} of a core (the busiest worker of each)")] if bound else []
+
+
+def _by_role(run: RunResult) -> dict[str, list[Worker]]:
+    return {"client": run.client.workers, "server": run.server.workers}
+
+
+def _busiest(workers: list[Worker]) -> float | None:
+    return max((w.cpu_fraction for w in workers if w.cpu_fraction is not None), default=None)
+
+
+def _lost(run: RunResult) -> list[tuple[str, str]]:
+    workers = [w for found in _by_role(run).values() for w in found]
+    return [
+        ("worker lost", f"{clean(w.role)} {w.pid}: {clean(w.lost)}; its numbers until then are kept")
+        for w in workers
+        if w.lost
+    ]
+
+
+def interrupted(run: RunResult) -> Text:
+    """Said at the top of a run that a signal ended."""
+    return line(f"Interrupted after {seconds(run.elapsed_s)}: what was seen until then.", style="bold yellow")

@@ -1,0 +1,74 @@
+"""A run on the terminal: what was asked, what happened, the verdict, what to do. Reads well piped, in 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console, RenderableType
+from rich.segment import Segment, Segments
+from rich.table import Table
+from rich.text import Text
+
+from estab.records import RunResult
+from estab.report.asked import asked
+from estab.report.layout import Glyphs, glyphs_for, line
+from estab.report.measured import interrupted, measured
+from estab.report.verdict import verdict
+from estab.report.words import clean, plural, seconds
+
+
+def render(run: RunResult, console: Console) -> None:
+    """Prints the whole report of a run on `console`, no line longer than it is wide and none with blanks at its end."""
+    glyphs = glyphs_for(console)
+    for part in _parts(run, console, glyphs):
+        _print(console, part)
+
+
+def _parts(run: RunResult, console: Console, glyphs: Glyphs) -> Iterator[RenderableType]:
+    if run.interrupted:
+        yield interrupted(run)
+    yield _asked(run, console, glyphs)
+    yield _where(run, glyphs)
+    yield from measured(run, console, glyphs)
+    yield from verdict(run, glyphs)
+
+
+def _asked(run: RunResult, console: Console, glyphs: Glyphs) -> RenderableType:
+    """The command and what was asked of it; what finds no room goes on beneath, each part whole."""
+    lines = [""]
+    command = f"estab {clean(run.command)}"
+    for part in asked(run):
+        longer = lines[-1] + glyphs.dot + part if lines[-1] else part
+        if lines[-1] and len(command) + 2 + len(longer) > console.width:
+            lines.append(part)
+        else:
+            lines[-1] = longer
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_row(Text(command, style="bold"), Text("\n".join(lines)))
+    return table
+
+
+def _where(run: RunResult, glyphs: Glyphs) -> Text:
+    """Which engine, on what, for how long."""
+    host = run.host
+    parts = [f"{clean(run.engine).capitalize()} engine"]
+    parts += [plural(host.cores, "core")] if host.cores is not None else []
+    parts += [f"Linux {clean(host.kernel)}"] if host.kernel else []
+    parts += [clean(host.hostname)] if host.hostname else []
+    return line(glyphs.dot.join([*parts, f"took {seconds(run.elapsed_s, glyphs.micro)}"]), style="dim")
+
+
+def _print(console: Console, part: RenderableType) -> None:
+    for segments in console.render_lines(part, pad=False):
+        console.print(Segments([*_without_blanks_at_end(segments), Segment.line()]), end="")
+
+
+def _without_blanks_at_end(segments: list[Segment]) -> list[Segment]:
+    """Tables fill their cells with blanks; in a pipe or a pasted report nobody wants them."""
+    kept = list(segments)
+    while kept and not kept[-1].text.rstrip():
+        kept.pop()
+    if kept:
+        last = kept[-1]
+        kept[-1] = Segment(last.text.rstrip(), last.style, last.control)
+    return kept

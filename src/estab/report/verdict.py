@@ -1,0 +1,76 @@
+"""The verdict in one sentence with its evidence, what to do, and what does nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from estab.records import Diagnosis, Remedy, RunResult, Suspect
+from estab.report.layout import Glyphs, hanging, heading, indented, line
+from estab.report.ledger import ledger
+from estab.report.words import clean
+
+
+def verdict(run: RunResult, glyphs: Glyphs) -> Iterator[RenderableType]:
+    """All that the judge says, the cause first and the ledger of the others last."""
+    diagnosis = run.diagnosis
+    if diagnosis is None:
+        yield heading("Verdict")
+        yield indented(line("This run has not been judged: estab diagnose does.", style="dim"))
+        return
+    found = next((s for s in diagnosis.suspects if s.cause == diagnosis.cause), None)
+    yield _title(diagnosis)
+    yield indented(line(clean(diagnosis.summary)))
+    if found is not None:
+        yield from _evidence(found, glyphs)
+        yield from _remedies(found)
+    else:
+        yield from _leads(diagnosis)
+    yield from ledger([s for s in diagnosis.suspects if s is not found], "Other suspects" if found else "Suspects")
+
+
+def _title(diagnosis: Diagnosis) -> Text:
+    title = heading("Verdict  ")
+    if diagnosis.cause is not None:
+        title.append(clean(diagnosis.cause), style="bold red")
+        if diagnosis.side is not None:
+            title.append(f"  (on the {diagnosis.side})" if diagnosis.side == "path" else f"  (at the {diagnosis.side})")
+    elif any(s.verdict == "possible" for s in diagnosis.suspects):
+        title.append("no cause confirmed", style="bold yellow")
+    else:
+        title.append("no cause", style="bold green")
+    return title
+
+
+def _evidence(suspect: Suspect, glyphs: Glyphs) -> Iterator[RenderableType]:
+    for fact in suspect.evidence:
+        text = Text(clean(fact.text or f"{fact.field} {fact.value}"))
+        text.append(f"  [{clean(fact.source)}]", style="dim")
+        yield hanging(glyphs.bullet, text, by=4)
+
+
+def _remedies(suspect: Suspect) -> Iterator[RenderableType]:
+    works = [r for r in suspect.remedies if r.works]
+    nothing = [r for r in suspect.remedies if not r.works]
+    if works:
+        yield heading("What to do")
+        yield from _listed(works, "green")
+    if nothing:
+        yield heading("What does nothing")
+        yield from _listed(nothing, "yellow")
+
+
+def _listed(remedies: list[Remedy], style: str) -> Iterator[RenderableType]:
+    for remedy in remedies:
+        yield indented(line(clean(remedy.command), style=style))
+        yield indented(line(clean(remedy.why), style="dim"), by=6)
+
+
+def _leads(diagnosis: Diagnosis) -> Iterator[RenderableType]:
+    """Nothing is confirmed: the first thing to do about each possible suspect, without the rest."""
+    leads = [s.remedies[0] for s in diagnosis.suspects if s.verdict == "possible" and s.remedies]
+    if leads:
+        yield heading("To find out")
+        yield from _listed(leads, "green")

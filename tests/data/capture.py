@@ -1,0 +1,83 @@
+"""Captures real answers of this kernel for the parser tests: `unshare -n python tests/data/capture.py`, as root.
+
+Run it in a fresh network namespace only. It brings lo up, makes one socket of each kind, and writes them below
+tests/data/<major.minor>/. Six datagrams and six small text files; no address but loopback's is in them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import struct
+from pathlib import Path
+
+from estab.kernel.formats import inet_diag
+
+_TEXTS = ("netstat", "snmp", "sockstat", "sockstat6")
+
+
+def make_sockets() -> list[socket.socket]:
+    """Listeners, queued, accepted, half-open, half-closed, TIME-WAIT and merely bound sockets, IPv4 and IPv6."""
+    with socket.socket() as any_socket:
+        fcntl.ioctl(any_socket, 0x8914, struct.pack("16sH14x", b"lo", 1))
+    v4 = socket.create_server(("127.0.0.1", 8001), backlog=4)
+    v6 = socket.create_server(("::", 8002), family=socket.AF_INET6, backlog=5, dualstack_ipv6=True)
+    v6only = socket.create_server(("::1", 8003), family=socket.AF_INET6, backlog=6)
+    deferring = socket.create_server(("127.0.0.2", 8004), backlog=7)
+    deferring.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 30)
+    kept = [v4, v6, v6only, deferring]
+    kept += [socket.create_connection(("127.0.0.1", 8001)) for _ in range(3)]
+    kept.append(v4.accept()[0])
+    kept.append(socket.create_connection(("127.0.0.1", 8002)))
+    kept.append(socket.create_connection(("::1", 8002)))
+    kept.append(socket.create_connection(("127.0.0.2", 8004)))
+    socket.create_connection(("::1", 8003)).close()
+    early = socket.create_connection(("127.0.0.1", 8002))
+    early.close()
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 8005))
+    done = socket.create_connection(("127.0.0.1", 8001))
+    for _ in range(2):
+        kept.append(v4.accept()[0])
+    last = v4.accept()[0]
+    done.close()
+    last.close()
+    return [*kept, bound]
+
+
+def dump(question: bytes) -> bytes:
+    """The first datagram that answers: all of it at this size, NLMSG_DONE apart."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as netlink:
+        netlink.send(question)
+        return netlink.recv(1 << 17)
+
+
+def main() -> None:
+    """Capture everything."""
+    kept = make_sockets()
+    folder = Path(__file__).parent / ".".join(os.uname().release.split(".")[:2])
+    folder.mkdir(exist_ok=True)
+    for family, name in ((inet_diag.AF_INET, "inet"), (inet_diag.AF_INET6, "inet6")):
+        listening = inet_diag.states(inet_diag.LISTEN)
+        questions = {
+            "listen": inet_diag.request(family, listening, extensions=inet_diag.EXT_SKMEMINFO),
+            "all": inet_diag.request(family, inet_diag.ALL_STATES),
+            "info": inet_diag.request(
+                family, inet_diag.states(inet_diag.ESTABLISHED), extensions=inet_diag.EXT_INFO, local_port=8002
+            ),
+        }
+        for question, asked in questions.items():
+            (folder / f"{name}-{question}.bin").write_bytes(dump(asked))
+    for text in _TEXTS:
+        (folder / text).write_bytes(Path(f"/proc/thread-self/net/{text}").read_bytes())
+    for text in ("limits", "stat"):
+        (folder / text).write_bytes(Path(f"/proc/self/{text}").read_bytes())
+    with contextlib.ExitStack() as stack:
+        for one in kept:
+            stack.enter_context(one)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,337 @@
+"""Runs as they really look, to be bent by the tests: one builder a shape, every argument a field that matters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from estab.records import (
+    ClientSide,
+    Failure,
+    Funnel,
+    HostFacts,
+    Latency,
+    Listener,
+    ListenerWatch,
+    Percentiles,
+    PortUse,
+    Process,
+    Requests,
+    RunResult,
+    ServerSide,
+    Snapshot,
+    TimelinePoint,
+    Worker,
+)
+
+HOST = HostFacts(hostname="box", kernel="6.18.44", machine="x86_64", cores=2, memory_bytes=8 << 30, euid=0)
+
+
+def snapshot(**fields: Any) -> Snapshot:
+    sysctls: dict[str, list[int] | str] = {
+        "net.core.somaxconn": [128],
+        "net.ipv4.tcp_syncookies": [1],
+        "net.ipv4.tcp_max_syn_backlog": [2048],
+        "net.ipv4.tcp_tw_reuse": [2],
+        "net.ipv4.tcp_timestamps": [1],
+        "net.ipv4.ip_local_port_range": [32768, 60999],
+    }
+    sysctls.update(fields.pop("sysctls", {}))
+    values: dict[str, Any] = {
+        "taken_at_s": 1.0,
+        "host": HOST,
+        "nofile_soft": 20_000,
+        "nofile_hard": 20_000,
+        "sysctls": {name: value for name, value in sysctls.items() if value is not None},
+        "listeners": [Listener(family=4, address="127.0.0.1", port=5000, depth=0, limit=128)],
+    }
+    return Snapshot(**{**values, **fields})
+
+
+def watch(**fields: Any) -> ListenerWatch:
+    """A listener that accepted everything at once."""
+    values: dict[str, Any] = {
+        "address": "127.0.0.1",
+        "port": 5000,
+        "listeners": 1,
+        "limit": 128,
+        "worst_depth": 0,
+        "last_depth": 0,
+        "samples": 30,
+        "full_samples": 0,
+        "rose_only": False,
+        "drops": 0,
+        "queued_at_end": 0,
+        "accepted_at_end": 400,
+    }
+    return ListenerWatch(**{**values, **fields})
+
+
+def deltas(**counters: int) -> dict[str, int]:
+    """Counter deltas by their short names, over a quiet namespace."""
+    quiet = {"ListenOverflows": 0, "ListenDrops": 0, "TCPDeferAcceptDrop": 0, "SyncookiesFailed": 0}
+    return {f"TcpExt.{name}": value for name, value in {**quiet, **counters}.items()}
+
+
+def local(listener: ListenerWatch | None = None, **fields: Any) -> ServerSide:
+    """A foreign server on this host, observed."""
+    values: dict[str, Any] = {
+        "observed": True,
+        "before": snapshot(),
+        "after": snapshot(),
+        "deltas": deltas(),
+        "listener": watch() if listener is None else listener,
+        "processes": [Process(pid=4321, name="nginx", fds=410, nofile_soft=1024, nofile_hard=4096)],
+    }
+    return ServerSide(**{**values, **fields})
+
+
+def embedded(listener: ListenerWatch | None = None, **fields: Any) -> ServerSide:
+    """Our own server."""
+    workers = [Worker(pid=77, role="server", exit=0, cpu_fraction=0.97, nofile_soft=20_000, worst_fds=410)]
+    return local(listener, **{"embedded": True, "processes": [], "workers": workers, **fields})
+
+
+def remote(why: str = "192.0.2.7 is not an address of this host") -> ServerSide:
+    return ServerSide(observed=False, why=why)
+
+
+def worker(**fields: Any) -> Worker:
+    """A client worker as a healthy closed loop leaves it: busy, and on time."""
+    values: dict[str, Any] = {
+        "pid": 42,
+        "role": "client",
+        "exit": 0,
+        "attempted": 200,
+        "cpu_fraction": 0.99,
+        "worst_lag_ms": 12.0,
+        "nofile_soft": 20_000,
+        "worst_fds": 213,
+    }
+    return Worker(**{**values, **fields})
+
+
+def ports(**fields: Any) -> PortUse:
+    values: dict[str, Any] = {
+        "address": "127.0.0.1",
+        "port": 5000,
+        "used": 400,
+        "time_wait": 0,
+        "sources": 1,
+        "capacity": 28_232,
+        "bound": 0,
+        "worst_source_used": 400,
+    }
+    return PortUse(**{**values, **fields})
+
+
+def point(t_s: float, **fields: Any) -> TimelinePoint:
+    values: dict[str, Any] = dict.fromkeys(
+        ("attempted", "connected", "first_byte", "completed", "failed", "open", "requests"), 0
+    )
+    return TimelinePoint(t_s=t_s, **{**values, **fields})
+
+
+def run(command: str = "hold", **fields: Any) -> RunResult:
+    """A healthy `hold` of 400 connections on a foreign server of this host, unless told otherwise."""
+    config = {"target": "127.0.0.1:5000", "connections": 400, "duration_s": 3.0, "timeout_s": 3.0}
+    config.update(fields.pop("config", {}))
+    client = ClientSide(before=snapshot(), after=snapshot(), port_use=ports(), workers=[worker(), worker(pid=43)])
+    client = client.replace(**fields.pop("client", {}))
+    values: dict[str, Any] = {
+        "command": command,
+        "config": {name: value for name, value in config.items() if value is not None},
+        "host": HOST,
+        "started_at_s": 1.0,
+        "elapsed_s": 3.1,
+        "engine": "c",
+        "funnel": funnel(),
+        "latency": Latency(connect_us=percentiles(61.0)),
+        "syn_retransmits": {"0": 400},
+        "client": client,
+        "server": local(),
+    }
+    return RunResult(**{**values, **fields})
+
+
+def funnel(attempted: int = 400, connected: int = 400, **fields: Any) -> Funnel:
+    values: dict[str, Any] = {"accepted": connected, "first_byte": 0, "completed": connected}
+    return Funnel(attempted=attempted, connected=connected, **{**values, **fields})
+
+
+def percentiles(p50: float, count: int = 400) -> Percentiles:
+    return Percentiles(count=count, mean=p50, p50=p50, p90=p50 * 2, p99=p50 * 4, p999=p50 * 8, max=p50 * 20)
+
+
+def failure(phase: str, errno: str, count: int, first_s: float = 0.01) -> Failure:
+    return Failure(phase=phase, errno=errno, count=count, first_s=first_s, example="127.0.0.1:5000")
+
+
+# The shapes of the issue -------------------------------------------------------------------------------------------
+
+
+def healthy_bench(server: ServerSide | None = None) -> RunResult:
+    """bench -c 400 -s 1400 -d 5 on two cores: every worker at 100% CPU, nothing missed."""
+    return run(
+        "bench",
+        config={"size_bytes": 1400, "mode": "rr", "duration_s": 5.0},
+        elapsed_s=5.1,
+        funnel=funnel(first_byte=400),
+        requests=Requests(count=456_123, per_second=91_224.6, bytes=638_572_200, seconds=5.0),
+        latency=Latency(connect_us=percentiles(61.0), request_us=percentiles(2140.0, 456_123)),
+        server=server or embedded(),
+    )
+
+
+def healthy_churn(server: ServerSide | None = None) -> RunResult:
+    return run(
+        "churn",
+        config={"connections": 100, "timeout_s": 0.5},
+        funnel=funnel(46_000, 46_000, accepted=None),
+        syn_retransmits={"0": 46_000},
+        client={"port_use": ports(used=15_000, time_wait=14_900, worst_source_used=15_000)},
+        server=server or local(watch(worst_depth=7, accepted_at_end=0)),
+    )
+
+
+def stalled(**fields: Any) -> RunResult:
+    """hold -n 400 against `serve stall --backlog 128`."""
+    full = watch(
+        worst_depth=129,
+        last_depth=129,
+        full_samples=30,
+        rose_only=True,
+        drops=1084,
+        queued_at_end=129,
+        accepted_at_end=0,
+    )
+    values: dict[str, Any] = {
+        "funnel": funnel(400, 129, accepted=0, completed=129),
+        "failures": [failure("connect", "own_timeout", 271, 3.001)],
+        "syn_retransmits": {"0": 129, "2": 271},
+        "server": local(full, deltas=deltas(ListenOverflows=1084, ListenDrops=1084)),
+    }
+    return run(**{**values, **fields})
+
+
+def slow_timeline(accepts_per_s: float = 20.0, limit: int = 16) -> list[TimelinePoint]:
+    """400 clients against a server that accepts one in 50 ms: full at once, refilled by each SYN retransmission."""
+    points = []
+    for tenth in range(31):
+        accepted = int(tenth / 10 * accepts_per_s)
+        connected = limit + 1 + accepted
+        points.append(
+            point(
+                tenth / 10,
+                attempted=400,
+                connected=connected,
+                open=connected,
+                accepted=accepted,
+                queue_depth=limit + 1 - (tenth % 10) // 2,
+                queue_limit=limit,
+            )
+        )
+    return points
+
+
+def overflowed(**fields: Any) -> RunResult:
+    """hold -n 400 against `serve echo --backlog 16 --accept-delay 50ms`."""
+    full = watch(
+        limit=16, worst_depth=17, last_depth=13, full_samples=12, drops=920, queued_at_end=13, accepted_at_end=60
+    )
+    values: dict[str, Any] = {
+        "funnel": funnel(400, 73, accepted=60, completed=73),
+        "failures": [failure("connect", "own_timeout", 327, 3.001)],
+        "syn_retransmits": {"0": 17, "1": 30, "2": 353},
+        "timeline": slow_timeline(),
+        "server": local(full, deltas=deltas(ListenOverflows=920, ListenDrops=920)),
+    }
+    return run(**{**values, **fields})
+
+
+def server_without_descriptors(**fields: Any) -> RunResult:
+    """hold -n 400 against a server under `ulimit -n 64`."""
+    full = watch(
+        worst_depth=129,
+        last_depth=129,
+        full_samples=28,
+        rose_only=True,
+        drops=842,
+        queued_at_end=129,
+        accepted_at_end=57,
+    )
+    owner = Process(pid=4321, name="python3", fds=64, nofile_soft=64, nofile_hard=64)
+    values: dict[str, Any] = {
+        "funnel": funnel(400, 186, accepted=57, completed=186),
+        "failures": [failure("connect", "own_timeout", 214, 3.001)],
+        "syn_retransmits": {"0": 186, "2": 214},
+        "server": local(full, deltas=deltas(ListenOverflows=842, ListenDrops=842), processes=[owner]),
+    }
+    return run(**{**values, **fields})
+
+
+def client_without_descriptors(**fields: Any) -> RunResult:
+    """The client under `ulimit -n 64`."""
+    values: dict[str, Any] = {
+        "funnel": funnel(400, 96),
+        "failures": [failure("connect", "EMFILE", 304, 0.002)],
+        "syn_retransmits": {"0": 96},
+        "client": {"workers": [worker(worst_fds=64, nofile_soft=64, cpu_fraction=0.04)]},
+    }
+    return run(**{**values, **fields})
+
+
+def refused(**fields: Any) -> RunResult:
+    """Towards a closed port of this host."""
+    values: dict[str, Any] = {
+        "funnel": funnel(400, 0, accepted=None, completed=0),
+        "failures": [failure("connect", "ECONNREFUSED", 400, 0.001)],
+        "latency": Latency(),
+        "syn_retransmits": {},
+        "client": {"port_use": ports(used=0, worst_source_used=0)},
+        "server": remote("nothing listens on 127.0.0.1:5000"),
+    }
+    return run(**{**values, **fields})
+
+
+def churned_out(**fields: Any) -> RunResult:
+    """churn in a namespace with a ten-port range."""
+    values: dict[str, Any] = {
+        "config": {"connections": 100, "timeout_s": 0.5},
+        "funnel": funnel(81_340, 30, accepted=30, completed=30),
+        "failures": [failure("connect", "EADDRNOTAVAIL", 81_310, 0.001)],
+        "syn_retransmits": {"0": 30},
+        "client": {"port_use": ports(used=10, time_wait=10, worst_source_used=10, capacity=10)},
+        "timeline": [
+            point(0.1 * i, attempted=2710 * i, connected=10, completed=10, failed=2710 * i, time_wait=10 if i else 0)
+            for i in range(31)
+        ],
+    }
+    return run("churn", **{**values, **fields})
+
+
+def range_full(**fields: Any) -> RunResult:
+    """hold -n 20 in a ten-port range; on closing it leaves ten TIME_WAIT behind."""
+    values: dict[str, Any] = {
+        "config": {"connections": 20},
+        "funnel": funnel(20, 10),
+        "failures": [failure("connect", "EADDRNOTAVAIL", 10, 0.001)],
+        "syn_retransmits": {"0": 10},
+        "client": {"port_use": ports(used=10, time_wait=10, worst_source_used=10, capacity=10)},
+        "timeline": [
+            point(0.0),
+            point(0.1, attempted=20, connected=10, failed=10, open=10, time_wait=0),
+            point(3.1, attempted=20, connected=10, failed=10, completed=10, time_wait=10),
+        ],
+    }
+    return run(**{**values, **fields})
+
+
+def generator_late(**fields: Any) -> RunResult:
+    values: dict[str, Any] = {
+        "config": {"timeout_s": 0.3},
+        "funnel": funnel(400, 250),
+        "failures": [failure("connect", "own_timeout", 150, 0.3)],
+        "syn_retransmits": {"0": 400},
+        "client": {"workers": [worker(worst_lag_ms=420.0)]},
+    }
+    return run(**{**values, **fields})

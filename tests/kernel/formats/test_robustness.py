@@ -1,0 +1,93 @@
+"""Every parser on every input: a value or ParseError. Whole, cut at every byte, with junk behind, mutated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from estab.errors import ParseError
+from estab.kernel.formats import inet_diag, netlink, proc_net, proc_pid, sysctl, tcp_info
+
+Parser = Callable[[bytes], object]
+DATA = Path(__file__).parents[2] / "data"
+
+
+def walk(data: bytes) -> object:
+    return [netlink.error_number(data, message) for message in netlink.messages(data)]
+
+
+PARSERS: dict[str, Parser] = {
+    "messages": walk,
+    "attributes": lambda data: list(netlink.attributes(data, 0, len(data))),
+    "sockets": lambda data: inet_diag.Sockets().add(data),
+    "census": lambda data: inet_diag.Census(addresses=True, ports=True).add(data),
+    "socket": lambda data: inet_diag.parse_socket(data, 0, len(data)),
+    "tcp_info": tcp_info.parse,
+    "counters": proc_net.parse_counters,
+    "sockstat": proc_net.parse_sockstat,
+    "open_files": proc_pid.parse_open_files,
+    "stat": lambda data: proc_pid.parse_stat(data, 100),
+    "sysctl": sysctl.parse_value,
+    "reserved": lambda data: sysctl.reserved_ports(sysctl.parse_value(data)),
+    "usable": lambda data: sysctl.usable_ports(sysctl.parse_value(data), sysctl.parse_value(data)),
+    "canonical": lambda data: inet_diag.canonical(data.decode("latin1")),
+}
+CAPTURED = sorted(path for path in DATA.glob("[0-9]*/*"))
+
+
+def survives(parser: Parser, data: bytes) -> None:
+    """A value, or ParseError with one line and a place within the input."""
+    raised: ParseError | None = None
+    try:
+        parser(data)
+    except ParseError as error:
+        raised = error
+    if raised is not None:
+        assert "\n" not in str(raised)
+        assert raised.offset is None or 0 <= raised.offset <= len(data)
+
+
+@pytest.mark.parametrize("parser", PARSERS.values(), ids=PARSERS)
+@pytest.mark.parametrize("path", CAPTURED, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_captured_bytes_cut_at_every_byte_and_with_junk(parser: Parser, path: Path) -> None:
+    data = path.read_bytes()
+    for end in range(len(data) + 1):
+        survives(parser, data[:end])
+    for junk in (b"\0", b"\xff" * 3, b"\n", b"junk" * 5, bytes(100), data[:50]):
+        survives(parser, data + junk)
+
+
+@pytest.mark.parametrize("parser", PARSERS.values(), ids=PARSERS)
+@given(data=st.binary(max_size=400))
+def test_any_bytes(parser: Parser, data: bytes) -> None:
+    survives(parser, data)
+
+
+@pytest.mark.parametrize("parser", PARSERS.values(), ids=PARSERS)
+@given(data=st.text(alphabet="Tcp: 0123456789-_+.,/()[]socket\n\t%xunlimitedMaxopenfiles\u0663\x00", max_size=200))
+def test_any_text(parser: Parser, data: str) -> None:
+    survives(parser, data.encode())
+
+
+@pytest.mark.parametrize("parser", PARSERS.values(), ids=PARSERS)
+@given(
+    path=st.sampled_from(CAPTURED),
+    changes=st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), min_size=1, max_size=8),
+)
+def test_captured_bytes_with_some_changed(parser: Parser, path: Path, changes: list[tuple[int, int]]) -> None:
+    data = bytearray(path.read_bytes())
+    for place, value in changes:
+        data[place % len(data)] = value
+    survives(parser, bytes(data))
+
+
+@given(
+    words=st.lists(st.sampled_from(["9" * 5000, "1" * 400, "-1", "x", "0", "1_0"]), min_size=22, max_size=25),
+    name=st.text(max_size=20),
+)
+def test_stat_with_numbers_beyond_any_clock(words: list[str], name: str) -> None:
+    survives(PARSERS["stat"], f"1 ({name}) {' '.join(words)}".encode("utf-8", "replace"))

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import pytest
+
+from estab.kernel.formats.inet_diag import LISTEN, InetSocket
+from estab.observe.queue_watch import QueueNow, QueueWatch
+from estab.records import ListenerWatch, ServerSockets
+
+
+def seen(depth: int, limit: int = 4, *, cookie: int = 1, drops: int | None = 0) -> InetSocket:
+    return InetSocket(
+        family=4,
+        state=LISTEN,
+        timer=0,
+        retransmits=0,
+        local_address="127.0.0.1",
+        local_port=80,
+        remote_address="0.0.0.0",
+        remote_port=0,
+        interface=0,
+        cookie=cookie,
+        timer_ms=0,
+        rqueue=depth,
+        wqueue=limit,
+        uid=0,
+        inode=cookie * 10,
+        drops=drops,
+    )
+
+
+def watched(*samples: list[InetSocket], before: tuple[InetSocket, ...] = ()) -> ListenerWatch | None:
+    queue = QueueWatch()
+    queue.start(before)
+    for sample in samples:
+        queue.add(sample)
+    return queue.result()
+
+
+@pytest.mark.parametrize(
+    ("depths", "worst", "last", "full", "rose_only"),
+    [
+        ([0, 0, 0], 0, 0, 0, False),
+        ([0, 1, 3, 3], 3, 3, 0, True),
+        ([1, 2, 1], 2, 1, 0, False),
+        ([4, 4], 4, 4, 0, True),
+        ([5, 5, 5], 5, 5, 3, True),
+        ([6], 6, 6, 1, True),
+        ([5, 0], 5, 0, 1, False),
+        ([0, 5, 5, 4], 5, 4, 2, False),
+    ],
+)
+def test_depths(depths: list[int], worst: int, last: int, full: int, rose_only: bool) -> None:
+    result = watched(*([seen(depth)] for depth in depths))
+    assert result is not None
+    assert (result.worst_depth, result.last_depth, result.full_samples, result.rose_only) == (
+        worst,
+        last,
+        full,
+        rose_only,
+    )
+    assert (result.samples, result.limit, result.listeners) == (len(depths), 4, 1)
+    assert (result.queued_at_end, result.accepted_at_end) == (None, None)
+
+
+def test_nothing_ever_listened() -> None:
+    assert watched() is None
+    assert watched([], []) is None
+    assert watched(before=(seen(0),)) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "drops"),
+    [((seen(0, drops=7),), 9, 2), ((), 9, 9), ((seen(0, drops=None),), 9, None), ((seen(0, drops=2**32 - 1),), 1, 2)],
+)
+def test_drops_are_this_runs(before: tuple[InetSocket, ...], now: int, drops: int | None) -> None:
+    queue = QueueWatch()
+    queue.start(before)
+    assert queue.add([seen(0, drops=now)]).drops == drops
+    result = queue.result()
+    assert result is not None
+    assert result.drops == drops
+
+
+def test_kernels_without_drops() -> None:
+    assert QueueWatch().add([seen(1, drops=None)]) == QueueNow(depth=1, limit=4, drops=None)
+
+
+def test_sums_over_many_listeners_and_the_fullest_of_them() -> None:
+    queue = QueueWatch()
+    now = queue.add([seen(number % 3, cookie=number + 1, drops=1) for number in range(200)])
+    assert now == QueueNow(depth=199, limit=800, drops=200)
+    queue.add([seen(3, cookie=150, drops=1), seen(2, cookie=2)])
+    result = queue.result()
+    assert result is not None
+    assert (result.listeners, result.worst_depth, result.samples, result.drops) == (200, 3, 2, 1)
+    assert queue.worst_depth(1500) == 3
+    assert queue.worst_depth(77) is None
+
+
+def test_full_is_by_the_limit_not_by_the_depth() -> None:
+    result = watched([seen(50, 100, cookie=1), seen(5, 4, cookie=2)])
+    assert result is not None
+    assert (result.worst_depth, result.limit) == (5, 4)
+
+
+def test_a_listener_that_closes_keeps_what_it_dropped() -> None:
+    queue = QueueWatch()
+    queue.start([seen(0, cookie=1, drops=1)])
+    queue.add([seen(5, cookie=1, drops=4)])
+    assert queue.add([]) == QueueNow(depth=None, limit=None, drops=3)
+    assert queue.add([seen(0, cookie=2, drops=2)]) == QueueNow(depth=0, limit=4, drops=5)
+    result = queue.result()
+    assert result is not None
+    assert (result.listeners, result.worst_depth, result.drops) == (1, 5, 3)
+
+
+def test_listen_called_again_changes_the_limit() -> None:
+    result = watched([seen(5, 4)], [seen(6, 100)])
+    assert result is not None
+    assert (result.limit, result.full_samples) == (100, 1)
+
+
+def test_settled() -> None:
+    queue = QueueWatch()
+    queue.add([seen(3)])
+    queue.settled(ServerSockets(port=80, states={"ESTAB": 10}, queued=3, accepted=7))
+    result = queue.result()
+    assert result is not None
+    assert (result.queued_at_end, result.accepted_at_end) == (3, 7)

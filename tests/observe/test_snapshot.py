@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from estab.observe import counters, host, processes, sysctls, take
+from estab.observe.gaps import Gaps
+from estab.records import Snapshot, decode, encode
+
+
+@pytest.mark.namespace
+def test_a_whole_snapshot() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 8001), backlog=4),
+        socket.create_server(("127.0.0.1", 8002), backlog=5),
+        socket.create_connection(("127.0.0.1", 8001)),
+    ):
+        taken = take(toward=("127.0.0.1", 8001))
+    assert decode(encode(taken), Snapshot, "estab.snapshot/1") == taken
+    assert {(one.port, one.depth, one.limit) for one in taken.listeners or []} == {(8001, 1, 4), (8002, 0, 5)}
+    owners = {owner.pid for one in taken.listeners or [] for owner in one.owners or []}
+    assert owners == {os.getpid()}
+    assert taken.states == {"LISTEN": 2, "ESTAB": 2}
+    assert taken.server_sockets is None
+    assert taken.port_use is not None
+    assert (taken.port_use.used, taken.port_use.capacity) == (1, 28232)
+    assert taken.sysctls is not None
+    assert taken.sysctls["net.core.somaxconn"] == [4096]
+    assert taken.sysctls["net.ipv4.ip_local_port_range"] == [32768, 60999]
+    assert taken.host.netns_inode == os.stat("/proc/thread-self/ns/net").st_ino
+    missing = {gap.field.removeprefix("sysctls.") for gap in taken.unobserved if gap.field.startswith("sysctls.")}
+    assert missing | taken.sysctls.keys() == set(sysctls.NAMES)
+
+
+@pytest.mark.namespace
+def test_one_port_only() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 8001), backlog=4) as server,
+        socket.create_server(("127.0.0.1", 8002)),
+        socket.create_connection(("127.0.0.1", 8001)),
+        server.accept()[0],
+    ):
+        taken = take(port=8001, owner_pids=[])
+    assert [one.port for one in taken.listeners or []] == [8001]
+    assert [one.owners for one in taken.listeners or []] == [None]
+    assert "listeners.owners" in {gap.field for gap in taken.unobserved}
+    assert taken.server_sockets is not None
+    assert (taken.server_sockets.queued, taken.server_sockets.accepted) == (0, 1)
+
+
+def test_missing_sysctls_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sysctls, "NAMES", ("net.core.somaxconn", "net.ipv4.no_such_thing"))
+    gaps = Gaps()
+    assert list(sysctls.read(gaps)) == ["net.core.somaxconn"]
+    (gap,) = gaps.found
+    assert (gap.field, gap.why) == (
+        "sysctls.net.ipv4.no_such_thing",
+        "No such file or directory: /proc/sys/net/ipv4/no_such_thing",
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changed"),
+    [
+        ({"a": 1, "b": 2}, {"a": 1, "b": 5}, {"b": 3}),
+        ({"gauge": 5}, {"gauge": 2}, {"gauge": -3}),
+        ({}, {"new": 2, "zero": 0}, {"new": 2}),
+        ({"gone": 1}, {}, {}),
+        (None, {"a": 1}, None),
+        ({"a": 1}, None, None),
+    ],
+)
+def test_deltas(before: dict[str, int] | None, after: dict[str, int] | None, changed: dict[str, int] | None) -> None:
+    assert counters.deltas(before, after) == changed
+
+
+def test_facts_of_the_host() -> None:
+    facts = host.facts()
+    assert facts.kernel == os.uname().release
+    assert facts.cores == len(os.sched_getaffinity(0))
+    assert facts.memory_bytes is not None
+    shown = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    assert facts.memory_bytes == int(shown["MemTotal"].split()[0]) * 1024
+
+
+def test_a_process() -> None:
+    mine = processes.process(os.getpid())
+    assert mine is not None
+    assert mine.fds == len(os.listdir("/proc/self/fd")) - 1
+    assert mine.nofile_soft == host.own_open_files()[0]
+    assert mine.rss_bytes is not None
+    assert mine.rss_bytes > 1_000_000
+    assert processes.process(2**22 + 1) is None
+    assert processes.fd_count(2**22 + 1) is None
+
+
+def test_descriptors_are_counted_where_the_kernel_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Old:
+        st_size = 0
+
+    expected = len(os.listdir("/proc/self/fd")) - 1
+    with monkeypatch.context() as patch:
+        patch.setattr(processes.os, "stat", lambda _: Old)
+        assert processes.fd_count(os.getpid()) == expected + 1
+
+
+def test_owners_of_a_shared_socket() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        inode = os.fstat(server.fileno()).st_ino
+        code = "import sys; print(flush=True); sys.stdin.read()"
+        with subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=[server.fileno()],
+        ) as child:
+            assert child.stdout is not None
+            child.stdout.readline()
+            found = processes.owners({inode, 1}).by_inode
+            assert processes.owners({inode}, [child.pid]).by_inode == {inode: [child.pid]}
+            child.kill()
+        assert {key: sorted(pids) for key, pids in found.items()} == {inode: sorted([os.getpid(), child.pid])}
+        assert processes.owners(set()) == processes.Owners(by_inode={}, hidden=0)
+
+
+UNPRIVILEGED = """
+    import os, socket, sys
+    server = socket.create_server(("127.0.0.1", 0))
+    port = server.getsockname()[1]
+    sys.stdout.flush()
+    if os.fork() == 0:
+        server.close()
+        os.setgroups([])
+        os.setresgid(65534, 65534, 65534)
+        os.setresuid(65534, 65534, 65534)
+        from estab.observe import take
+        from estab.records import encode
+        os.write(1, encode(take(port=port)))
+        os._exit(0)
+    os.wait()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give it up")
+def test_without_root_what_is_hidden_is_said() -> None:
+    code = textwrap.dedent(UNPRIVILEGED).replace("import os,", "import estab.observe; import os,")
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout
+    taken = decode(out, Snapshot, "estab.snapshot/1")
+    assert [one.owners for one in taken.listeners or []] == [None]
+    assert [one.limit for one in taken.listeners or []] == [128]
+    why = {gap.field: gap.why for gap in taken.unobserved}
+    assert "may not be read: run as root" in why["listeners.owners"]
+    assert taken.counters is not None
+    assert Counter(gap.field.split(".")[0] for gap in taken.unobserved).keys() <= {"listeners", "sysctls"}

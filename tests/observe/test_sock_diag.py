@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import struct
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from estab.errors import MachineError, ReadError
+from estab.kernel.formats import inet_diag, netlink
+from estab.observe import sock_diag
+from estab.observe.counters import read_counters, read_sockstat
+from estab.observe.sock_diag import SockDiag
+
+Eventually = Callable[[Callable[[], object]], None]
+TWO_DATAGRAMS = 2
+
+
+def ss(*arguments: str) -> list[list[str]]:
+    out = subprocess.run(["ss", "-Hn", *arguments], check=True, capture_output=True, text=True).stdout
+    return [line.split() for line in out.splitlines()]
+
+
+@contextlib.contextmanager
+def connections(server: socket.socket, count: int) -> Iterator[list[socket.socket]]:
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(socket.create_connection(server.getsockname()[:2])) for _ in range(count)]
+
+
+@pytest.mark.namespace
+def test_listeners_as_ss_shows_them() -> None:
+    with (
+        SockDiag() as diag,
+        socket.create_server(("127.0.0.1", 8001), backlog=3) as one,
+        socket.create_server(("::", 8001), family=socket.AF_INET6, backlog=9),
+        socket.create_server(("::", 8002), family=socket.AF_INET6, backlog=2, dualstack_ipv6=True),
+        connections(one, 4),
+    ):
+        shown = {(line[3], int(line[1]), int(line[2])) for line in ss("-ltn")}
+        names = {"::": "*"}
+        ours = set()
+        for found in diag.listening():
+            address = f"[{found.local_address}]" if found.family == 6 else found.local_address
+            if found.local_address == "::" and not found.v6only:
+                address = names["::"]
+            ours.add((f"{address}:{found.local_port}", found.rqueue, found.wqueue))
+        assert ours == shown
+        assert [(found.address, found.depth, found.limit, found.drops) for found in diag.listeners(8001)] == [
+            ("127.0.0.1", 4, 3, 0),
+            ("::", 0, 9, 0),
+        ]
+        assert diag.listeners(8003) == []
+
+
+@pytest.mark.namespace
+def test_overflow_is_seen_at_the_listener_and_in_the_counters() -> None:
+    with SockDiag() as diag, socket.create_server(("127.0.0.1", 8001), backlog=1) as server, connections(server, 2):
+        before = read_counters()
+        with socket.socket() as late:
+            late.settimeout(0.05)
+            with pytest.raises(TimeoutError):
+                late.connect(server.getsockname())
+        after = read_counters()
+        (listener,) = diag.listeners(8001)
+        assert (listener.depth, listener.limit, listener.drops) == (2, 1, 1)
+        assert after["TcpExt.ListenOverflows"] - before["TcpExt.ListenOverflows"] == 1
+        shown = subprocess.run(["nstat", "-asz"], check=True, capture_output=True, text=True).stdout
+        absolute = dict(re.findall(r"^(\w+)\s+(\d+)", shown, re.MULTILINE))
+        for ours, theirs in (
+            ("TcpExt.ListenDrops", "TcpExtListenDrops"),
+            ("TcpExt.ListenOverflows", "TcpExtListenOverflows"),
+            ("Tcp.PassiveOpens", "TcpPassiveOpens"),
+            ("Tcp.ActiveOpens", "TcpActiveOpens"),
+        ):
+            assert read_counters()[ours] == int(absolute[theirs])
+
+
+@pytest.mark.namespace
+def test_server_sockets_tell_queued_from_accepted() -> None:
+    with (
+        SockDiag() as diag,
+        socket.create_server(("::", 8001), family=socket.AF_INET6, backlog=50, dualstack_ipv6=True) as server,
+        contextlib.ExitStack() as stack,
+    ):
+        clients = [stack.enter_context(socket.create_connection(("127.0.0.1", 8001))) for _ in range(5)]
+        clients += [stack.enter_context(socket.create_connection(("::1", 8001))) for _ in range(5)]
+        accepted = [stack.enter_context(server.accept()[0]) for _ in range(4)]
+        clients[9].close()  # queued, and its peer is gone: CLOSE-WAIT
+        accepted[0].close()  # closed by its owner: inode 0, and not queued
+        found = diag.server_sockets(8001)
+        assert (found.queued, found.accepted) == (6, 3)
+        shown = ss("-tane", "sport = :8001")
+        assert found.states == Counter(line[0] for line in shown)
+        without_inode = [
+            line for line in shown if line[0] in ("ESTAB", "CLOSE-WAIT") and not any("ino:" in w for w in line)
+        ]
+        assert len(without_inode) == found.queued
+        assert diag.server_sockets(8002).states == {}
+
+
+@pytest.mark.namespace
+def test_half_open_and_time_wait_are_not_queued() -> None:
+    with (
+        SockDiag() as diag,
+        socket.create_server(("127.0.0.1", 8001)) as deferring,
+        socket.create_server(("127.0.0.1", 8002)) as server,
+    ):
+        deferring.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 30)
+        with connections(deferring, 3):
+            found = diag.server_sockets(8001)
+            assert (found.states, found.queued, found.accepted) == ({"SYN-RECV": 3}, 0, 0)
+        for _ in range(3):
+            client = socket.create_connection(("127.0.0.1", 8002))
+            accepted, _ = server.accept()
+            accepted.close()  # the server closes first, so TIME-WAIT is its
+            assert client.recv(1) == b""
+            client.close()
+        found = diag.server_sockets(8002)
+        assert (found.states, found.queued, found.accepted) == ({"TIME-WAIT": 3}, 0, 0)
+
+
+@pytest.mark.namespace
+def test_port_use_counts_time_wait_and_source_addresses() -> None:
+    with SockDiag() as diag, socket.create_server(("127.0.0.1", 8001)) as server, contextlib.ExitStack() as stack:
+        for number in range(6):
+            client = socket.create_connection(("127.0.0.1", 8001), source_address=(f"127.0.0.{2 + number // 4}", 0))
+            accepted = stack.enter_context(server.accept()[0])
+            if number % 2:
+                client.close()
+                assert accepted.recv(1) == b""
+                accepted.close()
+            else:
+                stack.enter_context(client)
+        use = diag.port_use("127.0.0.1", 8001)
+        assert (use.used, use.time_wait, use.sources, use.worst_source_used) == (6, 3, 2, 4)
+        assert len(ss("-tan", "dport = :8001")) == use.used
+        assert len(ss("-tan", "state", "time-wait")) == use.time_wait == read_sockstat()["TCP.tw"]
+        assert diag.port_use("127.0.0.2", 8001).used == 0
+        assert diag.port_use("::1", 8001).used == 0
+        assert diag.port_use("::ffff:127.0.0.1", 8001).used == 6
+
+
+@pytest.mark.namespace
+def test_an_ipv6_client_of_an_ipv4_target_is_seen() -> None:
+    with (
+        SockDiag() as diag,
+        socket.create_server(("127.0.0.1", 8001)),
+        socket.socket(socket.AF_INET6) as client,
+    ):
+        client.connect(("::ffff:127.0.0.1", 8001))
+        assert diag.port_use("127.0.0.1", 8001).used == 1
+
+
+@pytest.mark.namespace
+def test_ports_lost_to_bind() -> None:
+    with SockDiag() as diag, socket.create_server(("127.0.0.1", 40001)), contextlib.ExitStack() as stack:
+        for port in (40002, 40003, 20000):
+            stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+        assert diag.bound_ports(32768, 60999) in (3, None)
+
+
+@pytest.mark.namespace
+def test_the_census_is_that_of_ss() -> None:
+    with (
+        SockDiag() as diag,
+        socket.create_server(("127.0.0.1", 8001), backlog=2000) as server,
+        connections(server, 900),
+    ):
+        assert diag.states() == Counter(line[0] for line in ss("-tan")) == {"ESTAB": 1800, "LISTEN": 1}
+        assert diag.server_sockets(8001).queued == 900
+
+
+@pytest.mark.namespace
+def test_sockets_that_come_and_go_while_they_are_counted() -> None:
+    stop = threading.Event()
+
+    def churn(server: socket.socket) -> None:
+        while not stop.is_set():
+            with connections(server, 20):
+                for _ in range(20):
+                    server.accept()[0].close()
+
+    with SockDiag() as diag, socket.create_server(("127.0.0.1", 8001), backlog=100) as server:
+        # A thread inherits the namespace of the one that starts it.
+        churning = threading.Thread(target=churn, args=(server,))
+        churning.start()
+        try:
+            for _ in range(50):
+                assert len(diag.listeners(8001)) == 1
+                assert diag.server_sockets(8001).queued <= 20
+        finally:
+            stop.set()
+            churning.join()
+
+
+class Answers:
+    """Stands in for the kernel: each question sent is followed by the datagrams that were laid ready."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *datagrams: bytes) -> None:
+        self.opened = 0
+        self._datagrams = datagrams
+
+        self._kept: list[socket.socket] = []
+
+        def open_pair() -> socket.socket:
+            ours, kernels = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._kept.append(kernels)
+            if self.opened == 0:
+                for datagram in self._datagrams:
+                    kernels.send(datagram)
+            self.opened += 1
+            return ours
+
+        monkeypatch.setattr(SockDiag, "_open", staticmethod(open_pair))
+
+    def close(self) -> None:
+        for kept in self._kept:
+            kept.close()
+
+
+def done(*, flags: int = 0) -> bytes:
+    return struct.pack("=IHHIIi", 20, netlink.NLMSG_DONE, flags, 1, 0, 0)
+
+
+def failed(number: int) -> bytes:
+    return struct.pack("=IHHIIi", 20, netlink.NLMSG_ERROR, 0, 1, 0, -number)
+
+
+LISTENING = (Path(__file__).parents[1] / "data/6.18/inet-listen.bin").read_bytes()
+
+
+def test_an_interrupted_dump_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted = done(flags=netlink.NLM_F_DUMP_INTR)
+    answers = Answers(monkeypatch, LISTENING, done(), interrupted, LISTENING, done(), done())
+    with SockDiag() as diag:
+        assert len(diag.listening()) == TWO_DATAGRAMS
+    answers.close()
+
+
+def test_a_dump_that_never_holds_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = Answers(monkeypatch, *[done(flags=netlink.NLM_F_DUMP_INTR)] * 10)
+    with SockDiag() as diag, pytest.raises(ReadError, match="changed during each of 5"):
+        diag.states()
+    answers.close()
+
+
+def test_a_truncated_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sock_diag, "_BUFFER_BYTES", 64)
+    answers = Answers(monkeypatch, LISTENING)
+    with SockDiag() as diag, pytest.raises(ReadError, match="longer than 64 bytes was truncated"):
+        diag.listening()
+    assert answers.opened == 2
+    answers.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [(1, "not permitted here .EPERM."), (2, "no sock_diag .* modprobe"), (22, "refused the question: EINVAL")],
+)
+def test_what_the_kernel_refuses(monkeypatch: pytest.MonkeyPatch, number: int, says: str) -> None:
+    answers = Answers(monkeypatch, failed(number))
+    with SockDiag() as diag, pytest.raises(MachineError, match=says):
+        diag.states()
+    answers.close()
+
+
+def test_a_kernel_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = Answers(monkeypatch, LISTENING, done(), failed(2))
+    with SockDiag() as diag:
+        assert len(diag.listening()) == TWO_DATAGRAMS
+    answers.close()
+
+
+def test_a_forbidden_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbid(*_: object) -> socket.socket:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(sock_diag.socket, "socket", forbid)
+    with pytest.raises(MachineError, match="not permitted here"):
+        SockDiag()
+
+
+def test_a_second_question_after_a_damaged_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    with SockDiag() as diag:
+        with monkeypatch.context() as patch:
+
+            def damaged(_: object, __: bytes) -> inet_diag.DumpState:
+                raise KeyboardInterrupt
+
+            patch.setattr(inet_diag.Census, "add", damaged)
+            with pytest.raises(KeyboardInterrupt):
+                diag.states()
+        assert isinstance(diag.states(), dict)
