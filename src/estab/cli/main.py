@@ -74,4 +74,4 @@ def _one_line(text: str) -> str:
 
 
 def _command(tokens: list[str]) -> str:
-    return f"{tokens[0]} " if tokens and not tokens[0].startswith("-") else ""
+    return f"{tokens[0]} " if tokens and tokens[0] in COMMANDS else ""

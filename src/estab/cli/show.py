@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from estab.errors import UsageError
 from estab.load.conductor import Stop
@@ -90,17 +91,19 @@ def progress_on(output: Output, wanted: int) -> Iterator[Callable[[Progress], No
 
 
 class JsonFile:
-    """Where --json goes, opened before the run so that no result is lost to a path that can't be written."""
+    """Where --json goes, checked before the run so that no result is lost to a path that can't be written."""
 
     def __init__(self, path: str | None) -> None:
         self.path = path
-        self._file: IO[bytes] | None = None
         if path is None or path == "-":
             return
-        try:
-            self._file = open(path, "wb")
-        except OSError as error:
-            raise UsageError(f"can't write --json {path}: {error.strerror}") from error
+        folder = os.path.dirname(path) or "."
+        if os.path.isdir(path):
+            raise UsageError(f"can't write --json {path}: it is a directory")
+        if not os.path.isdir(folder):
+            raise UsageError(f"can't write --json {path}: there is no directory {folder}")
+        if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+            raise UsageError(f"can't write --json {path}: permission denied")
 
     def write(self, run: RunResult) -> None:
         """Writes the record and a newline."""
@@ -109,12 +112,12 @@ class JsonFile:
         if self.path is None:
             return
         data = encode(run) + b"\n"
-        if self._file is None:
+        if self.path == "-":
             sys.stdout.buffer.write(data)
             sys.stdout.flush()
             return
         try:
-            with self._file as file:
+            with open(self.path, "wb") as file:
                 file.write(data)
         except OSError as error:
             raise UsageError(f"can't write --json {self.path}: {error.strerror}") from error

@@ -66,7 +66,11 @@ class Plan:
 
 def _at_least(name: str, value: float, least: float, most: float) -> None:
     if not least <= value <= most:
-        raise UsageError(f"{name} is {value:g}; it can be {least:g} to {most:g}")
+        raise UsageError(f"{name} is {_number(value)}; it can be {_number(least)} to {_number(most)}")
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
 
 
 def check(load: Load) -> None:
@@ -82,6 +86,18 @@ def check(load: Load) -> None:
         _at_least("ramp (connects per second)", load.ramp_per_s, 0.001, 1e9)
     if load.workers is not None:
         _at_least("processes", load.workers, 1, 1_000)
+
+
+def check_sources(load: Load) -> None:
+    """Raises UsageError for a source address that is none, or of another family than the target."""
+    family = ip_address(load.target[0]).version
+    for source in load.sources:
+        try:
+            version = ip_address(source).version
+        except ValueError as error:
+            raise UsageError(f"source {source!r} is no address; give a numeric one of this host") from error
+        if version != family:
+            raise UsageError(f"source {source} is IPv{version} and the target {load.target[0]} is IPv{family}")
 
 
 def processes_for(connections: int, cores: int, nofile: int) -> int:
@@ -125,6 +141,7 @@ def shares(total: int, parts: int) -> list[int]:
 def make(load: Load, machine: Machine) -> Plan:
     """The settings of every client worker. Raises UsageError for numbers that cannot be."""
     check(load)
+    check_sources(load)
     sources = load.sources
     if not sources and load.workload != "churn":
         sources = loopback_sources(load.target[0], load.connections, machine.ports)

@@ -1,0 +1,54 @@
+# make run: build, then the main job. make test: the tests. Both install what they need into .venv.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+  command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell find src CMakeLists.txt pyproject.toml -name '*.py' -o -name '*.pyi' -o -name '*.[ch]' -o -name '*.toml' -o -name CMakeLists.txt) README.md LICENSE
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.PHONY: run test check bench lock packages clean
+
+run: $(VENV)/.built
+	@echo; echo '== estab bench: a healthy run =='
+	$(BIN)/estab bench -c 100 -s 64 -d 3
+	@echo; echo '== estab hold: a backlog of 16 that is far too small for 200 clients at once =='
+	$(BIN)/estab hold -n 200 -d 1 --backlog 16 --accept-delay 50ms || [ $$? = 1 ]
+
+test: $(VENV)/.dev packages
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.built
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+# What the tests need of Debian's packages: installed as root, named otherwise.
+packages:
+	@sh tests/packages.sh
+
+lock:
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml requirements/run.in -o requirements/run.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --group dev -c requirements/run.txt pyproject.toml requirements/run.in -o requirements/dev.txt
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo 'estab needs Python 3.11 or later (apt install python3 python3-venv python3-dev)'; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements/run.txt | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements/run.txt
+	@touch $@
+
+$(VENV)/.built: $(VENV)/.installed $(SOURCES)
+	$(PIP) install --no-deps --no-build-isolation --force-reinstall .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.built requirements/dev.txt
+	$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist
