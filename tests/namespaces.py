@@ -51,6 +51,11 @@ def _namespace_inode() -> int:
 _HOST_INODE = _namespace_inode()
 
 
+def in_the_starting_namespace() -> bool:
+    """Whether this thread is in the network namespace in which the tests were started, where nothing is changed."""
+    return _namespace_inode() == _HOST_INODE
+
+
 # -- namespaces -------------------------------------------------------------------------------------------------------
 
 
@@ -251,7 +256,7 @@ def sysctl(name: str, value: int | str | None = None) -> str:
     """
     path = "/proc/sys/" + name.replace(".", "/")
     if value is not None:
-        if _namespace_inode() == _HOST_INODE:
+        if in_the_starting_namespace():
             raise RuntimeError(f"{name}: sysctls are written only inside a namespace that the test made")
         _write(path, str(value))
     with open(path, encoding="ascii") as stream:

@@ -82,7 +82,7 @@ def test_overflow_is_seen_at_the_listener_and_in_the_counters() -> None:
 
 
 @pytest.mark.namespace
-def test_server_sockets_tell_queued_from_accepted() -> None:
+def test_server_sockets_tell_queued_from_accepted(eventually: Eventually) -> None:
     with (
         SockDiag() as diag,
         socket.create_server(("::", 8001), family=socket.AF_INET6, backlog=50, dualstack_ipv6=True) as server,
@@ -93,13 +93,12 @@ def test_server_sockets_tell_queued_from_accepted() -> None:
         accepted = [stack.enter_context(server.accept()[0]) for _ in range(4)]
         clients[9].close()  # queued, and its peer is gone: CLOSE-WAIT
         accepted[0].close()  # closed by its owner: inode 0, and not queued
+        eventually(lambda: "FIN-WAIT-2" in diag.server_sockets(8001).states)  # its peer acknowledges after 40 ms
         found = diag.server_sockets(8001)
         assert (found.queued, found.accepted) == (6, 3)
-        shown = ss("-tane", "sport = :8001")
+        shown = [line for line in ss("-tane", "sport = :8001") if line[0] != "LISTEN"]
         assert found.states == Counter(line[0] for line in shown)
-        without_inode = [
-            line for line in shown if line[0] in ("ESTAB", "CLOSE-WAIT") and not any("ino:" in w for w in line)
-        ]
+        without_inode = [line for line in shown if line[0] in ("ESTAB", "CLOSE-WAIT") and "ino:0" in line]
         assert len(without_inode) == found.queued
         assert diag.server_sockets(8002).states == {}
 
@@ -193,7 +192,9 @@ def test_sockets_that_come_and_go_while_they_are_counted() -> None:
         try:
             for _ in range(50):
                 assert len(diag.listeners(8001)) == 1
-                assert diag.server_sockets(8001).queued <= 20
+                # A dump is no single moment: it can see more than were ever open at once.
+                found = diag.server_sockets(8001)
+                assert found.queued + found.accepted <= sum(found.states.values())
         finally:
             stop.set()
             churning.join()
@@ -261,7 +262,7 @@ def test_a_truncated_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize(
     ("number", "says"),
-    [(1, "not permitted here .EPERM."), (2, "no sock_diag .* modprobe"), (22, "refused the question: EINVAL")],
+    [(1, "not permitted here .EPERM."), (2, "no sock_diag .*modprobe"), (22, "refused the question: EINVAL")],
 )
 def test_what_the_kernel_refuses(monkeypatch: pytest.MonkeyPatch, number: int, says: str) -> None:
     answers = Answers(monkeypatch, failed(number))

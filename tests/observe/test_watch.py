@@ -85,7 +85,8 @@ def test_an_overflow_from_both_ends() -> None:
     after = observed.server.after
     assert after is not None
     assert [(one.worst_depth, one.port) for one in after.listeners or []] == [(4, 8001)]
-    assert after.unobserved == []
+    # tcp_mem and tcp_max_orphans are the initial namespace's alone; conntrack and newer sysctls may be missing.
+    assert all(gap.field.startswith("sysctls.") for gap in after.unobserved)
     assert decode(encode(after), Snapshot, "estab.snapshot/1") == after
     assert len(encode(after)) < 16_000
 
@@ -152,15 +153,15 @@ def test_listeners_that_appear_and_close_during_the_run() -> None:
 def test_two_hundred_listeners_on_one_port() -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(200):
-            stack.enter_context(socket.create_server(TARGET, backlog=1, reuse_port=True))
+            stack.enter_context(socket.create_server(TARGET, backlog=40, reuse_port=True))
         with watching() as seen, connect(40):
             sample = seen.sample()
-            assert (sample.queue_depth, sample.queue_limit) == (40, 200)
+            assert (sample.queue_depth, sample.queue_limit) == (40, 8000)
             observed = seen.finish()
     listener = observed.server.listener
     assert listener is not None
     assert listener.listeners == 200
-    assert listener.worst_depth in (1, 2)
+    assert 1 <= listener.worst_depth < 40
 
 
 SERVER = """
@@ -276,7 +277,7 @@ def test_a_host_that_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert observed.client.deltas is None
     assert observed.client.after is not None
     gaps = {gap.field for gap in observed.client.after.unobserved}
-    assert gaps >= {"listeners", "states", "counters", "sockstat", "port_use"}
+    assert gaps >= {"listeners", "states", "server_sockets", "port_use", "counters", "sockstat"}
 
 
 @pytest.mark.parametrize("host", ["localhost", "", "10.1.2", "::g"])

@@ -114,7 +114,7 @@ static void count_retransmits(struct client *k, struct conn *c, uint64_t took_ns
     __atomic_store_n(&k->block->syn_retransmits[n], k->block->syn_retransmits[n] + 1, __ATOMIC_RELAXED);
 }
 
-static void conn_established(struct client *k, struct conn *c) {
+static void note_established(struct client *k, struct conn *c) {
     uint64_t took = now_ns() - c->started_ns;
     conn_no_wait(k, c);
     c->state = CONN_OPEN;
@@ -123,7 +123,22 @@ static void conn_established(struct client *k, struct conn *c) {
     block_add(k->block, S_connected, 1);
     block_connect_latency(k->block, took);
     count_retransmits(k, c, took);
+}
+
+static void conn_established(struct client *k, struct conn *c) {
+    note_established(k, c);
     k->workload->connected(k, c);
+}
+
+/* A RST that answers a SYN is ECONNREFUSED; ECONNRESET and EPIPE come to an ESTABLISHED connection alone
+ * (net/ipv4/tcp_input.c tcp_reset), even where we learn of both in one event. */
+static void conn_connect_error(struct client *k, struct conn *c, int error) {
+    if (error != ECONNRESET && error != EPIPE) {
+        conn_fail(k, c, PHASE_connect, (uint64_t)error);
+        return;
+    }
+    note_established(k, c);
+    conn_fail(k, c, PHASE_read, (uint64_t)error);
 }
 
 /* A socket with its options and, where a source was asked for, its address. The port is left to connect(), which may
@@ -180,7 +195,7 @@ static void conn_start(struct client *k, struct conn *c) {
     if (done == 0 || is_established_at_once(k, c, &error)) {
         conn_established(k, c);
     } else if (error) {
-        conn_fail(k, c, PHASE_connect, (uint64_t)error);
+        conn_connect_error(k, c, error);
     } else {
         conn_wait(k, c);
         conn_watch(k, c, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
@@ -191,7 +206,7 @@ static void conn_connect_event(struct client *k, struct conn *c) {
     int error = 0;
     socklen_t length = sizeof error;
     if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0) error = errno;
-    if (error) conn_fail(k, c, PHASE_connect, (uint64_t)error);
+    if (error) conn_connect_error(k, c, error);
     else conn_established(k, c);
 }
 

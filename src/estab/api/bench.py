@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from estab.api.run import ProgressCallback, execute
+from estab.api.run import Asked, ProgressCallback, execute
 from estab.errors import UsageError
 from estab.load.conductor import Stop
 from estab.load.plan import Load
@@ -62,6 +62,5 @@ def bench(
         "depth": depth,
         "timeout_s": timeout_s,
     }
-    return execute(
-        "bench", load, config, target=target, service=service or Service("echo"), stop=stop, progress=progress
-    )
+    asked = Asked("bench", load, config)
+    return execute(asked, target=target, service=service or Service("echo"), stop=stop, progress=progress)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from estab.api.bench import NOWHERE
-from estab.api.run import ProgressCallback, execute
+from estab.api.run import Asked, ProgressCallback, execute
 from estab.errors import UsageError
 from estab.load.conductor import Stop
 from estab.load.plan import Load
@@ -73,4 +73,5 @@ def churn(
     service = service or Service("echo")
     if first_close == "server" and service.close_after_bytes is None:
         service = replace(service, close_after_bytes=size_bytes)
-    return execute("churn", load, config, target=target, service=service, stop=stop, progress=progress)
+    asked = Asked("churn", load, config)
+    return execute(asked, target=target, service=service, stop=stop, progress=progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from estab.api.bench import NOWHERE
-from estab.api.run import ProgressCallback, execute
+from estab.api.run import Asked, ProgressCallback, execute
 from estab.load.conductor import Stop
 from estab.load.plan import Load, check
 from estab.load.serving import Service
@@ -53,13 +53,5 @@ def hold(
         "timeout_s": timeout_s,
         "reset": reset,
     }
-    return execute(
-        "hold",
-        load,
-        config,
-        target=target,
-        service=service or Service("echo"),
-        hold_s=duration_s,
-        stop=stop,
-        progress=progress,
-    )
+    asked = Asked("hold", load, config, hold_s=duration_s)
+    return execute(asked, target=target, service=service or Service("echo"), stop=stop, progress=progress)

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from estab import __version__
 from estab.diagnose import judge
 from estab.errors import EstabError
+from estab.kernel.formats import sysctl
 from estab.load import outcome, plan
-from estab.load.conductor import Stop, conduct
+from estab.load.conductor import Callbacks, Stop, conduct
 from estab.load.fleet import Fleet, engine_name
 from estab.load.plan import Address, Load, Machine
 from estab.load.serving import Service, serving
 from estab.load.target import resolve
-from estab.kernel.formats import sysctl
 from estab.observe import host, processes, sysctls
 from estab.observe.watch import Observed, Sample, Watch
 from estab.records import RunResult, TimelinePoint, Worker
 
 MOST_POINTS = 2_000
-Config = dict[str, int | float | str | bool | None | list[str]]
+ConfigValue = int | float | str | bool | None | list[str]
+Config = Mapping[str, ConfigValue]
 
 
 @dataclass(frozen=True)
@@ -110,36 +111,45 @@ def embedded_service(load: Load, service: Service, here: Machine) -> Service:
     return replace(service, processes=max(service.processes, needed))
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a command asked for: its name, the load, what stands in the record's `config`, and how long to hold."""
+
+    command: str
+    load: Load
+    config: Config
+    hold_s: float | None = None
+
+
 def execute(
-    command: str,
-    load: Load,
-    config: Config,
+    asked: Asked,
     *,
     target: str | None,
     service: Service,
-    hold_s: float | None = None,
     stop: Stop | None = None,
     progress: ProgressCallback | None = None,
 ) -> RunResult:
-    """Runs `load` against `target`, or against an embedded `service` where that is None, and judges it.
+    """Runs a load against `target`, or against an embedded `service` where that is None, and judges it.
 
     Raises UsageError for what cannot be asked and MachineError for what this machine can't do, before anything is sent.
     A run that was interrupted returns what it had.
     """
     here = machine()
-    plan.check(load)
+    plan.check(asked.load)
+    config: dict[str, ConfigValue] = {**asked.config, "embedded": target is None}
     with contextlib.ExitStack() as stack:
         servers: Fleet | None = None
         if target is None:
-            servers, address = stack.enter_context(serving(embedded_service(load, service, here)))
-            config = {**config, "backlog_asked": service.backlog, "server_processes": len(servers.workers)}
+            servers, address = stack.enter_context(serving(embedded_service(asked.load, service, here)))
+            config |= {"backlog_asked": service.backlog, "server_processes": len(servers.workers)}
             # Both ends share the cores: more client processes than that only get in each other's way.
             here = replace(here, cores=max(1, here.cores // 2))
         else:
             address = resolve(target)
-        load = replace(load, target=address)
-        config = {**config, "target": _print(address), "embedded": target is None}
-        return _run(command, load, config, here, servers, hold_s, stop, progress)
+        load = replace(asked.load, target=address)
+        made = plan.make(load, here)
+        config |= {"target": _print(address), "workers": len(made.configs), "sources": list(made.sources)}
+        return _run(replace(asked, load=load, config=config), made, servers, stop, progress)
 
 
 def _print(address: Address) -> str:
@@ -147,30 +157,20 @@ def _print(address: Address) -> str:
 
 
 def _run(
-    command: str,
-    load: Load,
-    config: Config,
-    here: Machine,
-    servers: Fleet | None,
-    hold_s: float | None,
-    stop: Stop | None,
-    progress: ProgressCallback | None,
+    asked: Asked, made: plan.Plan, servers: Fleet | None, stop: Stop | None, progress: ProgressCallback | None
 ) -> RunResult:
-    made = plan.make(load, here)
-    config = {**config, "workers": len(made.configs), "sources": list(made.sources)}
     started_at = time.time()
-    watch = Watch(load.target[0], load.target[1], server_pids=servers.pids() if servers else None)
+    host_name, port, _scope = asked.load.target
+    watch = Watch(host_name, port, server_pids=servers.pids() if servers else None)
     with contextlib.closing(watch), Fleet() as clients:
         clients.start("client", made.configs)
         watch.start(clients.pids())
         recorder = _Recorder(clients, servers, watch, progress)
-        interrupted = conduct(
-            clients, hold_s=hold_s, stop=stop, on_tick=recorder.tick, on_settled=recorder.settled
-        )
+        interrupted = conduct(clients, Callbacks(recorder.tick, recorder.settled), hold_s=asked.hold_s, stop=stop)
         seen = watch.finish()
         if servers is not None:
             servers.stop()
-        run = _result(command, load, config, recorder, seen, interrupted, started_at)
+        run = _result(asked, recorder, seen, started_at).replace(interrupted=interrupted)
     return run.replace(diagnosis=judge(run))
 
 
@@ -183,32 +183,22 @@ def _accepted(recorder: _Recorder, seen: Observed, load: Load) -> int | None:
     return seen.server.listener.accepted_at_end
 
 
-def _result(
-    command: str,
-    load: Load,
-    config: Config,
-    recorder: _Recorder,
-    seen: Observed,
-    interrupted: bool,
-    started_at: float,
-) -> RunResult:
+def _result(asked: Asked, recorder: _Recorder, seen: Observed, started_at: float) -> RunResult:
     clients, servers = recorder.clients, recorder.servers
     blocks = [worker.block for worker in clients.workers]
     server_blocks = [worker.block for worker in servers.workers] if servers else []
     totals = clients.totals()
-    asked = load.workload in ("rr", "flood") or load.size > 0
     ended = totals["ended_ns"] or time.monotonic_ns()
     return RunResult(
-        command=command,
-        config=config,
+        command=asked.command,
+        config=dict(asked.config),
         host=host.facts(),
         started_at_s=started_at,
         elapsed_s=round(max(0, ended - totals["started_ns"]) / 1e9, 4) if totals["started_ns"] else 0.0,
         engine=engine_name(),
-        interrupted=interrupted,
-        funnel=outcome.funnel(totals, _accepted(recorder, seen, load)),
+        funnel=outcome.funnel(totals, _accepted(recorder, seen, asked.load)),
         failures=outcome.failures([*blocks, *server_blocks]),
-        requests=outcome.requests(totals, asked),
+        requests=outcome.requests(totals, asked.load.workload in ("rr", "flood") or asked.load.size > 0),
         latency=outcome.latency(blocks, totals),
         syn_retransmits=outcome.syn_retransmits(blocks),
         timeline=recorder.points,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from estab import __version__
+from estab.api.run import ConfigValue
 from estab.load import outcome
 from estab.load.conductor import TICK_S, Stop
 from estab.load.fleet import Fleet, engine_name
@@ -37,7 +38,7 @@ def serve(
     stop: Stop | None = None,
     progress: Callable[[ServeProgress], None] | None = None,
 ) -> RunResult:
-    """Serves until `stop`, KeyboardInterrupt, or `duration_s` is over. `progress` is called at the start and 10 times a second.
+    """Serves until `stop`, KeyboardInterrupt, or `duration_s` is over. `progress` is called ten times a second.
 
     Raises UsageError for values that cannot be, MachineError where the address can't be had.
     """
@@ -72,7 +73,7 @@ def serve(
         )
 
 
-def _config(service: Service, where: str, port: int, duration_s: float | None) -> dict[str, int | float | str | bool | None | list[str]]:
+def _config(service: Service, where: str, port: int, duration_s: float | None) -> dict[str, ConfigValue]:
     return {
         "service": service.kind,
         "target": f"[{where}]:{port}" if ":" in where else f"{where}:{port}",

@@ -51,7 +51,8 @@ def bench(
     source
         Local address to connect from; more than one takes them in turn.
     processes
-        Client processes. Default: one a core (half of them beside an embedded server), and as many more as descriptors need.
+        Client processes. Default: one a core (half of them beside an embedded server), and more where descriptors are
+        too few for one.
     """
     from estab.api.bench import bench as run_bench
 

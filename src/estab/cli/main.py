@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import sys
 from collections.abc import Sequence
 
 import cyclopts
 
 from estab import __version__
-from estab.cli.show import INTERRUPTED, USAGE
+from estab.cli.show import INTERRUPTED, MACHINE, USAGE
 from estab.errors import EstabError
 
 app = cyclopts.App(
@@ -39,8 +41,20 @@ def _stdout_is_gone() -> None:
     print("estab: standard output was closed before all was written", file=sys.stderr)
 
 
+def _fill_standard_descriptors() -> None:
+    """Where 0, 1 or 2 is closed, /dev/null takes its place: else the next file opened would, and be written to."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+
+
 def run(arguments: Sequence[str] | None = None) -> None:
     """The command line's entry: exits with the code that the help names."""
+    _fill_standard_descriptors()
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     code = _run(tokens)
     try:
@@ -63,10 +77,18 @@ def _run(tokens: list[str]) -> int:
     except BrokenPipeError:
         _stdout_is_gone()
         return 1
+    except OSError as error:
+        hint = f"; `ulimit -n` is {_nofile()}, raise it" if error.errno in (errno.EMFILE, errno.ENFILE) else ""
+        print(f"estab: {_one_line(str(error))}{hint}", file=sys.stderr)
+        return MACHINE
     except KeyboardInterrupt:
         print("estab: interrupted", file=sys.stderr)
         return INTERRUPTED
     return result if isinstance(result, int) else 0
+
+
+def _nofile() -> int:
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def _one_line(text: str) -> str:

@@ -20,7 +20,7 @@ SERVER = Group("Embedded server (only without TARGET)", sort_key=5)
 class Output:
     """Where results go."""
 
-    json: Annotated[str | None, Parameter(name="--json")] = None
+    json: Annotated[str | None, Parameter(name="--json", allow_leading_hyphen=True)] = None
     """Write the result as JSON (estab.run/1) to this file; `-` is standard output, and then nothing else is on it."""
 
     quiet: Annotated[bool, Parameter(name=("--quiet", "-q"), negative="")] = False

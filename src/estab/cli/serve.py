@@ -13,6 +13,7 @@ from estab.cli.show import FAILED, OK, JsonFile, status_line, stoppable
 from estab.cli.values import Bytes, Seconds
 from estab.errors import UsageError
 from estab.load.serving import Service
+from estab.load.target import parse_listen
 
 if TYPE_CHECKING:
     from estab.api.serve import ServeProgress
@@ -62,7 +63,9 @@ def serve(
     """
     from estab.api.serve import serve as run_serve
 
-    asked = _service(service, listen, backlog, accept_delay, accept_rate, processes, close_after, reset)
+    host, port = parse_listen(listen)
+    gap_s = _accept_gap_s(accept_delay, accept_rate)
+    asked = Service(service, host, port, backlog, gap_s, processes, close_after, reset)
     json_file = JsonFile(output.json)
     announce = not output.quiet and output.json != "-"
     with stoppable() as stop, status_line(output) as show:
@@ -76,26 +79,14 @@ def serve(
     return FAILED if lost or run.failures else OK
 
 
-def _service(
-    kind: str,
-    listen: str,
-    backlog: int,
-    accept_delay: float,
-    accept_rate: float | None,
-    processes: int,
-    close_after: int | None,
-    reset: bool,
-) -> Service:
-    from estab.load.target import parse_listen
-
-    if accept_rate is not None:
-        if accept_delay:
-            raise UsageError("--accept-delay and --accept-rate say the same: give one of them")
-        if not 0 < accept_rate <= 1e9:
-            raise UsageError(f"--accept-rate is {accept_rate:g}; it must be more than 0")
-        accept_delay = 1 / accept_rate
-    host, port = parse_listen(listen)
-    return Service(kind, host, port, backlog, accept_delay, processes, close_after, reset)
+def _accept_gap_s(delay: float, rate: float | None) -> float:
+    if rate is None:
+        return delay
+    if delay:
+        raise UsageError("--accept-delay and --accept-rate say the same: give one of them")
+    if not 0 < rate <= 1e9:
+        raise UsageError(f"--accept-rate is {rate:g}; it must be more than 0")
+    return 1 / rate
 
 
 def _progress(show: Callable[[str], None], announce: bool) -> Callable[[ServeProgress], None]:
@@ -130,5 +121,5 @@ def _summary(run: RunResult) -> str:
         parts.append(f"worst queue {listener.worst_depth:,} of {listener.limit:,} ({listener.limit + 1:,} fit)")
         if listener.drops:
             parts.append(f"{listener.drops:,} drops")
-    parts += [f"{failure.count:,} × {failure.phase} {failure.errno}" for failure in run.failures]
+    parts += [f"{failure.count:,} times {failure.phase} {failure.errno}" for failure in run.failures]
     return f"stopped after {run.elapsed_s:.1f} s: " + ", ".join(parts)

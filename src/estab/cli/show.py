@@ -74,7 +74,11 @@ def progress_on(output: Output, wanted: int) -> Iterator[Callable[[Progress], No
 
         def tell(progress: Progress) -> None:
             point = progress.point
-            parts = [f"{point.t_s:6.1f} s  {progress.stage:<10}", f"{point.connected:,} connected", f"{point.open:,} open"]
+            parts = [
+                f"{point.t_s:6.1f} s  {progress.stage:<10}",
+                f"{point.connected:,} connected",
+                f"{point.open:,} open",
+            ]
             if progress.stage == "connecting" and point.connected <= wanted:
                 parts[1] = f"{point.connected:,} of {wanted:,} connected"
             if progress.stage == "closing":
@@ -131,6 +135,10 @@ def finish(run: RunResult, output: Output, target: JsonFile) -> int:
 
         from estab.report.text import render
 
-        render(run, Console())
+        class Paper(Console):
+            def on_broken_pipe(self) -> None:
+                raise BrokenPipeError  # rich would exit silently
+
+        render(run, Paper())
         sys.stdout.flush()
     return exit_code(run)

@@ -178,7 +178,8 @@ def listener(run: RunResult) -> ListenerWatch | None:
 
 def why_unseen(run: RunResult) -> str:
     """Why the listener was not observed, as the end of a sentence."""
-    return run.server.why or "the server's end was not observed from here"
+    unseen = "no listener was found there" if run.server.observed else "the server's end is not on this host"
+    return run.server.why or unseen
 
 
 def listener_drops(run: RunResult) -> int | None:
@@ -265,23 +266,24 @@ class QueueRates:
 def queue_rates(run: RunResult) -> QueueRates | None:
     """Arrivals and accepts while the queue was not empty; None where under half a second of that was seen.
 
-    Where the server's own count is unknown, what is connected and no longer queued has been accepted.
+    `hold` closes nothing meanwhile: there a server that does not count accepts for us shows them by its descriptors.
+    (Connected less queued is no measure: with ghosts the client has more connections than the server ever had.)
     """
-    points = [p for p in run.timeline if p.queue_depth]
+    points = [p for p in run.timeline if p.queue_depth and _accepted_at(p, run) is not None]
     if len(points) < 2:
         return None
     first, last = points[0], points[-1]
     span = last.t_s - first.t_s
     if not (math.isfinite(span) and span >= 0.5):
         return None
-    accepts = _accepted_at(last) - _accepted_at(first)
+    accepts = (_accepted_at(last, run) or 0) - (_accepted_at(first, run) or 0)
     return QueueRates(span, max(0, last.attempted - first.attempted) / span, max(0, accepts) / span)
 
 
-def _accepted_at(point: TimelinePoint) -> int:
-    if point.accepted is not None:
-        return point.accepted
-    return point.connected - (point.queue_depth or 0)
+def _accepted_at(point: TimelinePoint, run: RunResult) -> int | None:
+    if point.accepted is None and run.command == "hold" and point.open > 0:
+        return point.server_fds
+    return point.accepted
 
 
 def attempts_per_s(run: RunResult) -> float | None:

@@ -6,6 +6,7 @@ import os
 import select
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -67,23 +68,27 @@ class _Waiter:
             os.close(fd)
 
 
-def conduct(
-    clients: Fleet,
-    *,
-    hold_s: float | None = None,
-    stop: Stop | None = None,
-    on_tick: Callable[[], None] = lambda: None,
-    on_settled: Callable[[], None] = lambda: None,
-) -> bool:
+@dataclass(frozen=True)
+class Callbacks:
+    """Who is told: `tick` ten times a second and once at the end, `settled` once every connect has been settled."""
+
+    tick: Callable[[], None] = lambda: None
+    settled: Callable[[], None] = lambda: None
+
+
+NOBODY = Callbacks()
+
+
+def conduct(clients: Fleet, told: Callbacks = NOBODY, *, hold_s: float | None = None, stop: Stop | None = None) -> bool:
     """Starts the clients and stays until they are done. True when it was interrupted.
 
-    `on_tick` is called ten times a second and once at the end, `on_settled` once, when every connect has been settled.
-    `hold_s`: so long after that, the connections are closed in order. KeyboardInterrupt is a stop too.
+    `hold_s`: so long after every connect was settled, the connections are closed in order. KeyboardInterrupt is a stop
+    too.
     """
     clients.go()
     waiter = _Waiter(clients, stop)
     try:
-        _watch(clients, waiter, hold_s, stop, on_tick, on_settled)
+        _watch(clients, waiter, told, hold_s, stop)
     except KeyboardInterrupt:
         return True
     finally:
@@ -92,32 +97,23 @@ def conduct(
     return stop is not None and stop.is_set
 
 
-def _watch(
-    clients: Fleet,
-    waiter: _Waiter,
-    hold_s: float | None,
-    stop: Stop | None,
-    on_tick: Callable[[], None],
-    on_settled: Callable[[], None],
-) -> None:
+def _watch(clients: Fleet, waiter: _Waiter, told: Callbacks, hold_s: float | None, stop: Stop | None) -> None:
     next_tick = time.monotonic()
     settled_at: float | None = None
     closing = False
     while alive := clients.alive():
         now = time.monotonic()
         if now >= next_tick:
-            on_tick()
+            told.tick()
             next_tick = max(next_tick + TICK_S, time.monotonic())
         if settled_at is None and all(worker.block.get("state") >= SETTLED for worker in alive):
             settled_at = time.monotonic()
-            on_settled()
-        if hold_s is not None and settled_at is not None and not closing and time.monotonic() >= settled_at + hold_s:
+            told.settled()
+        close_at = None if hold_s is None or settled_at is None or closing else settled_at + hold_s
+        if close_at is not None and time.monotonic() >= close_at:
             clients.close()
-            closing = True
-        until = next_tick
-        if hold_s is not None and settled_at is not None and not closing:
-            until = min(until, settled_at + hold_s)
-        waiter.wait(until - time.monotonic())
+            closing, close_at = True, None
+        waiter.wait(min(next_tick, close_at or next_tick) - time.monotonic())
         if stop is not None and stop.is_set:
             break
-    on_tick()
+    told.tick()

@@ -53,7 +53,9 @@ class WorkerProcess:
             )
         except OSError as error:
             self.block.close()
-            raise MachineError(f"can't start a worker process: {error.strerror}; lower -c or -n, or raise the limit") from error
+            raise MachineError(
+                f"can't start a worker process: {error.strerror}; lower -c or -n, or raise the limit"
+            ) from error
         assert self.process.stdin is not None
         self._control = self.process.stdin.fileno()
         self._say(len(data).to_bytes(4, "little") + data)

@@ -54,7 +54,8 @@ def percentiles(counts: Counter[int], total_ns: int, most_ns: int) -> Percentile
         histogram.record_value(max(value, 1), count)
 
     def at(percentile: float) -> float:
-        return round(min(histogram.get_value_at_percentile(percentile), most_ns) / NS_PER_US, 3)
+        value: int = histogram.get_value_at_percentile(percentile)
+        return round(min(value, most_ns) / NS_PER_US, 3)
 
     return Percentiles(
         count=n,

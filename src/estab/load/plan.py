@@ -109,6 +109,14 @@ def processes_for(connections: int, cores: int, nofile: int) -> int:
     return max(1, wanted)
 
 
+def client_processes_for(load: Load, machine: Machine) -> int:
+    """How many client processes `load` gets. Holding costs no CPU once connected: one for each 1,000 will do there."""
+    cores = machine.cores
+    if load.workload == "hold":
+        cores = min(cores, -(-load.connections // WORTH_SPREADING))
+    return load.workers or processes_for(load.connections, cores, machine.nofile)
+
+
 def server_processes_for(connections: int, nofile: int) -> int:
     """How many SO_REUSEPORT servers `connections` need. The kernel's hash spreads unevenly, hence the margin."""
     room = nofile - OWN_DESCRIPTORS
@@ -122,7 +130,7 @@ def loopback_sources(target: str, connections: int, ports: int | None) -> tuple[
 
     Empty where the one that the kernel picks is enough, or where the target is not on IPv4 loopback.
     """
-    address = ip_address(target.split("%")[0])
+    address = ip_address(target.split("%", maxsplit=1)[0])
     per_source = PORTS_PER_SOURCE if ports is None else min(PORTS_PER_SOURCE, ports * 7 // 10)
     if not (isinstance(address, IPv4Address) and address.is_loopback):
         return ()
@@ -145,29 +153,36 @@ def make(load: Load, machine: Machine) -> Plan:
     sources = load.sources
     if not sources and load.workload != "churn":
         sources = loopback_sources(load.target[0], load.connections, machine.ports)
-    count = load.workers or processes_for(load.connections, machine.cores, machine.nofile)
+    count = client_processes_for(load, machine)
     parts = shares(load.connections, min(count, load.connections))
+    if load.attempts:
+        parts = parts[: load.attempts]
     in_flight = shares(max(load.in_flight or load.connections, len(parts)), len(parts))
     attempts = shares(load.attempts, len(parts)) if load.attempts else [0] * len(parts)
+    common = _common(load, len(parts))
     configs = [
-        _config(load, sources, share, in_flight[i], attempts[i], len(parts), i)
+        {
+            **common,
+            "connections": share,
+            "in_flight": in_flight[i],
+            "attempts": attempts[i],
+            "sources": _turned(sources, i),
+        }
         for i, share in enumerate(parts)
-        if i < len(attempts)
     ]
     return Plan(configs, sources)
 
 
-def _config(
-    load: Load, sources: tuple[str, ...], share: int, in_flight: int, attempts: int, parts: int, nth: int
-) -> dict[str, Any]:
-    rotated = sources[nth % len(sources) :] + sources[: nth % len(sources)] if sources else ()
+def _turned(sources: tuple[str, ...], by: int) -> list[Address]:
+    """The sources as addresses with any port, each worker beginning with another."""
+    by = by % len(sources) if sources else 0
+    return [(source, 0, 0) for source in sources[by:] + sources[:by]]
+
+
+def _common(load: Load, parts: int) -> dict[str, Any]:
     return {
         "workload": load.workload,
         "target": load.target,
-        "sources": [(source, 0, 0) for source in rotated],
-        "connections": share,
-        "in_flight": in_flight,
-        "attempts": attempts,
         "ramp_per_s": (load.ramp_per_s or 0.0) / parts,
         "duration_ns": int(load.duration_s * NS_PER_S),
         "timeout_ns": int(load.timeout_s * NS_PER_S),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 
-from estab.errors import UsageError
+from estab.errors import MachineError, UsageError
 from estab.load.plan import Address
 
 
 def split(text: str, what: str) -> tuple[str, int]:
-    """Host and port of `HOST:PORT` or `[v6]:PORT`, any number. Raises UsageError with what is wrong; `what` names it."""
+    """Host and port of `HOST:PORT` or `[v6]:PORT`, any port. `what` names it in the UsageError that is raised."""
     if text.startswith("["):
         host, bracket, port = text[1:].partition("]:")
         if not bracket:
@@ -40,9 +40,11 @@ def resolve(text: str) -> Address:
     host, port = parse(text)
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
+    except (socket.gaierror, UnicodeError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"target {text!r}: unknown host {host!r} ({why})") from error
+    except OSError as error:
+        raise MachineError(f"target {text!r}: can't look up {host!r}: {error.strerror}") from error
     address = found[0][4]
     scope = address[3] if len(address) == 4 else 0
     return str(address[0]).split("%")[0], port, scope

@@ -13,7 +13,7 @@ from estab.kernel.formats import sysctl
 from estab.observe import counters, host, processes, sysctls
 from estab.observe.gaps import Gaps
 from estab.observe.sock_diag import SockDiag
-from estab.records import Listener, PortUse, Process, ServerSockets, Snapshot
+from estab.records import Listener, PortUse, Process, Record, ServerSockets, Snapshot
 
 _PORT_RANGE = "net.ipv4.ip_local_port_range"
 _RESERVED = "net.ipv4.ip_local_reserved_ports"
@@ -35,45 +35,68 @@ def take(
     processes to search for the listeners' owners.
     """
     gaps = Gaps()
-    soft, hard = host.own_open_files()
     values = sysctls.read(gaps)
-    listeners: list[Listener] | None = None
-    states: dict[str, int] | None = None
-    server_sockets: ServerSockets | None = None
-    use: PortUse | None = None
-    own = None
+    soft, hard = host.own_open_files()
+    seen = _SocketsSeen()
+    own: SockDiag | None = None
     try:
         asked = diag or (own := SockDiag())
-        states = gaps.read("states", asked.states)
-        if remote is None:
-            listeners = _listeners(asked, port, owner_pids, gaps)
-            if port is not None:
-                server_sockets = gaps.read("server_sockets", lambda: asked.server_sockets(port))
-        if toward is not None:
-            use = gaps.read("port_use", lambda: port_use(asked, *toward, values, gaps))
+        seen = _sockets(asked, gaps, port=port, toward=toward, remote=remote, owner_pids=owner_pids, values=values)
     except EstabError as error:
-        for field in ("states", "listeners", "server_sockets", "port_use"):
+        for field in _SocketsSeen.__struct_fields__:
             gaps.note(field, str(error))
     finally:
-        if own:
+        if own is not None:
             own.close()
-    if remote is not None:
-        gaps.note("listeners", remote)
-        gaps.note("server_sockets", remote)
     return Snapshot(
         taken_at_s=time.time(),
         host=host.facts(gaps),
         nofile_soft=soft,
         nofile_hard=hard,
         sysctls=values,
-        listeners=listeners,
-        states=states,
+        listeners=seen.listeners,
+        states=seen.states,
         counters=gaps.read("counters", counters.read_counters),
         sockstat=gaps.read("sockstat", counters.read_sockstat),
-        server_sockets=server_sockets,
-        port_use=use,
+        server_sockets=seen.server_sockets,
+        port_use=seen.port_use,
         unobserved=gaps.found,
     )
+
+
+class _SocketsSeen(Record, frozen=True, kw_only=True):
+    """What sock_diag gives a snapshot."""
+
+    listeners: list[Listener] | None = None
+    states: dict[str, int] | None = None
+    server_sockets: ServerSockets | None = None
+    port_use: PortUse | None = None
+
+
+def _sockets(
+    diag: SockDiag,
+    gaps: Gaps,
+    *,
+    port: int | None,
+    toward: tuple[str, int] | None,
+    remote: str | None,
+    owner_pids: Sequence[int] | None,
+    values: Mapping[str, list[int] | str],
+) -> _SocketsSeen:
+    listeners: list[Listener] | None = None
+    server_sockets: ServerSockets | None = None
+    use: PortUse | None = None
+    if remote is not None:
+        gaps.note("listeners", remote)
+        gaps.note("server_sockets", remote)
+    else:
+        listeners = _listeners(diag, port, owner_pids, gaps)
+        if port is not None:
+            server_sockets = gaps.read("server_sockets", lambda: diag.server_sockets(port))
+    if toward is not None:
+        use = gaps.read("port_use", lambda: port_use(diag, *toward, values, gaps))
+    states = gaps.read("states", diag.states)
+    return _SocketsSeen(listeners=listeners, states=states, server_sockets=server_sockets, port_use=use)
 
 
 def port_use(

@@ -245,7 +245,7 @@ class Watch:
         return None
 
     def _note_use(self, use: PortUse | None) -> None:
-        if use is not None and (self._worst_use is None or use.used >= self._worst_use.used):
+        if use is not None and (self._worst_use is None or use.used > self._worst_use.used):
             self._worst_use = use
 
     def _find_owners(self, inodes: set[int]) -> None:

@@ -12,7 +12,7 @@ from estab.errors import ReadError
 class Record(msgspec.Struct, frozen=True):
     """A frozen struct. Unknown is `None`, never 0. Fields that a later version added are ignored when read.
 
-    Each child says `kw_only=True` itself: msgspec does not pass that on.
+    Each child says `frozen=True, kw_only=True` itself: msgspec does not pass the latter on, and mypy wants the former.
     """
 
     def replace(self, **changes: object) -> Self:
@@ -49,9 +49,9 @@ def decode(data: bytes, kind: type[R], schema: str) -> R:
     Raises ReadError with the place of the fault where the bytes are damaged, or of another schema or major version.
     """
     named = schema_of(data)
-    if named.split("/")[0] != schema.split("/")[0]:
+    if named.split("/")[0] != schema.split("/", maxsplit=1)[0]:
         raise ReadError(f"schema is {named or 'missing'!r}, expected {schema!r}")
-    if named.split("/")[-1].split(".")[0] != schema.split("/")[-1]:
+    if named.split("/")[-1].split(".")[0] != schema.rsplit("/", maxsplit=1)[-1]:
         raise ReadError(f"schema is {named!r}; this estab reads {schema!r}: read it with the estab that wrote it")
     try:
         return msgspec.json.decode(data, type=kind)

@@ -12,7 +12,7 @@ Verdict = Literal["confirmed", "possible", "ruled_out", "not_observed"]
 Side = Literal["client", "path", "server"]
 
 
-class Evidence(Record, kw_only=True):
+class Evidence(Record, frozen=True, kw_only=True):
     """One fact. `source` is where it was read (`sock_diag`, `/proc/net/netstat`, `failures`), `field` its name there.
 
     `value` beside `threshold` is the test that was made; `text` says it in words a reader understands alone.
@@ -25,7 +25,7 @@ class Evidence(Record, kw_only=True):
     text: str = ""
 
 
-class Remedy(Record, kw_only=True):
+class Remedy(Record, frozen=True, kw_only=True):
     """Something people do about it. `works` False marks what does nothing, with `why`. `command` can be pasted."""
 
     command: str
@@ -33,7 +33,7 @@ class Remedy(Record, kw_only=True):
     why: str
 
 
-class Suspect(Record, kw_only=True):
+class Suspect(Record, frozen=True, kw_only=True):
     """One suspect's verdict. `summary` is the verdict in one sentence."""
 
     cause: str
@@ -44,7 +44,7 @@ class Suspect(Record, kw_only=True):
     remedies: list[Remedy] = []
 
 
-class Diagnosis(Record, kw_only=True):
+class Diagnosis(Record, frozen=True, kw_only=True):
     """The judge's word. `cause` is the one confirmed suspect that explains the failures, or None.
 
     Counters count packets, not clients: every verdict rests on deltas within the run.

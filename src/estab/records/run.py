@@ -9,7 +9,7 @@ from estab.records.snapshot import HostFacts, PortUse, Process, Snapshot
 RUN_SCHEMA = "estab.run/1"
 
 
-class Funnel(Record, kw_only=True):
+class Funnel(Record, frozen=True, kw_only=True):
     """Connections that came so far. `accepted` is the server's word, None where the server was not seen.
 
     attempted: connect() was called, or a socket was asked for. connected: the client's side is ESTABLISHED.
@@ -23,7 +23,7 @@ class Funnel(Record, kw_only=True):
     completed: int = 0
 
 
-class Failure(Record, kw_only=True):
+class Failure(Record, frozen=True, kw_only=True):
     """Failures of one kind. `phase` is connect, write, read, close, or accept (at a server).
 
     `errno` is the kernel's name (`ETIMEDOUT`), or in lower case what no errno tells: `own_timeout` (our --timeout
@@ -38,7 +38,7 @@ class Failure(Record, kw_only=True):
     example: str | None = None
 
 
-class Requests(Record, kw_only=True):
+class Requests(Record, frozen=True, kw_only=True):
     """Requests answered in full and verified. `bytes` is what came back. `per_second` over `seconds`."""
 
     count: int = 0
@@ -47,7 +47,7 @@ class Requests(Record, kw_only=True):
     seconds: float | None = None
 
 
-class Percentiles(Record, kw_only=True):
+class Percentiles(Record, frozen=True, kw_only=True):
     """A latency distribution in microseconds. `hdr_ns` is the HDR histogram, values in nanoseconds, V2 base64."""
 
     count: int
@@ -60,14 +60,14 @@ class Percentiles(Record, kw_only=True):
     hdr_ns: str | None = None
 
 
-class Latency(Record, kw_only=True):
+class Latency(Record, frozen=True, kw_only=True):
     """Connect: from connect() until ESTABLISHED was seen. Request: from the first byte sent to the last received."""
 
     connect_us: Percentiles | None = None
     request_us: Percentiles | None = None
 
 
-class TimelinePoint(Record, kw_only=True):
+class TimelinePoint(Record, frozen=True, kw_only=True):
     """One sample, ten a second. Counts are totals since the start, `t_s` seconds since then; None: not observed.
 
     `queue_depth` is the sum over the target's listeners, `queue_limit` likewise. `listen_overflows` and `listen_drops`
@@ -93,7 +93,7 @@ class TimelinePoint(Record, kw_only=True):
     server_fds: int | None = None
 
 
-class ListenerWatch(Record, kw_only=True):
+class ListenerWatch(Record, frozen=True, kw_only=True):
     """The target's listener over the run: its limit B (B+1 fit), and the worst that was seen of it.
 
     `listeners` is how many sockets listen there (SO_REUSEPORT); the other figures are those of the fullest.
@@ -115,7 +115,7 @@ class ListenerWatch(Record, kw_only=True):
     accepted_at_end: int | None = None
 
 
-class Worker(Record, kw_only=True):
+class Worker(Record, frozen=True, kw_only=True):
     """A process of ours that carried load. `exit` is its exit status (negative: the signal), 0 when it ended well."""
 
     pid: int
@@ -131,8 +131,8 @@ class Worker(Record, kw_only=True):
     lost: str | None = None
 
 
-class ClientSide(Record, kw_only=True):
-    """The client's end. `port_use` is the worst that was seen towards the target, `deltas` counters of its namespace."""
+class ClientSide(Record, frozen=True, kw_only=True):
+    """The client's end. `port_use` is the worst seen towards the target, `deltas` counters of its namespace."""
 
     before: Snapshot | None = None
     after: Snapshot | None = None
@@ -141,7 +141,7 @@ class ClientSide(Record, kw_only=True):
     workers: list[Worker] = []
 
 
-class ServerSide(Record, kw_only=True):
+class ServerSide(Record, frozen=True, kw_only=True):
     """The server's end, when the target listens on this host; otherwise `observed` is False and `why` says so.
 
     `processes` are the listener's owners with the most descriptors that were seen in use (`fds`).
@@ -159,12 +159,12 @@ class ServerSide(Record, kw_only=True):
     workers: list[Worker] = []
 
 
-class RunResult(Record, kw_only=True):
-    """What one command did. `config` holds what was asked, with units in the names. `interrupted`: ended by a signal."""
+class RunResult(Record, frozen=True, kw_only=True):
+    """What one command did. `config`: what was asked, units in the names. `interrupted`: ended by a signal."""
 
     schema: str = RUN_SCHEMA
     command: str
-    config: dict[str, int | float | str | bool | None | list[str]]
+    config: dict[str, int | float | str | bool | list[str] | None]
     host: HostFacts
     started_at_s: float
     elapsed_s: float

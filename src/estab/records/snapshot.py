@@ -7,14 +7,14 @@ from estab.records.base import Record
 SNAPSHOT_SCHEMA = "estab.snapshot/1"
 
 
-class Unobserved(Record, kw_only=True):
+class Unobserved(Record, frozen=True, kw_only=True):
     """A field that could not be read, and why. `field` is its path in the snapshot, as `listeners.owners`."""
 
     field: str
     why: str
 
 
-class HostFacts(Record, kw_only=True):
+class HostFacts(Record, frozen=True, kw_only=True):
     """What the host is. `cores` are those that this process may run on."""
 
     hostname: str | None = None
@@ -26,7 +26,7 @@ class HostFacts(Record, kw_only=True):
     euid: int | None = None
 
 
-class Process(Record, kw_only=True):
+class Process(Record, frozen=True, kw_only=True):
     """A process that owns a socket. `nofile_*` are its RLIMIT_NOFILE; `fds` is how many descriptors it has open."""
 
     pid: int
@@ -38,7 +38,7 @@ class Process(Record, kw_only=True):
     rss_bytes: int | None = None
 
 
-class Listener(Record, kw_only=True):
+class Listener(Record, frozen=True, kw_only=True):
     """A listening TCP socket as sock_diag shows it (KERNEL: on a listener rqueue is the queue, wqueue the limit).
 
     `limit` is the backlog that the kernel granted, B: B+1 connections fit. `drops` is sk_drops, which also counts
@@ -57,7 +57,7 @@ class Listener(Record, kw_only=True):
     owners: list[Process] | None = None
 
 
-class PortUse(Record, kw_only=True):
+class PortUse(Record, frozen=True, kw_only=True):
     """Local ports in use towards one destination, all source addresses together.
 
     `capacity` is how many the ephemeral range gives one source address; `time_wait` of `used` are in TIME_WAIT;
@@ -75,7 +75,7 @@ class PortUse(Record, kw_only=True):
     bound: int | None = None
 
 
-class ServerSockets(Record, kw_only=True):
+class ServerSockets(Record, frozen=True, kw_only=True):
     """Connections on the server's side of one port, by state, and how many of the ESTABLISHED nobody accepted yet.
 
     A queued, not yet accepted socket has inode 0 in sock_diag.
@@ -87,7 +87,7 @@ class ServerSockets(Record, kw_only=True):
     accepted: int
 
 
-class Snapshot(Record, kw_only=True):
+class Snapshot(Record, frozen=True, kw_only=True):
     """One moment on one host and one network namespace. A field that could not be read is None; `unobserved` says why.
 
     `taken_at_s` is Unix time. `counters` are those of /proc/net/netstat and /proc/net/snmp by their kernel names with

@@ -25,6 +25,7 @@ def _with(template: str) -> Callable[[Value], str]:
 # In this order; what is not named here follows as "key value".
 WORDS: dict[str, Callable[[Value], str]] = {
     "target": str,
+    "embedded": _flag("embedded server"),
     "mode": str,
     "service": str,
     "connections": _with("{} connections"),
@@ -40,7 +41,10 @@ WORDS: dict[str, Callable[[Value], str]] = {
     "backlog_asked": _with("backlog {}"),
     "accept_gap_s": lambda value: f"{_number(value)} s between accepts" if value else "",
     "reset": _flag("closed by RST"),
-    "server_closes_first": _flag("the server closes first"),
+    "close": lambda value: "closed by RST" if value == "rst" else "",
+    "first_close": lambda value: "the server closes first" if value == "server" else "",
+    "server_processes": lambda value: "" if value == 1 else f"{_number(value)} server processes",
+    "workers": lambda value: "" if value == 1 else f"{_number(value)} client processes",
     "sources": lambda value: f"{len(value)} source addresses" if isinstance(value, list) and len(value) > 1 else "",
 }
 
@@ -48,6 +52,8 @@ WORDS: dict[str, Callable[[Value], str]] = {
 def asked(run: RunResult) -> list[str]:
     """The parts of the line, without the command. Entries that are None, False or an empty list are left out."""
     config = {key: value for key, value in run.config.items() if value is not None and value is not False}
+    if config.get("in_flight") == config.get("connections"):
+        config.pop("in_flight", None)  # all at once goes without saying
     named = [say(config[key]) for key, say in WORDS.items() if key in config]
     return [clean(part) for part in [*named, *(_other(k, v) for k, v in config.items() if k not in WORDS)] if part]
 

@@ -22,7 +22,7 @@ def measured(run: RunResult, console: Console, glyphs: Glyphs) -> Iterator[Rende
     yield indented(_funnel(run, console, glyphs))
     if run.failures:
         yield heading("Failures")
-        yield indented(_failures(run))
+        yield indented(_failures(run, glyphs))
     figures = [*_throughput(run), *_syn_retransmits(run), *_listener(run), *_cpu(run), *_lost(run)]
     latency = _latency(run, glyphs)
     if figures or latency:
@@ -68,7 +68,7 @@ def _funnel(run: RunResult, console: Console, glyphs: Glyphs) -> Table:
     return table
 
 
-def _failures(run: RunResult) -> Table:
+def _failures(run: RunResult, glyphs: Glyphs) -> Table:
     table = columns(header=True)
     table.add_column("phase", no_wrap=True)
     table.add_column("errno", no_wrap=True, style="red")
@@ -77,7 +77,7 @@ def _failures(run: RunResult) -> Table:
     table.add_column("example", overflow="fold")
     for failure in sorted(run.failures, key=lambda f: -f.count):
         example = clean(failure.example) if failure.example else ""
-        first = seconds(failure.first_s)
+        first = seconds(failure.first_s, glyphs.micro)
         table.add_row(Text(clean(failure.phase)), clean(failure.errno), count(failure.count), first, Text(example))
     return table
 
@@ -136,8 +136,8 @@ def _listener(run: RunResult) -> list[tuple[str, str]]:
     server = run.server
     if server.listener is not None and server.observed:
         return [("accept queue", _queue(server.listener, run))]
-    why = clean(server.why) if server.why else "the server's end is elsewhere"
-    return [("accept queue", f"not observed: {why}")]
+    unseen = "no listener was found there" if server.observed else "the server's end is not on this host"
+    return [("accept queue", f"not observed: {clean(server.why or unseen)}")]
 
 
 def _queue(watch: ListenerWatch, run: RunResult) -> str:

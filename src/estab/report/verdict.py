@@ -70,7 +70,8 @@ def _listed(remedies: list[Remedy], style: str) -> Iterator[RenderableType]:
 
 def _leads(diagnosis: Diagnosis) -> Iterator[RenderableType]:
     """Nothing is confirmed: the first thing to do about each possible suspect, without the rest."""
-    leads = [s.remedies[0] for s in diagnosis.suspects if s.verdict == "possible" and s.remedies]
+    leads = [(s, s.remedies[0]) for s in diagnosis.suspects if s.verdict == "possible" and s.remedies]
     if leads:
         yield heading("To find out")
-        yield from _listed(leads, "green")
+    for suspect, lead in leads:
+        yield from _listed([lead.replace(why=f"{suspect.cause}: {lead.why}")], "green")

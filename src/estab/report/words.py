@@ -23,7 +23,7 @@ def significant(value: float) -> str:
     """A value below 1000 with three significant digits: `0.052`, `1.25`, `31.4`, `512`."""
     if value >= 99.95:
         return f"{value:.0f}"
-    return f"{value:.3g}" if value >= 9.995 else f"{value:.2f}"
+    return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
 
 
 def seconds(value: float | None, micro: str = "us") -> str:

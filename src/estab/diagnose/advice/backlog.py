@@ -38,7 +38,7 @@ def backlog_remedies(run: RunResult) -> list[Remedy]:
         bigger = _bigger_queue(run, watch, size)
         remedies = remedies + bigger if _outrun(run) else bigger + remedies
     elif watch is None:
-        remedies.append(_look())
+        remedies.insert(0, _look())
     return remedies + _does_nothing(run, watch)
 
 
@@ -125,10 +125,10 @@ def _program_commands(run: RunResult, watch: ListenerWatch, size: int) -> list[t
 
 def _accept_faster(run: RunResult) -> list[Remedy]:
     rates = facts.queue_rates(run)
-    if rates is not None and rates.accepts_per_s < rates.arrivals_per_s:
-        seen = f"{rates.accepts_per_s:,.0f}/s were accepted while {rates.arrivals_per_s:,.0f}/s came. "
-    else:
-        seen = ""
+    seen = ""
+    if rates is not None:
+        came = f" while {rates.arrivals_per_s:,.0f}/s came" if rates.accepts_per_s < rates.arrivals_per_s else ""
+        seen = f"With connections waiting, {rates.accepts_per_s:,.0f}/s were accepted{came}. "
     return [
         Remedy(
             command="call accept() until EAGAIN in a thread of its own, or run several processes with SO_REUSEPORT",
@@ -149,9 +149,9 @@ def _patience(run: RunResult) -> list[Remedy]:
 
 def _look() -> Remedy:
     return Remedy(
-        command="nstat -az TcpExtListenOverflows TcpExtListenDrops; ss -ltn   # on the server, during the load",
+        command="nstat -az TcpExtListenOverflows; ss -ltn   # at the server, during the load",
         works=True,
-        why="Shows what could not be seen from here: Recv-Q over Send-Q and a counter that rises mean a full queue.",
+        why="A counter that rises, and Recv-Q over Send-Q in the listener's line, mean a full queue.",
     )
 
 

@@ -1,4 +1,4 @@
-"""What does nothing, as remedies: the kernel's reason comes from `kernel/rules/do_nothing.py`, the command from here."""
+"""What does nothing, as remedies: the kernel's reason is `kernel/rules/do_nothing.py`'s, the command is ours."""
 
 from __future__ import annotations
 
@@ -8,5 +8,6 @@ from estab.records import Remedy
 
 def does_nothing(which: Id, command: str, before: str = "") -> Remedy:
     """The entry `which` as a remedy that does not work; `before` is what this run adds in front of the reason."""
-    why = f"{before}{futile(which).why}."
-    return Remedy(command=command, works=False, why=why[0].upper() + why[1:])
+    reason = futile(which).why
+    why = f"{before}{reason}." if before else f"{reason[0].upper()}{reason[1:]}."
+    return Remedy(command=command, works=False, why=why)

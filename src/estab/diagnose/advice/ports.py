@@ -6,10 +6,8 @@ A port is free for each other (source address, destination address, destination 
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from estab.diagnose import facts
-from estab.records import Evidence, PortUse, Remedy, RunResult
+from estab.records import Evidence, PortUse, Remedy, RunResult, TimelinePoint
 
 # Sampled ten a second, the worst use can be a little under the use that failed.
 FULL = 0.9
@@ -39,16 +37,30 @@ def time_wait_share(run: RunResult) -> float | None:
     The timeline decides where it can, each interval weighted by its failures: `hold` leaves TIME_WAIT behind when it
     closes, long after its failures, and the worst use alone would be blamed on that.
     """
-    waiting = ports = 0
-    for before, now in pairwise(run.timeline):
-        fails = now.failed - before.failed
-        if fails > 0 and now.time_wait is not None:
-            waiting += fails * now.time_wait
-            ports += fails * (now.time_wait + now.open)
-    if ports > 0:
-        return min(1.0, max(0.0, waiting / ports))
     use = run.client.port_use
+    waiting = ports = failed = 0
+    for now in run.timeline:
+        fails, failed = now.failed - failed, now.failed
+        if fails > 0 and now.time_wait is not None:
+            held = _time_wait_at(now, use)
+            waiting += fails * held
+            ports += fails * (held + max(0, now.open))
+    if ports > 0:
+        return waiting / ports
     return None if use is None or use.used <= 0 else min(1.0, max(0.0, use.time_wait / use.used))
+
+
+def _time_wait_at(now: TimelinePoint, use: PortUse | None) -> int:
+    """TIME_WAIT towards the target at that moment: at most what the live connections leave of the range.
+
+    The timeline's figure is the whole namespace's, towards whatever target.
+    """
+    known = [now.time_wait or 0]
+    if use is not None:
+        known.append(use.time_wait)
+        room = capacity(use)
+        known += [] if room is None else [room * max(1, use.sources) - now.open]
+    return max(0, min(known))
 
 
 def fits_without_time_wait(run: RunResult) -> bool:
@@ -76,7 +88,7 @@ def use_evidence(run: RunResult) -> list[Evidence]:
         text += f" at worst; when connects failed, {share:.0%} of the ports in use"
     evidence.append(Evidence(source="sock_diag", field="time_wait", value=use.time_wait, threshold=0, text=text))
     if use.bound:
-        text = f"{use.bound:,} ports of the range are lost to a plain bind()"
+        text = f"bind() owns {use.bound:,} of the range, a listener's own port included"
         evidence.append(Evidence(source="sock_diag", field="bound", value=use.bound, threshold=0, text=text))
     return evidence
 

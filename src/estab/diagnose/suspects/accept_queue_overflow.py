@@ -78,10 +78,11 @@ def _suspect(verdict: Verdict, summary: str, evidence: list[Evidence], run: RunR
 
 
 def _summary(run: RunResult, watch: ListenerWatch) -> str:
-    cost = f"{failures(run):,} connections failed"
-    if not failures(run):
-        late = facts.retransmitted(run)
-        cost = f"nothing failed, but {late:,} connects had to send their SYN again" if late else "nothing failed by it"
+    lost, late, ghosts = failures(run), facts.retransmitted(run), _ghost_count(run)
+    costs = [f"{lost:,} connections failed"] if lost else []
+    costs += [f"{late:,} connects had to send their SYN again"] if late and not lost else []
+    costs += [f"{ghosts:,} connections exist only at the client"] if ghosts else []
+    cost = " and ".join(costs) or "nothing failed by it"
     return (
         f"The accept queue of {watch.address}:{watch.port} was full ({facts.room(watch):,} fit) "
         f"and the kernel turned packets away: {cost}."
@@ -108,6 +109,9 @@ def _evidence(run: RunResult, watch: ListenerWatch) -> list[Evidence]:
 
 def _depth(watch: ListenerWatch) -> Evidence:
     text = f"the queue's worst depth was {watch.worst_depth:,} of {watch.limit:,} ({facts.room(watch):,} fit)"
+    if watch.worst_depth > facts.room(watch):
+        # `tcp_v4_syn_recv_sock` tests for room, `inet_csk_reqsk_queue_add` adds: two steps, on an unlocked listener.
+        text += "; handshakes that end on several CPUs at once can go over that"
     return Evidence(source="sock_diag", field="worst_depth", value=watch.worst_depth, threshold=watch.limit, text=text)
 
 
@@ -150,14 +154,18 @@ def _cookies(run: RunResult) -> list[Evidence]:
     return [Evidence(source="/proc/net/netstat", field=facts.COOKIES_FAILED, value=spoiled, threshold=0, text=text)]
 
 
-def _ghosts(run: RunResult) -> list[Evidence]:
+def _ghost_count(run: RunResult) -> int:
     """Only `hold` keeps what it opened, so only there can both ends be counted against each other."""
     watch = facts.listener(run)
     if run.command != "hold" or watch is None or watch.queued_at_end is None or watch.accepted_at_end is None:
-        return []
+        return 0
     held = watch.queued_at_end + watch.accepted_at_end
-    ghosts = run.funnel.connected - facts.unserved(run) + facts.connect_timeouts(run) - held
-    if ghosts <= 0:
+    return max(0, run.funnel.connected - facts.unserved(run) + facts.connect_timeouts(run) - held)
+
+
+def _ghosts(run: RunResult) -> list[Evidence]:
+    ghosts = _ghost_count(run)
+    if not ghosts:
         return []
     text = f"the client holds {ghosts:,} ESTABLISHED connections that the server does not have (ghosts)"
     return [Evidence(source="sock_diag", field="ghosts", value=ghosts, threshold=0, text=text)]

@@ -88,7 +88,7 @@ def _remedies(run: RunResult) -> list[Remedy]:
     port = facts.target_port(run) or "PORT"
     return [
         Remedy(
-            command=f"ss -ltnp 'sport = :{port}'   # on the server",
+            command=f"ss -ltnp 'sport = :{port}'   # at the server",
             works=True,
             why="No line: start the server. 127.0.0.1 in it: it is bound to loopback, bind it to 0.0.0.0 or [::].",
         ),

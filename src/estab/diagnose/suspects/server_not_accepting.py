@@ -125,10 +125,10 @@ def _remedies(run: RunResult) -> list[Remedy]:
         Remedy(
             command=f"timeout 5 strace -f -e trace=accept,accept4 -p {pid}",
             works=True,
-            why="Shows whether any thread calls accept(). None: the accepting thread is blocked, starved or gone.",
+            why="Shows whether any thread calls accept(). If not, the accepting one is blocked, starved or gone.",
         ),
         Remedy(
-            command=f"py-spy dump --pid {pid}   # Java: jstack {pid}; Go: kill -QUIT {pid}; native: gdb -p {pid}",
+            command=f"py-spy dump --pid {pid}   # jstack {pid}; kill -QUIT {pid} (Go); gdb -p {pid}",
             works=True,
             why="Shows where that thread stands. Accept in a thread of its own that does nothing else.",
         ),

@@ -29,20 +29,24 @@ def judge(run: RunResult) -> Suspect:
         return _suspect("confirmed", text, evidence, run)
     if full is None:
         return _unseen(run, evidence)
+    verdict, summary = _weigh(run, full)
+    return _suspect(verdict, summary, evidence, run)
+
+
+def _weigh(run: RunResult, full: Descriptors) -> tuple[Verdict, str]:
+    """The verdict where the descriptors were read and no accept() of ours told it already."""
     if not full.at_limit:
-        text = f"{full.fds:,} of {full.limit:,} descriptors were in use."
-        return _suspect("ruled_out", text, evidence, run)
+        return "ruled_out", f"{full.fds:,} of {full.limit:,} descriptors were in use."
+    all_used = f"({full.name}, pid {full.pid}) had all {full.limit:,} of its descriptors in use"
     if _waited(run, full):
-        text = (
-            f"The server ({full.name}, pid {full.pid}) had all {full.limit:,} of its descriptors in use "
-            "while connections waited to be accepted."
-        )
-        return _suspect("confirmed", text, evidence, run)
+        return "confirmed", f"The server {all_used} while connections waited to be accepted."
+    closed = facts.failed(run, ("write", "read"), ("eof",))
+    if closed:
+        # libuv (Node) and libev keep a spare descriptor for this: accept, close, and the queue stays empty.
+        return "confirmed", f"The server {all_used} and closed {closed:,} connections early."
     if facts.client_failures(run):
-        text = f"The server had all {full.limit:,} of its descriptors in use, but none was seen waiting for one."
-        return _suspect("possible", text, evidence, run)
-    text = f"The server used its last descriptor ({full.limit:,}), and no connection waited for another."
-    return _suspect("ruled_out", text, evidence, run)
+        return "possible", f"The server {all_used}, but no connection was seen waiting for one."
+    return "ruled_out", f"The server used its last descriptor ({full.limit:,}), and no connection waited for another."
 
 
 def failures(run: RunResult) -> int:
@@ -124,7 +128,12 @@ def _remedies(run: RunResult) -> list[Remedy]:
             why=f"Lasts. nginx: worker_rlimit_nofile {size}; Docker: --ulimit nofile={size}:{size}.",
         ),
     ]
-    return [*works, *_does_nothing()]
+    look = Remedy(
+        command=f"ls /proc/{pid}/fd | wc -l; grep 'open files' /proc/{pid}/limits   # at the server",
+        works=True,
+        why="Shows what could not be seen from here: as many as the soft limit means that none is left.",
+    )
+    return [*([look] if full is None else []), *works, *_does_nothing()]
 
 
 def _does_nothing() -> list[Remedy]:

@@ -120,7 +120,7 @@ def _reuse_remedies(run: RunResult) -> list[Remedy]:
     reuse, kernel = facts.client_sysctl(run, "net.ipv4.tcp_tw_reuse"), _kernel(run)
     after = _reuse_after_s(run)
     if after is not None and kernel is not None and kernel.at_least(6, 14):
-        why = f"tcp_tw_reuse is {reuse} and at work already; this shortens the {after:g} s after which it is (since 6.14)."
+        why = f"tcp_tw_reuse is {reuse} and at work already, after {after:g} s; this shortens that (since 6.14)."
         return [Remedy(command="sysctl -w net.ipv4.tcp_tw_reuse_delay=100", works=True, why=why)] if after > 0.1 else []
     if after is not None:
         why = f"It is {reuse} and at work already: a port comes back within {after:g} s, and that is what is short."

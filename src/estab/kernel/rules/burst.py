@@ -1,7 +1,7 @@
 """What "N connects within T at a round-trip time r" come to: connected, accepted, half-open, ghosts, errors, counters.
 
-All of KERNEL.md's rules 1 to 19 at once, followed packet by packet (`_handshakes`). Rule 16's figures, rule 15's
-served and reset clients and report 000's 129 against 259 come out of it.
+All of KERNEL.md's rules 1 to 19 at once, followed packet by packet (`_handshakes`). Rule 15's served and reset
+clients and rule 16's ghosts come out of it.
 """
 
 from __future__ import annotations
@@ -97,7 +97,8 @@ def predict(clients: Clients, server: Server, at_s: float | None = None) -> Pred
     """What the burst comes to by `at_s`; by default when its last handshake is over and no SYN was sent again yet.
 
     With `spread` unknown, three patterns are followed: all at once, evenly spread, and the queue filled first with the
-    rest at the end. Where they agree (T below r, or r = 0) the prediction is exact, and otherwise it spans them. None where the kernel's patch level is hidden and matters.
+    rest at the end. Where they agree (T below r, or r = 0) the prediction is exact, and otherwise it spans them.
+    None where the kernel's patch level is hidden and matters.
     Raises RuleInputError out of range. Source: the rules of the modules beside this one (KERNEL.md rules 1 to 19;
     rule 16 for the burst).
     """

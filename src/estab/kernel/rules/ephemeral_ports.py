@@ -66,13 +66,14 @@ def capacity(
     free = size - len(taken)
     first = sum(1 for port in range(low, high + 1, 2) if port not in taken)
     missed = 0 if per_socket or size == 1 else size % 2
-    sure = max(0, free - missed)
-    best = sum(1 for port in (low, low + 1) if port not in taken) if missed and size == 3 else free
+    sure, best = max(0, free - missed), free
+    if missed and size == 3:  # two ports searched, so the start can only be the low end
+        sure = best = sum(1 for port in (low, low + 1) if port not in taken)
     return PortCapacity(
         ports=free,
         first_parity=0 if per_socket else first,
         second_parity=free if per_socket else free - first,
-        connections=Interval(low=min(sure, best), high=best),
+        connections=Interval(low=sure, high=best),
     )
 
 
@@ -126,8 +127,8 @@ def parse_port_ranges(text: str) -> frozenset[int]:
     """
     found: set[int] = set()
     for part in filter(None, text.strip().split(",")):
-        first, _, last = part.partition("-")
-        if not first.isdecimal() or not (last or first).isdecimal():
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
             raise RuleInputError(f"reserved ports {text!r}: {part!r} is no port and no range like 9148-9150")
         within("reserved port", int(last or first), int(first), PORT_MAX)
         found.update(range(int(first), int(last or first) + 1))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from estab.kernel.rules.inputs import RuleInputError
 
-_RELEASE = re.compile(r"(\d{1,3})\.(\d{1,5})(?:\.(\d{1,5}))?(?![\d.])(.*)", re.DOTALL)
+_RELEASE = re.compile(r"(\d{1,3})\.(\d{1,5})(?:\.(\d{1,5}))?(?!\d)(.*)", re.DOTALL)
 _PACKAGE_NUMBER = re.compile(r"-\d")
 
 

@@ -68,9 +68,11 @@ def waits_s(count: int, linear_timeouts: int = 0, rto_max_ms: int = 120_000) -> 
 def model_timeout_s(syn_retries: int, rto_max_ms: int = 120_000) -> float:
     """The elapsed time after which a SYN's timer gives up whatever the count: 2^(n+1) - 1 s, later linear in n.
 
-    From the n on at which a wait reaches the cap, each further retry adds one cap.
+    From the n on at which a wait reaches the cap, each further retry adds one cap. Raises RuleInputError out of range.
     Source: `net/ipv4/tcp_timer.c tcp_model_timeout` (KERNEL.md rule 17).
     """
+    within("syn_retries", syn_retries, 1, _MAX_SYNCNT)
+    within("rto_max_ms", rto_max_ms, 1000, 120_000)
     cap = rto_max_ms / 1000
     threshold = int(cap / INITIAL_RTO_S).bit_length() - 1  # ilog2
     if syn_retries <= threshold:

@@ -37,8 +37,8 @@ def reuses(tcp_tw_reuse: int, *, loopback: bool, timestamps: bool = True, port_g
     """Whether connect() may take over a port in TIME_WAIT towards the same target before the 60 s are over.
 
     `tcp_tw_reuse`: 0 never, 1 always, 2 where one of the addresses is loopback. `timestamps`: both ends used TCP
-    timestamps on the old connection. `port_given`: the client itself bound that port (SO_REUSEADDR lets it): then it
-    is reused at once and the sysctl is not asked.
+    timestamps on the old connection. `port_given`: the client itself binds that port, with SO_REUSEADDR on the old
+    socket and the new one: then it is reused at once and the sysctl is not asked.
     Raises RuleInputError for another mode. Source: `net/ipv4/tcp_ipv4.c tcp_twsk_unique` (KERNEL.md rule 22).
     """
     one_of("tcp_tw_reuse", tcp_tw_reuse, (0, 1, 2))

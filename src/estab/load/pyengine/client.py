@@ -167,7 +167,10 @@ class Client:
     def _established(self, conn: Conn) -> None:
         assert conn.sock is not None
         error = conn.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if error:
+        # A RST that answers a SYN is ECONNREFUSED; ECONNRESET and EPIPE come to an ESTABLISHED connection alone
+        # (net/ipv4/tcp_input.c tcp_reset), even where we learn of both in one event.
+        reset = error in (errno.ECONNRESET, errno.EPIPE)
+        if error and not reset:
             self.fail(conn, "connect", error)
             return
         took = time.monotonic_ns() - conn.started_ns
@@ -179,6 +182,9 @@ class Client:
         self.count.latency("connect", CONNECT_NS_AT, took)
         info = conn.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TOTAL_RETRANS_AT + 4)
         self.count.retransmits(struct.unpack_from("I", info, TOTAL_RETRANS_AT)[0])
+        if reset:
+            self.fail(conn, "read", error)
+            return
         self.watch(conn, select.EPOLLIN | select.EPOLLRDHUP)
         self.workload.connected(conn)
 

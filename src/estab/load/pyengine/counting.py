@@ -1,4 +1,4 @@
-"""Writing the shared block, and what both loops of the Python engine share: the clock, the payload, the control pipe."""
+"""Writing the shared block, and what both loops of the Python engine share: the payload and the control pipe."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def control_read(fd: int) -> str:
 
 
 def describe(sock: socket.socket | None, peer: tuple[object, ...]) -> str:
-    """"local -> peer", the local half left out where the socket has none."""
+    """ "local -> peer", the local half left out where the socket has none."""
 
     def one(address: tuple[object, ...]) -> str:
         host = f"[{address[0]}]" if ":" in str(address[0]) else str(address[0])

@@ -1,0 +1,169 @@
+"""What is measured against what, and what is aimed at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from benchmarks.ratios import Better
+
+HOLD_CONNECTIONS = 18_000  # as many as one process with 20,000 descriptors can hold
+CLASSIC_PORTS = "1024 65000"  # what report 001 set net.ipv4.ip_local_port_range to
+
+NEPER = "make tcp_rr tcp_crr in a clone of github.com/google/neper, then put both on PATH"
+GO = (
+    "save the Go programs of field report {report} as main.go each (a CLI library replaced by the standard `flag`, "
+    "addresses taken from the arguments), go build -o {names}, then put them on PATH"
+)
+HOW_BUILT: Mapping[str, str] = {
+    "tcp_rr": NEPER,
+    "tcp_crr": NEPER,
+    **dict.fromkeys(
+        ("report000-server", "report000-bench"), GO.format(report="000", names="report000-server / report000-bench")
+    ),
+    **dict.fromkeys(
+        ("report001-server", "report001-client"), GO.format(report="001", names="report001-server / report001-client")
+    ),
+}
+
+Options = Mapping[str, str | int]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One measurement: the name of a function in measure.py and its options."""
+
+    what: str
+    options: Options = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. Its figure is what a measurement returned by that name.
+
+    `target` is of the ratio, or, in a case without peer, of the figure itself. None: nothing was promised.
+    """
+
+    name: str
+    title: str
+    unit: str
+    figure: str
+    better: Better = "higher"
+    target: float | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """Two measurements that take turns, and the lines that they fill. `peer` None: estab alone, in figures."""
+
+    name: str
+    rows: tuple[Row, ...]
+    own: Ask
+    peer: Ask | None
+    peer_name: str = ""
+    programs: tuple[str, ...] = ()
+    note: str | None = None
+
+
+def _one(name: str, title: str, unit: str, better: Better, target: float | None) -> tuple[Row, ...]:
+    return (Row(name, title, unit, "rate" if better == "higher" else "seconds", better, target),)
+
+
+def _hold(name: str, title: str, target: float | None, note: str, **options: str) -> Case:
+    return Case(
+        name,
+        _one(name, title, "s", "lower", target),
+        Ask("own_hold", {"connections": HOLD_CONNECTIONS, **options}),
+        Ask(
+            "go_hold",
+            {"connections": HOLD_CONNECTIONS, **{k: v for k, v in options.items() if k == "port_range"}},
+        ),
+        "report 001's Go pair",
+        ("report001-server", "report001-client"),
+        note,
+    )
+
+
+CASES = (
+    Case(
+        "rr",
+        _one("rr", "100 connections of 64 bytes, one request in flight each", "/s", "higher", 1.10),
+        Ask("own_bench", {"mode": "rr", "size": 64}),
+        Ask("neper", {"program": "tcp_rr", "size": 64}),
+        "neper tcp_rr",
+        ("tcp_rr",),
+    ),
+    Case(
+        "churn",
+        _one("churn", "connect, 1 byte, answer, close by RST; 100 in flight", "/s", "higher", 1.0),
+        Ask("own_churn", {"close": "rst"}),
+        Ask("neper", {"program": "tcp_crr", "size": 1}),
+        "neper tcp_crr",
+        ("tcp_crr",),
+    ),
+    Case(
+        "churn-fin",
+        _one("churn-fin", "the same, close by FIN (TIME_WAIT at the client)", "/s", "higher", 1.0),
+        Ask("own_churn", {"close": "fin"}),
+        Ask("neper", {"program": "tcp_crr", "size": 1, "time_wait": 1}),
+        "neper tcp_crr --time-wait",
+        ("tcp_crr",),
+        "each uses one source address, and the kernel gives a port back after 1 s of TIME_WAIT (tcp_tw_reuse): its "
+        "port search is most of what is measured",
+    ),
+    Case(
+        "flood",
+        _one("flood", "100 connections of 1,400 bytes, written without waiting", "/s", "higher", 1.3),
+        Ask("own_bench", {"mode": "flood", "size": 1400}),
+        Ask("go_flood"),
+        "report 000's Go pair",
+        ("report000-server", "report000-bench"),
+        "estab verifies every byte that comes back, the peer counts them",
+    ),
+    _hold(
+        "hold",
+        "open 18,000 connections and close them all",
+        3.0,
+        "from the first connect to the last close, process start excluded on both sides; estab includes its turn from "
+        "opening to closing. estab spreads them over loopback source addresses by itself, the peer uses one",
+    ),
+    _hold(
+        "hold-one-source",
+        "the same, estab kept to one source address as well",
+        None,
+        "beyond half the port range connect() searches ever longer for a port; that search is what is measured",
+        source="127.0.0.1",
+    ),
+    _hold(
+        "hold-wide-range",
+        f"the same, ports {CLASSIC_PORTS.replace(' ', '-')} as in report 001",
+        None,
+        "ip_local_port_range is widened in the measurement's own namespace, for both; estab chooses its own sources",
+        port_range=CLASSIC_PORTS,
+    ),
+    Case(
+        "hold-memory",
+        (
+            Row("memory-client", "own memory a connection, client workers", "bytes", "client_bytes", "lower", 200),
+            Row("memory-server", "own memory a connection, server workers", "bytes", "server_bytes", "lower", 200),
+        ),
+        Ask("own_memory", {"connections": HOLD_CONNECTIONS}),
+        None,
+        note="RSS of the worker processes at 18,000 settled connections, less that at one, divided by connections",
+    ),
+    Case(
+        "watch",
+        _one("watch", "rr as above, all that a run watches included", "/s", "higher", None),
+        Ask("own_watch", {"workload": "rr", "size": 64, "watched": 1}),
+        Ask("own_watch", {"workload": "rr", "size": 64, "watched": 0}),
+        "the same not watched",
+        note="the peer is estab itself in the same process layout, without snapshots, samples, counters or progress",
+    ),
+    Case(
+        "watch-churn",
+        _one("watch-churn", "churn by FIN as above, all that a run watches included", "/s", "higher", None),
+        Ask("own_watch", {"workload": "churn", "size": 1, "watched": 1}),
+        Ask("own_watch", {"workload": "churn", "size": 1, "watched": 0}),
+        "the same not watched",
+    ),
+)

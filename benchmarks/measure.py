@@ -1,0 +1,110 @@
+"""One measurement in a process, and a network namespace, of its own: one JSON argument in, one JSON line out.
+
+`{"what": "neper", "space": "root", "seconds": 5, "options": {…}}` gives `{"figures": {…}, "notes": […]}`, or
+`{"error": "…"}`. A namespace ends with its last process: nothing that is left in TIME_WAIT meets the next measurement.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks import own, peers
+from benchmarks.space import MeasureError, enter, set_port_range
+
+PEERS: Mapping[str, Any] = {"neper": peers.neper, "go_flood": peers.go_flood, "go_hold": peers.go_hold}
+OWN: Mapping[str, Any] = {
+    "own_bench": own.own_bench,
+    "own_churn": own.own_churn,
+    "own_hold": own.own_hold,
+    "own_memory": own.own_memory,
+    "own_watch": own.own_watch,
+}
+
+
+def carry_out(order: Mapping[str, Any]) -> dict[str, Any]:
+    """Makes one measurement in this process. Its failure is an `error` in what is returned."""
+    notes: list[str] = []
+    options = dict(order.get("options", {}))
+    try:
+        enter(order["space"])
+        if port_range := options.pop("port_range", None):
+            set_port_range(port_range, order["space"])
+        what = order["what"]
+        if what == "nothing":
+            figures = {}
+        elif what in PEERS:
+            figures = PEERS[what](order["seconds"], **options)
+        else:
+            figures = OWN[what](order["seconds"], notes, **options)
+    except (MeasureError, ValueError, OSError) as error:
+        return {"error": str(error)}
+    except Exception as error:  # estab's own errors, and its bugs: either is a line in the table, not a traceback
+        return {"error": f"{type(error).__name__}: {error}"}
+    return {"figures": figures, "notes": notes}
+
+
+class Runner:
+    """Starts measurements, each in the same kind of namespace."""
+
+    def __init__(self, space: str, seconds: int) -> None:
+        self.space, self.seconds = space, seconds
+
+    def measure(self, what: str, options: Mapping[str, str | int], within_s: float = 300.0) -> dict[str, Any]:
+        """Makes one measurement in a process of its own, and ends whatever it left behind."""
+        order = {"what": what, "space": self.space, "seconds": self.seconds, "options": dict(options)}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.measure", json.dumps(order)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            cwd=Path(__file__).resolve().parents[1],
+        )
+        try:
+            output, said = process.communicate(timeout=within_s)
+        except subprocess.TimeoutExpired:
+            return {"error": f"no figure within {within_s:g} s"}
+        finally:
+            end_group(process)
+        try:
+            answer: dict[str, Any] = json.loads(output.splitlines()[-1])
+        except (IndexError, ValueError):
+            last = said.strip().splitlines()[-1:] or ["nothing"]
+            return {"error": f"the measurement ended with {process.returncode}; it said: {last[0]}"}
+        return answer
+
+
+def end_group(process: subprocess.Popen[str]) -> None:
+    """Kills the process group that `process` leads, if anything of it is left."""
+    import contextlib
+    import os
+    import signal
+
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def find_space() -> tuple[str, str]:
+    """The best kind of namespace that this machine gives, and, in words, what that is."""
+    why = ""
+    for kind, words in (("root", "a fresh network namespace"), ("user", "a fresh network and user namespace")):
+        answer = Runner(kind, 1).measure("nothing", {}, within_s=30)
+        if "error" not in answer:
+            return kind, f"each measurement in {words}"
+        why = answer["error"]
+    return "none", (
+        f"no network namespace can be made here ({why}): TIME_WAIT left by one measurement takes ports from the next, "
+        "so read churn and hold with care"
+    )
+
+
+if __name__ == "__main__":
+    print(json.dumps(carry_out(json.loads(sys.argv[1]))))

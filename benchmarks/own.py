@@ -1,0 +1,127 @@
+"""estab itself: by its command line, as a user runs it; and by its library where watching is left out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from typing import Any
+
+from benchmarks.space import MeasureError, finished
+
+GRACE_S = 60.0
+CONNECTIONS = 100
+Figures = dict[str, float]
+
+
+def own_bench(seconds: int, notes: list[str], mode: str, size: int) -> Figures:
+    """`estab bench` against its embedded server."""
+    run = _estab(seconds, notes, "bench", "-c", str(CONNECTIONS), "-s", str(size), "--mode", mode, "-d", str(seconds))
+    return _rate(run)
+
+
+def own_churn(seconds: int, notes: list[str], close: str) -> Figures:
+    """`estab churn` with one byte there and back."""
+    return _rate(
+        _estab(seconds, notes, "churn", "-c", str(CONNECTIONS), "-s", "1", "--close", close, "-d", str(seconds))
+    )
+
+
+def own_hold(_seconds: int, notes: list[str], connections: int, source: str = "") -> Figures:
+    """`estab hold`, held for 1 ms: the time from the first connect to the last close."""
+    chosen = ["--source", source] if source else []
+    run = _hold(notes, connections, *chosen)
+    return {"seconds": float(run["elapsed_s"])}
+
+
+def own_memory(_seconds: int, notes: list[str], connections: int) -> Figures:
+    """How much the workers' RSS grows for each connection, at each end."""
+    many, one = _hold(notes, connections), _hold(notes, 1)
+    return {
+        "client_bytes": _growth(many["client"]["workers"], one["client"]["workers"], connections),
+        "server_bytes": _growth(many["server"]["workers"], one["server"]["workers"], connections),
+    }
+
+
+def _growth(many: list[dict[str, Any]], one: list[dict[str, Any]], connections: int) -> float:
+    """More connections may need more workers: each brings the RSS that a worker with one connection has."""
+    sizes, bases = ([worker["rss_bytes"] for worker in workers] for workers in (many, one))
+    if None in sizes or None in bases or not bases:
+        raise MeasureError("estab did not tell rss_bytes of every worker")
+    return float(sum(sizes) - len(sizes) * sum(bases) / len(bases)) / connections
+
+
+def _hold(notes: list[str], connections: int, *options: str) -> dict[str, Any]:
+    run = _estab(0, notes, "hold", "-n", str(connections), "-d", "1ms", *options)
+    completed = run["funnel"]["completed"]
+    if completed != connections:
+        raise MeasureError(f"estab held {completed:,} of {connections:,} connections: {_failures(run) or 'no failure'}")
+    return run
+
+
+def _rate(run: dict[str, Any]) -> Figures:
+    rate = (run["requests"] or {}).get("per_second")
+    if not rate:
+        raise MeasureError(f"estab had no answer: {_failures(run) or 'no failure'}")
+    return {"rate": float(rate)}
+
+
+def _failures(run: dict[str, Any]) -> str:
+    return ", ".join(f"{one['count']:,} of {one['phase']} {one['errno']}" for one in run["failures"])
+
+
+def _estab(seconds: int, notes: list[str], *arguments: str) -> dict[str, Any]:
+    # 1: connections failed or a limit was met. The run stands all the same, and the note says what was found.
+    command = [sys.executable, "-P", "-m", "estab", *arguments, "--json", "-"]
+    output = finished(command, seconds + GRACE_S, lambda status: status in (0, 1))
+    run: dict[str, Any] = json.loads(output.splitlines()[0])
+    if run["failures"]:
+        notes.append(f"estab {arguments[0]} met failures: {_failures(run)}")
+    cause = (run["diagnosis"] or {}).get("cause")
+    if cause:
+        notes.append(f"estab {arguments[0]} named a limit: {cause}")
+    return run
+
+
+# -- the cost of watching ---------------------------------------------------------------------------------------------
+
+
+def own_watch(seconds: int, notes: list[str], workload: str, size: int, watched: int) -> Figures:
+    """One workload in this process's children, with all that a run watches, or with nothing of it."""
+    return _watched(seconds, notes, workload, size) if watched else _unwatched(seconds, workload, size)
+
+
+def _watched(seconds: int, notes: list[str], workload: str, size: int) -> Figures:
+    from estab.api.bench import bench
+    from estab.api.churn import churn
+
+    if workload == "rr":
+        run = bench(connections=CONNECTIONS, duration_s=seconds, size_bytes=size)
+    else:
+        run = churn(connections=CONNECTIONS, duration_s=seconds, size_bytes=size)
+    if run.failures:
+        notes.append(f"estab {run.command} met {sum(failure.count for failure in run.failures):,} failures")
+    if run.requests is None or run.requests.per_second is None:
+        raise MeasureError("estab had no answer")
+    return {"rate": run.requests.per_second}
+
+
+def _unwatched(seconds: int, workload: str, size: int) -> Figures:
+    """What `estab.api.run.execute` does, less the watching: the same plan, the same processes, the same conductor."""
+    from estab.api.bench import NOWHERE
+    from estab.api.run import embedded_service, machine
+    from estab.load import outcome, plan
+    from estab.load.conductor import conduct
+    from estab.load.fleet import Fleet
+    from estab.load.serving import Service, serving
+
+    load = plan.Load(workload, NOWHERE, CONNECTIONS, float(seconds), size=size)
+    here = machine()
+    with serving(embedded_service(load, Service("echo"), here)) as (_servers, address), Fleet() as clients:
+        made = plan.make(replace(load, target=address), replace(here, cores=max(1, here.cores // 2)))
+        clients.start("client", made.configs)
+        conduct(clients)
+        found = outcome.requests(clients.totals(), asked=True)
+    if found is None or found.per_second is None:
+        raise MeasureError("estab had no answer")
+    return {"rate": found.per_second}

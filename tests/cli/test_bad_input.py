@@ -1,0 +1,180 @@
+"""Bad input: one clear line, the right exit code, no traceback, nothing lost, no process left behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests import servers
+from tests.cli.terminal import ESTAB, assert_one_clear_line, estab, recorded
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("bench", "no.such.host.invalid:80"), ("unknown host", "no.such.host.invalid")),
+        (("bench", "127.0.0.1:0"), ("port 0", "1 to 65535")),
+        (("bench", "127.0.0.1:70000"), ("port 70000", "1 to 65535")),
+        (("bench", "127.0.0.1"), ("no port",)),
+        (("bench", "::1:80"), ("[::1]:80",)),
+        (("bench", "[::1:80"), ("]:PORT",)),
+        (("bench", "-c", "0"), ("connections", "0")),
+        (("bench", "-c", "-5"), ("connections", "-5")),
+        (("bench", "-c", "many"), ("many", "-c")),
+        (("bench", "-s", "10000000000"), ("size", "10,000,000,000")),
+        (("bench", "-s", "0"), ("size",)),
+        (("bench", "-d", "0"), ("duration", "0")),
+        (("bench", "-d", "-1"), ("-1",)),
+        (("bench", "-d", "nan"), ("nan",)),
+        (("bench", "--depth", "0"), ("depth",)),
+        (("bench", "--mode", "fast"), ("fast", "rr")),
+        (("bench", "--timeout", "1e999"), ("1e999",)),
+        (("bench", "--source", "here", "-d", "0.1"), ("source", "here")),
+        (("bench", "--source", "::1", "-d", "0.1"), ("source", "IPv6")),
+        (("bench", "--processes", "0"), ("processes",)),
+        (("hold", "-n", "0"), ("connections",)),
+        (("hold", "--ramp", "0"), ("ramp",)),
+        (("hold", "--ramp", "nan"), ("ramp",)),
+        (("hold", "--workers", "0"), ("in flight",)),
+        (("hold", "127.0.0.1:9", "--backlog", "5"), ("--backlog", "TARGET")),
+        (("churn", "--close", "slam"), ("slam",)),
+        (("churn", "-n", "-1"), ("attempts",)),
+        (("serve", "echo", "--listen", "127.0.0.1:70000"), ("70000",)),
+        (("serve", "echo", "--backlog", "-1"), ("backlog",)),
+        (("serve", "burp"), ("burp",)),
+        (("serve", "--accept-rate", "0"), ("accept-rate",)),
+        (("frobnicate",), ("frobnicate",)),
+        (("diagnose",), ("FILE",)),
+        (("diagnose", "/no/such/file"), ("/no/such/file",)),
+        (("bench", "--json", "/no/such/folder/x"), ("/no/such/folder",)),
+        (("bench", "--json", "/"), ("directory",)),
+    ],
+)
+def test_usage(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    assert_one_clear_line(estab(*arguments), 2, *words)
+
+
+def test_an_address_that_is_taken() -> None:
+    with servers.misbehaving(lambda sock: None) as taken:
+        assert_one_clear_line(estab("serve", "echo", "--listen", taken), 3, taken, "in use")
+
+
+def test_an_address_that_is_not_ours() -> None:
+    assert_one_clear_line(estab("serve", "echo", "--listen", "192.0.2.1:5000"), 3, "192.0.2.1")
+
+
+def test_a_bad_argument_leaves_the_json_file_alone(tmp_path: Path) -> None:
+    kept = tmp_path / "run.json"
+    kept.write_text("precious")
+    assert estab("bench", "-c", "0", "--json", str(kept)).returncode == 2
+    assert kept.read_text() == "precious"
+
+
+@pytest.fixture(scope="module")
+def run_bytes() -> bytes:
+    return estab("hold", "-n", "3", "-d", "0.05", "--json", "-").stdout.encode()
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, -2])
+def test_a_truncated_record(tmp_path: Path, run_bytes: bytes, keep: int) -> None:
+    path = tmp_path / "run.json"
+    path.write_bytes(run_bytes[: keep if keep >= 0 else len(run_bytes) + keep])
+    assert_one_clear_line(estab("diagnose", str(path)), 2, str(path))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xfe\x00",
+        b"[]",
+        b"{}",
+        b'{"schema":"estab.run/2"}',
+        b'{"schema":"other/1"}',
+        b"null",
+        b'{"schema":"estab.run/1","funnel":7}',
+    ],
+)
+def test_a_file_that_is_no_run(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "run.json"
+    path.write_bytes(data)
+    assert_one_clear_line(estab("diagnose", str(path)), 2, str(path))
+
+
+def test_a_record_of_a_later_version_loads(tmp_path: Path, run_bytes: bytes) -> None:
+    path = tmp_path / "run.json"
+    path.write_bytes(run_bytes.replace(b'"funnel":{', b'"a_later_field":[1],"funnel":{"later":2,', 1))
+    done = estab("diagnose", str(path))
+    assert done.returncode == 0, done.stderr
+    assert "no cause" in done.stdout
+
+
+def test_a_recorded_run_is_judged_alike(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    first = estab("hold", f"127.0.0.1:{servers.closed_port()}", "-n", "3", "-d", "0.05", "--json", str(path))
+    again = estab("diagnose", str(path), "--json", "-")
+    assert first.returncode == again.returncode == 1
+    assert again.stdout.encode() == path.read_bytes()
+
+
+def test_an_unreadable_record(tmp_path: Path) -> None:
+    assert_one_clear_line(estab("diagnose", str(tmp_path)), 2, str(tmp_path))
+
+
+@pytest.mark.parametrize("handler", [servers.reset_at_once, servers.wrong_bytes, servers.half_an_answer])
+def test_a_target_that_misbehaves(handler: servers.Handler) -> None:
+    with servers.misbehaving(handler) as target:
+        done = estab("bench", target, "-c", "3", "-s", "100", "-d", "0.2", "--timeout", "500ms")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "Failures" in done.stdout
+
+
+def test_standard_output_closed_early() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "wb") as closed:
+        done = subprocess.run(
+            [ESTAB, "hold", "-n", "3", "-d", "0.05"],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "estab: standard output was closed before all was written\n"
+
+
+def test_nothing_but_json_on_standard_output() -> None:
+    done = estab("hold", "-n", "3", "-d", "0.05", "--json", "-")
+    assert done.returncode == 0
+    assert recorded(done).funnel.completed == 3
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""
+
+
+def test_quiet_says_nothing() -> None:
+    done = estab("hold", "-n", "3", "-d", "0.05", "-q")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_unknown_engine() -> None:
+    done = subprocess.run(
+        [ESTAB, "hold", "-n", "3"],
+        env={**os.environ, "ESTAB_ENGINE": "rust"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert_one_clear_line(done, 3, "ESTAB_ENGINE", "rust")
+
+
+@pytest.mark.parametrize("nofile", [5, 12, 16, 24])
+def test_a_tiny_limit_of_descriptors(nofile: int) -> None:
+    done = estab("hold", f"127.0.0.1:{servers.closed_port()}", "-n", "50", "-d", "0.1", nofile=nofile)
+    assert done.returncode in (1, 3)
+    assert "Traceback" not in done.stdout + done.stderr
+    if done.returncode == 3:
+        assert_one_clear_line(done, 3)

@@ -1,0 +1,121 @@
+"""How runs end: Ctrl-C, SIGTERM, kill -9 of a worker or of the command, and that nothing stays behind."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from tests.cli.terminal import ESTAB, children
+
+from estab import RunResult
+from estab.records import RUN_SCHEMA, decode
+
+
+def start(*arguments: str, json_file: Path | None = None) -> subprocess.Popen[str]:
+    extra = ["--json", str(json_file)] if json_file else []
+    return subprocess.Popen([ESTAB, *arguments, *extra], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_workers(process: subprocess.Popen[str], count: int) -> list[int]:
+    """The workers, once `count` of them have used CPU time in their engine (their sockets are open)."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        found = children(process.pid)
+        if len(found) >= count and all(has_sockets(pid) for pid in found):
+            return found
+        assert process.poll() is None, process.communicate()
+    raise AssertionError(f"{count} workers were awaited, there are {children(process.pid)}")
+
+
+def has_sockets(pid: int) -> bool:
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd")) > 8
+    except OSError:
+        return False
+
+
+def wait_gone(pids: list[int]) -> None:
+    """Returns when none of the processes is left; fails after 5 seconds."""
+    for pid in pids:
+        try:
+            fd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        try:
+            assert select.select([fd], [], [], 5)[0], f"process {pid} is still there"
+        finally:
+            os.close(fd)
+
+
+COMMANDS = [
+    ("bench", "-c", "20", "-d", "60"),
+    ("bench", "-c", "20", "-d", "60", "--mode", "flood"),
+    ("hold", "-n", "50", "-d", "60"),
+    ("churn", "-c", "20", "-d", "60", "-s", "64"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: "-".join(command[::5]))
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted(command: tuple[str, ...], number: signal.Signals, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    process = start(*command, json_file=path)
+    workers = wait_for_workers(process, 2)
+    began = time.monotonic()
+    process.send_signal(number)
+    out, err = process.communicate(timeout=10)
+    took = time.monotonic() - began
+    assert process.returncode == 130
+    assert took < 3, "promised within a second; three leave room for a loaded machine"
+    assert err == ""
+    assert "interrupted" in out.lower()
+    run = decode(path.read_bytes(), RunResult, RUN_SCHEMA)
+    assert run.interrupted
+    assert run.funnel.connected > 0
+    wait_gone(workers)
+
+
+def test_serve_interrupted() -> None:
+    process = start("serve", "echo", "--listen", "127.0.0.1:0", "--processes", "2")
+    assert process.stdout is not None
+    assert "listening on" in process.stdout.readline()
+    workers = children(process.pid)
+    assert len(workers) == 2
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    assert process.returncode in (0, 130)
+    assert "stopped after" in out
+    assert err == ""
+    wait_gone(workers)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: "-".join(command[::5]))
+def test_killed_outright_leaves_no_process(command: tuple[str, ...]) -> None:
+    process = start(*command)
+    workers = wait_for_workers(process, 2)
+    process.kill()
+    process.communicate(timeout=10)
+    wait_gone(workers)
+
+
+def test_a_worker_that_dies_is_reported_and_its_numbers_kept(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    process = start("hold", "-n", "40", "-d", "1", "--processes", "2", json_file=path)
+    workers = wait_for_workers(process, 3)
+    os.kill(max(workers), signal.SIGKILL)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "Traceback" not in err
+    run = decode(path.read_bytes(), RunResult, RUN_SCHEMA)
+    lost = [worker for worker in run.client.workers if worker.lost]
+    assert len(lost) == 1
+    assert lost[0].exit == -signal.SIGKILL
+    assert lost[0].attempted == 20
+    assert run.funnel.attempted == 40
+    assert run.funnel.completed == 20
+    assert "died" in out

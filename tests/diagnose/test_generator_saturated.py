@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+from tests.diagnose import runs
+
+from estab.diagnose.suspects.generator_saturated import judge
+from estab.records import RunResult
+
+
+def late(lag_ms: float | None, timeout_s: float | None = 1.0, own: int = 20) -> RunResult:
+    failures = [runs.failure("connect", "own_timeout", own)] if own else []
+    return runs.run(
+        config={"timeout_s": timeout_s}, failures=failures, client={"workers": [runs.worker(worst_lag_ms=lag_ms)]}
+    )
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        (late(499.0), "possible"),
+        (late(500.0), "confirmed"),
+        (late(99.0), "ruled_out"),
+        (late(100.0), "possible"),
+        (late(5000.0, own=0), "ruled_out"),  # late, but nothing failed of it
+        (late(None), "not_observed"),
+        (late(None, own=0), "ruled_out"),
+        (late(500.0, timeout_s=None), "not_observed"),
+        (late(500.0, timeout_s=0), "not_observed"),
+        (late(float("nan")), "not_observed"),
+    ],
+)
+def test_own_timeouts_beside_our_own_lag(run: RunResult, expected: str) -> None:
+    assert judge(run).verdict == expected
+
+
+def paced(reached_per_s: float, cpu: float | None, attempted: int = 1000) -> RunResult:
+    """1,000 connects a second were asked for."""
+    timeline = [runs.point(0.0), runs.point(attempted / reached_per_s, attempted=attempted)]
+    return runs.run(
+        config={"ramp_per_s": 1000.0, "connections": attempted},
+        funnel=runs.funnel(attempted, attempted),
+        timeline=timeline,
+        client={"workers": [runs.worker(cpu_fraction=cpu)]},
+    )
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        (paced(1000, 0.99), "ruled_out"),
+        (paced(700, 0.99), "confirmed"),
+        (paced(700, 0.91), "confirmed"),
+        (paced(700, 0.9), "ruled_out"),  # it was missed, but not for want of CPU
+        (paced(700, None), "not_observed"),
+        (paced(910, 0.99), "ruled_out"),
+        (paced(700, 0.99, attempted=300), "ruled_out"),  # 0.13 s behind: within what samples can tell
+    ],
+)
+def test_a_rate_that_was_asked_for(run: RunResult, expected: str) -> None:
+    assert judge(run).verdict == expected
+
+
+def test_a_closed_loop_at_full_cpu_is_no_fault() -> None:
+    found = judge(runs.healthy_bench())
+    assert found.verdict == "ruled_out"
+    assert any("99% of a core: throughput is bound by CPU" in e.text for e in found.evidence)

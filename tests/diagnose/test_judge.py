@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import typing
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.diagnose import runs
+from tests.diagnose.anything import of
+
+from estab.diagnose import judge
+from estab.diagnose.judge import EXPLAINS
+from estab.diagnose.suspects import SUSPECTS
+from estab.records import DIAGNOSIS_SCHEMA, Diagnosis, Failure, RunResult, ServerSide, Worker, decode, encode
+
+ROOT = Path(__file__).resolve().parents[2]
+CAUSES = [module.CAUSE for module in SUSPECTS]
+
+
+def verdicts(run: RunResult) -> dict[str, str]:
+    return {s.cause: s.verdict for s in judge(run).suspects}
+
+
+# One stem everywhere -----------------------------------------------------------------------------------------------
+
+
+def test_every_suspect_has_a_file_a_page_and_a_place_in_the_registry() -> None:
+    files = {p.stem for p in (ROOT / "src/estab/diagnose/suspects").glob("*.py")} - {"__init__"}
+    pages = {p.stem for p in (ROOT / "docs/causes").glob("*.md")} - {"index", "README"}
+    assert files == set(CAUSES)
+    assert pages == set(CAUSES)
+    assert len(CAUSES) == len(set(CAUSES))
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_every_page_tells_the_six_things(cause: str) -> None:
+    page = (ROOT / "docs/causes" / f"{cause}.md").read_text()
+    assert page.startswith(f"# {cause}\n")
+    for section in (
+        "Symptom",
+        "Mechanism",
+        "See it by hand",
+        "How estab sees it",
+        "What mends it",
+        "What does nothing",
+    ):
+        assert f"\n## {section}\n" in page
+    for program in ("Go", "Python", "Node", "Java", "curl", "nginx"):
+        assert f"| {program}" in page or program in page.split("## Mechanism")[0]
+
+
+def test_what_explains_stands_before_what_it_explains() -> None:
+    for origin, consequence in EXPLAINS:
+        assert CAUSES.index(origin) < CAUSES.index(consequence)
+
+
+# One cause ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("run", "cause", "side"),
+    [
+        (runs.stalled(), "server_not_accepting", "server"),
+        (runs.overflowed(), "accept_queue_overflow", "server"),
+        (runs.server_without_descriptors(), "server_open_files", "server"),
+        (runs.client_without_descriptors(), "client_open_files", "client"),
+        (runs.refused(), "nobody_listening", "server"),
+        (runs.churned_out(), "time_wait_port_exhaustion", "client"),
+        (runs.range_full(), "ephemeral_port_exhaustion", "client"),
+        (runs.generator_late(), "generator_saturated", "client"),
+    ],
+)
+def test_each_limit_is_named_and_alone(run: RunResult, cause: str, side: str) -> None:
+    found = judge(run)
+    assert (found.cause, found.side) == (cause, side)
+    assert [s.cause for s in found.suspects if s.verdict == "confirmed"] == [cause]
+    winner = next(s for s in found.suspects if s.cause == cause)
+    assert found.summary == winner.summary
+    assert winner.evidence
+    assert {r.works for r in winner.remedies} == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("run", "loser", "words"),
+    [
+        (runs.stalled(), "accept_queue_overflow", "Explained by server_not_accepting: a queue that nobody empties"),
+        (runs.server_without_descriptors(), "accept_queue_overflow", "Explained by server_open_files: accept() takes"),
+    ],
+)
+def test_what_is_only_a_consequence_says_so(run: RunResult, loser: str, words: str) -> None:
+    found = next(s for s in judge(run).suspects if s.cause == loser)
+    assert found.verdict == "possible"
+    assert words in found.summary
+    assert found.remedies == []
+    assert found.evidence
+
+
+def test_a_server_without_descriptors_that_accepted_nothing_more() -> None:
+    """All three links of the chain confirm by themselves; the first is the cause."""
+    timeline = [
+        runs.point(t / 10, attempted=400, connected=186, accepted=57, queue_depth=min(129, 20 * t), server_fds=64)
+        for t in range(31)
+    ]
+    found = judge(runs.server_without_descriptors(timeline=timeline))
+    assert found.cause == "server_open_files"
+    explained = [s.cause for s in found.suspects if s.summary.startswith("Explained by server_open_files")]
+    assert explained == ["server_not_accepting", "accept_queue_overflow"]
+
+
+@pytest.mark.parametrize(
+    ("without_port", "cause"), [(300, "accept_queue_overflow"), (400, "time_wait_port_exhaustion")]
+)
+def test_two_that_met_independently_the_costlier_is_named(without_port: int, cause: str) -> None:
+    """The storm of field report 003: the ports and the queue at once. 327 connects timed out."""
+    ten_ports = runs.ports(used=10, worst_source_used=10, time_wait=10, capacity=10)
+    storm = runs.overflowed(
+        failures=[runs.failure("connect", "own_timeout", 327), runs.failure("connect", "EADDRNOTAVAIL", without_port)],
+        client={"port_use": ten_ports},
+    )
+    found = judge(storm)
+    assert found.cause == cause
+    other = {"accept_queue_overflow", "time_wait_port_exhaustion"} - {cause}
+    loser = next(s for s in found.suspects if s.cause in other)
+    assert loser.verdict == "possible"
+    assert f"Met as well, but {cause} accounts for more" in loser.summary
+    assert loser.remedies
+
+
+def test_at_equal_cost_the_kernels_counters_come_before_our_own_lag() -> None:
+    run = runs.overflowed(client={"workers": [runs.worker(worst_lag_ms=9000.0)]})
+    found = judge(run)
+    assert found.cause == "accept_queue_overflow"
+    loser = next(s for s in found.suspects if s.cause == "generator_saturated")
+    assert loser.verdict == "possible"
+    assert "explained by accept_queue_overflow" in loser.summary
+
+
+def test_accept_failures_are_no_clients_cost() -> None:
+    """accept() fails over and over for the same waiting connection: its count says nothing about clients."""
+    run = runs.client_without_descriptors(
+        server=runs.embedded(),
+        failures=[runs.failure("connect", "EMFILE", 304), runs.failure("accept", "EMFILE", 90_000)],
+    )
+    assert judge(run).cause == "client_open_files"
+
+
+# Healthy -----------------------------------------------------------------------------------------------------------
+
+SERVERS: dict[str, ServerSide] = {
+    "embedded": runs.embedded(),
+    "local": runs.local(runs.watch(worst_depth=3)),
+    "unreadable": runs.local(processes=None),
+    "remote": runs.remote(),
+}
+
+
+@pytest.mark.parametrize("server", SERVERS.values(), ids=SERVERS)
+@pytest.mark.parametrize("shape", ["hold", "bench", "flood", "churn"])
+def test_a_healthy_run_accuses_nobody(shape: str, server: ServerSide) -> None:
+    run = {
+        "hold": runs.run(server=server),
+        "bench": runs.healthy_bench(server),
+        "flood": runs.healthy_bench(server).replace(config={"mode": "flood", "connections": 100, "depth": 64}),
+        "churn": runs.healthy_churn(server),
+    }[shape]
+    found = judge(run)
+    assert found.cause is None
+    assert found.side is None
+    assert {s.verdict for s in found.suspects} <= {"ruled_out", "not_observed"}
+    for suspect in found.suspects:
+        assert suspect.evidence, suspect.cause
+        assert suspect.remedies == []
+    assert found.summary.startswith("Nothing failed")
+
+
+def test_what_was_not_observed_is_not_ruled_out() -> None:
+    found = verdicts(runs.run(server=runs.remote()))
+    unseen = {cause for cause, verdict in found.items() if verdict == "not_observed"}
+    assert unseen == {"server_open_files", "server_not_accepting", "accept_queue_overflow"}
+
+
+def test_a_remote_server_that_is_silent_is_never_confirmed() -> None:
+    run = runs.stalled(server=runs.remote())
+    found = judge(run)
+    assert found.cause is None
+    assert {s.cause for s in found.suspects if s.verdict == "possible"} == {
+        "server_open_files",
+        "server_not_accepting",
+        "accept_queue_overflow",
+    }
+    assert "no cause is confirmed" in found.summary
+
+
+# No cause ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("run", "words"),
+    [
+        (runs.run(failures=[runs.failure("read", "wrong_bytes", 3)]), "most of them wrong_bytes at read (3)"),
+        (runs.run(funnel=runs.funnel(0, 0)), "Nothing was attempted"),
+        (runs.run(client={"workers": [runs.worker(lost="killed")]}), "1 of our own workers were lost"),
+        (runs.run(server=runs.remote()), "The server's end was not observed."),
+        (runs.run(failures=[Failure(phase="accept", errno="ECONNABORTED", count=2)]), "Nothing failed"),
+    ],
+)
+def test_without_a_cause_the_summary_says_what_is_known(run: RunResult, words: str) -> None:
+    found = judge(run)
+    assert found.cause is None
+    assert words in found.summary
+
+
+# Any record at all -------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@given(run=of(RunResult))
+def test_never_raises_and_names_at_most_one_cause(run: RunResult) -> None:
+    found = judge(run)
+    confirmed = [s.cause for s in found.suspects if s.verdict == "confirmed"]
+    assert confirmed == ([found.cause] if found.cause else [])
+    assert [s.cause for s in found.suspects] == CAUSES
+    assert found.summary
+    assert all(s.summary and (s.evidence or s.verdict == "not_observed") for s in found.suspects)
+    assert decode(encode(found), Diagnosis, DIAGNOSIS_SCHEMA).cause == found.cause
+
+
+BENT = st.fixed_dictionaries(
+    {},
+    optional={
+        "server": st.builds(
+            lambda watch, **fields: runs.local(runs.watch(**watch), **fields),
+            watch=st.fixed_dictionaries(
+                {
+                    "worst_depth": st.integers(0, 131),
+                    "last_depth": st.integers(0, 131),
+                    "rose_only": st.booleans(),
+                    "drops": st.none() | st.integers(0, 3),
+                    "queued_at_end": st.none() | st.integers(0, 131),
+                    "accepted_at_end": st.none() | st.integers(0, 3),
+                }
+            ),
+            observed=st.booleans(),
+            deltas=st.none() | st.builds(runs.deltas, ListenOverflows=st.integers(0, 3)),
+        ),
+        "failures": st.lists(
+            st.builds(
+                runs.failure,
+                phase=st.sampled_from(["connect", "write", "read", "accept"]),
+                errno=st.sampled_from(["EMFILE", "EADDRNOTAVAIL", "ECONNREFUSED", "own_timeout", "eof", "EPIPE"]),
+                count=st.integers(1, 400),
+            ),
+            max_size=3,
+        ),
+        "client": st.fixed_dictionaries(
+            {
+                "workers": st.lists(st.builds(runs.worker, worst_lag_ms=st.none() | st.floats(0, 9000)), max_size=2),
+                "port_use": st.none()
+                | st.builds(runs.ports, used=st.integers(0, 12), time_wait=st.integers(0, 12), capacity=st.just(10)),
+            }
+        ),
+    },
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(fields=BENT)
+def test_plausible_runs_keep_to_the_rules(fields: dict[str, typing.Any]) -> None:
+    run = runs.run(**fields)
+    found = judge(run)
+    confirmed = [s.cause for s in found.suspects if s.verdict == "confirmed"]
+    assert confirmed == ([found.cause] if found.cause else [])
+    if not run.server.observed:
+        assert found.cause not in {"accept_queue_overflow", "server_not_accepting"}
+    for suspect in found.suspects:
+        assert bool(suspect.remedies) <= (suspect.verdict in ("confirmed", "possible"))
+    assert judge(run) == found
+
+
+def test_the_judge_reads_only_the_record() -> None:
+    """The same bytes give the same verdict: a run from another machine is judged as here."""
+    run = runs.stalled(client={"workers": [Worker(pid=1, role="client")]})
+    again = decode(encode(run), RunResult, "estab.run/1")
+    assert judge(again) == judge(run)

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+from tests.diagnose import runs
+
+from estab.diagnose.suspects.nobody_listening import judge
+from estab.records import Listener, RunResult
+
+ELSEWHERE = Listener(family=4, address="127.0.0.1", port=22, depth=0, limit=128)
+
+
+def some_refused(refused: int, connected: int, timed_out: int = 0, **fields: object) -> RunResult:
+    failures = [runs.failure("connect", "ECONNREFUSED", refused)] if refused else []
+    failures += [runs.failure("connect", "ETIMEDOUT", timed_out)] if timed_out else []
+    total = refused + connected + timed_out
+    return runs.run(**{"funnel": runs.funnel(total, connected), "failures": failures, **fields})
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        (some_refused(0, 400), "ruled_out"),
+        (some_refused(0, 0, 400), "ruled_out"),
+        (some_refused(400, 0), "confirmed"),
+        (some_refused(1, 0), "confirmed"),
+        (some_refused(400, 0, server=runs.remote()), "confirmed"),  # the RST is the client's own evidence
+        (some_refused(400, 1), "possible"),
+        (some_refused(1, 399), "possible"),
+        (some_refused(200, 0, 200), "possible"),  # half of them: something else is the matter as well
+        (some_refused(201, 0, 200), "confirmed"),
+        # It connected at first, and nothing listens there any more.
+        (some_refused(300, 100, server=runs.local(after=runs.snapshot(listeners=[ELSEWHERE]))), "confirmed"),
+        (some_refused(300, 100, server=runs.local(after=runs.snapshot(listeners=None))), "possible"),
+    ],
+)
+def test_refused(run: RunResult, expected: str) -> None:
+    assert judge(run).verdict == expected
+
+
+def test_remedies_look_at_the_port() -> None:
+    found = judge(runs.refused()).remedies
+    assert found[0].command.startswith("ss -ltnp 'sport = :5000'")
+    assert {r.command for r in found if not r.works} >= {"a longer connect timeout"}

@@ -1,0 +1,91 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from estab.kernel.rules import RuleInputError, accept_queue
+from estab.kernel.rules.kernel_version import parse
+
+NEW = parse("6.18.44")
+
+
+@pytest.mark.parametrize(
+    ("backlog", "somaxconn", "expected"),
+    [
+        (127, 128, 127), (128, 128, 128), (129, 128, 128),
+        (4095, 4096, 4095), (4096, 4096, 4096), (4097, 4096, 4096),
+        (0, 128, 0), (5, 0, 0), (-1, 4096, 4096), (-(2**31), 128, 128), (2**31 - 1, 65535, 65535), (8192, 128, 128),
+    ],
+)  # fmt: skip
+def test_rule_1_the_backlog_is_cut_to_somaxconn(backlog: int, somaxconn: int, expected: int) -> None:
+    assert accept_queue.granted(backlog, somaxconn) == expected
+
+
+@given(st.integers(0, 2**31 - 1), st.integers(0, 2**31 - 1))
+def test_rule_1_bounds(backlog: int, somaxconn: int) -> None:
+    granted = accept_queue.granted(backlog, somaxconn)
+    assert granted in (backlog, somaxconn)
+    assert granted <= accept_queue.granted(backlog + 1, somaxconn)
+    assert granted <= accept_queue.granted(backlog, somaxconn + 1)
+
+
+@pytest.mark.parametrize(("release", "expected"), [("5.3.18", 128), ("5.4.0", 4096), ("5.5.1", 4096)])
+def test_rule_1_default_of_a_new_namespace(release: str, expected: int) -> None:
+    assert accept_queue.default_somaxconn(parse(release)) == expected
+
+
+@pytest.mark.parametrize("limit", [0, 1, 5, 128, 4096])
+def test_rule_2_one_more_fits(limit: int) -> None:
+    room = accept_queue.fits(limit)
+    assert room == limit + 1
+    assert [accept_queue.is_full(depth, limit) for depth in (limit, limit + 1, limit + 2)] == [False, True, True]
+    assert not accept_queue.is_full(room - 1, limit)
+    assert accept_queue.is_full(room, limit)
+
+
+@pytest.mark.parametrize(
+    ("release", "depth", "young", "expected"),
+    [
+        ("4.9.337", 129, 0, False), ("4.9.337", 129, 1, False), ("4.9.337", 129, 2, True),
+        ("4.10.0", 129, 0, True), ("4.11.0", 129, 0, True), ("6.18.44", 129, 0, True), ("6.18.44", 128, 9, False),
+        ("4.9.337", 128, 9, False),
+    ],
+)  # fmt: skip
+def test_rule_3_which_syns_are_dropped(release: str, depth: int, young: int, expected: bool) -> None:
+    assert accept_queue.drops_syn(depth, 128, parse(release), young) is expected
+    assert accept_queue.syn_refused().counters == {"ListenOverflows": 1, "ListenDrops": 1}
+
+
+def test_rule_4_and_7_the_final_ack() -> None:
+    ghost = accept_queue.final_ack_refused()
+    assert (ghost.refusal, ghost.client, ghost.server) == ("dropped", "ESTABLISHED", "SYN_RECV")
+    reset = accept_queue.final_ack_refused(1)
+    assert (reset.refusal, reset.counters["EmbryonicRsts"]) == ("reset", 1)
+    assert accept_queue.final_ack_refused(1, by_cookie=True) == accept_queue.final_ack_refused(0, by_cookie=True)
+    with pytest.raises(RuleInputError, match="tcp_abort_on_overflow is 2"):
+        accept_queue.final_ack_refused(2)
+
+
+def test_rule_2_inode_0_waits() -> None:
+    assert [accept_queue.is_waiting(inode) for inode in (0, 1, 2**32)] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("drops", "deferred", "expected"), [(5, None, None), (5, 4, 1), (5, 5, 0), (5, 6, 0), (0, 0, 0)]
+)
+def test_rule_5_drops_are_not_overflow_alone(drops: int, deferred: int | None, expected: int | None) -> None:
+    assert accept_queue.overflow_in_drops(drops, deferred) == expected
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "accepts", "expected"), [(100.0, 90.0, 89.6), (100.0, 100.0, None), (90.0, 100.0, None)]
+)
+def test_a_bigger_backlog_only_delays(arrivals: float, accepts: float, expected: float | None) -> None:
+    assert accept_queue.delay_of_overflow_s(128, 1024, arrivals, accepts) == expected
+
+
+@pytest.mark.parametrize(
+    "ask", [lambda: accept_queue.fits(-1), lambda: accept_queue.granted(1, -1), lambda: accept_queue.is_full(-1, 0)]
+)
+def test_refuses_what_no_kernel_has(ask: object) -> None:
+    with pytest.raises(RuleInputError, match="is -1: it must be 0 or more"):
+        ask()  # type: ignore[operator]

@@ -1,0 +1,158 @@
+"""Descriptors, conntrack, memory, cloud flows, counters: rules 25 to 30."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from estab.kernel.rules import RuleInputError, cloud_flows, conntrack, counters, descriptors, do_nothing, memory
+from estab.kernel.rules.interval import Interval, exactly, spanning
+from estab.kernel.rules.kernel_version import parse
+
+
+@pytest.mark.parametrize(
+    ("soft", "used", "file_max", "file_used", "privileged", "expected"),
+    [
+        (1024, 1023, None, None, False, (1, "nofile_soft", "EMFILE")),
+        (1024, 1024, None, None, False, (0, "nofile_soft", "EMFILE")),
+        (1024, 1025, None, None, False, (0, "nofile_soft", "EMFILE")),
+        (1024, 4, 1000, 400, False, (600, "file_max", "ENFILE")),
+        (1024, 4, 1000, 400, True, (1020, "nofile_soft", "EMFILE")),
+        (1024, 4, 1420, 400, False, (1020, "nofile_soft", "EMFILE")),  # equal: EMFILE is tested first
+        (None, 4, 1000, 400, False, (600, "file_max", "ENFILE")),
+        (1024, None, None, None, False, (None, None, None)),
+    ],
+)
+def test_rule_25(  # noqa: PLR0917
+    soft: int | None, used: int | None, file_max: int | None, file_used: int | None, privileged: bool, expected: object
+) -> None:
+    found = descriptors.available(soft, used, file_max=file_max, file_used=file_used, privileged=privileged)
+    assert (found.available, found.binding, found.errno) == expected
+
+
+def test_raising_the_soft_limit() -> None:
+    assert descriptors.available(1024, 24, 20_000).reachable == 19_976
+    assert descriptors.available(1024, 24, 20_000, 5000, 4000).reachable == 1000
+    assert descriptors.available(1024, 24).reachable is None
+    assert descriptors.hard_may_become(20_000, 20_000, 1_048_576, privileged=False) == 20_000
+    assert descriptors.hard_may_become(20_001, 20_000, 1_048_576, privileged=False) is None
+    assert descriptors.hard_may_become(1_048_576, 20_000, 1_048_576, privileged=True) == 1_048_576
+    assert descriptors.hard_may_become(1_048_577, 20_000, 1_048_576, privileged=True) is None
+
+
+def test_connections_of_descriptors() -> None:
+    assert [descriptors.connections(n, 2) for n in (3, 4, 5)] == [1, 2, 2]
+    assert descriptors.accept_without_descriptor().stays_queued
+
+
+@pytest.mark.parametrize(
+    ("count", "maximum", "expected"),
+    [(499, 500, 1), (500, 500, 0), (501, 500, 0), (None, 500, None), (5, None, None), (5, 0, None)],
+)
+def test_rule_26(count: int | None, maximum: int | None, expected: int | None) -> None:
+    assert conntrack.headroom(count, maximum) == expected
+
+
+def test_rule_26_full() -> None:
+    assert [conntrack.is_full(count, 500) for count in (499, 500, 501)] == [False, True, True]
+    assert not conntrack.is_full(10**6, 0)
+    assert conntrack.fits_ct_count(500) == 500
+    assert conntrack.full_table().hits_ping
+    assert conntrack.short_connections_per_second(262_144) == pytest.approx(2184.5, abs=0.1)
+    assert conntrack.maximum_is_writable(parse("6.18.44"), initial_namespace=False) is False
+    assert conntrack.maximum_is_writable(parse("6.1.2"), initial_namespace=False) is None
+
+
+def test_rule_27() -> None:
+    assert [memory.too_many_orphans(n, 100) for n in (99, 100, 101)] == [False, False, True]
+    assert memory.too_many_orphans(51, 100, shift=1) is True
+    assert memory.too_many_orphans(None, 100) is None
+    limits = (100, 200, 300)
+    seen = [memory.tcp_mem_pressure(n, limits) for n in (200, 201, 300, 301, None)]
+    assert seen == ["none", "pressure", "pressure", "over_limit", None]
+    assert memory.connections(3_800_000, 3800) == 1000
+    assert memory.connections(None) is None
+    assert memory.abort().counters == {"TCPAbortOnMemory": 1}
+
+
+def test_rule_29() -> None:
+    split = counters.split_drops({"ListenDrops": 100, "ListenOverflows": 60, "TCPReqQFullDrop": 30})
+    assert (split.accept_queue, split.syn_queue, split.unexplained) == (60, 30, 10)
+    assert counters.split_drops({"ListenDrops": 90, "ListenOverflows": 60, "TCPReqQFullDrop": 30}).unexplained == 0
+    assert counters.split_drops({"ListenDrops": 89, "ListenOverflows": 60, "TCPReqQFullDrop": 30}).unexplained == 0
+    assert counters.split_drops({"ListenDrops": 89, "ListenOverflows": 60}).unexplained is None
+    assert counters.limits_hit({}) == dict.fromkeys(counters.limits_hit({}))
+    assert counters.limits_hit({"ListenOverflows": 1})["accept_queue"] is True
+    assert counters.limits_hit({"ListenOverflows": 0})["accept_queue"] is False
+
+
+@pytest.mark.parametrize(
+    ("failed", "resets", "expected"), [(0, None, False), (1, None, None), (1, 0, False), (1, 1, True), (None, 1, None)]
+)
+def test_rule_29_cookies(failed: int | None, resets: int | None, expected: bool | None) -> None:
+    deltas = {"SyncookiesSent": 10, "SyncookiesRecv": 4} | ({} if failed is None else {"SyncookiesFailed": failed})
+    use = counters.cookie_use(deltas, resets)
+    assert use.ghost_resets is expected
+    assert use.unreturned == 6
+
+
+def test_rule_28_a_dropped_syn_is_invisible() -> None:
+    assert counters.drop_reason("syn") is None
+    assert counters.drop_reason("final_ack") == "TCP_LISTEN_OVERFLOW"
+
+
+def test_rule_30() -> None:
+    assert cloud_flows.allowance(None).verdict == "not_observed"
+    assert cloud_flows.allowance({"rx_bytes": 1}).verdict == "not_observed"
+    quiet = cloud_flows.allowance({cloud_flows.EXCEEDED: 7}, {cloud_flows.EXCEEDED: 7})
+    assert (quiet.verdict, quiet.exceeded_packets, quiet.available) == ("not_exceeded", 0, None)
+    hit = cloud_flows.allowance({cloud_flows.EXCEEDED: 8, cloud_flows.AVAILABLE: 0}, {cloud_flows.EXCEEDED: 7})
+    assert (hit.verdict, hit.exceeded_packets, hit.available) == ("exceeded", 1, 0)
+    figure = cloud_flows.known_figure("ec2", "t2.micro")
+    assert figure is not None
+    assert figure.flows == 51_300
+    assert cloud_flows.known_figure("ec2", "x9.metal") is None
+    azure = cloud_flows.known_figure("azure", "D2")
+    assert azure is not None
+    assert azure.flows == 500_000
+
+
+def test_what_does_nothing() -> None:
+    assert len({entry.id for entry in do_nothing.FUTILE}) == len(do_nothing.FUTILE) == 9
+    assert all(entry.why and entry.instead and entry.when and entry.rules for entry in do_nothing.FUTILE)
+    assert do_nothing.futile("tcp_abort_on_overflow").rules == [7]
+    with pytest.raises(RuleInputError, match="lower_tcp_fin_timeout"):
+        do_nothing.futile("reboot")
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1))
+def test_an_interval_spans_its_values(values: list[float]) -> None:
+    found = spanning(values)
+    assert all(value in found for value in values)
+    assert found.exact is (len(set(values)) == 1)
+
+
+def test_intervals_add_and_print() -> None:
+    assert str(exactly(3)) == "3"
+    assert str(Interval(low=1, high=2)) == "1 to 2"
+    assert str(Interval(low=1, high=None) + exactly(2)) == "3 or more"
+    assert 10**9 in Interval(low=1, high=None)
+    with pytest.raises(RuleInputError):
+        Interval(low=2, high=1)
+    with pytest.raises(RuleInputError):
+        spanning([])
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: descriptors.available(-1, 0),
+        lambda: descriptors.connections(1, 0),
+        lambda: conntrack.headroom(-1, 5),
+        lambda: memory.connections(-1),
+        lambda: counters.split_drops({"ListenDrops": -1}),
+        lambda: cloud_flows.allowance({cloud_flows.EXCEEDED: 1}, {cloud_flows.EXCEEDED: 2}),
+    ],
+)
+def test_refuses(ask: object) -> None:
+    with pytest.raises(RuleInputError):
+        ask()  # type: ignore[operator]

@@ -1,0 +1,71 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from estab.kernel.rules import RuleInputError, synack_retries
+
+
+@pytest.mark.parametrize(
+    ("retries", "resends", "expires"),
+    [
+        (0, [], 1),
+        (1, [1], 3),
+        (2, [1, 3], 7),
+        (3, [1, 3, 7], 15),
+        (5, [1, 3, 7, 15, 31], 63),
+        (7, [1, 3, 7, 15, 31, 63, 127], 247),
+    ],
+)
+def test_rule_6(retries: int, resends: list[float], expires: float) -> None:
+    line = synack_retries.timeline(retries)
+    assert (line.resends_s, line.expires_s) == (resends, expires)
+    assert expires in line.expires_between_s
+
+
+@pytest.mark.parametrize(
+    ("queued", "young", "limit", "expected"),
+    [
+        (4, 0, 5, 5), (5, 0, 5, 2),  # 2 * qlen against max(8, B)
+        (64, 0, 128, 5), (65, 0, 128, 2),
+        (65, 65, 128, 5), (65, 33, 128, 5), (65, 32, 128, 4), (65, 16, 128, 3), (65, 8, 128, 2), (65, 1, 128, 2),
+    ],
+)  # fmt: skip
+def test_rule_6_a_crowded_queue_prunes(queued: int, young: int, limit: int, expected: int) -> None:
+    assert synack_retries.effective_retries(5, queued, young, limit) == expected
+
+
+@pytest.mark.parametrize(
+    ("queued", "limit", "expected"),
+    [(4, 5, 4), (5, 5, 4), (6, 5, 4), (64, 128, 64), (65, 128, 64), (129, 128, 64), (5, 8, 4)],
+)
+def test_rule_6_half_the_room_outlives_it(queued: int, limit: int, expected: int) -> None:
+    assert synack_retries.survivors(queued, limit) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "timeouts", "reported"),
+    [(-1, 0, 0), (0, 0, 0), (1, 1, 1), (2, 2, 3), (3, 2, 3), (4, 3, 7), (7, 3, 7), (8, 4, 15), (63, 6, 63),
+     (64, 7, 127), (127, 7, 127), (128, 8, 247)],
+)  # fmt: skip
+def test_rule_8(seconds: int, timeouts: int, reported: int) -> None:
+    assert synack_retries.defer_accept_timeouts(seconds) == timeouts
+    assert synack_retries.deferred_s(timeouts) == reported
+
+
+@given(st.integers(1, 20_000))
+def test_rule_8_never_shorter_than_asked(seconds: int) -> None:
+    timeouts = synack_retries.defer_accept_timeouts(seconds)
+    assert synack_retries.deferred_s(timeouts) >= seconds > synack_retries.deferred_s(timeouts - 1)
+
+
+@given(st.integers(0, 255), st.integers(0, 5000), st.integers(0, 5000), st.data())
+def test_pruning_never_adds_retries(retries: int, queued: int, limit: int, data: st.DataObject) -> None:
+    young = data.draw(st.integers(0, queued))
+    found = synack_retries.effective_retries(retries, queued, young, limit)
+    assert min(retries, 2) <= found <= retries
+
+
+@pytest.mark.parametrize("retries", [-1, 256])
+def test_refuses(retries: int) -> None:
+    with pytest.raises(RuleInputError):
+        synack_retries.timeline(retries)

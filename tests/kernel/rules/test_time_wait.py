@@ -1,0 +1,84 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from estab.kernel.rules import Interval, RuleInputError, time_wait
+from estab.kernel.rules.kernel_version import parse
+
+NEW = parse("6.18.44")
+
+
+@pytest.mark.parametrize(
+    ("mode", "loopback", "timestamps", "port_given", "expected"),
+    [
+        (0, True, True, False, False), (1, False, True, False, True), (1, True, True, False, True),
+        (2, False, True, False, False), (2, True, True, False, True), (1, True, False, False, False),
+        (0, False, True, True, True), (0, False, False, True, False),
+    ],
+)  # fmt: skip
+def test_rule_22(mode: int, loopback: bool, timestamps: bool, port_given: bool, expected: bool) -> None:
+    assert time_wait.reuses(mode, loopback=loopback, timestamps=timestamps, port_given=port_given) is expected
+
+
+@pytest.mark.parametrize(("release", "expected"), [("4.18.20", 0), ("4.19.0", 2), ("4.20.0", 2)])
+def test_rule_22_default(release: str, expected: int) -> None:
+    assert time_wait.default_reuse(parse(release)) == expected
+
+
+@pytest.mark.parametrize(
+    ("release", "delay_ms", "low", "high"),
+    [("6.13.12", None, 0, 1), ("6.14.0", None, 1, 1), ("6.14.0", 100, 0.1, 0.1), ("6.18.44", 1, 0.001, 0.001)],
+)
+def test_rule_22_delay(release: str, delay_ms: int | None, low: float, high: float) -> None:
+    assert time_wait.reuse_after_s(parse(release), delay_ms) == Interval(low=low, high=high)
+
+
+@pytest.mark.parametrize(
+    ("age_s", "delay_ms", "expected"),
+    [(0.1, None, False), (0.6, None, False), (1.0, None, False), (1.001, None, True), (1.2, None, True),
+     (0.099, 100, False), (0.1, 100, False), (0.101, 100, True), (0.2, 100, True)],
+)  # fmt: skip
+def test_rule_22_gaps(age_s: float, delay_ms: int | None, expected: bool) -> None:
+    assert time_wait.port_free_again(age_s, time_wait.reuse_after_s(NEW, delay_ms)) is expected
+
+
+def test_rule_22_before_6_14_it_depends_on_the_second() -> None:
+    wait = time_wait.reuse_after_s(parse("6.12.8"))
+    assert [time_wait.port_free_again(age, wait) for age in (0, 0.5, 1.0, 1.001)] == [False, None, None, True]
+
+
+def test_rule_23_ceilings() -> None:
+    plain = time_wait.short_connections_per_second(28232)
+    assert plain.high == pytest.approx(470.53, abs=0.01)
+    assert plain.low == pytest.approx(28232 / 62.052, abs=0.01)
+    fast = time_wait.short_connections_per_second(28232, time_wait.reuse_after_s(NEW, 100))
+    assert fast == Interval(low=282320, high=282320)
+    assert time_wait.short_connections_per_second(100, time_wait.reuse_after_s(parse("6.1.150"))) == Interval(
+        low=100, high=None
+    )
+    assert time_wait.short_connections_per_second(0) == Interval(low=0, high=0)
+
+
+@pytest.mark.parametrize(
+    ("closes", "limit", "in_use", "left", "skipped"),
+    [(4, 5, 0, 4, 0), (5, 5, 0, 5, 0), (6, 5, 0, 5, 1), (3, 5, 4, 5, 2), (2, 5, 9, 9, 2), (1, 0, 0, 0, 1)],
+)
+def test_rule_24(closes: int, limit: int, in_use: int, left: int, skipped: int) -> None:
+    found = time_wait.over_buckets(closes, limit, in_use)
+    assert (found.time_wait, found.skipped) == (left, skipped)
+    assert found.counters == ({"TCPTimeWaitOverflow": skipped} if skipped else {})
+
+
+@given(st.integers(0, 10_000), st.integers(0, 10_000), st.integers(0, 10_000))
+def test_rule_24_every_close_counts_once(closes: int, limit: int, in_use: int) -> None:
+    found = time_wait.over_buckets(closes, limit, in_use)
+    assert found.time_wait - in_use + found.skipped == closes
+    assert found.time_wait <= max(limit, in_use)
+
+
+@pytest.mark.parametrize("delay_ms", [0, 60_001])
+def test_refuses(delay_ms: int) -> None:
+    with pytest.raises(RuleInputError):
+        time_wait.reuse_after_s(NEW, delay_ms)
+    with pytest.raises(RuleInputError):
+        time_wait.reuses(3, loopback=True)

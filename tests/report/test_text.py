@@ -1,0 +1,330 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from inline_snapshot import snapshot
+from rich.cells import cell_len
+from rich.console import Console
+from tests.diagnose import runs
+from tests.diagnose.anything import of
+
+from estab.diagnose import judge
+from estab.records import Diagnosis, Failure, Funnel, HostFacts, RunResult, ServerSide, Suspect
+from estab.report import render
+
+
+class Utf8(io.StringIO):
+    encoding = "utf-8"
+
+
+class Ascii(io.StringIO):
+    encoding = "ascii"
+
+
+def text(run: RunResult, width: int = 80, file: io.StringIO | None = None) -> str:
+    """The report as it goes into a pipe: judged, without colours."""
+    judged = run if run.diagnosis else run.replace(diagnosis=judge(run))
+    out = file or Utf8()
+    render(judged, Console(file=out, width=width))
+    return out.getvalue()
+
+
+SHAPES: dict[str, Callable[[], RunResult]] = {
+    shape.__name__: shape
+    for shape in (
+        runs.healthy_bench,
+        runs.healthy_churn,
+        runs.stalled,
+        runs.overflowed,
+        runs.server_without_descriptors,
+        runs.client_without_descriptors,
+        runs.refused,
+        runs.churned_out,
+        runs.range_full,
+        runs.generator_late,
+    )
+}
+
+
+def test_a_healthy_bench() -> None:
+    assert text(runs.healthy_bench()) == snapshot("""\
+estab bench  127.0.0.1:5000 · rr · 400 connections · 1,400 bytes · 5 s
+             timeout 3 s
+C engine · 2 cores · Linux 6.18.44 · box · took 5.10 s
+
+Funnel
+  attempted   400  100%  ████████████████████████████████
+  connected   400  100%  ████████████████████████████████
+  accepted    400  100%  ████████████████████████████████
+  first byte  400  100%  ████████████████████████████████
+  completed   400  100%  ████████████████████████████████
+
+Measured
+  requests      91,225/s  (456,123 requests in 5.00 s)
+  bytes back    127.7 MB/s  (638.6 MB)
+  accept queue  0 of 128 (129 fit) at worst
+  CPU bound     client 99%, server 97% of a core (the busiest worker of each)
+  latency      p50      p90      p99    p99.9      max
+  connect  61.0 µs   122 µs   244 µs   488 µs  1.22 ms
+  request  2.14 ms  4.28 ms  8.56 ms  17.1 ms  42.8 ms
+
+Verdict  no cause
+  Nothing failed: 400 of 400 connected, no limit was met.
+
+Suspects
+  ruled out  nobody_listening  No connect was refused.
+             client_open_files  The client never lacked a descriptor.
+             time_wait_port_exhaustion  Every connect found a local port.
+             ephemeral_port_exhaustion  Every connect found a local port.
+             server_open_files  410 of 20,000 descriptors were in use.
+             server_not_accepting  No connection was seen waiting.
+             accept_queue_overflow  0 of 129 places used, none turned away.
+             generator_saturated  Bound by CPU, but nothing was missed.
+""")
+
+
+def test_a_queue_that_overflowed() -> None:
+    assert text(runs.overflowed(interrupted=True)) == snapshot("""\
+Interrupted after 3.10 s: what was seen until then.
+estab hold  127.0.0.1:5000 · 400 connections · 3 s · timeout 3 s
+C engine · 2 cores · Linux 6.18.44 · box · took 3.10 s
+
+Funnel
+  attempted   400  100%  ████████████████████████████████
+  connected    73   18%  █████
+  accepted     60   15%  ████
+  first byte    0    0%
+  completed    73   18%  █████
+
+Failures
+  phase    errno        count  first at  example
+  connect  own_timeout    327    3.00 s  127.0.0.1:5000
+
+Measured
+  SYN retransmits  none for 17, 1 for 30, 2 for 353 connects
+  accept queue     17 of 16 (17 fit) at worst, full in 12 of 30 samples
+  CPU bound        client 99% of a core (the busiest worker of each)
+  latency      p50     p90     p99   p99.9      max
+  connect  61.0 µs  122 µs  244 µs  488 µs  1.22 ms
+
+Verdict  accept_queue_overflow  (at the server)
+  The accept queue of 127.0.0.1:5000 was full (17 fit) and the kernel turned
+  packets away: 327 connections failed.
+    • the queue's worst depth was 17 of 16 (17 fit)  [sock_diag]
+    • full in 12 of 30 samples, ten a second  [sock_diag]
+    • ListenOverflows rose by 920 within the run (packets, not clients; whole
+      network namespace)  [/proc/net/netstat]
+    • the listener's own drops rose by 920 within the run  [sock_diag]
+    • 383 connects had to send their SYN again  [tcp_info]
+    • 327 connections timed out  [failures]
+
+What to do
+  sysctl -w net.core.somaxconn=512
+      somaxconn is 128 and cuts every backlog above it, at listen(): raise it,
+      then listen() anew.
+  listen 5000 backlog=512;   # nginx.conf, then: nginx -s reload
+      The program's own backlog cuts here: 16 was granted though somaxconn is
+      128. (nginx asks for 511 by default.)
+  call accept() until EAGAIN in a thread of its own, or run several processes
+  with SO_REUSEPORT
+      With connections waiting, 20/s were accepted. The queue fills only where
+      accept() is called too seldom.
+
+What does nothing
+  sysctl -w net.ipv4.tcp_max_syn_backlog=65536
+      tcp_syncookies is 1: with cookies on, the kernel never asks
+      tcp_max_syn_backlog: the listener's backlog bounds the SYN queue.
+  sysctl -w net.core.somaxconn=65535, the server left running
+      The limit is fixed at listen(); sockets that listen already keep theirs.
+  sysctl -w net.core.somaxconn=65535 on the host, for a server in a container
+      Every network namespace has its own, and a new one starts at the default,
+      not at the host's value.
+  sysctl -w net.ipv4.tcp_abort_on_overflow=1
+      It turns the dropped final ACK of a half-open connection into RST; SYNs
+      and cookies' ACKs stay as before.
+
+Other suspects
+  ruled out  nobody_listening  No connect was refused.
+             client_open_files  The client never lacked a descriptor.
+             time_wait_port_exhaustion  Every connect found a local port.
+             ephemeral_port_exhaustion  Every connect found a local port.
+             server_open_files  410 of 1,024 descriptors were in use.
+             server_not_accepting  The queue fell as well as rose.
+             generator_saturated  Our workers were on time.
+""")
+
+
+def test_a_server_that_is_silent_far_away() -> None:
+    assert text(runs.stalled(server=runs.remote())) == snapshot("""\
+estab hold  127.0.0.1:5000 · 400 connections · 3 s · timeout 3 s
+C engine · 2 cores · Linux 6.18.44 · box · took 3.10 s
+
+Funnel
+  attempted   400  100%  ████████████████████████████████
+  connected   129   32%  ██████████
+  accepted      0    0%
+  first byte    0    0%
+  completed   129   32%  ██████████
+
+Failures
+  phase    errno        count  first at  example
+  connect  own_timeout    271    3.00 s  127.0.0.1:5000
+
+Measured
+  SYN retransmits  none for 129, 2 for 271 connects
+  accept queue     not observed: 192.0.2.7 is not an address of this host
+  CPU bound        client 99% of a core (the busiest worker of each)
+  latency      p50     p90     p99   p99.9      max
+  connect  61.0 µs  122 µs  244 µs  488 µs  1.22 ms
+
+Verdict  no cause confirmed
+  271 failures; no cause is confirmed. Possible: server_open_files,
+  server_not_accepting, accept_queue_overflow.
+
+To find out
+  ls /proc/PID/fd | wc -l; grep 'open files' /proc/PID/limits   # at the server
+      server_open_files: Shows what could not be seen from here: as many as the
+      soft limit means that none is left.
+  timeout 5 strace -f -e trace=accept,accept4 -p PID
+      server_not_accepting: Shows whether any thread calls accept(). If not, the
+      accepting one is blocked, starved or gone.
+  nstat -az TcpExtListenOverflows; ss -ltn   # at the server, during the load
+      accept_queue_overflow: A counter that rises, and Recv-Q over Send-Q in the
+      listener's line, mean a full queue.
+
+Suspects
+  possible   server_open_files  A server out of descriptors would look like
+             this, but its descriptors were not observed (192.0.2.7 is not an
+             address of this host).
+             server_not_accepting  A server that accepts nothing would look like
+             this, but its queue was not observed (192.0.2.7 is not an address
+             of this host).
+             accept_queue_overflow  A full accept queue would look like this
+             from the client, but the listener was not observed (192.0.2.7 is
+             not an address of this host).
+  ruled out  nobody_listening  No connect was refused.
+             client_open_files  The client never lacked a descriptor.
+             time_wait_port_exhaustion  Every connect found a local port.
+             ephemeral_port_exhaustion  Every connect found a local port.
+             generator_saturated  Our workers were on time.
+""")
+
+
+def test_next_to_nothing_is_known() -> None:
+    run = RunResult(
+        command="hold",
+        config={},
+        host=HostFacts(),
+        started_at_s=0.0,
+        elapsed_s=0.0,
+        engine="python",
+        funnel=Funnel(),
+        failures=[Failure(phase="connect", errno="ETIMEDOUT", count=1)],
+        server=ServerSide(observed=False),
+        diagnosis=Diagnosis(summary="Nothing was judged."),
+    )
+    assert text(run) == snapshot("""\
+estab hold
+Python engine · took 0.00 µs
+
+Funnel
+  attempted   0
+  connected   0
+  accepted    -    not observed
+  first byte  0
+  completed   0
+
+Failures
+  phase    errno      count  first at  example
+  connect  ETIMEDOUT      1         -
+
+Measured
+  accept queue  not observed: the server's end is not on this host
+
+Verdict  no cause
+  Nothing was judged.
+""")
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_fits_its_console_and_a_pipe(shape: Callable[[], RunResult], width: int) -> None:
+    found = text(shape(), width)
+    for one in found.splitlines():
+        assert cell_len(one) <= width
+        assert one == one.rstrip()
+    assert "\x1b" not in found
+    assert "None" not in found
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_an_ascii_console_gets_ascii(shape: Callable[[], RunResult]) -> None:
+    assert text(shape(), file=Ascii()).isascii()
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_every_suspect_and_every_remedy_of_the_cause_stands_there(shape: Callable[[], RunResult]) -> None:
+    run = shape()
+    found = judge(run)
+    said = " ".join(text(run).split())
+    for suspect in found.suspects:
+        assert suspect.cause in said
+    for remedy in next((s.remedies for s in found.suspects if s.cause == found.cause), []):
+        assert " ".join(remedy.command.split()) in said
+        assert remedy.why in said
+
+
+def test_colours_only_on_a_terminal() -> None:
+    out = Utf8()
+    run = runs.stalled()
+    render(
+        run.replace(diagnosis=judge(run)),
+        Console(file=out, width=80, force_terminal=True, color_system="standard", _environ={}),
+    )
+    assert "\x1b[1;31mserver_not_accepting" in out.getvalue()
+
+
+def test_an_interrupted_run_says_so_first() -> None:
+    assert text(runs.healthy_bench().replace(interrupted=True)).startswith("Interrupted after 5.10 s")
+
+
+def test_a_run_that_was_not_judged_says_how_to() -> None:
+    out = Utf8()
+    render(runs.run(), Console(file=out, width=80))
+    assert "estab diagnose" in out.getvalue()
+
+
+def test_a_record_from_elsewhere_moves_no_cursor_and_is_no_markup() -> None:
+    evil = "\x1b[2J[bold]x[/bold]\r\n\x07"
+    run = runs.run(
+        config={"target": evil, evil: evil},
+        failures=[Failure(phase=evil, errno=evil, count=1, example=evil)],
+        server=ServerSide(observed=False, why=evil),
+        engine=evil,
+        diagnosis=Diagnosis(
+            cause="x", summary=evil, suspects=[Suspect(cause=evil, side="client", verdict="possible", summary=evil)]
+        ),
+    )
+    found = text(run)
+    assert not set(found) & {"\x1b", "\r", "\x07"}
+    assert "[bold]x[/bold]" in found
+
+
+def test_workers_that_were_lost_are_told() -> None:
+    found = text(runs.run(client={"workers": [runs.worker(exit=-9, lost="died of signal 9")]}))
+    assert "client 42: died of signal 9; its numbers until then are kept" in " ".join(found.split())
+
+
+@pytest.mark.parametrize(("cpu", "said"), [(0.9, True), (0.89, False), (None, False)])
+def test_cpu_bound_is_told_from_ninety_percent(cpu: float | None, said: bool) -> None:
+    found = text(runs.run(client={"workers": [runs.worker(cpu_fraction=cpu)]}))
+    assert ("CPU bound" in found) is said
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(run=of(RunResult))
+def test_whatever_a_record_holds_it_renders(run: RunResult) -> None:
+    assert text(run)
