@@ -17,7 +17,10 @@ from benchmarks.measure import Runner, find_space
 from benchmarks.ratios import ratio
 from benchmarks.table import Result, number, render
 
-ROOT = Path(__file__).resolve().parents[1]
+LEGEND = (
+    "estab, peer: medians. least to most: the pairs' ratios, above 1 where estab is ahead (its own figures where it has "
+    "no peer). met: by the median."
+)
 
 
 def _at_least_one(text: str) -> int:
@@ -104,15 +107,25 @@ def _terminated(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def _head(asked: argparse.Namespace, words: str) -> str:
+    # What else runs here takes from both programs of a pair, and seldom alike: the load is named beside the figures.
+    return (
+        f"{os.uname().sysname} {os.uname().release}, {_cores()} cores, load {os.getloadavg()[0]:.1f} at the start; "
+        f"{asked.pairs} pair{'s' if asked.pairs > 1 else ''} of {asked.seconds} s, estab and its peer in turn, all on "
+        f"loopback; {words}."
+    )
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
 def main(given: Sequence[str] | None = None) -> int:
     """Runs what the arguments ask for. Returns the exit code."""
     asked = _arguments(given)
     signal.signal(signal.SIGTERM, _terminated)
     space, words = find_space()
-    head = (
-        f"{os.uname().sysname} {os.uname().release}, {len(os.sched_getaffinity(0))} cores; {asked.pairs} pair{'s' if asked.pairs > 1 else ''} of "
-        f"{asked.seconds} s, estab and its peer in turn, all on loopback; {words}."
-    )
+    head = _head(asked, words)
     _say(head)
     turns = Turns(Runner(space, asked.seconds), asked.pairs)
     interrupted = False
@@ -122,16 +135,11 @@ def main(given: Sequence[str] | None = None) -> int:
                 turns.case(case)
     except KeyboardInterrupt:
         interrupted = True
-    print(
-        "\n".join(
-            [head, "estab and peer: medians; least to most: of the pairs' ratios (above 1: estab is ahead); met:"]
-        )
-    )
-    print("\n".join(["by the median.", "", *render(turns.results)]))
+    print("\n".join([head, LEGEND, "", *render(turns.results)]))
     if asked.json:
         record = {
             "schema": "estab.benchmarks/1",
-            "host": {"kernel": os.uname().release, "cores": len(os.sched_getaffinity(0))},
+            "host": {"kernel": os.uname().release, "cores": _cores(), "load_at_end": os.getloadavg()[0]},
             "pairs": asked.pairs,
             "seconds": asked.seconds,
             "namespace": space,

@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,6 +19,7 @@ from typing import Any
 from benchmarks import own, peers
 from benchmarks.space import MeasureError, enter, set_port_range
 
+ROOT = Path(__file__).resolve().parents[1]
 PEERS: Mapping[str, Any] = {"neper": peers.neper, "go_flood": peers.go_flood, "go_hold": peers.go_hold}
 OWN: Mapping[str, Any] = {
     "own_bench": own.own_bench,
@@ -57,21 +61,21 @@ class Runner:
     def measure(self, what: str, options: Mapping[str, str | int], within_s: float = 300.0) -> dict[str, Any]:
         """Makes one measurement in a process of its own, and ends whatever it left behind."""
         order = {"what": what, "space": self.space, "seconds": self.seconds, "options": dict(options)}
-        process = subprocess.Popen(
+        with subprocess.Popen(
             [sys.executable, "-m", "benchmarks.measure", json.dumps(order)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            cwd=Path(__file__).resolve().parents[1],
-        )
-        try:
-            output, said = process.communicate(timeout=within_s)
-        except subprocess.TimeoutExpired:
-            return {"error": f"no figure within {within_s:g} s"}
-        finally:
-            end_group(process)
+            cwd=ROOT,
+        ) as process:
+            try:
+                output, said = process.communicate(timeout=within_s)
+            except subprocess.TimeoutExpired:
+                return {"error": f"no figure within {within_s:g} s"}
+            finally:
+                end_group(process)
         try:
             answer: dict[str, Any] = json.loads(output.splitlines()[-1])
         except (IndexError, ValueError):
@@ -81,11 +85,7 @@ class Runner:
 
 
 def end_group(process: subprocess.Popen[str]) -> None:
-    """Kills the process group that `process` leads, if anything of it is left."""
-    import contextlib
-    import os
-    import signal
-
+    """Where the measurement still runs, kills it with all that it started: it leads a process group of its own."""
     if process.poll() is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

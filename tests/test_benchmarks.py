@@ -35,7 +35,7 @@ GO_HOLD = [
 
 def test_neper_rate_is_the_whole_line_and_not_its_neighbours() -> None:
     assert parse.neper_rate(NEPER) == 233397.52
-    with pytest.raises(ValueError, match="no 'throughput=' line.*local_throughput=9"):
+    with pytest.raises(ValueError, match=r"no 'throughput=' line.*local_throughput=9"):
         parse.neper_rate("local_throughput=9\n")
 
 

@@ -244,7 +244,7 @@ Failures
 Measured
   accept queue  not observed: the server's end is not on this host
 
-Verdict  no cause
+Verdict  no known cause
   Nothing was judged.
 """)
 
@@ -275,6 +275,19 @@ def test_every_suspect_and_every_remedy_of_the_cause_stands_there(shape: Callabl
     for remedy in next((s.remedies for s in found.suspects if s.cause == found.cause), []):
         assert " ".join(remedy.command.split()) in said
         assert remedy.why in said
+
+
+@pytest.mark.parametrize(
+    ("run", "title"),
+    [
+        (runs.run(), "Verdict  no cause\n"),
+        (runs.run(failures=[runs.failure("read", "wrong_bytes", 3)]), "Verdict  no known cause\n"),
+        (runs.stalled(server=runs.remote()), "Verdict  no cause confirmed\n"),
+        (runs.stalled(), "Verdict  server_not_accepting  (at the server)\n"),
+    ],
+)
+def test_the_verdict_in_its_title(run: RunResult, title: str) -> None:
+    assert title in text(run)
 
 
 def test_colours_only_on_a_terminal() -> None:

@@ -21,7 +21,7 @@ def verdict(run: RunResult, glyphs: Glyphs) -> Iterator[RenderableType]:
         yield indented(line("This run has not been judged: estab diagnose does.", style="dim"))
         return
     found = next((s for s in diagnosis.suspects if s.cause == diagnosis.cause), None)
-    yield _title(diagnosis)
+    yield _title(diagnosis, bool(run.failures))
     yield indented(line(clean(diagnosis.summary)))
     if found is not None:
         yield from _evidence(found, glyphs)
@@ -31,7 +31,7 @@ def verdict(run: RunResult, glyphs: Glyphs) -> Iterator[RenderableType]:
     yield from ledger([s for s in diagnosis.suspects if s is not found], "Other suspects" if found else "Suspects")
 
 
-def _title(diagnosis: Diagnosis) -> Text:
+def _title(diagnosis: Diagnosis, failed: bool) -> Text:
     title = heading("Verdict  ")
     if diagnosis.cause is not None:
         title.append(clean(diagnosis.cause), style="bold red")
@@ -39,6 +39,8 @@ def _title(diagnosis: Diagnosis) -> Text:
             title.append(f"  (on the {diagnosis.side})" if diagnosis.side == "path" else f"  (at the {diagnosis.side})")
     elif any(s.verdict == "possible" for s in diagnosis.suspects):
         title.append("no cause confirmed", style="bold yellow")
+    elif failed:
+        title.append("no known cause", style="bold yellow")
     else:
         title.append("no cause", style="bold green")
     return title

@@ -1,0 +1,107 @@
+"""What the tests on the running kernel share: sockets whose handshake is known to be over, and two hosts on a wire."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import platform
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import packets
+
+import namespaces as ns
+from estab.kernel.rules.kernel_version import parse
+
+KERNEL = parse(platform.release())
+PORT = 9999
+HERE = ("127.0.0.1", PORT)
+FAR = ("10.1.0.2", PORT)  # over the wire
+_TCP_INFO_STATE, _ESTABLISHED, _SYN_SENT = 0, 1, 2
+_IP_BIND_ADDRESS_NO_PORT, _IP_LOCAL_PORT_RANGE = 24, 51
+_RELEVANT = ("Listen", "TCPReqQ", "Syncookies", "Embryonic", "TCPDeferAccept")
+
+
+def listener(backlog: int, address: str = "127.0.0.1") -> socket.socket:
+    """A listening socket; the backlog goes to libc, for CPython turns a negative one into 0."""
+    server = socket.socket()
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind((address, PORT))
+    listen(server, backlog)
+    return server
+
+
+def listen(server: socket.socket, backlog: int) -> None:
+    assert ctypes.CDLL(None).listen(server.fileno(), backlog) == 0
+
+
+def depth_and_limit(server: socket.socket) -> tuple[int, int]:
+    """tcpi_unacked and tcpi_sacked: on a listener its depth and its limit."""
+    info = server.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32)
+    found: tuple[int, int] = struct.unpack_from("=II", info, 24)
+    return found
+
+
+def begin_connects(number: int, address: tuple[str, int] = HERE) -> list[socket.socket]:
+    """Sockets whose SYN has left; on loopback the handshake, if there is one, is over when this returns."""
+    clients = []
+    for _ in range(number):
+        client = socket.socket()
+        client.setblocking(False)
+        assert client.connect_ex(address) in (0, errno.EINPROGRESS)
+        clients.append(client)
+    return clients
+
+
+def states(clients: list[socket.socket]) -> tuple[int, int]:
+    """How many are ESTABLISHED, how many SYN_SENT."""
+    seen = [client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[_TCP_INFO_STATE] for client in clients]
+    return seen.count(_ESTABLISHED), seen.count(_SYN_SENT)
+
+
+def relevant(moved: dict[str, int]) -> dict[str, int]:
+    return {name: value for name, value in moved.items() if name.startswith(_RELEVANT)}
+
+
+def lossless_default_route() -> None:
+    """Packets to addresses that nobody has go out of lo and are discarded there, without ICMP errors."""
+    ns.run("ip", "route", "add", "default", "dev", "lo")
+
+
+RTT_S = 0.3
+
+
+@contextlib.contextmanager
+def hosts(cookies: int, backlog: int) -> Iterator[tuple[ns.Namespace, ns.Namespace, socket.socket]]:
+    """A client's and a server's namespace with a wire of RTT_S between them, and the server's listener."""
+    client_side, middle, server_side = ns.Namespace(), ns.Namespace(), ns.Namespace()
+    ns.joined(client_side, "10.1.0.1/24", middle, "", names="left")
+    ns.joined(server_side, "10.1.0.2/24", middle, "", names="right")
+    with middle.entered():
+        wire = ns.start_child(packets.Wire("left1", "right1", RTT_S / 2).carry)
+    try:
+        with server_side.entered():
+            ns.sysctl("net.ipv4.tcp_syncookies", cookies)
+            ns.sysctl("net.ipv4.tcp_max_syn_backlog", 2048)
+            server = listener(backlog, FAR[0])
+        with client_side.entered():
+            _resolve(FAR[0])
+        with server:
+            yield client_side, server_side, server
+    finally:
+        wire.stop()
+
+
+def _resolve(address: str) -> None:
+    """Fill the neighbour table first: a SYN that waits for ARP would come a round trip late."""
+
+    def known() -> bool:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+            probe.sendto(b"", (address, 9))
+        rows = Path("/proc/thread-self/net/arp").read_text(encoding="ascii").splitlines()[1:]
+        return any(row.split()[0] == address and int(row.split()[2], 16) & 2 for row in rows)
+
+    ns.until(known, why=f"{address} answers ARP")

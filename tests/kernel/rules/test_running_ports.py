@@ -1,0 +1,200 @@
+"""Rules 20 to 25 against the kernel that runs here: prediction equals measurement.
+
+Each test runs in a network namespace of its own. Where none can be had the tests fail and say why.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import resource
+import socket
+import struct
+import time
+from collections.abc import Callable
+
+import pytest
+from running import (
+    HERE,
+    PORT,
+    begin_connects,
+    depth_and_limit,
+    listener,
+)
+
+import namespaces as ns
+from estab.kernel.rules import (
+    descriptors,
+    ephemeral_ports,
+    time_wait,
+)
+
+pytestmark = pytest.mark.namespace
+
+# -- rules 20 and 21: ports --------------------------------------------------------------------------------------------
+
+
+def connects_until_refused(tries: int, prepare: Callable[[socket.socket], None] | None = None) -> tuple[list[int], int]:
+    """The ports that connect() picked, in order, until EADDRNOTAVAIL; and how many of `tries` worked in the end."""
+    ports: list[int] = []
+    kept: list[socket.socket] = []
+    first_refusal: int | None = None
+    for _ in range(tries):
+        client = socket.socket()
+        kept.append(client)
+        if prepare:
+            prepare(client)
+        failure = client.connect_ex(HERE)
+        if failure:
+            assert failure == errno.EADDRNOTAVAIL
+            first_refusal = len(ports) if first_refusal is None else first_refusal
+        else:
+            ports.append(client.getsockname()[1])
+    assert first_refusal is not None
+    return ports, first_refusal
+
+
+@pytest.mark.parametrize(
+    ("size", "reserved", "bound"),
+    [(1, (), ()), (2, (), ()), (3, (), ()), (4, (), ()), (5, (), ()), (10, (), ()), (11, (), ()),
+     (10, (40003,), ()), (10, (39999, 40010), ()), (10, (40000, 40001), (40002, 40005)), (3, (40001,), ()),
+     (3, (40002,), ()), (1, (40000,), ())],
+)  # fmt: skip
+def test_rule_21_capacity(size: int, reserved: tuple[int, ...], bound: tuple[int, ...]) -> None:
+    low, high = 40000, 40000 + size - 1
+
+    def measure() -> tuple[list[int], int]:
+        ns.sysctl("net.ipv4.ip_local_port_range", f"{low} {high}")
+        ns.sysctl("net.ipv4.ip_local_reserved_ports", ",".join(map(str, reserved)))
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(listener(4096))
+            for port in bound:
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return connects_until_refused(size * 6)
+
+    ports, before_refusal = ns.in_namespace(measure)
+    predicted = ephemeral_ports.capacity(low, high, reserved, bound)
+    assert before_refusal in predicted.connections
+    assert len(ports) in predicted.connections  # a search that failed once starts at the same place again
+    assert not {*ports} & {*reserved, *bound}
+
+
+@pytest.mark.parametrize("low", [40000, 40001])
+def test_rule_20_one_parity_first(low: int) -> None:
+    def measure() -> list[int]:
+        with listener(4096):
+            return connects_until_refused(11)[0]
+
+    ports = ns.in_namespace(measure, sysctls={"net.ipv4.ip_local_port_range": f"{low} {low + 9}"})
+    assert [ephemeral_ports.parity(port, low) for port in ports] == ["first"] * 5 + ["second"] * 5
+
+
+def test_rule_21_per_socket_range_has_no_parity_and_loses_no_port() -> None:
+    def narrowed(client: socket.socket) -> None:
+        client.setsockopt(socket.IPPROTO_IP, _IP_LOCAL_PORT_RANGE, struct.pack("=I", 40006 << 16 | 40002))
+
+    def measure() -> tuple[list[int], int]:
+        with listener(4096):
+            return connects_until_refused(8, narrowed)
+
+    ports, before_refusal = ns.in_namespace(measure, sysctls={"net.ipv4.ip_local_port_range": "40000 40009"})
+    predicted = ephemeral_ports.capacity(40002, 40006, per_socket=True)
+    assert before_refusal in predicted.connections
+    assert predicted.connections.exact
+    assert sorted(ports) == list(range(40002, 40007))
+
+
+@pytest.mark.parametrize("no_port", [False, True])
+def test_rule_21_a_bound_source_address_takes_a_port_unless_told_not_to(no_port: bool) -> None:
+    def bound(client: socket.socket) -> None:
+        client.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, no_port)
+        client.bind(("127.0.0.2", 0))
+
+    def measure() -> int:
+        with listener(4096), contextlib.ExitStack() as stack:
+            for _ in range(3):
+                client = stack.enter_context(socket.socket())
+                bound(client)
+                client.connect(HERE)
+            return connects_until_refused(20)[1]
+
+    taken = () if no_port else range(3)  # which three does not matter for the count
+    predicted = ephemeral_ports.capacity(0x9C40, 0x9C40 + 9, bound=[0x9C40 + place for place in taken])
+    measured = ns.in_namespace(measure, sysctls={"net.ipv4.ip_local_port_range": "40000 40009"})
+    assert measured in predicted.connections
+
+
+# -- rule 22 between two hosts, rule 24, rule 25 -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [0, 1, 2])
+def test_rule_22_between_two_hosts(mode: int) -> None:
+    def measure() -> int:
+        near, far = ns.Namespace(), ns.Namespace()
+        ns.joined(near, "10.2.0.1/24", far, "10.2.0.2/24")
+        with far.entered():
+            server = listener(16, "10.2.0.2")
+        with near.entered(), server:
+            for name, value in (
+                ("ip_local_port_range", "40000 40000"),
+                ("tcp_tw_reuse", mode),
+                ("tcp_tw_reuse_delay", 1),
+            ):
+                ns.sysctl(f"net.ipv4.{name}", value)
+            client = socket.create_connection(("10.2.0.2", PORT))
+            accepted, _ = server.accept()
+            client.close()
+            accepted.close()
+            ns.until(lambda: ns.census().get("TIME_WAIT"), why="TIME_WAIT at the client")
+            old = time.monotonic() + 0.01
+            ns.until(lambda: time.monotonic() > old)  # well past a delay of 1 ms
+            with socket.socket() as again:
+                return again.connect_ex(("10.2.0.2", PORT))
+
+    worked = ns.in_namespace(measure) == 0
+    assert worked is time_wait.reuses(mode, loopback=False)
+
+
+@pytest.mark.parametrize("closes", [4, 5, 6, 8])
+def test_rule_24_max_tw_buckets(closes: int) -> None:
+    def measure() -> tuple[int, dict[str, int]]:
+        with listener(64) as server:
+            before = ns.counters()
+            for _ in range(closes):
+                client, (accepted, _) = socket.create_connection(HERE), server.accept()
+                client.close()
+                accepted.close()
+            ns.until(lambda: not {"FIN_WAIT1", "FIN_WAIT2", "LAST_ACK", "CLOSING"} & set(ns.census()), why="all closed")
+            return ns.census().get("TIME_WAIT", 0), ns.deltas(before, ns.counters())
+
+    left, moved = ns.in_namespace(measure, sysctls={"net.ipv4.tcp_max_tw_buckets": 5})
+    predicted = time_wait.over_buckets(closes, 5)
+    assert left == predicted.time_wait
+    assert {name: moved[name] for name in moved if name == "TCPTimeWaitOverflow"} == predicted.counters
+
+
+def test_rule_25_emfile_leaves_the_connection_queued() -> None:
+    def measure() -> tuple[int, int, int, int]:
+        with listener(5) as server, contextlib.ExitStack() as stack:
+            clients = begin_connects(2)
+            used = max(client.fileno() for client in clients) + 1  # lowest free numbers are taken first: no holes
+            resource.setrlimit(resource.RLIMIT_NOFILE, (used + 3, used + 3))
+            opened = 0
+            with contextlib.suppress(OSError):
+                while True:
+                    stack.enter_context(open("/dev/null", encoding="ascii"))
+                    opened += 1
+            with contextlib.suppress(OSError):
+                server.accept()
+                return 0, 0, 0, 0
+            failure = ctypes.CDLL(None, use_errno=True)
+            failure.accept(server.fileno(), None, None)
+            return used, opened, ctypes.get_errno(), depth_and_limit(server)[0]
+
+    used, opened, failure, depth = ns.in_namespace(measure)
+    predicted = descriptors.available(used + 3, used)
+    # The child's descriptors may have holes below `used` (pytest's own): those are free numbers too.
+    assert opened >= (predicted.available or 0)
+    assert errno.errorcode[failure] == predicted.errno
+    assert (depth == 2) is descriptors.accept_without_descriptor().stays_queued

@@ -1,0 +1,312 @@
+"""Rules 6, 15 to 18 and 22 against the kernel that runs here: what takes seconds.
+
+Each test runs in a network namespace of its own. Those with long waits start together and are collected last.
+Where no namespace can be had the tests fail and say why.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import selectors
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import packets
+import pytest
+from running import (
+    FAR,
+    HERE,
+    KERNEL,
+    PORT,
+    RTT_S,
+    begin_connects,
+    depth_and_limit,
+    hosts,
+    listener,
+    lossless_default_route,
+    relevant,
+    states,
+)
+
+import namespaces as ns
+from estab.kernel.rules import (
+    burst,
+    syn_cookies,
+    syn_retries,
+    synack_retries,
+    time_wait,
+    timer_wheel,
+)
+
+pytestmark = pytest.mark.namespace
+
+# How much later than the kernel's own interval a busy machine may let a test see a timer.
+_LOAD_S = 1.0
+
+
+# -- slow ones, started together --------------------------------------------------------------------------------------
+
+TIMELINES = {  # tcp_syn_retries, tcp_syn_linear_timeouts, tcp_rto_max_ms, TCP_USER_TIMEOUT in ms
+    "1 retry": (1, 0, 120_000, 0),
+    "1 retry, linear": (1, 4, 120_000, 0),
+    "2 retries, waits capped at 1 s": (2, 0, 1000, 0),
+    "2 retries, linear": (2, 4, 120_000, 0),
+    "user timeout below 1 s": (6, 4, 120_000, 300),
+    "user timeout of 1.5 s": (6, 4, 120_000, 1500),
+    "user timeout above the model's time": (1, 4, 120_000, 4000),
+}
+
+
+def measure_timeline(retries: int, linear: int, rto_max_ms: int, user_timeout_ms: int) -> dict[str, float]:
+    """A connect() to a full queue, until it fails."""
+    ns.sysctl("net.ipv4.tcp_syn_retries", retries)
+    ns.sysctl("net.ipv4.tcp_syn_linear_timeouts", linear)
+    ns.sysctl("net.ipv4.tcp_rto_max_ms", rto_max_ms)
+    with listener(0), socket.create_connection(HERE), socket.socket() as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, user_timeout_ms)
+        before, start = ns.counters(), time.monotonic()
+        failure = client.connect_ex(HERE)
+        elapsed = time.monotonic() - start
+    return {"errno": failure, "elapsed_s": elapsed} | ns.deltas(before, ns.counters())
+
+
+def measure_half_open(syns: int, backlog: int, retries: int, left: int) -> tuple[int, float, int]:
+    """SYN_RECV after `syns` SYNs, the seconds until `left` of them are left, and how many that are."""
+    lossless_default_route()
+    ns.sysctl("net.ipv4.tcp_synack_retries", retries)
+    with listener(backlog):
+        start = time.monotonic()
+        packets.flood(PORT, syns)
+        first = ns.census(PORT).get("SYN_RECV", 0)
+        ns.until(lambda: ns.census(PORT).get("SYN_RECV", 0) <= left, within_s=15, why=f"{left} SYN_RECV left")
+        elapsed = time.monotonic() - start
+        # The rest must stay: another timer of the same moment would have run with these.
+        ns.until(lambda: time.monotonic() > start + elapsed + 0.3)
+        return first, elapsed, ns.census(PORT).get("SYN_RECV", 0)
+
+
+REUSE = {  # tcp_tw_reuse, tcp_tw_reuse_delay in ms, tcp_timestamps, whether the client binds the port itself
+    "off": (0, 1000, 1, False),
+    "on": (1, 1000, 1, False),
+    "on, delay 100 ms": (1, 100, 1, False),
+    "loopback": (2, 1000, 1, False),
+    "loopback, delay 100 ms": (2, 100, 1, False),
+    "on, without timestamps": (1, 100, 0, False),
+    "off, port bound by the client": (0, 1000, 1, True),
+}
+
+
+def measure_reuse(mode: int, delay_ms: int, timestamps: int, port_given: bool) -> list[tuple[float, float, int]]:
+    """One port, the client closes first, then it connects again and again: age before and after, and errno, of each."""
+    ns.sysctl("net.ipv4.ip_local_port_range", "40000 40000")
+    ns.sysctl("net.ipv4.tcp_tw_reuse", mode)
+    ns.sysctl("net.ipv4.tcp_tw_reuse_delay", delay_ms)
+    ns.sysctl("net.ipv4.tcp_timestamps", timestamps)
+    ns.sysctl("net.ipv4.tcp_fin_timeout", 1)  # does nothing here (rule 23)
+    with listener(16) as server:
+        client = socket.socket()
+        if port_given:
+            take_port(client)
+        client.connect(HERE)
+        accepted, _ = server.accept()
+        client.close()
+        before_close = time.monotonic()
+        accepted.close()
+        ns.until(lambda: ns.census().get("TIME_WAIT"), why="TIME_WAIT at the client")
+        after_close = time.monotonic()
+        return list(_attempts(before_close, after_close, port_given=port_given))
+
+
+def take_port(client: socket.socket) -> None:
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    client.bind(("127.0.0.1", 40000))
+
+
+def _attempts(before_close: float, after_close: float, *, port_given: bool) -> Iterator[tuple[float, float, int]]:
+    """Connects until one works or 1.5 s are over. The close lay between both times: the ages are bounds."""
+    while time.monotonic() < after_close + 1.5:
+        with socket.socket() as client:
+            if port_given:
+                take_port(client)
+            youngest = time.monotonic() - after_close
+            failure = client.connect_ex(HERE)
+            oldest = time.monotonic() - before_close
+        yield youngest, oldest, failure
+        if not failure:
+            return
+
+
+BURSTS = [(cookies, *sizes) for cookies in (0, 1, 2) for sizes in ((4, 4), (4, 5), (4, 6), (128, 400))]
+FATES = (8, 40)  # backlog, clients
+
+
+def measure_burst(cookies: int, backlog: int, number: int) -> dict[str, Any]:
+    """`number` connects over a wire with a round-trip time, all SYNs within it, at a server that never accepts."""
+    with contextlib.ExitStack() as stack:
+        client_side, server_side, server = stack.enter_context(hosts(cookies, backlog))
+        with server_side.entered():
+            before = ns.counters()
+        with client_side.entered():
+            start = time.monotonic()
+            clients = [stack.enter_context(client) for client in begin_connects(number, FAR)]
+            within_s = time.monotonic() - start
+        # The last ACK arrives after one and a half round trips; nothing is sent again before 1 s.
+        settled = start + within_s + 2 * RTT_S
+        ns.until(lambda: time.monotonic() > settled)
+        with server_side.entered():
+            moved = relevant(ns.deltas(before, ns.counters()))
+            seen = ns.census(PORT)
+            depth = depth_and_limit(server)[0]
+        connected, waiting = states(clients)
+        return {"within_s": within_s, "taken_s": time.monotonic() - start, "connected": connected, "waiting": waiting,
+                "census": seen, "depth": depth, "counters": moved}  # fmt: skip
+
+
+def measure_fates(cookies: int, backlog: int, number: int) -> dict[str, int]:
+    """`number` clients that write 90 bytes twice as soon as they connect; the server begins to accept much later.
+
+    How many got an answer, how many ECONNRESET, how many something else.
+    """
+    found = {"served": 0, "reset": 0, "other": 0}
+    with contextlib.ExitStack() as stack, selectors.DefaultSelector() as selector:
+        client_side, _, server = stack.enter_context(hosts(cookies, backlog))
+        server.setblocking(False)
+        with client_side.entered():
+            start = time.monotonic()
+            for client in begin_connects(number, FAR):
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                selector.register(stack.enter_context(client), selectors.EVENT_WRITE)
+        while sum(found.values()) < number:
+            assert time.monotonic() < start + 20, f"after 20 s: {found}"
+            for key, _ in selector.select(0.05):
+                client = key.fileobj
+                assert isinstance(client, socket.socket)
+                if key.events == selectors.EVENT_WRITE:
+                    _write_twice(client)
+                    selector.modify(client, selectors.EVENT_READ)
+                else:
+                    found[_fate(client)] += 1
+                    selector.unregister(client)
+            if time.monotonic() > start + 4 * RTT_S:
+                _answer_all(server, stack)
+    return found
+
+
+def _write_twice(client: socket.socket) -> None:
+    with contextlib.suppress(ConnectionError):  # the read that follows tells it too
+        client.send(b"x" * 90)
+        client.send(b"x" * 90)
+
+
+def _fate(client: socket.socket) -> str:
+    try:
+        return "served" if client.recv(1) else "other"
+    except ConnectionResetError:
+        return "reset"
+
+
+def _answer_all(server: socket.socket, stack: contextlib.ExitStack) -> None:
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            accepted = stack.enter_context(server.accept()[0])
+            accepted.send(b"y")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def running() -> Iterator[dict[str, ns.Running]]:
+    """The slow children, by name. Started before the first test of this file."""
+    work: dict[str, Callable[[], Any]] = {
+        "expiry": lambda: measure_half_open(3, 128, 1, 0),
+        "pruning": lambda: measure_half_open(129, 128, 5, synack_retries.survivors(129, 128)),
+    }
+    work |= {f"fates {cookies}": (lambda cookies=cookies: measure_fates(cookies, *FATES)) for cookies in (0, 1, 2)}
+    work |= {f"timeline {name}": (lambda asked=asked: measure_timeline(*asked)) for name, asked in TIMELINES.items()}
+    work |= {f"reuse {name}": (lambda asked=asked: measure_reuse(*asked)) for name, asked in REUSE.items()}
+    children = {name: ns.start_in_namespace(do) for name, do in work.items()}
+    yield children
+    for child in children.values():
+        child.stop()
+
+
+# -- rule 16: a burst within one round trip ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("cookies", "backlog", "number"), BURSTS)
+def test_rule_16_a_burst_within_one_round_trip(cookies: int, backlog: int, number: int) -> None:
+    measured = ns.in_namespace(lambda: measure_burst(cookies, backlog, number))
+    assert measured["within_s"] < RTT_S, "this machine is too busy to send the burst within one round trip"
+    assert measured["taken_s"] < 1, "this machine is too busy to look before SYNs are sent again"
+    asked = burst.Clients(connects=number, within_s=measured["within_s"], rtt_s=RTT_S)
+    predicted = burst.predict(asked, burst.Server(limit=backlog, tcp_syncookies=cookies, kernel=KERNEL))
+    assert predicted is not None
+    assert predicted.exact
+    assert measured["connected"] == predicted.connected.low
+    assert measured["waiting"] == predicted.waiting.low
+    assert measured["census"].get("ESTABLISHED", 0) == predicted.established.low
+    assert measured["census"].get("SYN_RECV", 0) == predicted.half_open.low
+    assert measured["depth"] == predicted.queued.low
+    assert measured["connected"] - measured["census"].get("ESTABLISHED", 0) == predicted.ghosts.low
+    assert measured["counters"] == {name: count.low for name, count in predicted.counters.items() if count.low}
+
+
+# -- the slow ones, collected ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", REUSE)
+def test_rule_22_one_port(running: dict[str, ns.Running], name: str) -> None:
+    mode, delay_ms, timestamps, port_given = REUSE[name]
+    attempts = running[f"reuse {name}"].result()
+    allowed = time_wait.reuses(mode, loopback=True, timestamps=bool(timestamps), port_given=port_given)
+    wait = time_wait.reuse_after_s(KERNEL, delay_ms)
+    assert len(attempts) == 1 or not port_given
+    for youngest, oldest, failure in attempts:
+        assert failure in (0, errno.EADDRNOTAVAIL)
+        if not allowed:
+            assert failure
+        elif not port_given and time_wait.port_free_again(oldest + 0.001, wait) is False:  # the kernel counts whole ms
+            assert failure, f"reused after {oldest} s at the most"
+        elif port_given or time_wait.port_free_again(max(0, youngest - 0.002), wait):
+            assert not failure, f"refused after {youngest} s at the least"
+    assert (attempts[-1][2] == 0) is allowed
+
+
+@pytest.mark.parametrize("cookies", [0, 1, 2])
+def test_rule_15_served_and_reset(running: dict[str, ns.Running], cookies: int) -> None:
+    backlog, clients = FATES
+    predicted = syn_cookies.fates(clients, backlog, cookies, 2048, KERNEL, segment_bytes=(90, 90))
+    assert predicted is not None
+    measured = running[f"fates {cookies}"].result()
+    assert measured == {"served": predicted.served_later, "reset": predicted.reset, "other": 0}
+
+
+@pytest.mark.parametrize("name", TIMELINES)
+def test_rules_17_and_18_timeline(running: dict[str, ns.Running], name: str) -> None:
+    retries, linear, rto_max_ms, user_timeout_ms = TIMELINES[name]
+    measured = running[f"timeline {name}"].result()
+    predicted = syn_retries.timeline(retries, linear, rto_max_ms, user_timeout_ms)
+    assert measured["errno"] == errno.ETIMEDOUT
+    assert measured["TCPSynRetrans"] == len(predicted.retransmits_s)
+    # Each SYN met the full queue (rule 3).
+    assert measured["ListenOverflows"] == measured["ListenDrops"] == 1 + len(predicted.retransmits_s)
+    span = predicted.gives_up_between_s
+    assert span.high is not None
+    assert span.low <= measured["elapsed_s"] <= span.high + _LOAD_S
+
+
+def test_rule_6_expiry(running: dict[str, ns.Running]) -> None:
+    first, elapsed_s, left = running["expiry"].result()
+    span = synack_retries.timeline(1).expires_between_s
+    assert span.high is not None
+    assert (first, left) == (3, 0)
+    assert span.low <= elapsed_s <= span.high + _LOAD_S
+
+
+def test_rule_6_pruning_spares_half_the_room(running: dict[str, ns.Running]) -> None:
+    first, elapsed_s, left = running["pruning"].result()
+    span = synack_retries.timeline(synack_retries.effective_retries(5, 129, 0, 128)).expires_between_s
+    assert span.high is not None
+    assert (first, left) == (129, synack_retries.survivors(129, 128))
+    assert span.low <= elapsed_s <= span.high + timer_wheel.granularity_s(4) + _LOAD_S

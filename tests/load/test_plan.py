@@ -1,0 +1,141 @@
+"""The plan is pure: properties over random asks and machines, tables for what users count on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from estab.errors import UsageError
+from estab.load import plan
+from estab.load.plan import Load, Machine
+
+HERE = Machine(cores=2, nofile=20_000, ports=28_232)
+HOLD = Load(workload="hold", target=("127.0.0.1", 5000, 0), connections=100, duration_s=1.0)
+
+loads = st.builds(
+    Load,
+    workload=st.sampled_from(["rr", "flood", "hold", "churn"]),
+    target=st.sampled_from([("127.0.0.1", 5000, 0), ("10.1.2.3", 80, 0), ("::1", 1, 0)]),
+    connections=st.integers(1, 1_000_000),
+    duration_s=st.floats(0.001, 1000),
+    size=st.integers(1, 1 << 20),
+    in_flight=st.none() | st.integers(1, 100_000),
+    attempts=st.integers(0, 1_000_000),
+    workers=st.none() | st.integers(1, 64),
+)
+machines = st.builds(
+    Machine, cores=st.integers(1, 128), nofile=st.integers(8, 2_000_000), ports=st.none() | st.integers(1, 64_511)
+)
+
+
+@given(loads, machines)
+def test_nothing_asked_is_lost_or_added(load: Load, machine: Machine) -> None:
+    configs = plan.make(load, machine).configs
+    held = sum(config["connections"] for config in configs)
+    if load.workload == "churn" and load.attempts:
+        assert sum(config["attempts"] for config in configs) == load.attempts
+        assert held <= load.connections
+    elif not load.attempts:
+        assert held == load.connections
+    assert all(config["connections"] >= 1 and config["in_flight"] >= 1 for config in configs)
+
+
+@given(loads, machines)
+def test_no_process_gets_more_than_its_descriptors_where_spreading_is_worth_it(load: Load, machine: Machine) -> None:
+    if load.workers or machine.nofile < plan.WORTH_SPREADING + plan.OWN_DESCRIPTORS:
+        return
+    for config in plan.make(load, machine).configs:
+        assert config["connections"] <= machine.nofile - plan.OWN_DESCRIPTORS
+
+
+@given(loads, machines)
+def test_source_addresses_are_loopback_and_keep_their_ranges_from_filling(load: Load, machine: Machine) -> None:
+    sources = plan.make(load, machine).sources
+    assert all(ip_address(source).is_loopback for source in sources)
+    assert len(set(sources)) == len(sources)
+    if sources:
+        assert load.connections / len(sources) <= plan.PORTS_PER_SOURCE
+        assert load.target[0] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("connections", "nofile", "processes"),
+    [
+        (1, 20_000, 1),
+        (999, 20_000, 1),
+        (1_000, 20_000, 1),
+        (1_001, 20_000, 2),
+        (39_968, 20_000, 2),
+        (39_969, 20_000, 3),
+        (60_000, 20_000, 4),
+        (1_000_000, 20_000, 51),
+        (400, 64, 1),
+        (60_000, 1_015, 2),
+        (60_000, 1_016, 60),
+    ],
+)
+def test_processes_for_held_connections(connections: int, nofile: int, processes: int) -> None:
+    made = plan.make(replace(HOLD, connections=connections), replace(HERE, nofile=nofile))
+    assert len(made.configs) == processes
+
+
+@pytest.mark.parametrize(
+    ("target", "connections", "ports", "sources"),
+    [
+        ("127.0.0.1", 10_000, 28_232, 0),
+        ("127.0.0.1", 10_001, 28_232, 2),
+        ("127.0.0.1", 60_000, 28_232, 6),
+        ("127.5.5.5", 60_000, None, 6),
+        ("127.0.0.1", 400, 200, 0),
+        ("127.0.0.1", 5_000, 999, 0),
+        ("127.0.0.1", 5_000, 1_000, 8),
+        ("10.0.0.1", 60_000, 28_232, 0),
+        ("::1", 60_000, 28_232, 0),
+    ],
+)
+def test_loopback_sources(target: str, connections: int, ports: int | None, sources: int) -> None:
+    assert len(plan.loopback_sources(target, connections, ports)) == sources
+
+
+@pytest.mark.parametrize(("total", "parts", "expected"), [(10, 3, [4, 3, 3]), (2, 3, [1, 1]), (0, 2, []), (5, 1, [5])])
+def test_shares(total: int, parts: int, expected: list[int]) -> None:
+    assert plan.shares(total, parts) == expected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"connections": 0},
+        {"connections": -5},
+        {"connections": plan.MOST_CONNECTIONS + 1},
+        {"duration_s": 0.0},
+        {"duration_s": float("nan")},
+        {"duration_s": float("inf")},
+        {"size": -1},
+        {"size": plan.MOST_SIZE + 1},
+        {"size": 0, "workload": "rr"},
+        {"depth": 0},
+        {"depth": plan.MOST_DEPTH + 1},
+        {"timeout_s": -1.0},
+        {"in_flight": 0},
+        {"ramp_per_s": 0.0},
+        {"ramp_per_s": float("nan")},
+        {"workers": 0},
+        {"sources": ("no",)},
+        {"sources": ("::1",)},
+    ],
+)
+def test_numbers_that_cannot_be(changes: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        plan.make(replace(HOLD, **changes), HERE)  # type: ignore[arg-type]
+
+
+@given(st.integers(1, 2_000_000), st.integers(1_100, 1_000_000))
+def test_servers_have_room_for_an_uneven_hash(connections: int, nofile: int) -> None:
+    processes = plan.server_processes_for(connections, nofile)
+    room = nofile - plan.OWN_DESCRIPTORS
+    assert processes == 1 or processes * room >= connections * 1.15

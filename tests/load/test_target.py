@@ -1,0 +1,81 @@
+"""TARGET and times and sizes as people type them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from estab.cli.values import seconds, size
+from estab.errors import EstabError, UsageError
+from estab.load.target import parse, parse_listen, resolve
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("127.0.0.1:80", ("127.0.0.1", 80)),
+        ("example:65535", ("example", 65535)),
+        ("[::1]:1", ("::1", 1)),
+        ("[fe80::1%eth0]:80", ("fe80::1%eth0", 80)),
+    ],
+)
+def test_parse(text: str, expected: tuple[str, int]) -> None:
+    assert parse(text) == expected
+
+
+@given(st.text(max_size=30))
+def test_parse_refuses_in_words_only(text: str) -> None:
+    try:
+        host, port = parse(text)
+    except UsageError as error:
+        assert repr(text) in str(error)
+    else:
+        assert host
+        assert 1 <= port <= 65535
+
+
+@given(st.text(alphabet="0123456789:[]%", max_size=20))
+def test_resolve_raises_only_what_it_says(text: str) -> None:
+    try:
+        resolve(f"{text}:80" if text.replace(".", "").isdigit() else f"[{text}]:80")
+    except EstabError as error:
+        assert "\n" not in str(error)
+
+
+def test_listen_may_take_any_port() -> None:
+    assert parse_listen("0.0.0.0:0") == ("0.0.0.0", 0)
+    with pytest.raises(UsageError, match="65536"):
+        parse_listen("0.0.0.0:65536")
+
+
+def test_resolve_loopback() -> None:
+    assert resolve("127.0.0.1:80") == ("127.0.0.1", 80, 0)
+    assert resolve("[::1]:80") == ("::1", 80, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("50ms", 0.05), ("0.5", 0.5), ("3s", 3.0), ("2m", 120.0), ("1h", 3600.0), ("300us", 3e-4), (".5s", 0.5)],
+)
+def test_seconds(text: str, value: float) -> None:
+    assert seconds(text) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("text", ["", "s", "5 parsecs", "-1", "nan", "inf", "1e3", "1,5"])
+def test_no_time(text: str) -> None:
+    with pytest.raises(ValueError, match="time"):
+        seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1400", 1400), ("64k", 65536), ("1M", 1 << 20), ("2KiB", 2048), ("-5", -5)]
+)
+def test_size(text: str, value: int) -> None:
+    assert size(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "k", "1.5k", "64q"])
+def test_no_size(text: str) -> None:
+    with pytest.raises(ValueError, match="size"):
+        size(text)
