@@ -18,8 +18,8 @@ from benchmarks.ratios import ratio
 from benchmarks.table import Result, number, render
 
 LEGEND = (
-    "estab, peer: medians. least to most: the pairs' ratios, above 1 where estab is ahead (its own figures where it has "
-    "no peer). met: by the median."
+    "estab, peer: medians. least to most: the pairs' ratios, above 1 where estab is ahead (its own figures where "
+    "it has no peer). met: by the median."
 )
 
 

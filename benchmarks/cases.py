@@ -124,8 +124,8 @@ CASES = (
         "hold",
         "open 18,000 connections and close them all",
         3.0,
-        "from the first connect to the last close, process start excluded on both sides; estab includes its turn from "
-        "opening to closing. estab spreads them over loopback source addresses by itself, the peer uses one",
+        "from the first connect to the last close, process start excluded on both sides; estab includes the up to 0.1 s "
+        "until it notices that all are open. It spreads them over loopback source addresses by itself, the peer uses one",
     ),
     _hold(
         "hold-one-source",

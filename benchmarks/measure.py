@@ -14,11 +14,13 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from benchmarks import own, peers
 from benchmarks.space import MeasureError, enter, set_port_range
 
+END_WITHIN_S = 5.0
 ROOT = Path(__file__).resolve().parents[1]
 PEERS: Mapping[str, Any] = {"neper": peers.neper, "go_flood": peers.go_flood, "go_hold": peers.go_hold}
 OWN: Mapping[str, Any] = {
@@ -85,11 +87,19 @@ class Runner:
 
 
 def end_group(process: subprocess.Popen[str]) -> None:
-    """Where the measurement still runs, kills it with all that it started: it leads a process group of its own."""
+    """Where the measurement still runs, ends it with all that it started: it leads a process group of its own."""
+    if process.poll() is None:
+        process.terminate()  # it ends what it started
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(END_WITHIN_S)
     if process.poll() is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def _terminated(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(143)
 
 
 def find_space() -> tuple[str, str]:
@@ -107,4 +117,5 @@ def find_space() -> tuple[str, str]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _terminated)
     print(json.dumps(carry_out(json.loads(sys.argv[1]))))

@@ -70,7 +70,7 @@ def cells(result: Result) -> tuple[str, ...]:
     spreads = (
         ("-", "-", "-") if found is None else tuple(_judged(result, x) for x in (found.least, found.median, found.most))
     )
-    verdict = {True: "yes", False: "NO", None: "failed" if found is None else ""}[result.met()]
+    verdict = {True: "yes", False: "NO", None: "" if found else "failed" if result.errors else "not run"}[result.met()]
     return (row.name, _middle(result.own), _middle(result.peer), row.unit, *spreads, _target(result), verdict)
 
 

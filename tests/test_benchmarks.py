@@ -99,7 +99,7 @@ def test_the_table_shows_ratios_targets_and_verdicts() -> None:
         table.Result(_row(), "peer", own=[300_000, 320_000], peer=[200_000, 200_000], notes=["n", "n"]),
         table.Result(_row(name="slow"), "peer", own=[100], peer=[200], errors=["estab: broke"]),
         table.Result(_row(name="gone"), "peer", skipped="tcp_rr not on PATH"),
-        table.Result(_row(name="all failed"), "peer"),
+        table.Result(_row(name="all failed"), "peer", errors=["peer: hung"]),
         table.Result(_row(name="memory", unit="bytes", better="lower", target=200.0), None, own=[94.6]),
         table.Result(_row(name="watch", target=None), "not watched", own=[99], peer=[100]),
     ]

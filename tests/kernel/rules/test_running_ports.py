@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from running import (
+from kernel_probes import (
     HERE,
     PORT,
     begin_connects,
@@ -31,6 +31,8 @@ from estab.kernel.rules import (
 )
 
 pytestmark = pytest.mark.namespace
+
+_IP_BIND_ADDRESS_NO_PORT, _IP_LOCAL_PORT_RANGE = 24, 51  # `include/uapi/linux/in.h`; not in Python 3.11
 
 # -- rules 20 and 21: ports --------------------------------------------------------------------------------------------
 

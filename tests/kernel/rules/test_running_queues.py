@@ -14,7 +14,7 @@ from typing import Any
 
 import packets
 import pytest
-from running import (
+from kernel_probes import (
     HERE,
     KERNEL,
     PORT,

@@ -16,7 +16,7 @@ from typing import Any
 
 import packets
 import pytest
-from running import (
+from kernel_probes import (
     FAR,
     HERE,
     KERNEL,

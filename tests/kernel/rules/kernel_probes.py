@@ -21,7 +21,6 @@ PORT = 9999
 HERE = ("127.0.0.1", PORT)
 FAR = ("10.1.0.2", PORT)  # over the wire
 _TCP_INFO_STATE, _ESTABLISHED, _SYN_SENT = 0, 1, 2
-_IP_BIND_ADDRESS_NO_PORT, _IP_LOCAL_PORT_RANGE = 24, 51
 _RELEVANT = ("Listen", "TCPReqQ", "Syncookies", "Embryonic", "TCPDeferAccept")
 
 
