@@ -65,6 +65,22 @@ def test_a_full_table_of_failures_loses_no_count(blocks: list[Block]) -> None:
     assert found[-1].count == 100 - (block.FAILURE_KINDS - 1)
 
 
+def test_the_busiest_half_second_counts() -> None:
+    watch = outcome.CpuWatch()
+    busy_ns = 0
+    for tick in range(51):  # five seconds: idle but for the second second
+        watch.look(7, tick * 100_000_000, busy_ns)
+        busy_ns += 95_000_000 if 10 <= tick < 20 else 0
+    assert watch.busiest[7] == pytest.approx(0.95)
+
+
+def test_no_half_second_no_share() -> None:
+    watch = outcome.CpuWatch()
+    watch.look(7, 0, 0)
+    watch.look(7, 400_000_000, 400_000_000)
+    assert watch.busiest == {}
+
+
 def test_retransmits_beyond_the_last_bucket(blocks: list[Block]) -> None:
     count = Count(blocks[0].fd)
     for n in (0, 0, 1, 15, 16, 99):

@@ -361,7 +361,7 @@ static void loop(struct client *k) {
         if (!k->ending && k->end_ns && now >= k->end_ns) begin_end(k, now);
         if (k->ending && k->live && now >= k->drain_end_ns) end_drain(k, now);
         if (now >= cpu_due) {
-            block_set(k->block, S_cpu_ns, cpu_ns());
+            block_set(k->block, S_cpu_ns, cpu_ns() - k->cpu_start_ns);
             cpu_due = now + CPU_CLOCK_NS;
         }
     }
@@ -427,12 +427,13 @@ int client_run(struct client *k) {
     int error = prepare(k);
     if (error == 0 && wait_for_go(k)) {
         k->start_ns = now_ns();
+        k->cpu_start_ns = cpu_ns();
         k->to_start = loops ? (k->config.attempts ? k->config.attempts : UINT64_MAX) : k->config.connections;
         k->end_ns = k->workload == &workload_hold ? 0 : k->start_ns + k->config.duration_ns;
         block_set(k->block, S_started_ns, k->start_ns);
         block_set(k->block, S_state, STATE_RUNNING);
         loop(k);
-        block_set(k->block, S_cpu_ns, cpu_ns());
+        block_set(k->block, S_cpu_ns, cpu_ns() - k->cpu_start_ns);
         block_set(k->block, S_ended_ns, now_ns());
         block_set(k->block, S_state, STATE_DONE);
     }

@@ -73,7 +73,7 @@ struct client {
     uint32_t next_source;
     uint32_t eager_misses;  /* connects in a row that were not complete at once */
     uint64_t to_start;      /* connects still to be made */
-    uint64_t start_ns, end_ns, drain_end_ns, drained_bytes;
+    uint64_t start_ns, end_ns, drain_end_ns, drained_bytes, cpu_start_ns;
     bool ending, quit;
     struct epoll_event events[MAX_EVENTS];
 };

@@ -247,7 +247,7 @@ static void loop(struct server *s) {
         if (!s->listening && s->service != SERVICE_STALL) accept_some(s);
         uint64_t now = now_ns();
         if (now < cpu_due) continue;
-        block_set(s->block, S_cpu_ns, cpu_ns());
+        block_set(s->block, S_cpu_ns, cpu_ns() - s->cpu_start_ns);
         cpu_due = now + CPU_CLOCK_NS;
     }
 }
@@ -268,12 +268,13 @@ static int prepare(struct server *s) {
 /* Serves until the parent says so, or is gone. 0, or the errno that kept it from starting. */
 int server_run(struct server *s) {
     s->start_ns = now_ns();
+    s->cpu_start_ns = cpu_ns();
     block_set(s->block, S_started_ns, s->start_ns);
     int error = prepare(s);
     if (error == 0) {
         block_set(s->block, S_state, STATE_RUNNING);
         loop(s);
-        block_set(s->block, S_cpu_ns, cpu_ns());
+        block_set(s->block, S_cpu_ns, cpu_ns() - s->cpu_start_ns);
         block_set(s->block, S_ended_ns, now_ns());
         block_set(s->block, S_state, STATE_DONE);
     }

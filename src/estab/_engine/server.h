@@ -30,7 +30,7 @@ struct server {
     uint32_t again;        /* descriptors that have more to read without a new event */
     uint64_t accept_at_ns; /* no accept before */
     bool listening, quit;
-    uint64_t start_ns;
+    uint64_t start_ns, cpu_start_ns;
     uint8_t *buffer;
     struct epoll_event events[512];
 };

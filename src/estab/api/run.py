@@ -13,13 +13,14 @@ from estab.errors import EstabError
 from estab.kernel.formats import sysctl
 from estab.load import outcome, plan
 from estab.load.conductor import Callbacks, Stop, conduct
-from estab.load.fleet import Fleet, engine_name
+from estab.load.fleet import Fleet, WorkerProcess, engine_name
+from estab.load.outcome import CpuWatch
 from estab.load.plan import Address, Load, Machine
 from estab.load.serving import Service, serving
 from estab.load.target import resolve
 from estab.observe import host, processes, sysctls
 from estab.observe.watch import Observed, Sample, Watch
-from estab.records import RunResult, TimelinePoint, Worker
+from estab.records import RunResult, TimelinePoint
 
 MOST_POINTS = 2_000
 ConfigValue = int | float | str | bool | None | list[str]
@@ -46,6 +47,7 @@ class _Recorder:
         self.clients, self.servers, self.watch, self.progress = clients, servers, watch, progress
         self.points: list[TimelinePoint] = []
         self.rss_bytes: dict[int, int] = {}
+        self.cpu = CpuWatch()
         self._every, self._seen = 1, 0
 
     def tick(self) -> None:
@@ -53,6 +55,8 @@ class _Recorder:
         if not totals["started_ns"]:
             return
         point = self._point(totals, self.watch.sample())
+        for worker in self._workers():
+            self.cpu.look(worker.pid, time.monotonic_ns(), worker.block.get("cpu_ns"))
         if self._seen % self._every == 0:
             self.points.append(point)
         self._seen += 1
@@ -85,10 +89,17 @@ class _Recorder:
 
     def settled(self) -> None:
         self.watch.settled()
-        for pid in (*self.clients.pids(), *(self.servers.pids() if self.servers else ())):
-            found = processes.process(pid)
+        for worker in self._workers():
+            found = processes.process(worker.pid)
             if found is not None and found.rss_bytes is not None:
-                self.rss_bytes[pid] = found.rss_bytes
+                self.rss_bytes[worker.pid] = found.rss_bytes
+
+    def seen(self) -> outcome.Seen:
+        soft, _hard = host.own_open_files()
+        return outcome.Seen(soft, self.cpu, self.rss_bytes, self.watch.worst_fds)
+
+    def _workers(self) -> list[WorkerProcess]:
+        return [*self.clients.workers, *(self.servers.workers if self.servers else ())]
 
 
 def machine() -> Machine:
@@ -202,14 +213,7 @@ def _result(asked: Asked, recorder: _Recorder, seen: Observed, started_at: float
         latency=outcome.latency(blocks, totals),
         syn_retransmits=outcome.syn_retransmits(blocks),
         timeline=recorder.points,
-        client=seen.client.replace(workers=_workers(clients, recorder)),
-        server=seen.server.replace(workers=_workers(servers, recorder) if servers else []),
+        client=seen.client.replace(workers=outcome.workers(clients, recorder.seen())),
+        server=seen.server.replace(workers=outcome.workers(servers, recorder.seen()) if servers else []),
         estab_version=__version__,
     )
-
-
-def _workers(fleet: Fleet, recorder: _Recorder) -> list[Worker]:
-    soft, _hard = host.own_open_files()
-    worst = recorder.watch.worst_fds
-    found = outcome.workers(fleet, soft, recorder.rss_bytes)
-    return [worker.replace(worst_fds=worst.get(worker.pid)) for worker in found]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from estab.cli.options import DEFAULT_OUTPUT, Output
-from estab.cli.show import FAILED, OK, JsonFile, status_line, stoppable
+from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, status_line, stoppable
 from estab.cli.values import Bytes, Seconds
 from estab.errors import UsageError
 from estab.load.serving import Service
@@ -76,6 +76,8 @@ def serve(
     lost = [worker.lost for worker in run.server.workers if worker.lost]
     for why in lost:
         print(f"estab: a server process {why}", file=sys.stderr)
+    if run.interrupted:
+        return INTERRUPTED
     return FAILED if lost or run.failures else OK
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from hdrh.histogram import HdrHistogram
 
@@ -13,6 +14,7 @@ from estab.records import Failure, Funnel, Latency, Percentiles, Requests, Worke
 
 NS_PER_S = 1_000_000_000
 NS_PER_US = 1_000.0
+CPU_WINDOW_NS = 500_000_000
 
 
 def funnel(totals: dict[str, int], accepted: int | None) -> Funnel:
@@ -98,23 +100,54 @@ def syn_retransmits(blocks: Iterable[Block]) -> dict[str, int]:
     return dict(sorted(total.items(), key=lambda item: int(item[0])))
 
 
-def _worker(worker: WorkerProcess, nofile_soft: int | None, rss_bytes: int | None) -> Worker:
+class CpuWatch:
+    """The busiest half second of each worker, from samples of its CPU clock: a mean over a long hold would hide it."""
+
+    def __init__(self) -> None:
+        self.busiest: dict[int, float] = {}
+        self._samples: dict[int, list[tuple[int, int]]] = {}
+
+    def look(self, pid: int, now_ns: int, cpu_ns: int) -> None:
+        """One sample: the CPU time that the worker had used by `now_ns`."""
+        samples = self._samples.setdefault(pid, [])
+        samples.append((now_ns, cpu_ns))
+        while len(samples) > 2 and now_ns - samples[1][0] >= CPU_WINDOW_NS:
+            del samples[0]
+        since, used = samples[0]
+        if now_ns - since >= CPU_WINDOW_NS:
+            share = min(1.0, (cpu_ns - used) / (now_ns - since))
+            self.busiest[pid] = max(self.busiest.get(pid, 0.0), share)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of the worker processes from outside, by pid."""
+
+    nofile_soft: int | None = None
+    cpu: CpuWatch = field(default_factory=CpuWatch)
+    rss_bytes: Mapping[int, int] = field(default_factory=dict)
+    worst_fds: Mapping[int, int] = field(default_factory=dict)
+
+
+def _worker(worker: WorkerProcess, seen: Seen) -> Worker:
     counts = worker.block.counts()
-    elapsed = counts["ended_ns"] - counts["started_ns"] if counts["ended_ns"] else 0
+    busiest = seen.cpu.busiest.get(worker.pid)
+    rss_bytes = seen.rss_bytes.get(worker.pid)
     return Worker(
         pid=worker.pid,
         role=worker.role,
         exit=worker.process.returncode,
         attempted=counts["attempted"],
         cpu_s=round(counts["cpu_ns"] / NS_PER_S, 3),
-        cpu_fraction=round(counts["cpu_ns"] / elapsed, 3) if elapsed > 0 else None,
+        cpu_fraction=None if busiest is None else round(busiest, 3),
         worst_lag_ms=round(counts["worst_lag_ns"] / 1e6, 3),
-        nofile_soft=nofile_soft,
+        nofile_soft=seen.nofile_soft,
+        worst_fds=seen.worst_fds.get(worker.pid),
         rss_bytes=rss_bytes,
         lost=worker.lost,
     )
 
 
-def workers(fleet: Fleet, nofile_soft: int | None, rss_bytes: dict[int, int]) -> list[Worker]:
-    """A record for each process. `rss_bytes` by pid, as far as it was seen."""
-    return [_worker(worker, nofile_soft, rss_bytes.get(worker.pid)) for worker in fleet.workers]
+def workers(fleet: Fleet, seen: Seen) -> list[Worker]:
+    """A record for each process."""
+    return [_worker(worker, seen) for worker in fleet.workers]

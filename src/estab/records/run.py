@@ -116,7 +116,10 @@ class ListenerWatch(Record, frozen=True, kw_only=True):
 
 
 class Worker(Record, frozen=True, kw_only=True):
-    """A process of ours that carried load. `exit` is its exit status (negative: the signal), 0 when it ended well."""
+    """A process of ours that carried load. `exit` is its exit status (negative: the signal), 0 when it ended well.
+
+    `cpu_fraction` is its share of one core in its busiest half second, 0 to 1; `cpu_s` is the CPU time in all.
+    """
 
     pid: int
     role: str  # client or server

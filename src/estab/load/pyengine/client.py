@@ -369,10 +369,10 @@ class Client:
     def run(self) -> None:
         """Runs to the end."""
         if self._wait_for_go():
-            start = self.count.start_ns = time.monotonic_ns()
+            self.count.begin()
+            start = self.count.start_ns
             self.to_start = (self.config["attempts"] or 1 << 62) if self.workload.loops else self.config["connections"]
             self.end_ns = start + self.config["duration_ns"] if self.workload.has_end else 0
-            self.count.set("started_ns", start)
             self.count.set("state", RUNNING)
             self._loop()
             self.count.set("ended_ns", time.monotonic_ns())

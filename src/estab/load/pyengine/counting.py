@@ -64,6 +64,7 @@ class Count:
         self.block = Block(os.dup(block_fd))
         self.words = self.block.words
         self.start_ns = time.monotonic_ns()
+        self.cpu_start_ns = time.thread_time_ns()
         self.set("magic", MAGIC)
 
     def get(self, slot: str) -> int:
@@ -120,9 +121,15 @@ class Count:
             self.set("failure_kinds", used + 1)
         return at
 
+    def begin(self) -> None:
+        """Starts the clocks."""
+        self.start_ns = time.monotonic_ns()
+        self.cpu_start_ns = time.thread_time_ns()
+        self.set("started_ns", self.start_ns)
+
     def cpu(self) -> None:
-        """Notes the CPU time so far."""
-        self.set("cpu_ns", time.thread_time_ns())
+        """Notes the CPU time since the start."""
+        self.set("cpu_ns", time.thread_time_ns() - self.cpu_start_ns)
 
     def close(self) -> None:
         """Gives the memory back."""

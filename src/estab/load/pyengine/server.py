@@ -171,7 +171,7 @@ def run_server(block_fd: int, control_fd: int, config: Mapping[str, Any]) -> Non
     """Serves until the control pipe says so. Raises OSError with what kept it from starting."""
     count = Count(block_fd)
     server = _Server(count, control_fd, config)
-    count.set("started_ns", count.start_ns)
+    count.begin()
     count.set("state", RUNNING)
     server.loop()
     count.cpu()
