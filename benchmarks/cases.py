@@ -124,14 +124,15 @@ CASES = (
         "hold",
         "open 18,000 connections and close them all",
         3.0,
-        "from the first connect to the last close, process start excluded on both sides; estab includes the up to 0.1 s "
-        "until it notices that all are open. It spreads them over loopback source addresses by itself, the peer uses one",
+        "from the first connect to the last close, process start excluded for both; in estab's are the up to 0.1 s "
+        "until it notices that all are open. It takes more loopback source addresses by itself; the peer has one",
     ),
     _hold(
         "hold-one-source",
         "the same, estab kept to one source address as well",
         None,
-        "beyond half the port range connect() searches ever longer for a port; that search is what is measured",
+        "beyond half the port range connect() searches ever longer for a port; that search is what is measured. The "
+        "peer searches on every core, estab with one client process for each two cores (its server has the others)",
         source="127.0.0.1",
     ),
     _hold(

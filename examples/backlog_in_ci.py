@@ -23,7 +23,8 @@ def main() -> int:
         return 2
     listener = run.server.listener
     if listener is None:
-        print(f"no answer: the listener was not observed ({run.server.why or 'nothing listens there'})", file=sys.stderr)
+        why = run.server.why or "nothing listens there"
+        print(f"no answer: the listener was not observed ({why})", file=sys.stderr)
         return 2
 
     late = sum(count for retransmits, count in run.syn_retransmits.items() if retransmits != "0")

@@ -110,7 +110,7 @@ def test_paths_of_the_map_exist() -> None:
 def test_paths_in_the_text_exist(name: str) -> None:
     """Where a path holds an X for a name that the reader chooses, the folder must exist."""
     found = PATH.findall(text_of(name))
-    paths = [path.rpartition("/")[0] if path.endswith(("/X.py", "/X.md")) else path for path in found]
+    paths = [path.rpartition("/")[0] if path.endswith(("/X.py", "/X.md", "/test_X.py")) else path for path in found]
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
