@@ -13,9 +13,10 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from estab.api.bench import bench
     from estab.api.churn import churn
-    from estab.api.files import diagnose, load_run
+    from estab.api.files import diagnose, load_run, save_run
     from estab.api.hold import hold
-    from estab.api.serve import serve
+    from estab.api.run import Progress
+    from estab.api.serve import ServeProgress, serve
     from estab.errors import EstabError, MachineError, ParseError, ReadError, UsageError
     from estab.load.conductor import Stop
     from estab.load.serving import Service
@@ -27,13 +28,16 @@ _WHERE = {
     "diagnose": "estab.api.files",
     "hold": "estab.api.hold",
     "load_run": "estab.api.files",
+    "save_run": "estab.api.files",
     "serve": "estab.api.serve",
     "Diagnosis": "estab.records",
     "EstabError": "estab.errors",
     "MachineError": "estab.errors",
     "ParseError": "estab.errors",
+    "Progress": "estab.api.run",
     "ReadError": "estab.errors",
     "RunResult": "estab.records",
+    "ServeProgress": "estab.api.serve",
     "Service": "estab.load.serving",
     "Snapshot": "estab.records",
     "Stop": "estab.load.conductor",
@@ -45,8 +49,10 @@ __all__ = [
     "EstabError",
     "MachineError",
     "ParseError",
+    "Progress",
     "ReadError",
     "RunResult",
+    "ServeProgress",
     "Service",
     "Snapshot",
     "Stop",
@@ -57,6 +63,7 @@ __all__ = [
     "diagnose",
     "hold",
     "load_run",
+    "save_run",
     "serve",
 ]
 

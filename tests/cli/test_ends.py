@@ -80,6 +80,21 @@ def test_interrupted(command: tuple[str, ...], number: signal.Signals, tmp_path:
     wait_gone(workers)
 
 
+def test_a_signal_to_the_whole_process_group_loses_no_worker(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    command = [ESTAB, "bench", "-c", "20", "-d", "60", "--json", str(path)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    workers = wait_for_workers(process, 2)
+    os.killpg(process.pid, signal.SIGTERM)
+    process.communicate(timeout=10)
+    assert process.returncode == 130
+    run = decode(path.read_bytes(), RunResult, RUN_SCHEMA)
+    assert [worker.lost for worker in run.client.workers + run.server.workers] == [None, None]
+    wait_gone(workers)
+
+
 def test_serve_interrupted() -> None:
     process = start("serve", "echo", "--listen", "127.0.0.1:0", "--processes", "2")
     assert process.stdout is not None

@@ -257,8 +257,15 @@ static void start_due(struct client *k, uint64_t now) {
 
 static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
+static bool is_over(const struct client *k) {
+    if (k->quit) return true;
+    if (k->ending) return k->live == 0;
+    /* A workload with a duration is over early when nothing is left to do; hold waits for the word of the parent. */
+    return k->end_ns && k->live == 0 && k->to_start == 0;
+}
+
 static int wait_ms(const struct client *k, uint64_t now) {
-    if (may_start(k, now)) return 0;
+    if (may_start(k, now) || is_over(k)) return 0;
     uint64_t at = now + 1000 * NS_PER_MS;
     if (k->waiting.head != NONE) at = earlier(at, k->conns[k->waiting.head].deadline_ns);
     if (k->resting.head != NONE) at = earlier(at, k->conns[k->resting.head].deadline_ns);
@@ -335,13 +342,6 @@ static void note_settled(struct client *k, uint64_t now) {
     if (k->resting.head != NONE) return;
     block_set(k->block, S_settled_ns, now);
     block_set(k->block, S_state, STATE_SETTLED);
-}
-
-static bool is_over(const struct client *k) {
-    if (k->quit) return true;
-    if (k->ending) return k->live == 0;
-    /* A workload with a duration is over early when nothing is left to do; hold waits for the word of the parent. */
-    return k->end_ns && k->live == 0 && k->to_start == 0;
 }
 
 static void loop(struct client *k) {

@@ -32,13 +32,18 @@ static size_t print_address(const union address *a, char *out, size_t size) {
     return n < 0 ? 0 : (size_t)n;
 }
 
-/* "local -> peer", the local half left out where the socket has none. */
+static bool is_any(const union address *a) {
+    if (a->any.sa_family == AF_INET6) return IN6_IS_ADDR_UNSPECIFIED(&a->v6.sin6_addr);
+    return a->v4.sin_addr.s_addr == INADDR_ANY;
+}
+
+/* "local -> peer", the local half left out where the socket has none (or no longer: a refused one gives it back). */
 void address_describe(int fd, const union address *peer, char *out, size_t size) {
     union address local;
     socklen_t length = sizeof local;
     size_t used = 0;
     out[0] = 0;
-    if (fd >= 0 && getsockname(fd, &local.any, &length) == 0 && local.v4.sin_port != 0) {
+    if (fd >= 0 && getsockname(fd, &local.any, &length) == 0 && local.v4.sin_port != 0 && !is_any(&local)) {
         used = print_address(&local, out, size);
         if (used < size) used += (size_t)snprintf(out + used, size - used, " -> ");
     }

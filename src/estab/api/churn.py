@@ -24,7 +24,7 @@ def churn(
     connections: int = 100,
     duration_s: float = 10.0,
     attempts: int = 0,
-    size_bytes: int = 0,
+    size_bytes: int | None = None,
     timeout_s: float = 3.0,
     close: Close = "fin",
     first_close: End = "client",
@@ -36,10 +36,11 @@ def churn(
 ) -> RunResult:
     """Keeps `connections` slots busy for `duration_s` seconds: each connects, perhaps asks once, closes, and again.
 
-    `size_bytes` 0 asks nothing; otherwise one request of that size is sent and its echo awaited. `close` "fin" ends in
-    order, "rst" at once and without TIME_WAIT. `first_close` says which end closes first, and so which end keeps the
-    TIME_WAIT; "server" waits for the peer's FIN. `timeout_s` bounds each wait: the connect, the answer, the FIN.
-    `attempts` bounds the number of connects; 0 does not. A slot whose connect failed rests 10 ms.
+    `size_bytes` 0 asks nothing; otherwise one request of that size is sent and its echo awaited. None is 0 with a
+    `target`, and 1 beside the embedded server, which a client that does not wait for it would outrun. `close` "fin"
+    ends in order, "rst" at once and without TIME_WAIT. `first_close` says which end closes first, and so which end
+    keeps the TIME_WAIT; "server" waits for the peer's FIN. `timeout_s` bounds each wait: the connect, the answer, the
+    FIN. `attempts` bounds the number of connects; 0 does not. A slot whose connect failed rests 10 ms.
     The other arguments are those of `bench`.
     """
     if close not in ("fin", "rst"):
@@ -48,6 +49,8 @@ def churn(
         raise UsageError(f"first close is {first_close!r}; it can be client or server")
     if attempts < 0:
         raise UsageError(f"attempts is {attempts}; it can be 0 (no bound) or more")
+    if size_bytes is None:
+        size_bytes = 1 if target is None else 0
     load = Load(
         workload="churn",
         target=NOWHERE,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from estab.diagnose import judge
 from estab.errors import ReadError
-from estab.records import RUN_SCHEMA, RunResult, decode
+from estab.records import RUN_SCHEMA, RunResult, decode, encode
 
 
 def load_run(path: str | Path) -> RunResult:
@@ -19,6 +19,11 @@ def load_run(path: str | Path) -> RunResult:
         return decode(data, RunResult, RUN_SCHEMA)
     except ReadError as error:
         raise ReadError(f"{path}: {error}") from error
+
+
+def save_run(run: RunResult, path: str | Path) -> None:
+    """Writes a run as JSON (estab.run/1) that `load_run` reads. Raises OSError."""
+    Path(path).write_bytes(encode(run) + b"\n")
 
 
 def diagnose(run: RunResult | str | Path) -> RunResult:

@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 
 from estab import __version__
 from estab.diagnose import judge
-from estab.errors import EstabError
+from estab.errors import EstabError, UsageError
 from estab.kernel.formats import sysctl
 from estab.load import outcome, plan
 from estab.load.conductor import Callbacks, Stop, conduct
 from estab.load.fleet import Fleet, WorkerProcess, engine_name
 from estab.load.outcome import CpuWatch
-from estab.load.plan import Address, Load, Machine
+from estab.load.plan import Address, Load, Machine, is_address
 from estab.load.serving import Service, serving
 from estab.load.target import resolve
 from estab.observe import host, processes, sysctls
-from estab.observe.watch import Observed, Sample, Watch
+from estab.observe.watch import Observed, Sample, Watch, is_local
 from estab.records import RunResult, TimelinePoint
 
 MOST_POINTS = 2_000
@@ -147,14 +147,18 @@ def execute(
     """
     here = machine()
     plan.check(asked.load)
+    for source in asked.load.sources:
+        if is_address(source) and not is_local(source):
+            raise UsageError(f"source {source} is not an address of this host; `ip addr` lists those that are")
     config: dict[str, ConfigValue] = {**asked.config, "embedded": target is None}
     with contextlib.ExitStack() as stack:
         servers: Fleet | None = None
         if target is None:
             servers, address = stack.enter_context(serving(embedded_service(asked.load, service, here)))
             config |= {"backlog_asked": service.backlog, "server_processes": len(servers.workers)}
-            # Both ends share the cores: more client processes than that only get in each other's way.
-            here = replace(here, cores=max(1, here.cores // 2))
+            if asked.load.workload != "hold":
+                # Both ends share the cores: more client processes than that only get in each other's way.
+                here = replace(here, cores=max(1, here.cores // 2))
         else:
             address = resolve(target)
         load = replace(asked.load, target=address)
@@ -189,8 +193,11 @@ def _accepted(recorder: _Recorder, seen: Observed, load: Load) -> int | None:
     """The server's word on how many it accepted: its own count, or the sockets with an inode where they all stay."""
     if recorder.servers is not None:
         return recorder.servers.totals()["accepted"]
-    if load.workload == "churn" or seen.server.listener is None:
-        return None
+    lost = any(
+        failure.phase in ("read", "write") for failure in outcome.failures(w.block for w in recorder.clients.workers)
+    )
+    if load.workload == "churn" or seen.server.listener is None or lost:
+        return None  # what had ended before the server's sockets were counted is in no count
     return seen.server.listener.accepted_at_end
 
 

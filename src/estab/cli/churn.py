@@ -18,7 +18,7 @@ def churn(
     connections: Annotated[int, Parameter(name=("--connections", "-c"))] = 100,
     duration: Annotated[Seconds, Parameter(name=("--duration", "-d"))] = 10.0,
     attempts: Annotated[int, Parameter(name=("--attempts", "-n"))] = 0,
-    size: Annotated[Bytes, Parameter(name=("--size", "-s"))] = 0,
+    size: Annotated[Bytes | None, Parameter(name=("--size", "-s"))] = None,
     timeout: Seconds = 3.0,
     close: Literal["fin", "rst"] = "fin",
     first_close: Literal["client", "server"] = "client",
@@ -42,7 +42,8 @@ def churn(
     attempts
         Stop after so many connects; 0: only after the duration.
     size
-        Send a request of so many bytes and await its echo before closing; 0: close at once.
+        Send a request of so many bytes and await its echo before closing; 0: close at once. Default: 0 with a TARGET;
+        1 beside the embedded server, which a client that does not wait for it would outrun.
     timeout
         Give up each wait (connect, answer, FIN) after so long; 0 leaves connects to the kernel.
     close

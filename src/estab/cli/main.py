@@ -32,7 +32,9 @@ COMMANDS = {
 }
 for _name, _help in COMMANDS.items():
     # Named, not imported: a command's module is loaded when it is called, so that --help starts fast.
-    app.command(f"estab.cli.{_name}:{_name}", name=_name, help=_help, sort_key=list(COMMANDS).index(_name))
+    app.command(
+        f"estab.cli.{_name}:{_name}", name=_name, help=_help, sort_key=list(COMMANDS).index(_name), help_epilogue=""
+    )
 
 
 def _stdout_is_gone() -> None:

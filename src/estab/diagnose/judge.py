@@ -78,7 +78,8 @@ def _no_cause(run: RunResult, suspects: list[Suspect]) -> str:
         )
     lost = [worker for worker in (*run.client.workers, *run.server.workers) if worker.lost]
     if lost:
-        return f"Nothing failed, but {len(lost):,} of our own workers were lost: the run is not complete."
+        whose = "one of our own workers was" if len(lost) == 1 else f"{len(lost):,} of our own workers were"
+        return f"Nothing failed, but {whose} lost: the run is not complete."
     if not run.funnel.attempted:
         return "Nothing was attempted, so there is nothing to judge."
     unseen = "" if run.server.observed else " The server's end was not observed."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import time
@@ -14,6 +15,7 @@ from estab.load.block import SETTLED
 from estab.load.fleet import Fleet
 
 TICK_S = 0.1
+SETTLED_LOOK_S = 0.005
 
 
 class Stop:
@@ -97,6 +99,11 @@ def conduct(clients: Fleet, told: Callbacks = NOBODY, *, hold_s: float | None = 
     return stop is not None and stop.is_set
 
 
+def _look_again(hold_s: float | None, settled_at: float | None) -> float:
+    """When to look whether all is settled: between ticks too where the closing is to come so long after it."""
+    return math.inf if hold_s is None or settled_at is not None else time.monotonic() + SETTLED_LOOK_S
+
+
 def _watch(clients: Fleet, waiter: _Waiter, told: Callbacks, hold_s: float | None, stop: Stop | None) -> None:
     next_tick = time.monotonic()
     settled_at: float | None = None
@@ -113,7 +120,7 @@ def _watch(clients: Fleet, waiter: _Waiter, told: Callbacks, hold_s: float | Non
         if close_at is not None and time.monotonic() >= close_at:
             clients.close()
             closing, close_at = True, None
-        waiter.wait(min(next_tick, close_at or next_tick) - time.monotonic())
+        waiter.wait(min(next_tick, close_at or next_tick, _look_again(hold_s, settled_at)) - time.monotonic())
         if stop is not None and stop.is_set:
             break
     told.tick()

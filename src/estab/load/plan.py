@@ -88,14 +88,22 @@ def check(load: Load) -> None:
         _at_least("processes", load.workers, 1, 1_000)
 
 
+def is_address(text: str) -> bool:
+    """Whether it is a numeric IPv4 or IPv6 address."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def check_sources(load: Load) -> None:
     """Raises UsageError for a source address that is none, or of another family than the target."""
     family = ip_address(load.target[0]).version
     for source in load.sources:
-        try:
-            version = ip_address(source).version
-        except ValueError as error:
-            raise UsageError(f"source {source!r} is no address; give a numeric one of this host") from error
+        if not is_address(source):
+            raise UsageError(f"source {source!r} is no address; give a numeric one of this host")
+        version = ip_address(source).version
         if version != family:
             raise UsageError(f"source {source} is IPv{version} and the target {load.target[0]} is IPv{family}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,11 @@ from estab.load.plan import NS_PER_S
 
 SERVICES = ("echo", "sink", "stall")
 NEVER = (1 << 64) - 1
+_NEXT = {
+    errno.EADDRINUSE: "end what holds it (`ss -ltnp` shows it) or choose another --listen address",
+    errno.EADDRNOTAVAIL: "give --listen an address of this host (`ip addr` lists them)",
+    errno.EACCES: "ports below 1024 need root: choose a higher one",
+}
 
 
 @dataclass(frozen=True)
@@ -59,9 +65,8 @@ def _listener(service: Service, family: int, address: tuple[Any, ...]) -> socket
     except OSError as error:
         listener.close()
         where = f"[{address[0]}]:{address[1]}" if family == socket.AF_INET6 else f"{address[0]}:{address[1]}"
-        raise MachineError(
-            f"can't listen on {where}: {error.strerror}; choose another --listen address or end what holds it"
-        ) from error
+        hint = _NEXT.get(error.errno or 0, "choose another --listen address")
+        raise MachineError(f"can't listen on {where}: {error.strerror}; {hint}") from error
     return listener
 
 

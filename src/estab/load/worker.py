@@ -48,7 +48,9 @@ def _addresses(config: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Runs the order that stands on standard input. Exit status: 0, or 1 with one line on stderr."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches us too; the parent decides
+    # A terminal's Ctrl-C and a SIGTERM to the process group reach us too; the parent decides, and the pipe tells us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     size = int.from_bytes(_read_exactly(CONTROL_FD, 4), "little")
     order = json.loads(_read_exactly(CONTROL_FD, size))
     engine = _engine(order["engine"])

@@ -153,13 +153,15 @@ class Watch:
         if self._why_unseen is not None:
             server = ServerSide(observed=False, why=self._why_unseen, embedded=self._embedded)
         else:
+            listener = self._queue.result()
             server = ServerSide(
                 observed=True,
+                why=None if listener else f"no listener for {self._host} port {self._port} was found on this host",
                 embedded=self._embedded,
                 before=before,
                 after=after,
                 deltas=changes,
-                listener=self._queue.result(),
+                listener=listener,
                 processes=self._server.processes(),
             )
         return Observed(client=client, server=server)

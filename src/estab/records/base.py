@@ -50,7 +50,7 @@ def decode(data: bytes, kind: type[R], schema: str) -> R:
     """
     named = schema_of(data)
     if named.split("/")[0] != schema.split("/", maxsplit=1)[0]:
-        raise ReadError(f"schema is {named or 'missing'!r}, expected {schema!r}")
+        raise ReadError(f"it names {f'schema {named!r}' if named else 'no schema'}, expected {schema!r}")
     if named.split("/")[-1].split(".")[0] != schema.rsplit("/", maxsplit=1)[-1]:
         raise ReadError(f"schema is {named!r}; this estab reads {schema!r}: read it with the estab that wrote it")
     try:

@@ -48,7 +48,7 @@ def _funnel(run: RunResult, console: Console, glyphs: Glyphs) -> Table:
         ("attempted", funnel.attempted),
         ("connected", funnel.connected),
         ("accepted", funnel.accepted),
-        ("first byte", funnel.first_byte),
+        ("first byte", funnel.first_byte if run.requests is not None else None),
         ("completed", funnel.completed),
     ]
     width = max(8, min(BAR_MOST, console.width - 40))
@@ -59,7 +59,7 @@ def _funnel(run: RunResult, console: Console, glyphs: Glyphs) -> Table:
     table.add_column(no_wrap=True, style="cyan")
     for name, value in stages:
         if value is None:
-            table.add_row(name, "-", "", Text("not observed", style="dim"))
+            table.add_row(name, "-", "", Text("not asked for" if name == "first byte" else "not observed", style="dim"))
             continue
         filled = min(width, max(0, value * width // funnel.attempted)) if funnel.attempted > 0 else 0
         # Whatever is not nothing is seen.

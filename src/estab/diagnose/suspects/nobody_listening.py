@@ -93,7 +93,7 @@ def _remedies(run: RunResult) -> list[Remedy]:
             why="No line: start the server. 127.0.0.1 in it: it is bound to loopback, bind it to 0.0.0.0 or [::].",
         ),
         Remedy(
-            command=f"nft list ruleset | grep -n reject; iptables -S | grep -E 'REJECT|{port}'",
+            command=f"nft list ruleset | grep -n reject; iptables -S | grep -E 'REJECT|port {port}( |$)'",
             works=True,
             why="Where something does listen, a REJECT rule on the way answers in its place.",
         ),

@@ -267,7 +267,7 @@ class Client:
             self._start(Conn(self.ready.pop()))
 
     def _wait_s(self, now: int) -> float:
-        if self._may_start(now):
+        if self._may_start(now) or self._is_over():
             return 0.0
         at = now + 1000 * NS_PER_MS
         if self.waiting:

@@ -54,7 +54,7 @@ def describe(sock: socket.socket | None, peer: tuple[object, ...]) -> str:
             local = sock.getsockname()
         except OSError:
             local = None
-    return f"{one(local)} -> {one(peer)}" if local and local[1] else one(peer)
+    return f"{one(local)} -> {one(peer)}" if local and local[1] and local[0] not in ("0.0.0.0", "::") else one(peer)
 
 
 class Count:
