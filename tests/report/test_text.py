@@ -96,7 +96,7 @@ Funnel
   attempted   400  100%  ████████████████████████████████
   connected    73   18%  █████
   accepted     60   15%  ████
-  first byte    0    0%
+  first byte    -        not asked for
   completed    73   18%  █████
 
 Failures
@@ -166,7 +166,7 @@ Funnel
   attempted   400  100%  ████████████████████████████████
   connected   129   32%  ██████████
   accepted      0    0%
-  first byte    0    0%
+  first byte    -        not asked for
   completed   129   32%  ██████████
 
 Failures
@@ -234,7 +234,7 @@ Funnel
   attempted   0
   connected   0
   accepted    -    not observed
-  first byte  0
+  first byte  -    not asked for
   completed   0
 
 Failures
