@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from estab.records.base import Record
 from estab.records.diagnosis import Diagnosis
-from estab.records.snapshot import HostFacts, PortUse, Process, Snapshot
+from estab.records.snapshot import HostFacts, PortUse, Process, Snapshot, Tuple4
 
 RUN_SCHEMA = "estab.run/1"
 
@@ -134,6 +134,25 @@ class Worker(Record, frozen=True, kw_only=True):
     lost: str | None = None
 
 
+class ErrorOrder(Record, frozen=True, kw_only=True):
+    """What one more write and one more read gave on connections after their first error, in that order.
+
+    ECONNRESET, EPIPE, eof: a RST came. EPIPE, EPIPE, eof without ECONNRESET: a FIN and then a RST (KERNEL.md 14).
+    """
+
+    order: list[str]
+    count: int
+
+
+class Ghosts(Record, frozen=True, kw_only=True):
+    """Connections that the client holds as ESTABLISHED and the server does not have. Up to 20 are listed."""
+
+    count: int
+    client_established: int
+    server_established: int
+    examples: list[Tuple4] = []
+
+
 class ClientSide(Record, frozen=True, kw_only=True):
     """The client's end. `port_use` is the worst seen towards the target, `deltas` counters of its namespace."""
 
@@ -148,12 +167,13 @@ class ServerSide(Record, frozen=True, kw_only=True):
     """The server's end, when the target listens on this host; otherwise `observed` is False and `why` says so.
 
     `processes` are the listener's owners with the most descriptors that were seen in use (`fds`).
-    `embedded`: the server is this run's own.
+    `embedded`: the server is this run's own. `via`: the command that its snapshots came from.
     """
 
     observed: bool
     why: str | None = None
     embedded: bool = False
+    via: str | None = None
     before: Snapshot | None = None
     after: Snapshot | None = None
     deltas: dict[str, int] | None = None
@@ -179,6 +199,8 @@ class RunResult(Record, frozen=True, kw_only=True):
     latency: Latency = Latency()
     syn_retransmits: dict[str, int] = {}
     timeline: list[TimelinePoint] = []
+    error_orders: list[ErrorOrder] = []
+    ghosts: Ghosts | None = None
     client: ClientSide = ClientSide()
     server: ServerSide
     diagnosis: Diagnosis | None = None

@@ -87,12 +87,107 @@ class ServerSockets(Record, frozen=True, kw_only=True):
     accepted: int
 
 
+class PeerCount(Record, frozen=True, kw_only=True):
+    """Connections with one remote address, all states but LISTEN."""
+
+    address: str
+    sockets: int
+
+
+class PortCount(Record, frozen=True, kw_only=True):
+    """Connections on one local port by state, as `ss` names the states."""
+
+    port: int
+    states: dict[str, int]
+
+
+class Census(Record, frozen=True, kw_only=True):
+    """Every TCP socket of the namespace, counted. The busiest `ports` and `peers` only, fullest first."""
+
+    sockets: int
+    states: dict[str, int]
+    ports: list[PortCount]
+    peers: list[PeerCount]
+
+
+class Conntrack(Record, frozen=True, kw_only=True):
+    """The connection tracking table. `maximum` is the initial namespace's; the counters are totals since boot.
+
+    `drop` and `early_drop` and `insert_failed` are summed over the CPUs (nf_conntrack_standalone.c ct_cpu_seq_show).
+    """
+
+    count: int | None = None
+    maximum: int | None = None
+    buckets: int | None = None
+    drop: int | None = None
+    early_drop: int | None = None
+    insert_failed: int | None = None
+
+
+class CgroupLimits(Record, frozen=True, kw_only=True):
+    """This process's cgroup v2 limits, the narrowest on the way to the root. None: no limit, or not readable."""
+
+    path: str | None = None
+    memory_max_bytes: int | None = None
+    memory_current_bytes: int | None = None
+    pids_max: int | None = None
+    pids_current: int | None = None
+    cpu_max_cores: float | None = None
+
+
+class Nic(Record, frozen=True, kw_only=True):
+    """One network interface: kernel statistics, and those of `ethtool -S` that tell of flow allowances and drops."""
+
+    name: str
+    driver: str | None = None
+    mtu: int | None = None
+    rx_dropped: int | None = None
+    tx_dropped: int | None = None
+    allowances: dict[str, int] = {}
+
+
+class Security(Record, frozen=True, kw_only=True):
+    """What may stand in the way. `selinux` enforcing, permissive or disabled; `apparmor` the own profile.
+
+    `nft_rules` and `iptables_rules` are whether there are any; None where that could not be read.
+    """
+
+    selinux: str | None = None
+    apparmor: str | None = None
+    nft_rules: bool | None = None
+    iptables_rules: bool | None = None
+
+
+class DropReasons(Record, frozen=True, kw_only=True):
+    """Drops and resets that tracefs showed, by the kernel's names, for TCP, all namespaces of the host together.
+
+    What it cannot see: a SYN dropped on a full accept queue or SYN queue makes no event at all (KERNEL.md 28).
+    """
+
+    seconds: float
+    kfree_skb: dict[str, int] = {}
+    resets_sent: int = 0
+    resets_received: int = 0
+    synack_retransmits: int = 0
+
+
+class Tuple4(Record, frozen=True, kw_only=True):
+    """One connection: local and remote address and port, as the end that lists it sees them."""
+
+    local_address: str
+    local_port: int
+    remote_address: str
+    remote_port: int
+
+
 class Snapshot(Record, frozen=True, kw_only=True):
     """One moment on one host and one network namespace. A field that could not be read is None; `unobserved` says why.
 
     `taken_at_s` is Unix time. `counters` are those of /proc/net/netstat and /proc/net/snmp by their kernel names with
     the line's prefix, as `TcpExt.ListenOverflows`. `sockstat` is /proc/net/sockstat(6), as `TCP.tw`. `sysctls` are by
-    their dotted names, values as the kernel prints them split into integers where they are integers.
+    their dotted names, values as the kernel prints them split into integers where they are integers. `netns` is the
+    name or PID that was asked for, None for the own. `connections` are those of one port's server side, listed only
+    where they are to be matched against a client's.
     """
 
     schema: str = SNAPSHOT_SCHEMA
@@ -107,4 +202,13 @@ class Snapshot(Record, frozen=True, kw_only=True):
     sockstat: dict[str, int] | None = None
     server_sockets: ServerSockets | None = None
     port_use: PortUse | None = None
+    census: Census | None = None
+    conntrack: Conntrack | None = None
+    cgroup: CgroupLimits | None = None
+    security: Security | None = None
+    nics: list[Nic] | None = None
+    drop_reasons: DropReasons | None = None
+    memory_available_bytes: int | None = None
+    netns: str | None = None
+    connections: list[Tuple4] | None = None
     unobserved: list[Unobserved] = []
