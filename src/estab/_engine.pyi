@@ -8,6 +8,7 @@ class _Layout(TypedDict):
     phases: list[str]
     retransmits: int
     failures: int
+    orders: int
     connect_ns: int
     request_ns: int
     size: int

@@ -176,6 +176,16 @@ def test_a_peer_that_misbehaves(handler: servers.Handler, phases: set[str], errn
     assert_counts_add_up(run)
 
 
+def test_the_order_of_errors_tells_a_reset_from_a_close() -> None:
+    """KERNEL.md 14: after a RST the first operation gets ECONNRESET, then writes get EPIPE and reads get EOF."""
+    with servers.misbehaving(servers.reset_on_data) as target:
+        reset = estab.bench(target, connections=1, duration_s=SHORT, size_bytes=1000)
+    with servers.misbehaving(servers.half_an_answer) as target:
+        closed = estab.bench(target, connections=1, duration_s=SHORT, size_bytes=1000)
+    assert [(found.order, found.count) for found in reset.error_orders] == [(["ECONNRESET", "EPIPE", "eof"], 1)]
+    assert [(found.order[0], found.count) for found in closed.error_orders] == [("eof", 1)]
+
+
 def test_own_timeout_of_a_connect_is_not_the_kernels() -> None:
     service = Service("stall", backlog=0)
     run = estab.hold(connections=4, duration_s=0.01, timeout_s=0.2, service=service)
@@ -275,6 +285,7 @@ def test_both_engines_share_the_block_layout() -> None:
     assert tuple(layout["phases"]) == block.PHASES
     assert layout["retransmits"] == block.RETRANSMITS_AT
     assert layout["failures"] == block.FAILURES_AT
+    assert layout["orders"] == block.ORDERS_AT
     assert layout["connect_ns"] == block.CONNECT_NS_AT
     assert layout["request_ns"] == block.REQUEST_NS_AT
     assert layout["size"] == block.SIZE

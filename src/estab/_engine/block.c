@@ -23,6 +23,22 @@ static struct failure *failure_entry(struct block *b, enum phase phase, uint64_t
     return f;
 }
 
+/* Counts one order of errors. */
+void block_order(struct block *b, uint64_t first, uint64_t write, uint64_t read) {
+    uint64_t used = block_get(b, S_order_kinds), i = 0;
+    while (i < used && i < ORDER_KINDS - 1) {
+        struct order *o = &b->orders[i];
+        if (o->first == first && o->write == write && o->read == read) break;
+        i++;
+    }
+    struct order *o = &b->orders[i];
+    if (i == used) {
+        *o = (struct order){.first = first, .write = write, .read = read};
+        block_set(b, S_order_kinds, used + 1);
+    }
+    __atomic_store_n(&o->count, o->count + 1, __ATOMIC_RELAXED);
+}
+
 /* Counts one failure; `example` is kept for the first of its kind. */
 void block_failure(struct block *b, enum phase phase, uint64_t code, uint64_t since_start_ns, const char *example) {
     struct failure *f = failure_entry(b, phase, code);

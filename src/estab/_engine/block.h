@@ -14,7 +14,8 @@
     X(magic) X(state) X(start_ns) X(started_ns) X(settled_ns) X(last_answer_ns) X(ended_ns) X(cpu_ns)                 \
     X(worst_lag_ns) X(attempted) X(connected) X(first_byte) X(completed) X(failed) X(open) X(connecting) X(closed)    \
     X(accepted) X(requests) X(bytes_sent) X(bytes_received) X(peer_resets) X(failure_kinds) X(connect_count)          \
-    X(connect_sum_ns) X(connect_max_ns) X(request_count) X(request_sum_ns) X(request_max_ns)
+    X(connect_sum_ns) X(connect_max_ns) X(request_count) X(request_sum_ns) X(request_max_ns)           \
+    X(order_kinds)
 
 #define SLOT_ENUM(name) S_##name,
 enum slot { SLOTS(SLOT_ENUM) S_COUNT };
@@ -37,10 +38,18 @@ struct failure {
 #define HDR_HALF 1024
 #define HDR_LENGTH ((32 + 1) * HDR_HALF)
 
+/* What came on connections whose peer ended them: the first error's code, then that of one more write and one more read
+ * (0: it worked). */
+#define ORDER_KINDS 16
+struct order {
+    uint64_t first, write, read, count;
+};
+
 struct block {
     uint64_t slot[S_COUNT];
     uint64_t syn_retransmits[RETRANSMIT_BUCKETS]; /* the last: so many or more */
     struct failure failures[FAILURE_KINDS];       /* the last takes what finds no room */
+    struct order orders[ORDER_KINDS];             /* what finds no room is not told apart: counted in the last */
     uint64_t connect_ns[HDR_LENGTH];
     uint64_t request_ns[HDR_LENGTH];
 };
@@ -75,6 +84,7 @@ static inline void block_request_latency(struct block *b, uint64_t ns) {
 }
 
 void block_failure(struct block *b, enum phase phase, uint64_t code, uint64_t since_start_ns, const char *example);
+void block_order(struct block *b, uint64_t first, uint64_t write, uint64_t read);
 struct block *block_map(int fd);
 void block_unmap(struct block *b);
 

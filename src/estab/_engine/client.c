@@ -66,8 +66,20 @@ static void conn_shut(struct client *k, struct conn *c) {
     c->generation++;
 }
 
+/* Asks the socket once more in each direction: RST shows as ECONNRESET, then EPIPE and EOF; FIN then RST as EPIPE and
+ * EOF alone (net/ipv4/tcp_input.c tcp_reset, net/core/stream.c sk_stream_error). */
+static void note_order(struct client *k, struct conn *c, uint64_t first) {
+    uint64_t write = 0, read = 0;
+    if (send(c->fd, k->payload, 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) write = (uint64_t)errno;
+    ssize_t n = recv(c->fd, k->buffer, 1, MSG_DONTWAIT);
+    if (n <= 0) read = n == 0 ? CODE_EOF : (uint64_t)errno;
+    block_order(k->block, first, write, read);
+}
+
 void conn_fail(struct client *k, struct conn *c, enum phase phase, uint64_t code) {
     char example[EXAMPLE_BYTES];
+    bool by_peer = code == ECONNRESET || code == EPIPE || code == CODE_EOF;
+    if (by_peer && phase != PHASE_connect && c->fd >= 0) note_order(k, c, code);
     address_describe(c->fd, &k->config.target, example, sizeof example);
     block_failure(k->block, phase, code, now_ns() - k->start_ns, example);
     block_add(k->block, S_failed, 1);

@@ -220,6 +220,7 @@ def _result(asked: Asked, recorder: _Recorder, seen: Observed, started_at: float
         latency=outcome.latency(blocks, totals),
         syn_retransmits=outcome.syn_retransmits(blocks),
         timeline=recorder.points,
+        error_orders=outcome.error_orders(blocks),
         client=seen.client.replace(workers=outcome.workers(clients, recorder.seen())),
         server=seen.server.replace(workers=outcome.workers(servers, recorder.seen()) if servers else []),
         estab_version=__version__,

@@ -17,7 +17,7 @@ SLOTS = (
     "magic", "state", "start_ns", "started_ns", "settled_ns", "last_answer_ns", "ended_ns", "cpu_ns", "worst_lag_ns",
     "attempted", "connected", "first_byte", "completed", "failed", "open", "connecting", "closed", "accepted",
     "requests", "bytes_sent", "bytes_received", "peer_resets", "failure_kinds", "connect_count", "connect_sum_ns",
-    "connect_max_ns", "request_count", "request_sum_ns", "request_max_ns",
+    "connect_max_ns", "request_count", "request_sum_ns", "request_max_ns", "order_kinds",
 )  # fmt: skip
 PHASES = ("connect", "write", "read", "close", "accept")
 STARTING, READY, RUNNING, SETTLED, CLOSING, DONE = range(6)
@@ -27,6 +27,7 @@ CODE_NAMES = {OWN_TIMEOUT: "own_timeout", EOF: "eof", WRONG_BYTES: "wrong_bytes"
 RETRANSMIT_BUCKETS = 16
 FAILURE_KINDS = 32
 EXAMPLE_BYTES = 96
+ORDER_KINDS = 16
 HDR_HALF = 1024
 HDR_LENGTH = 33 * HDR_HALF
 HDR_HIGHEST_NS = 3_600_000_000_000
@@ -34,7 +35,9 @@ HDR_HIGHEST_NS = 3_600_000_000_000
 RETRANSMITS_AT = len(SLOTS) * 8
 FAILURES_AT = RETRANSMITS_AT + RETRANSMIT_BUCKETS * 8
 FAILURE_BYTES = 4 * 8 + EXAMPLE_BYTES
-CONNECT_NS_AT = FAILURES_AT + FAILURE_KINDS * FAILURE_BYTES
+ORDERS_AT = FAILURES_AT + FAILURE_KINDS * FAILURE_BYTES
+ORDER_WORDS = 4
+CONNECT_NS_AT = ORDERS_AT + ORDER_KINDS * ORDER_WORDS * 8
 REQUEST_NS_AT = CONNECT_NS_AT + HDR_LENGTH * 8
 SIZE = REQUEST_NS_AT + HDR_LENGTH * 8
 
@@ -119,6 +122,15 @@ class Block:
             example = self._map[at + 32 : at + FAILURE_BYTES].split(b"\0", 1)[0].decode("ascii", "replace")
             name = PHASES[phase] if phase < len(PHASES) else f"phase_{phase}"
             found.append(FailureCount(name, code_name(code), count, first_ns, example))
+        return found
+
+    def error_orders(self) -> dict[tuple[str, ...], int]:
+        """How often one more write and one more read gave these after a first error; "ok" is what worked."""
+        found = {}
+        for i in range(min(self.get("order_kinds"), ORDER_KINDS)):
+            at = ORDERS_AT // 8 + i * ORDER_WORDS
+            *codes, count = self.words[at : at + ORDER_WORDS].tolist()
+            found[tuple(code_name(code) if code else "ok" for code in codes)] = count
         return found
 
     def histogram(self, at: int) -> Counter[int]:

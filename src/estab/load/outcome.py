@@ -10,7 +10,7 @@ from hdrh.histogram import HdrHistogram
 
 from estab.load.block import CONNECT_NS_AT, HDR_HIGHEST_NS, REQUEST_NS_AT, Block
 from estab.load.fleet import Fleet, WorkerProcess
-from estab.records import Failure, Funnel, Latency, Percentiles, Requests, Worker
+from estab.records import ErrorOrder, Failure, Funnel, Latency, Percentiles, Requests, Worker
 
 NS_PER_S = 1_000_000_000
 NS_PER_US = 1_000.0
@@ -44,6 +44,14 @@ def failures(blocks: Iterable[Block]) -> list[Failure]:
                     phase=found.phase, errno=found.errno, count=count, first_s=first_s, example=found.example or None
                 )
     return sorted(merged.values(), key=lambda failure: (-failure.count, failure.phase, failure.errno))
+
+
+def error_orders(blocks: Iterable[Block]) -> list[ErrorOrder]:
+    """What one more write and one more read gave after the first error, most frequent first."""
+    total: Counter[tuple[str, ...]] = Counter()
+    for block in blocks:
+        total.update(block.error_orders())
+    return [ErrorOrder(order=list(order), count=count) for order, count in total.most_common()]
 
 
 def percentiles(counts: Counter[int], total_ns: int, most_ns: int) -> Percentiles | None:

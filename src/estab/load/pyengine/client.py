@@ -106,8 +106,24 @@ class Client:
             self.count.add("closed")
         conn.sock = None
 
+    def _note_order(self, conn: Conn, first: int) -> None:
+        """Asks the socket once more in each direction."""
+        assert conn.sock is not None
+        write = read = 0
+        try:
+            conn.sock.send(self.payload[:1])
+        except OSError as error:
+            write = error.errno or 0
+        try:
+            read = 0 if conn.sock.recv(1) else EOF
+        except OSError as error:
+            read = error.errno or 0
+        self.count.order(first, write, read)
+
     def fail(self, conn: Conn, phase: str, code: int) -> None:
         """Counts a failure and ends the connection."""
+        if phase != "connect" and conn.sock and code in (errno.ECONNRESET, errno.EPIPE, EOF):
+            self._note_order(conn, code)
         self.count.failure(phase, code, describe(conn.sock, self.target))
         self._shut(conn)
         if self.workload.loops and not self.ending:

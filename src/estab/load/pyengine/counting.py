@@ -13,6 +13,9 @@ from estab.load.block import (
     FAILURES_AT,
     INDEX,
     MAGIC,
+    ORDER_KINDS,
+    ORDER_WORDS,
+    ORDERS_AT,
     OTHER,
     PHASES,
     RETRANSMIT_BUCKETS,
@@ -93,6 +96,19 @@ class Count:
     def retransmits(self, n: int) -> None:
         """Counts a connect that needed `n` SYN retransmits."""
         self.words[RETRANSMITS_AT // 8 + min(n, RETRANSMIT_BUCKETS - 1)] += 1
+
+    def order(self, first: int, write: int, read: int) -> None:
+        """Counts what one more write and one more read gave after the first error."""
+        used = self.get("order_kinds")
+        at = ORDERS_AT // 8
+        for i in range(ORDER_KINDS):
+            word = at + i * ORDER_WORDS
+            if i == used:
+                self.words[word], self.words[word + 1], self.words[word + 2] = first, write, read
+                self.set("order_kinds", used + 1)
+            if i == ORDER_KINDS - 1 or self.words[word : word + 3].tolist() == [first, write, read]:
+                self.words[word + 3] += 1
+                return
 
     def failure(self, phase: str, code: int, example: str) -> None:
         """Counts one failure; the example is kept for the first of its kind."""
