@@ -56,6 +56,10 @@ def test_usage(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
     assert_one_clear_line(estab(*arguments), 2, *words)
 
 
+def test_more_connections_than_memory_is_refused_before_anything_is_sent() -> None:
+    assert_one_clear_line(estab("hold", "-n", "10000000", "-d", "0.1"), 3, "10,000,000", "GB", "fit")
+
+
 def test_an_address_that_is_taken() -> None:
     with servers.misbehaving(lambda sock: None) as taken:
         assert_one_clear_line(estab("serve", "echo", "--listen", taken), 3, taken, "in use")

@@ -7,10 +7,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+import psutil
+
 from estab import __version__
 from estab.diagnose import judge
-from estab.errors import EstabError, UsageError
+from estab.errors import EstabError, MachineError, UsageError
 from estab.kernel.formats import sysctl
+from estab.kernel.rules import memory
 from estab.load import outcome, plan
 from estab.load.conductor import Callbacks, Stop, conduct
 from estab.load.fleet import Fleet, WorkerProcess, engine_name
@@ -150,6 +153,7 @@ def execute(
     for source in asked.load.sources:
         if is_address(source) and not is_local(source):
             raise UsageError(f"source {source} is not an address of this host; `ip addr` lists those that are")
+    _check_memory(asked.load.connections, ends=2 if target is None else 1)
     config: dict[str, ConfigValue] = {**asked.config, "embedded": target is None}
     with contextlib.ExitStack() as stack:
         servers: Fleet | None = None
@@ -165,6 +169,18 @@ def execute(
         made = plan.make(load, here)
         config |= {"target": _print(address), "workers": len(made.configs), "sources": list(made.sources)}
         return _run(replace(asked, load=load, config=config), made, servers, stop, progress)
+
+
+def _check_memory(connections: int, ends: int) -> None:
+    """Raises MachineError where the kernel's own memory for so many sockets is more than is there."""
+    available = psutil.virtual_memory().available
+    each = memory.BYTES_PER_IDLE_PAIR / 2 * ends
+    fit = memory.connections(available, each) or 0
+    if fit < connections:
+        raise MachineError(
+            f"{connections:,} connections need about {connections * each / 1e9:.1f} GB of kernel memory, "
+            f"{available / 1e9:.1f} GB are available; about {fit:,} fit"
+        )
 
 
 def _print(address: Address) -> str:

@@ -47,8 +47,8 @@ def check(service: Service) -> None:
         raise UsageError(f"port is {service.port}; it can be 0 (any free one) to 65535")
     if not 0 <= service.backlog <= 2**31 - 1:
         raise UsageError(f"backlog is {service.backlog}; it can be 0 to {2**31 - 1}")
-    if not 1 <= service.processes <= 256:
-        raise UsageError(f"processes is {service.processes}; it can be 1 to 256")
+    if not 1 <= service.processes <= 1_000:
+        raise UsageError(f"processes is {service.processes}; it can be 1 to 1,000")
     if not 0 <= service.accept_gap_s <= 3600:
         raise UsageError(f"the time between accepts is {service.accept_gap_s:g} s; it can be 0 to 3600")
 
