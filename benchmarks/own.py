@@ -118,7 +118,7 @@ def _unwatched(seconds: int, workload: str, size: int) -> Figures:
     load = plan.Load(workload, NOWHERE, CONNECTIONS, float(seconds), size=size)
     here = machine()
     with serving(embedded_service(load, Service("echo"), here)) as (_servers, address), Fleet() as clients:
-        made = plan.make(replace(load, target=address), replace(here, cores=max(1, here.cores // 2)))
+        made = plan.make(replace(load, target=address), here, beside_server=True)
         clients.start("client", made.configs)
         conduct(clients)
         found = outcome.requests(clients.totals(), asked=True)

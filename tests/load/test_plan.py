@@ -139,3 +139,19 @@ def test_servers_have_room_for_an_uneven_hash(connections: int, nofile: int) -> 
     processes = plan.server_processes_for(connections, nofile)
     room = nofile - plan.OWN_DESCRIPTORS
     assert processes == 1 or processes * room >= connections * 1.15
+
+
+@pytest.mark.parametrize(
+    ("workload", "beside", "processes"),
+    [
+        ("rr", True, 1),
+        ("rr", False, 2),
+        ("flood", True, 1),
+        ("flood", False, 2),
+        ("churn", True, 2),
+        ("churn", False, 2),
+    ],
+)
+def test_both_ends_share_the_cores_where_that_is_faster(workload: str, beside: bool, processes: int) -> None:
+    load = replace(HOLD, workload=workload, size=1)
+    assert len(plan.make(load, HERE, beside_server=beside).configs) == processes

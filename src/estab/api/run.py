@@ -160,13 +160,10 @@ def execute(
         if target is None:
             servers, address = stack.enter_context(serving(embedded_service(asked.load, service, here)))
             config |= {"backlog_asked": service.backlog, "server_processes": len(servers.workers)}
-            if asked.load.workload != "hold":
-                # Both ends share the cores: more client processes than that only get in each other's way.
-                here = replace(here, cores=max(1, here.cores // 2))
         else:
             address = resolve(target)
         load = replace(asked.load, target=address)
-        made = plan.make(load, here)
+        made = plan.make(load, here, beside_server=target is None)
         config |= {"target": _print(address), "workers": len(made.configs), "sources": list(made.sources)}
         return _run(replace(asked, load=load, config=config), made, servers, stop, progress)
 

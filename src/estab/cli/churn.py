@@ -53,7 +53,7 @@ def churn(
     source
         Local address to connect from; more than one takes them in turn.
     processes
-        Client processes. Default: one a core (half of them beside an embedded server).
+        Client processes. Default: one a core.
     """
     from estab.api.churn import churn as run_churn
 
