@@ -86,6 +86,12 @@ def _run(tokens: list[str]) -> int:
     except KeyboardInterrupt:
         print("estab: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except Exception as error:
+        if os.environ.get("ESTAB_TRACEBACK"):
+            raise
+        what = _one_line(f"{type(error).__name__}: {error}")
+        print(f"estab: a fault of estab's own: {what}; ESTAB_TRACEBACK=1 shows where, please report it", file=sys.stderr)
+        return MACHINE
     return result if isinstance(result, int) else 0
 
 
