@@ -163,7 +163,7 @@ def execute(
         else:
             address = resolve(target)
         load = replace(asked.load, target=address)
-        made = plan.make(load, here, beside_server=target is None)
+        made = plan.make(load, here, beside_server=is_local(address[0]))
         config |= {"target": _print(address), "workers": len(made.configs), "sources": list(made.sources)}
         return _run(replace(asked, load=load, config=config), made, servers, stop, progress)
 

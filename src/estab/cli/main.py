@@ -70,37 +70,36 @@ def run(arguments: Sequence[str] | None = None) -> None:
 def _run(tokens: list[str]) -> int:
     try:
         result = app(tokens, print_error=False, exit_on_error=False)
-    except cyclopts.CycloptsError as error:
-        print(f"estab: {_one_line(str(error))} (estab {_command(tokens)}--help lists the options)", file=sys.stderr)
-        return USAGE
-    except EstabError as error:
-        print(f"estab: {_one_line(str(error))}", file=sys.stderr)
-        return error.exit_code
     except BrokenPipeError:
         _stdout_is_gone()
         return 1
-    except OSError as error:
-        hint = f"; `ulimit -n` is {_nofile()}, raise it" if error.errno in (errno.EMFILE, errno.ENFILE) else ""
-        print(f"estab: {_one_line(str(error))}{hint}", file=sys.stderr)
-        return MACHINE
-    except KeyboardInterrupt:
-        print("estab: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except Exception as error:
-        if os.environ.get("ESTAB_TRACEBACK"):
-            raise
-        what = _one_line(f"{type(error).__name__}: {error}")
-        print(f"estab: a fault of estab's own: {what}; ESTAB_TRACEBACK=1 shows where, please report it", file=sys.stderr)
-        return MACHINE
+    except (Exception, KeyboardInterrupt) as error:
+        said, code = _explain(error, tokens)
+        print(f"estab: {' '.join(said.split())}", file=sys.stderr)
+        return code
     return result if isinstance(result, int) else 0
+
+
+def _explain(error: BaseException, tokens: list[str]) -> tuple[str, int]:
+    """One line and an exit code for whatever ended a command."""
+    match error:
+        case cyclopts.CycloptsError():
+            return f"{error} (estab {_command(tokens)}--help lists the options)", USAGE
+        case EstabError():
+            return str(error), error.exit_code
+        case OSError():
+            hint = f"; `ulimit -n` is {_nofile()}, raise it" if error.errno in (errno.EMFILE, errno.ENFILE) else ""
+            return f"{error}{hint}", MACHINE
+        case KeyboardInterrupt():
+            return "interrupted", INTERRUPTED
+    if os.environ.get("ESTAB_TRACEBACK"):
+        raise error
+    what = f"a fault of estab's own: {type(error).__name__}: {error}"
+    return f"{what}; ESTAB_TRACEBACK=1 shows where, please report it", MACHINE
 
 
 def _nofile() -> int:
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _command(tokens: list[str]) -> str:
