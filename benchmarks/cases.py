@@ -16,6 +16,7 @@ GO = (
     "addresses taken from the arguments), go build -o {names}, then put them on PATH"
 )
 HOW_BUILT: Mapping[str, str] = {
+    "ss": "apt install iproute2",
     "tcp_rr": NEPER,
     "tcp_crr": NEPER,
     **dict.fromkeys(
@@ -166,5 +167,21 @@ CASES = (
         Ask("own_watch", {"workload": "churn", "size": 1, "watched": 1}),
         Ask("own_watch", {"workload": "churn", "size": 1, "watched": 0}),
         "the same not watched",
+    ),
+    Case(
+        "census",
+        _one("census", "count 36,000 open sockets by state, port and peer", "s", "lower", 3.0),
+        Ask("own_census", {"count": HOLD_CONNECTIONS}),
+        Ask("ss", {"count": HOLD_CONNECTIONS}),
+        "ss -tan",
+        ("ss",),
+        "the least of nine each; nearly all of estab's is the kernel's own dump, which ss asks for as well",
+    ),
+    Case(
+        "watch-steady",
+        (Row("watch-steady", "ten samples a second beside 36,000 open sockets", "cores", "fraction", "lower", 0.01),),
+        Ask("own_steady_watch", {"count": HOLD_CONNECTIONS}),
+        None,
+        note="CPU time of the process that watches, as a share of one core, over 30 s",
     ),
 )

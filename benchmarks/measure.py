@@ -17,18 +17,25 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from benchmarks import own, peers
+from benchmarks import own, peers, sockets
 from benchmarks.space import MeasureError, enter, set_port_range
 
 END_WITHIN_S = 5.0
 ROOT = Path(__file__).resolve().parents[1]
-PEERS: Mapping[str, Any] = {"neper": peers.neper, "go_flood": peers.go_flood, "go_hold": peers.go_hold}
+PEERS: Mapping[str, Any] = {
+    "neper": peers.neper,
+    "go_flood": peers.go_flood,
+    "go_hold": peers.go_hold,
+    "ss": sockets.ss,
+}
 OWN: Mapping[str, Any] = {
     "own_bench": own.own_bench,
     "own_churn": own.own_churn,
     "own_hold": own.own_hold,
     "own_memory": own.own_memory,
     "own_watch": own.own_watch,
+    "own_census": sockets.own_census,
+    "own_steady_watch": sockets.own_steady_watch,
 }
 
 

@@ -15,23 +15,26 @@ if TYPE_CHECKING:
     from estab.api.churn import churn
     from estab.api.files import diagnose, load_run, save_run
     from estab.api.hold import hold
+    from estab.api.limits import limits
     from estab.api.run import Progress
     from estab.api.serve import ServeProgress, serve
     from estab.errors import EstabError, MachineError, ParseError, ReadError, UsageError
     from estab.load.conductor import Stop
     from estab.load.serving import Service
-    from estab.records import Diagnosis, RunResult, Snapshot
+    from estab.records import Diagnosis, Limits, RunResult, Snapshot
 
 _WHERE = {
     "bench": "estab.api.bench",
     "churn": "estab.api.churn",
     "diagnose": "estab.api.files",
     "hold": "estab.api.hold",
+    "limits": "estab.api.limits",
     "load_run": "estab.api.files",
     "save_run": "estab.api.files",
     "serve": "estab.api.serve",
     "Diagnosis": "estab.records",
     "EstabError": "estab.errors",
+    "Limits": "estab.records",
     "MachineError": "estab.errors",
     "ParseError": "estab.errors",
     "Progress": "estab.api.run",
@@ -47,6 +50,7 @@ _WHERE = {
 __all__ = [
     "Diagnosis",
     "EstabError",
+    "Limits",
     "MachineError",
     "ParseError",
     "Progress",
@@ -62,6 +66,7 @@ __all__ = [
     "churn",
     "diagnose",
     "hold",
+    "limits",
     "load_run",
     "save_run",
     "serve",

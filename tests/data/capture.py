@@ -72,7 +72,10 @@ def main() -> None:
             (folder / f"{name}-{question}.bin").write_bytes(dump(asked))
     for text in _TEXTS:
         (folder / text).write_bytes(Path(f"/proc/thread-self/net/{text}").read_bytes())
-    for text in ("limits", "stat"):
+    for text in ("dev", "stat/nf_conntrack"):
+        (folder / Path(text).name).write_bytes(Path(f"/proc/thread-self/net/{text}").read_bytes())
+    (folder / "meminfo").write_bytes(Path("/proc/meminfo").read_bytes())
+    for text in ("limits", "stat", "cgroup", "mountinfo"):
         (folder / text).write_bytes(Path(f"/proc/self/{text}").read_bytes())
     with contextlib.ExitStack() as stack:
         for one in kept:

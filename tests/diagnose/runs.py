@@ -6,6 +6,8 @@ from typing import Any
 
 from estab.records import (
     ClientSide,
+    Conntrack,
+    ErrorOrder,
     Failure,
     Funnel,
     HostFacts,
@@ -30,6 +32,8 @@ def snapshot(**fields: Any) -> Snapshot:
     sysctls: dict[str, list[int] | str] = {
         "net.core.somaxconn": [128],
         "net.ipv4.tcp_syncookies": [1],
+        "net.ipv4.tcp_abort_on_overflow": [0],
+        "net.ipv4.tcp_syn_linear_timeouts": [4],
         "net.ipv4.tcp_max_syn_backlog": [2048],
         "net.ipv4.tcp_tw_reuse": [2],
         "net.ipv4.tcp_timestamps": [1],
@@ -69,6 +73,7 @@ def watch(**fields: Any) -> ListenerWatch:
 def deltas(**counters: int) -> dict[str, int]:
     """Counter deltas by their short names, over a quiet namespace."""
     quiet = {"ListenOverflows": 0, "ListenDrops": 0, "TCPDeferAcceptDrop": 0, "SyncookiesFailed": 0}
+    quiet |= {"TCPReqQFullDrop": 0, "TCPReqQFullDoCookies": 0, "SyncookiesSent": 0, "EmbryonicRsts": 0}
     return {f"TcpExt.{name}": value for name, value in {**quiet, **counters}.items()}
 
 
@@ -333,5 +338,169 @@ def generator_late(**fields: Any) -> RunResult:
         "failures": [failure("connect", "own_timeout", 150, 0.3)],
         "syn_retransmits": {"0": 400},
         "client": {"workers": [worker(worst_lag_ms=420.0)]},
+    }
+    return run(**{**values, **fields})
+
+
+# The shapes of the path, of cookies and of short connections --------------------------------------------------------
+
+
+def sent_again(times: int) -> dict[str, Any]:
+    """The client's end, where so many SYNs were sent again."""
+    return {"deltas": {"TcpExt.TCPSynRetrans": times}}
+
+
+def untouched(passive_opens: int = 0, **fields: Any) -> ServerSide:
+    """The server's end, where nothing was turned away and so many connections were opened."""
+    counters = {**deltas(), "Tcp.PassiveOpens": passive_opens}
+    return local(watch(accepted_at_end=passive_opens), **{"deltas": counters, **fields})
+
+
+def dropped(**fields: Any) -> RunResult:
+    """hold -n 400 through `nft ... drop`."""
+    values: dict[str, Any] = {
+        "funnel": funnel(400, 0, accepted=0, completed=0),
+        "failures": [failure("connect", "own_timeout", 400, 3.0)],
+        "latency": Latency(),
+        "syn_retransmits": {},
+        "client": sent_again(800),
+        "server": untouched(),
+    }
+    return run(**{**values, **fields})
+
+
+def rejected(errno: str = "ECONNREFUSED", **fields: Any) -> RunResult:
+    """hold -n 400 through `nft ... reject`, towards a listener that is there."""
+    values: dict[str, Any] = {"failures": [failure("connect", errno, 400, 0.001)], "client": sent_again(0)}
+    return dropped(**{**values, **fields})
+
+
+def table_full(**fields: Any) -> RunResult:
+    """hold -n 400 through `ct state new ct count over 250 drop`."""
+    values: dict[str, Any] = {
+        "funnel": funnel(400, 250),
+        "failures": [failure("connect", "own_timeout", 150, 3.0)],
+        "syn_retransmits": {"0": 250},
+        "client": sent_again(300),
+        "server": untouched(250),
+    }
+    return run(**{**values, **fields})
+
+
+def lossy(late: int = 20, **fields: Any) -> RunResult:
+    """hold -n 400 where one SYN in twenty is lost."""
+    slow = percentiles(61.0).replace(p99=1_020_000.0, max=2_040_000.0)
+    values: dict[str, Any] = {
+        "latency": Latency(connect_us=slow if late else percentiles(61.0)),
+        "syn_retransmits": {"0": 400 - late, "1": late},
+        "client": sent_again(late),
+        "server": untouched(400),
+    }
+    return run(**{**values, **fields})
+
+
+def conntrack(drop: int | None = 0, count: int | None = 12, maximum: int | None = 65_536) -> Snapshot:
+    return snapshot(conntrack=Conntrack(count=count, maximum=maximum, drop=drop))
+
+
+def conntrack_full(**fields: Any) -> RunResult:
+    """The client's own table is full."""
+    ends = {"before": conntrack(7), "after": conntrack(457, 65_536)}
+    return table_full(**{"client": {**sent_again(300), **ends}, **fields})
+
+
+def poisoned(**fields: Any) -> RunResult:
+    """hold -n 100 in a range of 200 ports of which bind() owns 150."""
+    values: dict[str, Any] = {
+        "config": {"connections": 100},
+        "funnel": funnel(100, 50),
+        "failures": [failure("connect", "EADDRNOTAVAIL", 50)],
+        "syn_retransmits": {"0": 50},
+        "client": {"port_use": ports(used=50, worst_source_used=50, capacity=200, bound=150)},
+    }
+    return run(**{**values, **fields})
+
+
+def syn_flooded(**counters: int) -> RunResult:
+    """Cookies off and a flood: SYNs find the SYN queue full."""
+    moved = deltas(**{"TCPReqQFullDrop": 900, "ListenDrops": 900, **counters})
+    off = snapshot(sysctls={"net.ipv4.tcp_syncookies": [0]})
+    return run(
+        funnel=funnel(400, 100),
+        failures=[failure("connect", "own_timeout", 300, 3.0)],
+        syn_retransmits={"0": 90, "1": 10},
+        client=sent_again(900),
+        server=local(watch(drops=900, accepted_at_end=100), deltas=moved, before=off, after=off),
+    )
+
+
+def reset_by_cookies(resets: int = 214, **fields: Any) -> RunResult:
+    """KERNEL.md rule 15: 400 clients that write at once, backlog 128, the server paused for 0.3 s."""
+    full = watch(worst_depth=129, drops=2300, full_samples=3, queued_at_end=0, accepted_at_end=186)
+    moved = deltas(ListenOverflows=2300, ListenDrops=2300, SyncookiesFailed=2140, SyncookiesSent=271)
+    limit = snapshot(sysctls={"net.core.somaxconn": [4096]})
+    values: dict[str, Any] = {
+        "funnel": funnel(400, 400, accepted=186, first_byte=186, completed=186),
+        "failures": [failure("write", "ECONNRESET", resets)] if resets else [],
+        "error_orders": [ErrorOrder(order=["ECONNRESET", "EPIPE", "eof"], count=resets)] if resets else [],
+        "server": local(full, deltas=moved, before=limit),
+    }
+    return run("bench", **{**values, **fields})
+
+
+def aborted(**fields: Any) -> RunResult:
+    """The same with tcp_abort_on_overflow and without cookies."""
+    full = watch(worst_depth=129, drops=271, full_samples=3, queued_at_end=0, accepted_at_end=186)
+    moved = deltas(ListenOverflows=271, ListenDrops=271, EmbryonicRsts=214)
+    on = {"net.ipv4.tcp_abort_on_overflow": [1], "net.core.somaxconn": [4096]}
+    return reset_by_cookies(**{"server": local(full, deltas=moved, before=snapshot(sysctls=on)), **fields})
+
+
+def storm(timeout_s: float | None = 0.5, **fields: Any) -> RunResult:
+    """Field report 003: churn with 0.5 s of patience over a backlog of 128."""
+    full = watch(worst_depth=120, drops=370, accepted_at_end=0)
+    values: dict[str, Any] = {
+        "config": {"connections": 200, "timeout_s": timeout_s},
+        "funnel": funnel(46_000, 45_630, accepted=None, completed=45_630),
+        "failures": [failure("connect", "own_timeout", 370, 0.5)],
+        "syn_retransmits": {"0": 45_630},
+        "server": local(full, deltas=deltas(ListenOverflows=370, ListenDrops=370)),
+    }
+    return run("churn", **{**values, **fields})
+
+
+def clamped(asked: int | None = 1024, **fields: Any) -> RunResult:
+    """hold -n 400 at once against a server that asked for 1,024 and was granted 128, with somaxconn 128."""
+    full = watch(worst_depth=129, drops=300, full_samples=4, queued_at_end=0, accepted_at_end=400)
+    values: dict[str, Any] = {
+        "config": {"backlog_asked": asked},
+        "syn_retransmits": {"0": 200, "1": 200},
+        "server": local(full, deltas=deltas(ListenOverflows=300, ListenDrops=300)),
+    }
+    return run(**{**values, **fields})
+
+
+def starved(cpu_s: float = 6.0, **fields: Any) -> RunResult:
+    """One thread accepts, many others burn both cores."""
+    owner = Process(pid=4321, name="app", fds=90, nofile_soft=1024, cpu_s=10.0)
+    before = snapshot(listeners=[Listener(family=4, address="127.0.0.1", port=5000, depth=0, limit=16, owners=[owner])])
+    full = watch(
+        limit=16, worst_depth=17, last_depth=13, full_samples=12, drops=920, queued_at_end=13, accepted_at_end=60
+    )
+    server = local(
+        full,
+        deltas=deltas(ListenOverflows=920, ListenDrops=920),
+        before=before,
+        processes=[owner.replace(cpu_s=10.0 + cpu_s)],
+    )
+    return overflowed(**{"server": server, **fields})
+
+
+def deferred(dropped: int = 1200, **fields: Any) -> RunResult:
+    """hold -n 400, silent clients, against a listener with TCP_DEFER_ACCEPT."""
+    silent = watch(drops=dropped, queued_at_end=0, accepted_at_end=0)
+    values: dict[str, Any] = {
+        "funnel": funnel(400, 400, accepted=0),
+        "server": local(silent, deltas=deltas(TCPDeferAcceptDrop=dropped, ListenDrops=0)),
     }
     return run(**{**values, **fields})

@@ -69,6 +69,20 @@ def test_what_explains_stands_before_what_it_explains() -> None:
         (runs.churned_out(), "time_wait_port_exhaustion", "client"),
         (runs.range_full(), "ephemeral_port_exhaustion", "client"),
         (runs.generator_late(), "generator_saturated", "client"),
+        (runs.dropped(), "path_filtered", "path"),
+        (runs.rejected(), "path_filtered", "path"),
+        (runs.rejected("EHOSTUNREACH"), "path_filtered", "path"),
+        (runs.table_full(), "path_flow_table_full", "path"),
+        (runs.lossy(), "path_syn_loss", "path"),
+        (runs.conntrack_full(), "conntrack_full_local", "client"),
+        (runs.poisoned(), "bound_ports_poisoned", "client"),
+        (runs.syn_flooded(), "syn_queue_overflow", "server"),
+        (runs.reset_by_cookies(), "cookie_reset", "server"),
+        (runs.aborted(), "abort_on_overflow", "server"),
+        (runs.storm(), "short_connection_storm", "server"),
+        (runs.clamped(), "backlog_clamped", "server"),
+        (runs.starved(), "accept_thread_starved", "server"),
+        (runs.deferred(), "defer_accept_drops", "server"),
     ],
 )
 def test_each_limit_is_named_and_alone(run: RunResult, cause: str, side: str) -> None:
@@ -105,7 +119,8 @@ def test_a_server_without_descriptors_that_accepted_nothing_more() -> None:
     found = judge(runs.server_without_descriptors(timeline=timeline))
     assert found.cause == "server_open_files"
     explained = [s.cause for s in found.suspects if s.summary.startswith("Explained by server_open_files")]
-    assert explained == ["server_not_accepting", "accept_queue_overflow"]
+    # The queue of 128 is somaxconn too: what cut it would be the cause, if anybody emptied it.
+    assert explained == ["server_not_accepting", "backlog_clamped", "accept_queue_overflow"]
 
 
 @pytest.mark.parametrize(
@@ -145,6 +160,61 @@ def test_accept_failures_are_no_clients_cost() -> None:
     assert judge(run).cause == "client_open_files"
 
 
+# Who is named where several are true: the more specific of them, as far as it is what cost most ----------------------
+
+STALLED = runs.watch(worst_depth=129, last_depth=129, full_samples=9, rose_only=True, drops=900, accepted_at_end=0)
+
+
+@pytest.mark.parametrize(
+    ("run", "cause"),
+    [
+        # The clamp is the reason only where it was cut and where a longer queue would have held.
+        (runs.clamped(1024), "backlog_clamped"),
+        (runs.clamped(None), "backlog_clamped"),
+        (runs.clamped(128), "accept_queue_overflow"),
+        # Resets name cookies or the sysctl where they are most of the damage; else the queue behind them.
+        (runs.reset_by_cookies(), "cookie_reset"),
+        (
+            runs.reset_by_cookies(
+                failures=[runs.failure("write", "ECONNRESET", 20), runs.failure("connect", "own_timeout", 21)]
+            ),
+            "accept_queue_overflow",
+        ),
+        (
+            runs.aborted(failures=[runs.failure("read", "ECONNRESET", 20), runs.failure("connect", "own_timeout", 21)]),
+            "accept_queue_overflow",
+        ),
+        # A storm is one of short connections, and of too little patience.
+        (runs.storm(0.5), "short_connection_storm"),
+        (runs.storm(1.0), "short_connection_storm"),
+        (runs.storm(1.1), "backlog_clamped"),
+        (runs.storm(0.5).replace(command="hold"), "backlog_clamped"),
+        # A server that stopped is the origin of whatever its queue does.
+        (
+            runs.storm(
+                server=runs.local(STALLED, deltas=runs.deltas(ListenOverflows=900)),
+                funnel=runs.funnel(500, 130, accepted=0),
+            ),
+            "server_not_accepting",
+        ),
+        (runs.stalled(config={"backlog_asked": 1024}), "server_not_accepting"),
+        # CPU to spare: the queue is short, its accepting thread is not starved.
+        (runs.starved(0.3), "accept_queue_overflow"),
+        # More packets met a full accept queue than a full SYN queue.
+        (runs.syn_flooded(ListenOverflows=2000, ListenDrops=2900), "backlog_clamped"),
+    ],
+)
+def test_precedence(run: RunResult, cause: str) -> None:
+    assert judge(run).cause == cause
+
+
+def test_what_explains_is_no_circle_and_says_why() -> None:
+    for (origin, consequence), why in EXPLAINS.items():
+        assert (consequence, origin) not in EXPLAINS
+        assert why
+        assert not why.endswith(".")
+
+
 # Healthy -----------------------------------------------------------------------------------------------------------
 
 SERVERS: dict[str, ServerSide] = {
@@ -177,7 +247,15 @@ def test_a_healthy_run_accuses_nobody(shape: str, server: ServerSide) -> None:
 def test_what_was_not_observed_is_not_ruled_out() -> None:
     found = verdicts(runs.run(server=runs.remote()))
     unseen = {cause for cause, verdict in found.items() if verdict == "not_observed"}
-    assert unseen == {"server_open_files", "server_not_accepting", "accept_queue_overflow"}
+    assert unseen == {
+        "server_open_files",
+        "server_not_accepting",
+        "accept_thread_starved",
+        "defer_accept_drops",
+        "syn_queue_overflow",
+        "backlog_clamped",
+        "accept_queue_overflow",
+    }
 
 
 def test_a_remote_server_that_is_silent_is_never_confirmed() -> None:
@@ -185,6 +263,7 @@ def test_a_remote_server_that_is_silent_is_never_confirmed() -> None:
     found = judge(run)
     assert found.cause is None
     assert {s.cause for s in found.suspects if s.verdict == "possible"} == {
+        "path_flow_table_full",  # the first succeeded, then none: report 001's table looks so too
         "server_open_files",
         "server_not_accepting",
         "accept_queue_overflow",

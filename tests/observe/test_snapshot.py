@@ -4,7 +4,6 @@ import os
 import socket
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -162,4 +161,13 @@ def test_without_root_what_is_hidden_is_said() -> None:
     why = {gap.field: gap.why for gap in taken.unobserved}
     assert "may not be read: run as root" in why["listeners.owners"]
     assert taken.counters is not None
-    assert Counter(gap.field.split(".")[0] for gap in taken.unobserved).keys() <= {"listeners", "sysctls"}
+    assert {gap.field.split(".")[0] for gap in taken.unobserved} <= {
+        "listeners",
+        "sysctls",
+        "security",
+        "cgroup",
+        "conntrack",
+    }
+    assert taken.security is not None
+    assert taken.security.nft_rules is None
+    assert "run as root" in why["security.nft_rules"]

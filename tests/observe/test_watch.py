@@ -85,8 +85,8 @@ def test_an_overflow_from_both_ends() -> None:
     after = observed.server.after
     assert after is not None
     assert [(one.worst_depth, one.port) for one in after.listeners or []] == [(4, 8001)]
-    # tcp_mem and tcp_max_orphans are the initial namespace's alone; conntrack and newer sysctls may be missing.
-    assert all(gap.field.startswith("sysctls.") for gap in after.unobserved)
+    # tcp_mem and tcp_max_orphans are the initial namespace's alone; conntrack, newer sysctls, cgroup v2 may be missing.
+    assert {gap.field.split(".")[0] for gap in after.unobserved} <= {"sysctls", "cgroup", "conntrack", "security"}
     assert decode(encode(after), Snapshot, "estab.snapshot/1") == after
     assert len(encode(after)) < 16_000
 
@@ -247,12 +247,12 @@ def test_close_looks_keep_to_their_share() -> None:
 
     slow = Slow(*TARGET, clock=clock)
     slow.start()
-    for _ in range(300):
+    for _ in range(400):
         clock.now = round(clock.now + 0.1, 3)
         slow.sample()
     slow.close()
-    assert len(looks) == 6
-    assert min(after - before for before, after in pairwise(looks)) >= 0.1 / 0.02
+    assert len(looks) == 2
+    assert min(after - before for before, after in pairwise(looks)) >= 0.1 / 0.003
 
 
 @pytest.mark.namespace

@@ -11,9 +11,9 @@ from rich.console import Console
 from tests.diagnose import runs
 from tests.diagnose.anything import of
 
-from estab.diagnose import judge
+from estab.diagnose import judge, judge_snapshots
 from estab.records import Diagnosis, Failure, Funnel, HostFacts, RunResult, ServerSide, Suspect
-from estab.report import render
+from estab.report import render, render_diagnosis
 
 
 class Utf8(io.StringIO):
@@ -45,6 +45,16 @@ SHAPES: dict[str, Callable[[], RunResult]] = {
         runs.churned_out,
         runs.range_full,
         runs.generator_late,
+        runs.dropped,
+        runs.table_full,
+        runs.conntrack_full,
+        runs.poisoned,
+        runs.syn_flooded,
+        runs.reset_by_cookies,
+        runs.storm,
+        runs.clamped,
+        runs.starved,
+        runs.deferred,
     )
 }
 
@@ -75,14 +85,46 @@ Verdict  no cause
   Nothing failed: 400 of 400 connected, no limit was met.
 
 Suspects
-  ruled out  nobody_listening  No connect was refused.
-             client_open_files  The client never lacked a descriptor.
+  ruled out  client_open_files  The client never lacked a descriptor. [connect
+             EMFILE, ENFILE 0 / 0]
+             bound_ports_poisoned  Every connect found a local port. [connect
+             EADDRNOTAVAIL 0 / 0]
              time_wait_port_exhaustion  Every connect found a local port.
+             [connect EADDRNOTAVAIL 0 / 0]
              ephemeral_port_exhaustion  Every connect found a local port.
-             server_open_files  410 of 20,000 descriptors were in use.
-             server_not_accepting  No connection was seen waiting.
+             [connect EADDRNOTAVAIL 0 / 0]
+             conntrack_full_local  No connect timed out. [connect ETIMEDOUT,
+             own_timeout, EPERM 0 / 0]
+             path_filtered  No connect was refused, unreachable or timed out.
+             [connect ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EACCES, EPERM 0 /
+             0]
+             path_flow_table_full  No connect timed out. [connect ETIMEDOUT,
+             own_timeout 0 / 0]
+             path_syn_loss  Every SYN was answered at the first try.
+             [syn_retransmits 0 / 0]
+             nobody_listening  No connect was refused. [connect ECONNREFUSED 0 /
+             0]
+             server_open_files  410 of 20,000 descriptors were in use. [accept 0
+             / 0]
+             server_not_accepting  No connection was seen waiting. [worst_depth
+             0 / 128]
+             accept_thread_starved  The queue did not overflow: accept() came in
+             time. [worst_depth 0 / 128]
+             defer_accept_drops  No ACK was dropped for TCP_DEFER_ACCEPT.
+             [TCPDeferAcceptDrop 0 / 0]
+             syn_queue_overflow  With cookies on a full SYN queue drops nothing.
+             [TCPReqQFullDrop 0 / 0]
+             cookie_reset  No connection was reset. [ECONNRESET, EPIPE 0 / 0]
+             abort_on_overflow  tcp_abort_on_overflow is 0.
+             [net.ipv4.tcp_abort_on_overflow 0]
+             short_connection_storm  Connections were kept, not opened and
+             closed in a loop. [connect own_timeout 0 / 0]
+             backlog_clamped  The limit of 128 was not what failed: the accept
+             queue did not overflow. [limit 128]
              accept_queue_overflow  0 of 129 places used, none turned away.
+             [worst_depth 0 / 128]
              generator_saturated  Bound by CPU, but nothing was missed.
+             [cpu_fraction 0.99 / 0.9]
 """)
 
 
@@ -147,13 +189,44 @@ What does nothing
       and cookies' ACKs stay as before.
 
 Other suspects
-  ruled out  nobody_listening  No connect was refused.
-             client_open_files  The client never lacked a descriptor.
-             time_wait_port_exhaustion  Every connect found a local port.
-             ephemeral_port_exhaustion  Every connect found a local port.
-             server_open_files  410 of 1,024 descriptors were in use.
-             server_not_accepting  The queue fell as well as rose.
-             generator_saturated  Our workers were on time.
+  ruled out     client_open_files  The client never lacked a descriptor.
+                [connect EMFILE, ENFILE 0 / 0]
+                bound_ports_poisoned  Every connect found a local port. [connect
+                EADDRNOTAVAIL 0 / 0]
+                time_wait_port_exhaustion  Every connect found a local port.
+                [connect EADDRNOTAVAIL 0 / 0]
+                ephemeral_port_exhaustion  Every connect found a local port.
+                [connect EADDRNOTAVAIL 0 / 0]
+                path_filtered  73 connects got through: a filter lets all
+                through or none. [connect ECONNREFUSED, EHOSTUNREACH,
+                ENETUNREACH, EACCES, EPERM 0 / 0]
+                path_flow_table_full  What failed had arrived: the listener's
+                own end shows it. [connect ETIMEDOUT, own_timeout 327 / 0]
+                path_syn_loss  What was sent again had arrived: the listener
+                itself turned packets away. [syn_retransmits 56 / 0]
+                nobody_listening  No connect was refused. [connect ECONNREFUSED
+                0 / 0]
+                server_open_files  410 of 1,024 descriptors were in use. [fds
+                410 / 1,024]
+                server_not_accepting  The queue fell as well as rose.
+                [worst_depth 17 / 16]
+                defer_accept_drops  No ACK was dropped for TCP_DEFER_ACCEPT.
+                [TCPDeferAcceptDrop 0 / 0]
+                syn_queue_overflow  With cookies on a full SYN queue drops
+                nothing. [TCPReqQFullDrop 0 / 0]
+                cookie_reset  No connection was reset. [ECONNRESET, EPIPE 0 / 0]
+                abort_on_overflow  tcp_abort_on_overflow is 0.
+                [net.ipv4.tcp_abort_on_overflow 0]
+                short_connection_storm  Connections were kept, not opened and
+                closed in a loop. [connect own_timeout 327 / 0]
+                backlog_clamped  The limit is 16, below somaxconn (128): nothing
+                was cut. [limit 16]
+                generator_saturated  Our workers were on time. [cpu_fraction
+                0.99 / 0.9]
+  not observed  conntrack_full_local  The connection tracking table was not
+                observed. [connect ETIMEDOUT, own_timeout, EPERM 327 / 0]
+                accept_thread_starved  The server's use of CPU was not observed.
+                [worst_depth 17 / 16]
 """)
 
 
@@ -181,10 +254,14 @@ Measured
   connect  61.0 µs  122 µs  244 µs  488 µs  1.22 ms
 
 Verdict  no cause confirmed
-  271 failures; no cause is confirmed. Possible: server_open_files,
-  server_not_accepting, accept_queue_overflow.
+  271 failures; no cause is confirmed. Possible: path_flow_table_full,
+  server_open_files, server_not_accepting, accept_queue_overflow.
 
 To find out
+  ethtool -S eth0 | grep conntrack_allowance   # EC2, both ends; watch it during
+  the load
+      path_flow_table_full: A rising conntrack_allowance_exceeded is the
+      instance's flow table; a bigger type has a bigger one.
   ls /proc/PID/fd | wc -l; grep 'open files' /proc/PID/limits   # at the server
       server_open_files: Shows what could not be seen from here: as many as the
       soft limit means that none is left.
@@ -196,20 +273,51 @@ To find out
       listener's line, mean a full queue.
 
 Suspects
-  possible   server_open_files  A server out of descriptors would look like
-             this, but its descriptors were not observed (192.0.2.7 is not an
-             address of this host).
-             server_not_accepting  A server that accepts nothing would look like
-             this, but its queue was not observed (192.0.2.7 is not an address
-             of this host).
-             accept_queue_overflow  A full accept queue would look like this
-             from the client, but the listener was not observed (192.0.2.7 is
-             not an address of this host).
-  ruled out  nobody_listening  No connect was refused.
-             client_open_files  The client never lacked a descriptor.
-             time_wait_port_exhaustion  Every connect found a local port.
-             ephemeral_port_exhaustion  Every connect found a local port.
-             generator_saturated  Our workers were on time.
+  possible      path_flow_table_full  129 connected, then every new SYN was
+                lost; whether they reached the server was not observed
+                (192.0.2.7 is not an address of this host). [connect ETIMEDOUT,
+                own_timeout 271 / 0]
+                server_open_files  A server out of descriptors would look like
+                this, but its descriptors were not observed (192.0.2.7 is not an
+                address of this host).
+                server_not_accepting  A server that accepts nothing would look
+                like this, but its queue was not observed (192.0.2.7 is not an
+                address of this host). [first_byte 0 / 129]
+                accept_queue_overflow  A full accept queue would look like this
+                from the client, but the listener was not observed (192.0.2.7 is
+                not an address of this host). [syn_retransmits 271 / 0]
+  ruled out     client_open_files  The client never lacked a descriptor.
+                [connect EMFILE, ENFILE 0 / 0]
+                bound_ports_poisoned  Every connect found a local port. [connect
+                EADDRNOTAVAIL 0 / 0]
+                time_wait_port_exhaustion  Every connect found a local port.
+                [connect EADDRNOTAVAIL 0 / 0]
+                ephemeral_port_exhaustion  Every connect found a local port.
+                [connect EADDRNOTAVAIL 0 / 0]
+                path_filtered  129 connects got through: a filter lets all
+                through or none. [connect ECONNREFUSED, EHOSTUNREACH,
+                ENETUNREACH, EACCES, EPERM 0 / 0]
+                path_syn_loss  What was lost once was lost for good: that is no
+                chance. [syn_retransmits 0 / 0]
+                nobody_listening  No connect was refused. [connect ECONNREFUSED
+                0 / 0]
+                cookie_reset  No connection was reset. [ECONNRESET, EPIPE 0 / 0]
+                abort_on_overflow  No connection was reset. [ECONNRESET, EPIPE 0
+                / 0]
+                short_connection_storm  Connections were kept, not opened and
+                closed in a loop. [connect own_timeout 271 / 0]
+                generator_saturated  Our workers were on time. [cpu_fraction
+                0.99 / 0.9]
+  not observed  conntrack_full_local  The connection tracking table was not
+                observed. [connect ETIMEDOUT, own_timeout, EPERM 271 / 0]
+                accept_thread_starved  The server's queue and CPU were not
+                observed (192.0.2.7 is not an address of this host).
+                defer_accept_drops  TCPDeferAcceptDrop of the listener was not
+                observed (192.0.2.7 is not an address of this host).
+                syn_queue_overflow  The SYN queue was not observed (192.0.2.7 is
+                not an address of this host).
+                backlog_clamped  The listener's limit was not observed
+                (192.0.2.7 is not an address of this host).
 """)
 
 
@@ -335,6 +443,36 @@ def test_workers_that_were_lost_are_told() -> None:
 def test_cpu_bound_is_told_from_ninety_percent(cpu: float | None, said: bool) -> None:
     found = text(runs.run(client={"workers": [runs.worker(cpu_fraction=cpu)]}))
     assert ("CPU bound" in found) is said
+
+
+def test_the_ledger_shows_each_suspects_test_and_value() -> None:
+    said = " ".join(text(runs.overflowed()).split())
+    assert "[connect EADDRNOTAVAIL 0 / 0]" in said
+    assert "[fds 410 / 1,024]" in said
+    assert "[TCPReqQFullDrop 0 / 0]" in said
+
+
+def snapshots_text(found: Diagnosis, title: str = "this host", width: int = 80) -> str:
+    out = Utf8()
+    render_diagnosis(found, title, Console(file=out, width=width))
+    return out.getvalue()
+
+
+def test_a_diagnosis_of_snapshots_alone() -> None:
+    full = runs.snapshot(conntrack=runs.Conntrack(count=1000, maximum=1000))
+    found = snapshots_text(judge_snapshots(None, full), "snapshot.json")
+    assert found.startswith("snapshot.json\n\nVerdict  conntrack_full_local  (at the client)\n")
+    assert "From one snapshot" in found
+    assert "What to do" in found
+    assert all(cell_len(one) <= 80 and one == one.rstrip() for one in found.splitlines())
+    for suspect in judge_snapshots(None, full).suspects:
+        assert suspect.cause in found
+
+
+def test_a_quiet_host_and_a_title_that_moves_no_cursor() -> None:
+    found = snapshots_text(judge_snapshots(None, runs.snapshot()), "a\x1b[2Jb\n")
+    assert "Verdict  no cause\n" in found
+    assert "\x1b" not in found
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))

@@ -2,6 +2,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "census.h"
 #include "client.h"
 #include "server.h"
 
@@ -222,6 +223,8 @@ static PyObject *state_bytes(PyObject *self, PyObject *args) {
 static PyMethodDef methods[] = {
     {"run_client", run_client, METH_VARARGS, "run_client(block_fd, control_fd, config): load until it is over."},
     {"run_server", run_server, METH_VARARGS, "run_server(block_fd, control_fd, config): serve until told to stop."},
+    {"census", census, METH_VARARGS, CENSUS_DOC},
+    {"established", established, METH_VARARGS, ESTABLISHED_DOC},
     {"layout", layout, METH_NOARGS, "layout(): names of the slots and byte offsets in the shared block."},
     {"state_bytes", state_bytes, METH_NOARGS, "state_bytes(): bytes of state kept for each connection, by role."},
     {NULL, NULL, 0, NULL},

@@ -28,6 +28,7 @@ def bench(
     sources: Sequence[str] = (),
     workers: int | None = None,
     service: Service | None = None,
+    server_via: str | None = None,
     stop: Stop | None = None,
     progress: ProgressCallback | None = None,
 ) -> RunResult:
@@ -36,7 +37,8 @@ def bench(
     `target` is "HOST:PORT"; None: an embedded server on loopback, as `service` says. `mode` "rr" keeps `depth`
     requests in flight on each connection; "flood" writes without waiting and counts what came back. What is echoed is
     verified byte for byte. `timeout_s` bounds each connect, and the silence that is borne after the end; 0 leaves
-    connects to the kernel. `sources` are local addresses to connect from in turn.
+    connects to the kernel. `sources` are local addresses to connect from in turn. `server_via` is a command that prints
+    snapshots of the server's host (as "ssh HOST estab observe --port {port}"), so that its end is judged too.
 
     Raises UsageError for values that cannot be, MachineError for what this machine can't do. Failures of connections
     are no exceptions: they stand in the result.
@@ -62,5 +64,5 @@ def bench(
         "depth": depth,
         "timeout_s": timeout_s,
     }
-    asked = Asked("bench", load, config)
+    asked = Asked("bench", load, config, server_via=server_via)
     return execute(asked, target=target, service=service or Service("echo"), stop=stop, progress=progress)

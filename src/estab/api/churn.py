@@ -31,6 +31,7 @@ def churn(
     sources: Sequence[str] = (),
     workers: int | None = None,
     service: Service | None = None,
+    server_via: str | None = None,
     stop: Stop | None = None,
     progress: ProgressCallback | None = None,
 ) -> RunResult:
@@ -76,5 +77,5 @@ def churn(
     service = service or Service("echo")
     if first_close == "server" and service.close_after_bytes is None:
         service = replace(service, close_after_bytes=size_bytes)
-    asked = Asked("churn", load, config)
+    asked = Asked("churn", load, config, server_via=server_via)
     return execute(asked, target=target, service=service, stop=stop, progress=progress)

@@ -1,24 +1,59 @@
-"""Recorded runs: to a file and back."""
+"""What was recorded, and this host now: from a file, or from the kernel, to a verdict."""
 
 from __future__ import annotations
 
+import select
+from collections.abc import Sequence
 from pathlib import Path
 
 from estab.diagnose import judge
-from estab.errors import ReadError
-from estab.records import RUN_SCHEMA, RunResult, decode, encode
+from estab.diagnose.snapshots import judge_snapshots
+from estab.errors import ReadError, UsageError
+from estab.load.conductor import Stop
+from estab.observe import snapshot
+from estab.records import (
+    RUN_SCHEMA,
+    SNAPSHOT_SCHEMA,
+    Diagnosis,
+    RunResult,
+    Snapshot,
+    decode,
+    encode,
+    schema_of,
+)
 
 
-def load_run(path: str | Path) -> RunResult:
-    """The run recorded in a file. Raises ReadError, with the path and the place, for what cannot be read as one."""
+def read_record(path: str | Path) -> RunResult | list[Snapshot]:
+    """A recorded run, or the snapshots (NDJSON, as `estab observe` prints them), that a file holds.
+
+    Raises ReadError with the path, and for a snapshot the line, for what cannot be read as either.
+    """
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise ReadError(f"can't read {path}: {error.strerror}") from error
+    lines = [line for line in data.splitlines() if line.strip()]
     try:
-        return decode(data, RunResult, RUN_SCHEMA)
+        if not lines or schema_of(lines[0]).split("/")[0] != SNAPSHOT_SCHEMA.split("/")[0]:
+            return decode(data, RunResult, RUN_SCHEMA)
     except ReadError as error:
         raise ReadError(f"{path}: {error}") from error
+    return [_snapshot(line, path, number) for number, line in enumerate(lines, 1)]
+
+
+def _snapshot(line: bytes, path: str | Path, number: int) -> Snapshot:
+    try:
+        return decode(line, Snapshot, SNAPSHOT_SCHEMA)
+    except ReadError as error:
+        raise ReadError(f"{path}, line {number}: {error}") from error
+
+
+def load_run(path: str | Path) -> RunResult:
+    """The run recorded in a file. Raises ReadError, with the path and the place, for what cannot be read as one."""
+    found = read_record(path)
+    if isinstance(found, RunResult):
+        return found
+    raise ReadError(f"{path}: it holds snapshots, not a run")
 
 
 def save_run(run: RunResult, path: str | Path) -> None:
@@ -31,3 +66,30 @@ def diagnose(run: RunResult | str | Path) -> RunResult:
     if not isinstance(run, RunResult):
         run = load_run(run)
     return run.replace(diagnosis=judge(run))
+
+
+def diagnose_snapshots(snapshots: Sequence[Snapshot]) -> Diagnosis:
+    """The judge's word on one moment, or on the time between the first and the last of several.
+
+    Raises UsageError where there is none.
+    """
+    if not snapshots:
+        raise UsageError("no snapshot was given; `estab observe --count 2` prints two")
+    series = sorted(snapshots, key=lambda one: one.taken_at_s)
+    return judge_snapshots(series[0] if len(series) > 1 else None, series[-1])
+
+
+def diagnose_host(interval_s: float = 2.0, stop: Stop | None = None) -> Diagnosis | None:
+    """The judge's word on this host now, from two snapshots `interval_s` apart; None when `stop` came between.
+
+    Raises UsageError for a time that can't be.
+    """
+    if not 0.01 <= interval_s <= 3600:
+        raise UsageError(f"interval is {interval_s:g} s; it can be 0.01 to 3600")
+    before = snapshot.take()
+    poll = select.poll()
+    if stop is not None:
+        poll.register(stop.fileno(), select.POLLIN)
+    if poll.poll(interval_s * 1000):
+        return None
+    return judge_snapshots(before, snapshot.take())

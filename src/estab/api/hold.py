@@ -24,6 +24,7 @@ def hold(
     sources: Sequence[str] = (),
     workers: int | None = None,
     service: Service | None = None,
+    server_via: str | None = None,
     stop: Stop | None = None,
     progress: ProgressCallback | None = None,
 ) -> RunResult:
@@ -53,5 +54,5 @@ def hold(
         "timeout_s": timeout_s,
         "reset": reset,
     }
-    asked = Asked("hold", load, config, hold_s=duration_s)
+    asked = Asked("hold", load, config, hold_s=duration_s, server_via=server_via)
     return execute(asked, target=target, service=service or Service("echo"), stop=stop, progress=progress)

@@ -127,12 +127,16 @@ def embedded_service(load: Load, service: Service, here: Machine) -> Service:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a command asked for: its name, the load, what stands in the record's `config`, and how long to hold."""
+    """What a command asked for: its name, the load, what stands in the record's `config`, and how long to hold.
+
+    `server_via` is a command that prints snapshots of the server's host, as "ssh HOST estab observe --port {port}".
+    """
 
     command: str
     load: Load
     config: Config
     hold_s: float | None = None
+    server_via: str | None = None
 
 
 def execute(
@@ -150,11 +154,15 @@ def execute(
     """
     here = machine()
     plan.check(asked.load)
+    if asked.server_via is not None and target is None:
+        raise UsageError("--server-via is for a TARGET elsewhere; the embedded server is seen from here")
     for source in asked.load.sources:
         if is_address(source) and not is_local(source):
             raise UsageError(f"source {source} is not an address of this host; `ip addr` lists those that are")
     _check_memory(asked.load.connections, ends=2 if target is None else 1)
     config: dict[str, ConfigValue] = {**asked.config, "embedded": target is None}
+    if asked.server_via is not None:
+        config["server_via"] = asked.server_via
     with contextlib.ExitStack() as stack:
         servers: Fleet | None = None
         if target is None:
@@ -189,7 +197,8 @@ def _run(
 ) -> RunResult:
     started_at = time.time()
     host_name, port, _scope = asked.load.target
-    watch = Watch(host_name, port, server_pids=servers.pids() if servers else None)
+    own = servers.pids() if servers else None
+    watch = Watch(host_name, port, server_pids=own, server_via=asked.server_via)
     with contextlib.closing(watch), Fleet() as clients:
         clients.start("client", made.configs)
         watch.start(clients.pids())
@@ -234,6 +243,7 @@ def _result(asked: Asked, recorder: _Recorder, seen: Observed, started_at: float
         syn_retransmits=outcome.syn_retransmits(blocks),
         timeline=recorder.points,
         error_orders=outcome.error_orders(blocks),
+        ghosts=seen.ghosts,
         client=seen.client.replace(workers=outcome.workers(clients, recorder.seen())),
         server=seen.server.replace(workers=outcome.workers(servers, recorder.seen()) if servers else []),
         estab_version=__version__,

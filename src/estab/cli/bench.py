@@ -23,6 +23,7 @@ def bench(
     timeout: Seconds = 3.0,
     source: Annotated[list[str] | None, Parameter(negative="")] = None,
     processes: int | None = None,
+    server_via: str | None = None,
     embedded: Embedded = DEFAULT_EMBEDDED,
     output: Output = DEFAULT_OUTPUT,
 ) -> int:
@@ -53,6 +54,9 @@ def bench(
     processes
         Client processes. Default: one a core (half of them beside an embedded server), and more where descriptors are
         too few for one.
+    server_via
+        Command that prints snapshots of the server's host, so that its end is judged too:
+        "ssh HOST estab observe --port {port}", nsenter, kubectl exec.
     """
     from estab.api.bench import bench as run_bench
 
@@ -69,6 +73,7 @@ def bench(
             sources=tuple(source or ()),
             workers=processes,
             service=embedded.service(target),
+            server_via=server_via,
             stop=stop,
             progress=progress,
         )

@@ -24,6 +24,7 @@ def churn(
     first_close: Literal["client", "server"] = "client",
     source: Annotated[list[str] | None, Parameter(negative="")] = None,
     processes: int | None = None,
+    server_via: str | None = None,
     embedded: Embedded = DEFAULT_EMBEDDED,
     output: Output = DEFAULT_OUTPUT,
 ) -> int:
@@ -54,6 +55,9 @@ def churn(
         Local address to connect from; more than one takes them in turn.
     processes
         Client processes. Default: one a core.
+    server_via
+        Command that prints snapshots of the server's host, so that its end is judged too:
+        "ssh HOST estab observe --port {port}", nsenter, kubectl exec.
     """
     from estab.api.churn import churn as run_churn
 
@@ -71,6 +75,7 @@ def churn(
             sources=tuple(source or ()),
             workers=processes,
             service=embedded.service(target),
+            server_via=server_via,
             stop=stop,
             progress=progress,
         )

@@ -2,29 +2,72 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from estab.cli.options import DEFAULT_OUTPUT, Output
-from estab.cli.show import JsonFile, exit_code, finish
+from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, exit_code, finish, paper, status_line, stoppable
+from estab.cli.values import Seconds
 from estab.errors import UsageError
 
+if TYPE_CHECKING:
+    from estab.records import Diagnosis
 
-def diagnose(*files: str, output: Output = DEFAULT_OUTPUT) -> int:
-    """Judge recorded runs anew: the files that --json wrote.
+
+def diagnose(*files: str, interval: Seconds = 2.0, output: Output = DEFAULT_OUTPUT) -> int:
+    """Judge recorded runs and snapshots; with no FILE, judge this host now.
+
+    Snapshots (what `estab observe` prints) are taken together: the first and the last, with the time between them,
+    give what changed. A single one tells only what one moment can, and the judge says so.
 
     Example: estab hold 10.0.0.5:5000 -n 400 --json run.json; estab diagnose run.json
 
     Parameters
     ----------
     files
-        Recorded runs (estab.run/1), at least one.
+        Recorded runs (estab.run/1) or snapshots (estab.snapshot/1, one a line).
+    interval
+        With no FILE: the time between the two looks at this host, as 500ms or 5s.
     """
-    from estab.api.files import diagnose as judge_file
-
     if not files:
-        raise UsageError("no FILE was given; record one with --json FILE and give it here")
-    if output.json is not None and len(files) > 1:
-        raise UsageError(f"--json takes one result and {len(files)} files were given; give them one at a time")
-    runs = [judge_file(name) for name in files]
+        return _this_host(interval, output)
+    return _files(files, output)
+
+
+def _this_host(interval: float, output: Output) -> int:
+    from estab.api.files import diagnose_host
+
     json_file = JsonFile(output.json)
-    for run in runs:
-        finish(run, output, json_file)
-    return max((exit_code(run) for run in runs if not run.interrupted), default=0)
+    with stoppable() as stop, status_line(output) as show:
+        show(f"looking at this host for {interval:g} s")
+        found = diagnose_host(interval, stop)
+    if found is None:
+        raise KeyboardInterrupt
+    return _show(found, f"this host, {interval:g} s", output, json_file)
+
+
+def _files(files: tuple[str, ...], output: Output) -> int:
+    from estab.api.files import diagnose as judge_run
+    from estab.api.files import diagnose_snapshots, read_record
+    from estab.records import RunResult
+
+    found = [read_record(name) for name in files]
+    runs = [judge_run(one) for one in found if isinstance(one, RunResult)]
+    snapshots = [snapshot for one in found if not isinstance(one, RunResult) for snapshot in one]
+    results = len(runs) + bool(snapshots)
+    if output.json is not None and results > 1:
+        raise UsageError(f"--json takes one result and the files hold {results}; give them one at a time")
+    json_file = JsonFile(output.json)
+    codes = [exit_code(run) for run in runs if finish(run, output, json_file) != INTERRUPTED]
+    if snapshots:
+        title = f"{len(snapshots):,} snapshot{'s' if len(snapshots) > 1 else ''}"
+        codes.append(_show(diagnose_snapshots(snapshots), title, output, json_file))
+    return max(codes, default=OK)
+
+
+def _show(found: Diagnosis, title: str, output: Output, json_file: JsonFile) -> int:
+    json_file.write(found)
+    if not output.quiet and output.json != "-":
+        from estab.report.text import render_diagnosis
+
+        render_diagnosis(found, title, paper())
+    return FAILED if found.cause else OK

@@ -23,6 +23,7 @@ def hold(
     reset: Annotated[bool, Parameter(negative="")] = False,
     source: Annotated[list[str] | None, Parameter(negative="")] = None,
     processes: int | None = None,
+    server_via: str | None = None,
     embedded: Embedded = DEFAULT_EMBEDDED,
     output: Output = DEFAULT_OUTPUT,
 ) -> int:
@@ -53,6 +54,9 @@ def hold(
         Local address to connect from; more than one takes them in turn.
     processes
         Client processes. Default: one a core, and as many more as descriptors need.
+    server_via
+        Command that prints snapshots of the server's host, so that its end is judged too:
+        "ssh HOST estab observe --port {port}", nsenter, kubectl exec.
     """
     from estab.api.hold import hold as run_hold
 
@@ -69,6 +73,7 @@ def hold(
             sources=tuple(source or ()),
             workers=processes,
             service=embedded.service(target),
+            server_via=server_via,
             stop=stop,
             progress=progress,
         )

@@ -24,11 +24,13 @@ app = cyclopts.App(
     result_action="return_value",
 )
 COMMANDS = {
+    "limits": "How many connections can I have: every limit from here to there, the first to be met first.",
     "serve": "Run a server to load: echo, sink or stall.",
     "bench": "Measure an echo server: requests a second, latency, and which limit was met.",
     "hold": "Open many connections, hold them, close them: how many can I have?",
     "churn": "Connect and close in a loop, as clients without a connection pool do.",
-    "diagnose": "Judge recorded runs anew.",
+    "observe": "See what the kernel shows: listeners, sockets, counters and limits, as lines of JSON.",
+    "diagnose": "Judge recorded runs and snapshots, or this host now.",
 }
 for _name, _help in COMMANDS.items():
     # Named, not imported: a command's module is loaded when it is called, so that --help starts fast.

@@ -14,9 +14,11 @@ from estab.errors import UsageError
 from estab.load.conductor import Stop
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from estab.api.run import Progress
     from estab.cli.options import Output
-    from estab.records import RunResult
+    from estab.records import Record, RunResult
 
 OK, FAILED, USAGE, MACHINE, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -109,13 +111,13 @@ class JsonFile:
         if not os.access(path if os.path.exists(path) else folder, os.W_OK):
             raise UsageError(f"can't write --json {path}: permission denied")
 
-    def write(self, run: RunResult) -> None:
+    def write(self, record: Record) -> None:
         """Writes the record and a newline."""
         from estab.records import encode
 
         if self.path is None:
             return
-        data = encode(run) + b"\n"
+        data = encode(record) + b"\n"
         if self.path == "-":
             sys.stdout.buffer.write(data)
             sys.stdout.flush()
@@ -127,18 +129,23 @@ class JsonFile:
             raise UsageError(f"can't write --json {self.path}: {error.strerror}") from error
 
 
+def paper() -> Console:
+    """What reports are printed on. A pipe that is closed early raises BrokenPipeError; rich would exit silently."""
+    from rich.console import Console
+
+    class Paper(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Paper()
+
+
 def finish(run: RunResult, output: Output, target: JsonFile) -> int:
     """Shows a finished run as was asked. Returns the exit code."""
     target.write(run)
     if not output.quiet and output.json != "-":
-        from rich.console import Console
-
         from estab.report.text import render
 
-        class Paper(Console):
-            def on_broken_pipe(self) -> None:
-                raise BrokenPipeError  # rich would exit silently
-
-        render(run, Paper())
+        render(run, paper())
         sys.stdout.flush()
     return exit_code(run)

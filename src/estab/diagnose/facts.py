@@ -10,7 +10,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from estab.kernel.rules.accept_queue import fits, is_full
-from estab.records import ListenerWatch, Process, RunResult, Snapshot, TimelinePoint, Worker
+from estab.kernel.rules.inputs import RuleInputError
+from estab.kernel.rules.kernel_version import KernelVersion, parse
+from estab.records import HostFacts, Listener, ListenerWatch, Process, RunResult, Snapshot, TimelinePoint, Worker
 
 TIMEOUTS = frozenset({"ETIMEDOUT", "own_timeout"})
 RESETS = frozenset({"ECONNRESET", "EPIPE"})
@@ -22,6 +24,13 @@ LISTEN_OVERFLOWS = "TcpExt.ListenOverflows"
 LISTEN_DROPS = "TcpExt.ListenDrops"
 DEFER_DROPS = "TcpExt.TCPDeferAcceptDrop"
 COOKIES_FAILED = "TcpExt.SyncookiesFailed"
+COOKIES_SENT = "TcpExt.SyncookiesSent"
+REQ_QUEUE_DROP = "TcpExt.TCPReqQFullDrop"
+REQ_QUEUE_COOKIES = "TcpExt.TCPReqQFullDoCookies"
+EMBRYONIC_RSTS = "TcpExt.EmbryonicRsts"
+SYN_RETRANS = "TcpExt.TCPSynRetrans"
+PASSIVE_OPENS = "Tcp.PassiveOpens"
+NETFILTER_DROP = "NETFILTER_DROP"
 
 
 # Failures ----------------------------------------------------------------------------------------------------------
@@ -67,6 +76,28 @@ def retransmitted(run: RunResult) -> int:
     return sum(count for times, count in run.syn_retransmits.items() if times != "0")
 
 
+def late_connects(run: RunResult) -> int:
+    """Connects that succeeded after their SYN was sent again. What a record counts beyond its connects had failed."""
+    known = [count for count in run.syn_retransmits.values() if count > 0]
+    beyond = max(0, sum(known) - max(0, run.funnel.connected))
+    return max(0, retransmitted(run) - beyond)
+
+
+def mostly_reset(run: RunResult) -> bool:
+    """Were at least as many connections reset as connects timed out? False where none was reset."""
+    return resets(run) > 0 and resets(run) >= connect_timeouts(run)
+
+
+def reset_orders(run: RunResult) -> tuple[int, int] | None:
+    """Of the broken connections that were asked again: (a RST came first, a FIN came first). None: none was asked.
+
+    KERNEL.md rule 14: after a RST the first operation gets ECONNRESET; after FIN and RST it gets EPIPE, without one.
+    """
+    rst = sum(o.count for o in run.error_orders if o.order[:1] == ["ECONNRESET"])
+    fin = sum(o.count for o in run.error_orders if o.order[:1] in (["EPIPE"], ["eof"]) and "ECONNRESET" not in o.order)
+    return (rst, fin) if rst + fin > 0 else None
+
+
 def overflow_symptoms(run: RunResult) -> int:
     """What a client sees of an accept queue that overflows: timeouts, resets (cookies), SYNs that were sent again."""
     return timeouts(run) + resets(run) + retransmitted(run)
@@ -83,6 +114,16 @@ def server_delta(run: RunResult, name: str) -> int | None:
     if server.deltas is not None and name in server.deltas:
         return server.deltas[name]
     before, after = _counters(server.before), _counters(server.after)
+    if name in before and name in after:
+        return after[name] - before[name]
+    return None
+
+
+def client_delta(run: RunResult, name: str) -> int | None:
+    """How much a counter of the client's network namespace rose within the run. None: not observed."""
+    if run.client.deltas is not None and name in run.client.deltas:
+        return run.client.deltas[name]
+    before, after = _counters(run.client.before), _counters(run.client.after)
     if name in before and name in after:
         return after[name] - before[name]
     return None
@@ -112,6 +153,15 @@ def _sysctl(snapshot: Snapshot | None, name: str) -> int | None:
 def whole(text: str) -> int | None:
     """The whole number that `text` is, or None. Twenty digits hold every 64-bit value."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else None
+
+
+def release(snapshot: Snapshot | None, host: HostFacts | None = None) -> KernelVersion | None:
+    """The kernel that a snapshot was taken on, else that of `host`. None: not recorded, or no version can be read."""
+    text = (snapshot.host.kernel if snapshot else None) or (host.kernel if host else None)
+    try:
+        return parse(text) if text else None
+    except RuleInputError:
+        return None
 
 
 # What was asked ----------------------------------------------------------------------------------------------------
@@ -249,6 +299,25 @@ def _fullest(processes: list[Process], ours: list[Worker]) -> Descriptors | None
         if w.worst_fds is not None and w.nofile_soft is not None
     ]
     return min(known, key=lambda d: d.limit - d.fds, default=None)
+
+
+def server_cores(run: RunResult) -> float | None:
+    """How many cores the server's processes kept busy over the run, all together. None: not read."""
+    server = run.server
+    if server.embedded:
+        fractions = [w.cpu_fraction for w in workers(run, "server") if w.cpu_fraction is not None]
+        return sum(f for f in fractions if math.isfinite(f)) if fractions else None
+    if not server.observed or not (math.isfinite(run.elapsed_s) and run.elapsed_s > 0):
+        return None
+    began = {p.pid: p.cpu_s for one in _listeners(server.before) for p in one.owners or []}
+    used = [
+        p.cpu_s - (began.get(p.pid) or 0.0) for p in server.processes or [] if p.cpu_s is not None and p.pid in began
+    ]
+    return sum(s for s in used if math.isfinite(s) and s > 0) / run.elapsed_s if used else None
+
+
+def _listeners(snapshot: Snapshot | None) -> list[Listener]:
+    return (snapshot.listeners if snapshot else None) or []
 
 
 # Rates along the timeline ------------------------------------------------------------------------------------------

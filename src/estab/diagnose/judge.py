@@ -12,16 +12,59 @@ from estab.diagnose import facts
 from estab.diagnose.suspects import SUSPECTS
 from estab.records import Diagnosis, RunResult, Suspect
 
-# (origin, consequence): why the consequence is only that.
+# (origin, consequence): why the consequence is only that. Each suspect confirms only where its own condition is met
+# (backlog_clamped only where a longer queue would have held, cookie_reset only where most of the damage is resets), so
+# a pair needs no condition of its own.
+_NO_DESCRIPTOR = "accept() takes the descriptor before the connection, so EMFILE leaves it queued until it overflows"
+_NOBODY_EMPTIES = "a queue that nobody empties overflows whatever its length"
+_STARVED = "the accepting thread got its turn too seldom to empty the queue"
+_NO_LISTENER = "nothing listens, so there is no queue"
+_TABLE_HERE = "the packets were lost in this host's own connection tracking table"
+_COOKIES = "the queue overflowed, and SYN cookies made resets of it"
+_ABORTED = "the queue overflowed, and tcp_abort_on_overflow made resets of it"
+_STORM = "the queue overflowed in bursts of short connections, whose timeout let none wait for its second SYN"
+
 EXPLAINS: dict[tuple[str, str], str] = {
-    ("server_open_files", "server_not_accepting"): "accept() fails for want of a descriptor, so the queue only rises",
-    ("server_open_files", "accept_queue_overflow"): (
-        "accept() takes the descriptor before the connection, so EMFILE leaves it queued until the queue overflows"
-    ),
-    ("server_not_accepting", "accept_queue_overflow"): "a queue that nobody empties overflows whatever its length",
+    ("bound_ports_poisoned", "time_wait_port_exhaustion"): "bind() holds what the range lacks",
+    ("bound_ports_poisoned", "ephemeral_port_exhaustion"): "bind() holds what the range lacks",
     ("time_wait_port_exhaustion", "ephemeral_port_exhaustion"): "the ports are held by TIME_WAIT",
+    ("conntrack_full_local", "path_filtered"): _TABLE_HERE,
+    ("conntrack_full_local", "path_flow_table_full"): _TABLE_HERE,
+    ("conntrack_full_local", "path_syn_loss"): _TABLE_HERE,
+    ("path_filtered", "nobody_listening"): "a listener is there, so what refused stands before it",
+    ("path_flow_table_full", "path_syn_loss"): "what was lost found no room in a flow table",
     ("nobody_listening", "server_not_accepting"): "nothing listens, so nothing accepts",
-    ("nobody_listening", "accept_queue_overflow"): "nothing listens, so there is no queue",
+    ("nobody_listening", "accept_queue_overflow"): _NO_LISTENER,
+    ("server_open_files", "server_not_accepting"): "accept() fails for want of a descriptor, so the queue only rises",
+    ("server_open_files", "accept_thread_starved"): "accept() fails over and over for want of a descriptor",
+    **{
+        (origin, overflow): why
+        for origin, why in (
+            ("server_open_files", _NO_DESCRIPTOR),
+            ("server_not_accepting", _NOBODY_EMPTIES),
+            ("accept_thread_starved", _STARVED),
+        )
+        for overflow in (
+            "syn_queue_overflow",
+            "cookie_reset",
+            "abort_on_overflow",
+            "short_connection_storm",
+            "backlog_clamped",
+            "accept_queue_overflow",
+        )
+    },
+    ("server_not_accepting", "accept_thread_starved"): "it accepts nothing at all (any more)",
+    ("server_not_accepting", "defer_accept_drops"): "it accepts nothing at all (any more)",
+    ("cookie_reset", "abort_on_overflow"): "what was reset held a SYN cookie, which that sysctl does not touch",
+    ("cookie_reset", "short_connection_storm"): _COOKIES,
+    ("cookie_reset", "backlog_clamped"): _COOKIES,
+    ("cookie_reset", "accept_queue_overflow"): _COOKIES,
+    ("abort_on_overflow", "short_connection_storm"): _ABORTED,
+    ("abort_on_overflow", "backlog_clamped"): _ABORTED,
+    ("abort_on_overflow", "accept_queue_overflow"): _ABORTED,
+    ("short_connection_storm", "backlog_clamped"): _STORM,
+    ("short_connection_storm", "accept_queue_overflow"): _STORM,
+    ("backlog_clamped", "accept_queue_overflow"): "somaxconn cut the queue that overflowed",
 }
 
 _COST = {module.CAUSE: module.failures for module in SUSPECTS}

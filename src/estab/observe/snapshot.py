@@ -9,11 +9,11 @@ import time
 from collections.abc import Mapping, Sequence
 
 from estab.errors import EstabError
-from estab.kernel.formats import sysctl
-from estab.observe import counters, host, processes, sysctls
+from estab.kernel.formats import inet_diag, sysctl
+from estab.observe import counters, host, nics, processes, sysctls, system
 from estab.observe.gaps import Gaps
 from estab.observe.sock_diag import SockDiag
-from estab.records import Listener, PortUse, Process, Record, ServerSockets, Snapshot
+from estab.records import Census, Listener, PortUse, Process, Record, ServerSockets, Snapshot, Tuple4
 
 _PORT_RANGE = "net.ipv4.ip_local_port_range"
 _RESERVED = "net.ipv4.ip_local_reserved_ports"
@@ -26,13 +26,15 @@ def take(
     remote: str | None = None,
     diag: SockDiag | None = None,
     owner_pids: Sequence[int] | None = None,
+    connections: bool = False,
 ) -> Snapshot:
     """A snapshot now.
 
     `port`: only the listeners on it, and the server's connections there; None: every listener. `toward`: a literal
     address and port, for the use of local ports towards it. `remote`: why the server's side is not on this host, which
     leaves listeners and server sockets out. `diag`: an open SockDiag, else one is made. `owner_pids`: the only
-    processes to search for the listeners' owners.
+    processes to search for the listeners' owners. `connections`: list those of the server's side of `port`, to be
+    matched against a client's.
     """
     gaps = Gaps()
     values = sysctls.read(gaps)
@@ -42,8 +44,10 @@ def take(
     try:
         asked = diag or (own := SockDiag())
         seen = _sockets(asked, gaps, port=port, toward=toward, remote=remote, owner_pids=owner_pids, values=values)
+        if connections and port is not None and remote is None:
+            seen = seen.replace(connections=gaps.read("connections", lambda: _connections(asked, port)))
     except EstabError as error:
-        for field in _SocketsSeen.__struct_fields__:
+        for field in (*_SocketsSeen.__struct_fields__, "states"):
             gaps.note(field, str(error))
     finally:
         if own is not None:
@@ -55,11 +59,18 @@ def take(
         nofile_hard=hard,
         sysctls=values,
         listeners=seen.listeners,
-        states=seen.states,
+        states=seen.census.states if seen.census else None,
+        census=seen.census,
         counters=gaps.read("counters", counters.read_counters),
         sockstat=gaps.read("sockstat", counters.read_sockstat),
         server_sockets=seen.server_sockets,
         port_use=seen.port_use,
+        connections=seen.connections,
+        conntrack=system.read_conntrack(gaps),
+        cgroup=system.read_cgroup(gaps),
+        security=system.read_security(gaps),
+        nics=nics.read(gaps),
+        memory_available_bytes=gaps.read("memory_available_bytes", system.read_memory_available),
         unobserved=gaps.found,
     )
 
@@ -68,9 +79,10 @@ class _SocketsSeen(Record, frozen=True, kw_only=True):
     """What sock_diag gives a snapshot."""
 
     listeners: list[Listener] | None = None
-    states: dict[str, int] | None = None
+    census: Census | None = None
     server_sockets: ServerSockets | None = None
     port_use: PortUse | None = None
+    connections: list[Tuple4] | None = None
 
 
 def _sockets(
@@ -95,8 +107,14 @@ def _sockets(
             server_sockets = gaps.read("server_sockets", lambda: diag.server_sockets(port))
     if toward is not None:
         use = gaps.read("port_use", lambda: port_use(diag, *toward, values, gaps))
-    states = gaps.read("states", diag.states)
-    return _SocketsSeen(listeners=listeners, states=states, server_sockets=server_sockets, port_use=use)
+    census = gaps.read("census", diag.census)
+    return _SocketsSeen(listeners=listeners, census=census, server_sockets=server_sockets, port_use=use)
+
+
+def _connections(diag: SockDiag, port: int) -> list[Tuple4]:
+    """The connections of the server's side of a port, as the server sees them, in order."""
+    packed = sorted(diag.established_at(port))
+    return [inet_diag.swapped(inet_diag.unpack_connection(one)) for one in packed]
 
 
 def port_use(

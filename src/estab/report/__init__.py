@@ -1,5 +1,5 @@
 """Records in, something a person reads out. `rich` is imported here and nowhere else."""
 
-from estab.report.text import render
+from estab.report.text import render, render_diagnosis
 
-__all__ = ["render"]
+__all__ = ["render", "render_diagnosis"]

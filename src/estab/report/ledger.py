@@ -1,16 +1,17 @@
-"""The ledger: every suspect that is not the cause, one short line each, grouped by verdict."""
+"""The ledger, as field report 001 kept one by hand: each suspect that is not the cause, its test, value and verdict."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from estab.records import Suspect, Verdict
+from estab.records import Evidence, Suspect, Verdict
 from estab.report.layout import heading, indented
-from estab.report.words import clean
+from estab.report.words import clean, count
 
 ORDER: tuple[tuple[Verdict, str, str], ...] = (
     ("confirmed", "confirmed", "red"),
@@ -36,6 +37,30 @@ def _table(suspects: list[Suspect]) -> RenderableType:
         for suspect in (s for s in suspects if s.verdict == verdict):
             text = Text(clean(suspect.cause))
             text.append(f"  {clean(suspect.summary)}", style="dim")
+            tested = test(suspect)
+            if tested:
+                text.append(f" [{clean(tested)}]", style="dim italic")
             table.add_row(Text(label, style=style), text)
             label = ""
     return indented(table)
+
+
+def test(suspect: Suspect) -> str:
+    """The suspect's first test that has a value, as `field value / threshold`; "" where it has none."""
+    tested = next((fact for fact in suspect.evidence if fact.value is not None), None)
+    if tested is None:
+        return ""
+    beside = "" if tested.threshold is None else f" / {_figure(tested.threshold)}"
+    return f"{_short(tested)} {_figure(tested.value)}{beside}"
+
+
+def _short(fact: Evidence) -> str:
+    """The field by its last name: `TcpExt.ListenOverflows` is `ListenOverflows` in nstat and in people's mouths."""
+    prefix, _, name = fact.field.partition(".")
+    return name if prefix in ("TcpExt", "Tcp", "IpExt") and name else fact.field
+
+
+def _figure(value: int | float | str | None) -> str:
+    if isinstance(value, float) and not (math.isfinite(value) and value == int(value)):
+        return f"{value:.3g}"
+    return value if isinstance(value, str) else count(value)

@@ -9,11 +9,11 @@ from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
-from estab.records import RunResult
+from estab.records import Diagnosis, RunResult
 from estab.report.asked import asked
 from estab.report.layout import Glyphs, glyphs_for, line
 from estab.report.measured import interrupted, measured
-from estab.report.verdict import verdict
+from estab.report.verdict import diagnosed, verdict
 from estab.report.words import clean, plural, seconds
 
 
@@ -21,6 +21,14 @@ def render(run: RunResult, console: Console) -> None:
     """Prints the whole report of a run on `console`, no line longer than it is wide and none with blanks at its end."""
     glyphs = glyphs_for(console)
     for part in _parts(run, console, glyphs):
+        _print(console, part)
+
+
+def render_diagnosis(diagnosis: Diagnosis, title: str, console: Console) -> None:
+    """Prints a verdict that belongs to no run, such as that on snapshots; `title` says what was judged, in a line."""
+    glyphs = glyphs_for(console)
+    _print(console, line(clean(title), style="bold"))
+    for part in diagnosed(diagnosis, glyphs, failed=False):
         _print(console, part)
 
 

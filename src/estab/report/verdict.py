@@ -20,8 +20,13 @@ def verdict(run: RunResult, glyphs: Glyphs) -> Iterator[RenderableType]:
         yield heading("Verdict")
         yield indented(line("This run has not been judged: estab diagnose does.", style="dim"))
         return
+    yield from diagnosed(diagnosis, glyphs, failed=bool(run.failures))
+
+
+def diagnosed(diagnosis: Diagnosis, glyphs: Glyphs, *, failed: bool) -> Iterator[RenderableType]:
+    """A diagnosis by itself, of a run or of snapshots. `failed`: there were failures that want a cause."""
     found = next((s for s in diagnosis.suspects if s.cause == diagnosis.cause), None)
-    yield _title(diagnosis, bool(run.failures))
+    yield _title(diagnosis, failed)
     yield indented(line(clean(diagnosis.summary)))
     if found is not None:
         yield from _evidence(found, glyphs)

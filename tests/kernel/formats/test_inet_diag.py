@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Callable
 from ipaddress import ip_address
 
@@ -60,7 +61,7 @@ def test_captured_tcp_info(captured: Captured) -> None:
     "name", ["inet-all.bin", "inet6-all.bin", "inet-listen.bin", "inet6-info.bin", "inet-info.bin"]
 )
 def test_census_counts_what_sockets_lists(captured: Captured, name: str) -> None:
-    census, listed = Census(addresses=True, ports=True), Sockets()
+    census, listed = Census(ports=True, peers=True, sources=True), Sockets()
     assert census.add(captured(name)) == listed.add(captured(name))
     assert census.total == len(listed.found)
     assert census.local_ports == {one.local_port for one in listed.found}
@@ -69,8 +70,10 @@ def test_census_counts_what_sockets_lists(captured: Captured, name: str) -> None
         state: sum(one.state_name == state for one in listed.found)
         for state in {one.state_name for one in listed.found}
     }
-    sources = {inet_diag.format_address(raw[:4] if "inet-" in name else raw) for raw in census.by_source}
-    assert sources == {one.local_address for one in listed.found}
+    for counted, end in ((census.sources, "local_address"), (census.peers, "remote_address")):
+        expected = Counter(getattr(one, end).removeprefix("::ffff:") for one in listed.found)
+        assert {inet_diag.plain_address(raw): count for raw, count in (counted or {}).items()} == expected
+    assert census.ports == Counter(one.local_port << 8 | one.state for one in listed.found)
 
 
 def test_census_says_why_it_stopped() -> None:

@@ -36,7 +36,7 @@ def backlog_remedies(run: RunResult) -> list[Remedy]:
     if watch is not None and size > watch.limit:
         # What mends for good stands first: a queue that is outrun overflows again however long it is.
         bigger = _bigger_queue(run, watch, size)
-        remedies = remedies + bigger if _outrun(run) else bigger + remedies
+        remedies = remedies + bigger if outrun(run) else bigger + remedies
     elif watch is None:
         remedies.insert(0, _look())
     return remedies + _does_nothing(run, watch)
@@ -63,14 +63,14 @@ def delay_text(run: RunResult, limit: int, size: int) -> str | None:
     )
 
 
-def _outrun(run: RunResult) -> bool:
+def outrun(run: RunResult) -> bool:
     """Clients kept coming faster than they were accepted, with no end to it (`hold` opens so many and stops)."""
     rates = facts.queue_rates(run)
     return run.command != "hold" and rates is not None and rates.arrivals_per_s > 1.1 * rates.accepts_per_s
 
 
 def _bigger_queue(run: RunResult, watch: ListenerWatch, size: int) -> list[Remedy]:
-    works = not _outrun(run)
+    works = not outrun(run)
     delay = delay_text(run, watch.limit, size)
     note = f" But {delay}." if delay and works else ""
     somaxconn = facts.server_sysctl(run, SOMAXCONN)
@@ -79,7 +79,7 @@ def _bigger_queue(run: RunResult, watch: ListenerWatch, size: int) -> list[Remed
         stands = "was not observed" if somaxconn is None else f"is {somaxconn:,}"
         why = f"somaxconn {stands} and cuts every backlog above it, at listen(): raise it, then listen() anew."
         remedies.append(Remedy(command=f"sysctl -w {SOMAXCONN}={size}", works=works, why=_or_delay(why, works, delay)))
-    for command, asks in _program_commands(run, watch, size):
+    for command, asks in program_commands(run, watch, size):
         why = f"{_what_cuts(run, watch, somaxconn)} {asks}".strip() + note
         remedies.append(Remedy(command=command, works=works, why=_or_delay(why, works, delay)))
     return remedies
@@ -101,7 +101,7 @@ def _what_cuts(run: RunResult, watch: ListenerWatch, somaxconn: int | None) -> s
     return f"{granted}, which is somaxconn: the new value counts only for a listen() made after it."
 
 
-def _program_commands(run: RunResult, watch: ListenerWatch, size: int) -> list[tuple[str, str]]:
+def program_commands(run: RunResult, watch: ListenerWatch, size: int) -> list[tuple[str, str]]:
     """The settings that raise the program's own backlog: that of the program we see, else the common ones."""
     if run.server.embedded:
         return [(f"--backlog {size}", "")]

@@ -9,13 +9,25 @@ from collections.abc import Callable
 from typing import Protocol
 
 from estab.diagnose.suspects import (
+    abort_on_overflow,
     accept_queue_overflow,
+    accept_thread_starved,
+    backlog_clamped,
+    bound_ports_poisoned,
     client_open_files,
+    conntrack_full_local,
+    cookie_reset,
+    defer_accept_drops,
     ephemeral_port_exhaustion,
     generator_saturated,
     nobody_listening,
+    path_filtered,
+    path_flow_table_full,
+    path_syn_loss,
     server_not_accepting,
     server_open_files,
+    short_connection_storm,
+    syn_queue_overflow,
     time_wait_port_exhaustion,
 )
 from estab.records import RunResult, Side, Suspect
@@ -41,13 +53,27 @@ class SuspectModule(Protocol):
         """The verdict on this suspect alone: pure, and never raising."""
 
 
+# The order is a connection's way: what the client lacks, what the path does, what the server lacks, who measured.
+# Of two that are kinds of the same thing, the more specific stands first (see `EXPLAINS` in judge.py).
 SUSPECTS: tuple[SuspectModule, ...] = (
-    nobody_listening,
     client_open_files,
+    bound_ports_poisoned,
     time_wait_port_exhaustion,
     ephemeral_port_exhaustion,
+    conntrack_full_local,
+    path_filtered,
+    path_flow_table_full,
+    path_syn_loss,
+    nobody_listening,
     server_open_files,
     server_not_accepting,
+    accept_thread_starved,
+    defer_accept_drops,
+    syn_queue_overflow,
+    cookie_reset,
+    abort_on_overflow,
+    short_connection_storm,
+    backlog_clamped,
     accept_queue_overflow,
     generator_saturated,
 )

@@ -12,7 +12,7 @@ from typing import Final
 
 from estab.diagnose import facts
 from estab.diagnose.advice.backlog import backlog_remedies
-from estab.kernel.rules.accept_queue import overflow_in_drops
+from estab.diagnose.overflow import ghosts_of_queue, turned_away
 from estab.records import Evidence, ListenerWatch, RunResult, Side, Suspect, Verdict
 
 CAUSE: Final = "accept_queue_overflow"
@@ -24,7 +24,7 @@ def judge(run: RunResult) -> Suspect:
     watch = facts.listener(run)
     if watch is None:
         return _unseen(run)
-    overflowed = _overflowed(run, watch)
+    overflowed = turned_away(run, watch)
     if overflowed:
         return _suspect("confirmed", _summary(run, watch), _evidence(run, watch), run)
     if overflowed is False:
@@ -39,21 +39,6 @@ def judge(run: RunResult) -> Suspect:
 def failures(run: RunResult) -> int:
     """Connections that timed out, were reset or ended early."""
     return facts.unserved(run)
-
-
-def _overflowed(run: RunResult, watch: ListenerWatch) -> bool | None:
-    """Did this listener's accept queue turn packets away? None: what was observed does not tell."""
-    overflows = facts.server_delta(run, facts.LISTEN_OVERFLOWS)
-    drops = facts.listener_drops(run)
-    # Every overflow adds to both. So either at 0 rules it out: the other's rise has another origin.
-    if (overflows is not None and overflows <= 0) or (drops is not None and drops <= 0):
-        return False
-    full = facts.was_full(watch)
-    deferred = facts.server_delta(run, facts.DEFER_DROPS)
-    own = None if drops is None else overflow_in_drops(max(0, drops), None if deferred is None else max(0, deferred))
-    if overflows is None:
-        return True if full and own else None
-    return True if full or own else None
 
 
 def _unseen(run: RunResult) -> Suspect:
@@ -78,7 +63,7 @@ def _suspect(verdict: Verdict, summary: str, evidence: list[Evidence], run: RunR
 
 
 def _summary(run: RunResult, watch: ListenerWatch) -> str:
-    lost, late, ghosts = failures(run), facts.retransmitted(run), _ghost_count(run)
+    lost, late, ghosts = failures(run), facts.retransmitted(run), ghosts_of_queue(run)
     costs = [f"{lost:,} connections failed"] if lost else []
     costs += [f"{late:,} connects had to send their SYN again"] if late and not lost else []
     costs += [f"{ghosts:,} connections exist only at the client"] if ghosts else []
@@ -154,17 +139,8 @@ def _cookies(run: RunResult) -> list[Evidence]:
     return [Evidence(source="/proc/net/netstat", field=facts.COOKIES_FAILED, value=spoiled, threshold=0, text=text)]
 
 
-def _ghost_count(run: RunResult) -> int:
-    """Only `hold` keeps what it opened, so only there can both ends be counted against each other."""
-    watch = facts.listener(run)
-    if run.command != "hold" or watch is None or watch.queued_at_end is None or watch.accepted_at_end is None:
-        return 0
-    held = watch.queued_at_end + watch.accepted_at_end
-    return max(0, run.funnel.connected - facts.unserved(run) + facts.connect_timeouts(run) - held)
-
-
 def _ghosts(run: RunResult) -> list[Evidence]:
-    ghosts = _ghost_count(run)
+    ghosts = ghosts_of_queue(run)
     if not ghosts:
         return []
     text = f"the client holds {ghosts:,} ESTABLISHED connections that the server does not have (ghosts)"

@@ -89,8 +89,8 @@ def _unseen(run: RunResult) -> Suspect:
 
 
 def _suspect(verdict: Verdict, summary: str, evidence: list[Evidence], run: RunResult) -> Suspect:
-    remedies = _remedies(run) if verdict in ("confirmed", "possible") else []
-    return Suspect(cause=CAUSE, side=SIDE, verdict=verdict, summary=summary, evidence=evidence, remedies=remedies)
+    found = remedies(run) if verdict in ("confirmed", "possible") else []
+    return Suspect(cause=CAUSE, side=SIDE, verdict=verdict, summary=summary, evidence=evidence, remedies=found)
 
 
 def _evidence(run: RunResult, watch: ListenerWatch) -> list[Evidence]:
@@ -118,7 +118,8 @@ def _silent_evidence(silence: float) -> Evidence:
     return Evidence(source="timeline", field="accepted", value=silence, threshold=SILENCE_S, text=text)
 
 
-def _remedies(run: RunResult) -> list[Remedy]:
+def remedies(run: RunResult) -> list[Remedy]:
+    """What works, then what does nothing."""
     port = facts.target_port(run) or "PORT"
     pid = next((str(p.pid) for p in run.server.processes or []), "PID")
     return [

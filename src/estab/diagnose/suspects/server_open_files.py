@@ -78,8 +78,8 @@ def _unseen(run: RunResult, evidence: list[Evidence]) -> Suspect:
 
 
 def _suspect(verdict: Verdict, summary: str, evidence: list[Evidence], run: RunResult) -> Suspect:
-    remedies = _remedies(run) if verdict in ("confirmed", "possible") else []
-    return Suspect(cause=CAUSE, side=SIDE, verdict=verdict, summary=summary, evidence=evidence, remedies=remedies)
+    found = remedies(run) if verdict in ("confirmed", "possible") else []
+    return Suspect(cause=CAUSE, side=SIDE, verdict=verdict, summary=summary, evidence=evidence, remedies=found)
 
 
 def _accept_evidence(run: RunResult, refused: int) -> list[Evidence]:
@@ -109,7 +109,8 @@ def _waiting_evidence(run: RunResult) -> list[Evidence]:
 # Remedies ----------------------------------------------------------------------------------------------------------
 
 
-def _remedies(run: RunResult) -> list[Remedy]:
+def remedies(run: RunResult) -> list[Remedy]:
+    """What works, then what does nothing."""
     enfile, emfile = (facts.failed(run, ("accept",), (name,)) for name in ("ENFILE", "EMFILE"))
     if enfile > emfile:
         return file_max_remedies()

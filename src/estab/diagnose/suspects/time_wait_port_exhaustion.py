@@ -49,8 +49,8 @@ def failures(run: RunResult) -> int:
 
 
 def _suspect(verdict: Verdict, summary: str, evidence: list[Evidence], run: RunResult) -> Suspect:
-    remedies = _remedies(run) if verdict in ("confirmed", "possible") else []
-    return Suspect(cause=CAUSE, side=SIDE, verdict=verdict, summary=summary, evidence=evidence, remedies=remedies)
+    found = remedies(run) if verdict in ("confirmed", "possible") else []
+    return Suspect(cause=CAUSE, side=SIDE, verdict=verdict, summary=summary, evidence=evidence, remedies=found)
 
 
 # The ceiling -------------------------------------------------------------------------------------------------------
@@ -107,7 +107,8 @@ def _reuse_evidence(run: RunResult, count: int) -> list[Evidence]:
 # Remedies ----------------------------------------------------------------------------------------------------------
 
 
-def _remedies(run: RunResult) -> list[Remedy]:
+def remedies(run: RunResult) -> list[Remedy]:
+    """What works, then what does nothing."""
     pool = Remedy(
         command="keep connections open and reuse them: a connection pool, HTTP keep-alive",
         works=True,

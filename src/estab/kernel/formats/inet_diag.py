@@ -6,15 +6,18 @@ What never may: the netlink socket, and what the figures mean for a verdict.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from struct import Struct
+from typing import TypeVar
 
 from estab.errors import ParseError
 from estab.kernel.formats import netlink
-from estab.records import Record
+from estab.records import Record, Tuple4
+
+_Key = TypeVar("_Key", int, bytes)
 
 SOCK_DIAG_BY_FAMILY = 20
 AF_INET = 2
@@ -66,9 +69,11 @@ _OP_SOURCE_GE, _OP_SOURCE_LE, _OP_DEST_GE, _OP_DEST_LE, _OP_DEST_CONDITION = 2, 
 _SOCKET = Struct("=BBBB2s2s16s16sIQIIIII")
 SOCKET_SIZE = _SOCKET.size  # 72
 
-# The header and the fields that counting needs, read at one go: the message's length, kind and flags, the socket's
-# state, its local port and address, its inode.
-_COUNTED = Struct("=IHH8xxBxx2s2x16s44xI")
+# The header and the fields that counting needs, read at one go: the message's length, kind and flags; the socket's
+# family, state, ports (big-endian), addresses, inode.
+_COUNTED = Struct("=IHH8xBBxx2s2s16s16s28xI")
+_TUPLE = Struct("36s")
+_STATES = 256
 _DROPS = Struct("=I")
 _DROPS_OFFSET = 32  # SK_MEMINFO_DROPS, the ninth word; before 4.6 it is absent
 
@@ -124,7 +129,7 @@ def request(
     *,
     extensions: int = 0,
     sequence: int = 1,
-    local_port: int | None = None,
+    local_port: int | tuple[int, int] | None = None,
     remote_port: int | None = None,
     remote_address: bytes | None = None,
 ) -> bytes:
@@ -148,15 +153,19 @@ def family_of(question: bytes) -> int:
 
 
 def bytecode(
-    *, local_port: int | None = None, remote_port: int | None = None, remote_address: bytes | None = None
+    *,
+    local_port: int | tuple[int, int] | None = None,
+    remote_port: int | None = None,
+    remote_address: bytes | None = None,
 ) -> bytes:
-    """The filter program: every condition given must hold. Empty where none is given.
+    """The filter program: every condition given must hold. Empty where none is given. Two local ports are a range.
 
     A port is tested by >= and <=, which every kernel knows; the operator for equality came with 4.16.
     """
     conditions: list[tuple[int, bytes]] = []
     if local_port is not None:
-        conditions += [(code, _OPERATION.pack(0, 0, local_port)) for code in (_OP_SOURCE_GE, _OP_SOURCE_LE)]
+        low, high = local_port if isinstance(local_port, tuple) else (local_port, local_port)
+        conditions += [(_OP_SOURCE_GE, _OPERATION.pack(0, 0, low)), (_OP_SOURCE_LE, _OPERATION.pack(0, 0, high))]
     if remote_port is not None:
         conditions += [(code, _OPERATION.pack(0, 0, remote_port)) for code in (_OP_DEST_GE, _OP_DEST_LE)]
     if remote_address is not None:
@@ -262,78 +271,194 @@ class Sockets:
 class Census:
     """Counts the sockets of a dump without an object for any of them: for questions with a hundred thousand answers.
 
-    `held` counts the sockets with an inode by state number, `unheld` those without. With `addresses`, `by_source`
-    counts by raw local address (16 bytes, an IPv4 address in the first four). With `ports`, `local_ports` is the set
-    of local ports.
+    `held` counts the sockets with an inode by state number, `unheld` those without. With `ports`, `ports` counts by
+    local port << 8 | state; with `sources` and `peers`, these count by local and by remote address in 16 bytes, IPv4 as
+    IPv4-mapped. This is the specification of `estab._engine.census`, which is some fifty times faster.
     """
 
-    def __init__(self, *, addresses: bool = False, ports: bool = False) -> None:
-        self._held = [0] * 256
-        self._unheld = [0] * 256
-        self._addresses = addresses
-        self._ports = ports
-        self.by_source: Counter[bytes] = Counter()
-        self.local_ports: set[int] = set()
+    def __init__(self, *, ports: bool = False, peers: bool = False, sources: bool = False) -> None:
+        # One by state with an inode, then one by state without.
+        self._counts = array("Q", bytes(2 * _STATES * 8))
+        self.ports: dict[int, int] | None = {} if ports else None
+        self.peers: dict[bytes, int] | None = {} if peers else None
+        self.sources: dict[bytes, int] | None = {} if sources else None
 
     def add(self, data: bytes | memoryview) -> DumpState:
         """Take one datagram. Raises ParseError where it is damaged."""
-        offset, size = 0, len(data)
-        seen_flags = 0
-        smallest = netlink.HEADER.size + SOCKET_SIZE
-        unpack, held, unheld = _COUNTED.unpack_from, self._held, self._unheld
-        sources: list[bytes] = []
-        ports: list[bytes] = []
-        while size - offset >= smallest:
-            length, kind, flags, state, port, source, inode = unpack(data, offset)
-            if kind != SOCK_DIAG_BY_FAMILY or length < smallest or length > size - offset:
-                break
-            seen_flags |= flags
-            if inode:
-                held[state] += 1
-            else:
-                unheld[state] += 1
-            sources.append(source)
-            ports.append(port)
-            offset += (length + 3) & ~3
-        if self._addresses:
-            self.by_source.update(sources)
-        if self._ports:
-            self.local_ports.update(int.from_bytes(port, "big") for port in set(ports))
-        return self._rest(data, offset, bool(seen_flags & netlink.NLM_F_DUMP_INTR))
+        offset, flags = self._count(data)
+        return rest_of_dump(data, offset, flags)
 
-    def _rest(self, data: bytes | memoryview, offset: int, interrupted: bool) -> DumpState:
-        """What follows the last whole socket: the end of the dump, an error, nothing, or damage."""
-        for message in netlink.messages(data, offset):
-            interrupted |= message.interrupted
-            if message.kind == SOCK_DIAG_BY_FAMILY:
-                raise ParseError(f"inet_diag_msg of {message.end - message.start} bytes", message.start)
-            if (end := _control(data, message)) is not None:
-                return end.replace(interrupted=interrupted)
-        return DumpState(done=False, interrupted=interrupted)
+    def _count(self, data: bytes | memoryview) -> tuple[int, int]:
+        """Count the whole sockets at the start of a datagram: where that stopped, and all flags that were seen."""
+        offset, flags = 0, 0
+        for offset, header_flags, fields in _whole_sockets(data):  # noqa: B007
+            family, state, port, _, source, peer, inode = fields
+            flags |= header_flags
+            self._counts[state if inode else _STATES + state] += 1
+            if self.ports is not None:
+                _add(self.ports, int.from_bytes(port, "big") << 8 | state)
+            if self.peers is not None:
+                _add(self.peers, mapped(family, peer))
+            if self.sources is not None:
+                _add(self.sources, mapped(family, source))
+        return offset, flags
+
+    def merge(self, other: Census) -> None:
+        """Count what `other` counted as well: another part of the sockets, with the same options."""
+        for index, count in enumerate(other._counts):
+            self._counts[index] += count
+        if self.ports is not None and other.ports is not None:
+            _merge(self.ports, other.ports)
+        if self.peers is not None and other.peers is not None:
+            _merge(self.peers, other.peers)
+        if self.sources is not None and other.sources is not None:
+            _merge(self.sources, other.sources)
 
     @property
     def held(self) -> dict[int, int]:
         """Sockets with an inode, by state number; states without any are absent."""
-        return {state: count for state, count in enumerate(self._held) if count}
+        return {state: count for state, count in enumerate(self._counts[:_STATES]) if count}
 
     @property
     def unheld(self) -> dict[int, int]:
         """Sockets without an inode, by state number; states without any are absent."""
-        return {state: count for state, count in enumerate(self._unheld) if count}
+        return {state: count for state, count in enumerate(self._counts[_STATES:]) if count}
+
+    @property
+    def local_ports(self) -> set[int]:
+        """The local ports that were seen; none without `ports`."""
+        return {key >> 8 for key in self.ports or ()}
 
     def count(self, state: int) -> int:
         """All sockets in a state."""
-        return self._held[state] + self._unheld[state]
+        return self._counts[state] + self._counts[_STATES + state]
 
     @property
     def total(self) -> int:
         """All sockets."""
-        return sum(self._held) + sum(self._unheld)
+        return sum(self._counts)
 
     def by_state(self) -> dict[str, int]:
         """All sockets by the state's name as `ss` prints it; states without any are absent."""
-        counts = ((state, self.count(state)) for state in range(256))
+        counts = ((state, self.count(state)) for state in range(_STATES))
         return {state_name(state): count for state, count in counts if count}
+
+
+class Established:
+    """Collects the connections of a dump as 36 bytes each: the client's address, the server's, and both ports.
+
+    Addresses have 16 bytes, IPv4 as IPv4-mapped, so that both ends pack one connection alike whatever the family of
+    their sockets. `at_server` says which end the dumped sockets are. This is the specification of
+    `estab._engine.established`.
+    """
+
+    def __init__(self, *, at_server: bool) -> None:
+        self.at_server = at_server
+        self.packed = bytearray()
+
+    def add(self, data: bytes | memoryview) -> DumpState:
+        """Take one datagram. Raises ParseError where it is damaged."""
+        offset, flags = self._pack(data)
+        return rest_of_dump(data, offset, flags)
+
+    def connections(self) -> frozenset[bytes]:
+        """The connections, each as its 36 bytes."""
+        return frozenset(one for (one,) in _TUPLE.iter_unpack(self.packed))
+
+    def _pack(self, data: bytes | memoryview) -> tuple[int, int]:
+        offset, flags = 0, 0
+        for offset, header_flags, fields in _whole_sockets(data):  # noqa: B007
+            family, _, local_port, remote_port, local, remote, _ = fields
+            flags |= header_flags
+            ends = [(mapped(family, local), local_port), (mapped(family, remote), remote_port)]
+            (client, client_port), (server, server_port) = reversed(ends) if self.at_server else ends
+            self.packed += client + server + client_port + server_port
+        return offset, flags
+
+
+def _whole_sockets(
+    data: bytes | memoryview,
+) -> Iterator[tuple[int, int, tuple[int, int, bytes, bytes, bytes, bytes, int]]]:
+    """Each whole socket at the start of a datagram: where it ends, its header's flags, and the fields of `_COUNTED`."""
+    offset, size = 0, len(data)
+    smallest = netlink.HEADER.size + SOCKET_SIZE
+    while size - offset >= smallest:
+        length, kind, flags, *fields = _COUNTED.unpack_from(data, offset)
+        if kind != SOCK_DIAG_BY_FAMILY or length < smallest or length > size - offset:
+            return
+        offset += (length + 3) & ~3
+        yield offset, flags, tuple(fields)
+
+
+def rest_of_dump(data: bytes | memoryview, offset: int, flags: int) -> DumpState:
+    """What follows the last whole socket at `offset`: the end of the dump, an error, or nothing.
+
+    `flags` are those of the sockets before. Raises ParseError, with the place, for a socket cut short or other damage.
+    """
+    interrupted = bool(flags & netlink.NLM_F_DUMP_INTR)
+    for message in netlink.messages(data, offset):
+        interrupted |= message.interrupted
+        if message.kind == SOCK_DIAG_BY_FAMILY:
+            # Cut short, or behind another kind of message, where no kernel puts one: counted nowhere, so said.
+            raise ParseError(f"inet_diag_msg of {message.end - message.start} bytes", message.start)
+        if (end := _control(data, message)) is not None:
+            return end.replace(interrupted=interrupted)
+    return DumpState(done=False, interrupted=interrupted)
+
+
+def mapped(family: int, address: bytes) -> bytes:
+    """The address field of a socket as 16 bytes, that of an IPv4 socket as IPv4-mapped."""
+    return _V4_MAPPED + address[:4] if family == AF_INET else address
+
+
+def plain_address(packed: bytes) -> str:
+    """16 bytes as text, an IPv4-mapped address as IPv4."""
+    return _unmapped(format_address(packed))
+
+
+def pack_connection(one: Tuple4) -> bytes:
+    """A connection that the server lists, as `Established` packs it. Raises ParseError for what is no address."""
+    ends = [(one.remote_address, one.remote_port), (one.local_address, one.local_port)]
+    addresses, ports = [], []
+    for address, port in ends:
+        raw = ip_address(canonical(address)).packed
+        addresses.append(_V4_MAPPED + raw if len(raw) == 4 else raw)
+        if not 0 <= port <= 65535:
+            raise ParseError(f"{port} is no port")
+        ports.append(port.to_bytes(2, "big"))
+    return b"".join(addresses + ports)
+
+
+def swapped(one: Tuple4) -> Tuple4:
+    """The same connection as its other end sees it."""
+    return Tuple4(
+        local_address=one.remote_address,
+        local_port=one.remote_port,
+        remote_address=one.local_address,
+        remote_port=one.local_port,
+    )
+
+
+def unpack_connection(packed: bytes) -> Tuple4:
+    """36 bytes of `Established` as the client sees the connection. Raises ParseError for another length."""
+    if len(packed) != _TUPLE.size:
+        raise ParseError(f"a packed connection has {_TUPLE.size} bytes, not {len(packed)}")
+    return Tuple4(
+        local_address=plain_address(packed[:16]),
+        local_port=int.from_bytes(packed[32:34], "big"),
+        remote_address=plain_address(packed[16:32]),
+        remote_port=int.from_bytes(packed[34:], "big"),
+    )
+
+
+def _merge(counts: dict[_Key, int], others: dict[_Key, int]) -> None:
+    both = {key: counts[key] + others[key] for key in counts.keys() & others.keys()}
+    counts.update(others)
+    counts.update(both)
+
+
+def _add(counts: dict[_Key, int], key: _Key) -> None:
+    counts[key] = counts.get(key, 0) + 1
 
 
 def _control(data: bytes | memoryview, message: netlink.Message) -> DumpState | None:

@@ -1,0 +1,209 @@
+"""`limits`: the ladder of ceilings from this client to a server."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from dataclasses import dataclass
+
+import psutil
+
+from estab.api.run import machine
+from estab.diagnose.ladder import Spread, View, ladder, serving
+from estab.errors import EstabError, MachineError, ReadError, UsageError
+from estab.kernel.formats import inet_diag
+from estab.load import plan
+from estab.load import target as targets
+from estab.load.fleet import engine_name
+from estab.load.plan import Load
+from estab.observe import processes, snapshot
+from estab.observe.watch import is_local
+from estab.records import SNAPSHOT_SCHEMA, Limits, Listener, Snapshot, decode
+
+# What a worker of `hold` has open besides its connections: standard streams, block and epoll; Python's selector pair.
+_OWN_DESCRIPTORS = {"c": 5, "python": 7}
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+_NOWHERE = "192.0.2.1"  # RFC 5737: for a plan without a target, where nothing is spread over loopback addresses
+
+
+def limits(
+    target: str | None = None,
+    *,
+    pid: int | None = None,
+    listen: str | None = None,
+    server_via: str | None = None,
+    via_timeout_s: float = 30.0,
+) -> Limits:
+    """Every limit on the way from this host to `target` (HOST:PORT), the one that is met first coming first.
+
+    `listen` (":PORT" or "HOST:PORT") or `pid` name a local server instead of `target`; with none of them it is this
+    host as a client in general, and its listeners. `server_via` is a command, run without a shell, that prints
+    snapshots of the server's side as JSON lines (estab.snapshot/1); the last valid one counts, and the command is
+    ended after `via_timeout_s` seconds.
+
+    Raises UsageError for what cannot be asked, MachineError where the command cannot be run, ReadError where it prints
+    no snapshot. What could not be observed raises nothing: it stands last, with why.
+    """
+    _check(target, pid, listen, server_via)
+    if target is not None:
+        return ladder(_towards(target, server_via, via_timeout_s))
+    if listen is not None:
+        return ladder(_local(_listening_on(listen), None))
+    if pid is not None:
+        return _of_process(pid)
+    here = _take(None)
+    found = tuple(here.listeners or ())
+    return ladder(View(client=here, spread=_spread(None), server=here, listeners=found))
+
+
+def _check(target: str | None, pid: int | None, listen: str | None, server_via: str | None) -> None:
+    given = [name for name, value in (("TARGET", target), ("--pid", pid), ("--listen", listen)) if value is not None]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} each name a server; give one of them")
+    if server_via is not None and target is None:
+        raise UsageError("--server-via shows a TARGET's own side; give the TARGET, as HOST:PORT, too")
+
+
+# Who serves --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Address:
+    """A literal address and port."""
+
+    host: str
+    port: int
+
+
+def _towards(target: str, server_via: str | None, timeout_s: float) -> View:
+    host, port, _scope = targets.resolve(target)
+    address = _Address(_WILDCARDS.get(host, inet_diag.canonical(host)), port)
+    if server_via is None:
+        return _local(address, None) if is_local(address.host) else _remote(address, None)
+    return _remote(address, _via(server_via, timeout_s))
+
+
+def _local(address: _Address, owner: int | None) -> View:
+    """A target in this very network namespace; of the process `owner` alone where that is given."""
+    here = _take(address)
+    listeners = serving(_owned(here, owner), address.host, address.port)
+    why = None
+    if not listeners:
+        seen = f"nothing listens on {address.host} port {address.port} in this network namespace"
+        why = seen if here.listeners is not None else _gap(here, "listeners")
+    return View(
+        client=here,
+        spread=_spread(address),
+        target=(address.host, address.port),
+        server=here if listeners else None,
+        listeners=listeners,
+        why_unobserved=why,
+    )
+
+
+def _remote(address: _Address, there: Snapshot | None) -> View:
+    """A target elsewhere, its side as `there` shows it. None: nobody showed it."""
+    why = f"{address.host} is not an address of this host; --server-via shows its side"
+    listeners: tuple[Listener, ...] = ()
+    if there is not None:
+        listeners = serving(there.listeners or (), address.host, address.port, anywhere=True)
+        seen = f"the snapshot of --server-via has no listener on port {address.port}"
+        why = seen if there.listeners is not None else _gap(there, "listeners")
+    return View(
+        client=_take(address),
+        spread=_spread(address),
+        target=(address.host, address.port),
+        server=there,
+        listeners=listeners,
+        why_unobserved=None if listeners else why,
+    )
+
+
+def _listening_on(listen: str) -> _Address:
+    """Where a local listener can be reached. Raises UsageError where nothing listens there."""
+    anywhere = listen.startswith(":")
+    host, port = targets.parse_listen(f"0.0.0.0{listen}" if anywhere else listen)
+    found = [one for one in snapshot.take().listeners or () if one.port == port]
+    if not anywhere and port:
+        host = targets.resolve(listen)[0]
+        found = list(serving(found, _WILDCARDS.get(host, host), port))
+    if not found:
+        raise UsageError(f"nothing listens on {listen} in this network namespace; `ss -ltnp` shows what does")
+    address = found[0].address if anywhere else host
+    return _Address(_WILDCARDS.get(address, address), port)
+
+
+def _of_process(pid: int) -> Limits:
+    """The ladder to what a process listens on: to its one port, or each of its listeners where there are more."""
+    here = _take(None)
+    owned = _owned(here, pid)
+    if not owned:
+        if processes.process(pid) is None:
+            raise UsageError(f"there is no process {pid}; `ss -ltnp` shows who listens")
+        hidden = _gap(here, "listeners.owners", "listeners", otherwise="it listens on no TCP port")
+        raise UsageError(f"process {pid} owns no listening TCP socket that is seen in this network namespace: {hidden}")
+    if len({one.port for one in owned}) > 1:
+        return ladder(View(client=here, spread=_spread(None), server=here, listeners=owned))
+    address = owned[0].address
+    return ladder(_local(_Address(_WILDCARDS.get(address, address), owned[0].port), pid))
+
+
+def _owned(here: Snapshot, owner: int | None) -> tuple[Listener, ...]:
+    found = here.listeners or ()
+    return tuple(one for one in found if owner is None or owner in {each.pid for each in one.owners or ()})
+
+
+def _gap(taken: Snapshot, *fields: str, otherwise: str = "it was not read") -> str:
+    return next((gap.why for gap in taken.unobserved if gap.field in fields), otherwise)
+
+
+# What is seen ------------------------------------------------------------------------------------------------------
+
+
+def _take(toward: _Address | None) -> Snapshot:
+    """This host now, every listener with its owners, and the use of ports towards an address."""
+    taken = snapshot.take(toward=None if toward is None else (toward.host, toward.port))
+    if taken.memory_available_bytes is None:
+        taken = taken.replace(memory_available_bytes=psutil.virtual_memory().available)
+    return taken
+
+
+def _spread(toward: _Address | None) -> Spread:
+    """How `hold` would carry as many connections as it can be asked for."""
+    here, host = machine(), toward.host if toward else _NOWHERE
+    load = Load("hold", (host, toward.port if toward else 1, 0), plan.MOST_CONNECTIONS, 1.0)
+    return Spread(
+        own_descriptors=_OWN_DESCRIPTORS[engine_name()],
+        processes=plan.client_processes_for(load, here, beside_server=False),
+        sources=max(1, len(plan.loopback_sources(host, plan.MOST_CONNECTIONS, here.ports))),
+        most=plan.MOST_CONNECTIONS,
+    )
+
+
+def _via(command: str, timeout_s: float) -> Snapshot:
+    """The last snapshot that a command prints. What it prints after `timeout_s` is not waited for."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise UsageError(f"--server-via {command!r}: {error}; quote it as a shell would want it") from error
+    if not words:
+        raise UsageError("--server-via is empty; give a command that prints snapshots, as 'ssh host estab observe'")
+    out, said = _run(words, timeout_s)
+    for line in reversed(out.splitlines()):
+        try:
+            return decode(line, Snapshot, SNAPSHOT_SCHEMA)
+        except EstabError:
+            continue
+    raise ReadError(f"--server-via {command!r} printed no {SNAPSHOT_SCHEMA} line within {timeout_s:g} s: {said}")
+
+
+def _run(words: list[str], timeout_s: float) -> tuple[bytes, str]:
+    """What a command printed, and what to say of it where that is of no use."""
+    try:
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=timeout_s)
+    except subprocess.TimeoutExpired as late:
+        return late.stdout or b"", "it had not ended by then"
+    except OSError as error:
+        raise MachineError(f"--server-via: can't run {words[0]!r}: {error.strerror}; is it installed?") from error
+    lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    return done.stdout, lines[-1] if lines else f"it ended with status {done.returncode}"

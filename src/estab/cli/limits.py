@@ -1,0 +1,64 @@
+"""`estab limits`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from estab.cli.options import OUTPUT
+from estab.cli.show import FAILED, OK, JsonFile, paper
+
+if TYPE_CHECKING:
+    from estab.records import Limits
+
+
+def limits(
+    target: str | None = None,
+    /,
+    *,
+    pid: int | None = None,
+    listen: str | None = None,
+    server_via: str | None = None,
+    json: Annotated[str | None, Parameter(name="--json", allow_leading_hyphen=True, group=OUTPUT)] = None,
+    quiet: Annotated[bool, Parameter(name=("--quiet", "-q"), negative="", group=OUTPUT)] = False,
+) -> int:
+    """How many connections can I have from here to there: every limit on the way, the first to be met first.
+
+    Each with its value, what is used, how many connections more it allows, the command that raises it, and what must
+    be restarted then. Nothing is connected and nothing is changed. Exit code 1 where a limit is met already.
+
+    Example: estab limits 127.0.0.1:8080
+
+    Parameters
+    ----------
+    target
+        HOST:PORT or [IPv6]:PORT. Default: this host as a client, and its listeners.
+    pid
+        Instead of TARGET: the local server that is this process.
+    listen
+        Instead of TARGET: the local server that listens there, as :8080.
+    server_via
+        A command that prints the server's side as estab.snapshot/1 lines: "ssh host estab observe --count 1".
+    json
+        Write the ladder as JSON (estab.limits/1) to this file; `-` is standard output, and nothing else is on it then.
+    quiet
+        No report; the exit code tells.
+    """
+    from estab.api.limits import limits as climb
+    from estab.diagnose.ladder import is_met
+
+    json_file = JsonFile(json)
+    found = climb(target, pid=pid, listen=listen, server_via=server_via)
+    json_file.write(found)
+    if not quiet and json != "-":
+        _print(found)
+    return FAILED if is_met(found) else OK
+
+
+def _print(found: Limits) -> None:
+    from estab.report.ladder import render_limits
+
+    render_limits(found, paper())
+    sys.stdout.flush()

@@ -1,0 +1,115 @@
+"""`estab observe`."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from estab.cli.options import OUTPUT
+from estab.cli.show import INTERRUPTED, OK, JsonFile, stoppable
+from estab.cli.values import Seconds
+from estab.errors import UsageError
+
+if TYPE_CHECKING:
+    from estab.load.conductor import Stop
+    from estab.records import Snapshot
+
+
+def observe(
+    *,
+    interval: Seconds | None = None,
+    count: int | None = None,
+    port: int | None = None,
+    toward: str | None = None,
+    netns: str | None = None,
+    all_netns: Annotated[bool, Parameter(negative="")] = False,
+    drops: Seconds | None = None,
+    via: str | None = None,
+    json: Annotated[str, Parameter(name="--json", allow_leading_hyphen=True, group=OUTPUT)] = "-",
+) -> int:
+    """See what the kernel shows: snapshots (estab.snapshot/1), one line of JSON each, on standard output.
+
+    Every listener with its limit, depth, drops and owner; sockets by state, port and peer; counters,
+    sysctls and limits. What can't be read is null, and `unobserved` says why. Nothing is changed on the host.
+
+    Example: estab observe --port 8080 --interval 1 --count 10
+
+    Parameters
+    ----------
+    interval
+        From one snapshot to the next, as 1s or 500ms. Default: 1s.
+    count
+        How many snapshots of each namespace; 0 goes on until Ctrl-C. Default: 1; with --via all that are printed.
+    port
+        Only the listeners on this port, and the connections of its server's side.
+    toward
+        HOST:PORT: the local ports in use towards it, in TIME_WAIT, and lost to bind().
+    netns
+        Look into this network namespace: a name that `ip netns` lists, or a PID (a container's process).
+    all_netns
+        One line for each network namespace: this one, those that `ip netns` lists, and those of processes.
+    drops
+        Trace so long what was dropped and reset, by the kernel's reasons, before each snapshot. A SYN that is dropped
+        on a full queue makes no event and is not among them.
+    via
+        A command that prints snapshots, as "ssh HOST estab observe"; they are checked and passed on. No shell runs it;
+        {port} in it is what --port gives.
+    json
+        Write the lines to this file instead; `-` is standard output.
+    """
+    from estab.api.observe import observe as take
+    from estab.api.observe import observe_via
+
+    target = JsonFile(json)
+    with stoppable() as stop, _opened(target) as file:
+        if via is None:
+            found = take(
+                interval_s=1.0 if interval is None else interval,
+                count=1 if count is None else count,
+                port=port,
+                toward=toward,
+                namespace=netns,
+                all_namespaces=all_netns,
+                drops_s=drops,
+                stop=stop,
+            )
+        else:
+            given = {
+                "interval": interval,
+                "toward": toward,
+                "netns": netns,
+                "all-netns": all_netns or None,
+                "drops": drops,
+            }
+            for name, value in given.items():
+                if value is not None:
+                    raise UsageError(f"--{name} is for the command that --via runs; write it there")
+            found = observe_via(via, port=port, count=count or 0, stop=stop)
+        return _print(found, file, stop)
+
+
+def _print(found: Iterator[Snapshot], file: IO[bytes], stop: Stop) -> int:
+    """Each snapshot as a line, at once: whoever reads along sees it, and what was printed is whole."""
+    from estab.records import encode
+
+    for one in found:
+        file.write(encode(one) + b"\n")
+        file.flush()
+    return INTERRUPTED if stop.is_set else OK
+
+
+@contextlib.contextmanager
+def _opened(target: JsonFile) -> Iterator[IO[bytes]]:
+    if target.path is None or target.path == "-":
+        yield sys.stdout.buffer
+        return
+    try:
+        file = open(target.path, "wb")  # noqa: SIM115
+    except OSError as error:
+        raise UsageError(f"can't write --json {target.path}: {error.strerror}") from error
+    with file:
+        yield file

@@ -1,0 +1,169 @@
+"""What a SYN met between the client and the listener: whether it arrived, and whether losing one means losing all.
+
+What lives here: reading both ends of a run against each other, for the suspects on the path. No verdict.
+
+A SYN that the listener refuses shows in its own sk_drops and in ListenDrops, a SYN that it answers in PassiveOpens. One
+that shows in neither while the client sent it again (TCPSynRetrans) never arrived, or its answer never came back.
+Sources: `tcp_conn_request`, `tcp_create_openreq_child`, `tcp_retransmit_timer` (net/ipv4; KERNEL.md rules 3, 17, 28).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from estab.diagnose import facts
+from estab.kernel.rules.syn_retries import sees_retransmission
+from estab.records import Evidence, RunResult, Snapshot
+
+# So few lost SYNs may be chance.
+FEW = 3
+
+
+@dataclass(frozen=True)
+class Journey:
+    """How the connects of a run fared on their way.
+
+    `timeouts`: connects that timed out. `late`: came through after a second SYN. `arrived`: the listener's end shows
+    the SYNs of those that failed. `unanswered`: the client shows that nobody answered them. `for_good`: a connect that
+    lost its first SYN lost every one, so it is no chance. None: not observed.
+    """
+
+    timeouts: int
+    late: int
+    arrived: bool | None
+    unanswered: bool | None
+    for_good: bool | None
+
+    @property
+    def reached(self) -> str | None:
+        """Why what timed out was not lost on its way, in a sentence. None: nothing says so."""
+        if self.arrived:
+            return "What failed had arrived: the listener's own end shows it."
+        return "The connects that timed out had been answered." if self.unanswered is False else None
+
+
+def journey(run: RunResult) -> Journey:
+    """What both ends tell of the connects of `run`."""
+    return Journey(
+        timeouts=facts.connect_timeouts(run),
+        late=facts.late_connects(run),
+        arrived=_arrived(run),
+        unanswered=_unanswered(run),
+        for_good=_for_good(run),
+    )
+
+
+def _arrived(run: RunResult) -> bool | None:
+    watch = facts.listener(run)
+    if watch is None:
+        return None
+    drops = facts.listener_drops(run)
+    if drops is None:
+        drops = facts.server_delta(run, facts.LISTEN_DROPS)
+    if drops is None:
+        return True if facts.was_full(watch) else None
+    if drops - max(0, facts.server_delta(run, facts.DEFER_DROPS) or 0) > 0:
+        return True
+    lost, opened = facts.connect_timeouts(run), facts.server_delta(run, facts.PASSIVE_OPENS)
+    return lost > 0 and opened is not None and opened - run.funnel.connected >= max(1, lost / 2)
+
+
+def _patient(run: RunResult) -> bool:
+    """Does a connect last long enough for its SYN to be sent again?"""
+    timeout = facts.asked_timeout(run)
+    return timeout is None or sees_retransmission(timeout)
+
+
+def _unanswered(run: RunResult) -> bool | None:
+    lost = facts.connect_timeouts(run)
+    if not lost:
+        return False
+    if facts.failed(run, ("connect",), ("ETIMEDOUT",)) * 2 >= lost:
+        return True
+    if _patient(run):
+        again = facts.client_delta(run, facts.SYN_RETRANS)
+        return None if again is None else again * 2 >= lost
+    opened = facts.server_delta(run, facts.PASSIVE_OPENS)
+    return None if opened is None else opened - run.funnel.connected < lost / 2
+
+
+def _for_good(run: RunResult) -> bool | None:
+    lost = facts.connect_timeouts(run)
+    if not lost:
+        return None
+    if facts.late_connects(run) or _patient(run):
+        # A flow that ends makes room for another: one in ten may slip through a full table.
+        return facts.late_connects(run) * 10 <= lost
+    return _stood_still(run)
+
+
+def _stood_still(run: RunResult) -> bool | None:
+    """Without retransmissions only the timeline tells: after the first failure, did hardly any connect succeed?"""
+    broken = [p for p in run.timeline if p.failed > 0]
+    if not broken:
+        return None
+    later = run.funnel.attempted - broken[0].attempted
+    if later < FEW:
+        return None
+    return (run.funnel.connected - broken[0].connected) * 10 <= later
+
+
+# Evidence ----------------------------------------------------------------------------------------------------------
+
+
+def arrival_evidence(run: RunResult) -> list[Evidence]:
+    """What left the client, and what the listener's end shows of it."""
+    again = facts.client_delta(run, facts.SYN_RETRANS)
+    seen = "was not observed at the client" if again is None else f"rose by {again:,}: SYNs left again, unanswered"
+    text = f"TCPSynRetrans {seen}"
+    evidence = [Evidence(source="/proc/net/netstat", field=facts.SYN_RETRANS, value=again, threshold=0, text=text)]
+    watch = facts.listener(run)
+    if watch is None:
+        text = f"whether they arrived was not observed: {facts.why_unseen(run)}"
+        return [*evidence, Evidence(source="sock_diag", field="listener", text=text)]
+    drops, opened = facts.listener_drops(run), facts.server_delta(run, facts.PASSIVE_OPENS)
+    turned = "were not observed" if drops is None else f"rose by {drops:,}"
+    text = f"the listener's own drops {turned}; its queue's worst depth was {watch.worst_depth:,} of {watch.limit:,}"
+    evidence.append(Evidence(source="sock_diag", field="drops", value=drops, threshold=0, text=text))
+    if opened is not None:
+        text = f"the server opened {opened:,} connections (PassiveOpens), the client {run.funnel.connected:,}"
+        evidence.append(
+            Evidence(
+                source="/proc/net/snmp",
+                field=facts.PASSIVE_OPENS,
+                value=opened,
+                threshold=run.funnel.attempted,
+                text=text,
+            )
+        )
+    return evidence
+
+
+def ends(run: RunResult) -> list[tuple[str, Snapshot | None, Snapshot | None]]:
+    """Each observed end as (its name, before, after)."""
+    client = ("client", run.client.before, run.client.after)
+    server = run.server
+    return [client, ("server", server.before, server.after)] if server.observed else [client]
+
+
+def netfilter_drops(run: RunResult) -> int | None:
+    """Packets that a firewall of either host dropped, as the drop reasons show them. None: not observed."""
+    seen = [after.drop_reasons for _, _, after in ends(run) if after is not None and after.drop_reasons is not None]
+    # The reasons are those of a whole host: where both ends are one host, they are the same events.
+    return max((max(0, one.kfree_skb.get(facts.NETFILTER_DROP, 0)) for one in seen), default=None)
+
+
+def filter_rules(run: RunResult) -> dict[str, bool]:
+    """Whether each observed end has nft or iptables rules; an end where that was not read is missing."""
+    found = {}
+    for name, before, after in ends(run):
+        known = [
+            rules
+            for taken in (before, after)
+            if taken is not None and taken.security is not None
+            for rules in (taken.security.nft_rules, taken.security.iptables_rules)
+            if rules is not None
+        ]
+        if known:
+            found[name] = any(known)
+    return found

@@ -1,0 +1,68 @@
+"""What the network interfaces say of a cloud's flow table: ENA's allowance counters, as deltas. No verdict.
+
+Source: `drivers/net/ethernet/amazon/ena/ena_ethtool.c` by way of `kernel/rules/cloud_flows` (KERNEL.md rule 30).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from estab.diagnose.journey import ends
+from estab.kernel.rules.cloud_flows import AVAILABLE, EXCEEDED
+from estab.records import Evidence, Nic, RunResult, Snapshot
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """One interface of one end: packets lost to a full flow table within the run, and how many flows were left."""
+
+    end: str
+    nic: str
+    lost: int
+    available: int | None
+
+
+def allowances(run: RunResult) -> list[Allowance]:
+    """Every interface that counts it at both moments. Empty: none does, or it was not read."""
+    return [one for end, before, after in ends(run) for one in between(end, before, after)]
+
+
+def between(end: str, before: Snapshot | None, after: Snapshot | None) -> list[Allowance]:
+    """The same for one host between two snapshots of it."""
+    then = {nic.name: nic for nic in _nics(before)}
+    return [
+        Allowance(
+            end,
+            nic.name,
+            max(0, nic.allowances[EXCEEDED] - then[nic.name].allowances[EXCEEDED]),
+            nic.allowances.get(AVAILABLE),
+        )
+        for nic in _nics(after)
+        if EXCEEDED in nic.allowances and nic.name in then and EXCEEDED in then[nic.name].allowances
+    ]
+
+
+def _nics(snapshot: Snapshot | None) -> list[Nic]:
+    return (snapshot.nics if snapshot else None) or []
+
+
+def allowance_lost(run: RunResult) -> int | None:
+    """Packets that the cloud dropped within the run for a full flow table. None: no interface tells."""
+    found = allowances(run)
+    return sum(one.lost for one in found) if found else None
+
+
+def allowance_evidence(run: RunResult) -> list[Evidence]:
+    """A line an interface; one line where none tells."""
+    found = allowances(run)
+    if not found:
+        text = f"no interface counts {EXCEEDED} (ENA does): a cloud's own flow table was not observed"
+        return [Evidence(source="ethtool -S", field=EXCEEDED, text=text)]
+    return [as_evidence(one) for one in found]
+
+
+def as_evidence(one: Allowance) -> Evidence:
+    """What one interface says, as evidence."""
+    left = "" if one.available is None else f"; room for {one.available:,} more flows was left at the end"
+    text = f"{EXCEEDED} of {one.nic} at the {one.end} rose by {one.lost:,} within the run{left}"
+    return Evidence(source="ethtool -S", field=EXCEEDED, value=one.lost, threshold=0, text=text)

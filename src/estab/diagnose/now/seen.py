@@ -1,0 +1,150 @@
+"""`Seen`: one or two snapshots, read as suspects ask; and `Found`: what a look at them gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from estab.records import (
+    ClientSide,
+    Evidence,
+    Funnel,
+    Listener,
+    ListenerWatch,
+    Process,
+    Remedy,
+    RunResult,
+    ServerSide,
+    Side,
+    Snapshot,
+    Suspect,
+    Verdict,
+)
+
+_WRAP = 1 << 32  # sk_drops is 32 bits wide
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one look gave. `side` None: the suspect's own. `remedies` is asked for where the verdict accuses."""
+
+    verdict: Verdict
+    summary: str
+    evidence: list[Evidence] = field(default_factory=list)
+    remedies: Callable[[], list[Remedy]] = list
+    side: Side | None = None
+
+
+def unseen(summary: str, source: str, text: str, evidence: list[Evidence] | None = None) -> Found:
+    """`not_observed`, with what was missing as its evidence."""
+    return Found("not_observed", summary, evidence or [Evidence(source=source, field="-", text=text)])
+
+
+def clear(summary: str, evidence: list[Evidence]) -> Found:
+    """`ruled_out`."""
+    return Found("ruled_out", summary, evidence)
+
+
+def as_judged(suspect: Suspect) -> Found:
+    """What a suspect said of the snapshots as a run."""
+    return Found(suspect.verdict, suspect.summary, suspect.evidence, lambda: list(suspect.remedies), suspect.side)
+
+
+@dataclass(frozen=True)
+class Queue:
+    """One listener now, and what its own drops rose by since the first snapshot (None: not known)."""
+
+    now: Listener
+    then: Listener | None
+    drops: int | None
+
+    @property
+    def full(self) -> bool:
+        """Is it full at this moment (B+1 waiting)?"""
+        return self.now.depth > max(0, self.now.limit)
+
+
+class Seen:
+    """Snapshots of one host: `after`, and `before` where there are two."""
+
+    def __init__(self, before: Snapshot | None, after: Snapshot) -> None:
+        self.before = before
+        self.after = after
+
+    @property
+    def span_s(self) -> float:
+        """Seconds between the two; 0 where there is one."""
+        return self.after.taken_at_s - self.before.taken_at_s if self.before else 0.0
+
+    @cached_property
+    def deltas(self) -> dict[str, int] | None:
+        """What each counter rose by between the two. None: there is one, or its counters were not read."""
+        if self.before is None or self.before.counters is None or self.after.counters is None:
+            return None
+        then = self.before.counters
+        # One that fell began anew: nothing can be said of it.
+        return {name: now - then[name] for name, now in self.after.counters.items() if now >= then.get(name, now + 1)}
+
+    @cached_property
+    def queues(self) -> list[Queue]:
+        """Every listener, the one in the greatest distress first."""
+        known = {_key(one): one for one in (self.before.listeners if self.before else None) or []}
+        found = [_queue(one, known.get(_key(one))) for one in self.after.listeners or []]
+        return sorted(found, key=lambda q: (q.full, bool(q.drops), _fill(q.now), q.drops or 0), reverse=True)
+
+    def run(self, queue: Queue | None) -> RunResult:
+        """The snapshots as a run in which nothing was attempted, watched at `queue`."""
+        # One snapshot gives its sysctls for "before", and no counters: those since boot are no evidence.
+        base = self.before or self.after.replace(counters=None)
+        owners: list[Process] = list(queue.now.owners or []) if queue is not None else []
+        server = ServerSide(
+            observed=True,
+            before=base,
+            after=self.after,
+            deltas=self.deltas,
+            listener=_watch(queue) if queue is not None else None,
+            processes=owners or None,
+        )
+        return RunResult(
+            command="observe",
+            config={"port": queue.now.port} if queue is not None else {},
+            host=self.after.host,
+            started_at_s=self.after.taken_at_s - self.span_s,
+            elapsed_s=self.span_s,
+            engine="none",
+            funnel=Funnel(),
+            client=ClientSide(before=base, after=self.after, deltas=self.deltas, port_use=self.after.port_use),
+            server=server,
+        )
+
+
+def _key(one: Listener) -> tuple[int, str, int, int | None]:
+    return one.family, one.address, one.port, one.inode
+
+
+def _fill(one: Listener) -> float:
+    return one.depth / (max(0, one.limit) + 1)
+
+
+def _queue(now: Listener, then: Listener | None) -> Queue:
+    drops = None
+    if then is not None and now.drops is not None and then.drops is not None:
+        drops = (now.drops - then.drops) % _WRAP
+    return Queue(now, then, drops)
+
+
+def _watch(queue: Queue) -> ListenerWatch:
+    depths = [queue.now.depth, *([queue.then.depth] if queue.then is not None else [])]
+    return ListenerWatch(
+        address=queue.now.address,
+        port=queue.now.port,
+        listeners=1,
+        limit=queue.now.limit,
+        worst_depth=max(*depths, queue.now.worst_depth or 0) if len(depths) > 1 else depths[0],
+        last_depth=queue.now.depth,
+        samples=len(depths),
+        full_samples=sum(depth > max(0, queue.now.limit) for depth in depths),
+        rose_only=False,
+        drops=queue.drops,
+    )

@@ -1,0 +1,68 @@
+"""Did this listener's accept queue turn packets away? Asked by every suspect that is a kind of that.
+
+What lives here: the one test that they share, so that none of them can confirm where the others would not.
+
+Source: `tcp_conn_request` and `tcp_v4_syn_recv_sock` (net/ipv4): each packet that meets a full accept queue adds to
+ListenOverflows, to ListenDrops and to the listener's own sk_drops (KERNEL.md rules 3 to 5).
+"""
+
+from __future__ import annotations
+
+from estab.diagnose import facts
+from estab.kernel.rules.accept_queue import overflow_in_drops
+from estab.records import Evidence, ListenerWatch, RunResult
+
+
+def turned_away(run: RunResult, watch: ListenerWatch) -> bool | None:
+    """Whether the accept queue of `watch` turned packets away within the run. None: what was observed does not tell."""
+    overflows = facts.server_delta(run, facts.LISTEN_OVERFLOWS)
+    drops = facts.listener_drops(run)
+    # Every overflow adds to both. So either at 0 rules it out: the other's rise has another origin.
+    if (overflows is not None and overflows <= 0) or (drops is not None and drops <= 0):
+        return False
+    full = facts.was_full(watch)
+    deferred = facts.server_delta(run, facts.DEFER_DROPS)
+    own = None if drops is None else overflow_in_drops(max(0, drops), None if deferred is None else max(0, deferred))
+    if overflows is None:
+        return True if full and own else None
+    return True if full or own else None
+
+
+def overflowed(run: RunResult) -> bool | None:
+    """`turned_away` of the watched listener. None also where none was observed."""
+    watch = facts.listener(run)
+    return None if watch is None else turned_away(run, watch)
+
+
+def ghosts_of_queue(run: RunResult) -> int:
+    """Connections that the client holds and the server does not have, 0 where they were not counted.
+
+    Only `hold` keeps what it opened, so only there can both ends be counted against each other.
+    """
+    if run.ghosts is not None:
+        return max(0, run.ghosts.count)
+    watch = facts.listener(run)
+    if run.command != "hold" or watch is None or watch.queued_at_end is None or watch.accepted_at_end is None:
+        return 0
+    held = watch.queued_at_end + watch.accepted_at_end
+    return max(0, run.funnel.connected - facts.unserved(run) + facts.connect_timeouts(run) - held)
+
+
+def overflow_evidence(run: RunResult) -> list[Evidence]:
+    """The counter and the depth that tell of an overflow, for the suspects that build on one."""
+    watch = facts.listener(run)
+    if watch is None:
+        return [Evidence(source="sock_diag", field="listener", text=f"not observed: {facts.why_unseen(run)}")]
+    delta = facts.server_delta(run, facts.LISTEN_OVERFLOWS)
+    seen = "was not observed" if delta is None else f"rose by {delta:,} within the run (packets, not clients)"
+    text = f"the queue's worst depth was {watch.worst_depth:,} of {watch.limit:,} ({facts.room(watch):,} fit)"
+    return [
+        Evidence(
+            source="/proc/net/netstat",
+            field=facts.LISTEN_OVERFLOWS,
+            value=delta,
+            threshold=0,
+            text=f"ListenOverflows {seen}",
+        ),
+        Evidence(source="sock_diag", field="worst_depth", value=watch.worst_depth, threshold=watch.limit, text=text),
+    ]

@@ -1,0 +1,205 @@
+"""What the server's processes and listening sockets allow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from estab.diagnose.advice.backlog import PROGRAMS
+from estab.diagnose.rungs.view import View, natural, number, unknown, why
+from estab.errors import EstabError
+from estab.kernel.rules import accept_queue, descriptors, kernel_version, syn_queue
+from estab.records import Limit, Listener, Process, Snapshot
+
+OPEN_FILES, ACCEPT_QUEUE, SYN_QUEUE = "server_open_files", "accept_queue", "syn_queue"
+SOMAXCONN = "net.core.somaxconn"
+_WILDCARDS = ("0.0.0.0", "::", "*")
+
+
+def serving(listeners: Iterable[Listener], address: str, port: int, *, anywhere: bool = False) -> tuple[Listener, ...]:
+    """Those that a connect() to `address` reaches: bound to it, else to its family's wildcard, else to `::`.
+
+    `anywhere`: else any on that port, for a server that knows its own address by another name (NAT, a container).
+    Source: `compute_score` in net/ipv4/inet_hashtables.c. What `v6only` would keep away is not known here.
+    """
+    there = [one for one in listeners if one.port == port]
+    family = 6 if ":" in address else 4
+    candidates = (
+        [one for one in there if _plain(one.address) == address],
+        [one for one in there if one.address in _WILDCARDS and one.family == family],
+        [one for one in there if one.address in _WILDCARDS and one.family == 6],
+        there if anywhere else [],
+    )
+    return tuple(next((found for found in candidates if found), []))
+
+
+def _plain(address: str) -> str:
+    """An IPv4-mapped address as IPv4."""
+    return address[7:] if address.startswith("::ffff:") and "." in address else address
+
+
+def rungs(view: View) -> Iterator[Limit]:
+    """The server's rungs for the target, or for each listener where there is no target."""
+    server = view.server
+    if server is None or not view.listeners:
+        if view.target is not None:
+            yield from _unseen(view)
+        return
+    if view.target is not None:
+        yield from _listener_rungs(server, view.listeners, "")
+        return
+    for where, group in _by_place(view.listeners).items():
+        yield from _listener_rungs(server, group, f"@{where}")
+
+
+def _unseen(view: View) -> Iterator[Limit]:
+    reason = view.why_unobserved or "the server's side was not observed"
+    yield unknown(OPEN_FILES, "server", "descriptors", "/proc/PID/limits, /proc/PID/fd", reason)
+    yield unknown(ACCEPT_QUEUE, "server", "connections not yet accepted", "sock_diag", reason)
+    yield unknown(SYN_QUEUE, "server", "half-open connections", "sock_diag", reason)
+
+
+def _by_place(listeners: Sequence[Listener]) -> dict[str, list[Listener]]:
+    found: dict[str, list[Listener]] = {}
+    for one in listeners:
+        where = f"[{one.address}]:{one.port}" if ":" in one.address else f"{one.address}:{one.port}"
+        found.setdefault(where, []).append(one)
+    return found
+
+
+def _listener_rungs(server: Snapshot, listeners: Sequence[Listener], suffix: str) -> Iterator[Limit]:
+    yield _open_files(server, listeners, suffix)
+    yield _accept_queue(server, listeners, suffix)
+    yield _syn_queue(server, listeners, suffix)
+
+
+# Descriptors -------------------------------------------------------------------------------------------------------
+
+
+def accepting(listeners: Sequence[Listener]) -> tuple[list[Process], int | None]:
+    """The processes that are taken for those that accept, and the pid left out as the master of a shared socket.
+
+    Who shares a listening socket inherited it: the first of them (lowest pid) bound it, forked the others and, in
+    nginx, gunicorn and Apache, accepts nothing itself.
+    """
+    found = {owner.pid: owner for one in listeners for owner in one.owners or ()}
+    masters = {min(o.pid for o in one.owners) for one in listeners if one.owners and len(one.owners) > 1}
+    workers = [owner for pid, owner in sorted(found.items()) if pid not in masters]
+    return workers, min(masters) if masters else None
+
+
+def _open_files(server: Snapshot, listeners: Sequence[Listener], suffix: str) -> Limit:
+    owners, master = accepting(listeners)
+    blank = unknown(
+        f"{OPEN_FILES}{suffix}",
+        "server",
+        "descriptors",
+        "/proc/PID/limits, /proc/PID/fd",
+        why(server, "listeners.owners", otherwise="who owns the listener was not seen"),
+    )
+    softs, used = [natural(o.nofile_soft) for o in owners], [natural(o.fds) for o in owners]
+    left = [descriptors.available(soft, fds).available for soft, fds in zip(softs, used, strict=True)]
+    if not owners:
+        return blank
+    if any(one is None for one in left):
+        return blank.replace(why_unknown=f"limits or descriptors of {_names(owners)} may not be read: run as root")
+    most = number(server, "fs.nr_open")
+    aim = min(2 * max(soft or 0 for soft in softs), 1 << 31 if most is None else most)
+    return blank.replace(
+        value=sum(soft or 0 for soft in softs),
+        used=sum(fds or 0 for fds in used),
+        capacity_connections=descriptors.connections(sum(one or 0 for one in left)),
+        raise_with=f"prlimit --pid {owners[0].pid} --nofile={aim}:{aim}; for good: LimitNOFILE={aim} in its unit",
+        restart="nothing for prlimit; the server for LimitNOFILE=",
+        note=_file_notes(owners, master),
+        why_unknown=None,
+    )
+
+
+def _names(owners: Sequence[Process]) -> str:
+    names = sorted({owner.name or "?" for owner in owners})
+    return f"{', '.join(names)} (pid {', '.join(str(owner.pid) for owner in owners[:4])}{' …' * (len(owners) > 4)})"
+
+
+def _file_notes(owners: Sequence[Process], master: int | None) -> str:
+    parts = [_names(owners)]
+    if len(owners) > 1:
+        parts.append(f"the sum of {len(owners)} processes; one of them may be full before the others")
+    if master is not None:
+        parts.append(f"pid {master} is taken for a master that accepts nothing")
+    parts.append("a proxy takes two for each connection; the program's own limits are not the kernel's and not seen")
+    return "; ".join(parts)
+
+
+# Queues ------------------------------------------------------------------------------------------------------------
+
+
+def _accept_queue(server: Snapshot, listeners: Sequence[Listener], suffix: str) -> Limit:
+    """How many may wait for accept(). Not how many the server can hold: so no capacity, but 0 where it is full."""
+    worst = min(listeners, key=lambda one: one.limit - one.depth)
+    limit, depth = max(0, worst.limit), max(0, worst.depth)
+    room, full = accept_queue.fits(limit), accept_queue.is_full(depth, limit)
+    notes = [f"{room:,} may wait unaccepted", _who_cuts(server, limit)]
+    if len(listeners) > 1:
+        notes.append(f"the fullest of {len(listeners)} sockets on this port: each has its own queue")
+    if full:
+        notes.append("full now: whoever connects is dropped until accept() takes some out")
+    return Limit(
+        limit=f"{ACCEPT_QUEUE}{suffix}",
+        side="server",
+        unit="connections not yet accepted",
+        value=limit,
+        used=depth,
+        capacity_connections=0 if full else None,
+        source="sock_diag: wqueue of the listener is the backlog granted, rqueue what waits",
+        raise_with=_bigger_backlog(server, worst, limit),
+        restart="the server: the limit is fixed when listen() is called",
+        note="; ".join(notes),
+        why_unknown=None if full else "it bounds who waits for accept(), not how many the server can have",
+    )
+
+
+def _who_cuts(server: Snapshot, limit: int) -> str:
+    somaxconn = number(server, SOMAXCONN)
+    if somaxconn is None:
+        return f"backlog granted {limit:,}; somaxconn was not read"
+    if limit < somaxconn:
+        return f"backlog granted {limit:,}: the program's own, somaxconn is {somaxconn:,}"
+    if limit == somaxconn:
+        return f"backlog granted {limit:,}: that is somaxconn, which cuts what the program asks above it"
+    return f"backlog granted {limit:,}: somaxconn was lowered to {somaxconn:,} after listen()"
+
+
+def _bigger_backlog(server: Snapshot, listener: Listener, limit: int) -> str:
+    size = min(65535, max(4 * limit, 1024))
+    names = " ".join((owner.name or "").lower() for owner in listener.owners or ())
+    own = "a bigger backlog in the program's call of listen()"
+    for part, change, _now in PROGRAMS:
+        if part in names:
+            own = change.format(port=listener.port, size=size)
+    somaxconn = number(server, SOMAXCONN)
+    if somaxconn is not None and size > somaxconn:
+        return f"sysctl -w {SOMAXCONN}={size}; then {own}"
+    return own
+
+
+def _syn_queue(server: Snapshot, listeners: Sequence[Listener], suffix: str) -> Limit:
+    limit = max(0, min(one.limit for one in listeners))
+    asked, cookies = number(server, "net.ipv4.tcp_max_syn_backlog"), number(server, "net.ipv4.tcp_syncookies")
+    blank = Limit(
+        limit=f"{SYN_QUEUE}{suffix}",
+        side="server",
+        unit="half-open connections",
+        source="net.ipv4.tcp_syncookies, tcp_max_syn_backlog, sock_diag",
+        raise_with="a bigger backlog" if cookies else "sysctl -w net.ipv4.tcp_max_syn_backlog=N, and a bigger backlog",
+        restart="the server: the limit is fixed when listen() is called",
+        why_unknown="it bounds handshakes under way, not how many the server can have",
+    )
+    if asked is None or cookies not in (0, 1, 2):
+        return blank.replace(note="tcp_syncookies or tcp_max_syn_backlog was not read")
+    try:
+        fits = syn_queue.fits(limit, asked, cookies, kernel_version.parse(server.host.kernel or ""))
+    except EstabError as error:
+        return blank.replace(note=str(error))
+    then = "SYNs beyond it are dropped" if cookies == 0 else "SYNs beyond it get cookies; tcp_max_syn_backlog is unused"
+    older = "" if fits is not None else f"{limit:,} or {limit + 1:,}, by a patch level that the release hides; "
+    return blank.replace(value=fits, note=f"{older}{then}")

@@ -1,0 +1,90 @@
+"""tcp_abort_on_overflow=1: the final ACK that finds the accept queue full is answered by RST.
+
+Source: `tcp_check_req` (net/ipv4/tcp_minisocks.c): with the sysctl set, a half-open connection whose child finds no
+room is reset and forgotten (EmbryonicRsts); without it the ACK is dropped and tried again. SYNs on a full queue are
+dropped as ever, and so are cookies' ACKs (KERNEL.md rule 7).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from estab.diagnose import evidence as shape
+from estab.diagnose import facts
+from estab.diagnose.advice.backlog import backlog_remedies
+from estab.diagnose.overflow import overflow_evidence, overflowed
+from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
+
+CAUSE: Final = "abort_on_overflow"
+SIDE: Final[Side] = "server"
+
+SYSCTL = "net.ipv4.tcp_abort_on_overflow"
+
+
+def judge(run: RunResult) -> Suspect:
+    """Confirmed where it is set, the queue overflowed, half-open connections were reset, and most clients felt it."""
+    return shape.suspect(CAUSE, SIDE, _weigh(run), _evidence(run), lambda: remedies(run))
+
+
+def failures(run: RunResult) -> int:
+    """Connections that timed out, were reset or ended early: the full queue behind it costs all of them."""
+    return facts.unserved(run)
+
+
+def _weigh(run: RunResult) -> tuple[Verdict, str]:
+    if (innocent := _why_not(run)) is not None:
+        return "ruled_out", innocent
+    if facts.server_sysctl(run, SYSCTL) is None:
+        return "not_observed", "tcp_abort_on_overflow was not observed."
+    reset, over, aborted = facts.resets(run), overflowed(run), facts.server_delta(run, facts.EMBRYONIC_RSTS)
+    if over is None or aborted is None:
+        return (
+            "possible",
+            "tcp_abort_on_overflow is set and connections were reset; the queue was not seen to overflow.",
+        )
+    if not facts.mostly_reset(run):
+        text = f"{reset:,} connections were reset so, but more connects ({facts.connect_timeouts(run):,}) timed out."
+        return "possible", text
+    return "confirmed", f"tcp_abort_on_overflow reset {reset:,} connections that found the accept queue full."
+
+
+def _why_not(run: RunResult) -> str | None:
+    order, aborted = facts.reset_orders(run), facts.server_delta(run, facts.EMBRYONIC_RSTS)
+    excluded = {
+        "tcp_abort_on_overflow is 0.": facts.server_sysctl(run, SYSCTL) == 0,
+        "No connection was reset.": not facts.resets(run),
+        "The server closed first: EPIPE came without an ECONNRESET before it.": order is not None and order[0] <= 0,
+        "The accept queue did not overflow.": overflowed(run) is False,
+        "No half-open connection was reset.": aborted is not None and aborted <= 0,
+    }
+    return next((why for why, holds in excluded.items() if holds), None)
+
+
+def _evidence(run: RunResult) -> list[Evidence]:
+    reset = facts.resets(run)
+    evidence = [
+        shape.sysctl(SYSCTL, facts.server_sysctl(run, SYSCTL)),
+        shape.count("failures", "ECONNRESET, EPIPE", reset, f"{reset:,} connections were reset"),
+    ]
+    if not reset:
+        return evidence
+    means = "half-open connections that were reset"
+    return [*evidence, shape.server_counter(run, facts.EMBRYONIC_RSTS, means), *overflow_evidence(run)]
+
+
+def remedies(run: RunResult) -> list[Remedy]:
+    """A queue that does not overflow; and the sysctl back, for clients that would rather wait."""
+    advice = [r for r in backlog_remedies(run) if "tcp_abort_on_overflow" not in r.command]
+    return [
+        Remedy(
+            command=f"sysctl -w {SYSCTL}=0   # at the server",
+            works=True,
+            why="The ACK is then dropped and tried again: a short burst is served late, not reset. Counts at once.",
+        ),
+        *advice,
+        Remedy(
+            command="retry at once in the client",
+            works=False,
+            why="The queue is still full: the retry is reset too, and adds to the load.",
+        ),
+    ]

@@ -1,0 +1,164 @@
+"""The server still accepts, but its CPU goes elsewhere: the accepting thread gets its turn too seldom.
+
+Source: no kernel limit but the scheduler: accept() takes microseconds, and a thread that shares its cores (or its
+interpreter lock, or its event loop) with much work waits for its turn while the queue fills. It differs from a server
+that accepts nothing (there the queue never falls), and from a queue that is only short (there the CPU is idle, or it is
+spent on accepting: some ten microseconds a connection).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from estab.diagnose import evidence as shape
+from estab.diagnose import facts
+from estab.diagnose.advice.backlog import delay_text, wanted_backlog
+from estab.diagnose.advice.futile import does_nothing
+from estab.diagnose.overflow import overflowed
+from estab.records import Evidence, ListenerWatch, Remedy, RunResult, Side, Suspect, Verdict
+
+CAUSE: Final = "accept_thread_starved"
+SIDE: Final[Side] = "server"
+
+BUSY = 0.9  # of all cores: nobody gets a turn at once
+COST_S = 0.001  # of CPU for each connection that came: a hundred accepts' worth, so it went elsewhere
+# Programs that run on one core at a time, whatever the host has: an interpreter lock, one event loop.
+ONE_CORE = ("node", "python", "ruby", "redis", "estab")
+
+
+def judge(run: RunResult) -> Suspect:
+    """Confirmed where the queue overflowed while accepts went on, and the CPU was used up on something else."""
+    verdict, summary = _weigh(run, facts.listener(run))
+    return shape.suspect(CAUSE, SIDE, (verdict, summary), _evidence(run), lambda: remedies(run))
+
+
+def failures(run: RunResult) -> int:
+    """Connections that timed out, were reset or ended early."""
+    return facts.unserved(run)
+
+
+def _weigh(run: RunResult, watch: ListenerWatch | None) -> tuple[Verdict, str]:
+    if watch is None:
+        return "not_observed", f"The server's queue and CPU were not observed ({facts.why_unseen(run)})."
+    if (innocent := _why_not(run, watch)) is not None:
+        return "ruled_out", innocent
+    cores, full = facts.server_cores(run), capacity(run)
+    cost = cost_s(run)
+    if cores is None or full is None or cost is None:
+        return "not_observed", "The server's use of CPU was not observed."
+    told = f"the server used {cores:.1f} cores"
+    if cores < BUSY * min(1.0, full) or busy_share(run) < BUSY:
+        return "ruled_out", f"The queue overflowed with CPU to spare: {told}, of {full:g}."
+    if cost < COST_S:
+        return "ruled_out", f"The CPU went into accepting: {cost * 1e6:,.0f} µs for each connection."
+    text = f"The accepting thread was starved: {told}, {cost * 1e3:,.1f} ms for each connection, while others waited."
+    return ("confirmed" if overflowed(run) else "possible"), text
+
+
+def _why_not(run: RunResult, watch: ListenerWatch) -> str | None:
+    if overflowed(run) is False:
+        return "The queue did not overflow: accept() came in time."
+    if watch.worst_depth <= 0:
+        return "No connection was seen waiting."
+    return "Nothing was accepted at all." if facts.accepted(run) == 0 else None
+
+
+def capacity(run: RunResult) -> float | None:
+    """How many cores the server can use: one for a program that runs on one at a time. None: not known."""
+    names = {(p.name or "").lower() for p in run.server.processes or []}
+    if run.server.embedded:
+        return float(max(1, len(facts.workers(run, "server"))))
+    if len(names) == 1 and any(next(iter(names)).startswith(one) for one in ONE_CORE):
+        return float(len(run.server.processes or []))
+    cores = (run.server.before.host.cores if run.server.before else None) or None
+    return None if cores is None or cores < 1 else float(cores)
+
+
+def busy_share(run: RunResult) -> float:
+    """The share of its capacity that the server had in use, a client on the same host counted in: 0 and up."""
+    full, cores = capacity(run), facts.server_cores(run)
+    if full is None or cores is None:
+        return 0.0
+    return max(cores, min(cores + _client_cores(run), full) if cores >= full / 2 else cores) / full
+
+
+def _client_cores(run: RunResult) -> float:
+    """Cores that our own client workers used on the server's host."""
+    if run.server.via is not None or run.elapsed_s <= 0 or not math.isfinite(run.elapsed_s):
+        return 0.0
+    used = [w.cpu_s for w in facts.workers(run, "client") if w.cpu_s is not None and math.isfinite(w.cpu_s)]
+    return max(0.0, sum(used)) / run.elapsed_s
+
+
+def cost_s(run: RunResult) -> float | None:
+    """CPU seconds that the server spent for each connection that came to it. None: its CPU was not read."""
+    cores = facts.server_cores(run)
+    if cores is None or not math.isfinite(run.elapsed_s):
+        return None
+    return cores * max(0.0, run.elapsed_s) / max(1, run.funnel.connected, facts.accepted(run) or 0)
+
+
+# Evidence ----------------------------------------------------------------------------------------------------------
+
+
+def _evidence(run: RunResult) -> list[Evidence]:
+    watch = facts.listener(run)
+    if watch is None:
+        return [shape.unseen(run)]
+    text = f"the queue's worst depth was {watch.worst_depth:,} of {watch.limit:,}"
+    evidence = [shape.count("sock_diag", "worst_depth", watch.worst_depth, text, watch.limit)]
+    cores, full, cost = facts.server_cores(run), capacity(run), cost_s(run)
+    if cores is None:
+        return [*evidence, Evidence(source="/proc/PID/stat", field="cpu_s", text="the server's CPU was not observed")]
+    of = "" if full is None else f" of the {full:g} that it can use"
+    text = f"the server's processes used {cores:.2f} cores{of}"
+    evidence.append(shape.count("/proc/PID/stat", "cpu_s", cores, text, None if full is None else BUSY * full))
+    if cost is not None:
+        text = f"that is {cost * 1e3:,.2f} ms of CPU for each connection; accept() alone takes about 0.01"
+        evidence.append(shape.count("/proc/PID/stat", "cpu_s / connection", cost, text, COST_S))
+    rates = facts.queue_rates(run)
+    if rates is not None:
+        text = (
+            f"with connections waiting, {rates.accepts_per_s:,.0f}/s were accepted, {rates.arrivals_per_s:,.0f}/s came"
+        )
+        evidence.append(shape.count("timeline", "accepted", rates.accepts_per_s, text, rates.arrivals_per_s))
+    return evidence
+
+
+def remedies(run: RunResult) -> list[Remedy]:
+    """How the accepting thread gets its turn, and what only lets more wait."""
+    pid = next((str(p.pid) for p in run.server.processes or []), "PID")
+    watch = facts.listener(run)
+    delay = None if watch is None else delay_text(run, watch.limit, wanted_backlog(run, watch))
+    found = [
+        Remedy(
+            command="accept in a process of its own (SO_REUSEPORT), and hand the work to others",
+            works=True,
+            why="A process that only accepts needs next to no CPU, and the scheduler serves it soon.",
+        ),
+        Remedy(
+            command="fewer worker threads than cores; a bounded queue of work before them",
+            works=True,
+            why="Threads that burn the CPU push the accepting one back; with a core left it accepts at once.",
+        ),
+        Remedy(
+            command=f"top -H -p {pid}; pidstat -tu -p {pid} 1; perf top -p {pid}",
+            works=True,
+            why="Shows which threads burn the CPU, and %wait of the one that accepts.",
+        ),
+        Remedy(
+            command="renice, chrt -r 1 -p TID   # of the accepting thread alone",
+            works=True,
+            why="It runs before the others. (Not within one interpreter lock: there only processes help.)",
+        ),
+        does_nothing("bigger_backlog_for_slow_accept", "a bigger backlog, sysctl -w net.core.somaxconn=65535"),
+        Remedy(
+            command="sysctl -w net.ipv4.tcp_max_syn_backlog=65536",
+            works=False,
+            why="The connections wait for accept(); the SYN queue has nothing to do with it.",
+        ),
+    ]
+    if delay is not None:
+        found[-2] = found[-2].replace(why=f"Here {delay}.")
+    return found

@@ -1,0 +1,104 @@
+"""SYN cookies in front of a full accept queue: clients connect, write twice, and are reset at once.
+
+Source: `cookie_v4_check` (net/ipv4/syncookies.c): the final ACK of a cookie's client finds the accept queue full and is
+dropped, and the server keeps no state of it. The first segment (seq = ISN+1) still carries a valid cookie; the second
+does not: SyncookiesFailed, and `tcp_v4_do_rcv` (net/ipv4/tcp_ipv4.c) sends RST. The client gets ECONNRESET first, then
+EPIPE at writes and end of file at reads (`tcp_reset`). A FIN before the RST, a server that closed, gives EPIPE without
+ECONNRESET (KERNEL.md rules 13 to 16). The origin is the full queue; this is why it breaks connections.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from estab.diagnose import evidence as shape
+from estab.diagnose import facts
+from estab.diagnose.advice.backlog import backlog_remedies
+from estab.diagnose.overflow import ghosts_of_queue, overflow_evidence, overflowed
+from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
+
+CAUSE: Final = "cookie_reset"
+SIDE: Final[Side] = "server"
+
+COOKIES = "net.ipv4.tcp_syncookies"
+
+
+def judge(run: RunResult) -> Suspect:
+    """Confirmed where resets are most of the damage, the queue overflowed, and cookies failed."""
+    return shape.suspect(CAUSE, SIDE, _weigh(run), _evidence(run), lambda: remedies(run))
+
+
+def failures(run: RunResult) -> int:
+    """Connections that timed out, were reset or ended early: the full queue behind it costs all of them."""
+    return facts.unserved(run)
+
+
+def _weigh(run: RunResult) -> tuple[Verdict, str]:
+    if (innocent := _why_not(run)) is not None:
+        return "ruled_out", innocent
+    reset, over, failed = facts.resets(run), overflowed(run), facts.server_delta(run, facts.COOKIES_FAILED)
+    if failed is None or over is None:
+        text = f"{reset:,} connections were reset; what the server's cookies did was not observed"
+        return "possible", f"{text} ({facts.why_unseen(run)})." if facts.listener(run) is None else f"{text}."
+    if not facts.mostly_reset(run):
+        text = f"{reset:,} connections were reset so, but more connects ({facts.connect_timeouts(run):,}) timed out."
+        return "possible", text
+    text = f"{reset:,} connections were reset: each held a SYN cookie that the full accept queue could not honour."
+    return "confirmed", text
+
+
+def _why_not(run: RunResult) -> str | None:
+    order, failed = facts.reset_orders(run), facts.server_delta(run, facts.COOKIES_FAILED)
+    excluded = {
+        "No connection was reset.": not facts.resets(run),
+        "The server closed first: EPIPE came without an ECONNRESET before it.": order is not None and order[0] <= 0,
+        "SYN cookies are off at the server.": facts.server_sysctl(run, COOKIES) == 0,
+        "No cookie failed: the resets have another origin.": failed is not None and failed <= 0,
+        "The accept queue did not overflow: each cookie's connection found room.": overflowed(run) is False,
+    }
+    return next((why for why, holds in excluded.items() if holds), None)
+
+
+def _evidence(run: RunResult) -> list[Evidence]:
+    reset = facts.resets(run)
+    evidence = [shape.count("failures", "ECONNRESET, EPIPE", reset, f"{reset:,} connections were reset")]
+    if not reset:
+        return evidence
+    order = facts.reset_orders(run)
+    if order is not None:
+        text = (
+            f"{order[0]:,} broken connections gave ECONNRESET first (a RST), {order[1]:,} EPIPE or end of file (a FIN)"
+        )
+        evidence.append(shape.count("error_orders", "ECONNRESET first", order[0], text))
+    means = "segments whose cookie was no longer valid, each answered by RST"
+    evidence.append(shape.server_counter(run, facts.COOKIES_FAILED, means))
+    evidence.append(shape.server_counter(run, facts.COOKIES_SENT, "SYNs that got a cookie"))
+    evidence += [*overflow_evidence(run), shape.sysctl(COOKIES, facts.server_sysctl(run, COOKIES))]
+    held = ghosts_of_queue(run)
+    if held:
+        text = f"the client holds {held:,} ESTABLISHED connections that the server does not have (ghosts)"
+        evidence.append(shape.count("sock_diag", "ghosts", held, text))
+    return evidence
+
+
+def remedies(run: RunResult) -> list[Remedy]:
+    """A queue that does not overflow; failing that, no cookies; and what does nothing."""
+    return [
+        *(r for r in backlog_remedies(run) if r.works),
+        Remedy(
+            command="sysctl -w net.ipv4.tcp_syncookies=0   # at the server, only where no SYN flood can come",
+            works=True,
+            why="Clients then wait in SYN_SENT instead of being reset: late, but whole. It hides the full queue.",
+        ),
+        Remedy(
+            command="sysctl -w net.ipv4.tcp_syncookies=2",
+            works=False,
+            why="Then every connection is a cookie, and more are reset.",
+        ),
+        Remedy(
+            command="ignore SIGPIPE, retry the write",
+            works=False,
+            why="The server has no such connection: only a new one helps.",
+        ),
+        *(r for r in backlog_remedies(run) if not r.works),
+    ]

@@ -1,0 +1,95 @@
+"""TCP_DEFER_ACCEPT: the server takes a connection only once data comes, and drops the bare ACK of a silent client.
+
+Source: `tcp_check_req` (net/ipv4/tcp_minisocks.c): with TCP_DEFER_ACCEPT set on the listener the final ACK without data
+is dropped and counted as TCPDeferAcceptDrop, for as many SYN-ACK retransmissions as the seconds make (KERNEL.md rule
+8). The client is ESTABLISHED and the server stays in SYN_RECV. The drops add to the listener's sk_drops too, so that
+`ss -m` looks like an overflow where there is none (rule 5). Clients that speak first never notice.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from estab.diagnose import evidence as shape
+from estab.diagnose import facts
+from estab.diagnose.overflow import ghosts_of_queue, overflowed
+from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
+
+CAUSE: Final = "defer_accept_drops"
+SIDE: Final[Side] = "server"
+
+
+def judge(run: RunResult) -> Suspect:
+    """Confirmed where ACKs were dropped for it and the server does not have connections that the client holds."""
+    return shape.suspect(CAUSE, SIDE, _weigh(run), _evidence(run), lambda: remedies(run))
+
+
+def failures(run: RunResult) -> int:
+    """Connections that were not answered in time or broken after the connect."""
+    phases = ("write", "read")
+    return facts.failed(run, phases, facts.TIMEOUTS) + facts.failed(run, phases, facts.RESETS | {"eof"})
+
+
+def _weigh(run: RunResult) -> tuple[Verdict, str]:
+    dropped = facts.server_delta(run, facts.DEFER_DROPS)
+    if facts.listener(run) is None or dropped is None:
+        unseen = facts.why_unseen(run) if facts.listener(run) is None else "no counters"
+        return "not_observed", f"TCPDeferAcceptDrop of the listener was not observed ({unseen})."
+    if dropped <= 0:
+        return "ruled_out", "No ACK was dropped for TCP_DEFER_ACCEPT."
+    if facts.listener_drops(run) == 0:
+        return "ruled_out", "Another listener defers: this one dropped nothing."
+    held = ghosts_of_queue(run)
+    if not held and not failures(run):
+        return "ruled_out", f"{dropped:,} bare ACKs were dropped by design; every client that spoke was served."
+    lost = f"{held:,} connections exist only at the client" if held else f"{failures(run):,} connections broke"
+    if held and overflowed(run) is not True:
+        return "confirmed", f"The listener defers accept() until data comes, and its clients are silent: {lost}."
+    return "possible", f"{dropped:,} bare ACKs were dropped for TCP_DEFER_ACCEPT, and {lost}."
+
+
+def _evidence(run: RunResult) -> list[Evidence]:
+    if facts.listener(run) is None:
+        return [shape.unseen(run)]
+    means = "ACKs without data that TCP_DEFER_ACCEPT dropped"
+    evidence = [shape.server_counter(run, facts.DEFER_DROPS, means)]
+    own, over = facts.listener_drops(run), facts.server_delta(run, facts.LISTEN_OVERFLOWS)
+    if own is not None:
+        beside = "" if over is None else f", while ListenOverflows rose by {over:,}"
+        text = f"the listener's own drops rose by {own:,}{beside}"
+        evidence.append(shape.count("sock_diag", "drops", own, text))
+    held = ghosts_of_queue(run)
+    text = f"the client holds {held:,} connections that the server does not have"
+    return [*evidence, shape.count("sock_diag", "ghosts", held, text)]
+
+
+def remedies(run: RunResult) -> list[Remedy]:
+    """Speak first, or do not defer."""
+    port = facts.target_port(run) or "PORT"
+    return [
+        Remedy(
+            command=f"listen {port};   # nginx: no deferred; Apache: AcceptFilter http none",
+            works=True,
+            why="Clients that wait for the server to speak first (SMTP, SSH, MySQL, warm pools) need it so.",
+        ),
+        Remedy(
+            command="let the client send its first bytes at once",
+            works=True,
+            why="Data brings the ACK that is accepted: the connection is handed to accept() with it.",
+        ),
+        Remedy(
+            command="nstat -az TcpExtTCPDeferAcceptDrop; ss -ltnm   # at the server",
+            works=True,
+            why="Rising together with the listener's d while ListenOverflows stands: it is this, not an overflow.",
+        ),
+        Remedy(
+            command="a bigger backlog, sysctl -w net.core.somaxconn=65535",
+            works=False,
+            why="The queue was not full: the ACK was dropped on purpose.",
+        ),
+        Remedy(
+            command="sysctl -w net.ipv4.tcp_abort_on_overflow=1",
+            works=False,
+            why="It asks about a full queue alone; a deferred ACK is dropped as before.",
+        ),
+    ]

@@ -1,0 +1,167 @@
+"""A filter on the way refuses the target from the first SYN on: dropped in silence, or rejected in the server's place.
+
+Source: a DROP frees the packet (kfree_skb reason NETFILTER_DROP, net/netfilter/core.c `nf_hook_slow`) and the client
+sends its SYN again until ETIMEDOUT. A REJECT answers: RST or ICMP port-unreachable make ECONNREFUSED, other ICMP codes
+EHOSTUNREACH or ENETUNREACH (`icmp_err_convert`, net/ipv4/icmp.c). A prohibit route, a cgroup's BPF program or SELinux
+refuses at the client itself with EACCES or EPERM. A listener that is there while RSTs come back did not send them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from estab.diagnose import evidence as shape
+from estab.diagnose import facts
+from estab.diagnose.journey import Journey, arrival_evidence, filter_rules, journey, netfilter_drops
+from estab.records import Evidence, Remedy, RunResult, Side, Snapshot, Suspect, Verdict
+
+CAUSE: Final = "path_filtered"
+SIDE: Final[Side] = "path"
+
+REFUSED = frozenset({"ECONNREFUSED"})
+UNREACHABLE = frozenset({"EHOSTUNREACH", "ENETUNREACH"})
+POLICY = frozenset({"EACCES", "EPERM"})
+REJECTED = REFUSED | UNREACHABLE | POLICY
+
+
+def judge(run: RunResult) -> Suspect:
+    """Confirmed where no connect got through although a listener is there and was never asked."""
+    rejected, met = facts.failed(run, ("connect",), REJECTED), journey(run)
+    if not rejected and not met.timeouts:
+        verdict: Verdict = "ruled_out"
+        summary = "No connect was refused, unreachable or timed out."
+    elif rejected >= met.timeouts:
+        verdict, summary = _weigh_reject(run, rejected)
+    else:
+        verdict, summary = _weigh_drop(run, met)
+    evidence = _evidence(run, rejected, met)
+    return shape.suspect(CAUSE, SIDE, (verdict, summary), evidence, lambda: remedies(run))
+
+
+def failures(run: RunResult) -> int:
+    """Connects that were refused, unreachable, or timed out."""
+    return facts.failed(run, ("connect",), REJECTED | facts.TIMEOUTS)
+
+
+def _weigh_reject(run: RunResult, rejected: int) -> tuple[Verdict, str]:
+    policy = facts.failed(run, ("connect",), POLICY)
+    if policy * 2 > rejected and not run.funnel.connected:
+        text = f"This host's own policy refuses the target: {policy:,} connects got EACCES or EPERM, no SYN was sent."
+        return "confirmed", text
+    if facts.listener(run) is None:
+        return _weigh_reject_unseen(run, rejected)
+    if not _listened_throughout(run):
+        return "ruled_out", "The listener was not there all the time: its absence refuses."
+    if run.funnel.connected:
+        return "possible", f"{rejected:,} connects were refused while others succeeded and a listener was there."
+    return "confirmed", f"A filter rejects: {rejected:,} connects were refused, though a listener is there."
+
+
+def _weigh_reject_unseen(run: RunResult, rejected: int) -> tuple[Verdict, str]:
+    unreachable = facts.failed(run, ("connect",), UNREACHABLE)
+    if unreachable * 2 > rejected and not run.funnel.connected:
+        text = f"{unreachable:,} connects got EHOSTUNREACH or ENETUNREACH: a filter's REJECT, a missing route or host."
+        return "possible", text
+    if run.server.observed:
+        return "ruled_out", "No listener is there: its absence refuses."
+    text = f"A REJECT looks like a missing listener from here; the server was not observed ({facts.why_unseen(run)})."
+    return "not_observed", text
+
+
+def _weigh_drop(run: RunResult, met: Journey) -> tuple[Verdict, str]:
+    if run.funnel.connected:
+        return "ruled_out", f"{run.funnel.connected:,} connects got through: a filter lets all through or none."
+    if (innocent := met.reached) is not None:
+        return "ruled_out", innocent
+    dropped = (netfilter_drops(run) or 0) >= met.timeouts
+    if dropped and any(filter_rules(run).values()):
+        return "confirmed", f"A firewall here drops the SYNs: all {met.timeouts:,} connects timed out."
+    if met.arrived is None:
+        return "possible", f"No connect got through; the server's end was not observed ({facts.why_unseen(run)})."
+    if met.unanswered is None:
+        return "possible", "No connect got through and none arrived, but what the client sent was not observed."
+    return (
+        "confirmed",
+        f"A filter drops the SYNs: all {met.timeouts:,} connects timed out and none reached the listener.",
+    )
+
+
+def _listened_throughout(run: RunResult) -> bool:
+    """Did something listen on the port before and after, as far as that was read?"""
+    port = facts.target_port(run)
+    return all(_listens(taken, port) is not False for taken in (run.server.before, run.server.after))
+
+
+def _listens(taken: Snapshot | None, port: int | None) -> bool | None:
+    if taken is None or taken.listeners is None or port is None:
+        return None
+    return any(one.port == port for one in taken.listeners)
+
+
+# Evidence ----------------------------------------------------------------------------------------------------------
+
+
+def _evidence(run: RunResult, rejected: int, met: Journey) -> list[Evidence]:
+    text = f"{rejected:,} connects were refused or unreachable, {met.timeouts:,} timed out"
+    field = "connect ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EACCES, EPERM"
+    evidence = [shape.count("failures", field, rejected, text)]
+    if not rejected and not met.timeouts:
+        return evidence
+    text = f"{run.funnel.connected:,} of {run.funnel.attempted:,} connects succeeded"
+    evidence.append(shape.count("funnel", "connected", run.funnel.connected, text))
+    return [*evidence, *arrival_evidence(run), *_rules(run), *_dropped(run)]
+
+
+def _rules(run: RunResult) -> list[Evidence]:
+    found = filter_rules(run)
+    if not found:
+        return [Evidence(source="nft, iptables", field="rules", text="firewall rules were not observed at either end")]
+    return [
+        Evidence(
+            source="nft, iptables",
+            field="rules",
+            value=str(there).lower(),
+            text=f"the {end} has {'nft or iptables rules' if there else 'no nft or iptables rules'}",
+        )
+        for end, there in found.items()
+    ]
+
+
+def _dropped(run: RunResult) -> list[Evidence]:
+    drops = netfilter_drops(run)
+    if drops is None:
+        return []
+    text = f"tracefs showed {drops:,} drops by a firewall of this host (NETFILTER_DROP, all its namespaces)"
+    return [shape.count("tracefs", facts.NETFILTER_DROP, drops, text)]
+
+
+def remedies(run: RunResult) -> list[Remedy]:
+    """Where the filter may stand, and what does not move it."""
+    port = facts.target_port(run) or "PORT"
+    return [
+        Remedy(
+            command="nft list ruleset; iptables -S; ip6tables -S   # at both ends and on each router between",
+            works=True,
+            why=f"Look for drop or reject that matches port {port}, and for a chain's policy drop.",
+        ),
+        Remedy(
+            command=f"nft insert rule inet filter input tcp dport {port} accept   # cloud: its security group",
+            works=True,
+            why="Allow it before the rule that drops: the first verdict that ends a chain counts.",
+        ),
+        Remedy(
+            command=f"tcpdump -ni any 'tcp port {port}'   # at both ends during a connect",
+            works=True,
+            why="The SYN leaves and never arrives: the filter is between. It arrives: it is the server's own.",
+        ),
+        Remedy(
+            command="a bigger backlog, sysctl -w net.core.somaxconn=65535, ulimit -n",
+            works=False,
+            why="No packet reached the listener: none of its limits was asked.",
+        ),
+        Remedy(
+            command="a longer connect timeout, more retries",
+            works=False,
+            why="The rule stays: each SYN meets it like the first.",
+        ),
+    ]

@@ -1,0 +1,107 @@
+"""A stateful firewall between client and server has no room for another flow: each new SYN is lost without a word.
+
+Source: a flow table keeps one entry a connection and drops what finds no room: EC2's per instance (ENA's
+`conntrack_allowance_exceeded`, drivers/net/ethernet/amazon/ena/ena_ethtool.c), a router's conntrack or `ct count`
+(net/netfilter/nft_connlimit.c). The first N connections succeed and live on; then every new one is lost, ping included,
+both ways, until flows end (KERNEL.md rules 26 and 30). Neither end's kernel has a counter for what never arrives: the
+evidence is that the SYN left the client, again and again, while nothing moved at the listener.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from estab.diagnose import evidence as shape
+from estab.diagnose import facts
+from estab.diagnose.journey import FEW, Journey, arrival_evidence, journey
+from estab.diagnose.nics import allowance_evidence, allowance_lost
+from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
+
+CAUSE: Final = "path_flow_table_full"
+SIDE: Final[Side] = "path"
+
+
+def judge(run: RunResult) -> Suspect:
+    """Confirmed where the first connects succeed, then all are lost before the server; or by the NIC's own counter."""
+    met, exceeded = journey(run), allowance_lost(run)
+    verdict, summary = _weigh(run, met, exceeded)
+    evidence = [shape.connect_timeouts(run), *_plateau(run, met), *allowance_evidence(run)]
+    evidence += arrival_evidence(run) if met.timeouts else []
+    return shape.suspect(CAUSE, SIDE, (verdict, summary), evidence, lambda: remedies(run))
+
+
+def failures(run: RunResult) -> int:
+    """Connects that timed out."""
+    return facts.connect_timeouts(run)
+
+
+def _weigh(run: RunResult, met: Journey, exceeded: int | None) -> tuple[Verdict, str]:
+    if not met.timeouts:
+        return "ruled_out", "No connect timed out."
+    if (innocent := met.reached) is not None:
+        return "ruled_out", innocent
+    if exceeded:
+        return "confirmed", f"The instance's flow table was full: the network dropped {exceeded:,} packets for it."
+    if not run.funnel.connected:
+        text = "No connect got through from the first on: a table that was full before looks like a filter from here."
+        return "not_observed", text
+    if met.for_good is False:
+        return "ruled_out", "Connects came through at a second SYN, or after others were lost: a full table lets none."
+    return _weigh_silence(run, met)
+
+
+def _weigh_silence(run: RunResult, met: Journey) -> tuple[Verdict, str]:
+    """SYNs were lost, and no connect that lost one came through."""
+    told = f"{run.funnel.connected:,} connected, then every new SYN was lost"
+    if met.arrived is None:
+        return "possible", f"{told}; whether they reached the server was not observed ({facts.why_unseen(run)})."
+    if met.unanswered is None or met.for_good is None:
+        return "possible", f"{told} before the server, but what the client sent was not seen well enough to be sure."
+    if met.timeouts < FEW:
+        return "possible", f"{met.timeouts} SYNs were lost before the server: too few to tell a limit from chance."
+    return "confirmed", f"{told} on its way: {met.timeouts:,} connects timed out and nothing reached the server."
+
+
+def _plateau(run: RunResult, met: Journey) -> list[Evidence]:
+    if not met.timeouts:
+        return []
+    text = f"the first {run.funnel.connected:,} connects succeeded"
+    if met.for_good is not None:
+        text += f"; {met.late:,} came through at a later SYN"
+    return [shape.count("funnel", "connected", run.funnel.connected, text, run.funnel.attempted)]
+
+
+def remedies(run: RunResult) -> list[Remedy]:
+    """What lets more flows through, where to look, and what cannot."""
+    return [
+        Remedy(
+            command="ethtool -S eth0 | grep conntrack_allowance   # EC2, both ends; watch it during the load",
+            works=True,
+            why="A rising conntrack_allowance_exceeded is the instance's flow table; a bigger type has a bigger one.",
+        ),
+        Remedy(
+            command="security groups that allow all traffic both ways (0.0.0.0/0, all ports) are not tracked",
+            works=True,
+            why="EC2 keeps no entry for such flows, so nothing fills. Elsewhere: nft add rule ... notrack.",
+        ),
+        Remedy(
+            command="sysctl -w net.netfilter.nf_conntrack_max=1048576   # on the router or firewall between",
+            works=True,
+            why="Where a Linux box on the way tracks flows; `conntrack -C` beside nf_conntrack_max shows its fill.",
+        ),
+        Remedy(
+            command="fewer flows at once: a connection pool; several instances behind a balancer",
+            works=True,
+            why="The table counts flows, so each that is kept or spread leaves room.",
+        ),
+        Remedy(
+            command="ulimit -n 1048576, sysctl -w net.core.somaxconn=65535, net.ipv4.ip_local_port_range",
+            works=False,
+            why="The SYN left the client and never arrived: no limit of either end was asked.",
+        ),
+        Remedy(
+            command="a longer connect timeout, more SYN retries",
+            works=False,
+            why="The table stays full while the flows live: each SYN is lost like the first.",
+        ),
+    ]

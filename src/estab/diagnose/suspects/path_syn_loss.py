@@ -1,0 +1,152 @@
+"""SYNs, or the answers to them, are lost by chance on the way: some connects take 1, 3 or 7 seconds.
+
+Source: `tcp_retransmit_timer` (net/ipv4/tcp_timer.c): a SYN without an answer is sent again after 1 s, then at doubled
+waits, or each second at first (tcp_syn_linear_timeouts, 6.5). So a connect's latency tells how many were lost
+(KERNEL.md rules 17 to 19). A full accept queue looks the same from the client: only the listener's own counters, which
+stand still here, tell them apart.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from estab.diagnose import evidence as shape
+from estab.diagnose import facts
+from estab.diagnose.journey import FEW, Journey, arrival_evidence, journey
+from estab.kernel.rules.inputs import RuleInputError
+from estab.kernel.rules.kernel_version import KernelVersion
+from estab.kernel.rules.syn_retries import bands, default_linear_timeouts, retransmits_behind
+from estab.records import Evidence, Percentiles, Remedy, RunResult, Side, Suspect, Verdict
+
+CAUSE: Final = "path_syn_loss"
+SIDE: Final[Side] = "path"
+
+
+def judge(run: RunResult) -> Suspect:
+    """Confirmed where connects needed a second SYN, and the listener, seen, turned none away."""
+    met = journey(run)
+    verdict, summary = _weigh(run, met)
+    evidence = [*_late_evidence(run, met), *_band_evidence(run)]
+    evidence += [shape.connect_timeouts(run)] if met.timeouts else []
+    evidence += arrival_evidence(run) if met.timeouts or met.late else []
+    return shape.suspect(CAUSE, SIDE, (verdict, summary), evidence, lambda: remedies(run))
+
+
+def failures(run: RunResult) -> int:
+    """Connects that timed out."""
+    return facts.connect_timeouts(run)
+
+
+def _weigh(run: RunResult, met: Journey) -> tuple[Verdict, str]:
+    if not met.late and not met.timeouts:
+        return "ruled_out", "Every SYN was answered at the first try."
+    if (innocent := _why_not(run, met)) is not None:
+        return "ruled_out", innocent
+    return _weigh_loss(run, met)
+
+
+def _why_not(run: RunResult, met: Journey) -> str | None:
+    if met.arrived:
+        return "What was sent again had arrived: the listener itself turned packets away."
+    if not run.funnel.connected:
+        return "No connect got through: that is no loss by chance."
+    if met.late:
+        return None
+    if met.unanswered is False:
+        return "The connects that timed out had been answered."
+    return "What was lost once was lost for good: that is no chance." if met.for_good else None
+
+
+def _weigh_loss(run: RunResult, met: Journey) -> tuple[Verdict, str]:
+    lost = met.late + (met.timeouts if met.for_good is False else 0)
+    told = f"{met.late:,} connects had to send their SYN again" + (
+        f" and {met.timeouts:,} timed out" if met.timeouts else ""
+    )
+    if met.arrived is None:
+        if not lost:
+            return "not_observed", f"Whether SYNs were lost was not observed ({facts.why_unseen(run)})."
+        text = f"{told}; whether the server turned them away was not observed ({facts.why_unseen(run)})."
+        return "possible", text
+    if lost < FEW:
+        return "possible", f"{told}, the listener turned none away: too few to speak of loss."
+    return "confirmed", f"SYNs or their answers were lost on the way: {told}, and the listener turned none away."
+
+
+# Evidence ----------------------------------------------------------------------------------------------------------
+
+
+def _late_evidence(run: RunResult, met: Journey) -> list[Evidence]:
+    known = {int(times): n for times, n in run.syn_retransmits.items() if facts.whole(times) and n > 0}
+    spread = ", ".join(f"{n:,} needed {times}" for times, n in sorted(known.items()))
+    text = f"{met.late:,} of {run.funnel.connected:,} connects came through after more than one SYN"
+    text += f" ({spread})" if met.late and spread else ""
+    return [shape.count("tcp_info", "syn_retransmits", met.late, text)]
+
+
+def _linear(run: RunResult) -> int:
+    """tcp_syn_linear_timeouts at the client: as read, else what its kernel starts with."""
+    value = facts.client_sysctl(run, "net.ipv4.tcp_syn_linear_timeouts")
+    if value is not None and 0 <= value <= 127:
+        return value
+    kernel = facts.release(run.client.before, run.host)
+    return default_linear_timeouts(kernel) if isinstance(kernel, KernelVersion) else 0
+
+
+def _band_evidence(run: RunResult) -> list[Evidence]:
+    """Which quantiles of the connect latency lie in a band of SYN retransmissions."""
+    latency = run.latency.connect_us
+    found = _banded(latency, _linear(run)) if latency is not None else []
+    if not found:
+        return []
+    try:
+        starts = ", ".join(f"{one.between_s.low:g}" for one in bands(3, _linear(run))[1:])
+    except RuleInputError:
+        return []
+    text = f"connects took {' and '.join(found)}; the bands of SYN retransmissions begin at {starts} s"
+    return [Evidence(source="latency", field="connect_us", value=latency.max if latency else None, text=text)]
+
+
+def _banded(latency: Percentiles, linear: int) -> list[str]:
+    named = {"p50": latency.p50, "p90": latency.p90, "p99": latency.p99, "p99.9": latency.p999, "max": latency.max}
+    found = []
+    for name, micro in named.items():
+        if micro is None or not math.isfinite(micro) or not 0 <= micro <= 1e9:
+            continue
+        needed = retransmits_behind(micro / 1e6, linear)
+        if needed:
+            found.append(f"{micro / 1e6:,.2f} s at {name} ({needed} retransmitted)")
+    return found[:2]
+
+
+def remedies(run: RunResult) -> list[Remedy]:
+    """Where packets get lost, and what helps a client meanwhile."""
+    timeout = facts.asked_timeout(run)
+    patience = "" if timeout is None else f" The timeout was {timeout:g} s."
+    return [
+        Remedy(
+            command="mtr -T -P PORT TARGET; ip -s link; ethtool -S eth0 | grep -iE 'drop|err|miss'   # both ends",
+            works=True,
+            why="Shows the hop or the interface that loses packets: a policer, a full ring, a bad link.",
+        ),
+        Remedy(
+            command="a connect timeout of 3 s or more",
+            works=True,
+            why=f"The first SYN is sent again after 1 s: with less patience one lost packet is a failure.{patience}",
+        ),
+        Remedy(
+            command="keep connections open and reuse them: a connection pool",
+            works=True,
+            why="A lost segment of an open connection costs about one round trip; a lost SYN a whole second.",
+        ),
+        Remedy(
+            command="a bigger backlog, sysctl -w net.core.somaxconn=65535",
+            works=False,
+            why="The listener turned nothing away: its queue had room.",
+        ),
+        Remedy(
+            command="sysctl -w net.ipv4.tcp_syn_retries=10",
+            works=False,
+            why="It adds tries at the end, after a minute; the first one still comes after 1 s.",
+        ),
+    ]

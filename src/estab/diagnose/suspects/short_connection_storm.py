@@ -1,0 +1,95 @@
+"""Short connections come in bursts over a small backlog, and their timeout ends before the first SYN is sent again.
+
+Source: a SYN on a full accept queue is dropped (`tcp_conn_request`, net/ipv4/tcp_input.c) and sent again after 1 s
+(TCP_TIMEOUT_INIT, include/net/tcp.h). A connect timeout of 1 s or less never sees that: what would have been one slow
+connect becomes a failure, and the next attempt adds to the burst (KERNEL.md rules 3 and 18).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from estab.diagnose import evidence as shape
+from estab.diagnose import facts
+from estab.diagnose.advice.backlog import backlog_remedies
+from estab.diagnose.overflow import overflow_evidence, overflowed
+from estab.kernel.rules.syn_retries import INITIAL_RTO_S, sees_retransmission
+from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
+
+CAUSE: Final = "short_connection_storm"
+SIDE: Final[Side] = "server"
+
+
+def judge(run: RunResult) -> Suspect:
+    """Confirmed where short connections overflowed the queue and our own timeout, 1 s or less, ended them."""
+    return shape.suspect(CAUSE, SIDE, _weigh(run), _evidence(run), lambda: remedies(run))
+
+
+def failures(run: RunResult) -> int:
+    """Connections that timed out, were reset or ended early."""
+    return facts.unserved(run)
+
+
+def _lost(run: RunResult) -> int:
+    return facts.failed(run, ("connect",), ("own_timeout",))
+
+
+def _weigh(run: RunResult) -> tuple[Verdict, str]:
+    if (innocent := _why_not(run)) is not None:
+        return "ruled_out", innocent
+    timeout, lost, over = facts.asked_timeout(run), _lost(run), overflowed(run)
+    told = f"{lost:,} short connections gave up" + ("" if timeout is None else f" after {timeout:g} s")
+    if over is None:
+        return "possible", f"{told}; whether the accept queue overflowed was not observed ({facts.why_unseen(run)})."
+    if timeout is None or facts.mostly_reset(run):
+        return "possible", f"{told}, but that is not what cost most."
+    return "confirmed", f"{told}, before their SYN could be sent again: the accept queue overflowed in bursts."
+
+
+def _why_not(run: RunResult) -> str | None:
+    if run.command != "churn":
+        return "Connections were kept, not opened and closed in a loop."
+    if not _lost(run):
+        return "No connect was ended by our own timeout."
+    timeout = facts.asked_timeout(run)
+    if timeout is not None and sees_retransmission(timeout):
+        return f"The timeout of {timeout:g} s lets the SYN be sent again."
+    return "The accept queue did not overflow." if overflowed(run) is False else None
+
+
+def _evidence(run: RunResult) -> list[Evidence]:
+    timeout, lost = facts.asked_timeout(run), _lost(run)
+    text = f"{lost:,} of {run.funnel.attempted:,} connects were ended by our own timeout"
+    evidence = [shape.count("failures", "connect own_timeout", lost, text)]
+    if run.command != "churn" or not lost:
+        return evidence
+    stands = "none was set" if timeout is None else f"is {timeout:g} s"
+    text = f"the timeout {stands}; a dropped SYN is sent again after {INITIAL_RTO_S:g} s"
+    evidence.append(shape.count("config", "timeout_s", timeout, text, INITIAL_RTO_S))
+    if run.elapsed_s > 0:
+        rate = run.funnel.attempted / run.elapsed_s
+        evidence.append(shape.count("funnel", "attempted / s", rate, f"{rate:,.0f} connects a second were begun", None))
+    return [*evidence, *overflow_evidence(run)]
+
+
+def remedies(run: RunResult) -> list[Remedy]:
+    """Patience, a pool, a longer queue; and what does nothing."""
+    advice = [r for r in backlog_remedies(run) if r.command != "--timeout 3"]
+    return [
+        Remedy(
+            command="keep connections open and reuse them: a connection pool (estab churn --pool N shows it)",
+            works=True,
+            why="It removes the problem: no SYN, no queue, and no TIME_WAIT either.",
+        ),
+        Remedy(
+            command="--timeout 3   # in the client: a connect timeout of 3 s",
+            works=True,
+            why="A dropped SYN is sent again after 1 s and finds room: one slow connect instead of a failure.",
+        ),
+        *advice,
+        Remedy(
+            command="retry at once after a timeout",
+            works=False,
+            why="Each retry is one more SYN in the same burst; the first one would have come again by itself.",
+        ),
+    ]

@@ -1,0 +1,150 @@
+"""The SYN queue was full and cookies were off: SYNs were dropped before any handshake began.
+
+Source: `tcp_conn_request` (net/ipv4/tcp_input.c) with tcp_syncookies=0: a SYN that finds more than B half-open
+connections counts TCPReqQFullDrop and ListenDrops; one that finds less than a quarter of tcp_max_syn_backlog left
+counts ListenDrops alone. With cookies on nothing is dropped: a cookie answers (TCPReqQFullDoCookies), and
+tcp_max_syn_backlog is never asked (KERNEL.md rules 9 to 12 and 29). No event and no drop reason shows a dropped SYN.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from estab.diagnose import evidence as shape
+from estab.diagnose import facts
+from estab.diagnose.advice.backlog import program_commands, wanted_backlog
+from estab.diagnose.advice.futile import does_nothing
+from estab.kernel.rules.counters import DropSplit, split_drops
+from estab.kernel.rules.inputs import RuleInputError
+from estab.kernel.rules.syn_queue import fits
+from estab.records import Evidence, ListenerWatch, Remedy, RunResult, Side, Suspect, Verdict
+
+CAUSE: Final = "syn_queue_overflow"
+SIDE: Final[Side] = "server"
+
+COOKIES = "net.ipv4.tcp_syncookies"
+MAX_SYN_BACKLOG = "net.ipv4.tcp_max_syn_backlog"
+
+
+def judge(run: RunResult) -> Suspect:
+    """Confirmed where, cookies off, this listener dropped SYNs that no full accept queue explains."""
+    watch = facts.listener(run)
+    if watch is None:
+        text = f"The SYN queue was not observed ({facts.why_unseen(run)})."
+        return shape.suspect(CAUSE, SIDE, ("not_observed", text), [shape.unseen(run)], list)
+    return shape.suspect(CAUSE, SIDE, _weigh(run), _evidence(run, watch), lambda: remedies(run))
+
+
+def failures(run: RunResult) -> int:
+    """Connects that timed out."""
+    return facts.connect_timeouts(run)
+
+
+def split(run: RunResult) -> DropSplit:
+    """ListenDrops within the run, taken apart; a counter that fell (a namespace made anew) counts as 0."""
+    names = {"ListenDrops": facts.LISTEN_DROPS, "ListenOverflows": facts.LISTEN_OVERFLOWS}
+    names["TCPReqQFullDrop"] = facts.REQ_QUEUE_DROP
+    found = {short: facts.server_delta(run, name) for short, name in names.items()}
+    return split_drops({short: max(0, delta) for short, delta in found.items() if delta is not None})
+
+
+def _weigh(run: RunResult) -> tuple[Verdict, str]:
+    cookies = facts.server_sysctl(run, COOKIES)
+    found = split(run)
+    if cookies is not None and cookies != 0 and not found.syn_queue:
+        answered = facts.server_delta(run, facts.REQ_QUEUE_COOKIES)
+        text = "With cookies on a full SYN queue drops nothing"
+        return "ruled_out", f"{text}: {answered:,} SYNs got a cookie instead." if answered else f"{text}."
+    dropped = None if found.syn_queue is None else found.syn_queue + (found.unexplained or 0)
+    if dropped is None:
+        return "not_observed", "TCPReqQFullDrop was not observed."
+    if not dropped:
+        return "ruled_out", "No SYN was dropped for a full SYN queue."
+    return _weigh_drops(run, found, dropped)
+
+
+def _weigh_drops(run: RunResult, found: DropSplit, dropped: int) -> tuple[Verdict, str]:
+    """SYNs were dropped in this namespace, and no overflow of an accept queue explains them."""
+    own = facts.listener_drops(run)
+    if own is not None and own <= 0:
+        return "ruled_out", "Another listener's SYN queue was full: this one dropped nothing."
+    overflows = found.accept_queue or 0
+    if overflows >= dropped:
+        text = f"{dropped:,} SYNs found the SYN queue full, but more packets ({overflows:,}) a full accept queue."
+        return "possible", text
+    other = overflows + max(0, facts.server_delta(run, facts.DEFER_DROPS) or 0)
+    told = f"the SYN queue was full and {dropped:,} SYNs were dropped"
+    if own is None or own <= other:
+        return "possible", f"In this namespace {told}; whether at this listener was not observed."
+    which = f"the listener's backlog ({found.syn_queue:,})" if found.syn_queue else MAX_SYN_BACKLOG
+    return "confirmed", f"With cookies off {told}: {which} bounds it."
+
+
+def _evidence(run: RunResult, watch: ListenerWatch) -> list[Evidence]:
+    found = split(run)
+    evidence = [
+        shape.server_counter(run, facts.REQ_QUEUE_DROP, "SYNs that found B half-open connections"),
+        shape.server_counter(run, facts.LISTEN_DROPS, "SYNs and ACKs dropped for whatever reason"),
+    ]
+    if found.unexplained is not None:
+        text = f"{found.unexplained:,} drops are left after a full accept queue and SYN queue: tcp_max_syn_backlog's"
+        evidence.append(shape.count("kernel rule", "unexplained ListenDrops", found.unexplained, text))
+    if (own := facts.listener_drops(run)) is not None:
+        evidence.append(shape.count("sock_diag", "drops", own, f"the listener's own drops rose by {own:,}"))
+    cookies, most = facts.server_sysctl(run, COOKIES), facts.server_sysctl(run, MAX_SYN_BACKLOG)
+    evidence += [shape.sysctl(COOKIES, cookies), shape.sysctl(MAX_SYN_BACKLOG, most)]
+    room = _room(run, watch)
+    half_open = (run.server.after.states or {}).get("SYN-RECV") if run.server.after else None
+    if room is not None:
+        text = f"the SYN queue of this listener holds {room:,} half-open connections at most"
+        evidence.append(shape.count("kernel rule", "SYN_RECV", half_open, text, room))
+    return evidence
+
+
+def _room(run: RunResult, watch: ListenerWatch) -> int | None:
+    cookies, most = facts.server_sysctl(run, COOKIES), facts.server_sysctl(run, MAX_SYN_BACKLOG)
+    kernel = facts.release(run.server.before)
+    if cookies is None or most is None or kernel is None:
+        return None
+    try:
+        return fits(max(0, watch.limit), most, cookies, kernel)
+    except RuleInputError:
+        return None
+
+
+def remedies(run: RunResult) -> list[Remedy]:
+    """Cookies, or a longer queue of the kind that was full."""
+    watch, found = facts.listener(run), split(run)
+    size = wanted_backlog(run, watch)
+    by_m = not found.syn_queue and bool(found.unexplained)
+    raised = Remedy(command=f"sysctl -w {MAX_SYN_BACKLOG}={2 * size}", works=by_m, why=_why_m(by_m))
+    program = [
+        Remedy(command=command, works=not by_m, why=_why_b(by_m))
+        for command, _ in (program_commands(run, watch, size) if watch is not None else [])
+    ]
+    return [
+        Remedy(
+            command=f"sysctl -w {COOKIES}=1   # at the server",
+            works=True,
+            why="A SYN that finds the queue full is answered by a cookie and nothing is dropped. Counts at once.",
+        ),
+        *([raised, *program] if by_m else [*program, raised]),
+        does_nothing("raise_somaxconn_only", "sysctl -w net.core.somaxconn=65535, the server left running"),
+        Remedy(
+            command="sysctl -w net.ipv4.tcp_synack_retries=1",
+            works=True,
+            why="A half-open entry whose client never answers then leaves after 3 s instead of 63: for a SYN flood.",
+        ),
+    ]
+
+
+def _why_m(by_m: bool) -> str:
+    if by_m:
+        return "With cookies off three quarters of it and one half-open connections fit; it is what was full."
+    return "The listener's backlog was full first (TCPReqQFullDrop): this one was never reached."
+
+
+def _why_b(by_m: bool) -> str:
+    if by_m:
+        return "tcp_max_syn_backlog was full first: TCPReqQFullDrop stood still."
+    return "The listener's limit bounds its half-open connections as well: B+1 fit. Raise somaxconn with it."

@@ -1,0 +1,123 @@
+"""The server's end of a run, from snapshots that a command prints: before, when every connect is settled, after.
+
+The command is run three times, and each takes what it takes (ssh: about a second): the run waits for it. Clocks need
+not agree: only differences within the server's counters are used. A command that fails leaves the server unobserved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from estab.errors import EstabError
+from estab.kernel.formats import inet_diag
+from estab.observe import counters, via
+from estab.records import Listener, ListenerWatch, Process, ServerSide, ServerSockets, Snapshot
+
+Runner = Callable[[str, int], list[Snapshot]]
+_WILDCARDS = ("0.0.0.0", "::")
+
+
+class ViaServer:
+    """Collects the snapshots of one server's port. Nothing here raises: `why` says what went wrong, first of all."""
+
+    def __init__(self, command: str, address: str, port: int, run: Runner = via.snapshots) -> None:
+        self._command, self._address, self._port, self._run = command, address, port, run
+        self._taken: list[Snapshot] = []
+        self._at_end: ServerSockets | None = None
+        self.why: str | None = None
+
+    def look(self) -> Snapshot | None:
+        """Run the command once more; the last snapshot that it printed, None where it failed."""
+        try:
+            found = self._run(self._command, self._port)
+        except EstabError as error:
+            self.why = self.why or f"the server was not seen: {error}"
+            return None
+        self._taken += found
+        return found[-1]
+
+    def settled(self) -> Snapshot | None:
+        """Run it now that every connect has been settled."""
+        seen = self.look()
+        if seen is not None:
+            self._at_end = seen.server_sockets
+        return seen
+
+    def connections(self, seen: Snapshot | None) -> frozenset[bytes] | None:
+        """The server's connections in a snapshot, packed as `inet_diag.Established` does; None where not listed."""
+        if seen is None or seen.connections is None:
+            return None
+        with suppress(EstabError):
+            return frozenset(inet_diag.pack_connection(one) for one in seen.connections)
+        return None
+
+    @property
+    def server_sockets(self) -> ServerSockets | None:
+        """The server's connections when it was last seen."""
+        return next((one.server_sockets for one in reversed(self._taken) if one.server_sockets), None)
+
+    def result(self) -> ServerSide:
+        """The server's end. What needs two snapshots is None where there was but one."""
+        if self.why is not None or len(self._taken) < 2:
+            why = self.why or "its command printed one snapshot only"
+            return ServerSide(
+                observed=False, why=why, via=self._command, before=self._taken[0] if self._taken else None
+            )
+        before, after = self._taken[0], self._taken[-1]
+        listener = self._listener()
+        return ServerSide(
+            observed=True,
+            why=None if listener else f"no listener on port {self._port} stands in its snapshots",
+            via=self._command,
+            before=before,
+            after=after,
+            deltas=counters.deltas(before.counters, after.counters),
+            listener=listener,
+            processes=self._processes(),
+        )
+
+    def _serving(self, one: Snapshot) -> list[Listener]:
+        """Those of the port that a connect() to the target reaches; all, where its address is another one there."""
+        found = [listener for listener in one.listeners or () if listener.port == self._port]
+        return (
+            [listener for listener in found if listener.address == self._address]
+            or [listener for listener in found if listener.address in _WILDCARDS]
+            or found
+        )
+
+    def _listener(self) -> ListenerWatch | None:
+        series: dict[int, list[Listener]] = {}
+        for one in self._taken:
+            for listener in self._serving(one):
+                series.setdefault(listener.inode or 0, []).append(listener)
+        if not series:
+            return None
+        fullest = max(series.values(), key=lambda seen: max(one.depth / (one.limit + 1) for one in seen))
+        depths = [one.depth for one in fullest]
+        first, last = fullest[0], fullest[-1]
+        worst = max(depths + [one.worst_depth or 0 for one in fullest])
+        return ListenerWatch(
+            address=last.address,
+            port=last.port,
+            listeners=max(len(self._serving(one)) for one in self._taken),
+            limit=last.limit,
+            worst_depth=worst,
+            last_depth=last.depth,
+            samples=len(depths),
+            full_samples=sum(one.depth > one.limit for one in fullest),
+            rose_only=worst > 0 and depths == sorted(depths),
+            drops=None if first.drops is None or last.drops is None else (last.drops - first.drops) & 0xFFFFFFFF,
+            queued_at_end=self._at_end.queued if self._at_end else None,
+            accepted_at_end=self._at_end.accepted if self._at_end else None,
+        )
+
+    def _processes(self) -> list[Process] | None:
+        """The listeners' owners, each as it was with most descriptors open, fullest first; None where not told."""
+        worst: dict[int, Process] = {}
+        for one in self._taken:
+            for owner in (owner for listener in self._serving(one) for owner in listener.owners or ()):
+                known = worst.get(owner.pid)
+                if known is None or (owner.fds or 0) >= (known.fds or 0):
+                    worst[owner.pid] = owner
+        return sorted(worst.values(), key=lambda one: -(one.fds or 0)) or None

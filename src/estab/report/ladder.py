@@ -1,0 +1,137 @@
+"""The ladder of limits on the terminal: what binds first, what binds after it, then every rung."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console, RenderableType
+from rich.segment import Segment, Segments
+from rich.table import Table
+from rich.text import Text
+
+from estab.records import Limit, Limits, RateLimit
+from estab.report.layout import Glyphs, columns, glyphs_for, heading, indented, line
+from estab.report.words import DASH, clean, count, plural, size
+
+_MILLION = 1_000_000
+_ESTIMATES = ("memory",)
+
+
+def render_limits(limits: Limits, console: Console) -> None:
+    """Prints the whole ladder on `console`, no line longer than it is wide and none with blanks at its end."""
+    for part in _parts(limits, glyphs_for(console)):
+        for segments in console.render_lines(part, pad=False):
+            console.print(Segments([*_without_blanks_at_end(segments), Segment.line()]), end="")
+
+
+def _without_blanks_at_end(segments: list[Segment]) -> list[Segment]:
+    kept = list(segments)
+    while kept and not kept[-1].text.rstrip():
+        kept.pop()
+    if kept:
+        kept[-1] = Segment(kept[-1].text.rstrip(), kept[-1].style, kept[-1].control)
+    return kept
+
+
+def _parts(limits: Limits, glyphs: Glyphs) -> Iterator[RenderableType]:
+    arrow = " -> " if glyphs.bullet == "-" else " → "
+    yield Text("estab limits", style="bold").append(f"  {clean(limits.target or 'this host as a client')}")
+    if limits.why_server_unobserved and limits.target:
+        yield line(f"The server's side was not observed: {clean(limits.why_server_unobserved)}", style="yellow")
+    yield from _first(limits, arrow)
+    known = [one for one in limits.limits if one.capacity_connections is not None]
+    yield heading("Limits, the first to be met first")
+    yield indented(_table(known))
+    for one in known:
+        yield from _detail(one)
+    yield from _unknown([one for one in limits.limits if one.capacity_connections is None])
+    yield from _rates(limits.rates)
+
+
+def _first(limits: Limits, arrow: str) -> Iterator[RenderableType]:
+    yield heading("Ceiling")
+    if limits.binding is None:
+        yield indented(line("No limit could be read."))
+        return
+    first = limits.limits[0]
+    met = first.capacity_connections == 0
+    allowed = plural(first.capacity_connections or 0, "more connection")
+    said = "is met: not one connection more" if met else f"allows {allowed}"
+    yield indented(line(f"{clean(limits.binding)} (at the {first.side}) {said}", style="bold red" if met else "bold"))
+    steps = [f"{clean(name)} {_about(name, capacity)}" for name, capacity in limits.next_after]
+    yield indented(line((arrow + "then ").join(steps)))
+
+
+def _about(name: str, capacity: int) -> str:
+    """An estimate is told as one."""
+    if not name.endswith(_ESTIMATES):
+        return count(capacity)
+    return f"about {capacity / _MILLION:.1f} million" if capacity >= _MILLION else f"about {count(capacity)}"
+
+
+def _table(limits: list[Limit]) -> Table:
+    table = columns(header=True)
+    table.add_column("allows more", justify="right", overflow="fold")
+    table.add_column("limit", overflow="fold")
+    table.add_column("at")
+    table.add_column("value", justify="right", overflow="fold")
+    table.add_column("used", justify="right", overflow="fold")
+    for one in limits:
+        style = "bold red" if one.capacity_connections == 0 else ""
+        allowed = _about(one.limit, one.capacity_connections or 0).removesuffix(" million")
+        allowed = f"{allowed} M" if "." in allowed else allowed
+        table.add_row(
+            Text(allowed, style=style), clean(one.limit), one.side, _amount(one, one.value), _amount(one, one.used)
+        )
+    return table
+
+
+def _amount(limit: Limit, value: int | None) -> str:
+    if value is None:
+        return DASH
+    return size(value) if limit.unit == "bytes" else count(value)
+
+
+def _detail(limit: Limit) -> Iterator[RenderableType]:
+    """What raises a rung, what to restart, and what there is to know."""
+    yield line("")
+    yield indented(line(f"{clean(limit.limit)}: {clean(limit.unit)}", style="bold"))
+    yield from _said("raise", limit.raise_with, "green")
+    yield from _said("restart", limit.restart)
+    yield from _said("note", limit.note, "dim")
+    yield from _said("read from", limit.source, "dim")
+
+
+def _said(what: str, words: str | None, style: str = "") -> Iterator[RenderableType]:
+    if words:
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(width=9)
+        table.add_column()
+        table.add_row(Text(what, style="dim"), Text(clean(words), style=style))
+        yield indented(table, by=4)
+
+
+def _unknown(limits: list[Limit]) -> Iterator[RenderableType]:
+    if not limits:
+        return
+    yield heading("No ceiling of connections, or not known")
+    for one in limits:
+        of = "" if one.value is None else f" {_amount(one, one.value)}"
+        used = "" if one.used is None else f", used {_amount(one, one.used)}"
+        yield indented(line(f"{clean(one.limit)}{of}{used} ({clean(one.unit)}, at the {one.side})"))
+        yield from _said("why", one.why_unknown, "dim")
+        yield from _said("note", one.note)
+        if one.value is not None:
+            yield from _said("raise", one.raise_with, "green")
+            yield from _said("restart", one.restart)
+
+
+def _rates(rates: list[RateLimit]) -> Iterator[RenderableType]:
+    if not rates:
+        return
+    yield heading("Short connections a second")
+    for one in rates:
+        much = "no ceiling known" if one.per_second is None else f"{count(one.per_second)} a second"
+        yield indented(line(f"{clean(one.limit)}: {much}"))
+        yield from _said("raise", one.raise_with, "green")
+        yield from _said("note", one.note, "dim")

@@ -1,0 +1,116 @@
+"""cgroup, conntrack, interfaces, tracefs and the small texts: captured, and the cases that matter."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+import pytest
+
+from estab.errors import ParseError
+from estab.kernel.formats import cgroup, conntrack, interfaces, netlink, nftables, tracefs, words
+
+Captured = Callable[[str], bytes]
+
+
+def test_captured_drop_reasons(captured: Captured) -> None:
+    names = tracefs.parse_reasons(captured("kfree_skb-format"))
+    assert names[2] == "NOT_SPECIFIED"
+    assert {"NO_SOCKET", "TCP_LISTEN_OVERFLOW", "NETFILTER_DROP"} <= set(names.values())
+
+
+def test_captured_events(captured: Captured) -> None:
+    events = [tracefs.parse_line(line) for line in captured("trace_pipe").splitlines()]
+    found = [event for event in events if event is not None]
+    drops = [event for event in found if event.name == "kfree_skb"]
+    assert [tracefs.reason_of(event, {}) for event in drops] == ["NO_SOCKET"] * 4
+    assert [tracefs.may_be_tcp(event) for event in drops] == [True, True, True, False]
+    assert [event.name for event in found].count("tcp_send_reset") == 3
+    assert [event.name for event in found].count("tcp_receive_reset") == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "lost"),
+    [
+        (b"CPU:1 [LOST 1234 EVENTS]", "", 1234),
+        (b" a b-[1]: x-77 [000] d.s2. 1.000001: kfree_skb: reason: TCP_CSUM", "kfree_skb", 0),
+        (b" <idle>-0       [001] ..s.  1.000001: tcp_send_reset:", "tcp_send_reset", 0),
+    ],
+)
+def test_odd_lines(line: bytes, name: str, lost: int) -> None:
+    event = tracefs.parse_line(line)
+    assert event is not None
+    assert (event.name, event.lost) == (name, lost)
+
+
+def test_reasons_printed_as_numbers() -> None:
+    def event(reason: str) -> tracefs.Event:
+        return tracefs.Event(name="kfree_skb", fields={"reason": reason})
+
+    assert tracefs.reason_of(event("7"), {7: "X"}) == "X"
+    assert tracefs.reason_of(event("0x50001"), {}) == "REASON-327681"
+    assert tracefs.reason_of(tracefs.Event(name="kfree_skb"), {}) == "NOT_NAMED"
+    with pytest.raises(ParseError, match="names no drop reason"):
+        tracefs.parse_reasons(b'print fmt: nothing { 09, "X" }')
+
+
+def test_captured_cgroup(captured: Captured) -> None:
+    assert cgroup.v2_path(captured("cgroup")) == "/"
+    assert cgroup.v2_mount(captured("mountinfo")) == ("/sys/fs/cgroup/unified", "/")
+    assert cgroup.v2_path(b"1:cpu:/x\n") is None
+    assert cgroup.v2_mount(rb"1 2 0:3 / /a\040b rw - cgroup2 x rw") == ("/a b", "/")
+
+
+@pytest.mark.parametrize(("text", "value"), [(b"max\n", None), (b"12\n", 12), (b"0", 0)])
+def test_cgroup_limit(text: bytes, value: int | None) -> None:
+    assert cgroup.limit(text) == value
+
+
+@pytest.mark.parametrize(("text", "value"), [(b"max 100000\n", None), (b"150000 100000", 1.5)])
+def test_cgroup_cpu(text: bytes, value: float | None) -> None:
+    assert cgroup.cpu_cores(text) == value
+
+
+@pytest.mark.parametrize("text", [b"", b"1", b"1 0", b"1 x", b"-1 5", b"1 2 3"])
+def test_no_cgroup_cpu(text: bytes) -> None:
+    with pytest.raises(ParseError):
+        cgroup.cpu_cores(text)
+
+
+def test_conntrack_is_summed_over_cpus(captured: Captured) -> None:
+    assert conntrack.parse_stat(captured("nf_conntrack"))["drop"] == 0
+    text = b"entries  drop early_drop\n0000000a 00000001 00000010\n0000000a 00000002 00000001\n"
+    assert conntrack.parse_stat(text) == {"entries": 10, "drop": 3, "early_drop": 17}
+
+
+def test_captured_interfaces(captured: Captured) -> None:
+    found = interfaces.parse_dev(captured("dev"))
+    assert {"lo", "eth0"} <= found.keys()
+    assert found["lo"].rx_dropped > 0
+
+
+def test_ethtool_statistics() -> None:
+    names = (
+        interfaces.strings_request(2)[:12] + b"bw_in_allowance_exceeded".ljust(32, b"\0") + b"queue".ljust(32, b"\0")
+    )
+    values = interfaces.stats_request(2)[:8] + struct.pack("=QQ", 3, 2**64 - 1)
+    assert interfaces.statistics(names, values) == {"bw_in_allowance_exceeded": 3, "queue": 2**64 - 1}
+    with pytest.raises(ParseError, match="do not fit"):
+        interfaces.statistics(names[:-1], values)
+    assert interfaces.set_size(struct.pack("=IIQI", 0x37, 0, 2, 130)) == 130
+    assert interfaces.set_size(struct.pack("=IIQI", 0x37, 0, 0, 130)) == 0
+
+
+def test_nftables() -> None:
+    rule = netlink.HEADER.pack(20, 10 << 8 | 6, 0, 1, 0) + bytes(4)
+    done = netlink.HEADER.pack(20, netlink.NLMSG_DONE, 0, 1, 0) + bytes(4)
+    refused = netlink.HEADER.pack(20, netlink.NLMSG_ERROR, 0, 1, 0) + struct.pack("=i", -1)
+    assert nftables.first_answer(rule + done) == (True, 0)
+    assert nftables.first_answer(done) == (False, 0)
+    assert nftables.first_answer(refused) == (False, 1)
+
+
+def test_memory(captured: Captured) -> None:
+    assert words.memory_available_bytes(captured("meminfo")) % 1024 == 0
+    with pytest.raises(ParseError, match="MemAvailable"):
+        words.memory_available_bytes(b"MemTotal: 1 kB\n")

@@ -1,0 +1,132 @@
+"""What `estab limits` predicts is what `estab hold` then meets: equal numbers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests import namespaces, servers
+from tests.cli.terminal import ESTAB, estab, recorded
+from tests.limits.ladders import rung, shown
+from tests.limits.more_servers import estab_serve
+
+from estab.records import LIMITS_SCHEMA, RUN_SCHEMA, Limits, RunResult, decode
+
+
+@pytest.mark.parametrize("engine", ["c", "python"])
+def test_descriptors_of_one_process(engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under `ulimit -n 300`, against nginx."""
+    monkeypatch.setenv("ESTAB_ENGINE", engine)
+    with servers.nginx(tmp_path) as (target, _master):
+        found = shown(estab("limits", target, "--json", "-", nofile=300))
+        run = recorded(estab("hold", target, "-n", "600", "-d", "0.2", "--json", "-", nofile=300))
+    assert found.binding == "client_open_files"
+    assert len(run.client.workers) == 1
+    assert found.next_after[0] == ("client_open_files", run.funnel.connected)
+    assert {(failure.phase, failure.errno) for failure in run.failures} == {("connect", "EMFILE")}
+
+
+def test_descriptors_spread_over_processes(tmp_path: Path) -> None:
+    """Asked for more than 1,000 for each core, `hold` has a process a core: the note says what that gives."""
+    cores = len(os.sched_getaffinity(0))
+    with servers.node_echo() as target:
+        found = shown(estab("limits", target, "--json", "-", nofile=300))
+        asked = str(1_000 * cores)
+        run = recorded(estab("hold", target, "-n", asked, "-d", "0.2", "--json", "-", nofile=300))
+    assert len(run.client.workers) == cores
+    assert f"gets {run.funnel.connected:,}, then client_open_files" in (rung(found, "client_open_files").note or "")
+
+
+def test_descriptors_of_the_server() -> None:
+    """A server of ours under `ulimit -n 100`: what it accepts is what was predicted."""
+    with estab_serve(servers.closed_port(), nofile=100) as target:
+        found = shown(estab("limits", target, "--json", "-"))
+        run = recorded(estab("hold", target, "-n", "200", "-d", "0.5", "--json", "-"))
+    assert found.binding == "server_open_files"
+    assert run.server.listener is not None
+    assert run.server.listener.accepted_at_end == found.next_after[0][1]
+
+
+# Ports, in a namespace of their own --------------------------------------------------------------------------------
+
+Outcome = tuple[bytes, bytes]
+
+
+def _limits_then_hold(port: int, connections: int, before: int) -> Outcome:
+    """`estab limits`, then `estab hold`, against a server in this namespace; `before` holds that many first."""
+    with estab_serve(port) as target:
+        if before:
+            subprocess.run([ESTAB, "hold", target, "-n", str(before), "-d", "0.1", "--quiet"], check=True)
+            _until_closed(port)
+        ladder = subprocess.run([ESTAB, "limits", target, "--json", "-"], capture_output=True, check=False)
+        hold = [ESTAB, "hold", target, "-n", str(connections), "-d", "0.2", "--json", "-"]
+        held = subprocess.run(hold, capture_output=True, check=False)
+    return ladder.stdout, held.stdout
+
+
+def _until_closed(port: int) -> None:
+    """Returns once the kernel has closed all client sockets towards `port`, but for TIME_WAIT."""
+    deadline = time.monotonic() + 20
+    ss = [servers.program("ss"), "-Htan", "exclude", "time-wait", f"dport = :{port}"]
+    while left := subprocess.run(ss, capture_output=True, text=True, check=True).stdout:
+        assert time.monotonic() < deadline, left
+
+
+def _in_namespace(
+    sysctls: dict[str, Any], *, port: int = 5000, connections: int = 400, before: int = 0
+) -> tuple[Limits, RunResult]:
+    def work() -> Outcome:
+        return _limits_then_hold(port, connections, before)
+
+    ladder, held = namespaces.in_namespace(work, sysctls=sysctls)
+    return decode(ladder, Limits, LIMITS_SCHEMA), decode(held, RunResult, RUN_SCHEMA)
+
+
+RANGE, RESERVED = "net.ipv4.ip_local_port_range", "net.ipv4.ip_local_reserved_ports"
+REUSE = "net.ipv4.tcp_tw_reuse"
+
+
+@pytest.mark.namespace
+@pytest.mark.parametrize(
+    ("port", "sysctls", "ports"),
+    [
+        (5000, {RANGE: "40000 40199"}, 200),
+        (40100, {RANGE: "40000 40199"}, 199),  # the listener's own port is lost
+        (5000, {RANGE: "40000 40199", RESERVED: "40010-40019"}, 190),
+        (40010, {RANGE: "40000 40199", RESERVED: "40010-40019"}, 190),  # lost already
+    ],
+)
+def test_ports(port: int, sysctls: dict[str, str], ports: int) -> None:
+    found, run = _in_namespace({**sysctls, REUSE: 0}, port=port)
+    assert found.binding == "ephemeral_ports"
+    assert {(failure.phase, failure.errno) for failure in run.failures} == {("connect", "EADDRNOTAVAIL")}
+    assert found.next_after[0] == ("ephemeral_ports", ports)
+    assert run.funnel.connected == ports
+
+
+@pytest.mark.namespace
+def test_ports_held_by_time_wait() -> None:
+    """Not always 50: on loopback a late segment may end one early (RFC 1337)."""
+    found, run = _in_namespace({RANGE: "40000 40199", REUSE: 0}, before=50)
+    assert rung(found, "ephemeral_ports").used in range(1, 51)
+    assert found.next_after[0] == ("ephemeral_ports", run.funnel.connected)
+
+
+@pytest.mark.namespace
+def test_time_wait_that_is_taken_over_is_not_counted() -> None:
+    found, run = _in_namespace({RANGE: "40000 40199", REUSE: 2, "net.ipv4.tcp_tw_reuse_delay": 1}, before=50)
+    assert rung(found, "ephemeral_ports").used == 0
+    assert found.next_after[0] == ("ephemeral_ports", run.funnel.connected) == ("ephemeral_ports", 200)
+
+
+@pytest.mark.namespace
+def test_a_wide_range_is_multiplied_by_source_addresses() -> None:
+    """2,000 ports are few but worth spreading: `hold` takes more of 127.0.0.0/8, and the ladder says so."""
+    found, run = _in_namespace({RANGE: "40000 41999", REUSE: 0}, connections=5_000)
+    assert rung(found, "ephemeral_ports").value == 2_000
+    assert run.funnel.connected == 5_000
+    assert "source addresses and gets" in (rung(found, "client_open_files").note or "")

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import contextlib
+import shlex
+import socket
+import sys
+
+import pytest
+
+from estab.errors import MachineError
+from estab.observe import Watch
+from estab.observe.server_via import ViaServer
+from estab.records import HostFacts, Snapshot
+
+TARGET = ("127.0.0.1", 8001)
+OBSERVE = shlex.join([sys.executable, "-P", "-m", "estab", "observe"]) + " --port {port}"
+
+
+@pytest.mark.namespace
+def test_a_server_seen_by_a_command() -> None:
+    with (
+        socket.create_server(TARGET, backlog=3) as server,
+        contextlib.closing(Watch(*TARGET, server_via=OBSERVE)) as watch,
+    ):
+        watch.start()
+        with contextlib.ExitStack() as stack:
+            for _ in range(4):
+                stack.enter_context(socket.create_connection(TARGET))
+            with socket.socket() as late:
+                late.settimeout(0.05)
+                with pytest.raises(TimeoutError):
+                    late.connect(TARGET)
+            stack.enter_context(server.accept()[0])
+            watch.settled()
+            observed = watch.finish()
+    seen = observed.server
+    assert (seen.observed, seen.via, seen.why) == (True, OBSERVE, None)
+    assert seen.deltas is not None
+    assert seen.deltas["TcpExt.ListenOverflows"] >= 1
+    assert seen.listener is not None
+    assert (seen.listener.limit, seen.listener.worst_depth, seen.listener.samples) == (3, 3, 3)
+    assert (seen.listener.queued_at_end, seen.listener.accepted_at_end) == (3, 1)
+    assert seen.listener.drops is not None
+    assert seen.listener.drops >= 1
+    assert seen.processes
+    assert watch.server_sockets is not None
+    assert observed.ghosts is not None
+    assert (observed.ghosts.count, observed.ghosts.client_established) == (0, 4)
+
+
+@pytest.mark.namespace
+@pytest.mark.parametrize(("command", "said"), [("false", "exit code 1"), ("echo x", "no snapshot in line 1")])
+def test_a_command_that_fails(command: str, said: str) -> None:
+    with socket.create_server(TARGET), contextlib.closing(Watch(*TARGET, server_via=command)) as watch:
+        watch.start()
+        assert watch.sample().queue_depth is None
+        watch.settled()
+        observed = watch.finish()
+    assert not observed.server.observed
+    assert observed.server.why is not None
+    assert said in observed.server.why
+    assert observed.ghosts is None
+    assert observed.client.after is not None
+
+
+def test_a_command_that_fails_later() -> None:
+    first = Snapshot(taken_at_s=1.0, host=HostFacts())
+    answers = iter([[first]])
+
+    def run(_command: str, _port: int) -> list[Snapshot]:
+        for answer in answers:
+            return answer
+        raise MachineError("gone")
+
+    server = ViaServer("ssh x", "10.0.0.1", 80, run)
+    assert server.look() is first
+    assert server.settled() is None
+    side = server.result()
+    assert (side.observed, side.before, side.after) == (False, first, None)
+    assert side.why == "the server was not seen: gone"
