@@ -46,7 +46,7 @@ from tests.cli.terminal import ESTAB, assert_one_clear_line, estab, recorded
         (("serve", "burp"), ("burp",)),
         (("serve", "--accept-rate", "0"), ("accept-rate",)),
         (("frobnicate",), ("frobnicate",)),
-        (("diagnose",), ("FILE",)),
+        (("diagnose", "--interval", "0"), ("interval",)),
         (("diagnose", "/no/such/file"), ("/no/such/file",)),
         (("bench", "--json", "/no/such/folder/x"), ("/no/such/folder",)),
         (("bench", "--json", "/"), ("directory",)),

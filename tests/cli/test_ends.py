@@ -21,22 +21,22 @@ def start(*arguments: str, json_file: Path | None = None) -> subprocess.Popen[st
     return subprocess.Popen([ESTAB, *arguments, *extra], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def wait_for_workers(process: subprocess.Popen[str], count: int) -> list[int]:
-    """The workers, once `count` of them have used CPU time in their engine (their sockets are open)."""
+def wait_for_workers(process: subprocess.Popen[str], count: int, descriptors: int = 9) -> list[int]:
+    """The workers, once there are `count` and each has so many descriptors open: its sockets are there."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         found = children(process.pid)
-        if len(found) >= count and all(has_sockets(pid) for pid in found):
+        if len(found) >= count and all(open_files(pid) >= descriptors for pid in found):
             return found
         assert process.poll() is None, process.communicate()
     raise AssertionError(f"{count} workers were awaited, there are {children(process.pid)}")
 
 
-def has_sockets(pid: int) -> bool:
+def open_files(pid: int) -> int:
     try:
-        return len(os.listdir(f"/proc/{pid}/fd")) > 8
+        return len(os.listdir(f"/proc/{pid}/fd"))
     except OSError:
-        return False
+        return 0
 
 
 def wait_gone(pids: list[int]) -> None:
@@ -121,7 +121,7 @@ def test_killed_outright_leaves_no_process(command: tuple[str, ...]) -> None:
 def test_a_worker_that_dies_is_reported_and_its_numbers_kept(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     process = start("hold", "-n", "40", "-d", "1", "--processes", "2", json_file=path)
-    workers = wait_for_workers(process, 3)
+    workers = wait_for_workers(process, 3, descriptors=25)
     os.kill(max(workers), signal.SIGKILL)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 1
