@@ -16,6 +16,7 @@ from tests.cli.terminal import ESTAB, children, recorded
 from tests.namespaces import in_namespace
 
 from estab import RunResult
+from estab.observe import SockDiag
 
 Load = Callable[[str], RunResult]
 
@@ -39,9 +40,17 @@ def judged(run: RunResult, cause: str, side: str) -> None:
     assert all(suspect.summary for suspect in found.values())
 
 
+def wait_until_all_are_accepted(port: int) -> None:
+    """The connection that found the server listening may still be in its queue."""
+    with SockDiag() as diag:
+        while any(listener.depth for listener in diag.listeners(port)):
+            continue
+
+
 def test_nginx_whose_workers_stand_still(tmp_path: Path) -> None:
     with servers.nginx(tmp_path, "backlog=5") as (target, master):
         workers = children(master.pid)
+        wait_until_all_are_accepted(int(target.rpartition(":")[2]))
         for pid in workers:
             os.kill(pid, signal.SIGSTOP)
         try:
