@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from estab.cli.options import DEFAULT_EMBEDDED, DEFAULT_OUTPUT, Embedded, Output
-from estab.cli.show import JsonFile, finish, progress_on, stoppable
+from estab.cli.load import Options, run_load
+from estab.cli.options import DEFAULT_CLIENT, DEFAULT_EMBEDDED, DEFAULT_OUTPUT, Client, Embedded, Output
 from estab.cli.values import Bytes, Seconds
 
 
@@ -19,12 +19,9 @@ def churn(
     duration: Annotated[Seconds, Parameter(name=("--duration", "-d"))] = 10.0,
     attempts: Annotated[int, Parameter(name=("--attempts", "-n"))] = 0,
     size: Annotated[Bytes | None, Parameter(name=("--size", "-s"))] = None,
-    timeout: Seconds = 3.0,
     close: Literal["fin", "rst"] = "fin",
     first_close: Literal["client", "server"] = "client",
-    source: Annotated[list[str] | None, Parameter(negative="")] = None,
-    processes: int | None = None,
-    server_via: str | None = None,
+    client: Client = DEFAULT_CLIENT,
     embedded: Embedded = DEFAULT_EMBEDDED,
     output: Output = DEFAULT_OUTPUT,
 ) -> int:
@@ -45,38 +42,22 @@ def churn(
     size
         Send a request of so many bytes and await its echo before closing; 0: close at once. Default: 0 with a TARGET;
         1 beside the embedded server, which a client that does not wait for it would outrun.
-    timeout
-        Give up each wait (connect, answer, FIN) after so long; 0 leaves connects to the kernel.
     close
         fin: in order. rst: at once, and without TIME_WAIT.
     first_close
         The end that closes first keeps the TIME_WAIT. server: wait for its FIN.
-    source
-        Local address to connect from; more than one takes them in turn.
-    processes
-        Client processes. Default: one a core.
-    server_via
-        Command that prints snapshots of the server's host, so that its end is judged too:
-        "ssh HOST estab observe --port {port}", nsenter, kubectl exec.
     """
     from estab.api.churn import churn as run_churn
 
-    json_file = JsonFile(output.json)
-    with stoppable() as stop, progress_on(output, connections) as progress:
-        run = run_churn(
-            target,
-            connections=connections,
-            duration_s=duration,
-            attempts=attempts,
-            size_bytes=size,
-            timeout_s=timeout,
-            close=close,
-            first_close=first_close,
-            sources=tuple(source or ()),
-            workers=processes,
-            service=embedded.service(target),
-            server_via=server_via,
-            stop=stop,
-            progress=progress,
-        )
-    return finish(run, output, json_file)
+    options = Options(client, embedded, output)
+    return run_load(
+        run_churn,
+        target,
+        connections,
+        options,
+        duration_s=duration,
+        attempts=attempts,
+        size_bytes=size,
+        close=close,
+        first_close=first_close,
+    )

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from estab.cli.options import DEFAULT_EMBEDDED, DEFAULT_OUTPUT, Embedded, Output
-from estab.cli.show import JsonFile, finish, progress_on, stoppable
+from estab.cli.load import Options, run_load
+from estab.cli.options import DEFAULT_CLIENT, DEFAULT_EMBEDDED, DEFAULT_OUTPUT, Client, Embedded, Output
 from estab.cli.values import Seconds
 
 
@@ -19,11 +19,8 @@ def hold(
     duration: Annotated[Seconds, Parameter(name=("--duration", "-d"))] = 5.0,
     ramp: float | None = None,
     workers: int = 1000,
-    timeout: Seconds = 3.0,
     reset: Annotated[bool, Parameter(negative="")] = False,
-    source: Annotated[list[str] | None, Parameter(negative="")] = None,
-    processes: int | None = None,
-    server_via: str | None = None,
+    client: Client = DEFAULT_CLIENT,
     embedded: Embedded = DEFAULT_EMBEDDED,
     output: Output = DEFAULT_OUTPUT,
 ) -> int:
@@ -46,35 +43,19 @@ def hold(
         Connects a second. Default: as fast as can be.
     workers
         Connects under way at once.
-    timeout
-        Give up a connect after so long; 0 leaves it to the kernel (about two minutes).
     reset
         Close by RST instead of FIN: leaves no TIME_WAIT.
-    source
-        Local address to connect from; more than one takes them in turn.
-    processes
-        Client processes. Default: one a core, and as many more as descriptors need.
-    server_via
-        Command that prints snapshots of the server's host, so that its end is judged too:
-        "ssh HOST estab observe --port {port}", nsenter, kubectl exec.
     """
     from estab.api.hold import hold as run_hold
 
-    json_file = JsonFile(output.json)
-    with stoppable() as stop, progress_on(output, connections) as progress:
-        run = run_hold(
-            target,
-            connections=connections,
-            duration_s=duration,
-            ramp_per_s=ramp,
-            in_flight=workers,
-            timeout_s=timeout,
-            reset=reset,
-            sources=tuple(source or ()),
-            workers=processes,
-            service=embedded.service(target),
-            server_via=server_via,
-            stop=stop,
-            progress=progress,
-        )
-    return finish(run, output, json_file)
+    options = Options(client, embedded, output)
+    return run_load(
+        run_hold,
+        target,
+        connections,
+        options,
+        duration_s=duration,
+        ramp_per_s=ramp,
+        in_flight=workers,
+        reset=reset,
+    )

@@ -12,6 +12,7 @@ from estab.errors import UsageError
 from estab.load.serving import Service
 
 OUTPUT = Group("Output", sort_key=9)
+CLIENT = Group("Client", sort_key=4)
 SERVER = Group("Embedded server (only without TARGET)", sort_key=5)
 
 
@@ -56,5 +57,26 @@ class Embedded:
         )
 
 
+@Parameter(name="*", group=CLIENT)
+@dataclass(frozen=True)
+class Client:
+    """What every load has: how it waits, where it comes from, and how its server is seen."""
+
+    timeout: Seconds = 3.0
+    """Give up a wait after so long; 0 leaves connects to the kernel (about two minutes)."""
+
+    source: Annotated[list[str] | None, Parameter(negative="")] = None
+    """Local address to connect from; more than one takes them in turn."""
+
+    processes: int | None = None
+    """Client processes. Default: one a core (half of them for bench beside a server on this host), and more where
+    descriptors are too few for one."""
+
+    server_via: str | None = None
+    """Command that prints snapshots of the server's host, so that its end is judged too: "ssh HOST estab observe --port
+    {port}", nsenter, kubectl exec."""
+
+
 DEFAULT_OUTPUT = Output()
+DEFAULT_CLIENT = Client()
 DEFAULT_EMBEDDED = Embedded()

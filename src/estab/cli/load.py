@@ -1,0 +1,42 @@
+"""What bench, hold and churn share: from options to a run, with progress and Ctrl-C, to what is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from estab.cli.options import Client, Embedded, Output
+from estab.cli.show import JsonFile, finish, progress_on, stoppable
+from estab.records import RunResult
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options that every load has."""
+
+    client: Client
+    embedded: Embedded
+    output: Output
+
+
+def run_load(
+    call: Callable[..., RunResult], target: str | None, connections: int, options: Options, **asked: Any
+) -> int:
+    """Calls the library's function with the shared options and `asked`; shows what came. Returns the exit code."""
+    client, output = options.client, options.output
+    json_file = JsonFile(output.json)
+    with stoppable() as stop, progress_on(output, connections) as progress:
+        run = call(
+            target,
+            connections=connections,
+            timeout_s=client.timeout,
+            sources=tuple(client.source or ()),
+            workers=client.processes,
+            server_via=client.server_via,
+            service=options.embedded.service(target),
+            stop=stop,
+            progress=progress,
+            **asked,
+        )
+    return finish(run, output, json_file)
