@@ -30,7 +30,7 @@ def census(
 ) -> tuple[int, int]:
     """Counts the whole sockets at the start of one sock_diag datagram, as `inet_diag.Census.add` does.
 
-    `counts` is 512 integers of 64 bits: by state with an inode, then without. `ports` counts by local port << 8 | state,
+    `counts` is 512 integers of 64 bits: by state with an inode, then without. `ports` counts by port << 8 | state,
     `peers` and `sources` by address in 16 bytes, IPv4 as IPv4-mapped. Returns where the walk stopped (the end, or the
     first message that is no whole socket) and all flags that were seen.
     """
