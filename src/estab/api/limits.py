@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import shlex
-import subprocess
 from dataclasses import dataclass
 
 import psutil
 
 from estab.api.run import machine
 from estab.diagnose.ladder import Spread, View, ladder, serving
-from estab.errors import EstabError, MachineError, ReadError, UsageError
+from estab.errors import UsageError
 from estab.kernel.formats import inet_diag
 from estab.load import plan
 from estab.load import target as targets
 from estab.load.fleet import engine_name
 from estab.load.plan import Load
-from estab.observe import processes, snapshot
+from estab.observe import processes, snapshot, via
 from estab.observe.watch import is_local
-from estab.records import SNAPSHOT_SCHEMA, Limits, Listener, Snapshot, decode
+from estab.records import Limits, Listener, Snapshot
 
 # What a worker of `hold` has open besides its connections: standard streams, block and epoll; Python's selector pair.
 _OWN_DESCRIPTORS = {"c": 5, "python": 7}
@@ -38,7 +36,7 @@ def limits(
 
     `listen` (":PORT" or "HOST:PORT") or `pid` name a local server instead of `target`; with none of them it is this
     host as a client in general, and its listeners. `server_via` is a command, run without a shell, that prints
-    snapshots of the server's side as JSON lines (estab.snapshot/1); the last valid one counts, and the command is
+    snapshots of the server's side as JSON lines (estab.snapshot/1); the last one counts, and the command is
     ended after `via_timeout_s` seconds.
 
     Raises UsageError for what cannot be asked, MachineError where the command cannot be run, ReadError where it prints
@@ -80,7 +78,7 @@ def _towards(target: str, server_via: str | None, timeout_s: float) -> View:
     address = _Address(_WILDCARDS.get(host, inet_diag.canonical(host)), port)
     if server_via is None:
         return _local(address, None) if is_local(address.host) else _remote(address, None)
-    return _remote(address, _via(server_via, timeout_s))
+    return _remote(address, via.snapshots(server_via, address.port, within_s=timeout_s)[-1])
 
 
 def _local(address: _Address, owner: int | None) -> View:
@@ -178,32 +176,3 @@ def _spread(toward: _Address | None) -> Spread:
         sources=max(1, len(plan.loopback_sources(host, plan.MOST_CONNECTIONS, here.ports))),
         most=plan.MOST_CONNECTIONS,
     )
-
-
-def _via(command: str, timeout_s: float) -> Snapshot:
-    """The last snapshot that a command prints. What it prints after `timeout_s` is not waited for."""
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        raise UsageError(f"--server-via {command!r}: {error}; quote it as a shell would want it") from error
-    if not words:
-        raise UsageError("--server-via is empty; give a command that prints snapshots, as 'ssh host estab observe'")
-    out, said = _run(words, timeout_s)
-    for line in reversed(out.splitlines()):
-        try:
-            return decode(line, Snapshot, SNAPSHOT_SCHEMA)
-        except EstabError:
-            continue
-    raise ReadError(f"--server-via {command!r} printed no {SNAPSHOT_SCHEMA} line within {timeout_s:g} s: {said}")
-
-
-def _run(words: list[str], timeout_s: float) -> tuple[bytes, str]:
-    """What a command printed, and what to say of it where that is of no use."""
-    try:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=timeout_s)
-    except subprocess.TimeoutExpired as late:
-        return late.stdout or b"", "it had not ended by then"
-    except OSError as error:
-        raise MachineError(f"--server-via: can't run {words[0]!r}: {error.strerror}; is it installed?") from error
-    lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-    return done.stdout, lines[-1] if lines else f"it ended with status {done.returncode}"
