@@ -156,6 +156,7 @@ def test_node_echo_server() -> None:
         assert_verdict(run, None)
         assert run.server.listener is not None
         assert run.server.listener.limit == 511
+        assert run.funnel.accepted == 50
 
 
 def test_hold_and_churn_against_nginx(tmp_path: Path) -> None:

@@ -220,7 +220,9 @@ def _accepted(recorder: _Recorder, seen: Observed, load: Load) -> int | None:
     )
     if load.workload == "churn" or seen.server.listener is None or lost:
         return None  # what had ended before the server's sockets were counted is in no count
-    return seen.server.listener.accepted_at_end
+    at_settled = seen.server.listener.accepted_at_end
+    # Counted when the last connect was settled; one that was answered later has been accepted since.
+    return None if at_settled is None else max(at_settled, recorder.clients.totals()["first_byte"])
 
 
 def _result(asked: Asked, recorder: _Recorder, seen: Observed, started_at: float) -> RunResult:

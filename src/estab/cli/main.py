@@ -31,6 +31,7 @@ COMMANDS = {
     "churn": "Connect and close in a loop, as clients without a connection pool do.",
     "observe": "See what the kernel shows: listeners, sockets, counters and limits, as lines of JSON.",
     "diagnose": "Judge recorded runs and snapshots, or this host now.",
+    "lab": "Reproduce failures in network namespaces: predicted, measured, judged, each remedy tried.",
 }
 for _name, _help in COMMANDS.items():
     # Named, not imported: a command's module is loaded when it is called, so that --help starts fast.
