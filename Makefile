@@ -13,6 +13,8 @@ run: $(VENV)/.built
 	$(BIN)/estab bench -c 100 -s 64 -d 3
 	@echo; echo '== estab hold: a backlog of 16 that is far too small for 200 clients at once =='
 	$(BIN)/estab hold -n 200 -d 1 --backlog 16 --accept-delay 50ms || [ $$? = 1 ]
+	@echo; echo '== estab lab: why "broken pipe" comes at once, reproduced in network namespaces =='
+	$(BIN)/estab lab run cookie_reset || [ $$? = 3 ]
 
 test: $(VENV)/.dev packages
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

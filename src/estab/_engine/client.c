@@ -366,7 +366,8 @@ static void loop(struct client *k) {
         int ms = wait_ms(k, asleep);
         int n = epoll_wait(k->epoll, k->events, MAX_EVENTS, ms);
         now = now_ns();
-        if (n == 0 && ms > 0 && now - asleep > (uint64_t)ms * NS_PER_MS)
+        /* Later than asked for: a worker that was kept from the CPU, whether or not events wait for it by now. */
+        if (now - asleep > (uint64_t)ms * NS_PER_MS)
             block_max(k->block, S_worst_lag_ns, now - asleep - (uint64_t)ms * NS_PER_MS);
         for (int i = 0; i < n; i++) dispatch(k, &k->events[i]);
         expire(k, now);

@@ -1,0 +1,1 @@
+"""Small servers that scenarios start as foreign programs."""

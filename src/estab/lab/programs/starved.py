@@ -1,0 +1,32 @@
+"""A server whose accepting thread shares one interpreter lock with threads that burn the CPU.
+
+Started as `python starved.py HOST PORT BACKLOG BURNERS`: report 002's question, as it stands in many a program.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+
+
+def burn() -> None:
+    """Takes the CPU, and the interpreter lock, as long as the interpreter lets it."""
+    number = 0
+    while True:
+        number = (number * 1103515245 + 12345) % 2147483648
+
+
+def main() -> None:
+    """Listens, burns, and accepts when it gets its turn."""
+    host, port, backlog, burners = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    listener = socket.create_server((host, port), backlog=backlog)
+    for _ in range(burners):
+        threading.Thread(target=burn, daemon=True).start()
+    kept = []
+    while True:
+        kept.append(listener.accept()[0])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""`lab`: plays scenarios in a process of its own, and collects what it says."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from estab import __version__, errors
+from estab.errors import EstabError, MachineError, UsageError
+from estab.lab.scenario import Value, find, names, settings_of
+from estab.load.conductor import Stop
+from estab.records.lab import LabResult, LabScenario, LabWire
+
+_ROOT = str(Path(__file__).resolve().parents[2])
+_START = "import sys; sys.path.append(sys.argv[1]); from estab.lab.stagehand import main; main()"
+Told = Callable[[str, str], None]
+
+
+def lab(
+    scenarios: Sequence[str],
+    *,
+    settings: Mapping[str, Mapping[str, Value]] | None = None,
+    full: bool = False,
+    captures: str | Path | None = None,
+    command: str | None = None,
+    gauge: bool = True,
+    stop: Stop | None = None,
+    told: Told | None = None,
+    finished: Callable[[LabScenario], None] | None = None,
+) -> LabResult:
+    """Plays `scenarios` ("all" for each) one after the other and returns what was predicted, measured and judged.
+
+    `settings`: by scenario, by field. `full`: timelines in real time (minutes). `captures`: a directory for pcapng.
+    `command`: a server of the user's own that takes the place of the engine's; `{host}` and `{port}` in it are filled
+    in. `told(scenario, stage)` hears of each stage, `finished(scenario)` of each result. On `stop` what was finished is
+    returned, with `interrupted`.
+
+    Raises UsageError for what cannot be asked, MachineError where this machine allows no namespaces.
+    """
+    wanted = names() if "all" in scenarios else list(scenarios)
+    chosen = settings or {}
+    for name in wanted:
+        settings_of(find(name), chosen.get(name, {}))
+    if captures is not None and not os.access(captures, os.W_OK | os.X_OK):
+        raise UsageError(f"captures can't be written to {captures}: make the directory first")
+    order = {
+        "names": wanted,
+        "settings": {name: dict(changes) for name, changes in chosen.items()},
+        "full": full,
+        "captures": str(captures) if captures else None,
+        "command": command,
+        "gauge": gauge,
+    }
+    began = time.monotonic()
+    collector = _Collector(told or (lambda _name, _text: None), finished or (lambda _one: None))
+    interrupted = _play(order, collector, stop)
+    return LabResult(
+        scenarios=collector.scenarios,
+        wire=collector.wire,
+        kernel=platform.release(),
+        euid=os.geteuid(),
+        seconds=round(time.monotonic() - began, 1),
+        interrupted=interrupted,
+        estab_version=__version__,
+    )
+
+
+class _Collector:
+    def __init__(self, told: Told, finished: Callable[[LabScenario], None]) -> None:
+        self.told, self.finished = told, finished
+        self.scenarios: list[LabScenario] = []
+        self.wire: LabWire | None = None
+
+    def hear(self, line: bytes) -> None:
+        """One event of the stagehand's. Raises what it could not go on from."""
+        event: dict[str, Any] = json.loads(line)
+        if "stage" in event:
+            self.told(*event["stage"])
+        elif "wire" in event:
+            self.wire = msgspec.convert(event["wire"], LabWire)
+        elif "scenario" in event:
+            done = msgspec.convert(event["scenario"], LabScenario)
+            self.scenarios.append(done)
+            self.finished(done)
+        else:
+            kind, message = event["error"]
+            found = getattr(errors, kind, MachineError)
+            raise found(message) if issubclass(found, EstabError) else MachineError(message)
+
+
+def _play(order: dict[str, Any], collector: _Collector, stop: Stop | None) -> bool:
+    """True when it was interrupted. The stagehand is gone at the end, and with it every namespace."""
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", _START, _ROOT, str(os.getpid())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin
+    assert process.stdout
+    assert process.stderr
+    try:
+        process.stdin.write(json.dumps(order).encode() + b"\n")
+        process.stdin.flush()
+        interrupted = _listen(process, collector, stop)
+        if not interrupted and process.wait() != 0:
+            said = process.stderr.read().decode("utf-8", "replace").strip().splitlines()
+            raise MachineError(f"the lab's process ended with status {process.returncode}: {' '.join(said[-1:])}")
+        return interrupted
+    finally:
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            stream.close()
+
+
+def _listen(process: subprocess.Popen[bytes], collector: _Collector, stop: Stop | None) -> bool:
+    assert process.stdout
+    pipe = process.stdout.fileno()
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN)
+    if stop is not None:
+        poll.register(stop.fileno(), select.POLLIN)
+    rest = b""
+    while True:
+        try:
+            ready = [fd for fd, _ in poll.poll()]
+        except KeyboardInterrupt:
+            return True
+        if stop is not None and stop.is_set:
+            return True
+        if pipe not in ready:
+            continue
+        chunk = os.read(pipe, 65536)
+        if not chunk:
+            return False
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            collector.hear(line)

@@ -1,0 +1,247 @@
+"""The relay itself: what comes in at one end leaves at the other, later, or never.
+
+It runs in a child of the lab, on packet sockets of two links that no host uses. One loop, two queues (all packets of a
+direction wait equally long, so each queue is in order by itself), and the fates of packets in `_fate`.
+"""
+
+from __future__ import annotations
+
+import random
+import select
+import socket
+import time
+from collections import deque
+from contextlib import suppress
+from multiprocessing.connection import Connection
+
+from estab.lab.child import say
+from estab.lab.wire import packets
+from estab.lab.wire.pcapng import SNAP
+from estab.lab.wire.spec import Captured, Syn, WireReport, WireSpec
+
+_ETH_P_ALL = 3
+_SO_RCVBUFFORCE = 33  # `include/uapi/asm-generic/socket.h`
+_SOL_PACKET, _IGNORE_OUTGOING = 263, 23  # `include/uapi/linux/if_packet.h`
+_BUFFER_BYTES = 16 << 20
+_MOST_CAPTURED = 50_000
+_MOST_TIMED = 20_000
+_BATCH = 64  # packets taken from one end before the other gets its turn
+_INJECT = 32  # hand-made packets sent before the answers are taken off
+GATHER_S = 0.2
+CLIENT, SERVER = 0, 1
+
+
+def _open(link: str) -> socket.socket:
+    end = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.htons(_ETH_P_ALL))
+    try:
+        end.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
+    except PermissionError:  # in a user namespace: as much as rmem_max allows, some 550 SYNs
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+    end.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
+    end.bind((link, _ETH_P_ALL))
+    end.setblocking(False)
+    return end
+
+
+class Relay:
+    """One wire. `run()` returns when it is told to stop. Messages: ("report",), ("gather", n),
+    ("inject", n, port, address, macs), ("stop",)."""
+
+    def __init__(self, spec: WireSpec, links: tuple[str, str], connection: Connection) -> None:
+        self.spec = spec
+        self.ends = [_open(link) for link in links]
+        self.connection = connection
+        self.report = WireReport()
+        self.delay = spec.rtt_s / 2
+        self.due: list[deque[tuple[float, bytes]]] = [deque(), deque()]  # by the end that they leave at
+        self.table: set[packets.FlowKey] = set()
+        self.random = random.Random(spec.seed)
+        self.gathered: list[bytes] = []
+        self.gather_left = spec.gather_syns
+        self.gather_until = 0.0
+        self.syn_count = 0
+        self.seen_syns: dict[bytes, int] = {}
+        self.mac: list[bytes] = [b"", b""]
+        self.to_inject: deque[bytes] = deque()
+        self.stopped = False
+
+    def run(self) -> None:
+        """Relay until told to stop."""
+        poll = select.poll()
+        control = self.connection.fileno()
+        for fd in (*(end.fileno() for end in self.ends), control):
+            poll.register(fd, select.POLLIN)
+        say(self.connection, "ready")
+        while not self.stopped:
+            for fd, _ in poll.poll(self._wait_ms()):
+                if fd == control:
+                    self._obey()
+            for end in (CLIENT, SERVER):
+                self._take(end)
+            self._inject()
+            self._release()
+            self._send_due()
+
+    def _wait_ms(self) -> float | None:
+        now = time.monotonic()
+        moments = [queue[0][0] for queue in self.due if queue]
+        if self.to_inject:
+            return 0
+        if self.gathered:
+            moments.append(self.gather_until)
+        # Rounded down: the last part of a millisecond is spent looking, for the delay to be faithful.
+        return None if not moments else max(0, int((min(moments) - now) * 1000))
+
+    def _obey(self) -> None:
+        try:
+            message = self.connection.recv()
+        except EOFError:
+            self.stopped = True
+            return
+        if message[0] == "stop":
+            self.stopped = True
+        elif message[0] == "report":
+            self.report.flows = len(self.table)
+            say(self.connection, self.report)
+        elif message[0] == "gather":
+            self.gather_left = message[1]
+            say(self.connection, "done")
+        elif message[0] == "inject":
+            _, count, port, address, macs = message
+            self.to_inject.extend(
+                packets.orphan_syn(number, macs[1], macs[0], socket.inet_aton(address), port) for number in range(count)
+            )
+
+    # -- in -----------------------------------------------------------------------------------------------------------
+
+    def _take(self, end: int) -> None:
+        """What has come in at one end, each with its fate."""
+        recv = self.ends[end].recv
+        for _ in range(_BATCH):
+            try:
+                frame = recv(65535)
+            except BlockingIOError:
+                return
+            except OSError:  # the host at that end is gone
+                return
+            now = time.monotonic()
+            self.report.packets += 1
+            why = self._fate(frame, end, now)
+            if self.spec.capture:
+                self._capture(end, frame, why)
+            if why:
+                self.report.lost += 1
+            elif why is None:
+                self.due[1 - end].append((now + self.delay, frame))
+
+    def _fate(self, frame: bytes, end: int, now: float) -> str | None:
+        """None: it goes on. Else why it does not; the empty text where it is only kept for a while."""
+        if not packets.is_ipv4(frame):
+            return None
+        syn = end == CLIENT and packets.tcp_flags(frame) & (packets.SYN | packets.ACK) == packets.SYN
+        why = self._lost_because(frame, end, syn)
+        if syn:
+            source, target = packets.ports(frame)
+            self.report.syns.append(Syn(at_s=now, source_port=source, target_port=target, arrived=why is None))
+        if why is None and syn and self.gather_left:
+            self._gather(frame, now)
+            return ""
+        return why
+
+    def _lost_because(self, frame: bytes, end: int, syn: bool) -> str | None:
+        spec = self.spec
+        if syn:
+            self.syn_count += 1
+            if self.syn_count in spec.lose_syns:
+                return f"lost: SYN number {self.syn_count}, as asked"
+            if spec.filter != "none":
+                return self._refuse(frame)
+        if end == SERVER and packets.never_answers(frame):
+            return "for an address that never answers"
+        if spec.flows is not None and not self._tracked(frame):
+            return f"lost: the flow table is full ({spec.flows} of {spec.flows})"
+        if spec.loss and self.random.random() < spec.loss:
+            return f"lost by chance ({spec.loss:.1%})"
+        return None
+
+    def _tracked(self, frame: bytes) -> bool:
+        """Whether a packet's flow is in the table, or finds room there. Entries stay: no flow here ends in time."""
+        key = packets.flow(frame)
+        if key in self.table:
+            return True
+        if len(self.table) >= (self.spec.flows or 0):
+            return False
+        self.table.add(key)
+        return True
+
+    def _refuse(self, frame: bytes) -> str:
+        how = self.spec.filter
+        if how == "drop":
+            return "dropped by a filter"
+        answer = packets.refusal(frame, how)
+        self.due[CLIENT].append((time.monotonic() + self.delay, answer))
+        return f"rejected by a filter ({how})"
+
+    def _gather(self, frame: bytes, now: float) -> None:
+        if not self.gathered:
+            self.gather_until = now + GATHER_S
+        self.gathered.append(frame)
+        self.gather_left -= 1
+
+    # -- out ----------------------------------------------------------------------------------------------------------
+
+    def _release(self) -> None:
+        """The gathered SYNs leave together, once all are there or the time is over."""
+        if self.gathered and (not self.gather_left or time.monotonic() >= self.gather_until):
+            moment = time.monotonic() + self.delay
+            self.due[SERVER].extend((moment, frame) for frame in self.gathered)
+            self.gathered, self.gather_left = [], 0
+
+    def _send_due(self) -> None:
+        for end in (CLIENT, SERVER):
+            queue, out = self.due[end], self.ends[end]
+            now = time.monotonic()
+            while queue and queue[0][0] <= now:
+                moment, frame = queue.popleft()
+                with suppress(OSError):  # a full queue at the other side, or the host is gone
+                    out.send(frame)
+                if self.spec.capture:
+                    self._capture(end, frame, None)
+                if len(self.report.added_s) < _MOST_TIMED:
+                    self.report.added_s.append(time.monotonic() - moment)
+
+    def _inject(self) -> None:
+        """Hand-made SYNs, some at a time, so that the answers to them are taken off meanwhile."""
+        for _ in range(min(_INJECT, len(self.to_inject))):
+            frame = self.to_inject.popleft()
+            try:
+                self.ends[SERVER].send(frame)
+            except OSError:
+                self.to_inject.appendleft(frame)
+                return
+            self.report.injected += 1
+            if self.spec.capture:
+                self._capture(SERVER, frame, "hand-made: its source never answers")
+
+    def _capture(self, end: int, frame: bytes, why: str | None) -> None:
+        if len(self.report.captured) < _MOST_CAPTURED:
+            comment = "; ".join(filter(None, (self._worth_saying(frame, end), why)))
+            self.report.captured.append(
+                Captured(at_ns=time.time_ns(), end=end, frame=frame[:SNAP], size=len(frame), comment=comment)
+            )
+
+    def _worth_saying(self, frame: bytes, end: int) -> str:
+        """A comment for packets of interest that passed: SYNs that were sent again, and resets."""
+        flags = packets.tcp_flags(frame) if packets.is_ipv4(frame) else 0
+        if flags & packets.RST:
+            return "a reset"
+        if flags & (packets.SYN | packets.ACK) == packets.SYN and not packets.never_answers(frame):
+            sent = self.seen_syns.get(frame[26:38], 0) + (end == CLIENT)  # it comes in there, and goes out later
+            self.seen_syns[frame[26:38]] = sent
+            return f"SYN number {sent} of this connection" if sent > 1 else ""
+        return ""
+
+
+def carry(spec: WireSpec, links: tuple[str, str], connection: Connection) -> None:
+    """What the wire's child runs."""
+    Relay(spec, links, connection).run()

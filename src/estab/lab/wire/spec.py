@@ -1,0 +1,66 @@
+"""What a wire is told to be, and what it says of itself afterwards. Plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Filter = Literal["none", "drop", "reset", "unreachable", "prohibited"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WireSpec:
+    """`rtt_s`: the round-trip time, half each way. `loss`: the share of all packets lost by chance, 0 to 1.
+
+    `lose_syns`: which SYNs of the client are lost, counted from 1 over all its connections. `flows`: how many flows the
+    table keeps; each packet of a flow beyond is lost, whatever it is. `filter`: what happens to SYNs from the client.
+    `gather_syns`: so many SYNs are kept until the last of them is there (200 ms at most), and leave at once: a burst
+    within one round trip however slowly the machine connects. `capture`: keep the first packets for pcapng.
+    """
+
+    rtt_s: float = 0.0
+    loss: float = 0.0
+    lose_syns: frozenset[int] = frozenset()
+    flows: int | None = None
+    filter: Filter = "none"
+    gather_syns: int = 0
+    capture: bool = False
+    seed: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Syn:
+    """A SYN from the client: when it came (seconds, monotonic), its ports, and whether it reached the server's end."""
+
+    at_s: float
+    source_port: int
+    target_port: int
+    arrived: bool
+
+
+@dataclass(kw_only=True)
+class WireReport:
+    """What passed. `added_s`: by how much each packet was later than asked. `syns` in the order in which they came.
+
+    `flows`: how many are in the table. `synack_spread_s`: not measured here; `syn_spread_s`: from the first SYN that
+    left for the server to the last of the burst.
+    """
+
+    packets: int = 0
+    lost: int = 0
+    flows: int = 0
+    syns: list[Syn] = field(default_factory=list)
+    added_s: list[float] = field(default_factory=list)
+    injected: int = 0
+    captured: list[Captured] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Captured:
+    """One packet at one end: `end` 0 is the client's, 1 the server's; `at_ns` Unix time; `comment` where it matters."""
+
+    at_ns: int
+    end: int
+    frame: bytes
+    size: int
+    comment: str = ""

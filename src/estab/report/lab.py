@@ -1,0 +1,138 @@
+"""What the lab saw, on the terminal: predicted beside measured, the verdict, each remedy run and marked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from estab.records.lab import LabRemedy, LabResult, LabScenario
+from estab.report.layout import Glyphs, columns, glyphs_for, hanging, heading, indented, line
+from estab.report.words import clean, count, plural, seconds
+
+_SAID = {
+    "as_predicted": ("as predicted", "green"),
+    "differs": ("differs from the prediction", "bold red"),
+    "cannot_run": ("cannot run here", "yellow"),
+    "failed": ("failed", "bold red"),
+}
+_SHORT = {"as_predicted": "as predicted", "differs": "differs", "cannot_run": "not here", "failed": "failed"}
+
+
+def render_scenario(done: LabScenario, console: Console) -> None:
+    """Prints one scenario as soon as it is over."""
+    for part in _scenario(done, glyphs_for(console)):
+        console.print(part)
+
+
+def render_end(result: LabResult, console: Console) -> None:
+    """Prints what all came to: one line a scenario where there are several, the wire's own cost, the total."""
+    glyphs = glyphs_for(console)
+    if len(result.scenarios) > 1:
+        console.print(heading("All"))
+        console.print(indented(_overview(result)))
+    console.print(line(""))
+    if result.wire is not None:
+        wire = result.wire
+        text = (
+            f"The wire itself adds {seconds(wire.added_us / 1e6, glyphs.micro)} to a packet "
+            f"(p99 {seconds(wire.added_p99_us / 1e6, glyphs.micro)}) and carries "
+            f"{count(wire.packets_per_s)} packets a second."
+        )
+        console.print(line(text, "dim"))
+    good = sum(one.status == "as_predicted" for one in result.scenarios)
+    not_here = sum(one.status == "cannot_run" for one in result.scenarios)
+    text = f"{good} of {plural(len(result.scenarios), 'scenario')} as predicted"
+    text += f", {not_here} cannot run here" if not_here else ""
+    who = "as root" if result.euid == 0 else "without root, in a user namespace"
+    stopped = "interrupted; " if result.interrupted else ""
+    console.print(line(f"{stopped}{text}, {who}, in {seconds(result.seconds, glyphs.micro)}.", "bold"))
+
+
+def _scenario(done: LabScenario, glyphs: Glyphs) -> Iterator[RenderableType]:
+    said, style = _SAID[done.status]
+    yield Text.assemble(("\n" + done.name, "bold"), "  ", (said, style), (f"  {done.seconds:.1f} s", "dim"))
+    yield indented(line(clean(done.symptom), "dim"))
+    if done.why:
+        yield indented(line(clean(done.why)))
+    if done.rows:
+        yield indented(_rows(done))
+    if done.status in ("as_predicted", "differs") and (done.cause or done.expected or done.summary):
+        yield indented(_verdict(done))
+    for note in done.notes:
+        yield indented(line(clean(note)))
+    for remedy in done.remedies:
+        yield hanging(glyphs.bullet, _remedy(remedy))
+    if done.control_ran:
+        accused = ", ".join(done.accused_in_control)
+        text = f"healthy control: accused {accused}" if accused else "healthy control: nobody is accused"
+        yield indented(line(text, "bold red" if accused else ""))
+    for path in done.captures[:1]:
+        more = f" and {len(done.captures) - 1} more" if len(done.captures) > 1 else ""
+        yield indented(line(f"capture: {clean(path)}{more}", "dim"))
+
+
+def _rows(done: LabScenario) -> Table:
+    table = columns(header=True)
+    table.add_column("")
+    for name in ("predicted", "measured"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("")
+    for row in done.rows:
+        mark = Text("") if row.agrees else Text("differs", style="bold red")
+        table.add_row(Text(clean(row.what)), Text(clean(row.predicted)), Text(clean(row.measured)), mark)
+    return table
+
+
+def _verdict(done: LabScenario) -> Text:
+    expected, got = done.expected or "nobody", done.cause or "nobody"
+    if expected == got:
+        return Text.assemble("verdict: ", (got, "bold"), f", as expected. {clean(done.summary)}")
+    return Text.assemble(("verdict: ", ""), (f"{got}, expected {expected}", "bold red"), f". {clean(done.summary)}")
+
+
+def _remedy(remedy: LabRemedy) -> Text:
+    marked = {True: "works", False: "does nothing", None: "not tried"}[remedy.works]
+    style = "green" if remedy.works else "yellow"
+    parts: list[str | tuple[str, str]] = [(f"{marked}: ", style), clean(remedy.command)]
+    if remedy.text:
+        parts.append((f"  ({clean(remedy.text)})", "dim"))
+    if remedy.works is not None and remedy.works != remedy.claimed:
+        parts.append((f"  but estab says that it {'works' if remedy.claimed else 'does nothing'}", "bold red"))
+    return Text.assemble(*parts)
+
+
+def _overview(result: LabResult) -> Table:
+    table = columns(header=True)
+    for name in ("scenario", "", "verdict", "figures", "remedies", "control"):
+        table.add_column(name, no_wrap=name != "verdict")
+    for one in result.scenarios:
+        style = _SAID[one.status][1]
+        right = sum(row.agrees for row in one.rows)
+        held = sum(remedy.works == remedy.claimed for remedy in one.remedies)
+        ran = one.status in ("as_predicted", "differs")
+        table.add_row(
+            one.name,
+            Text(_SHORT[one.status], style=style),
+            ("confirmed" if one.cause == one.name else one.cause or "nobody") if ran else "",
+            f"{right} of {len(one.rows)}" if one.rows else "",
+            f"{held} of {len(one.remedies)}" if one.remedies else "",
+            ("accuses" if one.accused_in_control else "clean") if one.control_ran else "",
+        )
+    return table
+
+
+def render_list(scenarios: list[tuple[str, str, str, float, str | None, list[str]]], console: Console) -> None:
+    """Prints the scenarios there are: (name, side, symptom, seconds, why it cannot run here, settings)."""
+    table = columns(header=True)
+    for name in ("scenario", "side", "takes", "symptom"):
+        table.add_column(name, no_wrap=name != "symptom")
+    for name, side, symptom, takes, reason, settings in scenarios:
+        table.add_row(name, side, f"{takes:.0f} s", Text(symptom))
+        if reason:
+            table.add_row("", "", "", Text(f"not here: {reason}", style="yellow"))
+        elif settings:
+            table.add_row("", "", "", Text("--set " + " ".join(settings), style="dim"))
+    console.print(table)

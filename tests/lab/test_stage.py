@@ -1,0 +1,158 @@
+"""The stage and the wire: what they refuse, what they write, and that nothing of them is left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from estab.errors import UsageError
+from estab.lab.run import lab
+from estab.lab.space import check_sysctl, sysctl
+from estab.lab.wire import packets, pcapng
+from estab.lab.wire.spec import Captured
+
+COMMAND = [sys.executable, "-m", "estab", "lab", "run"]
+
+
+@pytest.mark.parametrize("name", ["net.ipv4.tcp_mem", "net.ipv4.tcp_max_orphans", "net.netfilter.nf_conntrack_max"])
+def test_a_sysctl_that_is_not_per_namespace_is_refused_with_the_reason(name: str) -> None:
+    with pytest.raises(UsageError, match=r"not per network namespace \(.+\)"):
+        check_sysctl(name)
+
+
+@pytest.mark.parametrize("name", ["vm.swappiness", "kernel.panic", "net.ipv4/../../kernel.panic", "net..x", ""])
+def test_what_is_no_sysctl_of_a_namespace_is_refused(name: str) -> None:
+    with pytest.raises(UsageError):
+        check_sysctl(name)
+
+
+def test_nothing_is_written_outside_of_the_labs_namespaces() -> None:
+    before = Path("/proc/sys/net/core/somaxconn").read_text(encoding="ascii")
+    with pytest.raises(UsageError, match="only inside namespaces that it made"):
+        sysctl("net.core.somaxconn", 7)
+    assert Path("/proc/sys/net/core/somaxconn").read_text(encoding="ascii") == before
+
+
+def test_checksums_of_hand_made_packets_are_right() -> None:
+    frame = packets.orphan_syn(77, b"\x02" * 6, b"\x04" * 6, bytes([10, 77, 0, 2]), 5000)
+    assert packets.checksum(frame[14:34]) == 0
+    pseudo = frame[26:34] + bytes([0, 6]) + (len(frame) - 34).to_bytes(2, "big")
+    assert packets.checksum(pseudo + frame[34:]) == 0
+    assert packets.tcp_flags(frame) == packets.SYN
+    back = packets.refusal(frame, "reset")
+    assert packets.ports(back) == packets.ports(frame)[::-1]
+    assert packets.flow(back) == packets.flow(frame)
+    assert packets.never_answers(back)
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
+def test_tshark_reads_what_pcapng_writes(tmp_path: Path) -> None:
+    frame = packets.orphan_syn(1, b"\x02" * 6, b"\x04" * 6, bytes([10, 77, 0, 2]), 5000)
+    at_ns = 1_700_000_000_123_456_789
+    sizes = range(len(frame), len(frame) + 5)  # every padding
+    made = [
+        Captured(at_ns=at_ns + n, end=n % 2, frame=frame + b"\0" * n, size=size, comment="lost é" * n)
+        for n, size in enumerate(sizes)
+    ]
+    path = tmp_path / "made.pcapng"
+    path.write_bytes(pcapng.encode(made, ("client", "server"), "a section"))
+    fields = ["-e", "frame.time_epoch", "-e", "frame.interface_name", "-e", "frame.comment", "-e", "tcp.flags.syn"]
+    read = subprocess.run(
+        ["tshark", "-r", path, "-T", "fields", *fields], capture_output=True, text=True, check=True, timeout=30
+    ).stdout.splitlines()
+    assert len(read) == 5
+    assert read[0].startswith("1700000000.123456789\tclient\t\t")
+    assert "\tserver\tlost é\t" in read[1]
+
+
+@pytest.mark.namespace
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
+def test_a_capture_shows_the_syn_that_was_lost(tmp_path: Path) -> None:
+    done = lab(["path_syn_loss"], settings={"path_syn_loss": {"connections": 10}}, captures=tmp_path, gauge=False)
+    path = tmp_path / "path_syn_loss.pcapng"
+    assert str(path) in done.scenarios[0].captures
+    shown = subprocess.run(
+        ["tshark", "-r", path, "-Y", "frame.comment", "-T", "fields", "-e", "frame.interface_name",
+         "-e", "frame.comment"],
+        capture_output=True, text=True, check=True, timeout=30,
+    ).stdout  # fmt: skip
+    assert "client\tlost: SYN number 5, as asked" in shown
+    assert "client\tSYN number 2 of this connection" in shown
+    assert "server\tSYN number 2 of this connection" in shown
+
+
+# -- nothing is left behind --------------------------------------------------------------------------------------------
+
+
+def _descendants(pid: int) -> set[int]:
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            text = stat.read_text(encoding="utf-8", errors="replace")
+            children.setdefault(int(text.rpartition(")")[2].split()[1]), []).append(int(text.split()[0]))
+    found, todo = set(), [pid]
+    while todo:
+        new = children.get(todo.pop(), [])
+        found.update(new)
+        todo += new
+    return found
+
+
+def _gone(pids: set[int], within_s: float = 5) -> bool:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if not any(Path(f"/proc/{pid}").exists() for pid in pids):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@pytest.mark.namespace
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_nothing_is_left_behind(number: signal.Signals, tmp_path: Path) -> None:
+    chance = random.Random(4)
+    links = sorted(os.listdir("/sys/class/net"))
+    for _ in range(5):
+        runner = subprocess.Popen(
+            [*COMMAND, "accept_queue_overflow"],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        seen: set[int] = set()
+        until = time.monotonic() + chance.uniform(0.3, 2.2)
+        while time.monotonic() < until:
+            seen |= _descendants(runner.pid)
+            time.sleep(0.01)
+        runner.send_signal(number)
+        out, err = runner.communicate(timeout=20)
+        assert runner.returncode == (-9 if number == signal.SIGKILL else 130), (out, err)
+        assert _gone(seen), f"left behind: {seen}"
+    assert sorted(os.listdir("/sys/class/net")) == links
+    assert not list(tmp_path.iterdir())
+    assert not list(Path("/run/netns").glob("*"))
+
+
+# -- as an ordinary user -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.namespace
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else; without root all tests show this")
+@pytest.mark.parametrize("name", ["accept_queue_overflow", "ephemeral_port_exhaustion"])
+def test_without_root(name: str) -> None:
+    done = subprocess.run(
+        [*COMMAND, name, "--json", "-"], capture_output=True, text=True, check=False, timeout=60, user=65534,
+        group=65534, extra_groups=[], cwd="/",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"status":"as_predicted"' in done.stdout
+    assert '"euid":65534' in done.stdout
