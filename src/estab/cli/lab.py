@@ -1,4 +1,4 @@
-"""`estab lab list`, `estab lab run`."""
+"""`estab lab list`, `estab lab run`, `estab lab twin`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from estab.cli.options import DEFAULT_OUTPUT, Output
-from estab.cli.show import FAILED, INTERRUPTED, MACHINE, OK, JsonFile, status_line, stoppable
+from estab.cli.show import FAILED, INTERRUPTED, MACHINE, OK, JsonFile, paper, status_line, stoppable
 from estab.cli.values import seconds
 from estab.errors import UsageError
 
@@ -20,13 +20,14 @@ _YES, _NO = ("1", "yes", "true", "on"), ("0", "no", "false", "off")
 
 
 def lab(
-    what: Literal["list", "run"],
+    what: Literal["list", "run", "twin"],
     /,
     *names: str,
     set_: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
     full: Annotated[bool, Parameter(negative="")] = False,
     pcap: str | None = None,
     server: str | None = None,
+    scale: float = 1.0,
     output: Output = DEFAULT_OUTPUT,
 ) -> int:
     """Reproduce failures in network namespaces: predicted, measured, judged, and each remedy tried.
@@ -34,14 +35,17 @@ def lab(
     `estab lab list` names the scenarios and their settings, `estab lab run NAME…` plays some, `estab lab run all` all.
     As root or not; nothing of the host is changed, and nothing is left behind.
 
+    `estab lab twin FILE` rebuilds the failure that a recorded run (--json FILE) holds, says how near it came, and tries
+    each remedy of its verdict.
+
     Example: estab lab run accept_queue_overflow --set backlog=5 --set rtt=20ms --pcap .
 
     Parameters
     ----------
     what
-        list or run.
+        list, run or twin.
     names
-        Scenarios to run, or all.
+        Scenarios to run, or all. For twin: the file of a recorded run.
     set_
         KEY=VALUE, a setting of the scenario; more than one may be given. `estab lab list` shows them.
     full
@@ -51,7 +55,11 @@ def lab(
     server
         A server of your own in place of ours, as "python app.py {port}"; {host} and {port} are filled in. Does it
         survive? Remedies that are settings of our server then change nothing.
+    scale
+        For twin: times the connections and every bound (backlog, descriptors, ports) alike, as 0.1.
     """
+    if what == "twin":
+        return _twin(names, scale, output)
     if what == "list":
         return _list(names, output)
     if not names:
@@ -152,3 +160,22 @@ def _value(kind: str, text: str) -> Any:
     if kind == "int":
         return int(text)
     return float(text) if kind == "float" else text
+
+
+def _twin(names: tuple[str, ...], scale: float, output: Output) -> int:
+    """0: the twin showed the recorded cause; 1: it did not."""
+    from estab.lab.twin.run import twin
+    from estab.report.twin import render_twin
+
+    if len(names) != 1:
+        raise UsageError("lab twin needs the file of one recorded run: estab hold ... --json FILE records one")
+    json_file = JsonFile(output.json)
+    with stoppable() as stop, status_line(output) as show:
+        result = twin(names[0], scale=scale, stop=stop, told=lambda stage: show(f"twin  ·  {stage}"))
+    json_file.write(result)
+    if not output.quiet and output.json != "-":
+        render_twin(result, paper())
+        sys.stdout.flush()
+    if result.interrupted:
+        return INTERRUPTED
+    return OK if result.same_cause else FAILED

@@ -1,0 +1,114 @@
+"""How near a twin came to its record, and whether a remedy mended it. Pure."""
+
+from __future__ import annotations
+
+from estab.lab.twin.record import Came, TwinRow
+from estab.records import Remedy, RunResult
+
+COUNTERS = (
+    "ListenOverflows",
+    "ListenDrops",
+    "TCPReqQFullDoCookies",
+    "TCPReqQFullDrop",
+    "SyncookiesSent",
+    "SyncookiesRecv",
+    "SyncookiesFailed",
+    "TCPDeferAcceptDrop",
+)
+_FUNNEL = ("attempted", "connected", "accepted", "first_byte", "completed")
+
+
+def nearness(recorded: RunResult, twin: RunResult, scale: float) -> list[TwinRow]:
+    """Each stage of the funnel, each failure, ghosts, SYNs sent again, and counters a connect."""
+    rows = [_stage(name, recorded, twin, scale) for name in _FUNNEL]
+    # A foreign server does not tell what accept() said; the twin's does.
+    phases = ("connect", "write", "read", "close", "accept")[: 5 if recorded.server.embedded else 4]
+    there, here = _failures(recorded, phases), _failures(twin, phases)
+    for name in sorted({*there, *here}, key=lambda one: -there.get(one, 0)):
+        rows.append(_row(name, there.get(name, 0) * scale, here.get(name, 0)))
+    rows.append(_row("connects that sent SYN again", resent(recorded) * scale, resent(twin)))
+    if recorded.ghosts is not None and twin.ghosts is not None:
+        rows.append(_row("ghosts", recorded.ghosts.count * scale, twin.ghosts.count))
+    rows += [_row(f"{name} a connect", _per_connect(recorded, name), _per_connect(twin, name)) for name in COUNTERS]
+    return [row for row in rows if row.recorded or row.twin]
+
+
+def _row(what: str, recorded: float | None, twin: float | None) -> TwinRow:
+    percent = None if not recorded or twin is None else 100 * (twin - recorded) / recorded
+    return TwinRow(what=what, recorded=recorded, twin=twin, percent=percent)
+
+
+def _stage(name: str, recorded: RunResult, twin: RunResult, scale: float) -> TwinRow:
+    """One of the funnel. What a foreign server accepted was counted once all was settled: then the twin's is too."""
+    there, here = getattr(recorded.funnel, name), getattr(twin.funnel, name)
+    if name == "accepted" and not recorded.server.embedded and twin.server.listener is not None:
+        here = twin.server.listener.accepted_at_end
+    return _row(name, _times(there, scale), here)
+
+
+def _times(count: int | None, scale: float) -> float | None:
+    return None if count is None else count * scale
+
+
+def _failures(run: RunResult, phases: tuple[str, ...]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for one in (one for one in run.failures if one.phase in phases):
+        name = f"{one.errno} at {one.phase}"
+        found[name] = found.get(name, 0) + one.count
+    return found
+
+
+def _per_connect(run: RunResult, counter: str) -> float | None:
+    if run.server.deltas is None or not run.funnel.attempted:
+        return None
+    return run.server.deltas.get(f"TcpExt.{counter}", 0) / run.funnel.attempted
+
+
+def resent(run: RunResult) -> int:
+    """Connects that had to send their SYN again."""
+    return sum(count for syns, count in run.syn_retransmits.items() if syns != "0")
+
+
+def wrong(run: RunResult) -> int:
+    """What a client would complain of: failures, and ghosts."""
+    return sum(one.count for one in run.failures if one.phase != "accept") + (run.ghosts.count if run.ghosts else 0)
+
+
+def named(run: RunResult) -> str | None:
+    """The cause that the judge names."""
+    return run.diagnosis.cause if run.diagnosis else None
+
+
+def remedies(run: RunResult) -> list[tuple[Remedy, str]]:
+    """The remedies of the cause that the judge names, each with the side that the cause is at."""
+    suspects = run.diagnosis.suspects if run.diagnosis else []
+    return [(remedy, one.side) for one in suspects if one.cause == named(run) for remedy in one.remedies]
+
+
+def came(before: RunResult, after: RunResult) -> Came:
+    """What a remedy did: "works" only where nothing is wrong and nobody is accused any more."""
+    if not wrong(after) and named(after) is None and _served(after):
+        return "works"
+    better = bool(wrong(before)) and wrong(after) <= wrong(before) / 2
+    better = better or after.funnel.connected >= 1.5 * before.funnel.connected
+    return "helps" if better and (after.funnel.accepted or 0) > (before.funnel.accepted or 0) else "does_nothing"
+
+
+def _served(run: RunResult) -> bool:
+    return run.funnel.connected == run.funnel.attempted or run.command != "hold"
+
+
+def outcome(run: RunResult) -> str:
+    """What came of a run, in a few words."""
+    parts = [f"{run.funnel.connected:,} of {run.funnel.attempted:,} connected"]
+    if run.funnel.accepted is not None:
+        parts.append(f"{run.funnel.accepted:,} accepted")
+    queued = run.server.listener.queued_at_end if run.server.listener else None
+    if queued:
+        parts.append(f"{queued:,} in the accept queue")
+    parts += [f"{one.count:,} {one.errno} at {one.phase}" for one in run.failures[:3]]
+    if run.ghosts is not None and run.ghosts.count:
+        parts.append(f"{run.ghosts.count:,} ghosts")
+    if resent(run):
+        parts.append(f"{resent(run):,} sent SYN again")
+    return ", ".join(parts)

@@ -1,0 +1,73 @@
+"""A twin scaled: the connections and every bound alike, times left as they are. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from estab.errors import UsageError
+from estab.lab.twin.setup import Setup, Sysctls
+from estab.load.plan import OWN_DESCRIPTORS
+
+COUNTS = ("net.core.somaxconn", "net.ipv4.tcp_max_syn_backlog", "net.ipv4.tcp_max_tw_buckets")
+PORT_RANGE = "net.ipv4.ip_local_port_range"
+
+
+def scaled(setup: Setup, factor: float) -> Setup:
+    """Connections, arrivals, accepts, backlog, descriptors and ports times `factor`. Raises UsageError."""
+    if not 0 < factor <= 100:
+        raise UsageError(f"--scale is {factor:g}; it can be more than 0, to 100")
+    if factor == 1:
+        return setup
+    load = setup.load
+    return replace(
+        setup,
+        load=replace(
+            load,
+            connections=times(load.connections, factor),
+            in_flight=times(load.in_flight, factor),
+            attempts=times(load.attempts, factor) if load.attempts else 0,
+            ramp_per_s=None if load.ramp_per_s is None else load.ramp_per_s * factor,
+        ),
+        client=_sysctls(setup.client, factor),
+        server=_sysctls(setup.server, factor),
+        backlog=queue(setup.backlog, factor),
+        accept_gap_s=min(3600.0, setup.accept_gap_s / factor),
+        client_nofile=descriptors(setup.client_nofile, factor),
+        server_nofile=descriptors(setup.server_nofile, factor),
+    )
+
+
+def times(count: int, factor: float) -> int:
+    """A count scaled, 1 at least."""
+    return max(1, round(count * factor))
+
+
+def queue(backlog: int, factor: float) -> int:
+    """A backlog scaled: it is B+1 that fit (`include/net/sock.h sk_acceptq_is_full`)."""
+    return max(0, round((backlog + 1) * factor) - 1)
+
+
+def descriptors(limit: int | None, factor: float) -> int | None:
+    """A limit on descriptors scaled, but for those that a process needs itself."""
+    return None if limit is None else OWN_DESCRIPTORS + times(max(1, limit - OWN_DESCRIPTORS), factor)
+
+
+def port_range(text: str, factor: float) -> str:
+    """A range of ports scaled, from its first one on."""
+    low, high = (int(word) for word in text.split())
+    return f"{low} {min(65535, low + times(high - low + 1, factor) - 1)}"
+
+
+def sysctl(name: str, value: int | str, factor: float) -> int | str:
+    """A sysctl scaled, where it bounds a number of connections; any other as it is."""
+    if factor == 1:
+        return value
+    if name == "net.core.somaxconn":
+        return max(1, queue(int(value), factor))
+    if name in COUNTS:
+        return times(int(value), factor)
+    return port_range(str(value), factor) if name == PORT_RANGE else value
+
+
+def _sysctls(sysctls: Sysctls, factor: float) -> Sysctls:
+    return tuple((name, sysctl(name, value, factor)) for name, value in sysctls)

@@ -1,0 +1,119 @@
+"""What a twin showed, on the terminal: how near it came, the verdict, each remedy before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from estab.report.layout import Glyphs, columns, glyphs_for, hanging, heading, indented, line
+from estab.report.words import DASH, clean, seconds
+
+if TYPE_CHECKING:  # the lab stands above reports
+    from estab.lab.twin.record import TwinRemedy, TwinResult, TwinRow
+
+_NEVER_SAID = "nobody"
+
+
+def render_twin(result: TwinResult, console: Console) -> None:
+    """Prints the whole result; one that was interrupted as far as it came."""
+    for part in _parts(result, glyphs_for(console)):
+        console.print(part)
+
+
+def _parts(result: TwinResult, glyphs: Glyphs) -> Iterator[RenderableType]:
+    size = "" if result.scale == 1 else f", everything times {result.scale:g}"
+    yield line(f"The twin of {clean(result.file)}{size}", "bold")
+    for title, said in (
+        ("Rebuilt", result.built),
+        ("Taken for granted", result.assumed),
+        ("Can't be isolated", result.not_isolated),
+    ):
+        if said:
+            yield heading(title)
+            for one in said:
+                yield hanging(glyphs.bullet, Text(clean(one)))
+    if result.rows:
+        yield heading("How near it came")
+        yield indented(_rows(result))
+        yield heading("Verdict")
+        yield indented(_verdict(result))
+    if result.remedies:
+        yield heading("Remedies, each on the twin")
+        yield indented(line(f"before: {clean(result.before)}", "dim"))
+        for remedy in result.remedies:
+            yield hanging(glyphs.bullet, _remedy(remedy))
+    yield line("")
+    yield line(_end(result, glyphs), "bold")
+
+
+def _rows(result: TwinResult) -> Table:
+    table = columns(header=True)
+    table.add_column("")
+    for name in ("recorded" if result.scale == 1 else "recorded, scaled", "twin", "difference"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in result.rows:
+        table.add_row(Text(clean(row.what)), _figure(row.recorded), _figure(row.twin), _difference(row))
+    return table
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "not seen"
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
+
+
+def _difference(row: TwinRow) -> Text:
+    if row.percent is None:
+        return Text(DASH, style="dim")
+    return Text("none" if row.percent == 0 else f"{row.percent:+.1f} %", style="" if abs(row.percent) <= 10 else "bold")
+
+
+def _verdict(result: TwinResult) -> Text:
+    there, here = result.recorded_cause or _NEVER_SAID, result.cause or _NEVER_SAID
+    if result.same_cause and result.cause is None:
+        return Text(f"nothing is accused, neither in the record nor in the twin. {clean(result.summary)}")
+    if result.same_cause:
+        return Text.assemble("same cause: ", (here, "bold green"), f". {clean(result.summary)}")
+    said = f" in the twin, {there} in the record: what it shows of remedies would prove nothing, so none was tried. "
+    return Text.assemble((here, "bold red"), said, clean(result.summary))
+
+
+def _remedy(one: TwinRemedy) -> Text:
+    mark, style = _mark(one)
+    parts: list[str | tuple[str, str]] = [(f"{mark}: ", style), clean(one.command)]
+    if not one.after:
+        parts.append((f"\n{clean(one.did)}", "dim"))
+    else:
+        left = f"; {one.left} is left" if one.left else ""
+        did = f"{one.did}, and {one.too}" if one.too else one.did
+        parts.append((f"\n{clean(did)} -> {clean(one.after)}{left}", "dim"))
+    return Text.assemble(*parts)
+
+
+def _mark(one: TwinRemedy) -> tuple[str, str]:
+    if one.came == "works":
+        return ("works", "green") if one.claimed else ("works here, though estab says it does nothing", "bold red")
+    if one.came == "works_with":
+        return f"works, with {clean(one.too)}", "green"
+    if one.came in ("not_expressed", "not_tried"):
+        return "not proved, not in the twin" if one.claimed else "not in the twin", "yellow"
+    said = "helps, does not mend" if one.came == "helps" else "does nothing"
+    return (f"not proved, {said} here", "bold red") if one.claimed else (said, "yellow")
+
+
+def _end(result: TwinResult, glyphs: Glyphs) -> str:
+    proved = sum(one.came in ("works", "works_with") for one in result.remedies)
+    shown = sum(one.came in ("does_nothing", "helps") for one in result.remedies)
+    unsaid = len(result.remedies) - proved - shown
+    who = "as root" if result.euid == 0 else "without root, in a user namespace"
+    stopped = "interrupted; " if result.interrupted else ""
+    said = (
+        f"{proved} proved to work, {shown} proved not to, {unsaid} not in the twin"
+        if result.remedies
+        else "no remedy tried"
+    )
+    return f"{stopped}{said}; {who}, in {seconds(result.seconds, glyphs.micro)}."

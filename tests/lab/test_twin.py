@@ -1,0 +1,296 @@
+"""The twin: runs recorded here and now, rebuilt, compared, and each remedy of their verdicts tried on them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests import servers
+from tests.cli.terminal import children
+
+from estab.api.files import load_run
+from estab.errors import ReadError, UsageError
+from estab.lab.twin.nearness import came
+from estab.lab.twin.plan import plan
+from estab.lab.twin.record import TwinRemedy, TwinResult
+from estab.lab.twin.remedies import express
+from estab.lab.twin.scaling import descriptors, port_range, queue, scaled
+from estab.lab.twin.setup import Replay, Setup
+from estab.load.plan import OWN_DESCRIPTORS
+from estab.observe.sock_diag import SockDiag
+from estab.records import RunResult, encode
+
+ESTAB = [sys.executable, "-m", "estab"]
+WIDE = {"COLUMNS": "160", "LC_ALL": "C.UTF-8"}
+NARROW = (
+    'ip link set lo up; echo 40000 40199 > /proc/sys/net/ipv4/ip_local_port_range\nexec "$@"'  # the new namespace's
+)
+HOLD = Replay(command="hold", connections=200, duration_s=1, timeout_s=1, in_flight=100, ramp_per_s=400)
+
+
+def record(file: Path, *arguments: str, before: tuple[str, ...] = ()) -> str:
+    command = [*before, *ESTAB, "hold", *arguments, "--json", str(file), "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert file.exists(), done.stderr
+    return str(file)
+
+
+def twin(*arguments: str, code: int = 0) -> TwinResult:
+    command = [*ESTAB, "lab", "twin", *arguments, "--json", "-"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == code, (done.stderr, done.stdout)
+    return msgspec.json.decode(done.stdout, type=TwinResult)
+
+
+def remedy(result: TwinResult, words: str) -> TwinRemedy:
+    return next(one for one in result.remedies if words in one.command)
+
+
+def counters_within(result: TwinResult, percent: float) -> bool:
+    rows = {row.what: row for row in result.rows}
+    shares = [rows[f"{name} a connect"].percent for name in ("ListenOverflows", "ListenDrops")]
+    return all(share is not None and abs(share) <= percent for share in shares)
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A client of 300 connections with 200 ports."""
+    unshare = ["unshare", *([] if os.geteuid() == 0 else ["-Ur"]), "-n"]
+    file = tmp_path_factory.mktemp("twin") / "ports.json"
+    arguments = ("-n", "300", "-d", "200ms", "--source", "127.0.0.1")
+    return record(file, *arguments, before=(*unshare, "/bin/sh", "-ec", NARROW, "sh"))
+
+
+@pytest.mark.namespace
+def test_nginx_whose_worker_stands_still(tmp_path: Path) -> None:
+    with servers.nginx(tmp_path, "backlog=5") as (target, master):
+        with SockDiag() as diag:
+            while any(listener.depth for listener in diag.listeners(int(target.rpartition(":")[2]))):
+                continue
+        workers = children(master.pid)
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            file = record(tmp_path / "run.json", target, "-n", "50", "--timeout", "1500ms", "-d", "200ms")
+        finally:
+            for pid in workers:
+                os.kill(pid, signal.SIGCONT)
+    result = twin(file)
+    assert result.recorded_cause == result.cause == "server_not_accepting"
+    assert counters_within(result, 10)
+    accepting = remedy(result, "py-spy")
+    assert accepting.came in ("works", "works_with")  # a burst of 50 may then find a backlog of 5 too small
+    assert accepting.after.startswith("50 of 50 connected, 50 accepted")
+    assert remedy(result, "strace").came == "not_expressed"
+    for futile in ("a bigger backlog", "tcp_max_syn_backlog"):
+        assert remedy(result, futile).came == "does_nothing"
+
+
+@pytest.mark.namespace
+def test_a_backlog_too_small_for_slow_accepts(tmp_path: Path) -> None:
+    arguments = ("-n", "200", "--backlog", "16", "--accept-delay", "50ms", "-d", "500ms")
+    result = twin(record(tmp_path / "run.json", *arguments))
+    assert result.recorded_cause == result.cause == "accept_queue_overflow"
+    assert counters_within(result, 10)
+    assert remedy(result, "--backlog").came == "works"
+    assert remedy(result, "tcp_max_syn_backlog").came == "does_nothing"
+    assert remedy(result, "the server left running").came == "does_nothing"
+    assert remedy(result, "in a container").came == "not_expressed"
+
+
+@pytest.mark.namespace
+def test_a_client_out_of_ports(narrow: str) -> None:
+    result = twin(narrow)
+    assert result.recorded_cause == result.cause == "ephemeral_port_exhaustion"
+    rows = {row.what: row for row in result.rows}
+    assert rows["connected"].twin == 200
+    assert remedy(result, "ip_local_port_range").came == "works"
+    assert remedy(result, "source addresses").came == "works"
+    assert remedy(result, "tcp_tw_reuse=1").came == "does_nothing"
+    assert any("nf_conntrack_max" in one for one in result.not_isolated)
+
+
+@pytest.mark.namespace
+def test_a_healthy_run_has_a_healthy_twin(tmp_path: Path) -> None:
+    result = twin(record(tmp_path / "run.json", "-n", "20", "-d", "100ms"))
+    assert (result.recorded_cause, result.cause, result.remedies) == (None, None, [])
+    assert all(row.percent == 0 for row in result.rows)
+
+
+@pytest.mark.namespace
+def test_a_foreign_server_out_of_descriptors(tmp_path: Path) -> None:
+    port = servers.closed_port()
+    script = 'ulimit -n 40; exec "$@"'
+    command = ["/bin/sh", "-c", script, "sh", sys.executable, "-c", servers.ASYNCIO_ECHO, str(port)]
+    with servers.running(command, port):
+        file = record(tmp_path / "run.json", f"127.0.0.1:{port}", "-n", "100", "-d", "1500ms")
+    result = twin(file)
+    assert result.cause == "server_open_files"
+    assert remedy(result, "prlimit").came == "works"
+    assert remedy(result, "a bigger backlog").came == "does_nothing"
+    assert remedy(result, "fs.file-max").came == "not_expressed"
+
+
+@pytest.mark.namespace
+def test_a_scaled_twin_shows_the_same(narrow: str) -> None:
+    result = twin(narrow, "--scale", "0.5")
+    assert result.cause == "ephemeral_port_exhaustion"
+    rows = {row.what: row for row in result.rows}
+    assert (rows["attempted"].recorded, rows["attempted"].twin, rows["connected"].twin) == (150, 150, 100)
+
+
+@pytest.mark.namespace
+def test_over_a_wire_where_the_record_had_a_path(narrow: str, tmp_path: Path) -> None:
+    run = load_run(narrow)
+    connect = run.latency.connect_us
+    assert connect is not None
+    elsewhere = run.replace(
+        config={**run.config, "target": "192.0.2.1:5000", "sources": []},
+        latency=run.latency.replace(connect_us=connect.replace(p50=20_000.0)),
+    )
+    file = tmp_path / "run.json"
+    file.write_bytes(encode(elsewhere))
+    result = twin(str(file))
+    assert "round-trip time 20.0 ms" in result.built
+    assert result.run is not None
+    assert result.run.latency.connect_us is not None
+    assert (result.run.latency.connect_us.p50 or 0) >= 20_000
+    assert remedy(result, "source addresses").came == "works"
+
+
+@pytest.mark.namespace
+def test_ctrl_c_leaves_what_was_seen(narrow: str, tmp_path: Path) -> None:
+    file = tmp_path / "twin.json"
+    command = [*ESTAB, "lab", "twin", narrow, "--json", str(file), "--quiet"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not children(process.pid):  # the process of the namespaces
+        continue
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20) == (b"", b"")
+    assert process.returncode == 130
+    assert json.loads(file.read_bytes())["interrupted"] is True
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("{", "not a record"),
+        ('{"schema":"estab.snapshot/1","taken_at_s":1,"host":{}}', "snapshots"),
+        ('{"schema":"estab.run/2"}', "estab.run/2"),
+    ],
+)
+def test_what_cannot_be_replayed_is_one_line(content: str, named: str, tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    file.write_text(content)
+    done = subprocess.run([*ESTAB, "lab", "twin", str(file)], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert named in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_run_without_a_load_says_so(narrow: str) -> None:
+    run = load_run(narrow)
+    with pytest.raises(ReadError, match="estab serve"):
+        plan(run.replace(command="serve"))
+    with pytest.raises(ReadError, match="timeout_s"):
+        plan(run.replace(config={**run.config, "timeout_s": "soon"}))
+
+
+@pytest.mark.namespace
+def test_what_a_user_reads(narrow: str) -> None:
+    command = [*ESTAB, "lab", "twin", narrow]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env={**os.environ, **WIDE})
+    assert (done.returncode, done.stderr) == (0, "")
+    for words in (
+        "same cause: ephemeral_port_exhaustion",
+        'works: sysctl -w net.ipv4.ip_local_port_range="1024 65535"',
+        "does nothing: sysctl -w net.ipv4.tcp_tw_reuse=1",
+        "Can't be isolated",
+        "before: 200 of 300 connected",
+    ):
+        assert words in done.stdout
+
+
+# -- pure -------------------------------------------------------------------------------------------------------------
+
+
+@given(factor=st.floats(0.01, 10), backlog=st.integers(0, 60_000), nofile=st.integers(20, 100_000))
+def test_scaling_keeps_every_bound_in_proportion(factor: float, backlog: int, nofile: int) -> None:
+    assert abs(queue(backlog, factor) + 1 - (backlog + 1) * factor) <= 1
+    room = (descriptors(nofile, factor) or 0) - OWN_DESCRIPTORS
+    assert abs(room - (nofile - OWN_DESCRIPTORS) * factor) <= 1
+    low, high = map(int, port_range("20000 24999", factor).split())
+    assert low == 20000
+    assert abs((high - low + 1) - min(45_536, 5000 * factor)) <= 1
+
+
+def test_a_scaled_setup() -> None:
+    sysctls = (
+        ("net.core.somaxconn", 99),
+        ("net.ipv4.ip_local_port_range", "40000 40999"),
+        ("net.ipv4.tcp_tw_reuse", 2),
+    )
+    setup = Setup(load=HOLD, server=sysctls, client=sysctls, backlog=19, accept_gap_s=0.05, server_nofile=116)
+    half = scaled(setup, 0.5)
+    assert (half.load.connections, half.load.in_flight, half.load.ramp_per_s) == (100, 50, 200)
+    assert (half.load.timeout_s, half.load.duration_s) == (1, 1)
+    assert (half.backlog, half.accept_gap_s, half.server_nofile, half.client_nofile) == (9, 0.1, 66, None)
+    assert dict(half.client) == {
+        "net.core.somaxconn": 49,
+        "net.ipv4.ip_local_port_range": "40000 40499",
+        "net.ipv4.tcp_tw_reuse": 2,
+    }
+    assert scaled(setup, 1) == setup
+    for wrong in (0, -1, float("nan"), 1000):
+        with pytest.raises(UsageError):
+            scaled(setup, wrong)
+
+
+def test_remedies_as_changes() -> None:
+    setup = Setup(load=HOLD, backlog=16, server=(("net.core.somaxconn", 128),), rtt_s=0.01, server_nofile=64)
+
+    def changed(command: str, side: str = "server", scale: float = 1) -> Setup:
+        found = express(command, True, setup, side, scale)
+        assert found.setup is not None, found.did
+        return found.setup
+
+    for command in ("listen 80 backlog=512;   # nginx.conf", "--backlog 512", "listen(fd, 512)", "sock.listen(512)"):
+        assert (changed(command).backlog, changed(command).somaxconn) == (512, 512)
+    assert changed("sysctl -w net.core.somaxconn=512", scale=0.5).backlog == 256
+    assert changed("sysctl -w net.core.somaxconn=65535, the server left running").backlog == 16
+    assert changed("ulimit -n 1024; estab ...").server_nofile == 1024
+    assert changed("prlimit --pid 7 --nofile=1024:1024", "client").client_nofile == 1024
+    assert changed("--timeout 3").load.timeout_s == 3
+    assert dict(changed("sysctl -w net.ipv4.tcp_tw_reuse=1   # on the client").client)["net.ipv4.tcp_tw_reuse"] == "1"
+    assert dict(changed("sysctl -w net.ipv4.tcp_tw_reuse=1   # on the server").server)["net.ipv4.tcp_tw_reuse"] == "1"
+    for command in ("sysctl -w fs.file-max=2097152", "/etc/security/limits.conf", "ss -ltn", "pray"):
+        assert express(command, True, setup, "server", 1).setup is None
+
+
+def test_both_ends_of_one_command_have_one_limit_and_one_host_one_sysctl() -> None:
+    setup = Setup(load=HOLD, one_shell=True, client_nofile=64, server_nofile=64)
+    found = express("ulimit -n 1024   # in the shell that starts the client", True, setup, "client", 1)
+    assert found.setup is not None
+    assert (found.setup.client_nofile, found.setup.server_nofile) == (1024, 1024)
+    assert express("sysctl -w net.ipv4.tcp_tw_reuse=1   # on the server", False, setup, "client", 1).setup is None
+
+
+def test_works_only_where_nothing_is_wrong_any_more(narrow: str) -> None:
+    run: RunResult = load_run(narrow)
+    assert run.diagnosis is not None
+    healthy = run.replace(
+        failures=[], diagnosis=run.diagnosis.replace(cause=None), funnel=run.funnel.replace(connected=300, accepted=300)
+    )
+    assert came(run, healthy) == "works"
+    assert came(run, run) == "does_nothing"
+    assert came(run, healthy.replace(diagnosis=run.diagnosis)) == "helps"
+    assert came(run, healthy.replace(failures=run.failures)) == "helps"
+    assert came(run, run.replace(failures=[])) == "does_nothing"
