@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
+from tests import ordinary_user
+
+
+@pytest.fixture(scope="session")
+def ordinary_python() -> Iterator[tuple[str, ...]]:
+    """How to start Python with estab as uid 65534; its options follow."""
+    if not ordinary_user.CAN_GIVE_UP:
+        pytest.skip("only root (with setpriv) can become somebody else")
+    with ordinary_user.interpreter() as command:
+        yield command
 
 
 @pytest.hookimpl(wrapper=True)

@@ -41,6 +41,9 @@ def established(data: bytes | bytearray | memoryview, at_server: bool, /) -> tup
     Returns them, and where and with which flags the walk stopped, as `census`.
     """
 
+def die_with_parent() -> None:
+    """This process gets SIGKILL when the thread that started it ends (prctl(2), PR_SET_PDEATHSIG)."""
+
 def layout() -> _Layout:
     """Names of the slots, in order, and byte offsets in the shared block."""
 

@@ -11,14 +11,13 @@ import signal
 import socket
 import subprocess
 import sys
-import sysconfig
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.ordinary_user import GIVE_UP
 
 from estab.records import Snapshot, decode
 
@@ -179,37 +178,11 @@ def namespaces_of_threads() -> set[int]:
 
 # -- without root -----------------------------------------------------------------------------------------------------
 
-GIVE_UP = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
 
-
-@pytest.fixture(scope="session")
-def nobody() -> Iterator[tuple[str, ...]]:
-    """What to put before ESTAB's options to run it as uid 65534, from a copy that everybody may read.
-
-    The interpreter and the packages of the tests may lie where only root looks, as below /root.
-    """
-    home = Path(tempfile.mkdtemp(prefix="estab-open-to-all-"))
-    home.chmod(0o755)
-    try:
-        shutil.copytree(Path(sysconfig.get_path("purelib")), home / "lib", ignore=_only_what_observe_needs)
-        open_to_all = ["env", f"PYTHONPATH={home / 'lib'}", "PYTHONDONTWRITEBYTECODE=1"]
-        version = f"python3.{sys.version_info.minor}"
-        for python in (sys.executable, f"/usr/bin/{version}", "/usr/bin/python3"):
-            command = [*GIVE_UP, *open_to_all, python, "-P", "-m", "estab"]
-            if subprocess.run([*command, "--version"], check=False, capture_output=True).returncode == 0:
-                yield tuple(command)
-                return
-        pytest.skip(f"no {version} here that uid 65534 may run: apt-get install {version}")
-    finally:
-        shutil.rmtree(home)
-
-
-def _only_what_observe_needs(folder: str, names: list[str]) -> list[str]:
-    if not folder.endswith("site-packages"):
-        return []
-    wanted = ("estab", "msgspec", "psutil", "cyclopts", "attr", "docstring_parser", "rich", "markdown_it", "mdurl")
-    wanted += ("pygments", "hdrh", "pbr", "typing_extensions")
-    return [name for name in names if not name.startswith(wanted)]
+@pytest.fixture
+def nobody(ordinary_python: tuple[str, ...]) -> tuple[str, ...]:
+    """What to put before ESTAB's options to run it as uid 65534."""
+    return (*ordinary_python, "-P", "-m", "estab")
 
 
 needs_root = pytest.mark.skipif(not ROOT or shutil.which("setpriv") is None, reason="needs root to give it up")

@@ -7,9 +7,11 @@
 #include "server.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 /* --- settings --- */
 
@@ -220,7 +222,16 @@ static PyObject *state_bytes(PyObject *self, PyObject *args) {
     return Py_BuildValue("{s:n,s:n}", "client", (Py_ssize_t)sizeof(struct conn), "server", (Py_ssize_t)sizeof(struct peer));
 }
 
+/* A worker that is stopped (SIGSTOP) cannot see the end of its pipe: the kernel ends it with the parent's thread. */
+static PyObject *die_with_parent(PyObject *self, PyObject *args) {
+    (void)self;
+    (void)args;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return PyErr_SetFromErrno(PyExc_OSError);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
+    {"die_with_parent", die_with_parent, METH_NOARGS, "die_with_parent(): SIGKILL when the parent's thread ends."},
     {"run_client", run_client, METH_VARARGS, "run_client(block_fd, control_fd, config): load until it is over."},
     {"run_server", run_server, METH_VARARGS, "run_server(block_fd, control_fd, config): serve until told to stop."},
     {"census", census, METH_VARARGS, CENSUS_DOC},

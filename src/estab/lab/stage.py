@@ -52,6 +52,7 @@ class Stage:
         command: str | None = None,
     ) -> None:
         self._stack = contextlib.ExitStack()
+        self._rtt_s = 0.0 if wire is None else wire.rtt_s
         self.command = command
         self.host = CLIENT if wire is None else SERVER
         try:
@@ -166,7 +167,11 @@ class Stage:
         return self.wire.report()
 
     def quiet(self, for_s: float = 0.06, within_s: float = 5) -> None:
-        """Returns once the wire has carried nothing for so long: what was under way has come to its end."""
+        """Returns once the wire has carried nothing for so long: what was under way has come to its end.
+
+        A packet is under way for half a round trip without being seen: so long is waited at the least.
+        """
+        for_s += self._rtt_s / 2
         last, since = -1, time.monotonic()
         deadline = since + within_s
         while time.monotonic() < deadline:

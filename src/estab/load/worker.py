@@ -48,6 +48,7 @@ def _addresses(config: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Runs the order that stands on standard input. Exit status: 0, or 1 with one line on stderr."""
+    _engine("c").die_with_parent()
     # A terminal's Ctrl-C and a SIGTERM to the process group reach us too; the parent decides, and the pipe tells us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

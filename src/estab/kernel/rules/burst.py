@@ -7,7 +7,7 @@ clients and rule 16's ghosts come out of it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf
 from typing import Literal
@@ -97,7 +97,8 @@ def predict(clients: Clients, server: Server, at_s: float | None = None) -> Pred
     """What the burst comes to by `at_s`; by default when its last handshake is over and no SYN was sent again yet.
 
     With `spread` unknown, three patterns are followed: all at once, evenly spread, and the queue filled first with the
-    rest at the end. Where they agree (T below r, or r = 0) the prediction is exact, and otherwise it spans them.
+    rest at the end. Where they agree (T below r, or r = 0) the prediction is exact, and otherwise it spans them, and
+    from T = r on the bounds that no order of arrivals can pass.
     None where the kernel's patch level is hidden and matters.
     Raises RuleInputError out of range. Source: the rules of the modules beside this one (KERNEL.md rules 1 to 19;
     rule 16 for the burst).
@@ -109,7 +110,40 @@ def predict(clients: Clients, server: Server, at_s: float | None = None) -> Pred
     end = clients.within_s + 2 * clients.rtt_s if at_s is None else at_s
     at_least("at_s", end, 0)
     worlds = [_handshakes.simulate(arrivals, settings, end) for arrivals in _patterns(clients, settings)]
-    return _summary(end, worlds, counts_data=bool(clients.segment_bytes))
+    found = _summary(end, worlds, counts_data=bool(clients.segment_bytes))
+    return _widened(found, clients, settings) if _may_overtake(clients, settings) else found
+
+
+def _may_overtake(clients: Clients, settings: _handshakes.Settings) -> bool:
+    """Whether SYNs may meet earlier ones' final ACKs in an order that no pattern has: T of a round trip or more."""
+    spread = clients.spread == "unknown" and 0 < clients.rtt_s <= clients.within_s
+    return spread and clients.connects > settings.limit + 1 and settings.tcp_syncookies != 2
+
+
+def _widened(found: Prediction, clients: Clients, settings: _handshakes.Settings) -> Prediction:
+    """The patterns are not the extremes there (measured: 75 half-open, 0 to 74 by the patterns). Bounds instead.
+
+    At most as many are half-open beyond the queue as there is room for, or as there are clients beyond it. Without
+    cookies each of them is a client that counts itself connected.
+    """
+    beyond = clients.connects - settings.limit - 1
+    half = max(found.half_open.high or 0, min(settings.fits_backlog, beyond))
+    wider = replace(found, half_open=Interval(low=found.half_open.low, high=half))
+    if settings.tcp_syncookies:
+        return wider
+    established = max(found.established.high or 0, min(settings.limit + 1, clients.connects))
+    connected = min(clients.connects, max(found.connected.high or 0, established + half))
+    counters = dict(found.counters)
+    counters["ListenOverflows"] = Interval(low=counters["ListenOverflows"].low, high=None)
+    counters["ListenDrops"] = Interval(low=0, high=None)
+    return replace(
+        wider,
+        connected=Interval(low=found.connected.low, high=connected),
+        established=Interval(low=found.established.low, high=established),
+        ghosts=Interval(low=found.ghosts.low, high=max(found.ghosts.high or 0, half)),
+        waiting=Interval(low=min(found.waiting.low, clients.connects - connected), high=found.waiting.high),
+        counters=counters,
+    )
 
 
 def _check(clients: Clients, server: Server) -> None:
