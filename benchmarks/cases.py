@@ -132,8 +132,7 @@ CASES = (
         "hold-one-source",
         "the same, estab kept to one source address as well",
         None,
-        "beyond half the port range connect() searches ever longer for a port; that search is what is measured. The "
-        "peer searches on every core, estab with one client process for each two cores (its server has the others)",
+        "beyond half the port range connect() searches ever longer for a port; that search is what is measured",
         source="127.0.0.1",
     ),
     _hold(

@@ -247,12 +247,12 @@ def test_close_looks_keep_to_their_share() -> None:
 
     slow = Slow(*TARGET, clock=clock)
     slow.start()
-    for _ in range(400):
+    for _ in range(800):
         clock.now = round(clock.now + 0.1, 3)
         slow.sample()
     slow.close()
     assert len(looks) == 2
-    assert min(after - before for before, after in pairwise(looks)) >= 0.1 / 0.003
+    assert min(after - before for before, after in pairwise(looks)) >= 0.1 / 0.0015
 
 
 @pytest.mark.namespace

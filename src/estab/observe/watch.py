@@ -2,7 +2,7 @@
 
 What lives here: when to look and how often. What is seen is put together by `QueueWatch`, `snapshot` and `processes`.
 Watching must not become load: `sample` costs the same however many connections are open, and what does cost more with
-their number is done at most once a second and in at most 0.3% of the time.
+their number is done at most once a second and in at most 0.15% of the time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from estab.observe.sock_diag import SockDiag
 from estab.records import ClientSide, Ghosts, Listener, PortUse, Process, Record, ServerSide, ServerSockets, Snapshot
 
 _CLOSE_LOOK_EVERY_S = 1.0
-_CLOSE_LOOK_SHARE = 0.003
+_CLOSE_LOOK_SHARE = 0.0015
 _OVERFLOWS, _DROPS = "TcpExt.ListenOverflows", "TcpExt.ListenDrops"
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _UNSEEN_QUEUE = QueueNow(depth=None, limit=None, drops=None)
