@@ -22,7 +22,7 @@ from estab.load.conductor import Stop
 from estab.records.lab import LabResult, LabScenario, LabWire
 
 _ROOT = str(Path(__file__).resolve().parents[2])
-_START = "import sys; sys.path.append(sys.argv[1]); from estab.lab.stagehand import main; main()"
+_START = "import sys; sys.path.append(sys.argv[1]); from {module} import main; main()"
 Told = Callable[[str, str], None]
 
 
@@ -62,8 +62,8 @@ def lab(
         "gauge": gauge,
     }
     began = time.monotonic()
-    collector = _Collector(told or (lambda _name, _text: None), finished or (lambda _one: None))
-    interrupted = _play(order, collector, stop)
+    collector = Collector(told or (lambda _name, _text: None), finished or (lambda _one: None))
+    interrupted = play("estab.lab.stagehand", order, collector, stop)
     return LabResult(
         scenarios=collector.scenarios,
         wire=collector.wire,
@@ -75,7 +75,9 @@ def lab(
     )
 
 
-class _Collector:
+class Collector:
+    """Takes the events of the process that plays, and keeps what they bring: the scenarios and the wire's figures."""
+
     def __init__(self, told: Told, finished: Callable[[LabScenario], None]) -> None:
         self.told, self.finished = told, finished
         self.scenarios: list[LabScenario] = []
@@ -98,10 +100,14 @@ class _Collector:
             raise found(message) if issubclass(found, EstabError) else MachineError(message)
 
 
-def _play(order: dict[str, Any], collector: _Collector, stop: Stop | None) -> bool:
-    """True when it was interrupted. The stagehand is gone at the end, and with it every namespace."""
+def play(module: str, order: dict[str, Any], collector: Collector, stop: Stop | None) -> bool:
+    """Runs `main()` of a module in a process of its own, which takes the order and tells the collector what happens.
+
+    True when it was interrupted. The process is gone at the end, and with it every namespace. Raises MachineError where
+    it fails.
+    """
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", _START, _ROOT, str(os.getpid())],
+        [sys.executable, "-P", "-c", _START.format(module=module), _ROOT, str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -124,7 +130,7 @@ def _play(order: dict[str, Any], collector: _Collector, stop: Stop | None) -> bo
             stream.close()
 
 
-def _listen(process: subprocess.Popen[bytes], collector: _Collector, stop: Stop | None) -> bool:
+def _listen(process: subprocess.Popen[bytes], collector: Collector, stop: Stop | None) -> bool:
     assert process.stdout
     pipe = process.stdout.fileno()
     poll = select.poll()

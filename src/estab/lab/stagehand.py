@@ -28,13 +28,13 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     order = json.loads(sys.stdin.readline())
     try:
-        _seclude()
+        seclude()
         _perform(order)
     except EstabError as error:
         _say({"error": [type(error).__name__, str(error)]})
 
 
-def _seclude() -> None:
+def seclude() -> None:
     """Leaves the host's network for good: what is done from here on can't touch it."""
     uid, gid = os.geteuid(), os.getegid()
     if uid == 0:

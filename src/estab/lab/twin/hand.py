@@ -29,7 +29,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     order = json.loads(sys.stdin.readline())
     try:
-        stagehand._seclude()
+        stagehand.seclude()
         _perform(order)
     except EstabError as error:
         _say({"error": [type(error).__name__, str(error)]})

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,16 +14,13 @@ import msgspec
 
 from estab import __version__
 from estab.api.files import diagnose, read_record
-from estab.errors import MachineError, ReadError
-from estab.lab import run as lab_run
+from estab.errors import ReadError
+from estab.lab.run import Collector, play
 from estab.lab.twin.plan import plan
 from estab.lab.twin.record import TwinResult
 from estab.lab.twin.scaling import scaled
 from estab.load.conductor import Stop
 from estab.records import RunResult, encode
-
-_ROOT = str(Path(__file__).resolve().parents[3])
-_START = "import sys; sys.path.append(sys.argv[1]); from estab.lab.twin.hand import main; main()"
 
 
 def twin(
@@ -44,7 +39,7 @@ def twin(
     order = {"file": str(file), "scale": scale, "run": encode(run).decode()}
     began = time.monotonic()
     collector = _Collector(told or (lambda _stage: None))
-    interrupted = _play(order, collector, stop)
+    interrupted = play("estab.lab.twin.hand", order, collector, stop)
     cause = run.diagnosis.cause if run.diagnosis else None
     result = collector.result or TwinResult(file=str(file), scale=scale, recorded_cause=cause)
     return result.replace(
@@ -72,7 +67,7 @@ def _recorded(file: str | Path) -> RunResult:
     return run
 
 
-class _Collector(lab_run._Collector):
+class _Collector(Collector):
     def __init__(self, told: Callable[[str], None]) -> None:
         super().__init__(lambda _name, stage: told(stage), lambda _scenario: None)
         self.result: TwinResult | None = None
@@ -84,29 +79,3 @@ class _Collector(lab_run._Collector):
             self.result = msgspec.convert(event["twin"], TwinResult)
         else:
             super().hear(line)
-
-
-def _play(order: dict[str, Any], collector: _Collector, stop: Stop | None) -> bool:
-    """True when it was interrupted. The hand is gone at the end, and with it every namespace."""
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-c", _START, _ROOT, str(os.getpid())],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdin
-    assert process.stdout
-    assert process.stderr
-    try:
-        process.stdin.write(json.dumps(order).encode() + b"\n")
-        process.stdin.flush()
-        interrupted = lab_run._listen(process, collector, stop)
-        if not interrupted and process.wait() != 0:
-            said = process.stderr.read().decode("utf-8", "replace").strip().splitlines()
-            raise MachineError(f"the twin's process ended with status {process.returncode}: {' '.join(said[-1:])}")
-        return interrupted
-    finally:
-        process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout, process.stderr):
-            stream.close()
