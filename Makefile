@@ -34,7 +34,7 @@ packages:
 
 lock:
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml requirements/run.in -o requirements/run.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --group dev -c requirements/run.txt pyproject.toml requirements/run.in -o requirements/dev.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --group dev --all-extras -c requirements/run.txt pyproject.toml requirements/run.in -o requirements/dev.txt
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo 'estab needs Python 3.11 or later (apt install python3 python3-venv python3-dev)'; exit 1; }
