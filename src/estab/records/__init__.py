@@ -16,6 +16,7 @@ from estab.records.run import (
     Requests,
     RunResult,
     ServerSide,
+    Spread,
     TimelinePoint,
     Worker,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "ServerSockets",
     "Side",
     "Snapshot",
+    "Spread",
     "Suspect",
     "TimelinePoint",
     "Tuple4",

@@ -67,11 +67,24 @@ class Latency(Record, frozen=True, kw_only=True):
     request_us: Percentiles | None = None
 
 
+class Spread(Record, frozen=True, kw_only=True):
+    """Latency in microseconds of the `count` that ended since the point before this one that has a spread."""
+
+    count: int
+    p50: float
+    p90: float
+    p99: float
+    max: float
+
+
 class TimelinePoint(Record, frozen=True, kw_only=True):
     """One sample, ten a second. Counts are totals since the start, `t_s` seconds since then; None: not observed.
 
     `queue_depth` is the sum over the target's listeners, `queue_limit` likewise. `listen_overflows` and `listen_drops`
     are deltas of the server's network namespace since the start, `listener_drops` of the listeners themselves.
+
+    What costs more is not in every point. `client_states` are the sockets towards the target, `server_states` those at
+    its port, by state as `ss` names it. `failures` are totals by phase and errno ("connect ETIMEDOUT").
     """
 
     t_s: float
@@ -91,6 +104,11 @@ class TimelinePoint(Record, frozen=True, kw_only=True):
     time_wait: int | None = None
     client_fds: int | None = None
     server_fds: int | None = None
+    failures: dict[str, int] | None = None
+    client_states: dict[str, int] | None = None
+    server_states: dict[str, int] | None = None
+    connect_us: Spread | None = None
+    request_us: Spread | None = None
 
 
 class ListenerWatch(Record, frozen=True, kw_only=True):
