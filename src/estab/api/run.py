@@ -19,6 +19,7 @@ from estab.load.conductor import Callbacks, Stop, conduct
 from estab.load.fleet import Fleet, WorkerProcess, engine_name
 from estab.load.outcome import CpuWatch
 from estab.load.plan import Address, Load, Machine, is_address
+from estab.load.series import LatencySeries
 from estab.load.serving import Service, serving
 from estab.load.target import resolve
 from estab.observe import host, processes, sysctls
@@ -51,6 +52,7 @@ class _Recorder:
         self.points: list[TimelinePoint] = []
         self.rss_bytes: dict[int, int] = {}
         self.cpu = CpuWatch()
+        self._latency = LatencySeries()
         self._every, self._seen = 1, 0
 
     def tick(self) -> None:
@@ -60,11 +62,14 @@ class _Recorder:
         point = self._point(totals, self.watch.sample())
         for worker in self._workers():
             self.cpu.look(worker.pid, time.monotonic_ns(), worker.block.get("cpu_ns"))
-        if self._seen % self._every == 0:
+        if self._seen % self._every == 0 or not self.points:
             self.points.append(point)
+        else:
+            self.points[-1] = _keep_rare(self.points[-1], point)
         self._seen += 1
         if len(self.points) > MOST_POINTS:
-            self.points = self.points[::2]
+            odd = [*self.points[1::2], *self.points[-1:]]
+            self.points = [_keep_rare(kept, left_out) for kept, left_out in zip(self.points[::2], odd, strict=False)]
             self._every *= 2
         if self.progress is not None:
             self.progress(Progress(_STAGES[totals["state"]], point, totals["closed"]))
@@ -88,7 +93,15 @@ class _Recorder:
             time_wait=sample.time_wait,
             client_fds=sample.client_fds,
             server_fds=sample.server_fds,
+            failures=self._failures() if totals["failed"] else None,
+            client_states=sample.client_states,
+            server_states=sample.server_states,
+            **self._latency.look([worker.block for worker in self.clients.workers]),
         )
+
+    def _failures(self) -> dict[str, int]:
+        found = outcome.failures(worker.block for worker in self._workers())
+        return {f"{failure.phase} {failure.errno}": failure.count for failure in found}
 
     def settled(self) -> None:
         self.watch.settled()
@@ -103,6 +116,15 @@ class _Recorder:
 
     def _workers(self) -> list[WorkerProcess]:
         return [*self.clients.workers, *(self.servers.workers if self.servers else ())]
+
+
+_RARE = ("failures", "client_states", "server_states", "connect_us", "request_us")
+
+
+def _keep_rare(kept: TimelinePoint, left_out: TimelinePoint) -> TimelinePoint:
+    """`kept` with what only some points have, where it lacks it, of the point that is left out."""
+    missing = {name: getattr(left_out, name) for name in _RARE if getattr(kept, name) is None}
+    return kept.replace(**missing)
 
 
 def machine() -> Machine:

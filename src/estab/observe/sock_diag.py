@@ -98,10 +98,16 @@ class SockDiag:
 
         `capacity` and `bound` are handed through: they are the namespace's, not this destination's.
         """
+        return self.toward(address, port, capacity=capacity, bound=bound)[0]
+
+    def toward(
+        self, address: str, port: int, *, capacity: int | None = None, bound: int | None = None
+    ) -> tuple[PortUse, dict[str, int]]:
+        """`port_use`, and the same sockets counted by state as `ss` names it. One dump for both."""
         mask = inet_diag.ALL_STATES & ~inet_diag.states(inet_diag.LISTEN, inet_diag.BOUND_INACTIVE)
         census = self._dump(lambda: EngineCensus(sources=True), mask, remote_port=port, remote_address=_packed(address))
         by_source = (census.sources or {}).values()
-        return PortUse(
+        use = PortUse(
             address=address,
             port=port,
             used=census.total,
@@ -111,6 +117,7 @@ class SockDiag:
             capacity=capacity,
             bound=bound,
         )
+        return use, census.by_state()
 
     def bound_ports(self, low: int, high: int) -> int | None:
         """Ports from `low` to `high` lost to bind() without a peer: listeners', and sockets' that did bind() alone.

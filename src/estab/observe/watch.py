@@ -2,7 +2,7 @@
 
 What lives here: when to look and how often. What is seen is put together by `QueueWatch`, `snapshot` and `processes`.
 Watching must not become load: `sample` costs the same however many connections are open, and what does cost more with
-their number is done at most once a second and in at most 0.15% of the time.
+their number is done at most five times a second and in at most 0.15% of the time.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from estab.observe.server_via import ViaServer
 from estab.observe.sock_diag import SockDiag
 from estab.records import ClientSide, Ghosts, Listener, PortUse, Process, Record, ServerSide, ServerSockets, Snapshot
 
-_CLOSE_LOOK_EVERY_S = 1.0
+_CLOSE_LOOK_EVERY_S = 0.2
 _CLOSE_LOOK_SHARE = 0.0015
+_CLOSE_LOOKS_ALLOWED_S = 0.02  # beyond their share, so that a short run has a history too
 _OVERFLOWS, _DROPS = "TcpExt.ListenOverflows", "TcpExt.ListenDrops"
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _UNSEEN_QUEUE = QueueNow(depth=None, limit=None, drops=None)
@@ -37,6 +38,7 @@ class Sample(Record, frozen=True, kw_only=True):
     `queue_*` are sums over the target's listeners. `time_wait` is the namespace's as sockstat counts it, orphans in
     FIN-WAIT-2 included: they hold their ports as well. `client_fds` and `server_fds` are
     the descriptors of the one process, among the client's and the server's, that has most: the limit is per process.
+    `client_states` (sockets towards the target) and `server_states` (at its port) are in the sample after a closer look.
     """
 
     queue_depth: int | None = None
@@ -47,6 +49,8 @@ class Sample(Record, frozen=True, kw_only=True):
     time_wait: int | None = None
     client_fds: int | None = None
     server_fds: int | None = None
+    client_states: dict[str, int] | None = None
+    server_states: dict[str, int] | None = None
 
 
 class Observed(Record, frozen=True, kw_only=True):
@@ -104,7 +108,9 @@ class Watch:
         self._searched: set[int] = set()
         self._last_sockets: ServerSockets | None = None
         self._worst_use: PortUse | None = None
-        self._close_look_at = 0.0
+        self._started_at = self._close_look_at = 0.0
+        self._close_looks_s = 0.0
+        self._new_states: dict[str, dict[str, int]] = {}
 
     def start(self, client_pids: Sequence[int] | None = None) -> None:
         """Snapshot both ends, find out whether the target is on this host, its listeners and who owns them."""
@@ -126,7 +132,8 @@ class Watch:
         self._last_sockets = self._before.server_sockets
         self._client.count()
         self._server.count()
-        self._close_look_at = self._clock() + _CLOSE_LOOK_EVERY_S
+        self._started_at = self._clock()
+        self._close_look_at = self._started_at + _CLOSE_LOOK_EVERY_S
 
     def sample(self) -> Sample:
         """What can be seen cheaply, now; and once in a while also what costs more with the number of connections."""
@@ -135,6 +142,7 @@ class Watch:
         overflows, drops = self._listen_counters()
         if self._clock() >= self._close_look_at:
             self._look_closer(found or ())
+        states, self._new_states = self._new_states, {}
         return Sample(
             queue_depth=queue.depth,
             queue_limit=queue.limit,
@@ -144,6 +152,8 @@ class Watch:
             time_wait=self._time_wait(),
             client_fds=self._client.count(),
             server_fds=self._server.count() if self._why_unseen is None else None,
+            client_states=states.get("client"),
+            server_states=states.get("server"),
         )
 
     def settled(self) -> None:
@@ -273,27 +283,29 @@ class Watch:
         if new and not self._embedded:
             self._find_owners(new)
         ended = self._clock()
-        self._close_look_at = ended + max(_CLOSE_LOOK_EVERY_S, (ended - began) / _CLOSE_LOOK_SHARE)
+        self._close_looks_s += ended - began
+        affordable_at = self._started_at + (self._close_looks_s - _CLOSE_LOOKS_ALLOWED_S) / _CLOSE_LOOK_SHARE
+        self._close_look_at = max(ended + _CLOSE_LOOK_EVERY_S, affordable_at)
 
     def _look_at_ports(self) -> None:
         if self._diag is None:
             return
         known = self._worst_use
         with suppress(EstabError):
-            self._note_use(
-                self._diag.port_use(
-                    self._address,
-                    self._port,
-                    capacity=known.capacity if known else None,
-                    bound=known.bound if known else None,
-                )
+            use, self._new_states["client"] = self._diag.toward(
+                self._address,
+                self._port,
+                capacity=known.capacity if known else None,
+                bound=known.bound if known else None,
             )
+            self._note_use(use)
 
     def _look_at_server(self) -> ServerSockets | None:
         if self._diag is None or self._why_unseen is not None:
             return None
         with suppress(EstabError):
             self._last_sockets = self._diag.server_sockets(self._port)
+            self._new_states["server"] = self._last_sockets.states
             return self._last_sockets
         return None
 

@@ -68,8 +68,9 @@ class Latency(Record, frozen=True, kw_only=True):
 
 
 class Spread(Record, frozen=True, kw_only=True):
-    """Latency in microseconds of the `count` that ended since the point before this one that has a spread."""
+    """Latency in microseconds of the `count` that ended within the last `over_s` seconds before this point."""
 
+    over_s: float
     count: int
     p50: float
     p90: float

@@ -1,0 +1,85 @@
+"""Latency over time: what the histograms of the blocks gained since they were last looked at."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from estab.load.block import CONNECT_NS_AT, HDR_HALF, HDR_LENGTH, REQUEST_NS_AT, Block, hdr_value
+from estab.records import Spread
+
+LOOK_EVERY_S = 0.25
+NS_PER_US = 1_000.0
+_PART_BYTES = HDR_HALF * 8
+
+
+class _Gained:
+    """What one histogram of one block gained. Only the parts that changed are read value by value."""
+
+    def __init__(self, block: Block, at: int) -> None:
+        self._block, self._at = block, at
+        self._known = bytes(HDR_LENGTH * 8)
+
+    def take(self) -> Counter[int]:
+        now = self._block.histogram_bytes(self._at)
+        gained: Counter[int] = Counter()
+        for start in range(0, len(now), _PART_BYTES):
+            new, old = now[start : start + _PART_BYTES], self._known[start : start + _PART_BYTES]
+            if new != old:
+                for i, (count, before) in enumerate(zip(array("Q", new), array("Q", old), strict=True), start // 8):
+                    if count != before:
+                        gained[i] = count - before
+        self._known = now
+        return gained
+
+
+class LatencySeries:
+    """Connect and request latency of all `blocks`, four times a second: half a millisecond a look and worker."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._looked_at = clock()
+        self._counted: dict[str, int] = {}
+        self._kinds: dict[str, list[_Gained]] = {}
+
+    def look(self, blocks: Sequence[Block], *, last: bool = False) -> dict[str, Spread]:
+        """`connect_us` and `request_us` since the last look, each only where something ended; {} when not yet due."""
+        now = self._clock()
+        over_s = now - self._looked_at
+        if over_s < LOOK_EVERY_S and not last:
+            return {}
+        self._looked_at = now
+        found = {
+            "connect_us": self._spread("connect", CONNECT_NS_AT, blocks, over_s),
+            "request_us": self._spread("request", REQUEST_NS_AT, blocks, over_s),
+        }
+        return {name: spread for name, spread in found.items() if spread is not None}
+
+    def _spread(self, kind: str, at: int, blocks: Sequence[Block], over_s: float) -> Spread | None:
+        count = sum(block.get(f"{kind}_count") for block in blocks)
+        if count == self._counted.get(kind, 0):
+            return None
+        self._counted[kind] = count
+        histograms = self._kinds.setdefault(kind, [_Gained(block, at) for block in blocks])
+        return spread((one.take() for one in histograms), over_s)
+
+
+def spread(gained: Iterable[Counter[int]], over_s: float) -> Spread | None:
+    """The spread of counts by bucket index; None where there are none. Each value is its bucket's lowest."""
+    total: Counter[int] = sum(gained, Counter())
+    count = total.total()
+    if count == 0:
+        return None
+    order = sorted(total)
+
+    def at(share: float) -> float:
+        left = share * count
+        for index in order:
+            left -= total[index]
+            if left <= 0:
+                break
+        return round(hdr_value(index) / NS_PER_US, 3)
+
+    return Spread(over_s=round(over_s, 4), count=count, p50=at(0.5), p90=at(0.9), p99=at(0.99), max=at(1.0))
