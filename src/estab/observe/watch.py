@@ -38,7 +38,7 @@ class Sample(Record, frozen=True, kw_only=True):
     `queue_*` are sums over the target's listeners. `time_wait` is the namespace's as sockstat counts it, orphans in
     FIN-WAIT-2 included: they hold their ports as well. `client_fds` and `server_fds` are
     the descriptors of the one process, among the client's and the server's, that has most: the limit is per process.
-    `client_states` (sockets towards the target) and `server_states` (at its port) are in the sample after a closer look.
+    `client_states` (sockets towards the target) and `server_states` (at its port) follow a closer look.
     """
 
     queue_depth: int | None = None
