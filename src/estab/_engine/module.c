@@ -4,6 +4,7 @@
 
 #include "census.h"
 #include "client.h"
+#include "histogram.h"
 #include "server.h"
 
 #include <errno.h>
@@ -236,6 +237,7 @@ static PyMethodDef methods[] = {
     {"run_server", run_server, METH_VARARGS, "run_server(block_fd, control_fd, config): serve until told to stop."},
     {"census", census, METH_VARARGS, CENSUS_DOC},
     {"established", established, METH_VARARGS, ESTABLISHED_DOC},
+    {"gained", gained, METH_VARARGS, GAINED_DOC},
     {"layout", layout, METH_NOARGS, "layout(): names of the slots and byte offsets in the shared block."},
     {"state_bytes", state_bytes, METH_NOARGS, "state_bytes(): bytes of state kept for each connection, by role."},
     {NULL, NULL, 0, NULL},

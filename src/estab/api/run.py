@@ -59,7 +59,7 @@ class _Recorder:
         totals = self.clients.totals()
         if not totals["started_ns"]:
             return
-        point = self._point(totals, self.watch.sample())
+        point = self._point(totals, self.watch.sample(totals["open"] + totals["connecting"]))
         for worker in self._workers():
             self.cpu.look(worker.pid, time.monotonic_ns(), worker.block.get("cpu_ns"))
         if self._seen % self._every == 0 or not self.points:
@@ -190,6 +190,7 @@ def execute(
         if target is None:
             servers, address = stack.enter_context(serving(embedded_service(asked.load, service, here)))
             config |= {"backlog_asked": service.backlog, "server_processes": len(servers.workers)}
+            config |= {"service": service.kind, "accept_gap_s": service.accept_gap_s}
         else:
             address = resolve(target)
         load = replace(asked.load, target=address)

@@ -133,9 +133,9 @@ class Block:
             found[tuple(code_name(code) if code else "ok" for code in codes)] = count
         return found
 
-    def histogram_bytes(self, at: int) -> bytes:
-        """The buckets of the histogram at CONNECT_NS_AT or REQUEST_NS_AT: HDR_LENGTH native u64."""
-        return self._map[at : at + HDR_LENGTH * 8]
+    def histogram_view(self, at: int) -> memoryview:
+        """The buckets of the histogram at CONNECT_NS_AT or REQUEST_NS_AT: HDR_LENGTH native u64. Release it soon."""
+        return self.words[at // 8 : at // 8 + HDR_LENGTH]
 
     def histogram(self, at: int) -> Counter[int]:
         """Values (ns) to counts of the histogram at CONNECT_NS_AT or REQUEST_NS_AT, empty buckets left out."""

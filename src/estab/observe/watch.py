@@ -27,6 +27,7 @@ from estab.records import ClientSide, Ghosts, Listener, PortUse, Process, Record
 _CLOSE_LOOK_EVERY_S = 0.2
 _CLOSE_LOOK_SHARE = 0.0015
 _CLOSE_LOOKS_ALLOWED_S = 0.02  # beyond their share, so that a short run has a history too
+_CLOSE_LOOK_AT_A_SOCKET_S = 2e-6  # until it has been measured here
 _OVERFLOWS, _DROPS = "TcpExt.ListenOverflows", "TcpExt.ListenDrops"
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _UNSEEN_QUEUE = QueueNow(depth=None, limit=None, drops=None)
@@ -110,6 +111,7 @@ class Watch:
         self._worst_use: PortUse | None = None
         self._started_at = self._close_look_at = 0.0
         self._close_looks_s = 0.0
+        self._socket_look_s = _CLOSE_LOOK_AT_A_SOCKET_S
         self._new_states: dict[str, dict[str, int]] = {}
 
     def start(self, client_pids: Sequence[int] | None = None) -> None:
@@ -135,13 +137,16 @@ class Watch:
         self._started_at = self._clock()
         self._close_look_at = self._started_at + _CLOSE_LOOK_EVERY_S
 
-    def sample(self) -> Sample:
-        """What can be seen cheaply, now; and once in a while also what costs more with the number of connections."""
+    def sample(self, connections: int = 0) -> Sample:
+        """What can be seen cheaply, now; and once in a while also what costs more with the number of connections.
+
+        `connections`: how many there are by now, so that a look at a million of them is not taken for a cheap one.
+        """
         found = self._listeners()
         queue = _UNSEEN_QUEUE if found is None else self._queue.add(found)
         overflows, drops = self._listen_counters()
-        if self._clock() >= self._close_look_at:
-            self._look_closer(found or ())
+        if self._clock() >= self._close_look_at and self._can_afford(connections * self._socket_look_s):
+            self._look_closer(found or (), connections)
         states, self._new_states = self._new_states, {}
         return Sample(
             queue_depth=queue.depth,
@@ -274,8 +279,12 @@ class Watch:
         except (OSError, EstabError):
             return None
 
-    def _look_closer(self, listeners: Iterable[InetSocket]) -> None:
-        """What costs more with the number of connections. The next time is so far off that this keeps to its share."""
+    def _can_afford(self, seconds: float) -> bool:
+        allowed = _CLOSE_LOOKS_ALLOWED_S + (self._clock() - self._started_at) * _CLOSE_LOOK_SHARE
+        return self._close_looks_s + seconds <= allowed
+
+    def _look_closer(self, listeners: Iterable[InetSocket], connections: int) -> None:
+        """What costs more with the number of connections. Those to come wait until all keep to their share."""
         began = self._clock()
         self._look_at_ports()
         self._look_at_server()
@@ -284,8 +293,9 @@ class Watch:
             self._find_owners(new)
         ended = self._clock()
         self._close_looks_s += ended - began
-        affordable_at = self._started_at + (self._close_looks_s - _CLOSE_LOOKS_ALLOWED_S) / _CLOSE_LOOK_SHARE
-        self._close_look_at = max(ended + _CLOSE_LOOK_EVERY_S, affordable_at)
+        if connections:
+            self._socket_look_s = (ended - began) / connections
+        self._close_look_at = ended + _CLOSE_LOOK_EVERY_S
 
     def _look_at_ports(self) -> None:
         if self._diag is None:
