@@ -4,7 +4,7 @@ import pytest
 from tests.diagnose import runs
 
 from estab.diagnose.suspects.generator_saturated import judge
-from estab.records import RunResult
+from estab.records import OpenLoop, RunResult
 
 
 def late(lag_ms: float | None, timeout_s: float | None = 1.0, own: int = 20) -> RunResult:
@@ -64,3 +64,28 @@ def test_a_closed_loop_at_full_cpu_is_no_fault() -> None:
     found = judge(runs.healthy_bench())
     assert found.verdict == "ruled_out"
     assert any("99% of a core: throughput is bound by CPU" in e.text for e in found.evidence)
+
+
+def scheduled(late: int = 0, waited: int = 0, unsent: int = 0, cpu: float | None = 0.5) -> RunResult:
+    """An open loop in which 1,000 requests were due."""
+    loop = OpenLoop(
+        rate_per_s=1000, arrivals="poisson", scheduled=1000, late=late, worst_late_ms=3.0, waited=waited, unsent=unsent
+    )
+    return runs.run("bench", open_loop=loop, client={"workers": [runs.worker(cpu_fraction=cpu)]})
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        (scheduled(), "ruled_out"),
+        (scheduled(late=20), "ruled_out"),
+        (scheduled(late=21), "confirmed"),
+        (scheduled(waited=900), "ruled_out"),  # all connections were busy: the server's slowness, or too few of them
+        (scheduled(waited=900, cpu=0.95), "confirmed"),
+        (scheduled(unsent=21, cpu=0.95), "confirmed"),
+        (scheduled(unsent=20, cpu=0.95), "ruled_out"),
+        (scheduled(waited=900, cpu=None), "ruled_out"),
+    ],
+)
+def test_the_schedule_of_an_open_loop(run: RunResult, expected: str) -> None:
+    assert judge(run).verdict == expected

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define START_BATCH 64                /* connects between two looks at events */
@@ -21,7 +22,7 @@
 
 /* --- deadlines --- */
 
-static void list_append(struct client *k, struct list *l, struct conn *c, uint64_t deadline) {
+void list_append(struct client *k, struct list *l, struct conn *c, uint64_t deadline) {
     uint32_t i = conn_index(k, c);
     c->deadline_ns = deadline;
     c->prev = l->tail;
@@ -31,7 +32,7 @@ static void list_append(struct client *k, struct list *l, struct conn *c, uint64
     l->tail = i;
 }
 
-static void list_remove(struct client *k, struct list *l, struct conn *c) {
+void list_remove(struct client *k, struct list *l, struct conn *c) {
     if (c->deadline_ns == 0) return;
     if (c->prev == NONE) l->head = c->next;
     else k->conns[c->prev].next = c->next;
@@ -44,13 +45,17 @@ void conn_wait(struct client *k, struct conn *c) {
     if (k->config.timeout_ns) list_append(k, &k->waiting, c, now_ns() + k->config.timeout_ns);
 }
 
-void conn_no_wait(struct client *k, struct conn *c) { list_remove(k, &k->waiting, c); }
+void conn_no_wait(struct client *k, struct conn *c) {
+    list_remove(k, c->is_idle ? &k->idle : &k->waiting, c);
+    c->is_idle = 0;
+}
 
 /* --- the end of a connection --- */
 
 static void conn_free(struct client *k, struct conn *c) {
     c->state = CONN_IDLE;
     k->live--;
+    if (k->config.rate_per_s > 0 && k->ready_count == 0) k->free_at_ns = now_ns();
     k->ready[k->ready_count++] = conn_index(k, c);
 }
 
@@ -194,6 +199,8 @@ static void conn_start(struct client *k, struct conn *c) {
     block_add(k->block, S_attempted, 1);
     block_add(k->block, S_connecting, 1);
     c->started_ns = now_ns();
+    if (k->workload == &workload_churn && k->config.rate_per_s > 0)
+        c->started_ns = take_due(k, c->started_ns, k->free_at_ns);
     c->fd = open_socket(k);
     if (c->fd < 0) {
         conn_fail(k, c, PHASE_connect, (uint64_t)errno);
@@ -254,7 +261,8 @@ static uint64_t allowed_by_ramp(const struct client *k, uint64_t now) {
 }
 
 static bool may_start(const struct client *k, uint64_t now) {
-    return !k->ending && k->ready_count && k->to_start && block_get(k->block, S_connecting) < k->config.in_flight &&
+    if (k->workload == &workload_churn && k->config.rate_per_s > 0 && !schedule_is_due(k, now)) return false;
+    return (!k->ending || has_backlog(k, now)) && k->ready_count && k->to_start && block_get(k->block, S_connecting) < k->config.in_flight &&
            block_get(k->block, S_attempted) < allowed_by_ramp(k, now);
 }
 
@@ -271,20 +279,41 @@ static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 static bool is_over(const struct client *k) {
     if (k->quit) return true;
-    if (k->ending) return k->live == 0;
+    if (k->ending) return k->live == 0 && k->to_start == 0;
     /* A workload with a duration is over early when nothing is left to do; hold waits for the word of the parent. */
     return k->end_ns && k->live == 0 && k->to_start == 0;
 }
 
-static int wait_ms(const struct client *k, uint64_t now) {
+/* What is due next can be begun: a connection or a slot is free for it. */
+static bool awaits_schedule(const struct client *k, uint64_t now) {
+    if (!k->schedule.start_ns || (k->ending && !has_backlog(k, now))) return false;
+    return k->workload == &workload_churn ? k->ready_count && k->to_start : k->idle.head != NONE;
+}
+
+static uint64_t wait_ns(const struct client *k, uint64_t now) {
     if (may_start(k, now) || is_over(k)) return 0;
     uint64_t at = now + 1000 * NS_PER_MS;
+    if (awaits_schedule(k, now)) at = earlier(at, k->schedule.next_ns);
     if (k->waiting.head != NONE) at = earlier(at, k->conns[k->waiting.head].deadline_ns);
     if (k->resting.head != NONE) at = earlier(at, k->conns[k->resting.head].deadline_ns);
     if (!k->ending && k->end_ns) at = earlier(at, k->end_ns);
     if (k->ending) at = earlier(at, k->drain_end_ns);
     if (!k->ending && k->to_start && k->config.ramp_per_s > 0) at = earlier(at, now + NS_PER_MS);
-    return at <= now ? 0 : (int)((at - now + NS_PER_MS - 1) / NS_PER_MS);
+    return at <= now ? 0 : at - now;
+}
+
+/* A closed loop waits for whole milliseconds, which is cheapest; an open one has to be on time. */
+static int wait_for_events(struct client *k, uint64_t *ns) {
+    if (k->config.rate_per_s > 0) {
+        struct timespec t = {.tv_sec = (time_t)(*ns / NS_PER_S), .tv_nsec = (long)(*ns % NS_PER_S)};
+        int n = (int)syscall(SYS_epoll_pwait2, k->epoll, k->events, MAX_EVENTS, &t, NULL, 0);
+        if (n >= 0 || errno != ENOSYS) return n;
+        *ns = *ns / NS_PER_MS * NS_PER_MS; /* Linux before 5.11: the last millisecond is waited for without sleep */
+        return epoll_wait(k->epoll, k->events, MAX_EVENTS, (int)(*ns / NS_PER_MS));
+    }
+    int ms = (int)((*ns + NS_PER_MS - 1) / NS_PER_MS);
+    *ns = (uint64_t)ms * NS_PER_MS;
+    return epoll_wait(k->epoll, k->events, MAX_EVENTS, ms);
 }
 
 static void expire(struct client *k, uint64_t now) {
@@ -301,7 +330,8 @@ static void expire(struct client *k, uint64_t now) {
 
 static void begin_end(struct client *k, uint64_t now) {
     k->ending = true;
-    k->to_start = 0;
+    if (k->end_ns == 0) k->end_ns = now;
+    if (!has_backlog(k, now)) k->to_start = 0;
     k->drain_end_ns = now + k->config.drain_ns;
     k->drained_bytes = block_get(k->block, S_bytes_received);
     block_set(k->block, S_state, STATE_CLOSING);
@@ -326,6 +356,7 @@ static void end_drain(struct client *k, uint64_t now) {
     for (uint32_t i = 0; i < k->config.connections; i++) {
         struct conn *c = &k->conns[i];
         if (c->state == CONN_CONNECTING) conn_fail(k, c, PHASE_connect, CODE_OWN_TIMEOUT);
+        else if (c->is_idle) conn_done(k, c);
         else if (c->state != CONN_IDLE) conn_fail(k, c, PHASE_read, CODE_OWN_TIMEOUT);
     }
 }
@@ -361,14 +392,15 @@ static void loop(struct client *k) {
     while (!is_over(k)) {
         start_due(k, now);
         note_settled(k, now);
+        if (k->workload->due) k->workload->due(k, now);
+        if (k->ending && k->to_start && !has_backlog(k, now)) abandon_backlog(k, now);
         uint64_t asleep = now_ns();
         block_max(k->block, S_worst_lag_ns, asleep - now);
-        int ms = wait_ms(k, asleep);
-        int n = epoll_wait(k->epoll, k->events, MAX_EVENTS, ms);
+        uint64_t asked = wait_ns(k, asleep);
+        int n = wait_for_events(k, &asked);
         now = now_ns();
         /* Later than asked for: a worker that was kept from the CPU, whether or not events wait for it by now. */
-        if (now - asleep > (uint64_t)ms * NS_PER_MS)
-            block_max(k->block, S_worst_lag_ns, now - asleep - (uint64_t)ms * NS_PER_MS);
+        if (now - asleep > asked) block_max(k->block, S_worst_lag_ns, now - asleep - asked);
         for (int i = 0; i < n; i++) dispatch(k, &k->events[i]);
         expire(k, now);
         if (!k->ending && k->end_ns && now >= k->end_ns) begin_end(k, now);
@@ -416,7 +448,7 @@ static bool allocate(struct client *k) {
 }
 
 static int prepare(struct client *k) {
-    k->waiting.head = k->waiting.tail = k->resting.head = k->resting.tail = NONE;
+    k->waiting.head = k->waiting.tail = k->resting.head = k->resting.tail = k->idle.head = k->idle.tail = NONE;
     if (!allocate(k)) return ENOMEM;
     k->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (k->epoll < 0) return errno;
@@ -442,10 +474,14 @@ int client_run(struct client *k) {
         k->start_ns = now_ns();
         k->cpu_start_ns = cpu_ns();
         k->to_start = loops ? (k->config.attempts ? k->config.attempts : UINT64_MAX) : k->config.connections;
-        k->end_ns = k->workload == &workload_hold ? 0 : k->start_ns + k->config.duration_ns;
+        /* hold waits for the word of the parent; an open loop of requests begins when all are connected. */
+        bool timed = k->workload != &workload_hold && k->workload != &workload_rate;
+        k->end_ns = timed ? k->start_ns + k->config.duration_ns : 0;
+        if (loops && k->config.rate_per_s > 0) open_loop_begin(k, k->start_ns);
         block_set(k->block, S_started_ns, k->start_ns);
         block_set(k->block, S_state, STATE_RUNNING);
         loop(k);
+        if (!k->quit) abandon_backlog(k, now_ns());
         block_set(k->block, S_cpu_ns, cpu_ns() - k->cpu_start_ns);
         block_set(k->block, S_ended_ns, now_ns());
         block_set(k->block, S_state, STATE_DONE);

@@ -4,6 +4,7 @@
 
 #include "block.h"
 #include "net.h"
+#include "schedule.h"
 
 #include <sys/epoll.h>
 
@@ -21,12 +22,12 @@ struct conn {
     uint64_t started_ns;     /* when connect() was called */
     uint64_t sent, received; /* bytes */
     uint64_t want;           /* bytes that may be sent so far */
-    uint64_t mark_ns;        /* when the request that is being timed began */
+    uint64_t mark_ns;        /* when the request that is being timed began; idle in an open loop: since when */
     uint64_t mark_end;       /* flood: received bytes at which that request is complete */
     uint32_t send_at, receive_at; /* where in the payload */
     uint32_t left;                /* bytes of the current response still to come */
     uint16_t head, tail;          /* ring of request start times, with --depth */
-    uint8_t state, registered, drained;
+    uint8_t state, registered, is_idle;
 };
 _Static_assert(sizeof(struct conn) <= 128, "per-connection state is promised to be at most 128 bytes");
 
@@ -46,6 +47,7 @@ struct config {
     uint64_t timeout_ns; /* of a connect (churn: of each wait); 0: the kernel's own */
     uint64_t drain_ns;   /* how long answers may come after the end */
     uint32_t size, depth;
+    double rate_per_s; /* of an open loop; 0: a closed one */
     bool reset, server_closes_first, no_delay;
 };
 
@@ -56,6 +58,7 @@ struct workload {
     void (*connected)(struct client *k, struct conn *c);
     void (*event)(struct client *k, struct conn *c, uint32_t events);
     void (*at_end)(struct client *k, struct conn *c); /* the duration is over */
+    void (*due)(struct client *k, uint64_t now);      /* open loop: begins what is due */
 };
 
 struct client {
@@ -67,7 +70,9 @@ struct client {
     uint8_t *payload, *buffer;
     uint32_t *ready;        /* slots that may start */
     uint32_t ready_count;
-    struct list waiting, resting;
+    struct list waiting, resting, idle;
+    struct schedule schedule;
+    uint64_t free_at_ns;    /* open loop of connects: since when a slot is free */
     int epoll, control;
     uint32_t live;          /* slots that are not idle */
     uint32_t next_source;
@@ -78,7 +83,7 @@ struct client {
     struct epoll_event events[MAX_EVENTS];
 };
 
-extern const struct workload workload_rr, workload_flood, workload_hold, workload_churn;
+extern const struct workload workload_rr, workload_flood, workload_hold, workload_churn, workload_rate;
 
 static inline uint32_t conn_index(const struct client *k, const struct conn *c) { return (uint32_t)(c - k->conns); }
 
@@ -88,6 +93,17 @@ void conn_wait(struct client *k, struct conn *c);    /* starts its time-out */
 void conn_no_wait(struct client *k, struct conn *c); /* ends it */
 bool conn_watch(struct client *k, struct conn *c, uint32_t events);
 ssize_t conn_read(struct client *k, struct conn *c); /* bytes verified; 0: nothing now; -1: the connection is over */
+bool send_wanted(struct client *k, struct conn *c); /* sends what may be sent; false: the connection is over */
+void list_append(struct client *k, struct list *l, struct conn *c, uint64_t deadline);
+void list_remove(struct client *k, struct list *l, struct conn *c);
+
+/* The open loop (open_loop.c). */
+void open_loop_begin(struct client *k, uint64_t now);
+bool schedule_is_due(const struct client *k, uint64_t now);
+bool has_backlog(const struct client *k, uint64_t now); /* the end has come, and what was due before it is unsent */
+uint64_t take_due(struct client *k, uint64_t now, uint64_t free_since_ns);
+void abandon_backlog(struct client *k, uint64_t now);
+
 int client_run(struct client *k);
 
 #endif

@@ -90,12 +90,24 @@ static bool parse_sources(PyObject *config, struct config *out) {
 }
 
 static const struct workload *find_workload(PyObject *config) {
-    const struct workload *all[] = {&workload_rr, &workload_flood, &workload_hold, &workload_churn};
+    const struct workload *all[] = {&workload_rr, &workload_flood, &workload_hold, &workload_churn, &workload_rate};
     PyObject *name = PyDict_GetItemString(config, "workload");
     for (size_t i = 0; name && PyUnicode_Check(name) && i < sizeof all / sizeof *all; i++)
         if (PyUnicode_CompareWithASCIIString(name, all[i]->name) == 0) return all[i];
-    PyErr_SetString(PyExc_ValueError, "workload is rr, flood, hold or churn");
+    PyErr_SetString(PyExc_ValueError, "workload is rr, flood, hold, churn or rate");
     return NULL;
+}
+
+static bool parse_schedule(PyObject *d, struct client *k) {
+    if (!(get_number(d, "rate_per_s", &k->config.rate_per_s) && get_bool(d, "poisson", &k->schedule.poisson) &&
+          get_number(d, "phase", &k->schedule.phase) && get_u64(d, "seed", &k->schedule.random)))
+        return false;
+    if (!(k->config.rate_per_s >= 0) || (k->workload == &workload_rate && k->config.rate_per_s == 0)) {
+        PyErr_SetString(PyExc_ValueError, "rate_per_s is more than 0 for rate, and never less than 0");
+        return false;
+    }
+    k->schedule.gap_ns = k->config.rate_per_s > 0 ? 1e9 / k->config.rate_per_s : 0;
+    return true;
 }
 
 static bool parse_client(PyObject *d, struct client *k) {
@@ -111,15 +123,15 @@ static bool parse_client(PyObject *d, struct client *k) {
           get_u64(d, "duration_ns", &c->duration_ns) && get_u64(d, "timeout_ns", &c->timeout_ns) &&
           get_u64(d, "drain_ns", &c->drain_ns) && get_u32(d, "size", &c->size) && get_u32(d, "depth", &c->depth) &&
           get_bool(d, "reset", &c->reset) && get_bool(d, "server_closes_first", &c->server_closes_first) &&
-          get_bool(d, "no_delay", &c->no_delay)))
+          get_bool(d, "no_delay", &c->no_delay) && parse_schedule(d, k)))
         return false;
     if (c->connections == 0 || c->in_flight == 0 || c->depth == 0 || c->depth > UINT16_MAX) {
         PyErr_SetString(PyExc_ValueError, "connections, in_flight and depth are at least 1, depth below 65536");
         return false;
     }
-    bool asks = k->workload == &workload_rr || k->workload == &workload_flood;
+    bool asks = k->workload != &workload_hold && k->workload != &workload_churn;
     if (asks && c->size == 0) {
-        PyErr_SetString(PyExc_ValueError, "rr and flood need a size of at least 1");
+        PyErr_SetString(PyExc_ValueError, "rr, flood and rate need a size of at least 1");
         return false;
     }
     return true;
@@ -129,7 +141,8 @@ static bool parse_server(PyObject *d, struct server *s) {
     uint32_t service;
     uint64_t listener;
     if (!(get_u32(d, "service", &service) && get_u64(d, "listener", &listener) &&
-          get_u64(d, "accept_gap_ns", &s->accept_gap_ns) && get_u64(d, "close_after", &s->close_after) &&
+          get_u64(d, "accept_gap_ns", &s->accept_gap_ns) && get_u64(d, "pause_ns", &s->pause_ns) &&
+          get_u64(d, "pause_every_ns", &s->pause_every_ns) && get_u64(d, "close_after", &s->close_after) &&
           get_bool(d, "reset", &s->reset)))
         return false;
     s->service = (enum service)service;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -231,11 +232,29 @@ static void serve_those_again(struct server *s) {
     }
 }
 
+static int until_ms(uint64_t at, uint64_t now) {
+    return at <= now ? 0 : (int)((at - now + NS_PER_MS - 1) / NS_PER_MS);
+}
+
 static int wait_ms(const struct server *s) {
     if (s->again != NONE) return 0;
-    if (s->listening || s->service == SERVICE_STALL) return 1000;
-    uint64_t now = now_ns();
-    return s->accept_at_ns <= now ? 0 : (int)((s->accept_at_ns - now + NS_PER_MS - 1) / NS_PER_MS);
+    uint64_t now = now_ns(), at = now + 1000 * NS_PER_MS;
+    if (!s->listening && s->service != SERVICE_STALL) at = s->accept_at_ns;
+    if (s->pause_ns && s->pause_at_ns < at) at = s->pause_at_ns;
+    return until_ms(at, now);
+}
+
+/* As a server in a long garbage collection: it answers nobody, whatever comes. Only the parent's word is heard. */
+static void pause_if_due(struct server *s, uint64_t now) {
+    if (!s->pause_ns || now < s->pause_at_ns) return;
+    uint64_t end = s->pause_at_ns + s->pause_ns;
+    for (; now < end && !s->quit; now = now_ns()) {
+        struct pollfd p = {.fd = s->control, .events = POLLIN};
+        if (poll(&p, 1, until_ms(end, now)) <= 0) continue;
+        char said = control_read(s->control);
+        if (said == 'q' || said == 'c') s->quit = true;
+    }
+    s->pause_at_ns += s->pause_every_ns;
 }
 
 static void loop(struct server *s) {
@@ -246,6 +265,7 @@ static void loop(struct server *s) {
         serve_those_again(s);
         if (!s->listening && s->service != SERVICE_STALL) accept_some(s);
         uint64_t now = now_ns();
+        pause_if_due(s, now);
         if (now < cpu_due) continue;
         block_set(s->block, S_cpu_ns, cpu_ns() - s->cpu_start_ns);
         cpu_due = now + CPU_CLOCK_NS;
@@ -269,6 +289,7 @@ static int prepare(struct server *s) {
 int server_run(struct server *s) {
     s->start_ns = now_ns();
     s->cpu_start_ns = cpu_ns();
+    s->pause_at_ns = s->start_ns + s->pause_every_ns;
     block_set(s->block, S_started_ns, s->start_ns);
     int error = prepare(s);
     if (error == 0) {

@@ -22,6 +22,8 @@ struct server {
     enum service service;
     int listener, control, epoll;
     uint64_t accept_gap_ns; /* from one accept to the next at least; 0: none */
+    uint64_t pause_ns, pause_every_ns; /* does nothing at all for so long, each so often; 0: never */
+    uint64_t pause_at_ns;
     uint64_t close_after;   /* the server closes first once it served so many bytes; UINT64_MAX: never */
     bool reset;             /* close by RST */
     struct block *block;

@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Sends what may be sent. False: the connection is over. A full socket is no failure: epoll tells when to go on. */
-static bool send_wanted(struct client *k, struct conn *c) {
+/* A full socket is no failure: epoll tells when to go on. */
+bool send_wanted(struct client *k, struct conn *c) {
     while (c->sent < c->want) {
         uint64_t rest = c->want - c->sent;
         ssize_t n = send(c->fd, k->payload + c->send_at, rest < CHUNK ? (size_t)rest : CHUNK, MSG_NOSIGNAL);
@@ -84,7 +84,7 @@ static void rr_at_end(struct client *k, struct conn *c) {
 }
 
 const struct workload workload_rr = {
-    "rr", EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, rr_connected, rr_event, rr_at_end,
+    "rr", EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, rr_connected, rr_event, rr_at_end, NULL,
 };
 
 /* --- flood --- */
@@ -146,7 +146,7 @@ static void flood_at_end(struct client *k, struct conn *c) {
 
 /* Level-triggered, so that every connection gets its turn of one read and one write. */
 const struct workload workload_flood = {
-    "flood", EPOLLIN | EPOLLOUT | EPOLLRDHUP, flood_connected, flood_event, flood_at_end,
+    "flood", EPOLLIN | EPOLLOUT | EPOLLRDHUP, flood_connected, flood_event, flood_at_end, NULL,
 };
 
 /* --- hold --- */
@@ -161,7 +161,7 @@ static void hold_event(struct client *k, struct conn *c, uint32_t events) {
 }
 
 const struct workload workload_hold = {
-    "hold", EPOLLIN | EPOLLRDHUP | EPOLLET, hold_connected, hold_event, conn_done,
+    "hold", EPOLLIN | EPOLLRDHUP | EPOLLET, hold_connected, hold_event, conn_done, NULL,
 };
 
 /* --- churn --- */
@@ -183,7 +183,7 @@ static void churn_connected(struct client *k, struct conn *c) {
         return;
     }
     c->want = k->config.size;
-    c->mark_ns = now_ns();
+    c->mark_ns = k->config.rate_per_s > 0 ? c->started_ns : now_ns();
     if (!send_wanted(k, c)) return;
     if (!c->registered && !conn_watch(k, c, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)) return;
     if (k->config.size == 0) churn_finish(k, c);
@@ -226,5 +226,5 @@ static void churn_event(struct client *k, struct conn *c, uint32_t events) {
 }
 
 const struct workload workload_churn = {
-    "churn", EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, churn_connected, churn_event, NULL,
+    "churn", EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, churn_connected, churn_event, NULL, NULL,
 };

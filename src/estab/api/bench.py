@@ -13,7 +13,8 @@ from estab.load.serving import Service
 from estab.records import RunResult
 
 NOWHERE = ("", 0, 0)  # until the target is known
-Mode = Literal["rr", "flood"]
+Mode = Literal["rr", "flood", "rate"]
+Arrivals = Literal["poisson", "constant"]
 
 
 def bench(
@@ -24,6 +25,8 @@ def bench(
     size_bytes: int = 64,
     mode: Mode = "rr",
     depth: int = 1,
+    rate_per_s: float | None = None,
+    arrivals: Arrivals = "poisson",
     timeout_s: float = 3.0,
     sources: Sequence[str] = (),
     workers: int | None = None,
@@ -35,16 +38,27 @@ def bench(
     """Opens `connections` to an echo server at once and asks for `duration_s` seconds, `size_bytes` a request.
 
     `target` is "HOST:PORT"; None: an embedded server on loopback, as `service` says. `mode` "rr" keeps `depth`
-    requests in flight on each connection; "flood" writes without waiting and counts what came back. What is echoed is
-    verified byte for byte. `timeout_s` bounds each connect, and the silence that is borne after the end; 0 leaves
-    connects to the kernel. `sources` are local addresses to connect from in turn. `server_via` is a command that prints
-    snapshots of the server's host (as "ssh HOST estab observe --port {port}"), so that its end is judged too.
+    requests in flight on each connection; "flood" writes without waiting and counts what came back. "rate" is an open
+    loop: `rate_per_s` requests a second begin when they are due, over whichever connection is free, and their latency
+    counts from when they were due; `arrivals` come at random ("poisson") or evenly ("constant"), once all have
+    connected. What is echoed is verified byte for byte. `timeout_s` bounds each connect, and the silence that is borne
+    after the end; 0 leaves connects to the kernel. `sources` are local addresses to connect from in turn. `server_via`
+    is a command that prints snapshots of the server's host (as "ssh HOST estab observe --port {port}"), so that its end
+    is judged too.
 
     Raises UsageError for values that cannot be, MachineError for what this machine can't do. Failures of connections
     are no exceptions: they stand in the result.
     """
-    if mode not in ("rr", "flood"):
-        raise UsageError(f"mode is {mode!r}; it can be rr or flood")
+    if mode not in ("rr", "flood", "rate"):
+        raise UsageError(f"mode is {mode!r}; it can be rr, flood or rate")
+    if mode != "rate" and rate_per_s is not None:
+        raise UsageError(
+            f"a rate of {rate_per_s:g} goes with mode rate, not with {mode}: there answers set the pace"
+        )
+    if mode == "rate" and depth != 1:
+        raise UsageError(
+            f"depth is {depth}; in mode rate a connection has one request at a time: give more connections"
+        )
     load = Load(
         workload=mode,
         target=NOWHERE,
@@ -52,6 +66,8 @@ def bench(
         duration_s=duration_s,
         size=size_bytes,
         depth=depth,
+        rate_per_s=rate_per_s,
+        arrivals=arrivals,
         timeout_s=timeout_s,
         sources=tuple(sources),
         workers=workers,
@@ -62,6 +78,8 @@ def bench(
         "duration_s": duration_s,
         "size_bytes": size_bytes,
         "depth": depth,
+        "rate_per_s": rate_per_s,
+        "arrivals": None if rate_per_s is None else arrivals,
         "timeout_s": timeout_s,
     }
     asked = Asked("bench", load, config, server_via=server_via)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from estab.api.bench import NOWHERE
+from estab.api.bench import NOWHERE, Arrivals
 from estab.api.run import Asked, ProgressCallback, execute
 from estab.errors import UsageError
 from estab.load.conductor import Stop
@@ -25,6 +25,8 @@ def churn(
     duration_s: float = 10.0,
     attempts: int = 0,
     size_bytes: int | None = None,
+    rate_per_s: float | None = None,
+    arrivals: Arrivals = "poisson",
     timeout_s: float = 3.0,
     close: Close = "fin",
     first_close: End = "client",
@@ -41,7 +43,9 @@ def churn(
     `target`, and 1 beside the embedded server, which a client that does not wait for it would outrun. `close` "fin"
     ends in order, "rst" at once and without TIME_WAIT. `first_close` says which end closes first, and so which end
     keeps the TIME_WAIT; "server" waits for the peer's FIN. `timeout_s` bounds each wait: the connect, the answer, the
-    FIN. `attempts` bounds the number of connects; 0 does not. A slot whose connect failed rests 10 ms.
+    FIN. `rate_per_s` makes it an open loop: so many connects a second begin when they are due, as `arrivals` says and
+    as slots are free, and both latencies count from when they were due. `attempts` bounds the number of connects; 0
+    does not. A slot whose connect failed rests 10 ms.
     The other arguments are those of `bench`.
     """
     if close not in ("fin", "rst"):
@@ -58,6 +62,8 @@ def churn(
         connections=connections,
         duration_s=duration_s,
         size=size_bytes,
+        rate_per_s=rate_per_s,
+        arrivals=arrivals,
         timeout_s=timeout_s,
         attempts=attempts,
         reset=close == "rst",
@@ -70,6 +76,8 @@ def churn(
         "duration_s": duration_s,
         "attempts": attempts,
         "size_bytes": size_bytes,
+        "rate_per_s": rate_per_s,
+        "arrivals": None if rate_per_s is None else arrivals,
         "timeout_s": timeout_s,
         "close": close,
         "first_close": first_close,

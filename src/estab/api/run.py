@@ -190,7 +190,7 @@ def execute(
         if target is None:
             servers, address = stack.enter_context(serving(embedded_service(asked.load, service, here)))
             config |= {"backlog_asked": service.backlog, "server_processes": len(servers.workers)}
-            config |= {"service": service.kind, "accept_gap_s": service.accept_gap_s}
+            config |= service.settings()
         else:
             address = resolve(target)
         load = replace(asked.load, target=address)
@@ -263,7 +263,8 @@ def _result(asked: Asked, recorder: _Recorder, seen: Observed, started_at: float
         engine=engine_name(),
         funnel=outcome.funnel(totals, _accepted(recorder, seen, asked.load)),
         failures=outcome.failures([*blocks, *server_blocks]),
-        requests=outcome.requests(totals, asked.load.workload in ("rr", "flood") or asked.load.size > 0),
+        requests=outcome.requests(totals, asked.load.workload != "hold" and asked.load.size > 0),
+        open_loop=outcome.open_loop(totals, asked.load),
         latency=outcome.latency(blocks, totals),
         syn_retransmits=outcome.syn_retransmits(blocks),
         timeline=recorder.points,

@@ -75,10 +75,9 @@ def serve(
 
 def _config(service: Service, where: str, port: int, duration_s: float | None) -> dict[str, ConfigValue]:
     return {
-        "service": service.kind,
+        **service.settings(),
         "target": f"[{where}]:{port}" if ":" in where else f"{where}:{port}",
         "backlog_asked": service.backlog,
-        "accept_gap_s": service.accept_gap_s,
         "server_processes": service.processes,
         "close_after_bytes": service.close_after_bytes,
         "reset": service.reset,

@@ -18,8 +18,10 @@ def bench(
     connections: Annotated[int, Parameter(name=("--connections", "-c"))] = 100,
     duration: Annotated[Seconds, Parameter(name=("--duration", "-d"))] = 10.0,
     size: Annotated[Bytes, Parameter(name=("--size", "-s"))] = 64,
-    mode: Literal["rr", "flood"] = "rr",
+    mode: Literal["rr", "flood", "rate"] = "rr",
     depth: int = 1,
+    rate: float | None = None,
+    arrivals: Literal["poisson", "constant"] = "poisson",
     client: Client = DEFAULT_CLIENT,
     embedded: Embedded = DEFAULT_EMBEDDED,
     output: Output = DEFAULT_OUTPUT,
@@ -42,8 +44,14 @@ def bench(
         Bytes in a request, as 1400 or 64k.
     mode
         rr: the next request when one is answered. flood: write without waiting, count what comes back.
+        rate: an open loop, --rate requests a second whatever becomes of those before; latency counts from when each was
+        due, so that a stall shows in full.
     depth
         Requests in flight on each connection (rr).
+    rate
+        Requests a second (--mode rate).
+    arrivals
+        How requests come in an open loop: poisson (at random) or constant (evenly).
     """
     from estab.api.bench import bench as run_bench
 
@@ -57,4 +65,6 @@ def bench(
         size_bytes=size,
         mode=mode,
         depth=depth,
+        rate_per_s=rate,
+        arrivals=arrivals,
     )

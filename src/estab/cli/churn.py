@@ -19,6 +19,8 @@ def churn(
     duration: Annotated[Seconds, Parameter(name=("--duration", "-d"))] = 10.0,
     attempts: Annotated[int, Parameter(name=("--attempts", "-n"))] = 0,
     size: Annotated[Bytes | None, Parameter(name=("--size", "-s"))] = None,
+    rate: float | None = None,
+    arrivals: Literal["poisson", "constant"] = "poisson",
     close: Literal["fin", "rst"] = "fin",
     first_close: Literal["client", "server"] = "client",
     client: Client = DEFAULT_CLIENT,
@@ -42,6 +44,11 @@ def churn(
     size
         Send a request of so many bytes and await its echo before closing; 0: close at once. Default: 0 with a TARGET;
         1 beside the embedded server, which a client that does not wait for it would outrun.
+    rate
+        Connects a second, an open loop: each begins when it is due, if a slot is free (-c), and its latency counts from
+        then. Default: the next as soon as one has closed.
+    arrivals
+        How connects come in an open loop: poisson (at random) or constant (evenly).
     close
         fin: in order. rst: at once, and without TIME_WAIT.
     first_close
@@ -58,6 +65,8 @@ def churn(
         duration_s=duration,
         attempts=attempts,
         size_bytes=size,
+        rate_per_s=rate,
+        arrivals=arrivals,
         close=close,
         first_close=first_close,
     )

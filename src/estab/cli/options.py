@@ -42,9 +42,15 @@ class Embedded:
     accept_delay: Seconds | None = None
     """The least time from one accept to the next, as 50ms."""
 
+    pause: Seconds | None = None
+    """Answer nobody for so long, each --pause-every: a server that stalls at known times."""
+
+    pause_every: Seconds | None = None
+    """From one --pause to the next, as 10s."""
+
     def service(self, target: str | None) -> Service | None:
         """The service, or None where there is a TARGET. Raises UsageError where both are asked for."""
-        given = [name for name in ("serve", "backlog", "accept_delay") if getattr(self, name) is not None]
+        given = [name for name in ("serve", "backlog", "accept_delay", "pause", "pause_every") if getattr(self, name) is not None]
         if target is not None:
             if given:
                 option = "--" + given[0].replace("_", "-")
@@ -54,6 +60,8 @@ class Embedded:
             self.serve or "echo",
             backlog=4096 if self.backlog is None else self.backlog,
             accept_gap_s=self.accept_delay or 0.0,
+            pause_s=self.pause or 0.0,
+            pause_every_s=self.pause_every or 0.0,
         )
 
 
@@ -71,6 +79,9 @@ class Client:
     processes: int | None = None
     """Client processes. Default: one a core (half of them for bench beside a server on this host), and more where
     descriptors are too few for one."""
+
+    repeat: int = 1
+    """Run it so many times. --json then names a directory, which gets a file a run, for `estab compare` to read."""
 
     server_via: str | None = None
     """Command that prints snapshots of the server's host, so that its end is judged too: "ssh HOST estab observe --port

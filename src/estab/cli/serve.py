@@ -31,6 +31,8 @@ def serve(
     processes: int = 1,
     close_after: Bytes | None = None,
     reset: Annotated[bool, Parameter(negative="")] = False,
+    pause: Seconds = 0.0,
+    pause_every: Seconds = 0.0,
     duration: Annotated[Seconds | None, Parameter(name=("--duration", "-d"))] = None,
     output: Output = DEFAULT_OUTPUT,
 ) -> int:
@@ -58,6 +60,10 @@ def serve(
         Close first, once so many bytes were received; 0: right after the accept.
     reset
         Close by RST instead of FIN.
+    pause
+        Answer nobody for so long, each --pause-every: a server that stalls at known times.
+    pause_every
+        From one pause to the next, as 10s.
     duration
         Stop by itself after so long.
     """
@@ -65,7 +71,7 @@ def serve(
 
     host, port = parse_listen(listen)
     gap_s = _accept_gap_s(accept_delay, accept_rate)
-    asked = Service(service, host, port, backlog, gap_s, processes, close_after, reset)
+    asked = Service(service, host, port, backlog, gap_s, processes, close_after, reset, pause, pause_every)
     json_file = JsonFile(output.json)
     announce = not output.quiet and output.json != "-"
     with stoppable() as stop, status_line(output) as show:

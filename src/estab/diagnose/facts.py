@@ -184,7 +184,8 @@ def asked_connections(run: RunResult) -> int | None:
 
 def asked_rate(run: RunResult) -> float | None:
     """Connects a second that were asked for. None: as fast as it goes."""
-    value = asked(run, "ramp_per_s", "rate_per_s")
+    # A rate of bench is one of requests.
+    value = asked(run, "ramp_per_s", *(() if run.command == "bench" else ("rate_per_s",)))
     return value if value and value > 0 else None
 
 

@@ -18,6 +18,7 @@ SLOTS = (
     "attempted", "connected", "first_byte", "completed", "failed", "open", "connecting", "closed", "accepted",
     "requests", "bytes_sent", "bytes_received", "peer_resets", "failure_kinds", "connect_count", "connect_sum_ns",
     "connect_max_ns", "request_count", "request_sum_ns", "request_max_ns", "order_kinds",
+    "schedule_ns", "scheduled", "late", "worst_late_ns", "waited", "unsent",
 )  # fmt: skip
 PHASES = ("connect", "write", "read", "close", "accept")
 STARTING, READY, RUNNING, SETTLED, CLOSING, DONE = range(6)

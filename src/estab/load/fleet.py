@@ -24,6 +24,10 @@ _START = "import sys; sys.path.append(sys.argv[1]); from estab.load.worker impor
 START_LEAD_NS = 2_000_000  # from "go" to the common start: enough for the pipes to be written
 STOP_GRACE_S = 0.5
 READY_WITHIN_S = 30.0
+_GREATEST = (
+    "worst_lag_ns", "worst_late_ns", "connect_max_ns", "request_max_ns", "last_answer_ns", "ended_ns", "settled_ns",
+    "schedule_ns",
+)  # fmt: skip
 
 
 def engine_name() -> str:
@@ -175,7 +179,7 @@ class Fleet:
         if not all_counts:
             return {}
         totals = {name: sum(counts[name] for counts in all_counts) for name in all_counts[0]}
-        for name in ("worst_lag_ns", "connect_max_ns", "request_max_ns", "last_answer_ns", "ended_ns", "settled_ns"):
+        for name in _GREATEST:
             totals[name] = max(counts[name] for counts in all_counts)
         totals["started_ns"] = min(counts["started_ns"] for counts in all_counts)
         totals["state"] = min(counts["state"] for counts in all_counts)

@@ -10,7 +10,8 @@ from hdrh.histogram import HdrHistogram
 
 from estab.load.block import CONNECT_NS_AT, HDR_HIGHEST_NS, REQUEST_NS_AT, Block
 from estab.load.fleet import Fleet, WorkerProcess
-from estab.records import ErrorOrder, Failure, Funnel, Latency, Percentiles, Requests, Worker
+from estab.load.plan import Load
+from estab.records import ErrorOrder, Failure, Funnel, Latency, OpenLoop, Percentiles, Requests, Worker
 
 NS_PER_S = 1_000_000_000
 NS_PER_US = 1_000.0
@@ -92,12 +93,28 @@ def latency(blocks: Sequence[Block], totals: dict[str, int]) -> Latency:
 
 
 def requests(totals: dict[str, int], asked: bool) -> Requests | None:
-    """Requests answered, over the time from the start to the last answer. None where the workload asks none."""
+    """Requests answered, from the start (of the schedule) to the last answer. None where the workload asks none."""
     if not asked:
         return None
-    seconds = (totals["last_answer_ns"] - totals["started_ns"]) / NS_PER_S if totals["requests"] else None
+    began = totals["schedule_ns"] or totals["started_ns"]
+    seconds = (totals["last_answer_ns"] - began) / NS_PER_S if totals["requests"] else None
     rate = totals["requests"] / seconds if seconds else None
     return Requests(count=totals["requests"], per_second=rate, bytes=totals["bytes_received"], seconds=seconds)
+
+
+def open_loop(totals: dict[str, int], load: Load) -> OpenLoop | None:
+    """How well the schedule was kept; None for a closed loop."""
+    if load.rate_per_s is None:
+        return None
+    return OpenLoop(
+        rate_per_s=load.rate_per_s,
+        arrivals=load.arrivals,
+        scheduled=totals["scheduled"],
+        late=totals["late"],
+        worst_late_ms=round(totals["worst_late_ns"] / 1e6, 3),
+        waited=totals["waited"],
+        unsent=totals["unsent"],
+    )
 
 
 def syn_retransmits(blocks: Iterable[Block]) -> dict[str, int]:

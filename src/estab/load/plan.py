@@ -28,6 +28,9 @@ Address = tuple[str, int, int]  # numeric host, port, IPv6 scope
 class Load:
     """What was asked of the clients. Times in seconds, sizes in bytes; `timeout_s` 0 leaves it to the kernel.
 
+    `rate_per_s` makes it an open loop: requests (rate) or connects (churn) begin when they are due. `arrivals`: poisson
+    or constant. A `rate` of `duration_s` 0 lasts until the parent ends it.
+
     `connections` is how many are open at once (churn: slots), `in_flight` how many connects are under way at once.
     """
 
@@ -40,6 +43,8 @@ class Load:
     timeout_s: float = 3.0
     in_flight: int | None = None
     ramp_per_s: float | None = None
+    rate_per_s: float | None = None
+    arrivals: str = "poisson"
     attempts: int = 0
     reset: bool = False
     server_closes_first: bool = False
@@ -77,13 +82,19 @@ def check(load: Load) -> None:
     """Raises UsageError for numbers that cannot be."""
     _at_least("connections", load.connections, 1, MOST_CONNECTIONS)
     _at_least("duration (seconds)", load.duration_s, 0.001, MOST_DURATION_S)
-    _at_least("size (bytes)", load.size, 1 if load.workload in ("rr", "flood") else 0, MOST_SIZE)
+    _at_least("size (bytes)", load.size, 1 if load.workload in ("rr", "flood", "rate") else 0, MOST_SIZE)
     _at_least("depth", load.depth, 1, MOST_DEPTH)
     _at_least("timeout (seconds)", load.timeout_s, 0, MOST_DURATION_S)
     if load.in_flight is not None:
         _at_least("connects in flight", load.in_flight, 1, MOST_CONNECTIONS)
     if load.ramp_per_s is not None:
         _at_least("ramp (connects per second)", load.ramp_per_s, 0.001, 1e9)
+    if load.rate_per_s is not None:
+        _at_least("rate (per second)", load.rate_per_s, 0.001, 1e9)
+    elif load.workload == "rate":
+        raise UsageError("an open loop needs its rate: --rate 1000")
+    if load.arrivals not in ("poisson", "constant"):
+        raise UsageError(f"arrivals are {load.arrivals!r}; they can be poisson or constant")
     if load.workers is not None:
         _at_least("processes", load.workers, 1, 1_000)
 
@@ -125,7 +136,7 @@ def client_processes_for(load: Load, machine: Machine, *, beside_server: bool) -
     57,000). Holding costs no CPU once connected: one process for each 1,000 will do there.
     """
     cores = machine.cores
-    if beside_server and load.workload in ("rr", "flood"):
+    if beside_server and load.workload in ("rr", "flood", "rate"):
         cores = max(1, cores // 2)
     if load.workload == "hold":
         cores = min(cores, -(-load.connections // WORTH_SPREADING))
@@ -182,6 +193,9 @@ def make(load: Load, machine: Machine, *, beside_server: bool = False) -> Plan:
             "in_flight": in_flight[i],
             "attempts": attempts[i],
             "sources": _turned(sources, i),
+            "rate_per_s": (load.rate_per_s or 0.0) * share / sum(parts),
+            "phase": i / len(parts),
+            "seed": i + 1,
         }
         for i, share in enumerate(parts)
     ]
@@ -206,5 +220,6 @@ def _common(load: Load, parts: int) -> dict[str, Any]:
         "depth": load.depth,
         "reset": load.reset,
         "server_closes_first": load.server_closes_first,
-        "no_delay": load.workload in ("rr", "flood") or load.size > 500,
+        "no_delay": load.workload in ("rr", "flood", "rate") or load.size > 500,
+        "poisson": load.arrivals == "poisson",
     }

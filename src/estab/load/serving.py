@@ -27,6 +27,7 @@ class Service:
     """What a server of ours does. `backlog` is what listen() is asked for; the kernel may grant less.
 
     `accept_gap_s` is the least time from one accept to the next; `close_after_bytes` makes the server close first.
+    `pause_s` each `pause_every_s` makes it answer nobody for a while, as a garbage collection would; 0: never.
     """
 
     kind: str
@@ -37,6 +38,17 @@ class Service:
     processes: int = 1
     close_after_bytes: int | None = None
     reset: bool = False
+    pause_s: float = 0.0
+    pause_every_s: float = 0.0
+
+    def settings(self) -> dict[str, str | float | None]:
+        """What it does, as a run's `config` says it."""
+        return {
+            "service": self.kind,
+            "accept_gap_s": self.accept_gap_s,
+            "pause_s": self.pause_s or None,
+            "pause_every_s": self.pause_every_s or None,
+        }
 
 
 def check(service: Service) -> None:
@@ -51,6 +63,16 @@ def check(service: Service) -> None:
         raise UsageError(f"processes is {service.processes}; it can be 1 to 1,000")
     if not 0 <= service.accept_gap_s <= 3600:
         raise UsageError(f"the time between accepts is {service.accept_gap_s:g} s; it can be 0 to 3600")
+    if service.pause_s or service.pause_every_s:
+        _check_pause(service)
+
+
+def _check_pause(service: Service) -> None:
+    if not 0 < service.pause_s < service.pause_every_s <= 3600:
+        raise UsageError(
+            f"a pause of {service.pause_s:g} s every {service.pause_every_s:g} s cannot be: "
+            "it is shorter than the time from one to the next, which is at most 3600 s; give both"
+        )
 
 
 def _listener(service: Service, family: int, address: tuple[Any, ...]) -> socket.socket:
@@ -95,6 +117,8 @@ def _config(service: Service, listener: socket.socket) -> dict[str, Any]:
         "service": SERVICES.index(service.kind),
         "listener": listener.fileno(),
         "accept_gap_ns": int(service.accept_gap_s * NS_PER_S),
+        "pause_ns": int(service.pause_s * NS_PER_S),
+        "pause_every_ns": int(service.pause_every_s * NS_PER_S),
         "close_after": NEVER if service.close_after_bytes is None else service.close_after_bytes,
         "reset": service.reset,
     }

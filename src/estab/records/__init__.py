@@ -1,7 +1,17 @@
 """What flows between the parts: frozen structs and their JSON. No IO and no judgement lives here."""
 
 from estab.records.base import Record, decode, encode, schema_of
-from estab.records.diagnosis import DIAGNOSIS_SCHEMA, Diagnosis, Evidence, Remedy, Side, Suspect, Verdict
+from estab.records.diagnosis import (
+    DIAGNOSIS_SCHEMA,
+    Change,
+    ChangeKind,
+    Diagnosis,
+    Evidence,
+    Remedy,
+    Side,
+    Suspect,
+    Verdict,
+)
 from estab.records.limits import LIMITS_SCHEMA, Limit, Limits, RateLimit
 from estab.records.run import (
     RUN_SCHEMA,
@@ -12,6 +22,7 @@ from estab.records.run import (
     Ghosts,
     Latency,
     ListenerWatch,
+    OpenLoop,
     Percentiles,
     Requests,
     RunResult,
@@ -47,6 +58,8 @@ __all__ = [
     "SNAPSHOT_SCHEMA",
     "Census",
     "CgroupLimits",
+    "Change",
+    "ChangeKind",
     "ClientSide",
     "Conntrack",
     "Diagnosis",
@@ -62,6 +75,7 @@ __all__ = [
     "Limits",
     "Listener",
     "ListenerWatch",
+    "OpenLoop",
     "Nic",
     "PeerCount",
     "Percentiles",

@@ -47,6 +47,23 @@ class Requests(Record, frozen=True, kw_only=True):
     seconds: float | None = None
 
 
+class OpenLoop(Record, frozen=True, kw_only=True):
+    """How well a schedule was kept. `scheduled` were due within the run, and each is timed from when it was due.
+
+    late: began more than 1 ms after it was due and something was free for it: our own workers' doing. waited: found
+    no free connection (churn: slot) when due. unsent: had not begun when the run was given up; each stands in the
+    latencies with as long as it had waited by then, which is less than it would have.
+    """
+
+    rate_per_s: float
+    arrivals: str
+    scheduled: int
+    late: int
+    worst_late_ms: float
+    waited: int
+    unsent: int
+
+
 class Percentiles(Record, frozen=True, kw_only=True):
     """A latency distribution in microseconds. `hdr_ns` is the HDR histogram, values in nanoseconds, V2 base64."""
 
@@ -61,7 +78,10 @@ class Percentiles(Record, frozen=True, kw_only=True):
 
 
 class Latency(Record, frozen=True, kw_only=True):
-    """Connect: from connect() until ESTABLISHED was seen. Request: from the first byte sent to the last received."""
+    """Connect: from connect() until ESTABLISHED was seen. Request: from the first byte sent to the last received.
+
+    In an open loop both count from when they were due: the connect in churn, the request in bench.
+    """
 
     connect_us: Percentiles | None = None
     request_us: Percentiles | None = None
@@ -215,6 +235,7 @@ class RunResult(Record, frozen=True, kw_only=True):
     funnel: Funnel
     failures: list[Failure] = []
     requests: Requests | None = None
+    open_loop: OpenLoop | None = None
     latency: Latency = Latency()
     syn_retransmits: dict[str, int] = {}
     timeline: list[TimelinePoint] = []

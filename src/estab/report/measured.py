@@ -23,7 +23,7 @@ def measured(run: RunResult, console: Console, glyphs: Glyphs) -> Iterator[Rende
     if run.failures:
         yield heading("Failures")
         yield indented(_failures(run, glyphs))
-    figures = [*_throughput(run), *_syn_retransmits(run), *_listener(run), *_cpu(run), *_lost(run)]
+    figures = [*_throughput(run), *_open_loop(run, glyphs), *_syn_retransmits(run), *_listener(run), *_cpu(run), *_lost(run)]
     latency = _latency(run, glyphs)
     if figures or latency:
         yield heading("Measured")
@@ -99,6 +99,24 @@ def _throughput(run: RunResult) -> list[tuple[str, str]]:
     if requests.bytes and requests.seconds:
         figures.append(("bytes back", f"{size(requests.bytes / requests.seconds)}/s  ({size(requests.bytes)})"))
     return figures
+
+
+def _open_loop(run: RunResult, glyphs: Glyphs) -> list[tuple[str, str]]:
+    """How the schedule was kept."""
+    loop = run.open_loop
+    if loop is None:
+        return []
+    what = "connect" if run.command == "churn" else "request"
+    free = "slot" if run.command == "churn" else "connection"
+    parts = [f"{plural(loop.scheduled, what)} due"]
+    if loop.late:
+        worst = seconds(loop.worst_late_ms / 1e3, glyphs.micro)
+        parts.append(f"{percent(loop.late, loop.scheduled)} begun over 1 ms late by ourselves (at worst {worst})")
+    if loop.waited:
+        parts.append(f"{percent(loop.waited, loop.scheduled)} found no free {free}")
+    if loop.unsent:
+        parts.append(f"{count(loop.unsent)} never begun")
+    return [("open loop", ", ".join(parts if len(parts) > 1 else [*parts, "all begun in time"]))]
 
 
 def _latency(run: RunResult, glyphs: Glyphs) -> Table | None:

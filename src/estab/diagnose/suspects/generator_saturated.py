@@ -11,6 +11,7 @@ import math
 from typing import Final
 
 from estab.diagnose import facts
+from estab.diagnose.advice import changes
 from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
 
 CAUSE: Final = "generator_saturated"
@@ -20,20 +21,21 @@ BUSY = 0.9  # of one core, for a worker
 LATE = 0.5  # of the timeout: from here the lag alone can end a connection that was slow but sound
 SOMEWHAT_LATE = 0.1  # of the timeout: it may have tipped some
 MISSED = 0.9  # of the rate that was asked for
+BEHIND = 0.02  # of an open loop's schedule: from here our own lateness shapes the latencies
+UNSERVED = 0.02  # of it: so many found every connection busy
 
 
 def judge(run: RunResult) -> Suspect:
-    """Confirmed by own timeouts with our lag of their order, or by a rate missed with our workers busy."""
+    """Confirmed by own timeouts with our lag of their order, or by a schedule or rate missed with our workers busy."""
     busy, lag = _busy(run), _lag_of_timeout(run)
-    evidence = [*_cpu_evidence(busy), *_lag_evidence(run), *_rate_evidence(run)]
+    evidence = [*_cpu_evidence(busy), *_lag_evidence(run), *_rate_evidence(run), *_schedule_evidence(run)]
     own = failures(run)
     if own and lag is not None and lag >= LATE:
         text = f"Our own workers were late by the order of the timeout: the {own:,} own timeouts are the generator's."
         return _suspect("confirmed", text, evidence, run)
+    if (behind := _schedule_missed(run, busy)) is not None:
+        return _suspect("confirmed", behind, evidence, run)
     missed = _rate_missed(run)
-    if missed and busy is not None and busy > BUSY:
-        text = "The rate that was asked for was missed because our own workers had no CPU left."
-        return _suspect("confirmed", text, evidence, run)
     if own and lag is not None and lag >= SOMEWHAT_LATE:
         text = f"Our own workers were late by {lag:.0%} of the timeout: some of the {own:,} own timeouts may be ours."
         return _suspect("possible", text, evidence, run)
@@ -93,6 +95,23 @@ def _rate_missed(run: RunResult) -> bool | None:
     return reached < MISSED * rate and behind_s > 0.25
 
 
+def _schedule_missed(run: RunResult, busy: float | None) -> str | None:
+    """In words, how a rate or an open loop's schedule was missed by ourselves; None where it was not."""
+    if _rate_missed(run) and busy is not None and busy > BUSY:
+        return "The rate that was asked for was missed because our own workers had no CPU left."
+    loop = run.open_loop
+    if loop is None or not loop.scheduled:
+        return None
+    if loop.late > BEHIND * loop.scheduled:
+        return (
+            f"{loop.late:,} of {loop.scheduled:,} began late though nothing else kept them: our workers were late."
+        )
+    kept_waiting = loop.waited + loop.unsent
+    if kept_waiting > UNSERVED * loop.scheduled and busy is not None and busy > BUSY:
+        return f"{kept_waiting:,} of {loop.scheduled:,} found nothing free when due, and our workers had no CPU left."
+    return None
+
+
 # Evidence ----------------------------------------------------------------------------------------------------------
 
 
@@ -127,6 +146,18 @@ def _rate_evidence(run: RunResult) -> list[Evidence]:
     return [Evidence(source="timeline", field="attempted", value=reached, threshold=rate, text=text)]
 
 
+def _schedule_evidence(run: RunResult) -> list[Evidence]:
+    loop = run.open_loop
+    if loop is None:
+        return []
+    text = (
+        f"{loop.late:,} of {loop.scheduled:,} began over 1 ms later than they could, at worst {loop.worst_late_ms:,} ms"
+    )
+    return [
+        Evidence(source="open_loop", field="late", value=loop.late, threshold=round(BEHIND * loop.scheduled), text=text)
+    ]
+
+
 def _suspect(verdict: Verdict, summary: str, evidence: list[Evidence], run: RunResult) -> Suspect:
     remedies = _remedies(run) if verdict in ("confirmed", "possible") else []
     return Suspect(cause=CAUSE, side=SIDE, verdict=verdict, summary=summary, evidence=evidence, remedies=remedies)
@@ -137,17 +168,24 @@ def _remedies(run: RunResult) -> list[Remedy]:
         Remedy(
             command="run the client on a machine of its own, or on more cores (taskset -c)",
             works=True,
+            changes=[changes.elsewhere("another machine")],
             why="Client and server that share cores slow each other; what you measure then is the machine.",
         ),
-        Remedy(command="ask for less: fewer connections, a lower rate", works=True, why="Up to what it can give."),
+        Remedy(
+            command="ask for less: fewer connections, a lower rate",
+            works=True,
+            changes=[changes.FEWER],
+            why="Up to what it can give.",
+        ),
     ]
     if failures(run):
         why = "A timeout well over the lag no longer ends sound connections."
-        remedies.append(Remedy(command="--timeout 3", works=True, why=why))
+        remedies.append(Remedy(command="--timeout 3", works=True, changes=[changes.timeout(3)], why=why))
     remedies.append(
         Remedy(
             command="any sysctl, a bigger backlog at the server",
             works=False,
+            changes=[changes.queue()],
             why="The target was not what was slow.",
         )
     )

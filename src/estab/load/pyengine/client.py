@@ -8,7 +8,7 @@ import socket
 import struct
 import time
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from estab.load.block import (
@@ -18,12 +18,12 @@ from estab.load.block import (
     EOF,
     OWN_TIMEOUT,
     READY,
-    REQUEST_NS_AT,
     RUNNING,
     SETTLED,
     WRONG_BYTES,
 )
 from estab.load.pyengine.counting import CHUNK, NS_PER_MS, PERIOD, Count, control_read, describe, payload
+from estab.load.pyengine.open_loop import OpenLoop
 
 IP_BIND_ADDRESS_NO_PORT = 24
 START_BATCH = 64
@@ -46,6 +46,7 @@ class Conn:
         self.send_at = self.receive_at = slot * 257 % PERIOD
         self.began: deque[int] = deque()  # of requests in flight (rr), or of the one that is timed (flood)
         self.timed_until = 0
+        self.idle_since_ns = 0
 
 
 class Workload:
@@ -57,6 +58,13 @@ class Workload:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+
+    def due(self, now: int) -> None:
+        """An open loop begins what is due."""
+
+    def may_begin(self) -> bool:
+        """Whether an open loop has a connection (a slot) free for what is due next."""
+        return False
 
     def connected(self, conn: Conn) -> None:
         """The connection is ESTABLISHED."""
@@ -71,11 +79,14 @@ class Workload:
         """The duration is over."""
 
 
-class Client:
+class Client(OpenLoop):
     """The loop and what it counts."""
 
-    def __init__(self, count: Count, control_fd: int, config: Mapping[str, Any]) -> None:
-        self.count, self.control, self.config = count, control_fd, config
+    def __init__(
+        self, count: Count, control_fd: int, config: Mapping[str, Any], workload: Callable[[Client], Workload]
+    ) -> None:
+        super().__init__(count, config)
+        self.control = control_fd
         self.target = config["target"]
         self.family = socket.AF_INET6 if ":" in self.target[0] else socket.AF_INET
         self.payload = payload()
@@ -87,8 +98,10 @@ class Client:
         self.resting: deque[tuple[int, int]] = deque()
         self.next_source = 0
         self.ending = self.quit = False
-        self.end_ns = self.drain_end_ns = self.drained_bytes = self.to_start = 0
-        self.workload: Workload = WORKLOADS[config["workload"]](self)
+        self.drain_end_ns = self.drained_bytes = 0
+        self.idle: OrderedDict[Conn, None] = OrderedDict()
+        self.workload = workload(self)
+        self.schedules_connects = self.workload.loops
 
     # --- the end of a connection ---
 
@@ -99,6 +112,7 @@ class Client:
 
     def _shut(self, conn: Conn) -> None:
         self.waiting.pop(conn, None)
+        self.idle.pop(conn, None)
         self.count.add("connecting" if conn.state == CONNECTING else "open", -1)
         if conn.sock:
             self.conns.pop(conn.sock.fileno(), None)
@@ -129,7 +143,12 @@ class Client:
         if self.workload.loops and not self.ending:
             self.resting.append((time.monotonic_ns() + REST_NS, conn.slot))
         else:
-            self.ready.append(conn.slot)
+            self._free(conn.slot)
+
+    def _free(self, slot: int) -> None:
+        if not self.ready:
+            self.free_at_ns = time.monotonic_ns()
+        self.ready.append(slot)
 
     def done(self, conn: Conn) -> None:
         """Ends a connection that did what it should."""
@@ -137,7 +156,7 @@ class Client:
             conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._shut(conn)
         self.count.add("completed")
-        self.ready.append(conn.slot)
+        self._free(conn.slot)
 
     # --- the start of a connection ---
 
@@ -165,6 +184,8 @@ class Client:
     def _start(self, conn: Conn) -> None:
         self.count.add("attempted")
         self.count.add("connecting")
+        if self.workload.loops and self.schedule.rate_per_s:
+            conn.started_ns = self.take_due(time.monotonic_ns(), self.free_at_ns)
         host, port, scope = self.target
         try:
             self._open_socket(conn)
@@ -268,7 +289,9 @@ class Client:
     # --- the loop ---
 
     def _may_start(self, now: int) -> bool:
-        if self.ending or not self.ready or not self.to_start:
+        if (self.ending and not self.has_backlog(now)) or not self.ready or not self.to_start:
+            return False
+        if self.workload.loops and self.schedule.rate_per_s and not self.schedule_is_due(now):
             return False
         if self.count.get("connecting") >= self.config["in_flight"]:
             return False
@@ -286,6 +309,8 @@ class Client:
         if self._may_start(now) or self._is_over():
             return 0.0
         at = now + 1000 * NS_PER_MS
+        if self.schedule.start_ns and self.workload.may_begin() and (not self.ending or self.has_backlog(now)):
+            at = min(at, self.schedule.next_ns)
         if self.waiting:
             at = min(at, next(iter(self.waiting.values())))
         if self.resting:
@@ -303,11 +328,13 @@ class Client:
             conn = next(iter(self.waiting))
             self.fail(conn, "connect" if conn.state == CONNECTING else "read", OWN_TIMEOUT)
         while self.resting and self.resting[0][0] <= now:
-            self.ready.append(self.resting.popleft()[1])
+            self._free(self.resting.popleft()[1])
 
     def _begin_end(self, now: int) -> None:
         self.ending = True
-        self.to_start = 0
+        self.end_ns = self.end_ns or now
+        if not self.has_backlog(now):
+            self.to_start = 0
         self.drain_end_ns = now + self.config["drain_ns"]
         self.drained_bytes = self.count.get("bytes_received")
         self.count.set("state", CLOSING)
@@ -322,7 +349,10 @@ class Client:
             self.drained_bytes, self.drain_end_ns = received, now + self.config["drain_ns"]
             return
         for conn in list(self.conns.values()):
-            self.fail(conn, "connect" if conn.state == CONNECTING else "read", OWN_TIMEOUT)
+            if conn in self.idle:
+                self.done(conn)
+            else:
+                self.fail(conn, "connect" if conn.state == CONNECTING else "read", OWN_TIMEOUT)
 
     def _dispatch(self, fd: int, events: int) -> None:
         if fd == self.control:
@@ -353,7 +383,7 @@ class Client:
         if self.quit:
             return True
         if self.ending:
-            return idle
+            return idle and self.to_start == 0
         return bool(self.end_ns) and idle and self.to_start == 0
 
     def _wait_for_go(self) -> bool:
@@ -369,6 +399,9 @@ class Client:
         while not self._is_over():
             self._start_due(now)
             self._note_settled(now)
+            self.workload.due(now)
+            if self.ending and self.to_start and not self.has_backlog(now):
+                self.abandon_backlog(now)
             asleep = time.monotonic_ns()
             self.count.most("worst_lag_ns", asleep - now)
             wait_s = self._wait_s(asleep)
@@ -392,172 +425,15 @@ class Client:
             start = self.count.start_ns
             self.to_start = (self.config["attempts"] or 1 << 62) if self.workload.loops else self.config["connections"]
             self.end_ns = start + self.config["duration_ns"] if self.workload.has_end else 0
+            if self.workload.loops and self.schedule.rate_per_s:
+                self.open_loop_begin(start)
             self.count.set("state", RUNNING)
             self._loop()
+            if not self.quit:
+                self.abandon_backlog(time.monotonic_ns())
             self.count.set("ended_ns", time.monotonic_ns())
             self.count.set("state", DONE)
         for conn in list(self.conns.values()):
             if conn.sock:
                 conn.sock.close()
         self.poll.close()
-
-
-class RequestResponse(Workload):
-    """So many requests in flight a connection, the next when one is answered."""
-
-    def _begin(self, conn: Conn) -> None:
-        conn.want += self.client.config["size"]
-        conn.began.append(time.monotonic_ns())
-
-    def connected(self, conn: Conn) -> None:
-        """Sends the first requests."""
-        for _ in range(self.client.config["depth"]):
-            self._begin(conn)
-        self.client.write_wanted(conn)
-
-    def readable(self, conn: Conn) -> None:
-        """Takes answers, asks anew."""
-        client, size, before = self.client, self.client.config["size"], conn.received
-        n = client.read(conn)
-        if n <= 0:
-            return
-        answers = conn.received // size - before // size
-        for _ in range(answers):
-            client.count.latency("request", REQUEST_NS_AT, time.monotonic_ns() - conn.began.popleft())
-            if not client.ending:
-                self._begin(conn)
-        client.answered(conn, answers)
-        if client.ending and conn.received == conn.want:
-            client.done(conn)
-        else:
-            client.write_wanted(conn)
-
-    def writable(self, conn: Conn) -> None:
-        """Goes on where the socket was full."""
-        self.client.write_wanted(conn)
-
-    def at_end(self, conn: Conn) -> None:
-        """Ends what has nothing in flight."""
-        if conn.received == conn.want:
-            self.client.done(conn)
-
-
-class Flood(Workload):
-    """Writes without waiting, counts what comes back; one request at a time is timed."""
-
-    def connected(self, conn: Conn) -> None:
-        """Asks for both directions."""
-        self.client.watch(conn, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLOUT)
-
-    def readable(self, conn: Conn) -> None:
-        """Counts what came back."""
-        client, size, before = self.client, self.client.config["size"], conn.received
-        if client.read(conn) <= 0:
-            return
-        answers = conn.received // size - before // size
-        if answers:
-            client.answered(conn, answers)
-        if conn.began and conn.received >= conn.timed_until:
-            client.count.latency("request", REQUEST_NS_AT, time.monotonic_ns() - conn.began.popleft())
-        if client.ending and conn.received == conn.sent:
-            client.done(conn)
-
-    def writable(self, conn: Conn) -> None:
-        """Writes more, for as long as the run lasts."""
-        if self.client.ending:
-            return
-        size = self.client.config["size"]
-        if not conn.began:
-            conn.timed_until = (conn.sent + size - 1) // size * size + size
-            conn.began.append(time.monotonic_ns())
-        self.client.write(conn, CHUNK - CHUNK % min(size, CHUNK))
-
-    def at_end(self, conn: Conn) -> None:
-        """Stops writing; what is on its way may come back."""
-        if conn.received == conn.sent:
-            self.client.done(conn)
-        else:
-            self.client.watch(conn, select.EPOLLIN | select.EPOLLRDHUP)
-
-
-class Hold(Workload):
-    """Opens, stays, closes when told."""
-
-    has_end = False
-
-    def readable(self, conn: Conn) -> None:
-        """A greeting is counted and dropped; an early end is a failure."""
-        while self.client.read(conn) > 0:
-            continue
-
-    def at_end(self, conn: Conn) -> None:
-        """Closes."""
-        self.client.done(conn)
-
-
-class Churn(Workload):
-    """Connects, perhaps asks once, closes, and again."""
-
-    loops = True
-
-    def connected(self, conn: Conn) -> None:
-        """Asks, or ends at once."""
-        client = self.client
-        conn.want = client.config["size"]
-        conn.began.append(time.monotonic_ns())
-        if not client.write_wanted(conn):
-            return
-        if conn.want == 0:
-            self._finish(conn)
-        else:
-            client.wait_for(conn)
-
-    def _finish(self, conn: Conn) -> None:
-        if not self.client.config["server_closes_first"]:
-            self.client.done(conn)
-            return
-        conn.state = AWAITING_FIN
-        self.client.waiting.pop(conn, None)
-        self.client.wait_for(conn)
-
-    def writable(self, conn: Conn) -> None:
-        """Goes on where the socket was full."""
-        self.client.write_wanted(conn)
-
-    def readable(self, conn: Conn) -> None:
-        """Takes the answer, or the peer's FIN."""
-        if conn.state == AWAITING_FIN:
-            self._await_fin(conn)
-            return
-        while conn.received < conn.want:
-            if self.client.read(conn) <= 0:
-                return
-        self.client.answered(conn, 1)
-        self.client.count.latency("request", REQUEST_NS_AT, time.monotonic_ns() - conn.began.popleft())
-        self._finish(conn)
-
-    def _await_fin(self, conn: Conn) -> None:
-        assert conn.sock is not None
-        try:
-            data = conn.sock.recv(CHUNK)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self.client.fail(conn, "close", error.errno or 0)
-            return
-        if data:
-            self.client.count.add("bytes_received", len(data))
-        else:
-            self.client.done(conn)
-
-
-WORKLOADS: dict[str, type[Workload]] = {"rr": RequestResponse, "flood": Flood, "hold": Hold, "churn": Churn}
-
-
-def run_client(block_fd: int, control_fd: int, config: Mapping[str, Any]) -> None:
-    """Loads until it is over or the control pipe says so. Raises OSError with what kept it from starting."""
-    count = Count(block_fd)
-    try:
-        Client(count, control_fd, config).run()
-    finally:
-        count.close()

@@ -34,6 +34,8 @@ class _Server:
         self.control = control_fd
         self.service = config["service"]
         self.gap_ns = config["accept_gap_ns"]
+        self.pause_ns, self.pause_every_ns = config["pause_ns"], config["pause_every_ns"]
+        self.pause_at_ns = time.monotonic_ns() + self.pause_every_ns
         self.close_after = config["close_after"]
         self.reset = config["reset"]
         self.listener = socket.socket(fileno=config["listener"])
@@ -154,9 +156,21 @@ class _Server:
             self.serve(self.peers[fd])
 
     def wait_s(self) -> float:
-        if self.listening or self.service == STALL:
-            return 1.0
-        return max(0.0, (self.accept_at_ns - time.monotonic_ns()) / 1e9)
+        now = time.monotonic_ns()
+        at = now + 1000 * NS_PER_MS if self.listening or self.service == STALL else self.accept_at_ns
+        if self.pause_ns:
+            at = min(at, self.pause_at_ns)
+        return max(0.0, (at - now) / 1e9)
+
+    def pause_if_due(self) -> None:
+        """Answers nobody for a while; only the parent's word is heard."""
+        if not self.pause_ns or time.monotonic_ns() < self.pause_at_ns:
+            return
+        end = self.pause_at_ns + self.pause_ns
+        while not self.quit and (left := end - time.monotonic_ns()) > 0:
+            if select.select([self.control], [], [], left / 1e9)[0]:
+                self.quit = control_read(self.control) in "qc"
+        self.pause_at_ns += self.pause_every_ns
 
     def loop(self) -> None:
         while not self.quit:
@@ -164,6 +178,7 @@ class _Server:
                 self.on_event(fd)
             if not self.listening and self.service != STALL:
                 self.accept_some()
+            self.pause_if_due()
             self.count.cpu()
 
 
