@@ -120,3 +120,31 @@ def test_connections_that_are_all_refused_end_the_run() -> None:
 def test_what_cannot_be_asked(asked: dict[str, object], said: str) -> None:
     with pytest.raises(estab.UsageError, match=said):
         estab.bench(duration_s=0.1, **asked)  # type: ignore[arg-type]
+
+
+def test_a_trickle_over_held_connections() -> None:
+    run = estab.hold(connections=40, duration_s=0.5, trickle_per_s=400, size_bytes=100)
+    loop = schedule(run)
+    assert failed(run) == {}
+    assert run.funnel.completed == run.funnel.first_byte == 40  # each had its turn
+    assert run.requests is not None
+    assert run.requests.count == loop.scheduled == pytest.approx(200, abs=80)
+    assert run.requests.bytes == 100 * loop.scheduled
+    assert_counts_add_up(run)
+
+
+def test_visitors_beside_held_connections() -> None:
+    run = estab.hold(connections=30, duration_s=0.5, churn_per_s=400)
+    came = run.visitors
+    assert came is not None
+    assert failed(run) == {}
+    assert came.funnel.attempted == came.funnel.completed == pytest.approx(200, abs=80)
+    assert run.funnel.attempted == 30 + came.funnel.attempted
+    assert came.latency.connect_us is not None
+    assert came.latency.connect_us.count == came.funnel.connected
+    assert came.open_loop is not None
+    assert came.open_loop.scheduled == came.funnel.attempted
+    assert run.open_loop is None
+    assert run.ghosts is not None
+    assert run.ghosts.count == 0
+    assert_counts_add_up(run)

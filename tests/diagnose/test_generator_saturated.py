@@ -78,8 +78,8 @@ def scheduled(late: int = 0, waited: int = 0, unsent: int = 0, cpu: float | None
     ("run", "expected"),
     [
         (scheduled(), "ruled_out"),
-        (scheduled(late=20), "ruled_out"),
-        (scheduled(late=21), "confirmed"),
+        (scheduled(late=50), "ruled_out"),
+        (scheduled(late=51), "confirmed"),
         (scheduled(waited=900), "ruled_out"),  # all connections were busy: the server's slowness, or too few of them
         (scheduled(waited=900, cpu=0.95), "confirmed"),
         (scheduled(unsent=21, cpu=0.95), "confirmed"),

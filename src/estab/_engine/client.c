@@ -381,8 +381,10 @@ static void dispatch(struct client *k, const struct epoll_event *e) {
 
 /* Every connect has been settled: connected, failed or given up. */
 static void note_settled(struct client *k, uint64_t now) {
-    if (block_get(k->block, S_state) != STATE_RUNNING || k->to_start || block_get(k->block, S_connecting)) return;
-    if (k->resting.head != NONE) return;
+    if (block_get(k->block, S_state) != STATE_RUNNING) return;
+    /* A loop of connects without an end has nothing to settle: it runs beside what does. */
+    bool endless = k->workload == &workload_churn && k->end_ns == 0 && k->config.attempts == 0;
+    if (!endless && (k->to_start || block_get(k->block, S_connecting) || k->resting.head != NONE)) return;
     block_set(k->block, S_settled_ns, now);
     block_set(k->block, S_state, STATE_SETTLED);
 }
@@ -475,7 +477,7 @@ int client_run(struct client *k) {
         k->cpu_start_ns = cpu_ns();
         k->to_start = loops ? (k->config.attempts ? k->config.attempts : UINT64_MAX) : k->config.connections;
         /* hold waits for the word of the parent; an open loop of requests begins when all are connected. */
-        bool timed = k->workload != &workload_hold && k->workload != &workload_rate;
+        bool timed = k->workload != &workload_hold && k->workload != &workload_rate && k->config.duration_ns;
         k->end_ns = timed ? k->start_ns + k->config.duration_ns : 0;
         if (loops && k->config.rate_per_s > 0) open_loop_begin(k, k->start_ns);
         block_set(k->block, S_started_ns, k->start_ns);

@@ -14,7 +14,7 @@ from estab.diagnose import judge
 from estab.errors import EstabError, MachineError, UsageError
 from estab.kernel.formats import sysctl
 from estab.kernel.rules import memory
-from estab.load import outcome, plan
+from estab.load import fleet, outcome, plan
 from estab.load.conductor import Callbacks, Stop, conduct
 from estab.load.fleet import Fleet, WorkerProcess, engine_name
 from estab.load.outcome import CpuWatch
@@ -48,6 +48,7 @@ class _Recorder:
     """Collects the timeline. A long run keeps every second point, then every fourth, so that it stays readable."""
 
     def __init__(self, clients: Fleet, servers: Fleet | None, watch: Watch, progress: ProgressCallback | None) -> None:
+        self.visiting = 0  # so many of the clients, the last, are visitors
         self.clients, self.servers, self.watch, self.progress = clients, servers, watch, progress
         self.points: list[TimelinePoint] = []
         self.rss_bytes: dict[int, int] = {}
@@ -151,6 +152,7 @@ def embedded_service(load: Load, service: Service, here: Machine) -> Service:
 class Asked:
     """What a command asked for: its name, the load, what stands in the record's `config`, and how long to hold.
 
+    `visitors` is a second load that comes and goes beside the first for as long as it lasts.
     `server_via` is a command that prints snapshots of the server's host, as "ssh HOST estab observe --port {port}".
     """
 
@@ -159,6 +161,7 @@ class Asked:
     config: Config
     hold_s: float | None = None
     server_via: str | None = None
+    visitors: Load | None = None
 
 
 def execute(
@@ -176,6 +179,8 @@ def execute(
     """
     here = machine()
     plan.check(asked.load)
+    if asked.visitors is not None:
+        plan.check(asked.visitors)
     if asked.server_via is not None and target is None:
         raise UsageError("--server-via is for a TARGET elsewhere; the embedded server is seen from here")
     for source in asked.load.sources:
@@ -196,6 +201,8 @@ def execute(
         load = replace(asked.load, target=address)
         made = plan.make(load, here, beside_server=is_local(address[0]))
         config |= {"target": _print(address), "workers": len(made.configs), "sources": list(made.sources)}
+        if asked.visitors is not None:
+            made = made.beside(plan.make(replace(asked.visitors, target=address), here, beside_server=True))
         return _run(replace(asked, load=load, config=config), made, servers, stop, progress)
 
 
@@ -226,6 +233,7 @@ def _run(
         clients.start("client", made.configs)
         watch.start(clients.pids())
         recorder = _Recorder(clients, servers, watch, progress)
+        recorder.visiting = made.visiting
         interrupted = conduct(clients, Callbacks(recorder.tick, recorder.settled), hold_s=asked.hold_s, stop=stop)
         seen = watch.finish()
         if servers is not None:
@@ -251,6 +259,7 @@ def _accepted(recorder: _Recorder, seen: Observed, load: Load) -> int | None:
 def _result(asked: Asked, recorder: _Recorder, seen: Observed, started_at: float) -> RunResult:
     clients, servers = recorder.clients, recorder.servers
     blocks = [worker.block for worker in clients.workers]
+    staying = len(blocks) - recorder.visiting
     server_blocks = [worker.block for worker in servers.workers] if servers else []
     totals = clients.totals()
     ended = totals["ended_ns"] or time.monotonic_ns()
@@ -264,7 +273,8 @@ def _result(asked: Asked, recorder: _Recorder, seen: Observed, started_at: float
         funnel=outcome.funnel(totals, _accepted(recorder, seen, asked.load)),
         failures=outcome.failures([*blocks, *server_blocks]),
         requests=outcome.requests(totals, asked.load.workload != "hold" and asked.load.size > 0),
-        open_loop=outcome.open_loop(totals, asked.load),
+        open_loop=outcome.open_loop(fleet.totals(b.counts() for b in blocks[:staying]), asked.load),
+        visitors=outcome.visitors(blocks[staying:], asked.visitors),
         latency=outcome.latency(blocks, totals),
         syn_retransmits=outcome.syn_retransmits(blocks),
         timeline=recorder.points,

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from estab.cli.load import Options, run_load
 from estab.cli.options import DEFAULT_CLIENT, DEFAULT_EMBEDDED, DEFAULT_OUTPUT, Client, Embedded, Output
-from estab.cli.values import Seconds
+from estab.cli.values import Bytes, Seconds
 
 
 def hold(
@@ -19,6 +19,9 @@ def hold(
     duration: Annotated[Seconds, Parameter(name=("--duration", "-d"))] = 5.0,
     ramp: float | None = None,
     workers: int = 1000,
+    trickle: float | None = None,
+    size: Annotated[Bytes, Parameter(name=("--size", "-s"))] = 64,
+    churn_rate: float | None = None,
     reset: Annotated[bool, Parameter(negative="")] = False,
     client: Client = DEFAULT_CLIENT,
     embedded: Embedded = DEFAULT_EMBEDDED,
@@ -43,6 +46,12 @@ def hold(
         Connects a second. Default: as fast as can be.
     workers
         Connects under way at once.
+    trickle
+        Requests a second over all held connections, each in its turn: do they still answer? Needs an echo server.
+    size
+        Bytes in such a request, as 64 or 1k.
+    churn_rate
+        Connections a second that come and go beside those that are held, from the start.
     reset
         Close by RST instead of FIN: leaves no TIME_WAIT.
     """
@@ -57,5 +66,8 @@ def hold(
         duration_s=duration,
         ramp_per_s=ramp,
         in_flight=workers,
+        trickle_per_s=trickle,
+        size_bytes=size,
+        churn_per_s=churn_rate,
         reset=reset,
     )

@@ -174,13 +174,18 @@ class Fleet:
                 worker.collect(STOP_GRACE_S)
 
     def totals(self) -> dict[str, int]:
-        """The slots summed over all workers; `state` is the least, `worst_lag_ns` and `*_max_ns` the greatest."""
-        all_counts = [worker.block.counts() for worker in self.workers]
-        if not all_counts:
-            return {}
-        totals = {name: sum(counts[name] for counts in all_counts) for name in all_counts[0]}
-        for name in _GREATEST:
-            totals[name] = max(counts[name] for counts in all_counts)
-        totals["started_ns"] = min(counts["started_ns"] for counts in all_counts)
-        totals["state"] = min(counts["state"] for counts in all_counts)
-        return totals
+        """`totals` of all workers; {} where there are none."""
+        return totals(worker.block.counts() for worker in self.workers)
+
+
+def totals(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """The slots summed over all workers; `state` is the least, `worst_*`, `*_max_ns` and ends the greatest."""
+    every = list(counts)
+    if not every:
+        return {}
+    found = {name: sum(one[name] for one in every) for name in every[0]}
+    for name in _GREATEST:
+        found[name] = max(one[name] for one in every)
+    found["started_ns"] = min(one["started_ns"] for one in every)
+    found["state"] = min(one["state"] for one in every)
+    return found

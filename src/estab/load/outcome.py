@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 from hdrh.histogram import HdrHistogram
 
+from estab.load import fleet as fleets
 from estab.load.block import CONNECT_NS_AT, HDR_HIGHEST_NS, REQUEST_NS_AT, Block
 from estab.load.fleet import Fleet, WorkerProcess
 from estab.load.plan import Load
-from estab.records import ErrorOrder, Failure, Funnel, Latency, OpenLoop, Percentiles, Requests, Worker
+from estab.records import ErrorOrder, Failure, Funnel, Latency, OpenLoop, Percentiles, Requests, Visitors, Worker
 
 NS_PER_S = 1_000_000_000
 NS_PER_US = 1_000.0
@@ -114,6 +115,19 @@ def open_loop(totals: dict[str, int], load: Load) -> OpenLoop | None:
         worst_late_ms=round(totals["worst_late_ns"] / 1e6, 3),
         waited=totals["waited"],
         unsent=totals["unsent"],
+    )
+
+
+def visitors(blocks: Sequence[Block], load: Load | None) -> Visitors | None:
+    """What came and went beside the held connections; None where nobody was to."""
+    if load is None:
+        return None
+    counted = fleets.totals(block.counts() for block in blocks)
+    return Visitors(
+        funnel=funnel(counted, None),
+        failures=failures(blocks),
+        open_loop=open_loop(counted, load),
+        latency=latency(blocks, counted),
     )
 
 

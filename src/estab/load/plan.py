@@ -29,7 +29,7 @@ class Load:
     """What was asked of the clients. Times in seconds, sizes in bytes; `timeout_s` 0 leaves it to the kernel.
 
     `rate_per_s` makes it an open loop: requests (rate) or connects (churn) begin when they are due. `arrivals`: poisson
-    or constant. A `rate` of `duration_s` 0 lasts until the parent ends it.
+    or constant. `until_told` leaves the end to the parent; hold always does.
 
     `connections` is how many are open at once (churn: slots), `in_flight` how many connects are under way at once.
     """
@@ -45,6 +45,7 @@ class Load:
     ramp_per_s: float | None = None
     rate_per_s: float | None = None
     arrivals: str = "poisson"
+    until_told: bool = False
     attempts: int = 0
     reset: bool = False
     server_closes_first: bool = False
@@ -63,10 +64,15 @@ class Machine:
 
 @dataclass(frozen=True)
 class Plan:
-    """What each client worker gets, and the source addresses that were chosen for all."""
+    """What each client worker gets, the source addresses chosen for all, and how many workers, the last, visit."""
 
     configs: list[dict[str, Any]] = field(default_factory=list)
     sources: tuple[str, ...] = ()
+    visiting: int = 0
+
+    def beside(self, other: Plan) -> Plan:
+        """This plan with the workers of another after its own."""
+        return Plan(self.configs + other.configs, self.sources, len(other.configs))
 
 
 def _at_least(name: str, value: float, least: float, most: float) -> None:
@@ -136,9 +142,10 @@ def client_processes_for(load: Load, machine: Machine, *, beside_server: bool) -
     57,000). Holding costs no CPU once connected: one process for each 1,000 will do there.
     """
     cores = machine.cores
-    if beside_server and load.workload in ("rr", "flood", "rate"):
+    holds = load.workload == "hold" or (load.workload == "rate" and load.until_told)
+    if beside_server and load.workload in ("rr", "flood", "rate") and not holds:
         cores = max(1, cores // 2)
-    if load.workload == "hold":
+    if holds:
         cores = min(cores, -(-load.connections // WORTH_SPREADING))
     return load.workers or processes_for(load.connections, cores, machine.nofile)
 
@@ -213,7 +220,7 @@ def _common(load: Load, parts: int) -> dict[str, Any]:
         "workload": load.workload,
         "target": load.target,
         "ramp_per_s": (load.ramp_per_s or 0.0) / parts,
-        "duration_ns": int(load.duration_s * NS_PER_S),
+        "duration_ns": 0 if load.until_told else int(load.duration_s * NS_PER_S),
         "timeout_ns": int(load.timeout_s * NS_PER_S),
         "drain_ns": int((load.timeout_s or 3.0) * NS_PER_S),
         "size": load.size,

@@ -29,6 +29,7 @@ from estab.records.run import (
     ServerSide,
     Spread,
     TimelinePoint,
+    Visitors,
     Worker,
 )
 from estab.records.snapshot import (
@@ -98,6 +99,7 @@ __all__ = [
     "Tuple4",
     "Unobserved",
     "Verdict",
+    "Visitors",
     "Worker",
     "decode",
     "encode",

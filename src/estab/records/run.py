@@ -87,6 +87,15 @@ class Latency(Record, frozen=True, kw_only=True):
     request_us: Percentiles | None = None
 
 
+class Visitors(Record, frozen=True, kw_only=True):
+    """The short connections that came and went beside those that were held: their part of the run's totals."""
+
+    funnel: Funnel
+    failures: list[Failure] = []
+    open_loop: OpenLoop | None = None
+    latency: Latency
+
+
 class Spread(Record, frozen=True, kw_only=True):
     """Latency in microseconds of the `count` that ended within the last `over_s` seconds before this point."""
 
@@ -236,6 +245,7 @@ class RunResult(Record, frozen=True, kw_only=True):
     failures: list[Failure] = []
     requests: Requests | None = None
     open_loop: OpenLoop | None = None
+    visitors: Visitors | None = None
     latency: Latency = Latency()
     syn_retransmits: dict[str, int] = {}
     timeline: list[TimelinePoint] = []

@@ -33,6 +33,8 @@ WORDS: dict[str, Callable[[Value], str]] = {
     "attempts": lambda value: f"{_number(value)} attempts" if value else "",
     "ramp_per_s": _with("{} connects/s"),
     "rate_per_s": _with("{}/s"),
+    "trickle_per_s": _with("{} requests/s"),
+    "churn_per_s": _with("{} visitors/s"),
     "arrivals": lambda value: f"{value} arrivals",
     "size": lambda value: f"{_number(value)} bytes" if value else "",
     "size_bytes": lambda value: f"{_number(value)} bytes" if value else "",

@@ -23,7 +23,15 @@ def measured(run: RunResult, console: Console, glyphs: Glyphs) -> Iterator[Rende
     if run.failures:
         yield heading("Failures")
         yield indented(_failures(run, glyphs))
-    figures = [*_throughput(run), *_open_loop(run, glyphs), *_syn_retransmits(run), *_listener(run), *_cpu(run), *_lost(run)]
+    figures = [
+        *_throughput(run),
+        *_open_loop(run, glyphs),
+        *_visitors(run, glyphs),
+        *_syn_retransmits(run),
+        *_listener(run),
+        *_cpu(run),
+        *_lost(run),
+    ]
     latency = _latency(run, glyphs)
     if figures or latency:
         yield heading("Measured")
@@ -117,6 +125,19 @@ def _open_loop(run: RunResult, glyphs: Glyphs) -> list[tuple[str, str]]:
     if loop.unsent:
         parts.append(f"{count(loop.unsent)} never begun")
     return [("open loop", ", ".join(parts if len(parts) > 1 else [*parts, "all begun in time"]))]
+
+
+def _visitors(run: RunResult, glyphs: Glyphs) -> list[tuple[str, str]]:
+    """Those who came and went beside the held connections."""
+    came = run.visitors
+    if came is None:
+        return []
+    text = f"{count(came.funnel.completed)} of {plural(came.funnel.attempted, 'connection')} came and went"
+    if run.elapsed_s > 0:
+        text += f", {count(came.funnel.completed / run.elapsed_s)}/s"
+    if (connect := came.latency.connect_us) is not None:
+        text += f", connect p50 {_micro(connect.p50, glyphs)}, p99 {_micro(connect.p99, glyphs)}"
+    return [("visitors", text)]
 
 
 def _latency(run: RunResult, glyphs: Glyphs) -> Table | None:

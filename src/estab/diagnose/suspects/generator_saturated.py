@@ -21,7 +21,7 @@ BUSY = 0.9  # of one core, for a worker
 LATE = 0.5  # of the timeout: from here the lag alone can end a connection that was slow but sound
 SOMEWHAT_LATE = 0.1  # of the timeout: it may have tipped some
 MISSED = 0.9  # of the rate that was asked for
-BEHIND = 0.02  # of an open loop's schedule: from here our own lateness shapes the latencies
+BEHIND = 0.05  # of an open loop's schedule: from here our own lateness shapes the latencies
 UNSERVED = 0.02  # of it: so many found every connection busy
 
 

@@ -373,7 +373,9 @@ class Client(OpenLoop):
             self.workload.writable(conn)
 
     def _note_settled(self, now: int) -> None:
-        busy = self.to_start or self.count.get("connecting") or self.resting
+        # A loop of connects without an end has nothing to settle: it runs beside what does.
+        endless = self.workload.loops and not self.end_ns and not self.config["attempts"]
+        busy = not endless and (self.to_start or self.count.get("connecting") or self.resting)
         if self.count.get("state") == RUNNING and not busy:
             self.count.set("settled_ns", now)
             self.count.set("state", SETTLED)
@@ -424,7 +426,8 @@ class Client(OpenLoop):
             self.count.begin()
             start = self.count.start_ns
             self.to_start = (self.config["attempts"] or 1 << 62) if self.workload.loops else self.config["connections"]
-            self.end_ns = start + self.config["duration_ns"] if self.workload.has_end else 0
+            timed = self.workload.has_end and self.config["duration_ns"]
+            self.end_ns = start + self.config["duration_ns"] if timed else 0
             if self.workload.loops and self.schedule.rate_per_s:
                 self.open_loop_begin(start)
             self.count.set("state", RUNNING)
