@@ -55,12 +55,13 @@ class _Recorder:
         self.cpu = CpuWatch()
         self._latency = LatencySeries()
         self._every, self._seen = 1, 0
+        self._last_count = time.monotonic(), 0
 
     def tick(self) -> None:
         totals = self.clients.totals()
         if not totals["started_ns"]:
             return
-        point = self._point(totals, self.watch.sample(totals["open"] + totals["connecting"]))
+        point = self._point(totals, self.watch.sample(self._soon(totals)))
         for worker in self._workers():
             self.cpu.look(worker.pid, time.monotonic_ns(), worker.block.get("cpu_ns"))
         if self._seen % self._every == 0 or not self.points:
@@ -99,6 +100,13 @@ class _Recorder:
             server_states=sample.server_states,
             **self._latency.look([worker.block for worker in self.clients.workers]),
         )
+
+    def _soon(self, totals: dict[str, int]) -> int:
+        """How many connections there will be in a second, if they go on as since the last tick."""
+        now, count = time.monotonic(), totals["open"] + totals["connecting"]
+        since_s, before = self._last_count
+        self._last_count = now, count
+        return count + max(0, round((count - before) / max(now - since_s, 0.01)))
 
     def _failures(self) -> dict[str, int]:
         found = outcome.failures(worker.block for worker in self._workers())

@@ -140,7 +140,7 @@ class Watch:
     def sample(self, connections: int = 0) -> Sample:
         """What can be seen cheaply, now; and once in a while also what costs more with the number of connections.
 
-        `connections`: how many there are by now, so that a look at a million of them is not taken for a cheap one.
+        `connections`: how many there may be in a moment, so that a look at a million is not taken for a cheap one.
         """
         found = self._listeners()
         queue = _UNSEEN_QUEUE if found is None else self._queue.add(found)
