@@ -18,7 +18,7 @@ GIVE_UP = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
 CAN_GIVE_UP = os.geteuid() == 0 and shutil.which("setpriv") is not None
 _PACKAGES = (
     "estab", "msgspec", "psutil", "cyclopts", "attr", "docstring_parser", "rich", "markdown_it", "mdurl", "pygments",
-    "hdrh", "pyhdrh", "pbr", "typing_extensions",
+    "hdrh", "pyhdrh", "pbr", "typing_extensions", "prometheus_client",
 )  # fmt: skip
 
 

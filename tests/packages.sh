@@ -10,6 +10,9 @@ need node nodejs
 need ss iproute2
 need nft nftables
 need unshare util-linux
+need chromium chromium
+need prometheus prometheus
+need systemd-analyze systemd
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   echo "installing for the tests:$missing"

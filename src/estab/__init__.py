@@ -5,7 +5,9 @@ The public names. They are loaded when they are first asked for, so that `import
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
@@ -13,25 +15,34 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from estab.api.bench import bench
     from estab.api.churn import churn
+    from estab.api.compare import compare
+    from estab.api.export import export
     from estab.api.files import diagnose, load_run, save_run
     from estab.api.hold import hold
     from estab.api.limits import limits
     from estab.api.run import Progress
     from estab.api.serve import ServeProgress, serve
     from estab.errors import EstabError, MachineError, ParseError, ReadError, UsageError
+    from estab.lab.run import lab
     from estab.load.conductor import Stop
     from estab.load.serving import Service
     from estab.records import Diagnosis, Limits, RunResult, Snapshot
+    from estab.records.comparison import Comparison
+    from estab.records.lab import LabResult
 
 _WHERE = {
     "bench": "estab.api.bench",
     "churn": "estab.api.churn",
+    "compare": "estab.api.compare",
     "diagnose": "estab.api.files",
+    "export": "estab.api.export",
     "hold": "estab.api.hold",
+    "lab": "estab.lab.run",
     "limits": "estab.api.limits",
     "load_run": "estab.api.files",
     "save_run": "estab.api.files",
     "serve": "estab.api.serve",
+    "Comparison": "estab.records.comparison",
     "Diagnosis": "estab.records",
     "EstabError": "estab.errors",
     "Limits": "estab.records",
@@ -39,6 +50,7 @@ _WHERE = {
     "ParseError": "estab.errors",
     "Progress": "estab.api.run",
     "ReadError": "estab.errors",
+    "LabResult": "estab.records.lab",
     "RunResult": "estab.records",
     "ServeProgress": "estab.api.serve",
     "Service": "estab.load.serving",
@@ -48,8 +60,10 @@ _WHERE = {
 }
 
 __all__ = [
+    "Comparison",
     "Diagnosis",
     "EstabError",
+    "LabResult",
     "Limits",
     "MachineError",
     "ParseError",
@@ -64,8 +78,11 @@ __all__ = [
     "__version__",
     "bench",
     "churn",
+    "compare",
     "diagnose",
+    "export",
     "hold",
+    "lab",
     "limits",
     "load_run",
     "save_run",
@@ -77,3 +94,18 @@ def __getattr__(name: str) -> object:
     if name in _WHERE:
         return getattr(import_module(_WHERE[name]), name)
     raise AttributeError(f"module 'estab' has no attribute {name!r}")
+
+
+class _Package(ModuleType):
+    """Keeps a public name what it is where a package is called so too: `estab.diagnose` stays the function.
+
+    The import of a submodule sets its name in its parent; without this, `estab.diagnose` would be the package as soon
+    as anything had imported it. `from estab.diagnose import judge` finds the package as ever.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _WHERE and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

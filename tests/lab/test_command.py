@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
 
 import pytest
 
+import estab as estab_package
+from estab.lab.ranges import fault, said
+from estab.lab.run import lab as play
 from estab.lab.scenario import find, names, parameters
 
 
 def estab(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "estab", "lab", *arguments], capture_output=True, text=True, check=False, timeout=60
-    )
+        [sys.executable, "-m", "estab", "lab", *arguments], capture_output=True, text=True, check=False, timeout=60,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -24,7 +29,17 @@ def estab(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("run", "nothing_such"), "accept_queue_overflow"),
         (("run", "cookie_reset", "--set", "nope=1"), "backlog=128"),
         (("run", "cookie_reset", "--set", "backlog"), "backlog=128"),
-        (("run", "cookie_reset", "--set", "backlog=many"), "many"),
+        (("run", "cookie_reset", "--set", "nope=1"), "backlog=128 (0 to 2,147,483,647)"),
+        (("run", "cookie_reset", "--set", "backlog=many"), "backlog takes 0 to 2,147,483,647"),
+        (("run", "cookie_reset", "--set", "backlog=-1"), "backlog takes 0 to 2,147,483,647"),
+        (("run", "cookie_reset", "--set", "cookies=3"), "0 to 2 (net.ipv4.tcp_syncookies"),
+        (("run", "cookie_reset", "--set", "rtt=11s"), "a time, 0ms to 10s"),
+        (("run", "cookie_reset", "--set", "rtt=soon"), "a time, 0ms to 10s"),
+        (("run", "path_filtered", "--set", "filter=x"), "none, drop, reset, unreachable or prohibited"),
+        (("run", "cookie_reset", "--keep"), "standard input must be a terminal"),
+        (("run", "all", "--keep"), "one scenario"),
+        (("list", "nothing_such"), "accept_queue_overflow"),
+        (("list", "--json", "/nonexistent/list.json"), "/nonexistent"),
         (("run", "cookie_reset", "--set", "rtt=-1s"), "-1s"),
         (("run", "bound_ports_poisoned", "--set", "no_port=maybe"), "maybe"),
         (("run", "all", "--set", "backlog=5"), "one scenario"),
@@ -47,6 +62,68 @@ def test_the_list_shows_every_scenario_and_its_settings() -> None:
         assert name in words
         assert all(f"{one.key}=" in done.stdout for one in parameters(find(name)))
         assert all(one.text for one in parameters(find(name)))
+
+
+def test_the_list_as_json() -> None:
+    found = json.loads(estab("list", "--json", "-").stdout)
+    assert found["schema"] == "estab.lab-list/1"
+    assert [one["name"] for one in found["scenarios"]] == names()
+    for one in found["scenarios"]:
+        scenario = find(one["name"])
+        assert (one["cause"], one["side"], one["symptom"]) == (scenario.CAUSE, scenario.SIDE, scenario.SYMPTOM)
+        assert (one["seconds"], [key["key"] for key in one["settings"]]) == (
+            scenario.SECONDS, [key.key for key in parameters(scenario)]
+        )  # fmt: skip
+        assert one["why_not"] is None or one["name"] == "conntrack_full_local"
+
+
+def test_one_of_the_list_tells_what_its_settings_take() -> None:
+    said = estab("list", "path_filtered").stdout
+    for word in ("default", "none, drop, reset,", "round-trip time", "a time, 0ms to 10s", "1.3s"):
+        assert word in said
+
+
+def test_help_tells_the_settings_of_those_that_are_named() -> None:
+    of_one, of_all = estab("run", "cookie_reset", "--help").stdout, estab("--help").stdout
+    assert "pause=300ms" in of_one
+    assert "filter=drop" not in of_one
+    assert "filter=drop" in of_all
+
+
+def test_nothing_piped_has_blanks_at_its_end() -> None:
+    printed = estab("list").stdout + estab("list", "cookie_reset").stdout + estab("run", "conntrack_full_local").stdout
+    assert [line for line in printed.splitlines() if line != line.rstrip()] == []
+
+
+@pytest.mark.parametrize("name", names())
+def test_each_setting_has_bounds_that_its_default_keeps(name: str) -> None:
+    for one in parameters(find(name)):
+        assert fault(one.kind, one.bounds, one.default) is None
+        assert one.kind in ("int", "float", "seconds", "bool", "str")
+        assert said(one.kind, one.bounds) != "text", f"{one.key}: say what it takes in estab.lab.ranges"
+
+
+def test_the_public_name_stays_a_function() -> None:
+    assert callable(estab_package.lab)
+    assert importlib.import_module("estab.lab.stage").Stage
+    assert estab_package.lab is play
+    with pytest.raises(estab_package.UsageError, match="backlog=-1"):
+        estab_package.lab(["cookie_reset"], settings={"cookie_reset": {"backlog": -1}})
+    with pytest.raises(estab_package.UsageError, match="backlog=many"):
+        estab_package.lab(["cookie_reset"], settings={"cookie_reset": {"backlog": "many"}})
+    with pytest.raises(estab_package.UsageError, match="name one"):
+        estab_package.lab(["all"], inside=lambda _found: None)
+
+
+@pytest.mark.namespace
+def test_the_library_tells_each_stage() -> None:
+    stages: list[tuple[str, str]] = []
+    done = estab_package.lab(["nobody_listening"], gauge=False, told=lambda name, stage: stages.append((name, stage)))
+    assert isinstance(done, estab_package.LabResult)
+    assert [one.name for one in done.scenarios] == ["nobody_listening"]
+    assert done.contained is True
+    assert stages[:2] == [("nobody_listening", "predicting"), ("nobody_listening", "running")]
+    assert any("remedy 1 of 2" in stage for _name, stage in stages)
 
 
 @pytest.mark.namespace

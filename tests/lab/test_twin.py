@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
@@ -17,16 +19,21 @@ from tests import servers
 from tests.cli.terminal import children
 
 from estab.api.files import load_run
+from estab.diagnose.advice import changes
 from estab.errors import ReadError, UsageError
+from estab.lab.twin.build import lost_syns
 from estab.lab.twin.nearness import came
+from estab.lab.twin.path import losses
 from estab.lab.twin.plan import plan
 from estab.lab.twin.record import TwinRemedy, TwinResult
 from estab.lab.twin.remedies import express
 from estab.lab.twin.scaling import descriptors, port_range, queue, scaled
+from estab.lab.twin.serving import pauses
+from estab.lab.twin.setup import Path as Path_
 from estab.lab.twin.setup import Replay, Setup
 from estab.load.plan import OWN_DESCRIPTORS
 from estab.observe.sock_diag import SockDiag
-from estab.records import RunResult, encode
+from estab.records import Change, ChangeKind, Failure, Remedy, RunResult, TimelinePoint, encode
 
 ESTAB = [sys.executable, "-m", "estab"]
 WIDE = {"COLUMNS": "160", "LC_ALL": "C.UTF-8"}
@@ -86,10 +93,11 @@ def test_nginx_whose_worker_stands_still(tmp_path: Path) -> None:
     result = twin(file)
     assert result.recorded_cause == result.cause == "server_not_accepting"
     assert counters_within(result, 10)
-    accepting = remedy(result, "py-spy")
-    assert accepting.came in ("works", "works_with")  # a burst of 50 may then find a backlog of 5 too small
+    accepting = remedy(result, "call accept() again")
+    assert "with a backlog of" in accepting.command  # 50 at once, and 6 fit
+    assert accepting.came == "works"
     assert accepting.after.startswith("50 of 50 connected, 50 accepted")
-    assert remedy(result, "strace").came == "not_expressed"
+    assert remedy(result, "strace").came == remedy(result, "py-spy").came == "looks"
     for futile in ("a bigger backlog", "tcp_max_syn_backlog"):
         assert remedy(result, futile).came == "does_nothing"
 
@@ -183,7 +191,7 @@ def test_ctrl_c_leaves_what_was_seen(narrow: str, tmp_path: Path) -> None:
     ("content", "named"),
     [
         ("{", "not a record"),
-        ('{"schema":"estab.snapshot/1","taken_at_s":1,"host":{}}', "snapshots"),
+        ('{"schema":"estab.snapshot/1","taken_at_s":1,"host":{}}', "no listener"),
         ('{"schema":"estab.run/2"}', "estab.run/2"),
     ],
 )
@@ -249,38 +257,108 @@ def test_a_scaled_setup() -> None:
         "net.ipv4.tcp_tw_reuse": 2,
     }
     assert scaled(setup, 1) == setup
+    closed = replace(setup, bound=50).with_path(lost=(30, 0), flows=500, gather=400, lost_share=0.2)
+    path = scaled(closed, 0.5).path
+    assert (path.lost, path.flows, path.gather, path.lost_share) == ((15, 0), 250, 200, 0.2)
+    assert scaled(closed, 0.5).bound == 25
     for wrong in (0, -1, float("nan"), 1000):
         with pytest.raises(UsageError):
             scaled(setup, wrong)
 
 
+def remedy_of(*changes: Change, works: bool = True) -> Remedy:
+    return Remedy(command="as it may be worded", works=works, why="", changes=list(changes))
+
+
+SMALL = Setup(load=HOLD, backlog=16, server=(("net.core.somaxconn", 128),), rtt_s=0.01, server_nofile=64)
+
+
+def changed(*changes: Change, setup: Setup = SMALL, scale: float = 1) -> Setup:
+    found = express(remedy_of(*changes), setup, scale)
+    assert found.setup is not None, found.did
+    assert found.did
+    return found.setup
+
+
+def test_every_kind_of_change_has_a_rule() -> None:
+    for kind in get_args(ChangeKind):
+        assert "does not know" not in express(remedy_of(Change(kind=kind, value=3)), SMALL, 1).did, kind
+    later = express(remedy_of(Change(kind="of_a_later_version")), SMALL, 1)
+    assert later.setup is None
+    assert "of_a_later_version" in later.did
+    assert express(Remedy(command="sysctl -w net.core.somaxconn=5", works=True, why=""), SMALL, 1).setup is None
+
+
 def test_remedies_as_changes() -> None:
-    setup = Setup(load=HOLD, backlog=16, server=(("net.core.somaxconn", 128),), rtt_s=0.01, server_nofile=64)
+    assert (changed(changes.queue(512)).backlog, changed(changes.queue(512)).somaxconn) == (512, 512)
+    assert changed(changes.queue(512), scale=0.5).backlog == 256
+    assert (changed(changes.backlog(512)).backlog, changed(changes.backlog(512)).somaxconn) == (512, 128)
+    late = changed(changes.late_sysctl("net.core.somaxconn", 65535))
+    assert (late.backlog, late.late) == (16, (("net.core.somaxconn", 65535),))
+    assert changed(changes.nofile(1024, "server")).server_nofile == 1024
+    assert changed(changes.nofile(1024, "client")).client_nofile == 1024
+    assert changed(changes.timeout(3)).load.timeout_s == 3
+    assert changed(changes.LONGER_TIMEOUT).load.timeout_s == 2
+    assert dict(changed(changes.sysctl("net.ipv4.tcp_tw_reuse", 1, "client")).client)["net.ipv4.tcp_tw_reuse"] == 1
+    assert dict(changed(changes.sysctl("net.ipv4.tcp_tw_reuse", 1, "server")).server)["net.ipv4.tcp_tw_reuse"] == 1
+    both = changed(changes.ACCEPT, changes.queue(512), setup=replace(SMALL, accepts=False))
+    assert (both.accepts, both.backlog) == (True, 512)
+    for nothing in (changes.LOOK, changes.program("another"), changes.sysctl("fs.file-max", 9), changes.POOL):
+        assert express(remedy_of(nothing), SMALL, 1).setup is None
 
-    def changed(command: str, side: str = "server", scale: float = 1) -> Setup:
-        found = express(command, True, setup, side, scale)
-        assert found.setup is not None, found.did
-        return found.setup
 
-    for command in ("listen 80 backlog=512;   # nginx.conf", "--backlog 512", "listen(fd, 512)", "sock.listen(512)"):
-        assert (changed(command).backlog, changed(command).somaxconn) == (512, 512)
-    assert changed("sysctl -w net.core.somaxconn=512", scale=0.5).backlog == 256
-    assert changed("sysctl -w net.core.somaxconn=65535, the server left running").backlog == 16
-    assert changed("ulimit -n 1024; estab ...").server_nofile == 1024
-    assert changed("prlimit --pid 7 --nofile=1024:1024", "client").client_nofile == 1024
-    assert changed("--timeout 3").load.timeout_s == 3
-    assert dict(changed("sysctl -w net.ipv4.tcp_tw_reuse=1   # on the client").client)["net.ipv4.tcp_tw_reuse"] == "1"
-    assert dict(changed("sysctl -w net.ipv4.tcp_tw_reuse=1   # on the server").server)["net.ipv4.tcp_tw_reuse"] == "1"
-    for command in ("sysctl -w fs.file-max=2097152", "/etc/security/limits.conf", "ss -ltn", "pray"):
-        assert express(command, True, setup, "server", 1).setup is None
+def test_what_stands_on_the_path_is_taken_away() -> None:
+    closed = SMALL.with_path(closed="drop", flows=100)
+    assert changed(changes.ALLOW, setup=closed).path == Path_(flows=100)
+    assert changed(changes.flow_table(None), setup=closed).path.flows is None
+    assert changed(changes.flow_table(1000), setup=closed, scale=0.5).path.flows == 500
+    assert changed(changes.FEWER, setup=closed).load.connections == 100
+    for without in (changes.flow_table(None), changes.FEWER):
+        assert express(remedy_of(without), SMALL, 1).setup is None
 
 
 def test_both_ends_of_one_command_have_one_limit_and_one_host_one_sysctl() -> None:
     setup = Setup(load=HOLD, one_shell=True, client_nofile=64, server_nofile=64)
-    found = express("ulimit -n 1024   # in the shell that starts the client", True, setup, "client", 1)
-    assert found.setup is not None
-    assert (found.setup.client_nofile, found.setup.server_nofile) == (1024, 1024)
-    assert express("sysctl -w net.ipv4.tcp_tw_reuse=1   # on the server", False, setup, "client", 1).setup is None
+    found = changed(changes.nofile(1024, "client"), setup=setup)
+    assert (found.client_nofile, found.server_nofile) == (1024, 1024)
+    there = changes.sysctl("net.ipv4.tcp_tw_reuse", 1, "server")
+    assert express(remedy_of(there, works=False), setup, 1).setup is None
+
+
+@pytest.mark.parametrize(
+    ("resent", "timeouts", "lost"),
+    [({"0": 80, "1": 20}, 0, (20,)), ({"0": 70, "1": 20, "2": 10}, 0, (30, 10)), ({"0": 100}, 7, (7,))],
+)
+def test_how_many_lost_which_syn(resent: dict[str, int], timeouts: int, lost: tuple[int, ...], narrow: str) -> None:
+    failures = [Failure(phase="connect", errno="own_timeout", count=timeouts)] if timeouts else []
+    run = load_run(narrow).replace(syn_retransmits=resent, failures=failures)
+    assert losses(run) == lost
+
+
+def test_lost_syns_are_spread_evenly() -> None:
+    setup = SMALL.with_load(connections=100).with_path(lost=(20, 10))
+    numbers = lost_syns(setup)
+    assert len(numbers) == 30
+    assert sum(number <= 100 for number in numbers) == 20
+    assert max(numbers) <= 120
+    assert lost_syns(SMALL) == frozenset()
+    assert {10, 20} < lost_syns(SMALL.with_path(lost_share=0.1))
+
+
+def point(t_s: float, accepted: int, depth: int) -> tuple[TimelinePoint, int]:
+    counts = dict.fromkeys(("attempted", "connected", "first_byte", "completed", "failed", "open", "requests"), 0)
+    return TimelinePoint(t_s=t_s, accepted=accepted, queue_depth=depth, **counts), accepted
+
+
+def test_pauses_of_accept_are_read_from_the_timeline() -> None:
+    stood = [point(0.1, 0, 129), point(0.2, 0, 129), point(0.3, 0, 129), point(0.4, 400, 0)]
+    assert pauses(stood) == ((0.0, pytest.approx(0.35)),)
+    hiccup = [point(0.1, 50, 0), point(0.2, 90, 30), point(0.3, 90, 129), point(0.4, 300, 2), point(0.5, 400, 0)]
+    assert pauses(hiccup) == ((0.2, pytest.approx(0.35)),)
+    slow = [point(n / 10, n, 17) for n in range(1, 20)]
+    assert pauses(slow) == ()
+    for_good = [point(n / 10, 0, 6) for n in range(1, 20)]
+    assert pauses(for_good) == ()
 
 
 def test_works_only_where_nothing_is_wrong_any_more(narrow: str) -> None:

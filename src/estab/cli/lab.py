@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from estab.cli import lab_keep, lab_settings
 from estab.cli.options import DEFAULT_OUTPUT, Output
 from estab.cli.show import FAILED, INTERRUPTED, MACHINE, OK, JsonFile, paper, status_line, stoppable
-from estab.cli.values import seconds
+from estab.cli.values import Seconds
 from estab.errors import UsageError
 
 if TYPE_CHECKING:
-    from estab.lab.scenario import Parameter as Setting
     from estab.records.lab import LabResult, LabScenario
-
-_YES, _NO = ("1", "yes", "true", "on"), ("0", "no", "false", "off")
 
 
 def lab(
@@ -27,27 +26,30 @@ def lab(
     full: Annotated[bool, Parameter(negative="")] = False,
     pcap: str | None = None,
     server: str | None = None,
+    keep: Annotated[bool, Parameter(negative="")] = False,
     scale: float = 1.0,
+    connections: int | None = None,
+    rtt: Seconds | None = None,
     output: Output = DEFAULT_OUTPUT,
 ) -> int:
     """Reproduce failures in network namespaces: predicted, measured, judged, and each remedy tried.
 
-    `estab lab list` names the scenarios and their settings, `estab lab run NAME…` plays some, `estab lab run all` all.
-    As root or not; nothing of the host is changed, and nothing is left behind.
+    `estab lab list` names the scenarios (with NAME: its settings), `estab lab run NAME…` plays some, and
+    `estab lab run all` all. As root or not; nothing of the host is changed, and nothing is left behind.
 
-    `estab lab twin FILE` rebuilds the failure that a recorded run (--json FILE) holds, says how near it came, and tries
-    each remedy of its verdict.
+    `estab lab twin FILE` rebuilds the failure that a recorded run (--json FILE) or snapshots (estab observe) hold, says
+    how near it came, and tries each remedy of its verdict.
 
-    Example: estab lab run accept_queue_overflow --set backlog=5 --set rtt=20ms --pcap .
+    Example: estab lab run accept_queue_overflow --set connections=200 --set rtt=20ms --pcap .
 
     Parameters
     ----------
     what
         list, run or twin.
     names
-        Scenarios to run, or all. For twin: the file of a recorded run.
+        Scenarios to run, or all. For twin: the file of a recorded run, or of snapshots.
     set_
-        KEY=VALUE, a setting of the scenario; more than one may be given. `estab lab list` shows them.
+        KEY=VALUE, a setting of the scenario; more than one may be given. `estab lab list NAME` shows them.
     full
         Timelines in real time: some scenarios then take minutes.
     pcap
@@ -55,60 +57,78 @@ def lab(
     server
         A server of your own in place of ours, as "python app.py {port}"; {host} and {port} are filled in. Does it
         survive? Remedies that are settings of our server then change nothing.
+    keep
+        Stay inside afterwards, with all of it still up, and print how to enter each host (nsenter) and what to look
+        at; Enter or Ctrl-C leaves.
     scale
         For twin: times the connections and every bound (backlog, descriptors, ports) alike, as 0.1.
+    connections
+        For twin: how many clients there are, in place of what the record tells; snapshots only imply it.
+    rtt
+        For twin: the round-trip time between the hosts, in place of what the record tells, as 20ms.
     """
     if what == "twin":
-        return _twin(names, scale, output)
+        return _twin(names, scale, (connections, rtt), output)
     if what == "list":
         return _list(names, output)
     if not names:
         raise UsageError("lab run needs a scenario: estab lab run cookie_reset, or all; estab lab list names them")
-    return _run(names, set_ or [], (full, pcap, server), output)
+    return _run(names, set_ or [], _How(full, pcap, server, keep), output)
 
 
 def _list(names: tuple[str, ...], output: Output) -> int:
-    from rich.console import Console
+    from estab.lab.listing import listed
+    from estab.report.lab_list import render_list
 
-    from estab.lab import scenario
-    from estab.report.lab import render_list
-
-    rows = []
-    for name in names or scenario.names():
-        found = scenario.find(name)
-        settings = [f"{one.key}={_shown(one)}" for one in scenario.parameters(found)]
-        rows.append((name, found.SIDE, found.SYMPTOM, found.SECONDS, scenario.why_not(found), settings))
-    if not output.quiet:
-        render_list(rows, Console())
+    json_file = JsonFile(output.json)
+    found = listed(names)
+    json_file.write(found)
+    if not output.quiet and output.json != "-":
+        render_list(found, paper(), settings=bool(names))
+        sys.stdout.flush()
     return OK
 
 
-def _shown(one: Setting) -> str:
-    if one.kind == "seconds" and isinstance(one.default, int | float):
-        return f"{one.default * 1000:g}ms" if one.default < 1 else f"{one.default:g}s"
-    return str(one.default).lower() if one.kind == "bool" else str(one.default)
+@dataclass(frozen=True)
+class _How:
+    full: bool
+    pcap: str | None
+    server: str | None
+    keep: bool
 
 
-def _run(names: tuple[str, ...], changes: list[str], how: tuple[bool, str | None, str | None], output: Output) -> int:
+def _run(names: tuple[str, ...], changes: list[str], how: _How, output: Output) -> int:
     from rich.console import Console
 
     from estab.lab.run import lab as play
+    from estab.lab.scenario import names as all_names
     from estab.report.lab import render_end, render_scenario
 
-    full, pcap, server = how
-    settings = _settings(names, changes)
+    settings = lab_settings.read(names, changes)
+    if how.keep:
+        lab_keep.check(names)
     json_file = JsonFile(output.json)
-    console = Console(quiet=output.quiet or output.json == "-")
+    silent = output.quiet or output.json == "-"
+    console = paper(quiet=silent)
+
+    over: list[str] = []
+    total = len(all_names() if "all" in names else names)
 
     with stoppable() as stop, status_line(output) as show:
 
         def finished(done: LabScenario) -> None:
+            over.append(done.name)
             show("")
             render_scenario(done, console)
 
+        def told(name: str, stage: str) -> None:
+            place = f"{min(len(over) + 1, total)} of {total}  ·  " if total > 1 else ""
+            show(f"{place}{name}  ·  {stage}")
+
         result = play(
-            names, settings=settings, full=full, captures=pcap, command=server, stop=stop, finished=finished,
-            told=lambda name, stage: show(f"{name}  ·  {stage}"),
+            names, settings=settings, full=how.full, captures=how.pcap, command=how.server, stop=stop,
+            finished=finished, told=told,
+            inside=lab_keep.waiting(Console(stderr=silent), stop, show) if how.keep else None,
         )  # fmt: skip
     json_file.write(result)
     render_end(result, console)
@@ -125,53 +145,20 @@ def _exit_code(result: LabResult) -> int:
     return MACHINE if found and all(one == "cannot_run" for one in found) else OK
 
 
-def _settings(names: tuple[str, ...], changes: list[str]) -> dict[str, dict[str, Any]]:
-    """`--set` as typed values by scenario. Each must know each key that is given."""
-    if not changes:
-        return {}
-    from estab.lab import scenario
-
-    if "all" in names:
-        raise UsageError("--set goes with one scenario; leave it out for all")
-    return {
-        name: dict(_typed(name, scenario.parameters(scenario.find(name)), text) for text in changes) for name in names
-    }
-
-
-def _typed(name: str, known: list[Setting], text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    one = next((one for one in known if one.key == key), None)
-    if not equals or one is None:
-        there = ", ".join(f"{one.key}={_shown(one)}" for one in known) or "none"
-        raise UsageError(f"--set {text!r}: {name} has the settings {there}")
-    try:
-        return one.field, _value(one.kind, value)
-    except ValueError as error:
-        raise UsageError(f"--set {text!r}: {error}") from error
-
-
-def _value(kind: str, text: str) -> Any:
-    if kind == "seconds":
-        return seconds(text)
-    if kind == "bool":
-        if text.lower() not in _YES + _NO:
-            raise ValueError(f"{text!r} is neither yes nor no")
-        return text.lower() in _YES
-    if kind == "int":
-        return int(text)
-    return float(text) if kind == "float" else text
-
-
-def _twin(names: tuple[str, ...], scale: float, output: Output) -> int:
+def _twin(names: tuple[str, ...], scale: float, given: tuple[int | None, float | None], output: Output) -> int:
     """0: the twin showed the recorded cause; 1: it did not."""
     from estab.lab.twin.run import twin
     from estab.report.twin import render_twin
 
     if len(names) != 1:
         raise UsageError("lab twin needs the file of one recorded run: estab hold ... --json FILE records one")
+    connections, rtt_s = given
     json_file = JsonFile(output.json)
     with stoppable() as stop, status_line(output) as show:
-        result = twin(names[0], scale=scale, stop=stop, told=lambda stage: show(f"twin  ·  {stage}"))
+        result = twin(
+            names[0], scale=scale, connections=connections, rtt_s=rtt_s, stop=stop,
+            told=lambda stage: show(f"twin  ·  {stage}"),
+        )  # fmt: skip
     json_file.write(result)
     if not output.quiet and output.json != "-":
         render_twin(result, paper())

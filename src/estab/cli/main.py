@@ -1,28 +1,14 @@
-"""`estab`: finds the command, runs it, and turns whatever goes wrong into one line and an exit code."""
+"""`estab`: the commands there are, and the entry, which imports nothing heavy before Ctrl-C is taken care of."""
 
 from __future__ import annotations
 
-import errno
 import os
-import resource
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
-import cyclopts
-
-from estab import __version__
-from estab.cli.show import INTERRUPTED, MACHINE, USAGE
-from estab.errors import EstabError
-
-app = cyclopts.App(
-    name="estab",
-    help="Why do my TCP connections fail, and how many can I have?",
-    help_epilogue="Example: `estab hold 127.0.0.1:8080 -n 1000`. "
-    "Exit codes: 0 nothing went wrong, 1 connections failed or a limit was met, "
-    "2 usage or unreadable input, 3 this machine can't do it, 130 interrupted.",
-    version=__version__,
-    result_action="return_value",
-)
+_INTERRUPTED = 130
 COMMANDS = {
     "limits": "How many connections can I have: every limit from here to there, the first to be met first.",
     "serve": "Run a server to load: echo, sink or stall.",
@@ -30,80 +16,34 @@ COMMANDS = {
     "hold": "Open many connections, hold them, close them: how many can I have?",
     "churn": "Connect and close in a loop, as clients without a connection pool do.",
     "observe": "See what the kernel shows: listeners, sockets, counters and limits, as lines of JSON.",
+    "watch": "Watch listeners live: queues that fill, drops, ports; record and replay.",
     "diagnose": "Judge recorded runs and snapshots, or this host now.",
+    "compare": "Set two runs, or repeated runs, side by side: what differs, and is it more than noise?",
+    "export": "Show listeners, limits and causes to Prometheus.",
     "lab": "Reproduce failures in network namespaces: predicted, measured, judged, each remedy tried.",
+    "completion": "Complete commands, options and names in bash, zsh or fish.",
+    "man": "Print the manual page, estab(1).",
+    "report": "One self-contained HTML page of recorded runs: the verdict, its evidence, every plot behind it.",
 }
-for _name, _help in COMMANDS.items():
-    # Named, not imported: a command's module is loaded when it is called, so that --help starts fast.
-    app.command(
-        f"estab.cli.{_name}:{_name}", name=_name, help=_help, sort_key=list(COMMANDS).index(_name), help_epilogue=""
-    )
-
-
-def _stdout_is_gone() -> None:
-    # What is still buffered can't be written; without this, Python would say so once more at exit.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    print("estab: standard output was closed before all was written", file=sys.stderr)
-
-
-def _fill_standard_descriptors() -> None:
-    """Where 0, 1 or 2 is closed, /dev/null takes its place: else the next file opened would, and be written to."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
-    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
-    """The command line's entry: exits with the code that the help names."""
-    _fill_standard_descriptors()
-    tokens = list(sys.argv[1:] if arguments is None else arguments)
-    code = _run(tokens)
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _stdout_is_gone()
-        code = code or 1
+    """The command line's entry: exits with the code that the help names.
+
+    From here on Ctrl-C ends the process with 130 and one line, whatever is being imported; a command that has something
+    to show for it takes SIGINT over. Before, while Python itself starts, nobody can: it dies by the signal.
+    """
+    signal.signal(signal.SIGINT, _quit)
+    from estab.cli.app import call
+
+    code = call(sys.argv[1:] if arguments is None else arguments)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is over: what was done decides, not how Python ends
     sys.exit(code)
 
 
-def _run(tokens: list[str]) -> int:
+def _quit(_number: int, _frame: FrameType | None) -> None:
+    # Not by an exception: what is imported may swallow it, or print it where nobody can catch it.
     try:
-        result = app(tokens, print_error=False, exit_on_error=False)
-    except BrokenPipeError:
-        _stdout_is_gone()
-        return 1
-    except (Exception, KeyboardInterrupt) as error:
-        said, code = _explain(error, tokens)
-        print(f"estab: {' '.join(said.split())}", file=sys.stderr)
-        return code
-    return result if isinstance(result, int) else 0
-
-
-def _explain(error: BaseException, tokens: list[str]) -> tuple[str, int]:
-    """One line and an exit code for whatever ended a command."""
-    match error:
-        case cyclopts.CycloptsError():
-            return f"{error} (estab {_command(tokens)}--help lists the options)", USAGE
-        case EstabError():
-            return str(error), error.exit_code
-        case OSError():
-            hint = f"; `ulimit -n` is {_nofile()}, raise it" if error.errno in (errno.EMFILE, errno.ENFILE) else ""
-            return f"{error}{hint}", MACHINE
-        case KeyboardInterrupt():
-            return "interrupted", INTERRUPTED
-    if os.environ.get("ESTAB_TRACEBACK"):
-        raise error
-    what = f"a fault of estab's own: {type(error).__name__}: {error}"
-    return f"{what}; ESTAB_TRACEBACK=1 shows where, please report it", MACHINE
-
-
-def _nofile() -> int:
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-
-
-def _command(tokens: list[str]) -> str:
-    return f"{tokens[0]} " if tokens and tokens[0] in COMMANDS else ""
+        os.write(2, b"estab: interrupted\n")
+    finally:  # standard error may be closed
+        os._exit(_INTERRUPTED)

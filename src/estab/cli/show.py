@@ -70,14 +70,14 @@ def status_line(output: Output) -> Iterator[Callable[[str], None]]:
 
 
 @contextlib.contextmanager
-def progress_on(output: Output, wanted: int) -> Iterator[Callable[[Progress], None]]:
-    """The progress of a run as a status line; `wanted` is how many connections were asked for."""
+def progress_on(output: Output, wanted: int, before: str = "") -> Iterator[Callable[[Progress], None]]:
+    """The progress of a run as a status line; `wanted` how many connections were asked for, `before` stands first."""
     with status_line(output) as show:
 
         def tell(progress: Progress) -> None:
             point = progress.point
             parts = [
-                f"{point.t_s:6.1f} s  {progress.stage:<10}",
+                f"{before}{point.t_s:6.1f} s  {progress.stage:<10}",
                 f"{point.connected:,} connected",
                 f"{point.open:,} open",
             ]
@@ -129,7 +129,7 @@ class JsonFile:
             raise UsageError(f"can't write --json {self.path}: {error.strerror}") from error
 
 
-def paper() -> Console:
+def paper(quiet: bool = False) -> Console:
     """What reports are printed on. A pipe that is closed early raises BrokenPipeError; rich would exit silently."""
     from rich.console import Console
 
@@ -137,7 +137,7 @@ def paper() -> Console:
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError
 
-    return Paper()
+    return Paper(quiet=quiet)
 
 
 def finish(run: RunResult, output: Output, target: JsonFile) -> int:

@@ -1,4 +1,4 @@
-"""The few system calls that the lab needs and Python 3.11 lacks: unshare, setns, prctl, ethtool's ioctl.
+"""The few system calls that the lab needs and Python 3.11 lacks: unshare, setns, mount, prctl, ethtool's ioctl.
 
 What lives here: calls, each with its error in words. What never may: a decision.
 """
@@ -8,13 +8,17 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import select
 import signal
 import socket
 import struct
 
 CLONE_NEWNET = 0x40000000
 CLONE_NEWUSER = 0x10000000
-_PR_SET_PDEATHSIG = 1
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNS = 0x00020000
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_PRIVATE = 0x2, 0x4, 0x8, 0x4000, 0x40000
 _SIOCETHTOOL = 0x8946
 _OFFLOADS = {"tx-checksum": 0x17, "tso": 0x1F, "gso": 0x24}  # `include/uapi/linux/ethtool.h ETHTOOL_S…`
 
@@ -42,6 +46,39 @@ def die_with_parent(parent: int) -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before the call
         os._exit(1)
+
+
+def die_with(process: int) -> None:
+    """The same where the parent's number can't be seen, across PID namespaces; `process` is the parent's pidfd."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if select.select([process], [], [], 0)[0]:
+        os._exit(1)
+
+
+def outlive_parent() -> None:
+    """Takes `die_with_parent` back."""
+    _libc.prctl(_PR_SET_PDEATHSIG, 0)
+
+
+def adopt_orphans() -> None:
+    """Descendants whose parent ends become this process's children, also those in a session of their own (prctl(2))."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def mounts_private() -> None:
+    """What is mounted from here on stays in this mount namespace. Raises OSError."""
+    _mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE)
+
+
+def mount_proc() -> None:
+    """A /proc of this PID namespace, over the one that is there. Raises OSError."""
+    _mount(b"proc", b"/proc", b"proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
+
+
+def _mount(source: bytes, target: bytes, kind: bytes | None, flags: int) -> None:
+    if _libc.mount(source, target, kind, ctypes.c_ulong(flags), None) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"mount {target.decode()}: {os.strerror(number)}")
 
 
 def network_namespace() -> int:

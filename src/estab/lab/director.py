@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 from estab.errors import EstabError, MachineError
 from estab.kernel.rules.interval import Interval
@@ -16,8 +17,7 @@ from estab.records.lab import LabRemedy, LabRow, LabScenario
 
 def direct(scenario: Scenario, act: Act, changes: Mapping[str, Value]) -> LabScenario:
     """The whole of one scenario. Raises UsageError for settings that cannot be; all else stands in what is returned."""
-    full = getattr(scenario, "FULL", {}) if act.full else {}
-    settings = settings_of(scenario, {**full, **changes})
+    settings = settings_for(scenario, act, changes)
     began = time.monotonic()
     shown: dict[str, Value] = dict(asdict(settings))
     blank = LabScenario(
@@ -36,6 +36,12 @@ def direct(scenario: Scenario, act: Act, changes: Mapping[str, Value]) -> LabSce
         last = traceback.extract_tb(error.__traceback__)[-1]
         done = blank.replace(why=f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})")
     return done.replace(seconds=round(time.monotonic() - began, 2), captures=act.files)
+
+
+def settings_for(scenario: Scenario, act: Act, changes: Mapping[str, Value]) -> Any:
+    """Its settings with `changes`, and with those of `--full` where that was asked for. Raises UsageError."""
+    full = getattr(scenario, "FULL", {}) if act.full else {}
+    return settings_of(scenario, {**full, **changes})
 
 
 def _perform(scenario: Scenario, act: Act, settings: object, blank: LabScenario) -> LabScenario:

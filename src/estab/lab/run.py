@@ -19,10 +19,11 @@ from estab import __version__, errors
 from estab.errors import EstabError, MachineError, UsageError
 from estab.lab.scenario import Value, find, names, settings_of
 from estab.load.conductor import Stop
-from estab.records.lab import LabResult, LabScenario, LabWire
+from estab.records.lab import LabInside, LabResult, LabScenario, LabWire
 
 _ROOT = str(Path(__file__).resolve().parents[2])
 _START = "import sys; sys.path.append(sys.argv[1]); from {module} import main; main()"
+_ENDS_WITHIN_S = 10.0
 Told = Callable[[str, str], None]
 
 
@@ -37,13 +38,15 @@ def lab(
     stop: Stop | None = None,
     told: Told | None = None,
     finished: Callable[[LabScenario], None] | None = None,
+    inside: Callable[[LabInside], None] | None = None,
 ) -> LabResult:
     """Plays `scenarios` ("all" for each) one after the other and returns what was predicted, measured and judged.
 
     `settings`: by scenario, by field. `full`: timelines in real time (minutes). `captures`: a directory for pcapng.
     `command`: a server of the user's own that takes the place of the engine's; `{host}` and `{port}` in it are filled
     in. `told(scenario, stage)` hears of each stage, `finished(scenario)` of each result. On `stop` what was finished is
-    returned, with `interrupted`.
+    returned, with `interrupted`. `inside` goes with one scenario: when that is over it is played once more, up to the
+    moment at which every connect is settled (or it fails), and all of it stands until `inside` returns.
 
     Raises UsageError for what cannot be asked, MachineError where this machine allows no namespaces.
     """
@@ -53,8 +56,11 @@ def lab(
         settings_of(find(name), chosen.get(name, {}))
     if captures is not None and not os.access(captures, os.W_OK | os.X_OK):
         raise UsageError(f"captures can't be written to {captures}: make the directory first")
+    if inside is not None and len(wanted) != 1:
+        raise UsageError(f"one scenario can be kept to look around in, not {len(wanted)}: name one")
     order = {
         "names": wanted,
+        "keep": inside is not None,
         "settings": {name: dict(changes) for name, changes in chosen.items()},
         "full": full,
         "captures": str(captures) if captures else None,
@@ -62,7 +68,7 @@ def lab(
         "gauge": gauge,
     }
     began = time.monotonic()
-    collector = Collector(told or (lambda _name, _text: None), finished or (lambda _one: None))
+    collector = Collector(told or (lambda _name, _text: None), finished or (lambda _one: None), inside)
     interrupted = play("estab.lab.stagehand", order, collector, stop)
     return LabResult(
         scenarios=collector.scenarios,
@@ -71,23 +77,40 @@ def lab(
         euid=os.geteuid(),
         seconds=round(time.monotonic() - began, 1),
         interrupted=interrupted,
+        contained=collector.contained,
         estab_version=__version__,
     )
 
 
 class Collector:
-    """Takes the events of the process that plays, and keeps what they bring: the scenarios and the wire's figures."""
+    """Takes the events of the process that plays, and keeps what they bring: the scenarios and the wire's figures.
 
-    def __init__(self, told: Told, finished: Callable[[LabScenario], None]) -> None:
-        self.told, self.finished = told, finished
+    `left`: somebody looked around inside and has left; all of it may end.
+    """
+
+    def __init__(
+        self,
+        told: Told,
+        finished: Callable[[LabScenario], None],
+        inside: Callable[[LabInside], None] | None = None,
+    ) -> None:
+        self.told, self.finished, self.inside = told, finished, inside
+        self.left = False
         self.scenarios: list[LabScenario] = []
         self.wire: LabWire | None = None
+        self.contained: bool | None = None
 
     def hear(self, line: bytes) -> None:
         """One event of the stagehand's. Raises what it could not go on from."""
         event: dict[str, Any] = json.loads(line)
         if "stage" in event:
             self.told(*event["stage"])
+        elif "inside" in event:
+            assert self.inside is not None, "nobody asked to look around"
+            self.inside(msgspec.convert(event["inside"], LabInside))
+            self.left = True
+        elif "contained" in event:
+            self.contained = event["contained"]
         elif "wire" in event:
             self.wire = msgspec.convert(event["wire"], LabWire)
         elif "scenario" in event:
@@ -119,15 +142,27 @@ def play(module: str, order: dict[str, Any], collector: Collector, stop: Stop | 
         process.stdin.write(json.dumps(order).encode() + b"\n")
         process.stdin.flush()
         interrupted = _listen(process, collector, stop)
-        if not interrupted and process.wait() != 0:
+        if not interrupted and not collector.left and process.wait() != 0:
             said = process.stderr.read().decode("utf-8", "replace").strip().splitlines()
             raise MachineError(f"the lab's process ended with status {process.returncode}: {' '.join(said[-1:])}")
         return interrupted
     finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Hangs up, on which the keeper ends all that is inside, and returns when that is done."""
+    assert process.stdin
+    assert process.stdout
+    assert process.stderr
+    process.stdin.close()
+    try:
+        process.wait(_ENDS_WITHIN_S)
+    except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-        for stream in (process.stdin, process.stdout, process.stderr):
-            stream.close()
+    process.stdout.close()
+    process.stderr.close()
 
 
 def _listen(process: subprocess.Popen[bytes], collector: Collector, stop: Stop | None) -> bool:
@@ -153,3 +188,5 @@ def _listen(process: subprocess.Popen[bytes], collector: Collector, stop: Stop |
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             collector.hear(line)
+            if collector.left:
+                return False

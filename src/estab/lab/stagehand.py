@@ -1,23 +1,23 @@
 """The process in which the lab's namespaces live: started by the runner, gone with it, and all of its children with it.
 
-It has one thread, so that it may fork. Order on standard input, one line of JSON an event on standard output. Without
-root it enters a user namespace first, where it is root of what it makes.
+It has one thread, so that it may fork. Order on standard input, one line of JSON an event on standard output. How it
+leaves the host, and how it ends, stands in `seclusion`.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
 from estab.errors import EstabError, MachineError
 from estab.lab import _linux
+from estab.lab.seclusion import Inside, seclude
 
 
 def main() -> None:
@@ -28,44 +28,18 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     order = json.loads(sys.stdin.readline())
     try:
-        seclude()
-        _perform(order)
+        _perform(order, seclude())
     except EstabError as error:
         _say({"error": [type(error).__name__, str(error)]})
 
 
-def seclude() -> None:
-    """Leaves the host's network for good: what is done from here on can't touch it."""
-    uid, gid = os.geteuid(), os.getegid()
-    if uid == 0:
-        try:
-            _linux.unshare(_linux.CLONE_NEWNET)
-        except OSError:
-            _unshare_user(uid, gid)  # root in a container without CAP_SYS_ADMIN
-    else:
-        _unshare_user(uid, gid)
-
-
-def _unshare_user(uid: int, gid: int) -> None:
-    try:
-        _linux.unshare(_linux.CLONE_NEWUSER | _linux.CLONE_NEWNET)
-        Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
-        Path("/proc/self/uid_map").write_text(f"0 {uid} 1", encoding="ascii")
-        Path("/proc/self/gid_map").write_text(f"0 {gid} 1", encoding="ascii")
-    except OSError as error:
-        raise MachineError(
-            f"the lab needs network namespaces, and this kernel refused ({error.strerror}, uid {uid}): run it as root, "
-            "or allow user namespaces: sysctl -w user.max_user_namespaces=10000, kernel.unprivileged_userns_clone=1 "
-            "(Debian), kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu); in a container: --cap-add SYS_ADMIN"
-        ) from error
-
-
-def _perform(order: dict[str, Any]) -> None:
+def _perform(order: dict[str, Any], inside: Inside) -> None:
     # Imported here: a wrong order, or a machine that refuses, is told at once.
     from estab.lab.director import direct
     from estab.lab.gauge import gauge
-    from estab.lab.scenario import Act, find
+    from estab.lab.scenario import Act, find, why_not
 
+    _say({"contained": inside.contained})
     if order["gauge"]:
         _say({"stage": ["the wire", "measuring itself"]})
         _say({"wire": msgspec.to_builtins(gauge())})
@@ -80,6 +54,26 @@ def _perform(order: dict[str, Any]) -> None:
         )
         done = direct(find(name), act, order["settings"].get(name, {}))
         _say({"scenario": msgspec.to_builtins(done)})
+        if order.get("keep") and why_not(find(name)) is None:
+            _look_around(name, order, inside)
+
+
+def _look_around(name: str, order: dict[str, Any], inside: Inside) -> NoReturn:
+    """Plays it once more, up to where there is something to look at, or to where it fails; and stays there."""
+    from estab.lab.director import settings_for
+    from estab.lab.lookout import stay
+    from estab.lab.scenario import Act, find
+
+    act = Act(
+        name,
+        full=order["full"],
+        command=order["command"],
+        stay=lambda stage: stay(stage, name, inside, lambda told: _say({"inside": msgspec.to_builtins(told)})),
+    )
+    _tell(name, "once more, to look around")
+    settings = settings_for(find(name), act, order["settings"].get(name, {}))
+    find(name).play(act, settings)
+    raise MachineError(f"{name} set up nothing to look at")
 
 
 def _tell(name: str, stage: str) -> None:

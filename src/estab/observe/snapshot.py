@@ -148,7 +148,7 @@ def _listeners(diag: SockDiag, port: int | None, owner_pids: Sequence[int] | Non
     facts = {pid: processes.process(pid) for pid in pids}
     owned = [_with_owners(listener, searched.by_inode, facts) for listener in found]
     if any(listener.owners is None for listener in owned):
-        gaps.note("listeners.owners", _why_unowned(searched.hidden))
+        gaps.note("listeners.owners", why_unowned(searched.hidden))
     return owned
 
 
@@ -159,7 +159,8 @@ def _with_owners(
     return listener.replace(owners=owners or None)
 
 
-def _why_unowned(hidden: int) -> str:
+def why_unowned(hidden: int) -> str:
+    """Why a listener has no owner that can be seen; `hidden` processes would not show their descriptors."""
     if hidden:
         return f"the descriptors of {hidden} processes may not be read: run as root, or as the server's user"
     return "no process that is visible here holds the socket: it is in another pid namespace, or /proc hides it"

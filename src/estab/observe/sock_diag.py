@@ -163,6 +163,18 @@ class SockDiag:
             counted.merge(other.result())
         return counted
 
+    def outgoing(self, low: int, high: int, mask: int) -> bytes:
+        """The sockets in the states of `mask` whose local port is `low` to `high`, as `inet_diag.Established` packs them.
+
+        36 bytes each, this end as the client. Where a server listens on such a port, its connections are among them.
+        """
+        return bytes(self._dump(lambda: EngineEstablished(at_server=False), mask, local_port=(low, high)).packed)
+
+    def connections(self, *, local_port: int | None = None, remote_port: int | None = None) -> list[InetSocket]:
+        """Every ESTABLISHED connection with these ports, one object each: for few. `rqueue` is what nobody has read."""
+        mask = inet_diag.states(inet_diag.ESTABLISHED)
+        return self._dump(Sockets, mask, local_port=local_port, remote_port=remote_port).found
+
     def established_toward(self, address: str, port: int) -> frozenset[bytes]:
         """The connections from here to `port` at the literal `address` that this end has as ESTABLISHED.
 

@@ -25,12 +25,40 @@ class Evidence(Record, frozen=True, kw_only=True):
     text: str = ""
 
 
+# What a remedy changes. `look` changes nothing, `program` is a change of a program that only its author can make,
+# `elsewhere` one beyond the two network namespaces (another machine, the whole host, a cloud's console).
+ChangeKind = Literal[
+    "sysctl", "late_sysctl", "backlog", "queue", "accept", "share_cpu", "listen", "defer_accept", "timeout", "nofile",
+    "workers", "sources", "bind_no_port", "first_close", "pool", "fewer", "speak_first", "allow", "flow_table", "look",
+    "program", "elsewhere",
+]  # fmt: skip
+
+
+class Change(Record, frozen=True, kw_only=True):
+    """One change that a remedy makes, for a program to apply. `kind` is a `ChangeKind`; a later version may know more.
+
+    `side`: whose it is, client, path or server. `name`: of a sysctl, or in words for what nobody can apply. `value`:
+    what is set: a sysctl's value (`late_sysctl`: written while the server goes on running), a backlog (`queue`: with
+    somaxconn not below it; `backlog`: with somaxconn as it is), seconds (`timeout`, `defer_accept`), descriptors of a
+    process (`nofile`), entries (`flow_table`), who closes first. None: as many as it takes, or no bound at all.
+    """
+
+    kind: str
+    side: str = "server"
+    name: str | None = None
+    value: int | float | str | None = None
+
+
 class Remedy(Record, frozen=True, kw_only=True):
-    """Something people do about it. `works` False marks what does nothing, with `why`. `command` can be pasted."""
+    """Something people do about it. `works` False marks what does nothing, with `why`. `command` can be pasted.
+
+    `changes` says the same for a program; none: a version before it was said, or nothing that can be said so.
+    """
 
     command: str
     works: bool
     why: str
+    changes: list[Change] = []
 
 
 class Suspect(Record, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from typing import Literal
 from estab.records.base import Record
 
 LAB_SCHEMA = "estab.lab/1"
+LAB_LIST_SCHEMA = "estab.lab-list/1"
 
 Status = Literal["as_predicted", "differs", "cannot_run", "failed"]
 
@@ -54,6 +55,27 @@ class LabScenario(Record, frozen=True, kw_only=True):
     why: str | None = None
 
 
+class LabHost(Record, frozen=True, kw_only=True):
+    """A host of the stage while somebody looks around: a process in it (its number outside), and how to enter it.
+
+    `enter` is a command line that a command follows, as `nsenter -t 4711 -n`. `address` is None for the wire.
+    """
+
+    name: str
+    pid: int
+    enter: list[str]
+    address: str | None = None
+
+
+class LabInside(Record, frozen=True, kw_only=True):
+    """What stands while somebody looks around. `loopback`: one host, with both ends on its loopback."""
+
+    scenario: str
+    hosts: list[LabHost]
+    port: int
+    loopback: bool = False
+
+
 class LabWire(Record, frozen=True, kw_only=True):
     """What the wire itself costs here: the time that it adds to a packet, and how many packets it carries a second."""
 
@@ -62,8 +84,51 @@ class LabWire(Record, frozen=True, kw_only=True):
     packets_per_s: float
 
 
+class LabSetting(Record, frozen=True, kw_only=True):
+    """One setting, as `--set KEY=VALUE` takes it. `field` is its name in `settings` and in JSON, in seconds for times.
+
+    `kind` is int, float, seconds, bool or str. `least` and `most` are included, None: unbounded. `choices`: one of
+    them. `takes` says that in words.
+    """
+
+    key: str
+    field: str
+    kind: str
+    default: int | float | str | bool | None
+    takes: str
+    text: str
+    least: float | None = None
+    most: float | None = None
+    choices: list[str] = []
+
+
+class LabEntry(Record, frozen=True, kw_only=True):
+    """One scenario as it is listed. `cause`: which must be named, None where nothing may be accused. `why_not`: why it
+    cannot run on this machine, None where it can. `seconds`: about how long it takes on two cores."""
+
+    name: str
+    symptom: str
+    cause: str | None
+    side: str
+    seconds: float
+    why_not: str | None = None
+    settings: list[LabSetting] = []
+
+
+class LabList(Record, frozen=True, kw_only=True):
+    """The scenarios that there are."""
+
+    schema: str = LAB_LIST_SCHEMA
+    scenarios: list[LabEntry] = []
+    estab_version: str | None = None
+
+
 class LabResult(Record, frozen=True, kw_only=True):
-    """What `estab lab run` saw. `euid` 0: run as root; else in a user namespace of its own."""
+    """What `estab lab run` saw. `euid` 0: run as root; else in a user namespace of its own.
+
+    `contained`: all processes were in one PID namespace, which the kernel ends as a whole. False where this machine
+    allows none; None where it was not told.
+    """
 
     schema: str = LAB_SCHEMA
     scenarios: list[LabScenario] = []
@@ -72,4 +137,5 @@ class LabResult(Record, frozen=True, kw_only=True):
     euid: int | None = None
     seconds: float = 0.0
     interrupted: bool = False
+    contained: bool | None = None
     estab_version: str | None = None

@@ -187,7 +187,8 @@ class Snapshot(Record, frozen=True, kw_only=True):
     the line's prefix, as `TcpExt.ListenOverflows`. `sockstat` is /proc/net/sockstat(6), as `TCP.tw`. `sysctls` are by
     their dotted names, values as the kernel prints them split into integers where they are integers. `netns` is the
     name or PID that was asked for, None for the own. `connections` are those of one port's server side, listed only
-    where they are to be matched against a client's.
+    where they are to be matched against a client's. `targets` are the remote addresses and ports with most connections
+    from here, fullest first; only a live view counts them, and not at every moment.
     """
 
     schema: str = SNAPSHOT_SCHEMA
@@ -202,6 +203,7 @@ class Snapshot(Record, frozen=True, kw_only=True):
     sockstat: dict[str, int] | None = None
     server_sockets: ServerSockets | None = None
     port_use: PortUse | None = None
+    targets: list[PortUse] | None = None
     census: Census | None = None
     conntrack: Conntrack | None = None
     cgroup: CgroupLimits | None = None

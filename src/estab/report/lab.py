@@ -10,6 +10,7 @@ from rich.text import Text
 
 from estab.records.lab import LabRemedy, LabResult, LabScenario
 from estab.report.layout import Glyphs, columns, glyphs_for, hanging, heading, indented, line
+from estab.report.trimmed import print_trimmed
 from estab.report.words import clean, count, plural, seconds
 
 _SAID = {
@@ -24,16 +25,16 @@ _SHORT = {"as_predicted": "as predicted", "differs": "differs", "cannot_run": "n
 def render_scenario(done: LabScenario, console: Console) -> None:
     """Prints one scenario as soon as it is over."""
     for part in _scenario(done, glyphs_for(console)):
-        console.print(part)
+        print_trimmed(console, part)
 
 
 def render_end(result: LabResult, console: Console) -> None:
     """Prints what all came to: one line a scenario where there are several, the wire's own cost, the total."""
     glyphs = glyphs_for(console)
     if len(result.scenarios) > 1:
-        console.print(heading("All"))
-        console.print(indented(_overview(result)))
-    console.print(line(""))
+        print_trimmed(console, heading("All"))
+        print_trimmed(console, indented(_overview(result)))
+    print_trimmed(console, line(""))
     if result.wire is not None:
         wire = result.wire
         text = (
@@ -41,14 +42,20 @@ def render_end(result: LabResult, console: Console) -> None:
             f"(p99 {seconds(wire.added_p99_us / 1e6, glyphs.micro)}) and carries "
             f"{count(wire.packets_per_s)} packets a second."
         )
-        console.print(line(text, "dim"))
+        print_trimmed(console, line(text, "dim"))
+    if result.contained is False:
+        text = (
+            "This machine allows no PID namespace with a /proc of its own: a --server that makes a daemon of itself is "
+            "ended with the run, but not where estab's own keeper of it is killed as well."
+        )
+        print_trimmed(console, line(text, "yellow"))
     good = sum(one.status == "as_predicted" for one in result.scenarios)
     not_here = sum(one.status == "cannot_run" for one in result.scenarios)
     text = f"{good} of {plural(len(result.scenarios), 'scenario')} as predicted"
     text += f", {not_here} cannot run here" if not_here else ""
     who = "as root" if result.euid == 0 else "without root, in a user namespace"
     stopped = "interrupted; " if result.interrupted else ""
-    console.print(line(f"{stopped}{text}, {who}, in {seconds(result.seconds, glyphs.micro)}.", "bold"))
+    print_trimmed(console, line(f"{stopped}{text}, {who}, in {seconds(result.seconds, glyphs.micro)}.", "bold"))
 
 
 def _scenario(done: LabScenario, glyphs: Glyphs) -> Iterator[RenderableType]:
@@ -107,32 +114,19 @@ def _remedy(remedy: LabRemedy) -> Text:
 def _overview(result: LabResult) -> Table:
     table = columns(header=True)
     for name in ("scenario", "", "verdict", "figures", "remedies", "control"):
-        table.add_column(name, no_wrap=name != "verdict")
+        right = name in ("figures", "remedies")
+        table.add_column(name, no_wrap=name != "verdict", justify="right" if right else "left", overflow="fold")
     for one in result.scenarios:
         style = _SAID[one.status][1]
-        right = sum(row.agrees for row in one.rows)
+        agree = sum(row.agrees for row in one.rows)
         held = sum(remedy.works == remedy.claimed for remedy in one.remedies)
         ran = one.status in ("as_predicted", "differs")
         table.add_row(
             one.name,
             Text(_SHORT[one.status], style=style),
-            ("confirmed" if one.cause == one.name else one.cause or "nobody") if ran else "",
-            f"{right} of {len(one.rows)}" if one.rows else "",
-            f"{held} of {len(one.remedies)}" if one.remedies else "",
+            ("confirmed" if one.cause and one.cause == one.expected else one.cause or "nobody") if ran else "",
+            f"{agree}/{len(one.rows)}" if one.rows else "",
+            f"{held}/{len(one.remedies)}" if one.remedies else "",
             ("accuses" if one.accused_in_control else "clean") if one.control_ran else "",
         )
     return table
-
-
-def render_list(scenarios: list[tuple[str, str, str, float, str | None, list[str]]], console: Console) -> None:
-    """Prints the scenarios there are: (name, side, symptom, seconds, why it cannot run here, settings)."""
-    table = columns(header=True)
-    for name in ("scenario", "side", "takes", "symptom"):
-        table.add_column(name, no_wrap=name != "symptom")
-    for name, side, symptom, takes, reason, settings in scenarios:
-        table.add_row(name, side, f"{takes:.0f} s", Text(symptom))
-        if reason:
-            table.add_row("", "", "", Text(f"not here: {reason}", style="yellow"))
-        elif settings:
-            table.add_row("", "", "", Text("--set " + " ".join(settings), style="dim"))
-    console.print(table)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Console, RenderableType
-from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
 from estab.records import Limit, Limits, RateLimit
 from estab.report.layout import Glyphs, columns, glyphs_for, heading, indented, line
+from estab.report.trimmed import print_trimmed
 from estab.report.words import DASH, clean, count, plural, size
 
 _MILLION = 1_000_000
@@ -20,17 +20,7 @@ _ESTIMATES = ("memory",)
 def render_limits(limits: Limits, console: Console) -> None:
     """Prints the whole ladder on `console`, no line longer than it is wide and none with blanks at its end."""
     for part in _parts(limits, glyphs_for(console)):
-        for segments in console.render_lines(part, pad=False):
-            console.print(Segments([*_without_blanks_at_end(segments), Segment.line()]), end="")
-
-
-def _without_blanks_at_end(segments: list[Segment]) -> list[Segment]:
-    kept = list(segments)
-    while kept and not kept[-1].text.rstrip():
-        kept.pop()
-    if kept:
-        kept[-1] = Segment(kept[-1].text.rstrip(), kept[-1].style, kept[-1].control)
-    return kept
+        print_trimmed(console, part)
 
 
 def _parts(limits: Limits, glyphs: Glyphs) -> Iterator[RenderableType]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Console, RenderableType
-from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
@@ -13,6 +12,7 @@ from estab.records import Diagnosis, RunResult
 from estab.report.asked import asked
 from estab.report.layout import Glyphs, glyphs_for, line
 from estab.report.measured import interrupted, measured
+from estab.report.trimmed import print_trimmed
 from estab.report.verdict import diagnosed, verdict
 from estab.report.words import clean, plural, seconds
 
@@ -21,15 +21,15 @@ def render(run: RunResult, console: Console) -> None:
     """Prints the whole report of a run on `console`, no line longer than it is wide and none with blanks at its end."""
     glyphs = glyphs_for(console)
     for part in _parts(run, console, glyphs):
-        _print(console, part)
+        print_trimmed(console, part)
 
 
 def render_diagnosis(diagnosis: Diagnosis, title: str, console: Console) -> None:
     """Prints a verdict that belongs to no run, such as that on snapshots; `title` says what was judged, in a line."""
     glyphs = glyphs_for(console)
-    _print(console, line(clean(title), style="bold"))
+    print_trimmed(console, line(clean(title), style="bold"))
     for part in diagnosed(diagnosis, glyphs, failed=False):
-        _print(console, part)
+        print_trimmed(console, part)
 
 
 def _parts(run: RunResult, console: Console, glyphs: Glyphs) -> Iterator[RenderableType]:
@@ -64,19 +64,3 @@ def _where(run: RunResult, glyphs: Glyphs) -> Text:
     parts += [f"Linux {clean(host.kernel)}"] if host.kernel else []
     parts += [clean(host.hostname)] if host.hostname else []
     return line(glyphs.dot.join([*parts, f"took {seconds(run.elapsed_s, glyphs.micro)}"]), style="dim")
-
-
-def _print(console: Console, part: RenderableType) -> None:
-    for segments in console.render_lines(part, pad=False):
-        console.print(Segments([*_without_blanks_at_end(segments), Segment.line()]), end="")
-
-
-def _without_blanks_at_end(segments: list[Segment]) -> list[Segment]:
-    """Tables fill their cells with blanks; in a pipe or a pasted report nobody wants them."""
-    kept = list(segments)
-    while kept and not kept[-1].text.rstrip():
-        kept.pop()
-    if kept:
-        last = kept[-1]
-        kept[-1] = Segment(last.text.rstrip(), last.style, last.control)
-    return kept

@@ -1,0 +1,116 @@
+"""What one scrape shows: every namespace looked at, at most so often, as Prometheus' text."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Self
+
+from prometheus_client import ProcessCollector, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+import estab
+from estab.api.exporter.space import Space
+from estab.errors import EstabError
+from estab.report.prometheus import OwnCost, View, families
+
+# Whoever asks more often gets the same text again; and however dear a look is, it takes no more than a twentieth.
+_FRESH_S = 0.25
+_LOOK_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is shown. `namespaces`: names below /run/netns, or PIDs, looked into beside the own one.
+
+    So many `listeners` and `targets` are named in each, 1 to 100,000; the others are summed up.
+    """
+
+    namespaces: tuple[str, ...] = ()
+    listeners: int = 250
+    targets: int = 10
+
+
+class Scrapes(Collector):
+    """Looks, samples, and text. Used by one thread at a time. A context manager: it holds netlink sockets."""
+
+    def __init__(self, shown: Shown, window_s: float) -> None:
+        names = dict.fromkeys(shown.namespaces)
+        self._spaces = [Space(name, window_s, shown.targets) for name in (None, *names)]
+        self._most_listeners = shown.listeners
+        self._views: list[View] = []
+        self._text = b""
+        self._fresh_until = 0.0
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._times: Counter[str] = Counter()
+        self._errors: Counter[str] = Counter()
+        self._last_s: float | None = None
+        self._process = ProcessCollector(registry=None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for space in self._spaces:
+            space.close()
+
+    def begin(self) -> None:
+        """The first look, which later ones are judged against. Raises EstabError where a namespace can't be entered."""
+        self._views = [space.look() for space in self._spaces]
+
+    def sample(self) -> float:
+        """Every queue now. Returns how many seconds it took."""
+        began = time.monotonic()
+        with self._counted("sample"):
+            for space in self._spaces:
+                space.sample()
+        return time.monotonic() - began
+
+    def text(self) -> bytes:
+        """The exposition: of now, or of a moment ago where it was asked for a moment ago. Nothing is raised."""
+        began = time.monotonic()
+        if began < self._fresh_until:
+            return self._text
+        with self._counted("snapshot"):
+            self._views = [self._look(space) for space in self._spaces]
+        self._last_s = time.monotonic() - began
+        with self._counted("render"):
+            self._text = generate_latest(self)
+        ended = time.monotonic()
+        self._fresh_until = ended + max(_FRESH_S, (ended - began) / _LOOK_SHARE)
+        return self._text
+
+    def unseen(self) -> list[str]:
+        """What the last look could not read, as `namespace: field: why`."""
+        return [
+            f"{view.name}: {gap.field}: {gap.why}" for view in self._views if view.snapshot
+            for gap in view.snapshot.unobserved
+        ]  # fmt: skip
+
+    def collect(self) -> Iterator[Metric]:
+        """The families of the last look, and those of this process."""
+        cost = OwnCost(self._seconds, self._times, self._errors, self._last_s)
+        yield from families(self._views, cost, estab.__version__, most_listeners=self._most_listeners)
+        yield from self._process.collect()
+
+    def _look(self, space: Space) -> View:
+        try:
+            return space.look()
+        except (EstabError, OSError):
+            # The namespace is gone, or not to be entered any more: the others are shown, and this one as missing.
+            self._errors[space.label] += 1
+            space.close()
+            return View(space.label)
+
+    @contextmanager
+    def _counted(self, part: str) -> Iterator[None]:
+        began = time.process_time()
+        try:
+            yield
+        finally:
+            self._seconds[part] += time.process_time() - began
+            self._times[part] += 1

@@ -1,0 +1,142 @@
+"""One network namespace over time: samples between looks, looks, and what each is judged against."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from estab.diagnose.snapshots import judge_snapshots
+from estab.errors import EstabError
+from estab.observe import netns, snapshot, targets
+from estab.observe.gaps import Gaps
+from estab.observe.netns import Namespace
+from estab.observe.owners import KnownOwners
+from estab.observe.peaks import Peaks
+from estab.observe.sock_diag import SockDiag
+from estab.records import Listener, Snapshot
+from estab.report.prometheus import ListenerTotals, View
+
+OWN = "own"
+# Gaps that do not count here: owners are searched by `KnownOwners`, and no metric and no look rests on the others.
+_ELSEWHERE = ("listeners.owners", "cgroup", "security")
+
+
+@dataclass(frozen=True)
+class _Past:
+    """A look, and the greatest depth of each listener (by inode) between the look before and this one."""
+
+    at_s: float
+    snapshot: Snapshot
+    peaks: dict[int, int]
+
+
+class Space:
+    """Looks into one namespace; `name` None is the own one. Used by one thread at a time.
+
+    A look is judged against the newest one that is at least `window_s` old, else the oldest there is. So an overflow
+    shows for at least so long whoever scrapes, nothing falls between two scrapes, and no past one shows for ever.
+    """
+
+    def __init__(self, name: str | None, window_s: float, most_targets: int) -> None:
+        self.label = name or OWN
+        self._name = name
+        self._window_s = window_s
+        self._most_targets = most_targets
+        self._entered: _Entered | None = None
+
+    def close(self) -> None:
+        """Give the netlink socket back. May be called twice."""
+        if self._entered is not None:
+            self._entered.close()
+            self._entered = None
+
+    def sample(self) -> None:
+        """The queues now. Nothing is raised: a look says what is wrong."""
+        if self._entered is not None:
+            self._entered.sample()
+
+    def look(self) -> View:
+        """A whole snapshot, judged. Raises EstabError or OSError where the namespace can't be looked at."""
+        namespace = netns.own() if self._name is None else netns.find(self._name)
+        if self._entered is not None and self._entered.namespace.inode != namespace.inode:
+            # A container that was started again has the name, and nothing else, of the one before.
+            self.close()
+        if self._entered is None:
+            self._entered = _Entered(namespace)
+        view = netns.inside(namespace, partial(self._entered.look, self._window_s, self._most_targets))
+        return replace(view, name=self.label)
+
+
+class _Entered:
+    """What is kept of a namespace that is being looked into."""
+
+    def __init__(self, namespace: Namespace, clock: Callable[[], float] = time.monotonic) -> None:
+        self.namespace = namespace
+        self._clock = clock
+        # The socket belongs to the namespace that it was made in, whatever thread asks it later.
+        self._diag: SockDiag | None = netns.inside(namespace, lambda: Gaps().read("sock_diag", SockDiag))
+        self._peaks = Peaks()
+        self._owners = KnownOwners(clock)
+        self._past: deque[_Past] = deque()
+
+    def close(self) -> None:
+        if self._diag is not None:
+            self._diag.close()
+
+    def sample(self) -> None:
+        if self._diag is None:
+            return
+        try:
+            self._peaks.add(self._clock(), self._diag.listening())
+        except EstabError:
+            return
+
+    def look(self, window_s: float, most_targets: int) -> View:
+        self.sample()
+        gaps = Gaps()
+        taken = snapshot.take(diag=self._diag, owner_pids=())
+        listeners = None if taken.listeners is None else self._owners.fill(taken.listeners, gaps)
+        found = self._targets(taken, gaps, most_targets)
+        taken = taken.replace(
+            listeners=listeners,
+            port_use=found.busiest[0] if found and found.busiest else None,
+            unobserved=[one for one in taken.unobserved if not one.field.startswith(_ELSEWHERE)] + gaps.found,
+        )
+        return self._judged(taken, found, window_s)
+
+    def _targets(self, taken: Snapshot, gaps: Gaps, most: int) -> targets.Targets | None:
+        diag = self._diag
+        if diag is None:
+            return None
+        listening = {one.port for one in taken.listeners or ()}
+        return gaps.read(
+            "targets", lambda: targets.busiest(diag, taken.sysctls or {}, gaps, most=most, listening=listening)
+        )
+
+    def _judged(self, taken: Snapshot, found: targets.Targets | None, window_s: float) -> View:
+        now = self._clock()
+        while len(self._past) > 1 and now - self._past[1].at_s >= window_s:
+            self._past.popleft()
+        peaks = self._peaks.turn()
+        base = self._past[0].snapshot if self._past else None
+        self._past.append(_Past(now, taken, peaks))
+        shown = taken
+        if taken.listeners is not None:
+            shown = taken.replace(listeners=[self._with_worst(one) for one in taken.listeners])
+        return View(
+            name=self.namespace.name or OWN,
+            snapshot=shown,
+            diagnosis=judge_snapshots(base, shown),
+            totals={place: ListenerTotals(one.drops, one.full_s) for place, one in self._peaks.totals.items()},
+            targets=found.busiest if found else None,
+            other_targets=(found.others, found.others_used, found.others_time_wait) if found else (0, 0, 0),
+        )
+
+    def _with_worst(self, one: Listener) -> Listener:
+        # The first look kept is the base: its peaks were before it.
+        since = list(self._past)[1:] or list(self._past)
+        worst = max((past.peaks.get(one.inode or 0, 0) for past in since), default=0)
+        return one.replace(worst_depth=max(worst, one.depth))

@@ -1,0 +1,117 @@
+"""The `estab` app: finds the command, runs it, and turns whatever goes wrong into one line and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import sys
+from collections.abc import Sequence
+
+import cyclopts
+
+from estab import __version__
+from estab.cli.main import COMMANDS
+from estab.cli.show import INTERRUPTED, MACHINE, USAGE
+from estab.errors import EstabError
+
+app = cyclopts.App(
+    name="estab",
+    help="Why do my TCP connections fail, and how many can I have?",
+    help_epilogue="Example: `estab hold 127.0.0.1:8080 -n 1000`. "
+    "Exit codes: 0 nothing went wrong, 1 connections failed or a limit was met, "
+    "2 usage or unreadable input, 3 this machine can't do it, 130 interrupted.",
+    version=__version__,
+    result_action="return_value",
+)
+_HELP = {"--help", "-h"}
+for _name, _help in COMMANDS.items():
+    # Named, not imported: a command's module is loaded when it is called, so that --help starts fast.
+    app.command(
+        f"estab.cli.{_name}:{_name}", name=_name, help=_help, sort_key=list(COMMANDS).index(_name), help_epilogue=""
+    )
+
+
+def _stdout_is_gone() -> None:
+    # What is still buffered can't be written; without this, Python would say so once more at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    print("estab: standard output was closed before all was written", file=sys.stderr)
+
+
+def _fill_standard_descriptors() -> None:
+    """Where 0, 1 or 2 is closed, /dev/null takes its place: else the next file opened would, and be written to."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+
+
+def call(arguments: Sequence[str]) -> int:
+    """Runs one command line; the exit code that the help names."""
+    _fill_standard_descriptors()
+    code = _run(list(arguments))
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _stdout_is_gone()
+        code = code or 1
+    return code
+
+
+def _run(tokens: list[str]) -> int:
+    try:
+        if tokens and tokens[0] in COMMANDS and not _HELP.isdisjoint(tokens):
+            _help_in_full(tokens)
+        result = app(tokens, print_error=False, exit_on_error=False)
+    except BrokenPipeError:
+        _stdout_is_gone()
+        return 1
+    except (Exception, KeyboardInterrupt) as error:
+        said, code = _explain(error, tokens)
+        print(f"estab: {' '.join(said.split())}", file=sys.stderr)
+        return code
+    return result if isinstance(result, int) else 0
+
+
+def _help_in_full(tokens: list[str]) -> None:
+    """The command's docstring, with its example, instead of the one line that the list of commands has."""
+    command = app[tokens[0]]
+    command.help = None
+    if tokens[0] == "lab":
+        command.help_epilogue = _lab_settings(tokens)
+
+
+def _lab_settings(tokens: list[str]) -> str:
+    # The scenarios are loaded for it: no other --help waits for them.
+    from estab.cli.lab_settings import help_on
+
+    return help_on(tokens)
+
+
+def _explain(error: BaseException, tokens: list[str]) -> tuple[str, int]:
+    """One line and an exit code for whatever ended a command."""
+    match error:
+        case cyclopts.CycloptsError():
+            return f"{error} (estab {_command(tokens)}--help lists the options)", USAGE
+        case EstabError():
+            return str(error), error.exit_code
+        case OSError():
+            hint = f"; `ulimit -n` is {_nofile()}, raise it" if error.errno in (errno.EMFILE, errno.ENFILE) else ""
+            return f"{error}{hint}", MACHINE
+        case KeyboardInterrupt():
+            return "interrupted", INTERRUPTED
+    if os.environ.get("ESTAB_TRACEBACK"):
+        raise error
+    what = f"a fault of estab's own: {type(error).__name__}: {error}"
+    return f"{what}; ESTAB_TRACEBACK=1 shows where, please report it", MACHINE
+
+
+def _nofile() -> int:
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def _command(tokens: list[str]) -> str:
+    return f"{tokens[0]} " if tokens and tokens[0] in COMMANDS else ""

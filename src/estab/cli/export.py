@@ -1,0 +1,94 @@
+"""`estab export`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from estab.cli.show import INTERRUPTED, OK, stoppable
+from estab.cli.values import Seconds
+from estab.errors import MachineError, UsageError
+
+if TYPE_CHECKING:
+    from estab.api.export import Serving
+
+_LISTEN = "127.0.0.1:9816"
+
+
+def export(
+    *,
+    listen: str | None = None,
+    window: Seconds | None = None,
+    netns: Annotated[list[str] | None, Parameter(negative="")] = None,
+    listeners: int = 250,
+    targets: int = 10,
+    once: Annotated[bool, Parameter(negative="")] = False,
+    quiet: Annotated[bool, Parameter(name=("--quiet", "-q"), negative="")] = False,
+) -> int:
+    """Show this host's listeners, limits and causes to Prometheus.
+
+    Every listener's queue with its limit, worst depth and drops; for each cause whether it is met; local ports towards
+    the busiest destinations; descriptors, conntrack and cloud allowances. It answers GET /metrics until Ctrl-C or
+    SIGTERM. Nothing is changed on the host. It needs no root, but sees less without, and says what.
+
+    Example: estab export --listen 127.0.0.1:9816
+
+    Parameters
+    ----------
+    listen
+        HOST:PORT or [IPv6]:PORT to answer at; port 0 takes any free one. Default: 127.0.0.1:9816, which only this host
+        reaches. There is no password: whoever reaches it can read it.
+    window
+        How long the judgement and the worst depth look back, as 15s; to the scrape before where that is longer ago.
+        Default: 15s; 1s with --once.
+    netns
+        Look into this network namespace too: a name that `ip netns` lists, or a PID. More than one may be given.
+    listeners
+        So many listeners are named, those in trouble first; the others stand together under `other`.
+    targets
+        So many destinations are named, those that take most local ports; the others stand together under `other`.
+    once
+        Print the metrics once and end: for node_exporter's textfile collector.
+    quiet
+        Say neither where it listens nor what it can't see.
+    """
+    _need_extra()
+    from estab.api import export as api
+    from estab.api.exporter.scrape import Shown
+
+    if once and listen is not None:
+        raise UsageError("--once prints and does not listen; leave out --listen, or --once")
+    shown = Shown(tuple(netns or ()), listeners, targets)
+    with stoppable() as stop:
+        if once:
+            text = api.exposition(window_s=api.ONCE_S if window is None else window, shown=shown, stop=stop)
+            if text is None:
+                return INTERRUPTED
+            sys.stdout.buffer.write(text)
+            return OK
+        api.export(
+            listen or _LISTEN,
+            window_s=api.WINDOW_S if window is None else window,
+            shown=shown,
+            stop=stop,
+            serving=None if quiet else _tell,
+        )
+    # To be stopped is the only way in which an exporter ends: it is no failure.
+    return OK
+
+
+def _tell(serving: Serving) -> None:
+    print(f"answering at {serving.url}", flush=True)
+    for one in serving.unseen:
+        print(f"not seen: {one}", file=sys.stderr, flush=True)
+
+
+def _need_extra() -> None:
+    try:
+        import prometheus_client  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name != "prometheus_client":
+            raise
+        raise MachineError("estab export needs prometheus-client: pip install 'estab[export]'") from error

@@ -1,0 +1,50 @@
+"""Who owns the listeners, remembered: to search the descriptors of all processes at every look would be load."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from estab.observe import processes, snapshot
+from estab.observe.gaps import Gaps
+from estab.observe.processes import Owners
+from estab.records import Listener, Process
+
+# A worker process that a server starts later holds the same socket: so all are searched again, now and then.
+_AGAIN_S = 30.0
+_SHARE = 0.005
+
+
+class KnownOwners:
+    """Gives listeners their owners. It searches where a listener is new, and now and then, in 0.5% of the time."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._found = Owners(by_inode={}, hidden=0)
+        self._searched: set[int] = set()
+        self._may_at = self._must_at = 0.0
+
+    def fill(self, listeners: Sequence[Listener], gaps: Gaps) -> list[Listener]:
+        """The listeners with owners and what each of these has open now; what could not be found is noted."""
+        inodes = {one.inode for one in listeners if one.inode}
+        now = self._clock()
+        if now >= self._must_at or (inodes - self._searched and now >= self._may_at):
+            self._search(inodes, now, gaps)
+        pids = {pid for inode in inodes for pid in self._found.by_inode.get(inode, ())}
+        facts = {pid: processes.process(pid) for pid in pids}
+        filled = [self._with_owners(one, facts) for one in listeners]
+        if any(one.owners is None for one in filled):
+            gaps.note("listeners.owners", snapshot.why_unowned(self._found.hidden))
+        return filled
+
+    def _search(self, inodes: set[int], began: float, gaps: Gaps) -> None:
+        found = gaps.read("listeners.owners", lambda: processes.owners(inodes))
+        if found is not None:
+            self._found, self._searched = found, inodes
+        ended = self._clock()
+        self._may_at = ended + (ended - began) / _SHARE
+        self._must_at = ended + max(_AGAIN_S, (ended - began) / _SHARE)
+
+    def _with_owners(self, one: Listener, facts: dict[int, Process | None]) -> Listener:
+        pids = self._found.by_inode.get(one.inode or 0, ())
+        return one.replace(owners=[fact for pid in pids if (fact := facts.get(pid))] or None)

@@ -1,0 +1,81 @@
+"""What every listener's queue did between two looks, from cheap samples. Pure: samples in, totals out.
+
+Where a scrape comes every 15 seconds, a queue may fill and empty ten times between two: the samples see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from estab.kernel.formats.inet_diag import InetSocket
+
+Place = tuple[str, int]
+_WRAP = 1 << 32  # sk_drops is 32 bits wide
+# A sample stands for the time since the one before. Where sampling stood still, it does not stand for all of that.
+_LONGEST_S = 1.0
+
+
+@dataclass
+class Totals:
+    """Of all sockets that listened at one address and port. They only rise while something listens there.
+
+    `drops` starts with what the kernel had counted when the socket was first seen, None where it does not tell.
+    `full_s` is for how many seconds the samples found one of them full (B+1 waiting).
+    """
+
+    drops: int | None = None
+    full_s: float = 0.0
+
+    @property
+    def troubled(self) -> bool:
+        """Whether it ever was full or dropped anything."""
+        return bool(self.drops) or self.full_s > 0
+
+
+class Peaks:
+    """Follows every listener of one namespace by its inode."""
+
+    def __init__(self) -> None:
+        self.totals: dict[Place, Totals] = {}
+        self._drops: dict[int, int | None] = {}
+        self._peaks: dict[int, int] = {}
+        self._last_s: float | None = None
+
+    def add(self, at_s: float, listeners: Sequence[InetSocket]) -> None:
+        """One sample of all that listen, taken at `at_s` of a clock that only goes forward."""
+        span = 0.0 if self._last_s is None else min(_LONGEST_S, max(0.0, at_s - self._last_s))
+        self._last_s = at_s
+        full: set[Place] = set()
+        places: set[Place] = set()
+        for one in listeners:
+            place = one.local_address, one.local_port
+            places.add(place)
+            self._count_drops(self.totals.setdefault(place, Totals()), one)
+            self._peaks[one.inode] = max(self._peaks.get(one.inode, 0), one.rqueue)
+            if one.rqueue > one.wqueue:
+                full.add(place)
+        for place in full:
+            self.totals[place].full_s += span
+        self._forget(places, {one.inode for one in listeners})
+
+    def turn(self) -> dict[int, int]:
+        """The greatest depth of each listener since the last turn, by inode; then it begins anew."""
+        found, self._peaks = self._peaks, {}
+        return found
+
+    def _count_drops(self, totals: Totals, one: InetSocket) -> None:
+        if one.drops is None:
+            return
+        before = self._drops.get(one.inode) or 0
+        totals.drops = (totals.drops or 0) + (one.drops - before) % _WRAP
+        self._drops[one.inode] = one.drops
+
+    def _forget(self, places: set[Place], inodes: set[int]) -> None:
+        """Nothing is kept of what listens no more: what is remembered is bounded by what is there."""
+        for place in self.totals.keys() - places:
+            del self.totals[place]
+        for inode in self._drops.keys() - inodes:
+            del self._drops[inode]
+        for inode in self._peaks.keys() - inodes:
+            del self._peaks[inode]

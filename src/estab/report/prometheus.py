@@ -1,0 +1,375 @@
+"""What was seen of this host's namespaces, as Prometheus metric families. Pure: records in, families out.
+
+Labels are bounded and stable. A listener is named by address, port and the names of its owners, never by a pid: a
+server that is restarted continues its series. What is beyond `most_listeners` stands under `other`. Unknown is absent,
+never 0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+
+from estab.kernel.rules.cloud_flows import EXCEEDED
+from estab.records import Diagnosis, Listener, Nic, PortUse, Process, Snapshot
+from estab.report.prometheus_names import (
+    COUNTERS,
+    LISTENER_HELP,
+    OTHER,
+    PROCESS_HELP,
+    STATES,
+    TARGET_HELP,
+    process_names,
+)
+
+_NAMESPACE = "namespace"
+_LISTENER_LABELS = (_NAMESPACE, "address", "port", "process")
+_TARGET_LABELS = (_NAMESPACE, "address", "port")
+_MOST_NICS = 32
+_MOST_GAPS = 40
+_ALLOWANCE = "_allowance_"
+_NUMBER = re.compile(r"\b\d[\d,]*\b")
+
+
+@dataclass(frozen=True)
+class ListenerTotals:
+    """Totals of one address and port: packets that its sockets dropped, seconds that one of them was full."""
+
+    drops: int | None
+    full_s: float
+
+    @property
+    def troubled(self) -> bool:
+        """Whether it ever was full or dropped anything."""
+        return bool(self.drops) or self.full_s > 0
+
+
+@dataclass(frozen=True)
+class View:
+    """One network namespace at one scrape. `snapshot` None: it could not be looked at.
+
+    `totals` is by address and port of the listeners; None for `targets`: the ports were not counted.
+    `other_targets` is how many more destinations there are, and the ports in use and in TIME_WAIT towards them.
+    """
+
+    name: str
+    snapshot: Snapshot | None = None
+    diagnosis: Diagnosis | None = None
+    totals: Mapping[tuple[str, int], ListenerTotals] = field(default_factory=dict)
+    targets: Sequence[PortUse] | None = None
+    other_targets: tuple[int, int, int] = (0, 0, 0)
+
+
+@dataclass(frozen=True)
+class OwnCost:
+    """What looking costs: CPU seconds and how often, by `snapshot`, `sample` and `render`; failures by namespace."""
+
+    seconds: Mapping[str, float]
+    times: Mapping[str, int]
+    errors: Mapping[str, int]
+    last_s: float | None = None
+
+
+def families(views: Sequence[View], cost: OwnCost, version: str, *, most_listeners: int) -> Iterator[Metric]:
+    """Every family, the same ones in the same order whatever was seen."""
+    seen = [(view.name, view.snapshot) for view in views if view.snapshot is not None]
+    yield InfoMetricFamily("estab_build", "The version of estab that answers.", value={"version": version})
+    yield from _causes(views)
+    yield from _listeners(views, most_listeners)
+    yield from _owners(seen, most_listeners)
+    yield from _targets(views)
+    yield from _sockets(seen)
+    yield from _conntrack(seen)
+    yield from _nics(seen)
+    yield from _counters(seen)
+    yield from _observation(views, cost)
+
+
+# The judgement ------------------------------------------------------------------------------------------------------
+
+
+def _causes(views: Sequence[View]) -> list[Metric]:
+    labels = (_NAMESPACE, "cause", "side")
+    confirmed = GaugeMetricFamily(
+        "estab_cause",
+        "1 where this is the cause that `estab diagnose` would name, from what changed within --window; else 0.",
+        labels=labels,
+    )
+    possible = GaugeMetricFamily(
+        "estab_cause_possible",
+        "1 where the symptoms fit, and it is not decided or another cause comes before it; else 0.",
+        labels=labels,
+    )
+    observed = GaugeMetricFamily(
+        "estab_cause_observed",
+        "0 where what would tell was not seen, so that the 0 of estab_cause excludes nothing; else 1.",
+        labels=labels,
+    )
+    for view in views:
+        for one in view.diagnosis.suspects if view.diagnosis else ():
+            values = (view.name, one.cause, one.side)
+            confirmed.add_metric(values, one.verdict == "confirmed")
+            possible.add_metric(values, one.verdict == "possible")
+            observed.add_metric(values, one.verdict != "not_observed")
+    return [confirmed, possible, observed]
+
+
+# Listeners ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Place:
+    """All sockets that listen at one address and port, or (`other`) all those that are not named."""
+
+    address: str
+    port: str
+    sockets: list[Listener]
+    drops: int | None
+    full_s: float
+    troubled: bool
+
+    @property
+    def fullest(self) -> Listener:
+        return max(self.sockets, key=lambda one: (one.depth / (max(0, one.limit) + 1), one.depth))
+
+    @property
+    def worst_depth(self) -> int:
+        return max(max(one.depth, one.worst_depth or 0) for one in self.sockets)
+
+    @property
+    def owners(self) -> list[Process]:
+        return [owner for one in self.sockets for owner in one.owners or ()]
+
+
+def _places(view: View, most: int) -> list[_Place]:
+    """The named ones, those in trouble first, so that none of these is lost in `other`, which comes last."""
+    by_place: dict[tuple[str, int], list[Listener]] = {}
+    for one in (view.snapshot.listeners if view.snapshot else None) or ():
+        by_place.setdefault((one.address, one.port), []).append(one)
+    found = [_place(address, port, sockets, view) for (address, port), sockets in by_place.items()]
+    found.sort(key=lambda one: (not one.troubled, int(one.port), one.address))
+    named, rest = found[:most], found[most:]
+    return [*named, _other(rest)] if rest else named
+
+
+def _place(address: str, port: int, sockets: list[Listener], view: View) -> _Place:
+    totals = view.totals.get((address, port), ListenerTotals(None, 0.0))
+    return _Place(address, str(port), sockets, totals.drops, totals.full_s, totals.troubled)
+
+
+def _other(rest: list[_Place]) -> _Place:
+    drops = [one.drops for one in rest if one.drops is not None]
+    full_s = sum(one.full_s for one in rest)
+    sockets = [socket for one in rest for socket in one.sockets]
+    return _Place(OTHER, OTHER, sockets, sum(drops) if drops else None, full_s, False)
+
+
+def _listeners(views: Sequence[View], most: int) -> list[Metric]:
+    gauges = {
+        key: GaugeMetricFamily(f"estab_listener_{key}", LISTENER_HELP[key], labels=_LISTENER_LABELS)
+        for key in ("queue_depth", "queue_limit", "queue_worst_depth", "sockets")
+    }
+    counters = {
+        key: CounterMetricFamily(f"estab_listener_{key}", LISTENER_HELP[key], labels=_LISTENER_LABELS)
+        for key in ("drops", "full_seconds")
+    }
+    for view in views:
+        for place in _places(view, most):
+            # The processes of all that are not named have nothing to say together.
+            process = OTHER if place.address == OTHER else process_names(place.owners)
+            values = (view.name, place.address, place.port, process)
+            fullest = place.fullest
+            gauges["queue_depth"].add_metric(values, fullest.depth)
+            gauges["queue_limit"].add_metric(values, fullest.limit)
+            gauges["queue_worst_depth"].add_metric(values, place.worst_depth)
+            gauges["sockets"].add_metric(values, len(place.sockets))
+            counters["full_seconds"].add_metric(values, place.full_s)
+            if place.drops is not None:
+                counters["drops"].add_metric(values, place.drops)
+    return [*gauges.values(), *counters.values()]
+
+
+def _owners(seen: Iterable[tuple[str, Snapshot]], most: int) -> list[Metric]:
+    labels = (_NAMESPACE, "process")
+    used = GaugeMetricFamily("estab_process_open_fds", PROCESS_HELP["open_fds"], labels=labels)
+    limit = GaugeMetricFamily("estab_process_max_fds", PROCESS_HELP["max_fds"], labels=labels)
+    for namespace, snapshot in seen:
+        for name, process in _fullest_owners(snapshot)[:most]:
+            used.add_metric((namespace, name), process.fds or 0)
+            limit.add_metric((namespace, name), process.nofile_soft or 0)
+    return [used, limit]
+
+
+def _fullest_owners(snapshot: Snapshot) -> list[tuple[str, Process]]:
+    """Of the listeners' owners with one name the one that is nearest to its limit; the fullest first."""
+    fullest: dict[str, Process] = {}
+    for one in snapshot.listeners or ():
+        for owner in one.owners or ():
+            name = process_names([owner])
+            if owner.fds is None or not owner.nofile_soft or not name:
+                continue
+            if name not in fullest or _fill(owner) > _fill(fullest[name]):
+                fullest[name] = owner
+    return sorted(fullest.items(), key=lambda one: (-_fill(one[1]), one[0]))
+
+
+def _fill(process: Process) -> float:
+    return (process.fds or 0) / (process.nofile_soft or 1)
+
+
+# Ports, sockets, tables ---------------------------------------------------------------------------------------------
+
+
+def _targets(views: Sequence[View]) -> list[Metric]:
+    found = {
+        key: GaugeMetricFamily(f"estab_target_{key}", text, labels=_TARGET_LABELS) for key, text in TARGET_HELP.items()
+    }
+    others = GaugeMetricFamily(
+        "estab_targets_other",
+        "Destinations that are not named: they stand together under `other`.",
+        labels=(_NAMESPACE,),
+    )
+    for view in views:
+        if view.targets is None:
+            continue
+        for use in view.targets:
+            values = (view.name, use.address, str(use.port))
+            found["ports_used"].add_metric(values, use.used if use.worst_source_used is None else use.worst_source_used)
+            found["sockets"].add_metric(values, use.used)
+            found["time_wait_sockets"].add_metric(values, use.time_wait)
+            if use.capacity is not None:
+                found["ports_limit"].add_metric(values, max(0, use.capacity - (use.bound or 0)))
+        count, used, time_wait = view.other_targets
+        others.add_metric((view.name,), count)
+        if count:
+            found["sockets"].add_metric((view.name, OTHER, OTHER), used)
+            found["time_wait_sockets"].add_metric((view.name, OTHER, OTHER), time_wait)
+    return [*found.values(), others]
+
+
+def _sockets(seen: Iterable[tuple[str, Snapshot]]) -> list[Metric]:
+    states = GaugeMetricFamily("estab_sockets", "TCP sockets by state.", labels=(_NAMESPACE, "state"))
+    limit = GaugeMetricFamily(
+        "estab_time_wait_sockets_limit",
+        "net.ipv4.tcp_max_tw_buckets: beyond so many in TIME-WAIT the kernel closes at once.",
+        labels=(_NAMESPACE,),
+    )
+    for namespace, snapshot in seen:
+        for state in STATES if snapshot.states is not None else ():
+            states.add_metric((namespace, state), (snapshot.states or {}).get(state, 0))
+        value = (snapshot.sysctls or {}).get("net.ipv4.tcp_max_tw_buckets")
+        if isinstance(value, list) and value:
+            limit.add_metric((namespace,), value[0])
+    return [states, limit]
+
+
+def _conntrack(seen: Iterable[tuple[str, Snapshot]]) -> list[Metric]:
+    entries = GaugeMetricFamily("estab_conntrack_entries", "Connections tracked now.", labels=(_NAMESPACE,))
+    limit = GaugeMetricFamily(
+        "estab_conntrack_entries_limit",
+        "net.netfilter.nf_conntrack_max: a new connection beyond it is dropped.",
+        labels=(_NAMESPACE,),
+    )
+    lost = CounterMetricFamily(
+        "estab_conntrack_failures",
+        "Packets dropped for want of a table entry (drop), entries thrown out early (early_drop), and entries that "
+        "could not be entered (insert_failed), since boot.",
+        labels=(_NAMESPACE, "reason"),
+    )
+    for namespace, snapshot in seen:
+        table = snapshot.conntrack
+        if table is None:
+            continue
+        if table.count is not None:
+            entries.add_metric((namespace,), table.count)
+        if table.maximum is not None:
+            limit.add_metric((namespace,), table.maximum)
+        for reason in ("drop", "early_drop", "insert_failed"):
+            value = getattr(table, reason)
+            if value is not None:
+                lost.add_metric((namespace, reason), value)
+    return [entries, limit, lost]
+
+
+def _nics(seen: Iterable[tuple[str, Snapshot]]) -> list[Metric]:
+    labels = (_NAMESPACE, "device", "allowance")
+    lost = CounterMetricFamily(
+        "estab_nic_allowance_exceeded_packets",
+        f"Packets that the cloud queued or dropped beyond an allowance of the instance (ethtool -S of ENA: "
+        f"{EXCEEDED} and its kin), since boot.",
+        labels=labels,
+    )
+    left = GaugeMetricFamily(
+        "estab_nic_allowance_available",
+        "What is left of an allowance of the instance (ethtool -S of ENA: conntrack_allowance_available).",
+        labels=labels,
+    )
+    for namespace, snapshot in seen:
+        for nic in [one for one in snapshot.nics or () if one.allowances][:_MOST_NICS]:
+            for allowance, kind, value in _allowances(nic):
+                (lost if kind == "exceeded" else left).add_metric((namespace, nic.name, allowance), value)
+    return [lost, left]
+
+
+def _allowances(nic: Nic) -> Iterator[tuple[str, str, int]]:
+    """`bw_in_allowance_exceeded` as ("bw_in", "exceeded", its value)."""
+    for name, value in sorted(nic.allowances.items()):
+        allowance, found, kind = name.rpartition(_ALLOWANCE)
+        if found and kind in ("exceeded", "available"):
+            yield allowance, kind, value
+
+
+def _counters(seen: Sequence[tuple[str, Snapshot]]) -> Iterator[Metric]:
+    for source, (name, text) in COUNTERS.items():
+        family = CounterMetricFamily(name, f"{text} ({source}, since boot).", labels=(_NAMESPACE,))
+        for namespace, snapshot in seen:
+            value = (snapshot.counters or {}).get(source)
+            if value is not None:
+                family.add_metric((namespace,), value)
+        yield family
+
+
+# The exporter itself ------------------------------------------------------------------------------------------------
+
+
+def _observation(views: Sequence[View], cost: OwnCost) -> list[Metric]:
+    up = GaugeMetricFamily(
+        "estab_observation_success", "1 where this namespace could be looked at; else 0.", labels=(_NAMESPACE,)
+    )
+    gaps = GaugeMetricFamily(
+        "estab_unobserved", "1 for each thing that could not be read.", labels=(_NAMESPACE, "field", "why")
+    )
+    taken = GaugeMetricFamily(
+        "estab_observation_timestamp_seconds", "Unix time of what is shown.", labels=(_NAMESPACE,)
+    )
+    errors = CounterMetricFamily("estab_observation_errors", "Looks at a namespace that failed.", labels=(_NAMESPACE,))
+    seconds = CounterMetricFamily(
+        "estab_observation_cpu_seconds",
+        "CPU time spent on snapshots, on the samples between them, and on writing this text.",
+        labels=("part",),
+    )
+    times = CounterMetricFamily("estab_observations", "How often each was done.", labels=("part",))
+    last = GaugeMetricFamily("estab_observation_seconds", "How long the last look at all namespaces took.")
+    for view in views:
+        up.add_metric((view.name,), view.snapshot is not None)
+        errors.add_metric((view.name,), cost.errors.get(view.name, 0))
+        if view.snapshot is not None:
+            taken.add_metric((view.name,), view.snapshot.taken_at_s)
+            for name, why in _gaps(view.snapshot):
+                gaps.add_metric((view.name, name, why), 1)
+    for part, value in cost.seconds.items():
+        seconds.add_metric((part,), value)
+    for part, value in cost.times.items():
+        times.add_metric((part,), value)
+    if cost.last_s is not None:
+        last.add_metric((), cost.last_s)
+    return [up, gaps, taken, errors, seconds, times, last]
+
+
+def _gaps(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """What could not be read, each once. A number in the reason would make a new series of each change."""
+    found = {gap.field: _NUMBER.sub("#", gap.why) for gap in snapshot.unobserved}
+    return sorted(found.items())[:_MOST_GAPS]

@@ -1,0 +1,23 @@
+"""Each command's help is its whole docstring: with an example that can be copied."""
+
+from __future__ import annotations
+
+import pytest
+
+from estab.cli.app import call
+from estab.cli.main import COMMANDS
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call([name, "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"Example: estab {name}" in said or f"; estab {name}" in said
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for name, what in COMMANDS.items():
+        assert name in said
+        assert what.split()[0] in said

@@ -1,0 +1,28 @@
+"""Records the run of one scenario of the lab, as a user's own run would be: for the twin to rebuild.
+
+Started as `python recorder.py FILE SCENARIO JSON-OF-SETTINGS`, with a standard input that stays open while it plays.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from estab.lab.scenario import Act, find, settings_of
+from estab.lab.seclusion import seclude
+from estab.records import encode
+
+
+def main() -> None:
+    """Plays it in namespaces, and writes the run."""
+    file, name, settings = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
+    seclude()
+    scenario = find(name)
+    run = scenario.play(Act(name), settings_of(scenario, settings)).run
+    assert run is not None
+    file.write_bytes(encode(run))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Each cause that a twin can rebuild: a run recorded in the lab; its twin gives the same cause and proves a remedy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from estab.diagnose.suspects import SUSPECTS
+from estab.lab.twin.causes import NOT_ISOLATED, REBUILT
+from estab.lab.twin.record import TwinRemedy, TwinResult
+from estab.lab.twin.run import twin
+
+RECORDER = Path(__file__).with_name("recorder.py")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scenario with settings that keep it short; a remedy that works, one that does nothing; rows within 10 %."""
+
+    settings: dict[str, float]
+    works: str
+    nothing: str | None
+    near: tuple[str, ...]
+
+
+CASES = {
+    "path_filtered": Case({"connections": 20}, "nft insert", "a bigger backlog", ("own_timeout at connect",)),
+    "path_flow_table_full": Case(
+        {"flows": 100, "beyond": 20}, "not tracked", "a longer connect", ("connected", "own_timeout at connect")
+    ),
+    "path_syn_loss": Case({"connections": 50}, "", "a bigger backlog", ("connects that sent SYN again",)),
+    "nobody_listening": Case({}, "start the server", "a longer connect", ("ECONNREFUSED at connect",)),
+    "client_open_files": Case({}, "ulimit -n", "a bigger backlog", ("EMFILE at connect",)),
+    "bound_ports_poisoned": Case({}, "IP_BIND_ADDRESS_NO_PORT", "tcp_tw_reuse", ("EADDRNOTAVAIL at connect",)),
+    "defer_accept_drops": Case({}, "no deferred", "a bigger backlog", ("ghosts", "TCPDeferAcceptDrop a connect")),
+    "syn_queue_overflow": Case({}, "tcp_syncookies=1", "left running", ("own_timeout at connect",)),
+    "cookie_reset": Case({}, "--backlog", "tcp_max_syn_backlog", ("TCPReqQFullDoCookies a connect",)),
+    "server_not_accepting": Case({}, "call accept() again", "tcp_max_syn_backlog", ("connected",)),
+    "accept_thread_starved": Case({}, "in a process of its own", "tcp_max_syn_backlog", ("attempted",)),
+    "time_wait_port_exhaustion": Case(
+        {"attempts": 150, "ports": 100}, "tcp_tw_reuse=1   # on the client", "tcp_fin_timeout", ("attempted",)
+    ),
+}
+
+
+def recorded(file: Path, scenario: str, settings: dict[str, float]) -> Path:
+    """The run of a scenario. Its standard input stays open: at its end the lab ends."""
+    command = [sys.executable, str(RECORDER), str(file), scenario, json.dumps(settings)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.wait(60) == 0, process.stderr and process.stderr.read()
+    return file
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], TwinResult]:
+    """All of them, four side by side: most of their time is waiting. The one whose figures are CPU comes last."""
+    folder = tmp_path_factory.mktemp("causes")
+
+    def one(name: str) -> TwinResult:
+        return twin(recorded(folder / f"{name}.json", name, CASES[name].settings))
+
+    with ThreadPoolExecutor(4) as pool:
+        found: dict[str, Future[TwinResult]] = {
+            name: pool.submit(one, name) for name in CASES if name != "accept_thread_starved"
+        }
+    with ThreadPoolExecutor(1) as pool:
+        found["accept_thread_starved"] = pool.submit(one, "accept_thread_starved")
+    return lambda name: found[name].result()
+
+
+def remedy(result: TwinResult, words: str) -> TwinRemedy:
+    return next(one for one in result.remedies if words in one.command)
+
+
+@pytest.mark.namespace
+@pytest.mark.parametrize("cause", CASES)
+def test_the_twin_gives_the_same_cause(cause: str, twins: Callable[[str], TwinResult]) -> None:
+    result, case = twins(cause), CASES[cause]
+    assert (result.recorded_cause, result.cause) == (cause, cause), result.summary
+    rows = {row.what: row for row in result.rows}
+    for what in case.near:
+        percent = rows[what].percent
+        assert percent is not None
+        assert abs(percent) <= 10, rows[what]
+
+
+@pytest.mark.namespace
+@pytest.mark.parametrize("cause", CASES)
+def test_what_is_called_proved_was_shown(cause: str, twins: Callable[[str], TwinResult]) -> None:
+    result, case = twins(cause), CASES[cause]
+    if case.works:
+        proved = remedy(result, case.works)
+        assert proved.came in ("works", "works_with"), proved
+        assert proved.after
+    if case.nothing:
+        assert remedy(result, case.nothing).came == "does_nothing"
+    for one in result.remedies:
+        assert one.did, one.command
+        assert (one.came in ("works", "works_with", "helps", "does_nothing")) == bool(one.after), one
+        assert one.claimed or one.came != "works", f"estab says it does nothing, the twin that it works: {one}"
+
+
+def test_every_cause_is_rebuilt_or_said_not_to_be() -> None:
+    causes = {module.CAUSE for module in SUSPECTS}
+    assert causes == REBUILT.keys() | NOT_ISOLATED.keys()
+    assert not REBUILT.keys() & NOT_ISOLATED.keys()
+    assert REBUILT.keys() >= CASES.keys()

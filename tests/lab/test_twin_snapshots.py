@@ -1,0 +1,151 @@
+"""Twins of snapshots: a queue that nobody empties and ports that are used up, as `estab observe` recorded them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from tests.namespaces import in_namespace, sysctl
+
+from estab.api.files import read_record
+from estab.errors import ReadError, UsageError
+from estab.lab.twin.given import Given
+from estab.lab.twin.moments import moments, plan
+from estab.lab.twin.record import TwinRemedy, TwinResult
+from estab.lab.twin.run import twin
+from estab.observe import snapshot
+from estab.records import encode
+
+BACKLOG, CLIENTS, SPAN_S = 16, 40, 1.2
+FULL = """
+import socket, sys
+listener = socket.create_server(("127.0.0.1", 5005), backlog=int(sys.argv[1]))
+held = []
+for _ in range(int(sys.argv[2])):
+    held.append(socket.socket())
+    held[-1].setblocking(False)
+    held[-1].connect_ex(("127.0.0.1", 5005))
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def observed(count: int, backlog: int, clients: int) -> list[bytes]:
+    """What `estab observe` prints beside a listener that never accepts."""
+    command = [sys.executable, "-c", FULL, str(backlog), str(clients)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        watch = [sys.executable, "-m", "estab", "observe", "--count", str(count), "--interval", f"{SPAN_S}s"]
+        done = subprocess.run(watch, capture_output=True, check=True, timeout=30)
+        assert process.stdin
+        process.stdin.close()
+    return done.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two snapshots of a full queue, one a line."""
+    file = tmp_path_factory.mktemp("snapshots") / "full.ndjson"
+    file.write_bytes(b"\n".join(in_namespace(lambda: observed(2, BACKLOG, CLIENTS))))
+    return file
+
+
+@pytest.fixture(scope="module")
+def twins(full: Path) -> dict[str, TwinResult]:
+    """Three twins, side by side: most of their time is waiting."""
+    one, ports = full.with_name("one.json"), full.with_name("ports.json")
+    one.write_bytes(full.read_bytes().splitlines()[0])
+    ports.write_bytes(in_namespace(used_up))
+    with ThreadPoolExecutor(3) as pool:
+        found = {
+            "two": pool.submit(twin, full),
+            "one": pool.submit(twin, one, connections=30, rtt_s=0.005),
+            "ports": pool.submit(twin, ports),
+        }
+    return {name: future.result() for name, future in found.items()}
+
+
+def remedy(result: TwinResult, words: str) -> TwinRemedy:
+    return next(one for one in result.remedies if words in one.command)
+
+
+@pytest.mark.namespace
+def test_two_snapshots_of_a_full_queue(twins: dict[str, TwinResult]) -> None:
+    rebuilt = twins["two"]
+    assert rebuilt.recorded_cause == rebuilt.cause == "accept_queue_overflow"
+    rows = {row.what: row for row in rebuilt.rows}
+    assert rows["waiting in the accept queue"].twin == BACKLOG + 1
+    for name in ("ListenOverflows a second", "ListenDrops a second"):
+        percent = rows[name].percent
+        assert percent is not None
+        assert abs(percent) <= 15, rows[name]
+    assert any(f"{CLIENTS} clients" in one and "--connections" in one for one in rebuilt.assumed), rebuilt.assumed
+    assert any("--rtt" in one for one in rebuilt.assumed)
+
+
+@pytest.mark.namespace
+def test_its_remedies_are_tried(twins: dict[str, TwinResult]) -> None:
+    rebuilt = twins["two"]
+    assert remedy(rebuilt, "call accept()").came == "works"
+    assert remedy(rebuilt, "listen(").came != "works"  # nothing was accepted: a longer queue only holds more
+    assert remedy(rebuilt, "tcp_max_syn_backlog").came == "does_nothing"
+
+
+@pytest.mark.namespace
+def test_one_snapshot_with_what_it_cannot_know_given(twins: dict[str, TwinResult]) -> None:
+    result = twins["one"]
+    assert result.recorded_cause == result.cause == "accept_queue_overflow"
+    assert result.run is not None
+    assert result.run.funnel.attempted == 30
+    assert any("30 connections, as given" in said for said in result.assumed)
+    assert any("round-trip time 5.00 ms" in said for said in result.built)
+    assert any("stands still while they come" in said for said in result.assumed)
+
+
+def used_up() -> bytes:
+    """A client whose range of 50 ports is full, towards one target."""
+    sysctl("net.ipv4.ip_local_port_range", "40000 40049")
+    command = [sys.executable, "-c", FULL, "128", "50"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        taken = snapshot.take(toward=("127.0.0.1", 5005))
+        assert process.stdin
+        process.stdin.close()
+    return encode(taken)
+
+
+@pytest.mark.namespace
+def test_a_snapshot_of_a_range_that_is_used_up(twins: dict[str, TwinResult]) -> None:
+    result = twins["ports"]
+    assert result.recorded_cause == result.cause == "ephemeral_port_exhaustion"
+    rows = {row.what: row for row in result.rows}
+    assert rows["local ports in use"].twin == 50
+    assert remedy(result, "ip_local_port_range").came == "works"
+
+
+def test_what_no_snapshot_shows_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "empty.json"
+    file.write_text('{"schema":"estab.snapshot/1","taken_at_s":1,"host":{}}')
+    with pytest.raises(ReadError, match="no listener"):
+        twin(file)
+
+
+@pytest.mark.parametrize(("connections", "rtt_s"), [(0, None), (10**7, None), (None, -1.0), (None, float("nan"))])
+def test_what_cannot_be_given(connections: int | None, rtt_s: float | None) -> None:
+    with pytest.raises(UsageError, match=r"--(connections|rtt)"):
+        Given(connections, rtt_s)
+
+
+@pytest.mark.namespace
+def test_a_queue_that_fell_is_no_overflow(full: Path) -> None:
+    found = read_record(full)
+    assert isinstance(found, list)
+    healthy = [one.replace(listeners=[each.replace(depth=0, drops=0) for each in one.listeners or []]) for one in found]
+    planned = plan(moments([one.replace(counters=found[0].counters) for one in healthy]))
+    assert planned.setup.accepts
+    assert not planned.setup.pauses
