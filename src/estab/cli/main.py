@@ -18,12 +18,12 @@ COMMANDS = {
     "observe": "See what the kernel shows: listeners, sockets, counters and limits, as lines of JSON.",
     "watch": "Watch listeners live: queues that fill, drops, ports; record and replay.",
     "diagnose": "Judge recorded runs and snapshots, or this host now.",
+    "report": "One self-contained HTML page of recorded runs: the verdict, its evidence, every plot behind it.",
     "compare": "Set two runs, or repeated runs, side by side: what differs, and is it more than noise?",
     "export": "Show listeners, limits and causes to Prometheus.",
     "lab": "Reproduce failures in network namespaces: predicted, measured, judged, each remedy tried.",
     "completion": "Complete commands, options and names in bash, zsh or fish.",
     "man": "Print the manual page, estab(1).",
-    "report": "One self-contained HTML page of recorded runs: the verdict, its evidence, every plot behind it.",
 }
 
 
