@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from estab.cli.options import Client, Embedded, Output
+from estab.cli.repeat import repeat
 from estab.cli.show import JsonFile, finish, progress_on, stoppable
+from estab.load.conductor import Stop
 from estab.records import RunResult
+
+if TYPE_CHECKING:
+    from estab.api.run import Progress
 
 
 @dataclass(frozen=True)
@@ -25,9 +30,9 @@ def run_load(
 ) -> int:
     """Calls the library's function with the shared options and `asked`; shows what came. Returns the exit code."""
     client, output = options.client, options.output
-    json_file = JsonFile(output.json)
-    with stoppable() as stop, progress_on(output, connections) as progress:
-        run = call(
+
+    def once(stop: Stop, progress: Callable[[Progress], None]) -> RunResult:
+        return call(
             target,
             connections=connections,
             timeout_s=client.timeout,
@@ -39,4 +44,10 @@ def run_load(
             progress=progress,
             **asked,
         )
+
+    if client.repeat != 1:
+        return repeat(once, client.repeat, connections, output)
+    json_file = JsonFile(output.json)
+    with stoppable() as stop, progress_on(output, connections) as progress:
+        run = once(stop, progress)
     return finish(run, output, json_file)

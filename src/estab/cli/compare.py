@@ -1,0 +1,118 @@
+"""`estab compare`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from estab.cli.options import DEFAULT_OUTPUT, OUTPUT, Output
+from estab.cli.show import FAILED, OK, JsonFile, paper
+from estab.errors import UsageError
+
+if TYPE_CHECKING:
+    from estab.records.comparison import Comparison
+
+
+def compare(
+    a: str,
+    b: str,
+    /,
+    *,
+    fail_on: str = "",
+    strict: Annotated[bool, Parameter(negative="")] = False,
+    alpha: float = 0.05,
+    junit: Annotated[str | None, Parameter(group=OUTPUT)] = None,
+    github: Annotated[bool, Parameter(negative="", group=OUTPUT)] = False,
+    markdown: Annotated[str | None, Parameter(allow_leading_hyphen=True, group=OUTPUT)] = None,
+    output: Output = DEFAULT_OUTPUT,
+) -> int:
+    """Set two runs, or two directories of repeated runs, side by side: what differs, and is it more than noise?
+
+    With repeats on both sides each difference is tested (Mann-Whitney U). At the default alpha about one figure in
+    twenty that did not change looks as if it had: let a gate ask for a size too. Exit code 1 where a term of --fail-on
+    fires, 0 otherwise.
+
+    --fail-on takes terms parted by commas. "p99>+10%" is a change from A, "p99>5ms" B itself, "failures>+3" B minus A;
+    with < > <= >=. "cause" fires when B fails by a cause that A does not. Figures: p50 p90 p99 p999 mean max (of the
+    request, else of the connect; or connect.p99), throughput, connects_per_s, bytes_per_s, attempted, connected,
+    accepted, first_byte, completed, failures, failures.connect.ETIMEDOUT, late, ghosts, queue_depth, listener_drops,
+    listen_overflows. A bound on a count itself is held against the worst run of B, everything else is a median.
+
+    Example: estab compare before after --fail-on "p99>+10%,failures>0,throughput<-5%,cause"
+
+    Parameters
+    ----------
+    a
+        The runs before: a file that --json wrote, or a directory of such files (--repeat 5 --json before).
+    b
+        The runs after, likewise.
+    fail_on
+        When to exit with 1, as "p99>+10%,failures>0,throughput<-5%,cause".
+    strict
+        Let relative terms count differences that are within noise too.
+    alpha
+        The probability of chance below which a difference is called more than noise.
+    junit
+        Write JUnit XML to this file: a test case for each term.
+    github
+        Print GitHub annotations: ::error for each term that fired, ::warning for what to know.
+    markdown
+        Write Markdown for a pull request's comment to this file; `-` is standard output.
+    """
+    from estab.api.compare import compare as hold_against
+
+    if "-" in (output.json, markdown) and (github or output.json == markdown):
+        raise UsageError("standard output takes one of --json -, --markdown - and --github; give the others a file")
+    json_file = JsonFile(output.json)
+    files = [_Text("--junit", junit), _Text("--markdown", markdown)]
+    found = hold_against(a, b, fail_on=fail_on, strict=strict, alpha=alpha)
+    json_file.write(found)
+    _write(found, *files)
+    if not output.quiet and "-" not in (output.json, markdown):
+        _show(found)
+    if github:
+        from estab.report.annotations import workflow_commands
+
+        print("\n".join(workflow_commands(found)))
+    sys.stdout.flush()
+    return FAILED if any(one.fired for one in found.gate) else OK
+
+
+class _Text:
+    """Where an option's text goes, checked before the work as --json is."""
+
+    def __init__(self, option: str, path: str | None) -> None:
+        self.option, self.path = option, path
+        if path is not None and path != "-" and not os.path.isdir(os.path.dirname(path) or "."):
+            raise UsageError(f"can't write {option} {path}: there is no directory {os.path.dirname(path)}")
+
+    def write(self, data: bytes) -> None:
+        if self.path == "-":
+            sys.stdout.buffer.write(data)
+        elif self.path is not None:
+            try:
+                with open(self.path, "wb") as file:
+                    file.write(data)
+            except OSError as error:
+                raise UsageError(f"can't write {self.option} {self.path}: {error.strerror}") from error
+
+
+def _write(found: Comparison, junit_file: _Text, markdown_file: _Text) -> None:
+    if junit_file.path is None and markdown_file.path is None:
+        return
+    from estab.report.compare_markdown import markdown as as_markdown
+    from estab.report.junit import junit as as_junit
+
+    text = as_markdown(found)
+    markdown_file.write(text.encode())
+    if junit_file.path is not None:
+        junit_file.write(as_junit(found, text))
+
+
+def _show(found: Comparison) -> None:
+    from estab.report.compare import render_comparison
+
+    render_comparison(found, paper())

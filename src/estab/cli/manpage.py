@@ -1,0 +1,117 @@
+"""estab(1) in roff, from the commands' own docstrings and options: the same version gives the same bytes.
+
+roff: groff_man(7), man-pages(7).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from cyclopts import App
+from cyclopts.argument import Argument
+
+from estab import __version__
+
+_CODES = (
+    ("0", "Nothing went wrong."),
+    ("1", "Connections failed, a limit was met, or a term of --fail-on fired."),
+    ("2", "An argument that cannot be, or a file that cannot be read."),
+    ("3", "This machine can't do it; the message says what is missing."),
+    ("130", "Interrupted; the result until then is shown and written."),
+)
+
+
+def page() -> str:
+    """The whole page."""
+    from estab.cli.app import app
+    from estab.cli.main import COMMANDS
+
+    lines = [f'.TH ESTAB 1 "" "estab {__version__}" "User Commands"']
+    lines += [".SH NAME", "estab \\- why TCP connections fail, and how many there can be"]
+    lines += [".SH SYNOPSIS", ".B estab", ".I COMMAND", ".RI [ OPTIONS ]"]
+    lines += [".SH DESCRIPTION", escaped(DESCRIPTION), ".SH COMMANDS"]
+    for name in COMMANDS:
+        lines += _command(name, app)
+    lines += [".SH EXIT STATUS"]
+    for code, meaning in _CODES:
+        lines += [".TP", f".B {code}", escaped(meaning)]
+    lines += [".SH SEE ALSO", ".BR ss (8),", ".BR nstat (8),", ".BR tcp (7),", ".BR listen (2)"]
+    return "\n".join(lines) + "\n"
+
+
+DESCRIPTION = (
+    "estab loads a TCP server, watches the Linux kernel meanwhile, and says why connections fail and how many there "
+    "can be. It names at most one limit, with the evidence for it and against every other suspect, what to do, and "
+    "what would do nothing. TARGET is HOST:PORT or [IPv6]:PORT; without it, a server of its own on loopback is loaded. "
+    "Nothing of the host is changed."
+)
+
+
+def _command(name: str, app: App) -> Iterator[str]:
+    found = app[name]
+    arguments = [one for one in found.assemble_argument_collection(parse_docstring=True) if one.parse and one.show]
+    places = [one for one in arguments if one.index is not None and not _options(one)]
+    yield f".SS estab {escaped(name)}"
+    asked = " ".join(f"[{place(one)}]" if not one.required else place(one) for one in places)
+    yield f".B estab {escaped(name)}"
+    yield f".I {escaped(asked)} [options]" if asked else "[options]"
+    yield from _help(found)
+    for one in [*places, *(one for one in arguments if one not in places)]:
+        yield ".TP"
+        yield f".B {escaped(_named(one))}"
+        yield escaped(_told(one))
+
+
+def _options(one: Argument) -> list[str]:
+    return [name for name in one.names if name.startswith("-")]
+
+
+def place(one: Argument) -> str:
+    """A positional argument's name, as TARGET or FILES..."""
+    return one.names[0].strip("-").upper() + ("..." if one.is_var_positional() else "")
+
+
+def _named(one: Argument) -> str:
+    """The option's names with what follows them."""
+    if not _options(one):
+        return place(one)
+    names = sorted(_options(one), key=lambda name: name.startswith("--"))
+    value = "" if one.is_flag() else f" {names[-1].lstrip('-').replace('-', '_').upper()}"
+    return ", ".join(names) + value
+
+
+def _told(one: Argument) -> str:
+    text = _plain(one.parameter.help or "")
+    choices = one.get_choices() or ()
+    if choices:
+        text += f" Choices: {', '.join(choices)}."
+    default = one.field_info.default
+    if "Default" not in text and isinstance(default, int | float | str) and not isinstance(default, bool) and default:
+        text += f" Default: {default:g}." if isinstance(default, float) else f" Default: {default}."
+    return text.strip() or "-"
+
+
+def _help(found: App) -> Iterator[str]:
+    """The help's paragraphs, without what lists the parameters; an example stands by itself."""
+    text = (found.default_command.__doc__ or found.help) if found.default_command else found.help
+    for paragraph in re.split(r"\n\s*\n", text.partition("Parameters\n")[0].strip()):
+        said = _plain(paragraph)
+        yield ".PP"
+        if said.startswith("Example:"):
+            yield "Example:"
+            yield from (".EX", escaped(said.removeprefix("Example:").strip()), ".EE")
+        else:
+            yield escaped(said)
+
+
+def _plain(text: str) -> str:
+    """One line without the help's own markup."""
+    return " ".join(text.replace("`", "").split())
+
+
+def escaped(text: str) -> str:
+    """Text in which nothing is a request or an escape of roff; a hyphen stays one that can be pasted."""
+    safe = text.replace("\\", "\\e").replace("-", "\\-").replace("…", "...").replace("'", "\\(aq").replace("`", "\\(ga")
+    safe = safe.replace("^", "\\(ha").replace("~", "\\(ti").replace('"', "\\(dq")
+    return f"\\&{safe}" if safe.startswith(".") else safe

@@ -1,0 +1,57 @@
+"""The runs' HDR histograms merged exactly, and percentiles of the whole with how sure sampling lets one be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hdrh.histogram import HdrHistogram
+
+from estab.compare.bootstrap import percentile_ranks
+from estab.compare.figures import QUANTILES, distribution
+from estab.errors import ReadError
+from estab.records import RunResult
+from estab.records.comparison import Pooled
+
+HIGHEST_NS = 3_600_000_000_000
+NS_PER_US = 1_000.0
+
+
+def merged(runs: Iterable[RunResult], latency: str) -> HdrHistogram | None:
+    """The histogram (ns) of all runs together; None where one that has values has no histogram, or none has values.
+
+    Raises ReadError where one can't be decoded.
+    """
+    total = HdrHistogram(1, HIGHEST_NS, 3)
+    for run in runs:
+        found = distribution(run, latency)
+        if found is None:
+            continue
+        if found.hdr_ns is None:
+            return None
+        try:
+            total.add(HdrHistogram.decode(found.hdr_ns))
+        except Exception as error:  # the codec raises what it likes on damaged text
+            raise ReadError(f"the {latency} histogram of a {run.command} run is damaged: {error}") from error
+    return total if total.get_total_count() else None
+
+
+def pooled(histogram: HdrHistogram, quantile: float) -> Pooled:
+    """The quantile of all values, with the 95% interval of its order statistics."""
+    count = int(histogram.get_total_count())
+
+    def at(rank: float) -> float:
+        return round(float(histogram.get_value_at_percentile(100.0 * rank / count)) / NS_PER_US, 3)
+
+    ranks = percentile_ranks(count, quantile)
+    value = round(float(histogram.get_value_at_percentile(100.0 * quantile)) / NS_PER_US, 3)
+    if ranks is None:
+        return Pooled(value=value, count=count)
+    return Pooled(value=value, low=at(ranks[0]), high=at(ranks[1]), count=count)
+
+
+def all_pooled(runs: list[RunResult], latency: str) -> dict[str, Pooled]:
+    """By figure's name (`request.p99`), each percentile of all runs together; empty where there is no histogram."""
+    histogram = merged(runs, latency)
+    if histogram is None:
+        return {}
+    return {f"{latency}.{name}": pooled(histogram, quantile) for name, quantile in QUANTILES.items()}

@@ -1,0 +1,166 @@
+"""The plugin as a project's tests use it: a real Python server whose backlog is too small, and one big enough."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+import estab
+
+pytest_plugins = ["pytester"]
+
+# A server as people write them: the standard library's, whose backlog is request_queue_size (5 by default). It runs in
+# a process of its own, as a server under test does, and prints its port when it listens.
+SERVER = """
+import socketserver, sys
+
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self):
+        while data := self.request.recv(65536):
+            self.request.sendall(data)
+
+class Server(socketserver.ThreadingTCPServer):
+    request_queue_size = int(sys.argv[1])
+    daemon_threads = True
+
+with Server(("127.0.0.1", 0), Echo) as server:
+    print(server.server_address[1], flush=True)
+    server.serve_forever()
+"""
+CONFTEST = """
+import contextlib, subprocess, sys
+import pytest
+
+@pytest.fixture
+def server(request, tmp_path):
+    program = tmp_path / "server.py"
+    program.write_text(request.config.rootpath.joinpath("server.txt").read_text())
+    backlog = request.node.get_closest_marker("backlog").args[0]
+    command = [sys.executable, str(program), str(backlog)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        yield "127.0.0.1:" + process.stdout.readline().strip()
+        process.kill()
+"""
+TEST = """
+import pytest
+
+@pytest.mark.backlog({backlog})
+def test_backlog_holds(estab, server):
+    estab.assert_healthy(estab.hold(server, connections=400))
+"""
+ANNOUNCED = list(entry_points(group="pytest11", name="estab"))
+# Where the wheel announces the plugin pytest loads it by itself, and naming it again would be an error.
+WITH_PLUGIN = ("-p", "no:cacheprovider", *(() if ANNOUNCED else ("-p", "estab.pytest_plugin")))
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> pytest.Pytester:
+    pytester.makefile(".txt", server=SERVER)
+    pytester.makeconftest(CONFTEST)
+    pytester.makeini("[pytest]\nmarkers = backlog(size): the server's backlog\nfilterwarnings = error\n")
+    return pytester
+
+
+def test_a_backlog_too_small_fails_with_the_verdict(project: pytest.Pytester) -> None:
+    project.makepyfile(TEST.format(backlog=5))
+    done = project.runpytest_subprocess(*WITH_PLUGIN, "--estab-json", "kept")
+    done.assert_outcomes(failed=1)
+    text = done.stdout.str()
+    assert "cause: accept_queue_overflow, at the server" in text
+    assert "the queue's worst depth was" in text, "the evidence"
+    assert "What to do:" in text
+    assert "backlog" in text.partition("What to do:")[2]
+    assert "What does nothing:" in text
+    assert "pytest_plugin.py" not in text, "no traceback through the plugin"
+    [file] = Path(project.path, "kept").iterdir()
+    assert file.name == "test_a_backlog_too_small_fails_with_the_verdict.py-test_backlog_holds-1.json"
+    run = estab.load_run(file)
+    assert run.diagnosis is not None
+    assert run.diagnosis.cause == "accept_queue_overflow"
+    assert estab.diagnose(file).diagnosis is not None
+
+
+def test_a_backlog_big_enough_passes_and_keeps_nothing(project: pytest.Pytester) -> None:
+    project.makepyfile(TEST.format(backlog=1024))
+    project.runpytest_subprocess(*WITH_PLUGIN, "--estab-json", "kept").assert_outcomes(passed=1)
+    assert not Path(project.path, "kept").exists()
+
+
+def test_a_test_that_fails_by_itself_keeps_its_runs(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.backlog(1024)
+        @pytest.mark.parametrize("size", [1, 64])
+        def test_echo(estab, server, size):
+            run = estab.bench(server, connections=5, duration_s=0.2, size_bytes=size)
+            estab.assert_healthy(run)
+            estab.churn(server, connections=2, duration_s=0.1)
+            assert estab.runs[0] is run
+            assert run.requests.count < 0, size
+        """
+    )
+    project.runpytest_subprocess(*WITH_PLUGIN, "--estab-json", "deep/kept").assert_outcomes(failed=2)
+    names = sorted(file.name for file in Path(project.path, "deep/kept").iterdir())
+    assert [name.partition("test_echo")[2] for name in names] == ["-1-1.json", "-1-2.json", "-64-1.json", "-64-2.json"]
+
+
+def test_nobody_listens(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+        import socket
+        from estab.pytest_plugin import assert_healthy
+
+        def test_it(estab):
+            with socket.socket() as bound:  # not listening: connects are refused
+                bound.bind(("127.0.0.1", 0))
+                assert_healthy(estab.hold(f"127.0.0.1:{bound.getsockname()[1]}", connections=3))
+        """
+    )
+    done = project.runpytest_subprocess(*WITH_PLUGIN)
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines(["*0 of 3 connected*", "*3 failures: connect ECONNREFUSED*", "*nobody_listening*"])
+
+
+def test_a_target_that_cannot_be_is_an_error_of_the_test(project: pytest.Pytester) -> None:
+    project.makepyfile("def test_it(estab):\n    estab.hold('127.0.0.1:0')\n")
+    done = project.runpytest_subprocess(*WITH_PLUGIN)
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines(["*UsageError: *port 0*"])
+
+
+def test_collection_imports_nothing_of_estab(project: pytest.Pytester) -> None:
+    """Projects with the plugin installed pay for it only in tests that use it."""
+    project.makepyfile(
+        """
+        import sys
+
+        def test_it():
+            assert {name for name in sys.modules if name.startswith("estab")} == {"estab", "estab.pytest_plugin"}
+        """
+    )
+    project.runpytest_subprocess(*WITH_PLUGIN).assert_outcomes(passed=1)
+
+
+def test_the_fixture_explains_itself(project: pytest.Pytester) -> None:
+    done = project.runpytest_subprocess(*WITH_PLUGIN, "--fixtures")
+    done.stdout.fnmatch_lines(["estab -- *", "*Loads servers from a test*"])
+    done = project.runpytest_subprocess(*WITH_PLUGIN, "--help")
+    done.stdout.fnmatch_lines(["*--estab-json=DIR*"])
+
+
+def test_the_plugin_is_announced_to_pytest() -> None:
+    assert [found.value for found in ANNOUNCED] == ["estab.pytest_plugin"]
+
+
+def test_the_example_passes_and_fails_with_a_short_backlog(project: pytest.Pytester) -> None:
+    example = (Path(__file__).parents[2] / "examples" / "test_backlog.py").read_text()
+    project.makepyfile(test_backlog=example)
+    project.runpytest_subprocess(*WITH_PLUGIN).assert_outcomes(passed=1)
+    project.makepyfile(test_backlog=example.replace("request_queue_size = 1024", "request_queue_size = 5"))
+    done = project.runpytest_subprocess(*WITH_PLUGIN)
+    done.assert_outcomes(failed=1)
+    assert "cause: accept_queue_overflow, at the server" in done.stdout.str()
