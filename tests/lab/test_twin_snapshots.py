@@ -90,7 +90,7 @@ def test_two_snapshots_of_a_full_queue(twins: dict[str, TwinResult]) -> None:
 @pytest.mark.namespace
 def test_its_remedies_are_tried(twins: dict[str, TwinResult]) -> None:
     rebuilt = twins["two"]
-    assert remedy(rebuilt, "call accept()").came == "works"
+    assert remedy(rebuilt, "call accept()").came in ("works", "works_with")  # 40 at once, and 17 fit
     assert remedy(rebuilt, "listen(").came != "works"  # nothing was accepted: a longer queue only holds more
     assert remedy(rebuilt, "tcp_max_syn_backlog").came == "does_nothing"
 

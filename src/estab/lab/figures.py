@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from estab.kernel.rules import accept_queue, burst, syn_retries
 from estab.lab.scenario import KERNEL
+from estab.lab.wire.spec import WireReport
 from estab.records import RunResult
 
 MSS = 1448  # bytes of data in a full segment on the wire: MTU 1500, timestamps on
@@ -51,3 +52,13 @@ def predicted_burst(
 def segments(size: int) -> tuple[int, ...]:
     """The data segments of one write of `size` bytes."""
     return tuple(min(MSS, size - start) for start in range(0, size, MSS))
+
+
+def lost_on_the_way(report: WireReport) -> dict[str, int]:
+    """Of the connections none of whose SYNs reached the server: how many, and their SYNs at both ends of the wire."""
+    stranded = report.stranded()
+    return {
+        "lost on the way": len({one.source_port for one in stranded}),
+        "SYNs of those that left": len(stranded),
+        "SYNs of those that arrived": sum(one.arrived for one in stranded),
+    }

@@ -26,6 +26,7 @@ from typing import Any, Protocol
 from estab.errors import UsageError
 from estab.kernel.rules.interval import Interval
 from estab.kernel.rules.kernel_version import KernelVersion, parse
+from estab.lab.ranges import Range, fault, range_of
 from estab.lab.stage import AS_THEY_ARE, Stage, Sysctls
 from estab.lab.wire import pcapng
 from estab.lab.wire.spec import WireSpec
@@ -79,8 +80,10 @@ class Act:
         captures: Path | None = None,
         command: str | None = None,
         tell: Callable[[str], None] = lambda _text: None,
+        stay: Callable[[Stage], None] | None = None,
     ) -> None:
         self.name, self.full, self.command, self.tell = name, full, command, tell
+        self._stay = stay
         self._captures = captures
         self._played: dict[Any, Played] = {}
         self.files: list[str] = []
@@ -99,17 +102,26 @@ class Act:
         spec = wire or WireSpec()
         if self._captures is not None:
             spec = _replace(spec, {"capture": True})
-        with Stage(spec, client=client, server=server, command=self.command) as stage:
+        with Stage(spec, client=client, server=server, command=self.command, stay=self._stay) as stage:
             try:
                 yield stage
             finally:
+                self._look_around(stage)
                 self._write_capture(stage)
 
     @contextlib.contextmanager
     def loopback(self, *, sysctls: Sysctls = AS_THEY_ARE) -> Iterator[Stage]:
         """A stage of one host: both ends on its loopback."""
-        with Stage(None, client=sysctls, command=self.command) as stage:
-            yield stage
+        with Stage(None, client=sysctls, command=self.command, stay=self._stay) as stage:
+            try:
+                yield stage
+            finally:
+                self._look_around(stage)
+
+    def _look_around(self, stage: Stage) -> None:
+        """Where a scenario ran no load to its end, or failed, what is still up is what there is to look at."""
+        if self._stay is not None:
+            self._stay(stage)
 
     def _write_capture(self, stage: Stage) -> None:
         if self._captures is None or stage.wire is None:
@@ -177,6 +189,7 @@ class Parameter:
     kind: str
     default: Value
     text: str
+    bounds: Range
 
 
 def parameters(scenario: Scenario) -> list[Parameter]:
@@ -185,17 +198,29 @@ def parameters(scenario: Scenario) -> list[Parameter]:
     for one in fields(scenario.Settings):
         default = None if one.default is MISSING else one.default
         kind = "seconds" if one.name.endswith("_s") else type(default).__name__
-        found.append(Parameter(one.name.removesuffix("_s"), one.name, kind, default, one.metadata["text"]))
+        key, bounds = one.name.removesuffix("_s"), range_of(one.name, kind)
+        found.append(Parameter(key, one.name, kind, default, one.metadata["text"], bounds))
     return found
 
 
 def settings_of(scenario: Scenario, changes: Mapping[str, Value]) -> Any:
-    """The scenario's settings with `changes`. Raises UsageError for a name that it does not have."""
-    known = {one.field for one in parameters(scenario)}
-    for name in changes:
+    """The scenario's settings with `changes`. Raises UsageError for a name that it lacks, or a value that can't be."""
+    known = {one.field: one for one in parameters(scenario)}
+    for name, value in changes.items():
         if name not in known:
             raise UsageError(f"the scenario has no setting {name!r}; it has {', '.join(sorted(known)) or 'none'}")
+        one = known[name]
+        if (wrong := fault(one.kind, one.bounds, value)) is not None:
+            raise UsageError(f"{one.key}={value} can't be ({one.text}): {wrong}")
     return scenario.Settings(**changes)
+
+
+def sizes(name: str, text: str) -> tuple[int, ...]:
+    """The numbers of a setting like "50,100,200". Raises UsageError with what is wrong."""
+    found = tuple(int(part) if part.strip().isdecimal() else 0 for part in text.split(","))
+    if not all(found):
+        raise UsageError(f"{name}={text!r}: give whole numbers above 0 with commas between them, as {name}=50,100,200")
+    return found
 
 
 def _replace(value: Any, changes: Mapping[str, Any]) -> Any:

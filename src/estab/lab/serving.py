@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from estab.errors import MachineError
 from estab.lab import _linux
 from estab.lab.child import say
+from estab.lab.seclusion import descendants, end_descendants
 from estab.load import outcome
 from estab.load.fleet import Fleet
 from estab.load.serving import Service, serving
@@ -105,16 +106,17 @@ def _serving(what: What) -> Iterator[tuple[Fleet | None, list[int], str, int, so
             listener.listen(what.backlog)
             yield None, [os.getpid()], what.host, what.port, listener
     elif isinstance(what, Foreign):
-        with _program(what) as pid:
-            yield None, [pid], what.host, what.port, None
+        with _program(what) as pids:
+            yield None, pids, what.host, what.port, None
     else:
         yield None, [], what.host, what.port, None
 
 
 @contextlib.contextmanager
-def _program(what: Foreign) -> Iterator[int]:
-    """A foreign server, once it listens. It dies with this child."""
+def _program(what: Foreign) -> Iterator[list[int]]:
+    """The processes of a foreign server, once it listens; it dies with this child, also where it is a daemon."""
     parent = os.getpid()
+    _linux.adopt_orphans()
     try:
         process = subprocess.Popen(
             shlex.split(what.command),
@@ -127,10 +129,11 @@ def _program(what: Foreign) -> Iterator[int]:
         raise MachineError(f"can't start --server {what.command!r}: {error.strerror}") from error
     try:
         _wait_listening(what, process)
-        yield process.pid
+        yield descendants()
     finally:
         process.kill()
         process.wait()
+        end_descendants()
         if process.stderr:
             process.stderr.close()
 
@@ -139,7 +142,7 @@ def _wait_listening(what: Foreign, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + LISTENS_WITHIN_S
     with SockDiag() as diag:
         while not diag.listening(what.port):
-            if process.poll() is not None:
+            if process.poll():  # one that ends with status 0 may have made a daemon of itself
                 said = process.stderr.read().decode("utf-8", "replace").split("\n") if process.stderr else []
                 last = next((line for line in reversed(said) if line.strip()), "without a word")
                 raise MachineError(f"--server {what.command!r} ended at once (status {process.returncode}): {last}")

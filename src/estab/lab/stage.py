@@ -9,17 +9,21 @@ Everything of it ends with the `with` block, and with the process that holds it.
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
+import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar
 
 from estab.api.run import Progress
 from estab.errors import EstabError, MachineError
+from estab.kernel.formats.inet_diag import InetSocket
 from estab.lab.child import Child, say
 from estab.lab.join import joined
+from estab.lab.seclusion import descendants
 from estab.lab.serving import Foreign, Seen, What, attend
 from estab.lab.space import Space, ip_batch, veth
 from estab.lab.wire.relay import carry
@@ -35,12 +39,14 @@ CLIENT, SERVER, PORT = "10.77.0.1", "10.77.0.2", 5000
 TARGET = f"{SERVER}:{PORT}"
 _MAC = {"client": "02:00:00:00:00:01", "server": "02:00:00:00:00:02"}
 _SETTLED = "settled"
+_LOOKED_WITHIN_S = 10.0
 
 
 class Stage:
     """Two hosts and a wire, or one host with `wire=None` (both ends on its loopback). A context manager.
 
     `client` and `server` are sysctls of each; `command` is a foreign server that takes the place of every own one.
+    `stay` is called when every connect of a load is settled, with the load stopped: for somebody to look around.
     """
 
     def __init__(
@@ -50,8 +56,11 @@ class Stage:
         client: Sysctls = AS_THEY_ARE,
         server: Sysctls = AS_THEY_ARE,
         command: str | None = None,
+        stay: Callable[[Stage], None] | None = None,
     ) -> None:
         self._stack = contextlib.ExitStack()
+        self.spaces: list[Space] = []
+        self._stay = stay
         self._rtt_s = 0.0 if wire is None else wire.rtt_s
         self.command = command
         self.host = CLIENT if wire is None else SERVER
@@ -82,6 +91,7 @@ class Stage:
     def _space(self, name: str, sysctls: Sysctls) -> Space:
         space = Space(name)
         self._stack.callback(space.close)
+        self.spaces.append(space)
         space.configure(sysctls)
         return space
 
@@ -139,14 +149,18 @@ class Stage:
         return self.finish(server, self.load(work, nofile=nofile))
 
     def settle(self, server: Server, load: Load) -> None:
-        """Waits until every connect is settled, and has the server's end looked at then."""
+        """Waits until every connect is settled, and has the server's end looked at then: nothing is closed before."""
         if not load.looked and load.settled():
             server.tell(_SETTLED)
+            load.go_on()
         load.looked = True
 
     def finish(self, server: Server, load: Load) -> RunResult:
         """Waits for the end of a load; the run, joined and judged."""
         self.settle(server, load)
+        if self._stay is not None:
+            load.freeze()
+            self._stay(self)
         run, began_s, established = load.child.result(180)
         return joined(run, began_s, established, server.what, server.finish())
 
@@ -160,6 +174,11 @@ class Stage:
         with self.server.entered(), SockDiag() as diag:
             found = diag.server_sockets(PORT)
         return {**found.states, "queued": found.queued, "accepted": found.accepted}
+
+    def server_connections(self) -> list[InetSocket]:
+        """Each connection that the server's host has as ESTABLISHED, accepted or not: for few."""
+        with self.server.entered(), SockDiag() as diag:
+            return diag.connections(local_port=PORT)
 
     def wire_report(self) -> WireReport:
         """What the wire has carried so far."""
@@ -217,6 +236,11 @@ class Wire:
         self._child.send(("gather", syns))
         self._child.receive()
 
+    def hold(self, yes: bool) -> None:
+        """While it holds, it takes packets in and lets none out; then what was kept leaves at once."""
+        self._child.send(("hold", yes))
+        self._child.receive()
+
     def inject(self, syns: int) -> None:
         """Hand-made SYNs to the server, each from an address that never answers; returns once all have left."""
         macs = tuple(bytes.fromhex(_MAC[name].replace(":", "")) for name in ("client", "server"))
@@ -239,12 +263,26 @@ class Server:
         self._child.send(message)
         self._child.receive()
 
+    def hiccup(self, times: int, pause_s: float, *, every_s: float) -> None:
+        """It runs for `every_s` and does nothing for `pause_s`, so many times."""
+        for _ in range(times):
+            time.sleep(every_s)
+            self.tell("pause")
+            time.sleep(pause_s)
+            self.tell("resume")
+
     def finish(self) -> Seen:
         """Ends it; what was seen of it."""
         if self._finished is None:
             self._child.send("finish")
             self._finished = self._child.result()
         return self._finished
+
+
+def _signal(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 Loaded = tuple[RunResult, float, frozenset[bytes] | None]
@@ -258,6 +296,21 @@ class Load:
         self.looked = False
         self._settled: bool | None = None
 
+    def freeze(self) -> None:
+        """Stops its processes: what they have open stays as it is."""
+        if self.child.pid is not None:
+            _signal([self.child.pid, *descendants(self.child.pid)], signal.SIGSTOP)
+
+    @contextlib.contextmanager
+    def starved(self) -> Iterator[None]:
+        """Within the block its workers get no CPU at all, as under a quota that is used up (SIGSTOP, SIGCONT)."""
+        workers = descendants(self.child.pid)
+        try:
+            _signal(workers, signal.SIGSTOP)
+            yield
+        finally:
+            _signal(workers, signal.SIGCONT)
+
     def begun(self) -> None:
         """Returns once the first connect was attempted."""
         self.child.wait_for(lambda said: bool(said in ("begun", _SETTLED)))
@@ -267,6 +320,11 @@ class Load:
         if self._settled is None:
             self._settled = self.child.wait_for(lambda said: bool(said == _SETTLED), 180) is not None
         return self._settled
+
+    def go_on(self) -> None:
+        """Lets a load that holds its connections for us to look at them do what it does next."""
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            self.child.send("looked")
 
 
 def _carry_out(
@@ -283,10 +341,13 @@ def _carry_out(
         if not began_s:
             began_s.append(time.monotonic() - now.point.t_s)
             say(connection, "begun")
-        if now.stage in ("running", "holding") and not established:
+        if now.stage == "running" and not established:
             with contextlib.suppress(EstabError), SockDiag() as diag:
                 established.append(diag.established_toward(host, PORT))
             say(connection, _SETTLED)
+            # Connections that are only held stay open meanwhile: the word to close them is what waits here.
+            if not now.point.requests and connection.poll(_LOOKED_WITHIN_S):
+                connection.recv()
 
     run = work(progress)
     # A churn's connections are gone before the other end could be asked for them.

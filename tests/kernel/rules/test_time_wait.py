@@ -82,3 +82,16 @@ def test_refuses(delay_ms: int) -> None:
         time_wait.reuse_after_s(NEW, delay_ms)
     with pytest.raises(RuleInputError):
         time_wait.reuses(3, loopback=True)
+
+
+@pytest.mark.parametrize(
+    ("tcp_rfc1337", "resets", "most"), [(0, 0, 0), (0, 3, 3), (0, None, None), (1, 0, 0), (1, 2, 0), (1, None, 0)]
+)
+def test_a_reset_ends_a_time_wait_early_but_for_rfc1337(tcp_rfc1337: int, resets: int | None, most: int | None) -> None:
+    assert time_wait.most_freed_by_resets(tcp_rfc1337, resets) == most
+
+
+@pytest.mark.parametrize(("tcp_rfc1337", "resets"), [(2, 0), (-1, 0), (0, -1)])
+def test_refuses_what_no_reset_can_be(tcp_rfc1337: int, resets: int) -> None:
+    with pytest.raises(RuleInputError):
+        time_wait.most_freed_by_resets(tcp_rfc1337, resets)

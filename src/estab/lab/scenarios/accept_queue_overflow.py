@@ -31,28 +31,35 @@ class Settings:
     cookies: int = setting(1, "net.ipv4.tcp_syncookies at the server")
     max_syn_backlog: int = setting(2048, "net.ipv4.tcp_max_syn_backlog at the server")
     rtt_s: float = setting(0.01, "round-trip time")
+    spread: float = setting(0.0, "over how many round trips the SYNs come, evenly; 0 all at once")
 
 
 def predict(s: Settings) -> dict[str, Figure]:
     """Both ends, once all handshakes are over and before a SYN is sent again."""
     return predict_burst(
         connections=s.connections, rtt_s=s.rtt_s, backlog=s.backlog, somaxconn=s.somaxconn, cookies=s.cookies,
-        max_syn_backlog=s.max_syn_backlog,
+        max_syn_backlog=s.max_syn_backlog, spread=s.spread,
     )  # fmt: skip
 
 
 def play(act: Act, s: Settings) -> Played:
     """A server that does not accept during the burst, and then does."""
     sysctls = queue_sysctls(s.somaxconn, s.cookies, s.max_syn_backlog)
-    return play_burst(act, connections=s.connections, rtt_s=s.rtt_s, backlog=s.backlog, sysctls=sysctls)
+    return play_burst(
+        act, connections=s.connections, rtt_s=s.rtt_s, backlog=s.backlog, sysctls=sysctls, spread=s.spread
+    )
 
 
 def more(act: Act, s: Settings) -> Iterator[Row]:
-    """The same without cookies."""
-    other = replace(s, cookies=0 if s.cookies else 1)
-    predicted, measured = predict(other), act.again(this(__name__), other).measured
-    for what in predicted:
-        yield Row(f"tcp_syncookies={other.cookies}: {what}", predicted[what], measured[what])
+    """The same without cookies; and over three round trips, where later SYNs find the queue full already (rule 3)."""
+    without = replace(s, cookies=0 if s.cookies else 1)
+    for said, other in (
+        (f"tcp_syncookies={without.cookies}", without),
+        ("over 3 round trips", replace(s, spread=3.0)),
+    ):
+        predicted, measured = predict(other), act.again(this(__name__), other).measured
+        for what in predicted:
+            yield Row(f"{said}: {what}", predicted[what], measured[what])
 
 
 REMEDIES = (

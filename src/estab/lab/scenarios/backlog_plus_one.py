@@ -8,22 +8,21 @@ retries; `--full` waits for the default's 127 and 131 s.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from estab.api.hold import hold
 from estab.kernel.rules import accept_queue, syn_retries
-from estab.kernel.rules.interval import Interval
-from estab.lab.figures import failed
 from estab.lab.scenario import KERNEL, Act, Figure, Played, Remedy, Row, setting, this
 from estab.lab.stage import until
+from estab.lab.syn_times import measured_times, predicted_times
+from estab.lab.unread import unread
 
 CAUSE = "server_not_accepting"
 SIDE = "server"
 SYMPTOM = "listen(5), 6 connections ESTABLISHED, the 7th in SYN_SENT until connection timed out (110)"
 SECONDS = 9.0
-LOAD_S = 0.25  # what a busy machine may add to a time that the kernel's timer wheel already rounded
+WRITTEN = b"x" * 90  # what the clients of report 002 write
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,19 +40,7 @@ def predict(s: Settings) -> dict[str, Figure]:
     """B+1, and the timeline of those over it."""
     room = s.connections if s.accepts else accept_queue.fits(s.backlog)
     figures: dict[str, Figure] = {"ESTABLISHED": min(s.connections, room), "SYN_SENT": max(0, s.connections - room)}
-    return figures | (_timeline(s) if s.connections > room else {})
-
-
-def _timeline(s: Settings) -> dict[str, Figure]:
-    line = syn_retries.timeline(s.syn_retries, s.linear, kernel=KERNEL)
-    figures: dict[str, Figure] = {
-        f"SYN {number} after (s)": _loaded(between) for number, between in enumerate(line.retransmits_between_s, 2)
-    }
-    return figures | {"ETIMEDOUT after (s)": _loaded(line.gives_up_between_s)}
-
-
-def _loaded(between: Interval) -> Interval:
-    return Interval(low=between.low - 0.01, high=(between.high or between.low) + LOAD_S)
+    return figures | (predicted_times(s.syn_retries, s.linear) if s.connections > room else {})
 
 
 def play(act: Act, s: Settings) -> Played:
@@ -73,15 +60,8 @@ def play(act: Act, s: Settings) -> Played:
         states = stage.client_states()
         run = stage.finish(server, load)
         syns = stage.wire_report().syns
-    measured: dict[str, int | float | str | bool | None] = {
-        "ESTABLISHED": states.get("ESTAB", 0), "SYN_SENT": states.get("SYN-SENT", 0)
-    }  # fmt: skip
-    port = Counter(one.source_port for one in syns).most_common(1)[0][0]
-    times = [one.at_s for one in syns if one.source_port == port]
-    measured |= {f"SYN {number} after (s)": at - times[0] for number, at in enumerate(times[1:], 2)}
-    gave_up = [one.first_s for one in run.failures if one.errno == "ETIMEDOUT"]
-    measured["ETIMEDOUT after (s)"] = gave_up[0] if failed(run, "ETIMEDOUT") else None
-    return Played(run, measured)
+    held = {"ESTABLISHED": states.get("ESTAB", 0), "SYN_SENT": states.get("SYN-SENT", 0)}
+    return Played(run, held | measured_times(syns, run))
 
 
 def mended(played: Played) -> bool:
@@ -90,13 +70,19 @@ def mended(played: Played) -> bool:
 
 
 def more(act: Act, s: Settings) -> Iterator[Row]:
-    """The same with today's linear timeouts."""
+    """What clients wrote and nobody read; and the timeline with today's linear timeouts."""
+    fit = min(s.connections, accept_queue.fits(s.backlog))
+    found = unread(act, backlog=s.backlog, connections=fit, written=WRITTEN)
+    yield Row("unread in each Recv-Q (bytes)", _said([len(WRITTEN)] * fit), _said(found))
     other = replace(s, linear=syn_retries.default_linear_timeouts(KERNEL))
-    if other == s:
-        return
-    measured = act.again(this(__name__), other).measured
-    for what, figure in _timeline(other).items():
-        yield Row(f"tcp_syn_linear_timeouts={other.linear}: {what}", figure, measured.get(what))
+    if other != s:
+        measured = act.again(this(__name__), other).measured
+        for what, figure in predicted_times(other.syn_retries, other.linear).items():
+            yield Row(f"tcp_syn_linear_timeouts={other.linear}: {what}", figure, measured.get(what))
+
+
+def _said(sizes: list[int]) -> str:
+    return ", ".join(map(str, sizes))
 
 
 REMEDIES = (

@@ -9,21 +9,22 @@ tcp_v4_do_rcv`; KERNEL.md rules 13 to 16). One write over the MSS is two segment
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from estab.api.churn import churn
-from estab.kernel.rules import burst
 from estab.kernel.rules.interval import Interval
-from estab.lab.figures import LINEAR, failed, moved, predicted_burst, queue_sysctls, segments
+from estab.lab.bursts import play_requests, predict_requests
+from estab.lab.figures import queue_sysctls
 from estab.lab.scenario import Act, Figure, Played, Remedy, Row, setting, this
-from estab.lab.wire.spec import WireSpec
 
 CAUSE = "cookie_reset"
 SIDE = "server"
 SYMPTOM = "connect works, then write: connection reset by peer, broken pipe; read: EOF"
 SECONDS = 8.0
+NOTE = (
+    "A connection in the accept queue can be written to. These were never in it: the server answered their SYN by a "
+    "cookie and forgot it, and the second segment betrayed that."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +43,9 @@ class Settings:
 
 def predict(s: Settings) -> dict[str, Figure]:
     """Served and reset, by following each packet."""
-    clients = burst.Clients(
-        connects=s.connections,
-        within_s=0,
-        rtt_s=s.rtt_s,
-        segment_bytes=segments(s.size),
-        tcp_syn_linear_timeouts=LINEAR,
-    )
-    found = predicted_burst(
-        clients, s.pause_s + 4, backlog=s.backlog, somaxconn=s.somaxconn, cookies=s.cookies,
-        max_syn_backlog=s.max_syn_backlog, accepts_from_s=s.pause_s, accepts_per_s=None,
+    found = predict_requests(
+        connections=s.connections, size=s.size, rtt_s=s.rtt_s, pause_s=s.pause_s, backlog=s.backlog,
+        somaxconn=s.somaxconn, cookies=s.cookies, max_syn_backlog=s.max_syn_backlog,
     )  # fmt: skip
     reset = found.errors["ECONNRESET"]
     figures: dict[str, Figure] = {"served": found.accepted, "reset": reset, "SyncookiesFailed": reset}
@@ -64,35 +58,11 @@ def predict(s: Settings) -> dict[str, Figure]:
 def play(act: Act, s: Settings) -> Played:
     """A server that pauses, and a burst of clients that write at once."""
     sysctls = queue_sysctls(s.somaxconn, s.cookies, s.max_syn_backlog)
-    with act.stage(WireSpec(rtt_s=s.rtt_s, gather_syns=s.connections), server=sysctls) as stage:
-        server = stage.serve(backlog=s.backlog)
-        server.tell("pause")
-        load = stage.load(
-            lambda progress: churn(
-                stage.target, connections=s.connections, attempts=s.connections, size_bytes=s.size, workers=1,
-                duration_s=20, timeout_s=5, progress=progress,
-            )
-        )  # fmt: skip
-        load.begun()
-        time.sleep(s.pause_s)
-        server.tell("resume")
-        run = stage.finish(server, load)
-    reset = failed(run, "ECONNRESET", "EPIPE", "eof")
-    orders = run.error_orders[0].order if run.error_orders else []
-    return Played(
-        run,
-        {
-            "served": run.funnel.first_byte,
-            "reset": reset,
-            "served + reset": run.funnel.first_byte + reset,
-            "SyncookiesFailed": moved(run, "SyncookiesFailed"),
-            "first errors": ", ".join(orders),
-        },
-        (
-            "A connection in the accept queue can be written to. These were never in it: the server answered their SYN "
-            "by a cookie and forgot it, and the second segment betrayed that.",
-        ),
-    )
+    played = play_requests(
+        act, connections=s.connections, size=s.size, rtt_s=s.rtt_s, pause_s=s.pause_s, backlog=s.backlog,
+        sysctls=sysctls,
+    )  # fmt: skip
+    return replace(played, notes=(NOTE,))
 
 
 def more(act: Act, s: Settings) -> Iterator[Row]:

@@ -8,24 +8,21 @@ seen to leave and never to arrive.
 
 from __future__ import annotations
 
-import itertools
-import socket
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from estab.api.hold import hold
 from estab.kernel.rules.conntrack import fits_ct_count
-from estab.lab.scenario import Act, Figure, Played, Remedy, Row, setting, this
-from estab.lab.stage import CLIENT, SERVER, Stage
-from estab.lab.wire.packets import checksum
+from estab.lab.figures import lost_on_the_way
+from estab.lab.ping import ping
+from estab.lab.scenario import Act, Figure, Played, Remedy, Row, setting, sizes, this
+from estab.lab.stage import CLIENT, SERVER
 from estab.lab.wire.spec import WireSpec
 
 CAUSE = "path_flow_table_full"
 SIDE = "path"
 SYMPTOM = "connect times out from the N-th connection on, while those that exist go on; ssh and ping fail too"
 SECONDS = 12.0
-SWEEP = (50, 100, 200, 300)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +34,10 @@ class Settings:
     somaxconn: int = setting(4096, "net.core.somaxconn at the server")
     rtt_s: float = setting(0.005, "round-trip time")
     timeout_s: float = setting(1.3, "the clients' connect timeout; above 1 s a second SYN is sent, and lost too")
+    sweep: str = setting("50,100,200,300", "sizes of the table to find the ceiling of; --full takes bigger ones")
+
+    def __post_init__(self) -> None:
+        sizes("sweep", self.sweep)
 
 
 def predict(s: Settings) -> dict[str, Figure]:
@@ -59,59 +60,29 @@ def play(act: Act, s: Settings) -> Played:
         server = stage.serve()
         load = stage.load(
             lambda progress: hold(
-                stage.target, connections=s.flows + s.beyond, duration_s=0.8, timeout_s=s.timeout_s, progress=progress
+                stage.target, connections=s.flows + s.beyond, duration_s=0.2, timeout_s=s.timeout_s, progress=progress
             )
         )
-        stage.settle(server, load)
-        syns = stage.wire_report().syns
-        pings = _ping(stage, to=SERVER), _ping(stage, to=CLIENT)
+        load.settled()  # and held until finish() has had the server's end looked at
+        lost = lost_on_the_way(stage.wire_report())
+        pings = ping(stage.client, SERVER), ping(stage.server, CLIENT)
         run = stage.finish(server, load)
-    arrived = {one.source_port for one in syns if one.arrived}
-    stranded = [one for one in syns if one.source_port not in arrived]
-    return Played(
-        run,
-        {
-            "connected (the ceiling)": run.funnel.connected,
-            "lost on the way": len({one.source_port for one in stranded}),
-            "SYNs of those that left": len(stranded),
-            "SYNs of those that arrived": sum(one.arrived for one in stranded),
-            "ping to the server answered": pings[0],
-            "ping back to the client answered": pings[1],
-        },
-    )
-
-
-_echo_id = itertools.count(7)
-
-
-def _ping(stage: Stage, to: str) -> bool:
-    """Whether an echo request is answered, as `ping -c1 -W0.3` would say."""
-    space = stage.client if to == SERVER else stage.server
-    head = struct.pack("!BBHHH", 8, 0, 0, next(_echo_id), 1)
-    with space.entered():
-        probe = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-    with probe:
-        probe.settimeout(0.3)
-        probe.sendto(head[:2] + struct.pack("!H", checksum(head)) + head[4:], (to, 0))
-        try:
-            return bool(probe.recvfrom(100)[1][0] == to)
-        except TimeoutError:
-            return False
+    answered = {"ping to the server answered": pings[0], "ping back to the client answered": pings[1]}
+    return Played(run, {"connected (the ceiling)": run.funnel.connected, **lost, **answered})
 
 
 def more(act: Act, s: Settings) -> Iterator[Row]:
     """The sweep: size set, ceiling found."""
-    for flows in SWEEP:
+    for flows in sizes("sweep", s.sweep):
         other = replace(s, flows=flows, beyond=20, timeout_s=0.4)
         measured = act.again(this(__name__), other).measured["connected (the ceiling)"]
         yield Row(f"ceiling of a table of {flows}", predict(other)["connected (the ceiling)"], measured)
 
 
 REMEDIES = (
-    Remedy(
-        "a bigger table: a bigger instance type, nf_conntrack_max on the router", True, {"flows": 800, "beyond": -240}
-    ),
+    Remedy("a bigger table: instance type, the router's nf_conntrack_max", True, {"flows": 800, "beyond": -240}),
     Remedy("fewer flows at once: a pool, more hosts", True, {"beyond": -60}),
     Remedy("sysctl -w net.core.somaxconn=65535", False, {"somaxconn": 65535}),
 )
 CONTROL = {"beyond": -100}
+FULL = {"sweep": "1000,2000,4000,8000"}

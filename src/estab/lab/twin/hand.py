@@ -13,14 +13,16 @@ from typing import Any
 import msgspec
 
 from estab.errors import EstabError, MachineError
-from estab.lab import _linux, stagehand
-from estab.lab.twin import nearness, play, words
+from estab.lab import _linux
+from estab.lab.seclusion import seclude
+from estab.lab.twin import moments, nearness, play, words
+from estab.lab.twin.given import Given
 from estab.lab.twin.plan import plan
-from estab.lab.twin.record import TwinRemedy, TwinResult
-from estab.lab.twin.remedies import express
+from estab.lab.twin.record import TwinRemedy, TwinResult, TwinRow
+from estab.lab.twin.remedies import LOOKS, express
 from estab.lab.twin.scaling import scaled
 from estab.lab.twin.setup import Setup
-from estab.records import RUN_SCHEMA, Remedy, RunResult, decode
+from estab.records import RUN_SCHEMA, SNAPSHOT_SCHEMA, Diagnosis, Remedy, RunResult, Snapshot, decode
 
 
 def main() -> None:
@@ -29,7 +31,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     order = json.loads(sys.stdin.readline())
     try:
-        stagehand.seclude()
+        seclude()
         _perform(order)
     except EstabError as error:
         _say({"error": [type(error).__name__, str(error)]})
@@ -57,28 +59,58 @@ class _So:
 
 def _perform(order: dict[str, Any]) -> None:
     scale = order["scale"]
-    recorded = decode(order["run"].encode(), RunResult, RUN_SCHEMA)
-    cause = nearness.named(recorded)
-    planned = plan(recorded)
-    setup, lost = play.fitted(scaled(planned.setup, scale))
-    so = _So(TwinResult(file=order["file"], scale=scale, recorded_cause=cause))
+    of = _Snapshots(order) if order["snapshots"] else _Run(order)
+    setup, lost = play.fitted(scaled(of.planned.setup, scale))
+    so = _So(TwinResult(file=order["file"], scale=scale, recorded_cause=of.diagnosis.cause))
     so.far(
-        built=words.built(setup), assumed=list(planned.assumed), not_isolated=[*planned.not_isolated, *lost],
-        recorded=nearness.outcome(recorded),
+        built=words.built(setup), assumed=list(of.planned.assumed), not_isolated=[*of.planned.not_isolated, *lost],
+        recorded=of.outcome,
     )  # fmt: skip
     _tell("the recorded load")
-    twin = play.play(setup)
+    twin, rows, diagnosis = of.compare(setup, scale)
     so.far(
-        rows=nearness.nearness(recorded, twin, scale), run=twin, before=nearness.outcome(twin),
-        cause=nearness.named(twin), same_cause=nearness.named(twin) == cause,
-        summary=twin.diagnosis.summary if twin.diagnosis else "",
+        rows=rows, run=twin, before=nearness.outcome(twin), cause=diagnosis.cause, summary=diagnosis.summary,
+        same_cause=diagnosis.cause == of.diagnosis.cause,
     )  # fmt: skip
     if so.result.same_cause:
         trials = _Trials(setup, twin, scale)
         done: list[TwinRemedy] = []
-        for remedy, side in nearness.remedies(recorded):
-            done.append(trials.of(remedy, side))
+        for remedy in nearness.remedies(of.diagnosis):
+            done.append(trials.of(remedy))
             so.far(remedies=list(done))
+
+
+class _Run:
+    """A recorded run: its twin is set against it, funnel by funnel."""
+
+    def __init__(self, order: dict[str, Any]) -> None:
+        self._run = decode(order["run"].encode(), RunResult, RUN_SCHEMA)
+        self.diagnosis = nearness.judged(self._run)
+        self.planned = Given(**order["given"]).on(plan(self._run))
+        self.outcome = nearness.outcome(self._run)
+
+    def compare(self, setup: Setup, scale: float) -> tuple[RunResult, list[TwinRow], Diagnosis]:
+        """The twin's run, how near it came, and what the judge says of it."""
+        twin = play.play(setup)
+        return twin, nearness.nearness(self._run, twin, scale), nearness.judged(twin)
+
+
+class _Snapshots:
+    """Recorded snapshots: the twin is looked at as they looked, and judged by that."""
+
+    def __init__(self, order: dict[str, Any]) -> None:
+        self._there = moments.moments([decode(one.encode(), Snapshot, SNAPSHOT_SCHEMA) for one in order["snapshots"]])
+        self.diagnosis = self._there.diagnosis
+        self.planned = Given(**order["given"]).on(moments.plan(self._there))
+        self.outcome = moments.outcome(self._there)
+
+    def compare(self, setup: Setup, scale: float) -> tuple[RunResult, list[TwinRow], Diagnosis]:
+        """The run behind the snapshots of the twin, how near these came, and what the judge says of them."""
+        look = play.Look(self._there.first_s, self._there.look_s, at_client=self._there.of_client)
+        twin, series = play.looked_at(setup, look)
+        here = moments.moments(series)
+        rows = nearness.set_against(moments.figures(self._there, scale), moments.figures(here))
+        return twin, rows, here.diagnosis
 
 
 class _Trials:
@@ -88,38 +120,43 @@ class _Trials:
         self._setup, self._before, self._scale = setup, before, scale
         self._played = {setup: before}
 
-    def of(self, remedy: Remedy, side: str) -> TwinRemedy:
+    def of(self, remedy: Remedy) -> TwinRemedy:
         """What the twin says of it."""
-        said = express(remedy.command, remedy.works, self._setup, side, self._scale)
+        said = express(remedy, self._setup, self._scale)
         one = TwinRemedy(command=remedy.command, claimed=remedy.works, did=said.did, came="not_expressed")
         if said.setup is None:
-            return one
+            return one.replace(came="looks") if said.did == LOOKS else one
         try:
-            after = self._run(said.setup, said.did)
+            after = self._run(said.setup, said.did, capped=not remedy.works)
             one = self._came(one, after)
+            if one.came == "works" and not remedy.works:  # against the verdict: once may be chance
+                one = self._came(one, self._run(said.setup, f"{said.did}, once more", capped=True, anew=True))
             return self._with_more(one, said.setup, after) if remedy.works and one.came != "works" else one
         except EstabError as error:
             return one.replace(came="not_tried", did=f"{said.did}: {error}")
 
-    def _run(self, wanted: Setup, did: str) -> RunResult:
+    def _run(self, wanted: Setup, did: str, *, capped: bool = False, anew: bool = False) -> RunResult:
+        """`capped`: as far as this machine goes, which is enough for what is said to do nothing. `anew`: play again."""
         changed, lost = play.fitted(wanted)
-        if lost:
+        if lost and not capped:
             raise MachineError("; ".join(lost))
-        if changed not in self._played:
+        if anew or changed not in self._played:
             _tell(f"with a remedy: {did}")
             self._played[changed] = play.play(changed)
         return self._played[changed]
 
     def _came(self, one: TwinRemedy, after: RunResult) -> TwinRemedy:
         came, left = nearness.came(self._before, after), nearness.named(after)
+        if came == "works" and not one.claimed and not nearness.all_served(after):
+            came = "helps"  # they wait in a longer queue; served they are not
         return one.replace(came=came, after=nearness.outcome(after), left=left)
 
     def _with_more(self, one: TwinRemedy, setup: Setup, after: RunResult) -> TwinRemedy:
         """Another cause may be left once the first is gone: with the first remedy of that one that can be tried."""
         if one.left in (None, nearness.named(self._before)):
             return one
-        for more, side in nearness.remedies(after):
-            said = express(more.command, more.works, setup, side, self._scale)
+        for more in nearness.remedies(nearness.judged(after)):
+            said = express(more, setup, self._scale)
             if more.works and said.setup is not None and said.setup != setup:
                 both = self._came(one, self._run(said.setup, f"{one.did}, {said.did}"))
                 return both.replace(came="works_with", too=said.did) if both.came == "works" else one

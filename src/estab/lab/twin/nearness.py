@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from estab.lab.twin.record import Came, TwinRow
-from estab.records import Remedy, RunResult
+from estab.records import Diagnosis, Remedy, RunResult
 
 COUNTERS = (
     "ListenOverflows",
@@ -43,6 +43,8 @@ def _stage(name: str, recorded: RunResult, twin: RunResult, scale: float) -> Twi
     there, here = getattr(recorded.funnel, name), getattr(twin.funnel, name)
     if name == "accepted" and not recorded.server.embedded and twin.server.listener is not None:
         here = twin.server.listener.accepted_at_end
+    if name == "accepted" and not twin.server.embedded and recorded.server.listener is not None:
+        there = recorded.server.listener.accepted_at_end
     return _row(name, _times(there, scale), here)
 
 
@@ -79,10 +81,20 @@ def named(run: RunResult) -> str | None:
     return run.diagnosis.cause if run.diagnosis else None
 
 
-def remedies(run: RunResult) -> list[tuple[Remedy, str]]:
-    """The remedies of the cause that the judge names, each with the side that the cause is at."""
-    suspects = run.diagnosis.suspects if run.diagnosis else []
-    return [(remedy, one.side) for one in suspects if one.cause == named(run) for remedy in one.remedies]
+def judged(run: RunResult) -> Diagnosis:
+    """The judge's word on a run; what nobody judged is not accused."""
+    return run.diagnosis or Diagnosis(summary="")
+
+
+def remedies(diagnosis: Diagnosis) -> list[Remedy]:
+    """The remedies of the cause that the judge names."""
+    return [remedy for one in diagnosis.suspects if one.cause == diagnosis.cause for remedy in one.remedies]
+
+
+def set_against(there: dict[str, float | None], here: dict[str, float | None]) -> list[TwinRow]:
+    """Figures by name, as recorded (scaled) and as the twin showed them; those that are 0 at both left out."""
+    rows = [_row(what, value, here.get(what)) for what, value in there.items()]
+    return [row for row in rows if row.recorded or row.twin]
 
 
 def came(before: RunResult, after: RunResult) -> Came:
@@ -92,6 +104,11 @@ def came(before: RunResult, after: RunResult) -> Came:
     better = bool(wrong(before)) and wrong(after) <= wrong(before) / 2
     better = better or after.funnel.connected >= 1.5 * before.funnel.connected
     return "helps" if better and (after.funnel.accepted or 0) > (before.funnel.accepted or 0) else "does_nothing"
+
+
+def all_served(run: RunResult) -> bool:
+    """Was everyone accepted who was connected, as far as that was seen?"""
+    return run.funnel.accepted is None or run.funnel.accepted >= run.funnel.connected
 
 
 def _served(run: RunResult) -> bool:

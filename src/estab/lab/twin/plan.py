@@ -7,29 +7,22 @@ from ipaddress import ip_address
 from typing import Any
 
 from estab.diagnose import facts
+from estab.diagnose.advice import ports
 from estab.errors import EstabError, ReadError, UsageError
 from estab.lab.space import check_sysctl
-from estab.lab.twin.setup import Command, Replay, Setup, Sysctls
+from estab.lab.twin.causes import NOT_ISOLATED
+from estab.lab.twin.path import path_of
+from estab.lab.twin.scaling import PORT_RANGE
+from estab.lab.twin.serving import serving
+from estab.lab.twin.setup import Command, Path, Replay, Setup, Sysctls
 from estab.load.target import parse
-from estab.records import RunResult, Snapshot, TimelinePoint
+from estab.records import RunResult, Snapshot
 
-SHORTEST_HOLD_S = 0.3  # so that both ends are counted while it holds
+SHORTEST_HOLD_S = 0.15  # so that one of ten samples a second falls into it, and both ends are counted then
 LONGEST_S = 120.0  # the lab waits 180 s for a load at the most
 NO_WIRE_BELOW_S = 50e-6  # a round trip that short is the kernel's own time, not a path's
 _COMMANDS: tuple[Command, ...] = ("hold", "bench", "churn")
 _STATUS = ("fs.file-nr", "net.netfilter.nf_conntrack_count")  # what is, not what is set
-_ON_A_PATH = (
-    "path_filtered",
-    "path_syn_loss",
-    "path_flow_table_full",
-)
-_HOST = {
-    "conntrack_full_local": "the connection tracking table is bounded for the whole machine",
-    "generator_saturated": "the CPU of the machine that ran the load is not this one's",
-    "accept_thread_starved": "the program's own threads: the twin's server accepts at the recorded rate instead",
-    "defer_accept_drops": "TCP_DEFER_ACCEPT is the program's own socket option, and the record does not hold it",
-    "bound_ports_poisoned": "the programs that hold ports by bind() on the recorded host",
-}
 
 
 @dataclass(frozen=True)
@@ -47,21 +40,43 @@ def plan(run: RunResult) -> Planned:
     replay = _replay(run, assumed)
     rtt_s = _rtt_s(run, assumed)
     lost: dict[str, str] = {}
-    client = _sysctls("client", run.client.before, assumed, lost)
-    server = _sysctls("server", run.server.before, assumed, lost)
+    client = sysctls_of("client", run.client.before, assumed, lost)
+    server = sysctls_of("server", run.server.before, assumed, lost)
     setup = Setup(
         load=replay, client=client, server=server, rtt_s=rtt_s,
         client_nofile=_client_nofile(run), server_nofile=_server_nofile(run),
         one_shell=run.server.embedded,
     )  # fmt: skip
-    setup = _serving(run, setup, assumed)
+    setup = serving(run, replace(setup, bound=_bound(run, assumed)), assumed)
+    path = path_of(run, assumed)
+    if path != Path():
+        if rtt_s is None:
+            assumed.append("both ends were on one loopback; here a wire without delay joins two hosts")
+        setup = replace(setup, path=path, rtt_s=rtt_s or 0.0)
     cause = run.diagnosis.cause if run.diagnosis else None
     beyond = [f"{name}: {why}" for name, why in lost.items()]
-    if cause in _ON_A_PATH:
-        beyond.insert(0, f"the path ({cause}): the record holds what it did to packets, not what stands there")
-    elif cause in _HOST:
-        beyond.insert(0, _HOST[cause])
+    if cause in NOT_ISOLATED:
+        beyond.insert(0, f"{cause}: {NOT_ISOLATED[cause]}")
     return Planned(setup, tuple(assumed), tuple(beyond))
+
+
+def _bound(run: RunResult, assumed: list[str]) -> int:
+    """Ports that others at the client own by bind(), where connects found none."""
+    use = run.client.port_use
+    if use is None or not use.bound or not ports.failed_for_ports(run):
+        return 0
+    port = facts.target_port(run)
+    listens = run.server.observed and port is not None and _in_range(run, port)
+    bound = max(0, use.bound - int(listens))
+    if bound:
+        assumed.append(f"{bound:,} ports, the first of the range, are owned by another program; whose, is not recorded")
+    return bound
+
+
+def _in_range(run: RunResult, port: int) -> bool:
+    """Does the listener's own port stand in the client's range? It is counted among what bind() owns."""
+    found = ((run.client.before.sysctls if run.client.before else None) or {}).get(PORT_RANGE)
+    return isinstance(found, list) and len(found) == 2 and found[0] <= port <= found[1]
 
 
 # -- the load ---------------------------------------------------------------------------------------------------------
@@ -134,7 +149,8 @@ def _rtt_s(run: RunResult, assumed: list[str]) -> float | None:
     return found.p50 / 1e6 if found.p50 / 1e6 >= NO_WIRE_BELOW_S else 0.0
 
 
-def _sysctls(which: str, taken: Snapshot | None, assumed: list[str], lost: dict[str, str]) -> Sysctls:
+def sysctls_of(which: str, taken: Snapshot | None, assumed: list[str], lost: dict[str, str]) -> Sysctls:
+    """The sysctls of a snapshot that a namespace can have; `lost` are those that it can't, each with the reason."""
     if taken is None or taken.sysctls is None:
         assumed.append(f"the {which}'s sysctls were not recorded: as a new network namespace has them")
         return ()
@@ -160,62 +176,3 @@ def _client_nofile(run: RunResult) -> int | None:
 def _server_nofile(run: RunResult) -> int | None:
     full = facts.fullest_server(run)
     return full.limit if full else None
-
-
-# -- the server -------------------------------------------------------------------------------------------------------
-
-
-def _serving(run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
-    """Its backlog and how it accepts."""
-    if run.diagnosis is not None and run.diagnosis.cause == "nobody_listening":
-        return replace(setup, listens=False)
-    watch = run.server.listener
-    asked = facts.asked(run, "backlog_asked")
-    if watch is None:
-        assumed.append("the server's listener was not seen: backlog 4096, and it accepts at once")
-        return replace(setup, backlog=4096 if asked is None else int(asked))
-    # What was asked for matters where somaxconn cut it: a remedy may raise that.
-    backlog = max(watch.limit, int(asked or 0))
-    setup = replace(setup, backlog=backlog, processes=max(1, watch.listeners))
-    if setup.somaxconn is not None and watch.limit > setup.somaxconn:
-        assumed.append(f"listen() was called under another somaxconn: here it is {watch.limit:,}, as was granted")
-        setup = setup.with_sysctl("server", "net.core.somaxconn", watch.limit)
-    return _accepting(run, setup, assumed)
-
-
-def _accepting(run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
-    watch = run.server.listener
-    cause = run.diagnosis.cause if run.diagnosis else None
-    if watch is None or watch.worst_depth <= 0 or cause == "server_open_files":
-        return setup
-    if not facts.accepted(run) and cause == "server_not_accepting":
-        return replace(setup, accepts=False)
-    gap = run.config.get("accept_gap_s")
-    if isinstance(gap, int | float) and 0 < gap <= 3600:
-        return replace(setup, accept_gap_s=float(gap))
-    points = [(one, count) for one in run.timeline if (count := _accepted_at(one, run)) is not None]
-    if cause == "server_not_accepting" and points:
-        most = points[-1][1]
-        return replace(setup, stops_after_s=next(one.t_s for one, count in points if count >= most))
-    rate = _accepts_per_s(points)
-    if rate is not None and facts.server_delta(run, "TcpExt.ListenOverflows"):
-        return replace(setup, accept_gap_s=min(3600.0, 1 / rate))
-    if rate is None:
-        assumed.append("how fast the server accepted was not seen: at once")
-    return setup
-
-
-def _accepted_at(point: TimelinePoint, run: RunResult) -> int | None:
-    """Accepted by then. Where the server did not say, its descriptors tell: in a hold nothing is closed meanwhile."""
-    if point.accepted is None and run.command == "hold" and point.open > 0:
-        return point.server_fds
-    return point.accepted
-
-
-def _accepts_per_s(points: list[tuple[TimelinePoint, int]]) -> float | None:
-    """Accepts a second while connections waited; None: not seen, or none."""
-    waiting = [(one.t_s, count) for one, count in points if one.queue_depth]
-    if len(waiting) < 2 or waiting[-1][0] - waiting[0][0] < 0.05:
-        return None
-    (first_s, first), (last_s, last) = waiting[0], waiting[-1]
-    return (last - first) / (last_s - first_s) if last > first else None

@@ -1,24 +1,25 @@
 """A remedy of a verdict, as a change of the twin; or why the twin can't say anything of it. Pure.
 
-Remedies are commands for a reader, and are recognised by their words. What no rule knows is said not to be expressed,
-and is then not called proved.
+A remedy says by `changes` what it changes, and each kind of change has one rule here. What has none, or belongs to a
+program, to another machine or to the whole host, is said not to be expressed, and is then not called proved.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import get_args
 
 from estab.errors import UsageError
 from estab.lab.space import check_sysctl
 from estab.lab.twin import scaling
 from estab.lab.twin.setup import Host, Setup
 from estab.load.plan import OWN_DESCRIPTORS
+from estab.records import Change, ChangeKind, Remedy
 
-_SIZED = r"(?:listen\((?:fd, )?|backlog[=: ]+|ServerSocket\(\d+, |ListenBacklog )(\d+)"
-_SYSCTL = re.compile(r"""\b((?:net|fs|kernel|vm)\.[a-z0-9_.-]+)=(?:"([^"]*)"|'([^']*)'|(\S+))""")
 _OF_CLIENTS = ("ip_local_", "tcp_tw_", "tcp_timestamps", "tcp_fin_timeout", "tcp_syn_retries", "tcp_syn_linear")
+_LONGEST_TIMEOUT_S = 10.0
+LOOKS = "it looks, and changes nothing"
 
 
 @dataclass(frozen=True)
@@ -29,141 +30,205 @@ class Expressed:
     did: str
 
 
-@dataclass(frozen=True)
-class _Asked:
-    command: str
-    setup: Setup
-    side: Host
-    scale: float
+_Rule = Callable[[Change, Setup, float], Expressed]
 
 
-def express(command: str, works: bool, setup: Setup, side: str, scale: float) -> Expressed:
-    """What a remedy is in the twin. `side`: that of the cause; `works`: what the verdict claims of it."""
-    asked = _Asked(command, setup, "server" if side == "server" else "client", scale)
-    for pattern, rule in _RULES:
-        found = re.search(pattern, command)
-        if found is not None:
-            done = rule(asked, found)
-            if done.setup == setup and works:
-                return Expressed(None, f"{done.did}: the twin has that already")
+def express(remedy: Remedy, setup: Setup, scale: float) -> Expressed:
+    """What a remedy is in the twin, which is `scale` times the record."""
+    if not remedy.changes:
+        return Expressed(None, "it does not say what it changes")
+    now, did = setup, []
+    for change in remedy.changes:
+        rule = _RULES.get(change.kind)
+        if rule is None:
+            return Expressed(None, f"the twin does not know changes of the kind {change.kind!r}")
+        done = rule(change, now, scale)
+        if done.setup is None:
             return done
-    return Expressed(None, "no rule of the twin's knows this one")
+        now = done.setup
+        did.append(done.did)
+    if now == setup and remedy.works:
+        return Expressed(None, f"{', '.join(did)}: the twin has that already")
+    return Expressed(now, ", ".join(did))
 
 
-def _not(why: str) -> Callable[[_Asked, re.Match[str]], Expressed]:
-    return lambda _asked, _found: Expressed(None, why)
+def _whole(change: Change) -> int:
+    return int(change.value) if change.value is not None else 0
 
 
-def _accepts(asked: _Asked, _found: re.Match[str]) -> Expressed:
-    setup = replace(asked.setup, accepts=True, accept_gap_s=0.0, stops_after_s=None)
-    said = "an accepting thread of its own: " if "py-spy" in asked.command else ""
-    return Expressed(setup, f"{said}the server accepts at once")
+# -- the server -------------------------------------------------------------------------------------------------------
 
 
-def _backlog(asked: _Asked, found: re.Match[str]) -> Expressed:
-    size = scaling.times(int(found[1]), asked.scale)
-    return _deeper(asked, size, f"listen({size}), somaxconn not below that")
+def _accept(_change: Change, setup: Setup, _scale: float) -> Expressed:
+    return Expressed(setup.accepting(), "the server accepts at once")
 
 
-def _deeper(asked: _Asked, size: int, did: str) -> Expressed:
+def _share_cpu(_change: Change, setup: Setup, _scale: float) -> Expressed:
+    if not setup.burners:
+        return Expressed(None, "the twin's server has no threads that burn the CPU")
+    return Expressed(replace(setup, burners=0), "no thread burns the CPU beside the accepting one")
+
+
+def _listen(_change: Change, setup: Setup, _scale: float) -> Expressed:
+    return Expressed(replace(setup, listens=True), "a server listens there")
+
+
+def _queue(change: Change, setup: Setup, scale: float) -> Expressed:
     """Both bounds of a queue: a backlog that somaxconn cuts is no remedy, and the verdict's list says so."""
-    setup = replace(asked.setup, backlog=max(size, asked.setup.backlog))
-    somaxconn = setup.somaxconn
-    if somaxconn is None or somaxconn < size:
-        setup = setup.with_sysctl("server", "net.core.somaxconn", size)
-    return Expressed(setup, did)
+    size = scaling.times(_whole(change), scale)
+    deeper = replace(setup, backlog=max(size, setup.backlog))
+    if setup.somaxconn is None or setup.somaxconn < size:
+        deeper = deeper.with_sysctl("server", "net.core.somaxconn", size)
+    return Expressed(deeper, f"listen({size}), somaxconn not below that")
 
 
-def _somaxconn(asked: _Asked, found: re.Match[str]) -> Expressed:
-    size = scaling.times(int(found[1]), asked.scale)
-    return _deeper(asked, size, f"somaxconn {size}, and listen({size}) anew")
+def _backlog(change: Change, setup: Setup, _scale: float) -> Expressed:
+    size = max(4 * setup.backlog, _whole(change))
+    return Expressed(replace(setup, backlog=size), f"listen({size}), somaxconn as it is")
 
 
-def _backlog_alone(asked: _Asked, _found: re.Match[str]) -> Expressed:
-    size = max(4 * asked.setup.backlog, 65535)
-    return Expressed(replace(asked.setup, backlog=size), f"listen({size}), somaxconn as it is")
+def _defer(change: Change, setup: Setup, _scale: float) -> Expressed:
+    said = f"TCP_DEFER_ACCEPT {_whole(change)} s" if _whole(change) else "no TCP_DEFER_ACCEPT"
+    return Expressed(replace(setup, defer_s=_whole(change)), said)
 
 
-def _both(asked: _Asked, _found: re.Match[str]) -> Expressed:
-    return _deeper(asked, 65535, "somaxconn 65535 and listen(65535)")
+# -- both -------------------------------------------------------------------------------------------------------------
 
 
-def _late(asked: _Asked, found: re.Match[str]) -> Expressed:
-    setup = replace(asked.setup, late=(("net.core.somaxconn", int(found[1])),))
-    return Expressed(setup, f"somaxconn {found[1]} once the server listens")
-
-
-def _sysctls(asked: _Asked, _found: re.Match[str]) -> Expressed:
-    setup, did = asked.setup, []
-    if setup.rtt_s is None and "on the server" in asked.command:
+def _sysctl(change: Change, setup: Setup, scale: float) -> Expressed:
+    name = change.name or ""
+    host: Host = "client" if change.side == "client" else "server"
+    if setup.rtt_s is None and host == "server" and any(word in name for word in _OF_CLIENTS):
         return Expressed(None, "client and server are one host here")
-    for name, *values in _SYSCTL.findall(asked.command):
-        value = next(one for one in values if one)
-        try:
-            check_sysctl(name)
-        except UsageError as error:
-            return Expressed(None, str(error))
-        value = scaling.sysctl(name, value, asked.scale)
-        ours = any(word in name for word in _OF_CLIENTS) and "on the server" not in asked.command
-        host: Host = "client" if ours else "server"
-        setup = setup.with_sysctl(host, name, value)
-        did.append(f"{name}={value} at the {'host' if setup.rtt_s is None else host}")
-    return Expressed(setup, ", ".join(did))
+    try:
+        check_sysctl(name)
+    except UsageError as error:
+        return Expressed(None, str(error))
+    value = scaling.sysctl(name, _as_written(change), scale)
+    where = "host" if setup.rtt_s is None else host
+    return Expressed(setup.with_sysctl(host, name, value), f"{name}={value} at the {where}")
 
 
-def _descriptors(asked: _Asked, found: re.Match[str]) -> Expressed:
-    limit = scaling.descriptors(int(found[1]), asked.scale)
-    if asked.setup.one_shell:
-        setup = replace(asked.setup, server_nofile=limit, client_nofile=limit)
-        return Expressed(setup, f"RLIMIT_NOFILE {limit} for both ends, which one command started")
-    if asked.side == "server":
-        return Expressed(replace(asked.setup, server_nofile=limit), f"RLIMIT_NOFILE {limit} for the server")
-    return Expressed(replace(asked.setup, client_nofile=limit), f"RLIMIT_NOFILE {limit} for the client")
+def _late(change: Change, setup: Setup, scale: float) -> Expressed:
+    name = change.name or ""
+    value = scaling.sysctl(name, _as_written(change), scale)
+    return Expressed(replace(setup, late=((name, value),)), f"{name}={value} once the server listens")
 
 
-def _workers(asked: _Asked, _found: re.Match[str]) -> Expressed:
-    room = max(1, (asked.setup.client_nofile or 1024) - OWN_DESCRIPTORS)
-    workers = -(-asked.setup.load.connections // room) + 1
-    return Expressed(asked.setup.with_load(workers=workers), f"{workers} client processes")
+def _as_written(change: Change) -> int | str:
+    return change.value if isinstance(change.value, int | str) else str(change.value)
 
 
-def _timeout(asked: _Asked, found: re.Match[str]) -> Expressed:
-    return Expressed(asked.setup.with_load(timeout_s=float(found[1])), f"a timeout of {found[1]} s")
+def _nofile(change: Change, setup: Setup, scale: float) -> Expressed:
+    limit = scaling.descriptors(_whole(change), scale)
+    if setup.one_shell:
+        both = replace(setup, server_nofile=limit, client_nofile=limit)
+        if both == setup:
+            return Expressed(setup, "the same for the other end")
+        return Expressed(both, f"RLIMIT_NOFILE {limit} for both ends, which one command started")
+    if change.side == "server":
+        return Expressed(replace(setup, server_nofile=limit), f"RLIMIT_NOFILE {limit} for the server")
+    return Expressed(replace(setup, client_nofile=limit), f"RLIMIT_NOFILE {limit} for the client")
 
 
-def _sources(asked: _Asked, _found: re.Match[str]) -> Expressed:
-    low, high = (int(port) for port in str(dict(asked.setup.client).get(scaling.PORT_RANGE, "32768 60999")).split())
-    load = asked.setup.load
-    wanted = max(1, load.sources) + -(-load.connections // max(1, high - low + 1))
-    return Expressed(asked.setup.with_load(sources=min(200, wanted)), f"{min(200, wanted)} source addresses")
+# -- the client -------------------------------------------------------------------------------------------------------
 
 
-def _server_closes(asked: _Asked, _found: re.Match[str]) -> Expressed:
-    if asked.setup.load.command != "churn":
+def _timeout(change: Change, setup: Setup, _scale: float) -> Expressed:
+    now = setup.load.timeout_s
+    wanted = min(2 * now, max(now, _LONGEST_TIMEOUT_S)) if change.value is None else float(change.value)
+    return Expressed(setup.with_load(timeout_s=max(wanted, now) if now else now), f"a timeout of {wanted:g} s")
+
+
+def _workers(_change: Change, setup: Setup, _scale: float) -> Expressed:
+    room = max(1, (setup.client_nofile or 1024) - OWN_DESCRIPTORS)
+    workers = -(-setup.load.connections // room) + 1
+    return Expressed(setup.with_load(workers=workers), f"{workers} client processes")
+
+
+def _sources(_change: Change, setup: Setup, _scale: float) -> Expressed:
+    low, high = (int(port) for port in str(dict(setup.client).get(scaling.PORT_RANGE, "32768 60999")).split())
+    load, room = setup.load, max(1, high - low + 1 - setup.bound)
+    wanted = min(200, max(1, load.sources) + -(-max(load.connections, load.attempts) // room))
+    return Expressed(setup.with_load(sources=wanted), f"{wanted} source addresses")
+
+
+def _bind_no_port(_change: Change, setup: Setup, _scale: float) -> Expressed:
+    if not setup.bound:
+        return Expressed(None, "the twin's client chooses its ports by connect() in any case")
+    return Expressed(replace(setup, bound=0), "who binds leaves the port to connect()")
+
+
+def _server_closes(_change: Change, setup: Setup, _scale: float) -> Expressed:
+    if setup.load.command != "churn":
         return Expressed(None, "only churn closes on the way")
-    return Expressed(asked.setup.with_load(first_close="server"), "the server closes first")
+    return Expressed(setup.with_load(first_close="server"), "the server closes first")
 
 
-_LOOKS = "it looks, and changes nothing"
-_PROGRAM = "it is a change of the client program, which the twin does not have"
-_RULES: tuple[tuple[str, Callable[[_Asked, re.Match[str]], Expressed]], ...] = (
-    (r"call accept\(\)|py-spy dump", _accepts),
-    (r"^(timeout \d+ )?(strace|watch|nstat|ss|ls|tcpdump|ping|traceroute|mtr|top|pidstat|perf)\b", _not(_LOOKS)),
-    (r"in a container|on the host", _not("the twin's server has one namespace, not a host's beside a container's")),
-    (r"somaxconn=(\d+), the server left running", _late),
-    (r"a bigger backlog in the program alone", _backlog_alone),
-    (r"a bigger backlog, sysctl -w net\.core\.somaxconn=", _both),
-    (r"any sysctl on the server, a bigger backlog", _both),
-    (r"sysctl -w net\.core\.somaxconn=(\d+)", _somaxconn),
-    (r"limits\.conf", _not("the twin has no login")),
-    (r"tcp_tw_recycle", _not("no kernel since 4.12 has it")),
-    (_SYSCTL.pattern, _sysctls),
-    (_SIZED, _backlog),
-    (r"--timeout (\d+(?:\.\d+)?)", _timeout),
-    (r"(?:ulimit -n |LimitNOFILE=|--nofile=)(\d+)", _descriptors),
-    (r"more client processes", _workers),
-    (r"more source addresses", _sources),
-    (r"server close first", _server_closes),
-    (r"IP_BIND_ADDRESS_NO_PORT", _not("the twin's client chooses its ports by connect() in any case")),
-    (r"connection pool|retry|SIGPIPE", _not(_PROGRAM)),
-)
+def _pool(_change: Change, setup: Setup, _scale: float) -> Expressed:
+    if setup.load.command != "churn":
+        return Expressed(None, f"{setup.load.command} keeps its connections open already")
+    duration_s = min(setup.load.duration_s, 2.0)
+    pooled = setup.with_load(command="bench", attempts=0, duration_s=duration_s)
+    return Expressed(pooled, f"{setup.load.connections:,} connections kept open and used again")
+
+
+def _fewer(_change: Change, setup: Setup, _scale: float) -> Expressed:
+    load, flows = setup.load, setup.path.flows
+    if flows is None:
+        return Expressed(None, "how few are few enough is not in the record")
+    few = min(load.connections, flows)
+    pooled = "bench" if load.command == "churn" else load.command
+    return Expressed(setup.with_load(connections=few, command=pooled, attempts=0), f"{few:,} flows at once")
+
+
+def _speak_first(_change: Change, setup: Setup, _scale: float) -> Expressed:
+    spoken = setup.with_load(command="bench", mode="rr", size_bytes=64, duration_s=max(0.3, setup.load.duration_s))
+    return Expressed(spoken, "clients that send 64 bytes at once")
+
+
+# -- the path ---------------------------------------------------------------------------------------------------------
+
+
+def _allow(_change: Change, setup: Setup, _scale: float) -> Expressed:
+    return Expressed(setup.with_path(closed="none"), "no filter on the way")
+
+
+def _flow_table(change: Change, setup: Setup, scale: float) -> Expressed:
+    if setup.path.flows is None:
+        return Expressed(None, "the twin has no flow table on the way")
+    if change.value is None:
+        return Expressed(setup.with_path(flows=None), "no flow is tracked on the way")
+    entries = max(setup.path.flows, scaling.times(_whole(change), scale))
+    return Expressed(setup.with_path(flows=entries), f"a flow table of {entries:,}")
+
+
+def _not(why: str) -> _Rule:
+    return lambda change, _setup, _scale: Expressed(None, why.format(name=change.name or "what it changes"))
+
+
+_RULES: dict[str, _Rule] = {
+    "sysctl": _sysctl,
+    "late_sysctl": _late,
+    "backlog": _backlog,
+    "queue": _queue,
+    "accept": _accept,
+    "share_cpu": _share_cpu,
+    "listen": _listen,
+    "defer_accept": _defer,
+    "timeout": _timeout,
+    "nofile": _nofile,
+    "workers": _workers,
+    "sources": _sources,
+    "bind_no_port": _bind_no_port,
+    "first_close": _server_closes,
+    "pool": _pool,
+    "fewer": _fewer,
+    "speak_first": _speak_first,
+    "allow": _allow,
+    "flow_table": _flow_table,
+    "look": _not(LOOKS),
+    "program": _not("the twin has no such program: {name}"),
+    "elsewhere": _not("beyond the twin's namespaces: {name}"),
+}
+KINDS: tuple[str, ...] = get_args(ChangeKind)

@@ -7,6 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from estab import __version__
 from estab.api.files import diagnose, read_record
 from estab.errors import ReadError
 from estab.lab.run import Collector, play
-from estab.lab.twin.plan import plan
+from estab.lab.twin import moments
+from estab.lab.twin.given import Given
+from estab.lab.twin.plan import Planned, plan
 from estab.lab.twin.record import TwinResult
 from estab.lab.twin.scaling import scaled
 from estab.load.conductor import Stop
@@ -24,23 +27,30 @@ from estab.records import RunResult, encode
 
 
 def twin(
-    file: str | Path, *, scale: float = 1.0, stop: Stop | None = None, told: Callable[[str], None] | None = None
+    file: str | Path,
+    *,
+    scale: float = 1.0,
+    connections: int | None = None,
+    rtt_s: float | None = None,
+    stop: Stop | None = None,
+    told: Callable[[str], None] | None = None,
 ) -> TwinResult:
-    """Rebuilds the failure that `file` (estab.run/1) holds, and tries each remedy of its verdict.
+    """Rebuilds the failure that `file` holds, a run (estab.run/1) or snapshots, and tries each remedy of its verdict.
 
-    `scale` multiplies the connections and every bound alike. `told(stage)` hears of each stage. On `stop` what was seen
-    so far is returned, with `interrupted`.
+    `scale` multiplies the connections and every bound alike. `connections` and `rtt_s` (seconds) are what the record
+    does not tell: snapshots hold no load. `told(stage)` hears of each stage. On `stop` what was seen so far is
+    returned, with `interrupted`.
 
-    Raises ReadError for a file without a load to replay, UsageError for a scale that cannot be, MachineError where this
-    machine allows no namespaces.
+    Raises ReadError for a file of which nothing can be rebuilt, UsageError for a scale, a number or a time that cannot
+    be, MachineError where this machine allows no namespaces.
     """
-    run = _recorded(file)
-    scaled(plan(run).setup, scale)  # what can't be is said before a process is started
-    order = {"file": str(file), "scale": scale, "run": encode(run).decode()}
+    given = Given(connections, rtt_s)
+    what, planned, cause = _recorded(file)
+    scaled(given.on(planned).setup, scale)  # what can't be is said before a process is started
+    order = {"file": str(file), "scale": scale, "given": asdict(given), **what}
     began = time.monotonic()
     collector = _Collector(told or (lambda _stage: None))
     interrupted = play("estab.lab.twin.hand", order, collector, stop)
-    cause = run.diagnosis.cause if run.diagnosis else None
     result = collector.result or TwinResult(file=str(file), scale=scale, recorded_cause=cause)
     return result.replace(
         kernel=platform.release(),
@@ -51,20 +61,20 @@ def twin(
     )
 
 
-def _recorded(file: str | Path) -> RunResult:
-    """The run, judged anew by this version. Raises ReadError that says what is missing."""
+def _recorded(file: str | Path) -> tuple[dict[str, Any], Planned, str | None]:
+    """What the hand is told of it, its twin, and its cause. Raises ReadError that says what is missing."""
     found = read_record(file)
-    if not isinstance(found, RunResult):
-        raise ReadError(
-            f"{file} holds snapshots: they show a state, not the load that led to it (the command, how many "
-            "connections, how fast, the timeout), and a twin replays a load; record one: estab hold ... --json FILE"
-        )
-    run = diagnose(found)
     try:
-        plan(run)
+        if isinstance(found, RunResult):
+            run = diagnose(found)  # by this version's judge
+            told = {"run": encode(run).decode(), "snapshots": []}
+            return told, plan(run), run.diagnosis.cause if run.diagnosis else None
+        seen = moments.moments(found)
+        ends = [one for one in (seen.before, seen.after) if one is not None]
+        told = {"run": "", "snapshots": [encode(one).decode() for one in ends]}
+        return told, moments.plan(seen), seen.diagnosis.cause
     except ReadError as error:
         raise ReadError(f"{file}: {error}") from error
-    return run
 
 
 class _Collector(Collector):

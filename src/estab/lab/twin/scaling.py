@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from estab.errors import UsageError
-from estab.lab.twin.setup import Setup, Sysctls
+from estab.lab.twin.setup import Path, Setup, Sysctls
 from estab.load.plan import OWN_DESCRIPTORS
 
 COUNTS = ("net.core.somaxconn", "net.ipv4.tcp_max_syn_backlog", "net.ipv4.tcp_max_tw_buckets")
@@ -30,10 +30,22 @@ def scaled(setup: Setup, factor: float) -> Setup:
         ),
         client=_sysctls(setup.client, factor),
         server=_sysctls(setup.server, factor),
+        path=_path(setup.path, factor),
+        bound=times(setup.bound, factor) if setup.bound else 0,
         backlog=queue(setup.backlog, factor),
         accept_gap_s=min(3600.0, setup.accept_gap_s / factor),
         client_nofile=descriptors(setup.client_nofile, factor),
         server_nofile=descriptors(setup.server_nofile, factor),
+    )
+
+
+def _path(path: Path, factor: float) -> Path:
+    """How many are lost, let through, or come together; shares stay."""
+    return replace(
+        path,
+        lost=tuple(times(count, factor) if count else 0 for count in path.lost),
+        flows=None if path.flows is None else times(path.flows, factor),
+        gather=times(path.gather, factor) if path.gather else 0,
     )
 
 

@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
-from estab.lab.twin.setup import Replay, Setup
+from estab.lab.twin.setup import Closed, Path, Replay, Setup
 from estab.report.words import count, seconds
+
+_CLOSED: dict[Closed, str] = {
+    "drop": "a filter drops every SYN",
+    "reset": "a filter resets every SYN",
+    "unreachable": "a filter answers port unreachable",
+    "prohibited": "a filter answers administratively prohibited",
+    "policy": "a route at the client prohibits the target",
+}
 
 
 def built(setup: Setup) -> list[str]:
     """What was rebuilt."""
-    path = "both ends on one loopback, no wire" if setup.rtt_s is None else f"round-trip time {seconds(setup.rtt_s)}"
-    return [_load(setup.load), path, _server(setup), *_limits(setup)]
+    wire = "both ends on one loopback, no wire" if setup.rtt_s is None else f"round-trip time {seconds(setup.rtt_s)}"
+    wire = "a wire without delay" if setup.rtt_s == 0 else wire
+    return [_load(setup.load), ", ".join([wire, *_path(setup.path)]), _server(setup), *_limits(setup)]
+
+
+def _path(path: Path) -> list[str]:
+    said = [_CLOSED[path.closed]] if path.closed != "none" else []
+    if path.lost:
+        said.append("loses the first SYN of " + ", then the next of ".join(count(one) for one in path.lost))
+    if path.lost_share:
+        said.append(f"loses {path.lost_share:.1%} of all SYNs")
+    if path.flows is not None:
+        said.append(f"a flow table of {count(path.flows)}")
+    if path.gather:
+        said.append(f"{count(path.gather)} SYNs come together")
+    return said
 
 
 def _load(load: Replay) -> str:
@@ -31,11 +53,23 @@ def _server(setup: Setup) -> str:
     granted = setup.backlog if setup.somaxconn is None else min(setup.backlog, setup.somaxconn)
     said = f"listen({setup.backlog}), {count(granted)} granted"
     said += "" if setup.somaxconn is None else f" (somaxconn {setup.somaxconn})"
-    if not setup.accepts:
-        return said + ", accept() is never called"
-    if setup.stops_after_s is not None:
-        return said + f", accept() stands still after {setup.stops_after_s:.1f} s"
-    return said + (f", {1 / setup.accept_gap_s:.3g} accepts a second" if setup.accept_gap_s else ", accepts at once")
+    return said + ", " + _accepting(setup)
+
+
+def _accepting(setup: Setup) -> str:
+    ways = {
+        f"{setup.burners} threads take its CPU": setup.burners,
+        f"TCP_DEFER_ACCEPT {setup.defer_s} s": setup.defer_s,
+        "accept() is never called": not setup.accepts,
+        f"accept() stands still after {setup.stops_after_s or 0:.1f} s": setup.stops_after_s is not None,
+        f"accept() stands still from {_spans(setup.pauses)}": setup.pauses,
+        f"{1 / (setup.accept_gap_s or 1):.3g} accepts a second": setup.accept_gap_s,
+    }
+    return next((said for said, holds in ways.items() if holds), "accepts at once")
+
+
+def _spans(pauses: tuple[tuple[float, float], ...]) -> str:
+    return " and ".join(f"{start:.2f} to {end:.2f} s" for start, end in pauses)
 
 
 def _limits(setup: Setup) -> list[str]:
@@ -47,6 +81,8 @@ def _limits(setup: Setup) -> list[str]:
         shown = [f"{name}={there[f'net.ipv4.{name}']}" for name, there in told if f"net.ipv4.{name}" in there]
         names = len(client.keys() | server.keys())
         said.append(f"{names} sysctls of the record, among them {', '.join(shown)}" if shown else f"{names} sysctls")
+    if setup.bound:
+        said.append(f"{count(setup.bound)} ports of the range are owned by another program")
     limits = (("client", setup.client_nofile), ("server", setup.server_nofile))
     told_limits = [f"{count(limit)} for the {who}" for who, limit in limits if limit is not None]
     return [*said, f"descriptors a process: {', '.join(told_limits)}"] if told_limits else said

@@ -44,7 +44,7 @@ def _open(link: str) -> socket.socket:
 
 
 class Relay:
-    """One wire. `run()` returns when it is told to stop. Messages: ("report",), ("gather", n),
+    """One wire. `run()` returns when it is told to stop. Messages: ("report",), ("gather", n), ("hold", yes or no),
     ("inject", n, port, address, macs), ("stop",)."""
 
     def __init__(self, spec: WireSpec, links: tuple[str, str], connection: Connection) -> None:
@@ -63,6 +63,7 @@ class Relay:
         self.seen_syns: dict[bytes, int] = {}
         self.mac: list[bytes] = [b"", b""]
         self.to_inject: deque[bytes] = deque()
+        self.held = False
         self.stopped = False
 
     def run(self) -> None:
@@ -84,7 +85,7 @@ class Relay:
 
     def _wait_ms(self) -> float | None:
         now = time.monotonic()
-        moments = [queue[0][0] for queue in self.due if queue]
+        moments = [queue[0][0] for queue in self.due if queue and not self.held]
         if self.to_inject:
             return 0
         if self.gathered:
@@ -105,6 +106,9 @@ class Relay:
             say(self.connection, self.report)
         elif message[0] == "gather":
             self.gather_left = message[1]
+            say(self.connection, "done")
+        elif message[0] == "hold":
+            self.held = message[1]
             say(self.connection, "done")
         elif message[0] == "inject":
             _, count, port, address, macs = message
@@ -198,7 +202,7 @@ class Relay:
             self.gathered, self.gather_left = [], 0
 
     def _send_due(self) -> None:
-        for end in (CLIENT, SERVER):
+        for end in (CLIENT, SERVER) if not self.held else ():
             queue, out = self.due[end], self.ends[end]
             now = time.monotonic()
             while queue and queue[0][0] <= now:

@@ -42,8 +42,7 @@ class Syn:
 class WireReport:
     """What passed. `added_s`: by how much each packet was later than asked. `syns` in the order in which they came.
 
-    `flows`: how many are in the table. `synack_spread_s`: not measured here; `syn_spread_s`: from the first SYN that
-    left for the server to the last of the burst.
+    `flows`: how many are in the table. `injected`: hand-made SYNs that were sent.
     """
 
     packets: int = 0
@@ -53,6 +52,11 @@ class WireReport:
     added_s: list[float] = field(default_factory=list)
     injected: int = 0
     captured: list[Captured] = field(default_factory=list)
+
+    def stranded(self) -> list[Syn]:
+        """The SYNs of those connections none of whose SYNs reached the server."""
+        arrived = {one.source_port for one in self.syns if one.arrived}
+        return [one for one in self.syns if one.source_port not in arrived]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,112 @@
+"""The server of a recorded run: its backlog, and how it accepted. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+from estab.diagnose import facts
+from estab.lab.twin.setup import Setup
+from estab.records import RunResult, TimelinePoint
+
+BURNERS = 8  # as the lab's scenario: enough that the accepting thread seldom gets the interpreter's lock
+DEFER_S = 30  # longer than any load of a twin waits for a first byte
+_PAUSE_S = 0.08  # what is shorter is no pause that ten samples a second can show
+_MOST_PAUSES = 6  # more of them are a pace
+_Seen = tuple[TimelinePoint, int]
+
+
+def serving(run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
+    """The twin with the record's backlog, and with a server that accepts as the record's did."""
+    if _cause(run) == "nobody_listening":
+        return replace(setup, listens=False)
+    watch = run.server.listener
+    asked = facts.asked(run, "backlog_asked")
+    if watch is None:
+        assumed.append("the server's listener was not seen: backlog 4096, and it accepts at once")
+        return replace(setup, backlog=4096 if asked is None else int(asked))
+    # What was asked for matters where somaxconn cut it: a remedy may raise that.
+    backlog = max(watch.limit, int(asked or 0))
+    setup = replace(setup, backlog=backlog, processes=max(1, watch.listeners))
+    if setup.somaxconn is not None and watch.limit > setup.somaxconn:
+        assumed.append(f"listen() was called under another somaxconn: here it is {watch.limit:,}, as was granted")
+        setup = setup.with_sysctl("server", "net.core.somaxconn", watch.limit)
+    if _cause(run) == "defer_accept_drops":
+        assumed.append(f"TCP_DEFER_ACCEPT is {DEFER_S} s: that it is set is seen, how long is not")
+        return replace(setup, defer_s=DEFER_S, processes=1)
+    if _cause(run) == "accept_thread_starved":
+        assumed.append(f"what takes the CPU are {BURNERS} threads under one interpreter lock, whatever it was there")
+        return replace(setup, burners=BURNERS, processes=1)
+    return _accepting(run, setup, assumed)
+
+
+def _cause(run: RunResult) -> str | None:
+    return run.diagnosis.cause if run.diagnosis else None
+
+
+def _accepting(run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
+    watch, cause = run.server.listener, _cause(run)
+    if watch is None or watch.worst_depth <= 0 or cause == "server_open_files":
+        return setup
+    if not facts.accepted(run) and cause == "server_not_accepting":
+        return replace(setup, accepts=False)
+    gap = run.config.get("accept_gap_s")
+    if isinstance(gap, int | float) and 0 < gap <= 3600:
+        return replace(setup, accept_gap_s=float(gap))
+    points = [(one, count) for one in run.timeline if (count := _accepted_at(one, run)) is not None]
+    if cause == "server_not_accepting" and points:
+        most = points[-1][1]
+        return replace(setup, stops_after_s=next(one.t_s for one, count in points if count >= most))
+    return _paced(run, setup, points, assumed)
+
+
+def _paced(run: RunResult, setup: Setup, points: list[_Seen], assumed: list[str]) -> Setup:
+    """With the pauses that the timeline shows, else with its rate, else at once."""
+    found = pauses(points)
+    if found:
+        told = " and ".join(f"from {start:.1f} to {end:.1f} s" for start, end in found)
+        assumed.append(f"accept() paused {told}, as ten samples a second show it")
+        return replace(setup, pauses=found)
+    rate = _accepts_per_s(points)
+    if rate is not None and facts.server_delta(run, facts.LISTEN_OVERFLOWS):
+        return replace(setup, accept_gap_s=min(3600.0, 1 / rate))
+    if rate is None and facts.server_delta(run, facts.LISTEN_OVERFLOWS):
+        assumed.append("how fast the server accepted was not seen: at once")
+    return setup
+
+
+def _accepted_at(point: TimelinePoint, run: RunResult) -> int | None:
+    """Accepted by then. Where the server did not say, its descriptors tell: in a hold nothing is closed meanwhile."""
+    if point.accepted is None and run.command == "hold" and point.open > 0:
+        return point.server_fds
+    return point.accepted
+
+
+def pauses(points: list[_Seen]) -> tuple[tuple[float, float], ...]:
+    """When nothing was accepted although connections waited, and most of them at once afterwards; from, to in seconds.
+
+    Empty where there is none, or where there are so many that they are a pace. A standstill from the first accept on
+    began before the load: from 0.
+    """
+    found: list[tuple[float, float]] = []
+    start: float | None = None
+    before: _Seen | None = None
+    for (one, count), (later, more) in pairwise(points):
+        if start is None and one.queue_depth and (count == 0 or (before is not None and before[1] == count)):
+            start = 0.0 if count == 0 or before is None else before[0].t_s
+        if start is not None and more > count:
+            fell = (later.queue_depth or 0) * 2 <= (one.queue_depth or 0)
+            if one.t_s - start >= _PAUSE_S and fell:
+                found.append((start, (one.t_s + later.t_s) / 2))
+            start = None
+        before = (one, count)
+    return tuple(found) if len(found) <= _MOST_PAUSES else ()
+
+
+def _accepts_per_s(points: list[_Seen]) -> float | None:
+    """Accepts a second while connections waited; None: not seen, or none."""
+    waiting = [(one.t_s, count) for one, count in points if one.queue_depth]
+    if len(waiting) < 2 or waiting[-1][0] - waiting[0][0] < 0.05:
+        return None
+    (first_s, first), (last_s, last) = waiting[0], waiting[-1]
+    return (last - first) / (last_s - first_s) if last > first else None
