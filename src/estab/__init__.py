@@ -14,12 +14,15 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from estab.api.bench import bench
+    from estab.api.ceiling import find_ceiling
     from estab.api.churn import churn
     from estab.api.compare import compare
     from estab.api.export import export
     from estab.api.files import diagnose, load_run, save_run
+    from estab.api.highest_rate import find_rate
     from estab.api.hold import hold
     from estab.api.limits import limits
+    from estab.api.report import write_report
     from estab.api.run import Progress
     from estab.api.serve import ServeProgress, serve
     from estab.errors import EstabError, MachineError, ParseError, ReadError, UsageError
@@ -36,12 +39,15 @@ _WHERE = {
     "compare": "estab.api.compare",
     "diagnose": "estab.api.files",
     "export": "estab.api.export",
+    "find_ceiling": "estab.api.ceiling",
+    "find_rate": "estab.api.highest_rate",
     "hold": "estab.api.hold",
     "lab": "estab.lab.run",
     "limits": "estab.api.limits",
     "load_run": "estab.api.files",
     "save_run": "estab.api.files",
     "serve": "estab.api.serve",
+    "write_report": "estab.api.report",
     "Comparison": "estab.records.comparison",
     "Diagnosis": "estab.records",
     "EstabError": "estab.errors",
@@ -81,12 +87,15 @@ __all__ = [
     "compare",
     "diagnose",
     "export",
+    "find_ceiling",
+    "find_rate",
     "hold",
     "lab",
     "limits",
     "load_run",
     "save_run",
     "serve",
+    "write_report",
 ]
 
 

@@ -22,6 +22,7 @@ def bench(
     depth: int = 1,
     rate: float | None = None,
     arrivals: Literal["poisson", "constant"] = "poisson",
+    find_rate: str | None = None,
     client: Client = DEFAULT_CLIENT,
     embedded: Embedded = DEFAULT_EMBEDDED,
     output: Output = DEFAULT_OUTPUT,
@@ -52,10 +53,20 @@ def bench(
         Requests a second (--mode rate).
     arrivals
         How requests come in an open loop: poisson (at random) or constant (evenly).
+    find_rate
+        Search for the highest rate of an open loop at which a percentile of the latency stays within a bound, as
+        p99<5ms; each attempt lasts --duration, the first asks for --rate (default 1000).
     """
     from estab.api.bench import bench as run_bench
 
     options = Options(client, embedded, output)
+    if find_rate is not None:
+        from estab.cli.search import find_rate as search
+
+        return search(
+            target, find_rate, connections, options,
+            first_per_s=1000.0 if rate is None else rate, duration_s=duration, size_bytes=size, arrivals=arrivals,
+        )  # fmt: skip
     return run_load(
         run_bench,
         target,

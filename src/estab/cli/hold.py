@@ -9,19 +9,21 @@ from cyclopts import Parameter
 from estab.cli.load import Options, run_load
 from estab.cli.options import DEFAULT_CLIENT, DEFAULT_EMBEDDED, DEFAULT_OUTPUT, Client, Embedded, Output
 from estab.cli.values import Bytes, Seconds
+from estab.errors import UsageError
 
 
 def hold(
     target: str | None = None,
     /,
     *,
-    connections: Annotated[int, Parameter(name=("--connections", "-n"))] = 1000,
+    connections: Annotated[int | None, Parameter(name=("--connections", "-n"))] = None,
     duration: Annotated[Seconds, Parameter(name=("--duration", "-d"))] = 5.0,
     ramp: float | None = None,
     workers: int = 1000,
     trickle: float | None = None,
     size: Annotated[Bytes, Parameter(name=("--size", "-s"))] = 64,
     churn_rate: float | None = None,
+    find_ceiling: Annotated[bool, Parameter(negative="")] = False,
     reset: Annotated[bool, Parameter(negative="")] = False,
     client: Client = DEFAULT_CLIENT,
     embedded: Embedded = DEFAULT_EMBEDDED,
@@ -39,7 +41,8 @@ def hold(
     target
         HOST:PORT or [IPv6]:PORT. Default: an embedded server on loopback.
     connections
-        How many connections to hold.
+        How many connections to hold. Default: 1000; with --find-ceiling the most to try, by default as many as fit in
+        memory, at most 1,000,000.
     duration
         How long to hold them once every connect is settled, as 10, 500ms or 2m.
     ramp
@@ -52,16 +55,24 @@ def hold(
         Bytes in such a request, as 64 or 1k.
     churn_rate
         Connections a second that come and go beside those that are held, from the start.
+    find_ceiling
+        Try ever more, until N hold and N + 1 do not, and say what sets N. A limit of our own side that can be moved
+        (source addresses, processes) is moved, and the search goes on. Closes by RST.
     reset
         Close by RST instead of FIN: leaves no TIME_WAIT.
     """
     from estab.api.hold import hold as run_hold
 
     options = Options(client, embedded, output)
+    if find_ceiling:
+        _alone("--find-ceiling", ramp=ramp, trickle=trickle, churn_rate=churn_rate)
+        from estab.cli.search import find_ceiling as search
+
+        return search(target, connections, options)
     return run_load(
         run_hold,
         target,
-        connections,
+        1000 if connections is None else connections,
         options,
         duration_s=duration,
         ramp_per_s=ramp,
@@ -71,3 +82,9 @@ def hold(
         churn_per_s=churn_rate,
         reset=reset,
     )
+
+
+def _alone(option: str, **others: float | None) -> None:
+    given = [f"--{name.replace('_', '-')}" for name, value in others.items() if value is not None]
+    if given:
+        raise UsageError(f"{option} chooses its own pace; leave out {' and '.join(given)}")

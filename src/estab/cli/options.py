@@ -50,7 +50,8 @@ class Embedded:
 
     def service(self, target: str | None) -> Service | None:
         """The service, or None where there is a TARGET. Raises UsageError where both are asked for."""
-        given = [name for name in ("serve", "backlog", "accept_delay", "pause", "pause_every") if getattr(self, name) is not None]
+        names = ("serve", "backlog", "accept_delay", "pause", "pause_every")
+        given = [name for name in names if getattr(self, name) is not None]
         if target is not None:
             if given:
                 option = "--" + given[0].replace("_", "-")

@@ -88,6 +88,11 @@ def _unfit(before: Snapshot | None, after: Snapshot) -> str | None:
     return None
 
 
+def fit(before: Snapshot, after: Snapshot) -> bool:
+    """Whether the two can be set against each other: one host, one network namespace, and in that order."""
+    return _unfit(before, after) is None
+
+
 def _suspect(cause: str, side: Side, found: Found) -> Suspect:
     remedies = found.remedies() if found.verdict in ("confirmed", "possible") else []
     return Suspect(

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from estab.report.layout import Glyphs, columns, glyphs_for, hanging, heading, indented, line
+from estab.report.trimmed import print_trimmed
 from estab.report.words import DASH, clean, seconds
 
 if TYPE_CHECKING:  # the lab stands above reports
@@ -21,7 +22,7 @@ _NEVER_SAID = "nobody"
 def render_twin(result: TwinResult, console: Console) -> None:
     """Prints the whole result; one that was interrupted as far as it came."""
     for part in _parts(result, glyphs_for(console)):
-        console.print(part)
+        print_trimmed(console, part)
 
 
 def _parts(result: TwinResult, glyphs: Glyphs) -> Iterator[RenderableType]:
@@ -43,7 +44,7 @@ def _parts(result: TwinResult, glyphs: Glyphs) -> Iterator[RenderableType]:
         yield indented(_verdict(result))
     if result.remedies:
         yield heading("Remedies, each on the twin")
-        yield indented(line(f"before: {clean(result.before)}", "dim"))
+        yield indented(line(f"before: {clean(result.before)}"))
         for remedy in result.remedies:
             yield hanging(glyphs.bullet, _remedy(remedy))
     yield line("")
@@ -90,7 +91,7 @@ def _remedy(one: TwinRemedy) -> Text:
     else:
         left = f"; {one.left} is left" if one.left else ""
         did = f"{one.did}, and {one.too}" if one.too else one.did
-        parts.append((f"\n{clean(did)} -> {clean(one.after)}{left}", "dim"))
+        parts += [(f"\n{clean(did)}", "dim"), (f"\nafter: {clean(one.after)}{left}", "")]
     return Text.assemble(*parts)
 
 
@@ -99,6 +100,8 @@ def _mark(one: TwinRemedy) -> tuple[str, str]:
         return ("works", "green") if one.claimed else ("works here, though estab says it does nothing", "bold red")
     if one.came == "works_with":
         return f"works, with {clean(one.too)}", "green"
+    if one.came == "looks":
+        return "to look with, nothing to prove", "dim"
     if one.came in ("not_expressed", "not_tried"):
         return "not proved, not in the twin" if one.claimed else "not in the twin", "yellow"
     said = "helps, does not mend" if one.came == "helps" else "does nothing"
@@ -108,11 +111,12 @@ def _mark(one: TwinRemedy) -> tuple[str, str]:
 def _end(result: TwinResult, glyphs: Glyphs) -> str:
     proved = sum(one.came in ("works", "works_with") for one in result.remedies)
     shown = sum(one.came in ("does_nothing", "helps") for one in result.remedies)
-    unsaid = len(result.remedies) - proved - shown
+    looks = sum(one.came == "looks" for one in result.remedies)
+    unsaid = len(result.remedies) - proved - shown - looks
     who = "as root" if result.euid == 0 else "without root, in a user namespace"
     stopped = "interrupted; " if result.interrupted else ""
     said = (
-        f"{proved} proved to work, {shown} proved not to, {unsaid} not in the twin"
+        f"{proved} proved to work, {shown} shown not to mend it, {unsaid} not in the twin"
         if result.remedies
         else "no remedy tried"
     )

@@ -6,9 +6,11 @@ Source: `__sys_listen_socket` (net/socket.c): B = min((unsigned)backlog, somaxco
 from __future__ import annotations
 
 from estab.diagnose import facts
+from estab.diagnose.advice import changes
 from estab.diagnose.advice.futile import does_nothing
 from estab.kernel.rules.accept_queue import delay_of_overflow_s
-from estab.records import ListenerWatch, Remedy, RunResult
+from estab.kernel.rules.do_nothing import Id
+from estab.records import ListenerWatch, Remedy, RunResult, TimelinePoint
 
 SOMAXCONN = "net.core.somaxconn"
 
@@ -32,7 +34,7 @@ def backlog_remedies(run: RunResult) -> list[Remedy]:
     """What mends an accept queue that overflowed, then what does nothing about it."""
     watch = facts.listener(run)
     size = wanted_backlog(run, watch)
-    remedies = [*_accept_faster(run), *_patience(run)]
+    remedies = [_accept_faster(run, watch, size), *_patience(run)]
     if watch is not None and size > watch.limit:
         # What mends for good stands first: a queue that is outrun overflows again however long it is.
         bigger = _bigger_queue(run, watch, size)
@@ -64,9 +66,26 @@ def delay_text(run: RunResult, limit: int, size: int) -> str | None:
 
 
 def outrun(run: RunResult) -> bool:
-    """Clients kept coming faster than they were accepted, with no end to it (`hold` opens so many and stops)."""
+    """Clients kept coming faster than they were accepted, with no end to it (`hold` opens so many and stops).
+
+    A queue that drained meanwhile is not outrun: it was full for a while, and a longer one bridges that.
+    """
     rates = facts.queue_rates(run)
+    if _drained(run.timeline):
+        return False
     return run.command != "hold" and rates is not None and rates.arrivals_per_s > 1.1 * rates.accepts_per_s
+
+
+def _drained(timeline: list[TimelinePoint]) -> bool:
+    """Was the queue full at some time, and three quarters empty later, while clients went on coming?"""
+    was_full = False
+    for now in timeline[:-1]:
+        if now.queue_depth is None or now.queue_limit is None:
+            continue
+        if was_full and now.queue_depth * 4 <= now.queue_limit and now.attempted < timeline[-1].attempted:
+            return True
+        was_full = was_full or now.queue_depth > now.queue_limit
+    return False
 
 
 def _bigger_queue(run: RunResult, watch: ListenerWatch, size: int) -> list[Remedy]:
@@ -78,10 +97,18 @@ def _bigger_queue(run: RunResult, watch: ListenerWatch, size: int) -> list[Remed
     if somaxconn is None or size > somaxconn:
         stands = "was not observed" if somaxconn is None else f"is {somaxconn:,}"
         why = f"somaxconn {stands} and cuts every backlog above it, at listen(): raise it, then listen() anew."
-        remedies.append(Remedy(command=f"sysctl -w {SOMAXCONN}={size}", works=works, why=_or_delay(why, works, delay)))
+        remedies.append(
+            Remedy(
+                command=f"sysctl -w {SOMAXCONN}={size}",
+                works=works,
+                changes=[changes.queue(size)],
+                why=_or_delay(why, works, delay),
+            )
+        )
     for command, asks in program_commands(run, watch, size):
         why = f"{_what_cuts(run, watch, somaxconn)} {asks}".strip() + note
-        remedies.append(Remedy(command=command, works=works, why=_or_delay(why, works, delay)))
+        longer = [changes.queue(size)]
+        remedies.append(Remedy(command=command, works=works, changes=longer, why=_or_delay(why, works, delay)))
     return remedies
 
 
@@ -123,19 +150,38 @@ def program_commands(run: RunResult, watch: ListenerWatch, size: int) -> list[tu
     ]
 
 
-def _accept_faster(run: RunResult) -> list[Remedy]:
+def burst(run: RunResult) -> int | None:
+    """Connects that come at once, before any of them can be accepted. None: not known; 0: they come one by one."""
+    if facts.asked_rate(run) is not None:
+        return 0
+    known = [int(n) for n in (facts.asked(run, "in_flight"), facts.asked_connections(run)) if n is not None]
+    return min(known, default=None)
+
+
+def too_many_at_once(run: RunResult, watch: ListenerWatch | None) -> int | None:
+    """The size of a burst that no accept(), however fast, keeps from filling this queue; None: there is none."""
+    together = burst(run)
+    return together if watch is not None and together is not None and together > facts.room(watch) else None
+
+
+def _accept_faster(run: RunResult, watch: ListenerWatch | None, size: int) -> Remedy:
     rates = facts.queue_rates(run)
     seen = ""
     if rates is not None:
         came = f" while {rates.arrivals_per_s:,.0f}/s came" if rates.accepts_per_s < rates.arrivals_per_s else ""
         seen = f"With connections waiting, {rates.accepts_per_s:,.0f}/s were accepted{came}. "
-    return [
-        Remedy(
-            command="call accept() until EAGAIN in a thread of its own, or run several processes with SO_REUSEPORT",
-            works=True,
-            why=f"{seen}The queue fills only where accept() is called too seldom.",
-        )
-    ]
+    command = "call accept() until EAGAIN in a thread of its own, or run several processes with SO_REUSEPORT"
+    together = too_many_at_once(run, watch)
+    if together is None or watch is None:
+        why = f"{seen}The queue then holds only what comes between two accepts."
+        return Remedy(command=command, works=True, changes=[changes.ACCEPT], why=why)
+    why = f"{seen}{together:,} connects come at once and {facts.room(watch):,} fit: they fill it before any accept()."
+    return Remedy(
+        command=f"{command}; together with a backlog of {size}",
+        works=True,
+        changes=[changes.ACCEPT, changes.queue(size)],
+        why=f"{why} Faster accepts alone lose part of it.",
+    )
 
 
 def _patience(run: RunResult) -> list[Remedy]:
@@ -144,13 +190,14 @@ def _patience(run: RunResult) -> list[Remedy]:
     if timeout is None or timeout > 1 or not facts.failed(run, ("connect",), ("own_timeout",)):
         return []
     why = f"A dropped SYN is sent again after 1 s; a timeout of {timeout:g} s gives up before that."
-    return [Remedy(command="--timeout 3", works=True, why=why)]
+    return [Remedy(command="--timeout 3", works=True, changes=[changes.timeout(3)], why=why)]
 
 
 def _look() -> Remedy:
     return Remedy(
         command="nstat -az TcpExtListenOverflows; ss -ltn   # at the server, during the load",
         works=True,
+        changes=[changes.LOOK],
         why="A counter that rises, and Recv-Q over Send-Q in the listener's line, mean a full queue.",
     )
 
@@ -160,15 +207,19 @@ def _does_nothing(run: RunResult, watch: ListenerWatch | None) -> list[Remedy]:
     nothing = []
     if cookies != 0:
         stands = "" if cookies is None else f"tcp_syncookies is {cookies}: "
-        command = "sysctl -w net.ipv4.tcp_max_syn_backlog=65536"
-        nothing.append(does_nothing("raise_tcp_max_syn_backlog", command, stands))
-    command = "sysctl -w net.core.somaxconn=65535, the server left running"
-    nothing.append(does_nothing("raise_somaxconn_only", command))
+        nothing.append(_futile_sysctl("raise_tcp_max_syn_backlog", "net.ipv4.tcp_max_syn_backlog", 65536, stands))
+    command = f"sysctl -w {SOMAXCONN}=65535, the server left running"
+    nothing.append(does_nothing("raise_somaxconn_only", command, changes=[changes.late_sysctl(SOMAXCONN, 65535)]))
     somaxconn = facts.server_sysctl(run, SOMAXCONN)
     if watch is not None and somaxconn is not None and watch.limit >= somaxconn:
-        stands = f"somaxconn is {somaxconn:,}: "
-        nothing.append(does_nothing("raise_backlog_only", "a bigger backlog in the program alone", stands))
-    command = "sysctl -w net.core.somaxconn=65535 on the host, for a server in a container"
-    nothing.append(does_nothing("host_somaxconn_for_container", command))
-    nothing.append(does_nothing("tcp_abort_on_overflow", "sysctl -w net.ipv4.tcp_abort_on_overflow=1"))
+        stands, command = f"somaxconn is {somaxconn:,}: ", "a bigger backlog in the program alone"
+        nothing.append(does_nothing("raise_backlog_only", command, stands, changes=[changes.backlog(65535)]))
+    command = f"sysctl -w {SOMAXCONN}=65535 on the host, for a server in a container"
+    other = changes.elsewhere("a host beside its container")
+    nothing.append(does_nothing("host_somaxconn_for_container", command, changes=[other]))
+    nothing.append(_futile_sysctl("tcp_abort_on_overflow", "net.ipv4.tcp_abort_on_overflow", 1))
     return nothing
+
+
+def _futile_sysctl(which: Id, name: str, value: int, stands: str = "") -> Remedy:
+    return does_nothing(which, f"sysctl -w {name}={value}", stands, changes=[changes.sysctl(name, value)])

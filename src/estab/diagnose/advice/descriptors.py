@@ -8,9 +8,11 @@ Source: `alloc_fd` (fs/file.c) asks RLIMIT_NOFILE anew each time, so a raised li
 from __future__ import annotations
 
 from estab.diagnose import facts
-from estab.records import Remedy, RunResult
+from estab.diagnose.advice import changes
+from estab.records import Remedy, RunResult, Side
 
 SPARE = 64  # Standard streams, epoll, logs, libraries: what a process holds besides its connections.
+_FILE_MAX = changes.elsewhere("the table of open files of the whole machine")
 
 
 def wanted_descriptors(run: RunResult) -> int:
@@ -19,17 +21,19 @@ def wanted_descriptors(run: RunResult) -> int:
     return max(1024, 1 << max(0, together + SPARE - 1).bit_length())
 
 
-def file_max_remedies() -> list[Remedy]:
+def file_max_remedies(side: Side) -> list[Remedy]:
     """ENFILE: the host's table of open files is full."""
     return [
         Remedy(
             command="sysctl -w fs.file-max=2097152",
             works=True,
+            changes=[_FILE_MAX],
             why="ENFILE is the whole host's limit; cat /proc/sys/fs/file-nr shows how much of it is used.",
         ),
         Remedy(
             command="ulimit -n 1048576",
             works=False,
+            changes=[changes.nofile(1048576, side)],
             why="ENFILE is not the process's limit: RLIMIT_NOFILE gives EMFILE.",
         ),
     ]
@@ -38,4 +42,4 @@ def file_max_remedies() -> list[Remedy]:
 def file_max_does_nothing() -> Remedy:
     """For EMFILE, the other way round."""
     why = "EMFILE is the process's own limit (RLIMIT_NOFILE); the host's table was not full (that is ENFILE)."
-    return Remedy(command="sysctl -w fs.file-max=2097152", works=False, why=why)
+    return Remedy(command="sysctl -w fs.file-max=2097152", works=False, changes=[_FILE_MAX], why=why)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from estab.kernel.rules.do_nothing import Id, futile
-from estab.records import Remedy
+from estab.records import Change, Remedy
 
 
-def does_nothing(which: Id, command: str, before: str = "") -> Remedy:
-    """The entry `which` as a remedy that does not work; `before` is what this run adds in front of the reason."""
+def does_nothing(which: Id, command: str, before: str = "", *, changes: list[Change]) -> Remedy:
+    """The entry `which` as a remedy that does not work; `before` is what this run adds in front of the reason.
+
+    `changes` are what it does all the same: a twin that applies them shows that nothing comes of it.
+    """
     reason = futile(which).why
     why = f"{before}{reason}." if before else f"{reason[0].upper()}{reason[1:]}."
-    return Remedy(command=command, works=False, why=why)
+    return Remedy(command=command, works=False, changes=changes, why=why)

@@ -7,6 +7,7 @@ A port is free for each other (source address, destination address, destination 
 from __future__ import annotations
 
 from estab.diagnose import facts
+from estab.diagnose.advice import changes
 from estab.records import Evidence, PortUse, Remedy, RunResult, TimelinePoint
 
 # Sampled ten a second, the worst use can be a little under the use that failed.
@@ -106,6 +107,7 @@ def more_ports(run: RunResult) -> list[Remedy]:
         Remedy(
             command="more source addresses at the client, or more addresses or ports at the server",
             works=True,
+            changes=[changes.SOURCES],
             why="The range is used anew for each source address, destination address and destination port.",
         ),
     ]
@@ -118,7 +120,14 @@ def _wider_range(run: RunResult) -> list[Remedy]:
         return []
     now = "" if room is None else f" instead of {room:,}"
     why = f"{WIDEST:,} ports for each pair of addresses{now}. Counts at once."
-    return [Remedy(command='sysctl -w net.ipv4.ip_local_port_range="1024 65535"', works=True, why=why)]
+    return [
+        Remedy(
+            command='sysctl -w net.ipv4.ip_local_port_range="1024 65535"',
+            works=True,
+            changes=[changes.sysctl("net.ipv4.ip_local_port_range", "1024 65535", "client")],
+            why=why,
+        )
+    ]
 
 
 def does_nothing() -> list[Remedy]:
@@ -127,11 +136,13 @@ def does_nothing() -> list[Remedy]:
         Remedy(
             command="a bigger backlog, sysctl -w net.core.somaxconn=65535",
             works=False,
+            changes=[changes.queue()],
             why="No SYN was sent: the client found no port. The server's queue is not in it.",
         ),
         Remedy(
             command="ulimit -n 1048576",
             works=False,
+            changes=[changes.nofile(1048576, "client")],
             why="The socket was had; it is the port that is missing. Too few descriptors give EMFILE.",
         ),
     ]

@@ -11,6 +11,7 @@ from typing import Final
 
 from estab.diagnose import evidence as shape
 from estab.diagnose import facts
+from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import backlog_remedies
 from estab.diagnose.overflow import overflow_evidence, overflowed
 from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
@@ -79,12 +80,14 @@ def remedies(run: RunResult) -> list[Remedy]:
         Remedy(
             command=f"sysctl -w {SYSCTL}=0   # at the server",
             works=True,
+            changes=[changes.sysctl(SYSCTL, 0)],
             why="The ACK is then dropped and tried again: a short burst is served late, not reset. Counts at once.",
         ),
         *advice,
         Remedy(
             command="retry at once in the client",
             works=False,
+            changes=[changes.program("a client that connects anew at once")],
             why="The queue is still full: the retry is reset too, and adds to the load.",
         ),
     ]

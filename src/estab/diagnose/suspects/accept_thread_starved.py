@@ -13,6 +13,7 @@ from typing import Final
 
 from estab.diagnose import evidence as shape
 from estab.diagnose import facts
+from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import delay_text, wanted_backlog
 from estab.diagnose.advice.futile import does_nothing
 from estab.diagnose.overflow import overflowed
@@ -135,27 +136,36 @@ def remedies(run: RunResult) -> list[Remedy]:
         Remedy(
             command="accept in a process of its own (SO_REUSEPORT), and hand the work to others",
             works=True,
+            changes=[changes.ACCEPT],
             why="A process that only accepts needs next to no CPU, and the scheduler serves it soon.",
         ),
         Remedy(
             command="fewer worker threads than cores; a bounded queue of work before them",
             works=True,
+            changes=[changes.SHARE_CPU],
             why="Threads that burn the CPU push the accepting one back; with a core left it accepts at once.",
         ),
         Remedy(
             command=f"top -H -p {pid}; pidstat -tu -p {pid} 1; perf top -p {pid}",
             works=True,
+            changes=[changes.LOOK],
             why="Shows which threads burn the CPU, and %wait of the one that accepts.",
         ),
         Remedy(
             command="renice, chrt -r 1 -p TID   # of the accepting thread alone",
             works=True,
+            changes=[changes.program("the priority of one thread of the server", "server")],
             why="It runs before the others. (Not within one interpreter lock: there only processes help.)",
         ),
-        does_nothing("bigger_backlog_for_slow_accept", "a bigger backlog, sysctl -w net.core.somaxconn=65535"),
+        does_nothing(
+            "bigger_backlog_for_slow_accept",
+            "a bigger backlog, sysctl -w net.core.somaxconn=65535",
+            changes=[changes.queue()],
+        ),
         Remedy(
             command="sysctl -w net.ipv4.tcp_max_syn_backlog=65536",
             works=False,
+            changes=[changes.sysctl("net.ipv4.tcp_max_syn_backlog", 65536)],
             why="The connections wait for accept(); the SYN queue has nothing to do with it.",
         ),
     ]

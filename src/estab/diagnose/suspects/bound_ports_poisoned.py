@@ -11,7 +11,7 @@ from typing import Final
 
 from estab.diagnose import evidence as shape
 from estab.diagnose import facts
-from estab.diagnose.advice import ports
+from estab.diagnose.advice import changes, ports
 from estab.records import PortUse, Remedy, RunResult, Side, Suspect, Verdict
 
 CAUSE: Final = "bound_ports_poisoned"
@@ -76,22 +76,26 @@ def remedies(run: RunResult) -> list[Remedy]:
         Remedy(
             command="setsockopt(IP_BIND_ADDRESS_NO_PORT) before bind() to a source address",
             works=True,
+            changes=[changes.BIND_NO_PORT],
             why="connect() then chooses the port, per destination. nginx proxy_bind and HAProxy source do so.",
         ),
         Remedy(
             command="ss --bound-inactive -tanp   # Linux 6.8, iproute2 6.8",
             works=True,
+            changes=[changes.LOOK],
             why="Shows the sockets that did bind() and nothing else, and whose they are.",
         ),
         Remedy(
             command="do not bind() a client's socket unless its source address matters",
             works=True,
+            changes=[changes.BIND_NO_PORT],
             why="connect() alone picks a port that other destinations may use as well.",
         ),
         *ports.more_ports(run),
         Remedy(
             command="sysctl -w net.ipv4.tcp_tw_reuse=1",
             works=False,
+            changes=[changes.sysctl("net.ipv4.tcp_tw_reuse", 1, "client")],
             why="The ports are owned by bind(), not by TIME_WAIT.",
         ),
         *ports.does_nothing(),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from estab.diagnose import facts
+from estab.diagnose.advice import changes
 from estab.diagnose.advice.descriptors import file_max_does_nothing, file_max_remedies, wanted_descriptors
 from estab.records import Evidence, Remedy, RunResult, Side, Suspect
 
@@ -50,27 +51,35 @@ def _fds_evidence(run: RunResult) -> list[Evidence]:
 
 def _remedies(run: RunResult) -> list[Remedy]:
     if facts.failed(run, ("connect",), ("ENFILE",)) > facts.failed(run, ("connect",), ("EMFILE",)):
-        return file_max_remedies()
+        return file_max_remedies(SIDE)
     size = wanted_descriptors(run)
     hard = run.client.before.nofile_hard if run.client.before else None
     above = hard is not None and hard < size
     why = f"The hard limit here is {hard:,}: only root may raise it." if above else "The client's own limit was met."
     return [
-        Remedy(command=f"ulimit -n {size}   # in the shell that starts the client", works=True, why=why),
+        Remedy(
+            command=f"ulimit -n {size}   # in the shell that starts the client",
+            works=True,
+            changes=[changes.nofile(size, SIDE)],
+            why=why,
+        ),
         Remedy(
             command=f"LimitNOFILE={size}   # [Service] of its unit; Docker: --ulimit nofile={size}:{size}",
             works=True,
+            changes=[changes.nofile(size, SIDE)],
             why="For a client that runs as a service or in a container.",
         ),
         Remedy(
             command="more client processes",
             works=True,
+            changes=[changes.WORKERS],
             why="RLIMIT_NOFILE is per process: each brings its own.",
         ),
         file_max_does_nothing(),
         Remedy(
             command="any sysctl on the server, a bigger backlog",
             works=False,
+            changes=[changes.queue()],
             why="socket() failed at the client: no packet reached the server.",
         ),
     ]

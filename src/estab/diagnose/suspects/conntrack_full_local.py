@@ -13,6 +13,7 @@ from typing import Final
 
 from estab.diagnose import evidence as shape
 from estab.diagnose import facts
+from estab.diagnose.advice import changes
 from estab.diagnose.journey import ends, journey
 from estab.kernel.rules.conntrack import is_full
 from estab.records import Conntrack, Evidence, Remedy, RunResult, Side, Snapshot, Suspect, Verdict
@@ -121,26 +122,31 @@ def remedies(found: Table | None) -> list[Remedy]:
         Remedy(
             command=f"sysctl -w net.netfilter.nf_conntrack_max={size}   # in the initial network namespace",
             works=True,
+            changes=[changes.elsewhere("the connection tracking table of the whole machine")],
             why="Counts at once. An entry takes about 320 bytes; raise nf_conntrack_buckets along with it.",
         ),
         Remedy(
             command="nft add rule inet raw prerouting tcp dport PORT notrack   # and for output",
             works=True,
+            changes=[changes.elsewhere("the connection tracking table of the whole machine")],
             why="What is not tracked takes no entry: for traffic that no rule needs the state of.",
         ),
         Remedy(
             command="sysctl -w net.netfilter.nf_conntrack_tcp_timeout_time_wait=30",
             works=True,
+            changes=[changes.elsewhere("the connection tracking table of the whole machine")],
             why="A closed connection keeps its entry for 120 s; short connections leave many.",
         ),
         Remedy(
             command="sysctl -w net.netfilter.nf_conntrack_max=... inside a container",
             works=False,
+            changes=[changes.elsewhere("a container beside its host")],
             why="The maximum is the initial namespace's; in others it is read-only or not asked.",
         ),
         Remedy(
             command="a bigger backlog, ulimit -n, more SYN retries",
             works=False,
+            changes=[changes.queue()],
             why="The packet was dropped before TCP saw it: no limit of a socket was asked.",
         ),
     ]

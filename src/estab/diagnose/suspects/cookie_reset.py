@@ -13,6 +13,7 @@ from typing import Final
 
 from estab.diagnose import evidence as shape
 from estab.diagnose import facts
+from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import backlog_remedies
 from estab.diagnose.overflow import ghosts_of_queue, overflow_evidence, overflowed
 from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
@@ -88,16 +89,19 @@ def remedies(run: RunResult) -> list[Remedy]:
         Remedy(
             command="sysctl -w net.ipv4.tcp_syncookies=0   # at the server, only where no SYN flood can come",
             works=True,
+            changes=[changes.sysctl("net.ipv4.tcp_syncookies", 0)],
             why="Clients then wait in SYN_SENT instead of being reset: late, but whole. It hides the full queue.",
         ),
         Remedy(
             command="sysctl -w net.ipv4.tcp_syncookies=2",
             works=False,
+            changes=[changes.sysctl("net.ipv4.tcp_syncookies", 2)],
             why="Then every connection is a cookie, and more are reset.",
         ),
         Remedy(
             command="ignore SIGPIPE, retry the write",
             works=False,
+            changes=[changes.program("a client that writes again")],
             why="The server has no such connection: only a new one helps.",
         ),
         *(r for r in backlog_remedies(run) if not r.works),

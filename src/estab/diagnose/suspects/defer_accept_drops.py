@@ -12,6 +12,7 @@ from typing import Final
 
 from estab.diagnose import evidence as shape
 from estab.diagnose import facts
+from estab.diagnose.advice import changes
 from estab.diagnose.overflow import ghosts_of_queue, overflowed
 from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
 
@@ -70,26 +71,31 @@ def remedies(run: RunResult) -> list[Remedy]:
         Remedy(
             command=f"listen {port};   # nginx: no deferred; Apache: AcceptFilter http none",
             works=True,
+            changes=[changes.NO_DEFER],
             why="Clients that wait for the server to speak first (SMTP, SSH, MySQL, warm pools) need it so.",
         ),
         Remedy(
             command="let the client send its first bytes at once",
             works=True,
+            changes=[changes.SPEAK_FIRST],
             why="Data brings the ACK that is accepted: the connection is handed to accept() with it.",
         ),
         Remedy(
             command="nstat -az TcpExtTCPDeferAcceptDrop; ss -ltnm   # at the server",
             works=True,
+            changes=[changes.LOOK],
             why="Rising together with the listener's d while ListenOverflows stands: it is this, not an overflow.",
         ),
         Remedy(
             command="a bigger backlog, sysctl -w net.core.somaxconn=65535",
             works=False,
+            changes=[changes.queue()],
             why="The queue was not full: the ACK was dropped on purpose.",
         ),
         Remedy(
             command="sysctl -w net.ipv4.tcp_abort_on_overflow=1",
             works=False,
+            changes=[changes.sysctl("net.ipv4.tcp_abort_on_overflow", 1)],
             why="It asks about a full queue alone; a deferred ACK is dropped as before.",
         ),
     ]

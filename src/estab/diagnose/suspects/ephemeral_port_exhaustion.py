@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from estab.diagnose.advice import ports
+from estab.diagnose.advice import changes, ports
 from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
 
 CAUSE: Final = "ephemeral_port_exhaustion"
@@ -57,11 +57,13 @@ def remedies(run: RunResult) -> list[Remedy]:
         Remedy(
             command="setsockopt(IP_BIND_ADDRESS_NO_PORT) before bind() to a source address",
             works=True,
+            changes=[changes.BIND_NO_PORT],
             why="A plain bind() takes its port for every destination; with this the port is chosen by connect().",
         ),
         Remedy(
             command="sysctl -w net.ipv4.tcp_tw_reuse=1",
             works=False,
+            changes=[changes.sysctl("net.ipv4.tcp_tw_reuse", 1, "client")],
             why="The ports are held by live connections; there is nearly no TIME_WAIT to take over.",
         ),
         *ports.does_nothing(),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from estab.diagnose import facts
+from estab.diagnose.advice import changes
 from estab.records import Evidence, Listener, Remedy, RunResult, Side, Suspect, Verdict
 
 CAUSE: Final = "nobody_listening"
@@ -90,21 +91,31 @@ def _remedies(run: RunResult) -> list[Remedy]:
         Remedy(
             command=f"ss -ltnp 'sport = :{port}'   # at the server",
             works=True,
+            changes=[changes.LOOK],
             why="No line: start the server. 127.0.0.1 in it: it is bound to loopback, bind it to 0.0.0.0 or [::].",
+        ),
+        Remedy(
+            command=f"start the server, on port {port} and on an address that clients reach (0.0.0.0 or [::])",
+            works=True,
+            changes=[changes.LISTEN],
+            why="Nothing listens there: the kernel itself refuses.",
         ),
         Remedy(
             command=f"nft list ruleset | grep -n reject; iptables -S | grep -E 'REJECT|port {port}( |$)'",
             works=True,
+            changes=[changes.LOOK],
             why="Where something does listen, a REJECT rule on the way answers in its place.",
         ),
         Remedy(
             command="a bigger backlog, sysctl -w net.core.somaxconn=65535",
             works=False,
+            changes=[changes.queue()],
             why="A full queue is silent and ends in ETIMEDOUT; it never refuses.",
         ),
         Remedy(
             command="a longer connect timeout",
             works=False,
+            changes=[changes.LONGER_TIMEOUT],
             why="The refusal came at once; waiting changes nothing.",
         ),
     ]

@@ -12,6 +12,7 @@ from typing import Final
 
 from estab.diagnose import evidence as shape
 from estab.diagnose import facts
+from estab.diagnose.advice import changes
 from estab.diagnose.journey import Journey, arrival_evidence, filter_rules, journey, netfilter_drops
 from estab.records import Evidence, Remedy, RunResult, Side, Snapshot, Suspect, Verdict
 
@@ -142,26 +143,31 @@ def remedies(run: RunResult) -> list[Remedy]:
         Remedy(
             command="nft list ruleset; iptables -S; ip6tables -S   # at both ends and on each router between",
             works=True,
+            changes=[changes.LOOK],
             why=f"Look for drop or reject that matches port {port}, and for a chain's policy drop.",
         ),
         Remedy(
             command=f"nft insert rule inet filter input tcp dport {port} accept   # cloud: its security group",
             works=True,
+            changes=[changes.ALLOW],
             why="Allow it before the rule that drops: the first verdict that ends a chain counts.",
         ),
         Remedy(
             command=f"tcpdump -ni any 'tcp port {port}'   # at both ends during a connect",
             works=True,
+            changes=[changes.LOOK],
             why="The SYN leaves and never arrives: the filter is between. It arrives: it is the server's own.",
         ),
         Remedy(
             command="a bigger backlog, sysctl -w net.core.somaxconn=65535, ulimit -n",
             works=False,
+            changes=[changes.queue()],
             why="No packet reached the listener: none of its limits was asked.",
         ),
         Remedy(
             command="a longer connect timeout, more retries",
             works=False,
+            changes=[changes.LONGER_TIMEOUT],
             why="The rule stays: each SYN meets it like the first.",
         ),
     ]

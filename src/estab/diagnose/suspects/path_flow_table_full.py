@@ -13,6 +13,7 @@ from typing import Final
 
 from estab.diagnose import evidence as shape
 from estab.diagnose import facts
+from estab.diagnose.advice import changes
 from estab.diagnose.journey import FEW, Journey, arrival_evidence, journey
 from estab.diagnose.nics import allowance_evidence, allowance_lost
 from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
@@ -77,31 +78,37 @@ def remedies(run: RunResult) -> list[Remedy]:
         Remedy(
             command="ethtool -S eth0 | grep conntrack_allowance   # EC2, both ends; watch it during the load",
             works=True,
+            changes=[changes.LOOK],
             why="A rising conntrack_allowance_exceeded is the instance's flow table; a bigger type has a bigger one.",
         ),
         Remedy(
             command="security groups that allow all traffic both ways (0.0.0.0/0, all ports) are not tracked",
             works=True,
+            changes=[changes.flow_table(None)],
             why="EC2 keeps no entry for such flows, so nothing fills. Elsewhere: nft add rule ... notrack.",
         ),
         Remedy(
             command="sysctl -w net.netfilter.nf_conntrack_max=1048576   # on the router or firewall between",
             works=True,
+            changes=[changes.flow_table(1048576)],
             why="Where a Linux box on the way tracks flows; `conntrack -C` beside nf_conntrack_max shows its fill.",
         ),
         Remedy(
             command="fewer flows at once: a connection pool; several instances behind a balancer",
             works=True,
+            changes=[changes.FEWER],
             why="The table counts flows, so each that is kept or spread leaves room.",
         ),
         Remedy(
             command="ulimit -n 1048576, sysctl -w net.core.somaxconn=65535, net.ipv4.ip_local_port_range",
             works=False,
+            changes=[changes.queue(), changes.nofile(1048576, "client"), changes.nofile(1048576, "server")],
             why="The SYN left the client and never arrived: no limit of either end was asked.",
         ),
         Remedy(
             command="a longer connect timeout, more SYN retries",
             works=False,
+            changes=[changes.LONGER_TIMEOUT],
             why="The table stays full while the flows live: each SYN is lost like the first.",
         ),
     ]

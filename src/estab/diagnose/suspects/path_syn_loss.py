@@ -13,6 +13,7 @@ from typing import Final
 
 from estab.diagnose import evidence as shape
 from estab.diagnose import facts
+from estab.diagnose.advice import changes
 from estab.diagnose.journey import FEW, Journey, arrival_evidence, journey
 from estab.kernel.rules.inputs import RuleInputError
 from estab.kernel.rules.kernel_version import KernelVersion
@@ -127,26 +128,31 @@ def remedies(run: RunResult) -> list[Remedy]:
         Remedy(
             command="mtr -T -P PORT TARGET; ip -s link; ethtool -S eth0 | grep -iE 'drop|err|miss'   # both ends",
             works=True,
+            changes=[changes.LOOK],
             why="Shows the hop or the interface that loses packets: a policer, a full ring, a bad link.",
         ),
         Remedy(
             command="a connect timeout of 3 s or more",
             works=True,
+            changes=[changes.timeout(3)],
             why=f"The first SYN is sent again after 1 s: with less patience one lost packet is a failure.{patience}",
         ),
         Remedy(
             command="keep connections open and reuse them: a connection pool",
             works=True,
+            changes=[changes.POOL],
             why="A lost segment of an open connection costs about one round trip; a lost SYN a whole second.",
         ),
         Remedy(
             command="a bigger backlog, sysctl -w net.core.somaxconn=65535",
             works=False,
+            changes=[changes.queue()],
             why="The listener turned nothing away: its queue had room.",
         ),
         Remedy(
             command="sysctl -w net.ipv4.tcp_syn_retries=10",
             works=False,
+            changes=[changes.sysctl("net.ipv4.tcp_syn_retries", 10, "client")],
             why="It adds tries at the end, after a minute; the first one still comes after 1 s.",
         ),
     ]

@@ -11,6 +11,8 @@ from itertools import pairwise
 from typing import Final
 
 from estab.diagnose import facts
+from estab.diagnose.advice import changes
+from estab.diagnose.advice.backlog import too_many_at_once, wanted_backlog
 from estab.records import Evidence, ListenerWatch, Remedy, RunResult, Side, Suspect, TimelinePoint, Verdict
 
 CAUSE: Final = "server_not_accepting"
@@ -126,26 +128,49 @@ def remedies(run: RunResult) -> list[Remedy]:
         Remedy(
             command=f"timeout 5 strace -f -e trace=accept,accept4 -p {pid}",
             works=True,
+            changes=[changes.LOOK],
             why="Shows whether any thread calls accept(). If not, the accepting one is blocked, starved or gone.",
         ),
         Remedy(
             command=f"py-spy dump --pid {pid}   # jstack {pid}; kill -QUIT {pid} (Go); gdb -p {pid}",
             works=True,
-            why="Shows where that thread stands. Accept in a thread of its own that does nothing else.",
+            changes=[changes.LOOK],
+            why="Shows where that thread stands, and so what keeps it from accept().",
         ),
+        _accept_again(run),
         Remedy(
             command=f"watch -n1 \"ss -ltn 'sport = :{port}'\"",
             works=True,
+            changes=[changes.LOOK],
             why="Recv-Q must fall once it is mended.",
         ),
         Remedy(
             command="a bigger backlog, sysctl -w net.core.somaxconn=65535",
             works=False,
+            changes=[changes.queue()],
             why="More connections would wait for an accept() that never comes.",
         ),
         Remedy(
             command="sysctl -w net.ipv4.tcp_max_syn_backlog=65536",
             works=False,
+            changes=[changes.sysctl("net.ipv4.tcp_max_syn_backlog", 65536)],
             why="Nobody accepts; the SYN queue has nothing to do with it.",
         ),
     ]
+
+
+def _accept_again(run: RunResult) -> Remedy:
+    """The remedy itself; and a queue for what comes at once, where the present one has no room for it."""
+    watch = facts.listener(run)
+    command = "call accept() again, in a thread that does nothing else and that no other work can block"
+    together = too_many_at_once(run, watch)
+    if together is None or watch is None:
+        why = "What waits is then served, in the order in which it came."
+        return Remedy(command=command, works=True, changes=[changes.ACCEPT], why=why)
+    size = wanted_backlog(run, watch)
+    return Remedy(
+        command=f"{command}; together with a backlog of {size}",
+        works=True,
+        changes=[changes.ACCEPT, changes.queue(size)],
+        why=f"What waits is then served; {together:,} connects come at once, and {facts.room(watch):,} fit.",
+    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from estab.diagnose import facts
+from estab.diagnose.advice import changes
 from estab.diagnose.advice.descriptors import file_max_does_nothing, file_max_remedies, wanted_descriptors
 from estab.diagnose.advice.futile import does_nothing
 from estab.diagnose.facts import Descriptors
@@ -113,25 +114,30 @@ def remedies(run: RunResult) -> list[Remedy]:
     """What works, then what does nothing."""
     enfile, emfile = (facts.failed(run, ("accept",), (name,)) for name in ("ENFILE", "EMFILE"))
     if enfile > emfile:
-        return file_max_remedies()
+        return file_max_remedies(SIDE)
     size = wanted_descriptors(run)
     full = facts.fullest_server(run)
     pid = full.pid if full else "PID"
     own = f"ulimit -n {size}; estab ...   # in the shell that starts estab"
     running = f"prlimit --pid {pid} --nofile={size}:{size}"
+    more = [changes.nofile(size, SIDE)]
     works = [
-        Remedy(command=own, works=True, why="The embedded server inherits the shell's limit.")
+        Remedy(command=own, works=True, changes=more, why="The embedded server inherits the shell's limit.")
         if run.server.embedded
-        else Remedy(command=running, works=True, why="Counts at once: the limit is asked at every accept()."),
+        else Remedy(
+            command=running, works=True, changes=more, why="Counts at once: the limit is asked at every accept()."
+        ),
         Remedy(
             command=f"LimitNOFILE={size}   # [Service] of its unit; then systemctl daemon-reload and restart",
             works=True,
+            changes=more,
             why=f"Lasts. nginx: worker_rlimit_nofile {size}; Docker: --ulimit nofile={size}:{size}.",
         ),
     ]
     look = Remedy(
         command=f"ls /proc/{pid}/fd | wc -l; grep 'open files' /proc/{pid}/limits   # at the server",
         works=True,
+        changes=[changes.LOOK],
         why="Shows what could not be seen from here: as many as the soft limit means that none is left.",
     )
     return [*([look] if full is None else []), *works, *_does_nothing()]
@@ -139,10 +145,15 @@ def remedies(run: RunResult) -> list[Remedy]:
 
 def _does_nothing() -> list[Remedy]:
     return [
-        does_nothing("bigger_backlog_without_descriptors", "a bigger backlog, sysctl -w net.core.somaxconn=65535"),
+        does_nothing(
+            "bigger_backlog_without_descriptors",
+            "a bigger backlog, sysctl -w net.core.somaxconn=65535",
+            changes=[changes.queue()],
+        ),
         Remedy(
             command="/etc/security/limits.conf",
             works=False,
+            changes=[changes.elsewhere("a login, which no service and no running process has")],
             why="Only logins ask it (pam_limits): no systemd service, no container, no process that already runs.",
         ),
         file_max_does_nothing(),

@@ -11,6 +11,7 @@ from typing import Final
 
 from estab.diagnose import evidence as shape
 from estab.diagnose import facts
+from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import backlog_remedies
 from estab.diagnose.overflow import overflow_evidence, overflowed
 from estab.kernel.rules.syn_retries import INITIAL_RTO_S, sees_retransmission
@@ -79,17 +80,20 @@ def remedies(run: RunResult) -> list[Remedy]:
         Remedy(
             command="keep connections open and reuse them: a connection pool (estab churn --pool N shows it)",
             works=True,
+            changes=[changes.POOL],
             why="It removes the problem: no SYN, no queue, and no TIME_WAIT either.",
         ),
         Remedy(
             command="--timeout 3   # in the client: a connect timeout of 3 s",
             works=True,
+            changes=[changes.timeout(3)],
             why="A dropped SYN is sent again after 1 s and finds room: one slow connect instead of a failure.",
         ),
         *advice,
         Remedy(
             command="retry at once after a timeout",
             works=False,
+            changes=[changes.program("a client that connects anew at once")],
             why="Each retry is one more SYN in the same burst; the first one would have come again by itself.",
         ),
     ]

@@ -12,6 +12,7 @@ from typing import Final
 
 from estab.diagnose import evidence as shape
 from estab.diagnose import facts
+from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import program_commands, wanted_backlog
 from estab.diagnose.advice.futile import does_nothing
 from estab.kernel.rules.counters import DropSplit, split_drops
@@ -116,26 +117,50 @@ def remedies(run: RunResult) -> list[Remedy]:
     """Cookies, or a longer queue of the kind that was full."""
     watch, found = facts.listener(run), split(run)
     size = wanted_backlog(run, watch)
+    own = _filled_by_own(run, watch)
     by_m = not found.syn_queue and bool(found.unexplained)
-    raised = Remedy(command=f"sysctl -w {MAX_SYN_BACKLOG}={2 * size}", works=by_m, why=_why_m(by_m))
+    raised = Remedy(
+        command=f"sysctl -w {MAX_SYN_BACKLOG}={2 * size}",
+        works=by_m,
+        changes=[changes.sysctl(MAX_SYN_BACKLOG, 2 * size)],
+        why=_why_m(by_m),
+    )
     program = [
-        Remedy(command=command, works=not by_m, why=_why_b(by_m))
+        Remedy(command=command, works=not by_m, changes=[changes.queue(size)], why=_why_b(by_m))
         for command, _ in (program_commands(run, watch, size) if watch is not None else [])
     ]
     return [
         Remedy(
             command=f"sysctl -w {COOKIES}=1   # at the server",
             works=True,
+            changes=[changes.sysctl(COOKIES, 1)],
             why="A SYN that finds the queue full is answered by a cookie and nothing is dropped. Counts at once.",
         ),
         *([raised, *program] if by_m else [*program, raised]),
-        does_nothing("raise_somaxconn_only", "sysctl -w net.core.somaxconn=65535, the server left running"),
+        does_nothing(
+            "raise_somaxconn_only",
+            "sysctl -w net.core.somaxconn=65535, the server left running",
+            changes=[changes.late_sysctl("net.core.somaxconn", 65535)],
+        ),
         Remedy(
             command="sysctl -w net.ipv4.tcp_synack_retries=1",
-            works=True,
-            why="A half-open entry whose client never answers then leaves after 3 s instead of 63: for a SYN flood.",
+            works=not own,
+            changes=[changes.sysctl("net.ipv4.tcp_synack_retries", 1)],
+            why=_why_retries(own),
         ),
     ]
+
+
+def _filled_by_own(run: RunResult, watch: ListenerWatch | None) -> bool:
+    """Were the clients of this run enough to fill the SYN queue, without a flood of others?"""
+    room = _room(run, watch) if watch is not None else None
+    return room is not None and run.funnel.attempted > room
+
+
+def _why_retries(own: bool) -> str:
+    if own:
+        return "It is for a flood of SYNs that nobody answers for; the clients of this run do answer."
+    return "A half-open entry whose client never answers then leaves after 3 s instead of 63: for a SYN flood."
 
 
 def _why_m(by_m: bool) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from estab.diagnose import facts
-from estab.diagnose.advice import ports
+from estab.diagnose.advice import changes, ports
 from estab.diagnose.advice.futile import does_nothing
 from estab.kernel.rules.inputs import RuleInputError
 from estab.kernel.rules.kernel_version import KernelVersion, parse
@@ -112,6 +112,7 @@ def remedies(run: RunResult) -> list[Remedy]:
     pool = Remedy(
         command="keep connections open and reuse them: a connection pool, HTTP keep-alive",
         works=True,
+        changes=[changes.POOL],
         why="Nothing closes, so nothing waits: it removes the problem.",
     )
     return [pool, *_reuse_remedies(run), *ports.more_ports(run), *_other_closers(), *_does_nothing()]
@@ -122,16 +123,21 @@ def _reuse_remedies(run: RunResult) -> list[Remedy]:
     after = _reuse_after_s(run)
     if after is not None and kernel is not None and kernel.at_least(6, 14):
         why = f"tcp_tw_reuse is {reuse} and at work already, after {after:g} s; this shortens that (since 6.14)."
-        return [Remedy(command="sysctl -w net.ipv4.tcp_tw_reuse_delay=100", works=True, why=why)] if after > 0.1 else []
+        sooner = [changes.sysctl("net.ipv4.tcp_tw_reuse_delay", 100, SIDE)]
+        command = "sysctl -w net.ipv4.tcp_tw_reuse_delay=100"
+        return [Remedy(command=command, works=True, changes=sooner, why=why)] if after > 0.1 else []
+    reused = changes.sysctl("net.ipv4.tcp_tw_reuse", 1, SIDE)
     if after is not None:
         why = f"It is {reuse} and at work already: a port comes back within {after:g} s, and that is what is short."
-        return [Remedy(command="sysctl -w net.ipv4.tcp_tw_reuse=1", works=False, why=why)]
+        return [Remedy(command="sysctl -w net.ipv4.tcp_tw_reuse=1", works=False, changes=[reused], why=why)]
     if facts.client_sysctl(run, "net.ipv4.tcp_timestamps") == 0:
         command = "sysctl -w net.ipv4.tcp_timestamps=1 net.ipv4.tcp_tw_reuse=1   # on the client"
-        return [Remedy(command=command, works=True, why="Reuse needs timestamps, which are off here.")]
+        both = [changes.sysctl("net.ipv4.tcp_timestamps", 1, SIDE), reused]
+        return [Remedy(command=command, works=True, changes=both, why="Reuse needs timestamps, which are off here.")]
     stands = {0: "It is 0: a port waits its full 60 s.", 2: "It is 2: on loopback only, and this target is not."}
     why = stands.get(reuse if reuse is not None else -1, "A port comes back after 1 s instead of 60.")
-    return [Remedy(command="sysctl -w net.ipv4.tcp_tw_reuse=1   # on the client", works=True, why=why)]
+    command = "sysctl -w net.ipv4.tcp_tw_reuse=1   # on the client"
+    return [Remedy(command=command, works=True, changes=[reused], why=why)]
 
 
 def _other_closers() -> list[Remedy]:
@@ -139,6 +145,7 @@ def _other_closers() -> list[Remedy]:
         Remedy(
             command="let the server close first",
             works=True,
+            changes=[changes.SERVER_CLOSES],
             why="TIME_WAIT then stands at the server, where it holds no port of the client's.",
         )
     ]
@@ -146,11 +153,20 @@ def _other_closers() -> list[Remedy]:
 
 def _does_nothing() -> list[Remedy]:
     return [
-        does_nothing("lower_tcp_fin_timeout", "sysctl -w net.ipv4.tcp_fin_timeout=10"),
-        does_nothing("tcp_tw_reuse_on_server", "sysctl -w net.ipv4.tcp_tw_reuse=1   # on the server"),
+        does_nothing(
+            "lower_tcp_fin_timeout",
+            "sysctl -w net.ipv4.tcp_fin_timeout=10",
+            changes=[changes.sysctl("net.ipv4.tcp_fin_timeout", 10, SIDE)],
+        ),
+        does_nothing(
+            "tcp_tw_reuse_on_server",
+            "sysctl -w net.ipv4.tcp_tw_reuse=1   # on the server",
+            changes=[changes.sysctl("net.ipv4.tcp_tw_reuse", 1, "server")],
+        ),
         Remedy(
             command="sysctl -w net.ipv4.tcp_tw_recycle=1",
             works=False,
+            changes=[changes.elsewhere("a kernel before 4.12, the last that had it")],
             why="Removed in 4.12; before, it lost the connections of clients behind one NAT.",
         ),
         *ports.does_nothing(),

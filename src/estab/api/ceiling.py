@@ -1,0 +1,219 @@
+"""`find_ceiling`: how many connections can be held at once, and what sets that number."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import psutil
+
+from estab.api.hold import hold
+from estab.api.limits import limits
+from estab.api.run import ProgressCallback, machine
+from estab.errors import EstabError, MachineError, UsageError
+from estab.kernel.rules import memory
+from estab.load import plan
+from estab.load.conductor import Stop
+from estab.load.search import CeilingSearch
+from estab.load.serving import Service
+from estab.load.target import resolve
+from estab.records import RunResult
+from estab.records.search import Ceiling, CeilingStep
+
+MOST = 1_000_000
+HELD_S = 0.2
+IN_FLIGHT = 200  # a burst would test the accept queue, not how many fit
+_PORTS = ("ephemeral_port_exhaustion", "time_wait_port_exhaustion", "bound_ports_poisoned")
+_MEMORY_SHARE = 0.7  # of what is available
+
+StepCallback = Callable[[CeilingStep], None]
+
+
+@dataclass(frozen=True)
+class _Ours:
+    """Our own settings, which may be moved: where from, how many client processes, and the embedded server."""
+
+    sources: tuple[str, ...]
+    workers: int | None
+    service: Service
+
+
+def find_ceiling(
+    target: str | None = None,
+    *,
+    most: int | None = None,
+    timeout_s: float = 3.0,
+    sources: Sequence[str] = (),
+    workers: int | None = None,
+    service: Service | None = None,
+    stop: Stop | None = None,
+    progress: ProgressCallback | None = None,
+    stepped: StepCallback | None = None,
+) -> Ceiling:
+    """Opens and closes ever more connections to `target` ("HOST:PORT"; None: an embedded server) until some fail.
+
+    It starts from what `limits` predicts, climbs until some fail, backs off, and closes in until N hold and N + 1 do
+    not. Where a setting of ours is what was met (ports of one source address, descriptors of our own processes), it is
+    moved, and the search goes on. `most` bounds it; None: what fits in memory, at most 1,000,000. Connections are
+    closed by RST, so that no TIME_WAIT of one attempt takes the ports of the next. `stepped` is told of each attempt.
+
+    The server has to notice that its peers are gone: one that does not keeps the next attempt from fitting, and the
+    result then says that it is not confirmed. Raises as `hold` does.
+    """
+    most = _most(most, target)
+    ours = _Ours(tuple(sources), workers, service or Service("echo"))
+    predicted, by = _predict(target)
+    attempts = _Attempts(target, CeilingSearch(most, first=max(1, min(most, (predicted or 1_000) + 1))), ours)
+
+    def once(asked: int) -> RunResult:
+        ours = attempts.ours
+        return hold(
+            target, connections=asked, duration_s=HELD_S, in_flight=IN_FLIGHT, timeout_s=timeout_s, reset=True,
+            sources=ours.sources, workers=ours.workers, service=ours.service if target is None else None,
+            stop=stop, progress=progress,
+        )  # fmt: skip
+
+    while (asked := attempts.search.next()) is not None:
+        try:
+            run = once(asked)
+        except MachineError as error:
+            attempts.cannot(asked, error)
+            continue
+        if run.interrupted:
+            break
+        attempts.add(run, asked)
+        if stepped is not None:
+            stepped(attempts.steps[-1])
+    interrupted = stop is not None and stop.is_set
+    return attempts.result().replace(predicted=predicted, predicted_by=by, interrupted=interrupted)
+
+
+class _Attempts:
+    """What has been tried, with which settings of ours, and what it says."""
+
+    def __init__(self, target: str | None, search: CeilingSearch, ours: _Ours) -> None:
+        self.target, self.search, self.ours = target, search, ours
+        self.steps: list[CeilingStep] = []
+        self._before_move: _Ours | None = None
+        self._moved_run: RunResult | None = None
+        self._met: RunResult | None = None
+        self._note: str | None = None
+
+    def add(self, run: RunResult, asked: int) -> None:
+        """One more attempt."""
+        step = _step(run, asked)
+        moved = None if not step.failed or self._note else _move(self.ours, step, self.target)
+        if moved is not None:
+            self._before_move, self._moved_run = self.ours, run
+            self.ours, step = moved[0], step.replace(moved=moved[1])
+        elif step.failed:
+            self.search.failed(asked, step.held)
+            self._met = run
+        else:
+            self.search.held(asked)
+        self.steps.append(step)
+
+    def cannot(self, asked: int, error: MachineError) -> None:
+        """This machine refuses the settings that were moved: those before it are the end of it."""
+        if self._before_move is None or not self.steps or not self.steps[-1].moved:
+            raise error
+        self.ours, self._note, self._met = self._before_move, str(error), self._moved_run
+        self.steps[-1] = self.steps[-1].replace(moved=None)
+        self.search.failed(asked, self.steps[-1].held)
+
+    def result(self) -> Ceiling:
+        """What is known by now."""
+        search, met = self.search, self._met
+        reached = max((step.held for step in self.steps), default=0)
+        kept = search.low == 0 and reached > 0 and search.high is not None
+        stays = "a first attempt reached it, later ones did not: the server keeps what has long been closed"
+        return Ceiling(
+            target=self.target or "embedded server",
+            most=search.most,
+            steps=self.steps,
+            ceiling=(reached if kept else search.low) or None,
+            met=search.high is not None,
+            confirmed=search.confirmed,
+            set_by=met.diagnosis.cause if met and met.diagnosis else None,
+            diagnosis=met.diagnosis if met else None,
+            note=stays if kept else self._note,
+        )
+
+
+def _most(most: int | None, target: str | None) -> int:
+    if most is not None:
+        if not 1 <= most <= plan.MOST_CONNECTIONS:
+            raise UsageError(f"connections is {most:,}; it can be 1 to {plan.MOST_CONNECTIONS:,}")
+        return most
+    each = memory.BYTES_PER_IDLE_PAIR / (1 if target is None else 2)
+    fit = memory.connections(round(psutil.virtual_memory().available * _MEMORY_SHARE), each) or MOST
+    return max(1, min(MOST, fit))
+
+
+def _predict(target: str | None) -> tuple[int | None, str | None]:
+    """The narrowest limit that is known, by name. The embedded server's own is as wide as can be."""
+    try:
+        found = limits(target)
+    except EstabError:
+        return None, None
+    known = [one for one in found.limits if one.capacity_connections is not None and one.limit == found.binding]
+    return (known[0].capacity_connections, known[0].limit) if known else (None, None)
+
+
+def _step(run: RunResult, asked: int) -> CeilingStep:
+    ghosts = run.ghosts.count if run.ghosts else 0
+    held = max(0, run.funnel.connected - ghosts - sum(f.count for f in run.failures if f.phase in ("read", "write")))
+    found = run.config.get("sources")
+    workers = run.config.get("workers")
+    # A server that hit a limit of its own has left connections unserved that this side holds.
+    unserved = run.funnel.accepted is not None and run.funnel.accepted < run.funnel.connected
+    if unserved and run.funnel.accepted is not None and any(f.phase == "accept" for f in run.failures):
+        held = min(held, run.funnel.accepted)
+    return CeilingStep(
+        asked=asked,
+        held=held,
+        failed=asked - held,
+        seconds=run.elapsed_s,
+        cause=run.diagnosis.cause if run.diagnosis and held < asked else None,
+        sources=max(1, len(found)) if isinstance(found, list) else 1,
+        processes=workers if isinstance(workers, int) else 1,
+    )
+
+
+def _move(ours: _Ours, step: CeilingStep, target: str | None) -> tuple[_Ours, str] | None:
+    """Our settings with what was met moved out of the way, and what that was; None where nothing of ours was met."""
+    if step.cause in _PORTS:
+        wider = _more_sources(step, target)
+        return None if wider is None else (replace(ours, sources=wider), f"{len(wider)} source addresses")
+    if step.cause == "client_open_files":
+        room = max(1, machine().nofile - plan.OWN_DESCRIPTORS)
+        needed = min(1_000, -(-step.asked // room))
+        if needed > step.processes:
+            return replace(ours, workers=needed), f"{needed} client processes"
+    if step.cause == "server_open_files" and target is None:
+        room = max(1, machine().nofile - plan.OWN_DESCRIPTORS)
+        needed = min(1_000, -(-step.asked * 130 // (room * 100)))
+        if needed > ours.service.processes:
+            return replace(ours, service=replace(ours.service, processes=needed)), f"{needed} server processes"
+    return None
+
+
+def _more_sources(step: CeilingStep, target: str | None) -> tuple[str, ...] | None:
+    """More local addresses than were used; None where this host has no more that could reach the target."""
+    host = "127.0.0.1" if target is None else resolve(target)[0]
+    address = ipaddress.ip_address(host.split("%", maxsplit=1)[0])
+    if address.version == 4 and address.is_loopback:
+        first, count = int(ipaddress.IPv4Address("127.0.0.1")), max(2, 2 * step.sources)
+        return tuple(str(ipaddress.IPv4Address(first + i)) for i in range(min(count, 1_000)))
+    if address.is_loopback:
+        return None
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    found = sorted(
+        one.address
+        for addresses in psutil.net_if_addrs().values()
+        for one in addresses
+        if one.family == family and "%" not in one.address and not ipaddress.ip_address(one.address).is_loopback
+    )
+    return tuple(found) if len(found) > step.sources else None

@@ -1,0 +1,101 @@
+"""`find_rate`: the highest rate that a server answers within a bound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from hdrh.histogram import HdrHistogram
+
+from estab.api.bench import Arrivals, bench
+from estab.api.run import ProgressCallback
+from estab.errors import UsageError
+from estab.load.conductor import Stop
+from estab.load.search import RateSearch
+from estab.load.serving import Service
+from estab.records import RunResult
+from estab.records.search import HighestRate, RateStep
+
+REACHED = 0.98  # of what was due
+OURS = "generator_saturated"
+
+StepCallback = Callable[[RateStep], None]
+
+
+def find_rate(
+    target: str | None = None,
+    *,
+    bound_s: float,
+    percentile: float = 99.0,
+    first_per_s: float = 1_000.0,
+    connections: int = 100,
+    duration_s: float = 2.0,
+    size_bytes: int = 64,
+    arrivals: Arrivals = "poisson",
+    timeout_s: float = 3.0,
+    sources: Sequence[str] = (),
+    workers: int | None = None,
+    service: Service | None = None,
+    stop: Stop | None = None,
+    progress: ProgressCallback | None = None,
+    stepped: StepCallback | None = None,
+) -> HighestRate:
+    """The highest rate of an open loop at which `percentile` of the latency is at most `bound_s`, within 5%.
+
+    Each attempt asks for `duration_s` seconds; the rate doubles from `first_per_s` until one is not good, then closes
+    in, and the best is tried once more. A rate is good if nothing failed, what was due was sent and answered, our own
+    workers were on time, and the latency kept to the bound. `stepped` is told of each attempt. The other arguments are
+    those of `bench`. Raises as it does.
+    """
+    if not 0 < percentile <= 100:
+        raise UsageError(f"percentile is {percentile:g}; it can be above 0 up to 100")
+    if not 0 < bound_s <= 3600:
+        raise UsageError(f"the bound is {bound_s:g} s; it can be above 0 up to 3600")
+    search = RateSearch(first_per_s)
+    steps: list[RateStep] = []
+    found = HighestRate(target=target or "embedded server", percentile=percentile, bound_us=bound_s * 1e6)
+    while (rate := search.next()) is not None:
+        run = bench(
+            target, connections=connections, duration_s=duration_s, size_bytes=size_bytes, mode="rate", rate_per_s=rate,
+            arrivals=arrivals, timeout_s=timeout_s, sources=sources, workers=workers, service=service, stop=stop,
+            progress=progress,
+        )  # fmt: skip
+        if run.interrupted:
+            found = found.replace(interrupted=True)
+            break
+        step = _step(run, rate, percentile, bound_s * 1e6)
+        search.tried(rate, good=step.why is None)
+        steps.append(step)
+        if stepped is not None:
+            stepped(step)
+    worst = min((step for step in steps if step.why), key=lambda step: step.rate_per_s, default=None)
+    ours = worst is not None and worst.why is not None and OURS in worst.why
+    return found.replace(steps=steps, rate_per_s=search.best, confirmed=search.confirmed, generator_bound=ours)
+
+
+def at_percentile(run: RunResult, percentile: float) -> float | None:
+    """The request latency at `percentile`, in microseconds; None where nothing was answered."""
+    latency = run.latency.request_us
+    if latency is None or latency.hdr_ns is None:
+        return None
+    return float(HdrHistogram.decode(latency.hdr_ns).get_value_at_percentile(percentile)) / 1e3
+
+
+def _step(run: RunResult, rate: float, percentile: float, bound_us: float) -> RateStep:
+    reached = run.requests.per_second if run.requests else None
+    latency = at_percentile(run, percentile)
+    why = _why_not(run, latency, bound_us)
+    return RateStep(rate_per_s=rate, reached_per_s=reached, latency_us=latency, seconds=run.elapsed_s, why=why)
+
+
+def _why_not(run: RunResult, latency_us: float | None, bound_us: float) -> str | None:
+    cause = run.diagnosis.cause if run.diagnosis else None
+    if cause == OURS:
+        return f"{OURS}: our own workers were late"
+    if run.failures:
+        return f"{sum(failure.count for failure in run.failures):,} failures ({cause or 'no cause named'})"
+    loop, answered = run.open_loop, run.requests.count if run.requests else 0
+    if loop is None or latency_us is None:
+        return "nothing was answered"
+    if answered < REACHED * loop.scheduled:
+        return f"only {answered:,} of {loop.scheduled:,} due were answered"
+    return None if latency_us <= bound_us else "over the bound"

@@ -1,0 +1,228 @@
+"""`estab watch`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Group, Parameter
+
+from estab.cli.options import OUTPUT, Output
+from estab.cli.show import FAILED, INTERRUPTED, OK, paper, status_line, stoppable
+from estab.cli.values import Seconds
+from estab.errors import MachineError, UsageError
+
+if TYPE_CHECKING:
+    from estab.live.arrange import Filter
+    from estab.live.recording import Recorder
+    from estab.load.conductor import Stop
+    from estab.records import Snapshot
+
+SHOWN = Group("What is shown", sort_key=4)
+_NO_TEXTUAL = "the live view needs textual, an extra: pip install 'estab[watch]' adds it; {instead}"
+_INSTEAD = "estab watch --once prints the table without it"
+
+
+@Parameter(name="*", group=SHOWN)
+@dataclass(frozen=True)
+class Shown:
+    """Which listeners are shown; all are recorded."""
+
+    port: int | None = None
+    """Only listeners on this port."""
+
+    process: str | None = None
+    """Only listeners whose owner has this PID, or this in its name."""
+
+    sort: Literal["state", "queue", "worst", "growth", "drops", "fds", "process", "listener"] = "state"
+    """What the listeners are sorted by; the worst state comes first."""
+
+
+DEFAULT_SHOWN = Shown()
+
+
+def watch(
+    *,
+    interval: Seconds | None = None,
+    count: int | None = None,
+    once: Annotated[bool, Parameter(negative="")] = False,
+    netns: str | None = None,
+    all_netns: Annotated[bool, Parameter(negative="")] = False,
+    via: str | None = None,
+    shown: Shown = DEFAULT_SHOWN,
+    record: Annotated[str | None, Parameter(group=OUTPUT)] = None,
+    replay: str | None = None,
+    speed: float = 1.0,
+) -> int:
+    """Watch listeners live: how full each accept queue is, how fast it fills, what is dropped, and why.
+
+    Rates, not totals. Enter opens a listener with its history and its verdict, `/` filters, `s` sorts, space pauses,
+    `?` shows all keys. Without root it works too and says what it can't see. For JSON: --record, or estab observe.
+
+    Example: estab watch --port 8080 --record incident.ndjson
+
+    Parameters
+    ----------
+    interval
+        From one look to the next, as 500ms or 5s. Default: 1s.
+    count
+        Look so often, then no more; 0 goes on. Default: 0.
+    once
+        Print a plain table and end: rates are those of one interval. Exit code 1 where a limit is met.
+    netns
+        Look into this network namespace: a name that `ip netns` lists, or a PID (a container's process).
+    all_netns
+        All network namespaces: this one, those that `ip netns` lists, and those of processes.
+    via
+        A command that prints snapshots, as "ssh HOST estab observe --count 0"; {port} in it is what --port gives.
+    record
+        Keep every snapshot in this file, one line of JSON each. `estab diagnose FILE` judges it.
+    replay
+        Play a file that --record or estab observe wrote, with pause, step and speed.
+    speed
+        For --replay: so many times as fast as it was.
+    """
+    asked = {"interval": interval, "count": count, "netns": netns, "all-netns": all_netns or None, "via": via}
+    _check(asked, once=once, record=record, replay=replay, speed=speed, port=shown.port)
+    from estab.live.arrange import Filter
+
+    chosen = Filter(port=shown.port, process=shown.process)
+    if replay is not None:
+        return _replay(replay, speed, chosen, shown.sort, once=once)
+    with stoppable() as stop, _recorder(record) as recorder:
+        found = _rounds(asked, shown.port, stop)
+        if recorder is not None:
+            found = recorder.through(found)
+        if once:
+            return _once(found, chosen, shown.sort, stop)
+        instead = _why_no_view()
+        if instead is None:
+            from estab.live.screen.run import watch_live
+
+            code = watch_live(
+                found, stop, chosen, shown.sort, recorder=recorder, interval_s=None if via else interval or 1.0
+            )
+            return _ended(code, recorder)
+        if recorder is None:
+            raise MachineError(instead)
+        return _ended(_record_only(found, recorder, stop), recorder)
+
+
+def _check(
+    asked: Mapping[str, object], *, once: bool, record: str | None, replay: str | None, speed: float, port: int | None
+) -> None:
+    """Raises UsageError for what can't be, and for options that do not go together."""
+    from estab.live.sampling import check_interval
+
+    if replay is not None:
+        for name, value in {**asked, "record": record}.items():
+            if value is not None:
+                raise UsageError(f"--{name} is about looking now; leave it out, or --replay")
+    if not 0.01 <= speed <= 1000:
+        raise UsageError(f"--speed {speed:g} can't be; it is 0.01 to 1000")
+    if asked["via"] is not None:
+        for name in ("interval", "netns", "all-netns"):
+            if asked[name] is not None:
+                raise UsageError(f"--{name} is for the command that --via runs; write it there")
+    if isinstance(count := asked["count"], int) and (count < 0 or (once and count == 1)):
+        raise UsageError(f"--count {count} can't be; {'--once takes two looks or more' if once else 'it is 0 or more'}")
+    if isinstance(interval := asked["interval"], float):
+        check_interval(interval)
+    if port is not None and not 1 <= port <= 65535:
+        raise UsageError(f"--port {port} can't be; a port is 1 to 65535")
+
+
+def _rounds(asked: Mapping[str, object], port: int | None, stop: Stop) -> Iterator[list[Snapshot]]:
+    from estab.api.observe import observe_via
+    from estab.live.sampling import Sampler
+
+    count = asked["count"] or 0
+    assert isinstance(count, int)
+    if isinstance(via := asked["via"], str):
+        return ([one] for one in observe_via(via, port=port, count=count, stop=stop))
+    name = asked["netns"]
+    sampler = Sampler(namespace=str(name) if name is not None else None, all_namespaces=bool(asked["all-netns"]))
+    interval = asked["interval"]
+    return sampler.rounds(interval if isinstance(interval, float) else 1.0, stop, count)
+
+
+@contextlib.contextmanager
+def _recorder(path: str | None) -> Iterator[Recorder | None]:
+    if path is None:
+        yield None
+        return
+    from estab.live.recording import Recorder
+
+    with Recorder(path) as recorder:
+        yield recorder
+
+
+def _replay(path: str, speed: float, chosen: Filter, by: str, *, once: bool) -> int:
+    from estab.live.recording import recorded
+
+    found = recorded(path)
+    if once:
+        return _print(found, chosen, by)
+    if (instead := _why_no_view()) is not None:
+        raise MachineError(instead)
+    from estab.live.screen.run import watch_replay
+
+    return watch_replay(found, chosen, by, speed=speed, name=os.path.basename(path))
+
+
+def _once(found: Iterator[list[Snapshot]], chosen: Filter, by: str, stop: Stop) -> int:
+    """Two looks, for the rates between them; one where a command prints no more."""
+    seen = []
+    for together in found:
+        seen.append(together)
+        if stop.is_set:
+            raise KeyboardInterrupt
+        if len(seen) == 2:
+            break
+    return _print(seen, chosen, by)
+
+
+def _print(found: list[list[Snapshot]], chosen: Filter, by: str) -> int:
+    from estab.live.arrange import arranged
+    from estab.live.model import Model
+    from estab.live.plain import render
+
+    model = Model()
+    for together in found:
+        model.feed(together)
+    assert model.view is not None
+    render(model.view, arranged(model.view.rows, chosen, by), paper(), by=by)
+    sys.stdout.flush()
+    return FAILED if model.view.verdict is not None and model.view.verdict.cause else OK
+
+
+def _why_no_view() -> str | None:
+    """Why there can be no live view here, and what to do instead; None where there can."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return "the live view needs a terminal; estab watch --once prints a table, --record FILE keeps what is seen"
+    if os.environ.get("TERM", "dumb") in ("dumb", ""):
+        return "this terminal (TERM=dumb) can't show a live view; estab watch --once prints a table"
+    try:
+        import textual  # noqa: F401
+    except ImportError:
+        return _NO_TEXTUAL.format(instead=_INSTEAD)
+    return None
+
+
+def _record_only(found: Iterator[list[Snapshot]], recorder: Recorder, stop: Stop) -> int:
+    with status_line(Output()) as show:
+        for _ in found:
+            if recorder.failed is not None:
+                break
+            show(f"recording to {recorder.path}: {recorder.snapshots:,} snapshots; Ctrl-C ends it")
+    return INTERRUPTED if stop.is_set else OK
+
+
+def _ended(code: int, recorder: Recorder | None) -> int:
+    if recorder is not None and recorder.failed is not None:
+        raise MachineError(recorder.failed)
+    return code

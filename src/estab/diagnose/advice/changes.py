@@ -1,0 +1,72 @@
+"""What remedies change, in a form that a program can apply: one short constructor a kind of `Change`."""
+
+from __future__ import annotations
+
+from estab.records import Change, ChangeKind, Side
+
+
+def _change(
+    kind: ChangeKind, side: Side = "server", *, name: str | None = None, value: int | float | str | None = None
+) -> Change:
+    return Change(kind=kind, side=side, name=name, value=value)
+
+
+def sysctl(name: str, value: int | str, side: Side = "server") -> Change:
+    """A sysctl of that end's network namespace, written before the server listens."""
+    return _change("sysctl", side, name=name, value=value)
+
+
+def late_sysctl(name: str, value: int | str) -> Change:
+    """A sysctl of the server's, written while the server goes on running."""
+    return _change("late_sysctl", name=name, value=value)
+
+
+def backlog(size: int) -> Change:
+    """A bigger backlog in the program alone: somaxconn stays as it is."""
+    return _change("backlog", value=size)
+
+
+def queue(size: int = 65535) -> Change:
+    """A longer accept queue: the program's backlog, and somaxconn not below it."""
+    return _change("queue", value=size)
+
+
+def timeout(seconds: float | None) -> Change:
+    """Another connect timeout of the client's; None: twice as long as it was."""
+    return _change("timeout", "client", value=seconds)
+
+
+def nofile(limit: int, side: Side) -> Change:
+    """RLIMIT_NOFILE of each process of that end."""
+    return _change("nofile", side, value=limit)
+
+
+def flow_table(entries: int | None) -> Change:
+    """A bigger flow table on the way; None: flows are not tracked, or it has room for all."""
+    return _change("flow_table", "path", value=entries)
+
+
+def program(what: str, side: Side = "client") -> Change:
+    """A change of a program that only its author can make."""
+    return _change("program", side, name=what)
+
+
+def elsewhere(what: str) -> Change:
+    """A change beyond the two network namespaces."""
+    return _change("elsewhere", name=what)
+
+
+LOOK = _change("look")
+ACCEPT = _change("accept")
+SHARE_CPU = _change("share_cpu")
+LISTEN = _change("listen")
+NO_DEFER = _change("defer_accept", value=0)
+SPEAK_FIRST = _change("speak_first", "client")
+LONGER_TIMEOUT = timeout(None)
+WORKERS = _change("workers", "client")
+SOURCES = _change("sources", "client")
+BIND_NO_PORT = _change("bind_no_port", "client")
+SERVER_CLOSES = _change("first_close", "client", value="server")
+POOL = _change("pool", "client")
+FEWER = _change("fewer", "client")
+ALLOW = _change("allow", "path")

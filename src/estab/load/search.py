@@ -1,0 +1,90 @@
+"""Which number to try next: pure decisions, from what the numbers before it gave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+NEAR = 1.05  # a rate is known once what failed is no further above what was good
+MOST_STEPS = 40
+MOST_RATE = 1e8
+
+
+@dataclass
+class CeilingSearch:
+    """The most connections, 1 to `most`: climb until some fail, back off to what was reached, close in from both sides.
+
+    `low` held, `high` did not; None: nothing has failed yet.
+    """
+
+    most: int
+    first: int
+    low: int = 0
+    high: int | None = None
+    _reached: int | None = None
+    steps: int = 0
+
+    def next(self) -> int | None:
+        """How many to try; None: it is found, or given up."""
+        if self.steps >= MOST_STEPS:
+            return None
+        if self.high is None:
+            return None if self.low >= self.most else min(self.most, 2 * self.low or self.first)
+        if self.high - self.low <= 1:
+            return None
+        if self._reached is not None and self.low < self._reached < self.high:
+            return self._reached
+        return self.low + 1 if self.low == self._reached else (self.low + self.high) // 2
+
+    def held(self, asked: int) -> None:
+        """All of them were held."""
+        self.steps += 1
+        self.low = max(self.low, asked)
+
+    def failed(self, asked: int, reached: int) -> None:
+        """Only `reached` of them were."""
+        self.steps += 1
+        self.high = asked if self.high is None else min(self.high, asked)
+        self.low = min(self.low, self.high - 1)  # what held before does not any more
+        self._reached = reached
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether `low` is the ceiling: it held, and one more did not."""
+        return self.low > 0 and self.high == self.low + 1
+
+
+@dataclass
+class RateSearch:
+    """The highest good rate: double until one is not, halve the distance (of logarithms), then try the best again."""
+
+    first: float
+    good: list[float] = field(default_factory=list)
+    bad: float | None = None
+    confirmed: bool = False
+    steps: int = 0
+
+    @property
+    def best(self) -> float | None:
+        """The highest rate that was good."""
+        return max(self.good, default=None)
+
+    def next(self) -> float | None:
+        """The rate to try; None: it is found, or given up."""
+        best = self.best
+        if self.steps >= MOST_STEPS or self.confirmed or (best or 0) >= MOST_RATE:
+            return None
+        if self.bad is None:
+            return 2 * best if best else self.first
+        if best is None:
+            return self.bad / 4 if self.bad > 1 else None
+        return best if self.bad <= best * NEAR else (best * self.bad) ** 0.5
+
+    def tried(self, rate: float, *, good: bool) -> None:
+        """What it gave. A rate that is good a second time is confirmed; one that is not takes those above it along."""
+        self.steps += 1
+        if good:
+            self.confirmed = rate in self.good
+            self.good.append(rate)
+            return
+        self.bad = rate if self.bad is None else min(self.bad, rate)
+        self.good = [one for one in self.good if one < self.bad]

@@ -1,0 +1,77 @@
+"""What a search found by running a load again and again: the most connections, the highest rate."""
+
+from __future__ import annotations
+
+from estab.records.base import Record
+from estab.records.diagnosis import Diagnosis
+
+CEILING_SCHEMA = "estab.ceiling/1"
+RATE_SCHEMA = "estab.rate/1"
+
+
+class CeilingStep(Record, frozen=True, kw_only=True):
+    """One attempt to hold `asked` connections. `held`: connected, and known to the server where that was seen.
+
+    `cause` is the verdict's. `moved` is what was then changed on our own side before it was tried again.
+    """
+
+    asked: int
+    held: int
+    failed: int
+    seconds: float
+    cause: str | None = None
+    sources: int = 1
+    processes: int = 1
+    moved: str | None = None
+
+
+class Ceiling(Record, frozen=True, kw_only=True):
+    """The most connections that can be held at once.
+
+    ceiling: the most that were held without a failure; None where none could be. confirmed: that many held, and one
+    more did not. met: False where all that were to be tried fit. `predicted` is what `limits` gave beforehand, by its
+    narrowest limit `predicted_by`; None: no limit's capacity was known. `set_by` is the cause that sets it, `diagnosis`
+    the verdict on the run that met it.
+    """
+
+    schema: str = CEILING_SCHEMA
+    target: str
+    most: int
+    predicted: int | None = None
+    predicted_by: str | None = None
+    steps: list[CeilingStep] = []
+    ceiling: int | None = None
+    met: bool = False
+    confirmed: bool = False
+    set_by: str | None = None
+    diagnosis: Diagnosis | None = None
+    note: str | None = None
+    interrupted: bool = False
+
+
+class RateStep(Record, frozen=True, kw_only=True):
+    """One attempt at a rate, in requests a second. `why` says what kept it from being good; None: it was."""
+
+    rate_per_s: float
+    reached_per_s: float | None
+    latency_us: float | None
+    seconds: float
+    why: str | None = None
+
+
+class HighestRate(Record, frozen=True, kw_only=True):
+    """The highest rate of an open loop at which a percentile of the latency stays within a bound.
+
+    `rate_per_s` is that rate, within 5%; None where none was low enough. `confirmed`: it held a second time.
+    `generator_bound`: our own client was what kept a higher one from being reached.
+    """
+
+    schema: str = RATE_SCHEMA
+    target: str
+    percentile: float
+    bound_us: float
+    steps: list[RateStep] = []
+    rate_per_s: float | None = None
+    confirmed: bool = False
+    generator_bound: bool = False
+    interrupted: bool = False

@@ -1,0 +1,58 @@
+"""Remedies say for a program what they change: every one of every suspect, in kinds that are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import get_args
+
+import msgspec
+import pytest
+from tests.diagnose import runs
+
+from estab.diagnose.judge import judge
+from estab.diagnose.suspects import SUSPECTS
+from estab.records import ChangeKind, Remedy, RunResult
+
+RUNS: tuple[Callable[[], RunResult], ...] = (
+    runs.refused,
+    runs.overflowed,
+    runs.stalled,
+    runs.dropped,
+    runs.range_full,
+    runs.syn_flooded,
+)
+
+
+def remedies_of(module: object, run: RunResult) -> list[Remedy]:
+    names = ("remedies", "_remedies", "backlog_remedies")  # its own, or those that it shares
+    asked = next(getattr(module, name) for name in names if hasattr(module, name))
+    try:
+        found: list[Remedy] = asked(run)
+    except AttributeError:  # it asks for a table, not for a run
+        found = asked(None)
+    return found
+
+
+@pytest.mark.parametrize("module", SUSPECTS, ids=lambda module: module.CAUSE)
+def test_every_remedy_says_what_it_changes(module: object) -> None:
+    for make in RUNS:
+        found = remedies_of(module, make())
+        assert any(remedy.works for remedy in found)
+        assert any(not remedy.works for remedy in found)
+        for remedy in found:
+            assert remedy.changes, remedy.command
+            for change in remedy.changes:
+                assert change.kind in get_args(ChangeKind)
+                assert change.side in ("client", "path", "server")
+                assert change.name or change.kind not in ("sysctl", "late_sysctl", "program", "elsewhere")
+
+
+def test_a_later_kind_and_an_older_record_are_read() -> None:
+    text = '{"command":"x","works":true,"why":"y","changes":[{"kind":"of a later version","side":"server","more":1}]}'
+    assert msgspec.json.decode(text, type=Remedy).changes[0].kind == "of a later version"
+    assert msgspec.json.decode('{"command":"x","works":true,"why":"y"}', type=Remedy).changes == []
+
+
+def test_the_changes_stand_in_the_verdict() -> None:
+    suspect = next(one for one in judge(runs.refused()).suspects if one.cause == "nobody_listening")
+    assert [change.kind for remedy in suspect.remedies for change in remedy.changes][:2] == ["look", "listen"]

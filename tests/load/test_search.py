@@ -1,0 +1,83 @@
+"""The searches against servers that are one number each: they find it, whatever it is."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from estab.load.search import MOST_STEPS, NEAR, CeilingSearch, RateSearch
+
+
+def find(true: int, most: int, first: int, reach: float = 1.0) -> CeilingSearch:
+    """A server that holds `true`, of which an overloaded attempt reaches a share."""
+    search = CeilingSearch(most, first)
+    while (asked := search.next()) is not None:
+        assert 1 <= asked <= most
+        if asked <= true:
+            search.held(asked)
+        else:
+            search.failed(asked, int(true * reach))
+    return search
+
+
+@given(
+    true=st.integers(1, 2_000_000), most=st.integers(1, 2_000_000), first=st.integers(1, 100_000), reach=st.floats(0, 1)
+)
+def test_the_ceiling_is_found_exactly(true: int, most: int, first: int, reach: float) -> None:
+    search = find(true, most, min(first, most), reach)
+    assert search.steps < MOST_STEPS
+    assert search.low == min(true, most)
+    assert search.confirmed == (true < most)
+
+
+def test_a_prediction_that_is_right_needs_three_attempts() -> None:
+    assert find(true=20_000, most=1_000_000, first=20_001).steps == 2
+    assert find(true=20_000, most=1_000_000, first=20_500).steps == 3
+
+
+def test_a_server_that_holds_nothing() -> None:
+    search = find(true=0, most=100, first=10)
+    assert (search.low, search.confirmed) == (0, False)
+
+
+def test_a_server_that_forgets_nothing_is_given_up() -> None:
+    """The first attempt reaches 129; what it left behind keeps every later one from fitting."""
+    search = CeilingSearch(most=1000, first=200)
+    search.failed(200, 129)
+    while (asked := search.next()) is not None:
+        search.failed(asked, 0)
+    assert search.low == 0
+    assert not search.confirmed
+
+
+@given(true=st.floats(2.0, 1e7), first=st.floats(1.0, 1e6))
+def test_the_rate_is_found_within_five_percent(true: float, first: float) -> None:
+    search = RateSearch(first)
+    while (rate := search.next()) is not None:
+        search.tried(rate, good=rate <= true)
+    assert search.confirmed
+    assert search.best is not None
+    assert true / NEAR <= search.best <= true
+
+
+def test_a_rate_that_was_good_by_luck_is_given_back() -> None:
+    search = RateSearch(100.0)
+    for rate, good in [(100.0, True), (200.0, True), (400.0, False)]:
+        assert search.next() == rate
+        search.tried(rate, good=good)
+    while (asked := search.next()) not in (None, search.best):
+        search.tried(asked, good=True)
+    lucky = search.best
+    search.tried(lucky or 0, good=False)
+    assert search.best is not None
+    assert search.best < (lucky or 0)
+
+
+@pytest.mark.parametrize("first", [1000.0])
+def test_no_rate_is_good(first: float) -> None:
+    search = RateSearch(first)
+    while (rate := search.next()) is not None:
+        search.tried(rate, good=False)
+    assert search.best is None
+    assert search.steps < MOST_STEPS
