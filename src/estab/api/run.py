@@ -15,7 +15,7 @@ from estab.errors import EstabError, MachineError, UsageError
 from estab.kernel.formats import sysctl
 from estab.kernel.rules import memory
 from estab.load import fleet, outcome, plan
-from estab.load.conductor import Callbacks, Stop, conduct
+from estab.load.conductor import ALONE, Callbacks, Stop, Together, conduct
 from estab.load.fleet import Fleet, WorkerProcess, engine_name
 from estab.load.outcome import CpuWatch
 from estab.load.plan import Address, Load, Machine, is_address
@@ -33,11 +33,15 @@ Config = Mapping[str, ConfigValue]
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands, ten times a second. `stage` is connecting, running, holding or closing."""
+    """Where a run stands, ten times a second. `stage` is connecting, running, holding or closing.
+
+    `began_s`: when the load began, as Unix time by this host's clock.
+    """
 
     stage: str
     point: TimelinePoint
     closed: int
+    began_s: float | None = None
 
 
 ProgressCallback = Callable[[Progress], None]
@@ -74,7 +78,8 @@ class _Recorder:
             self.points = [_keep_rare(kept, left_out) for kept, left_out in zip(self.points[::2], odd, strict=False)]
             self._every *= 2
         if self.progress is not None:
-            self.progress(Progress(_STAGES[totals["state"]], point, totals["closed"]))
+            began_s = time.time() - (time.monotonic_ns() - totals["started_ns"]) / 1e9
+            self.progress(Progress(_STAGES[totals["state"]], point, totals["closed"], began_s))
 
     def _point(self, totals: dict[str, int], sample: Sample) -> TimelinePoint:
         return TimelinePoint(
@@ -162,6 +167,7 @@ class Asked:
 
     `visitors` is a second load that comes and goes beside the first for as long as it lasts.
     `server_via` is a command that prints snapshots of the server's host, as "ssh HOST estab observe --port {port}".
+    `together`: what is agreed with the other hosts, where the load is one of several.
     """
 
     command: str
@@ -170,6 +176,7 @@ class Asked:
     hold_s: float | None = None
     server_via: str | None = None
     visitors: Load | None = None
+    together: Together = ALONE
 
 
 def execute(
@@ -242,7 +249,8 @@ def _run(
         watch.start(clients.pids())
         recorder = _Recorder(clients, servers, watch, progress)
         recorder.visiting = made.visiting
-        interrupted = conduct(clients, Callbacks(recorder.tick, recorder.settled), hold_s=asked.hold_s, stop=stop)
+        told = Callbacks(recorder.tick, recorder.settled, asked.together)
+        interrupted = conduct(clients, told, hold_s=asked.hold_s, stop=stop)
         seen = watch.finish()
         if servers is not None:
             servers.stop()

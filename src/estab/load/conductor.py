@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from estab.load.block import SETTLED
+from estab.load.block import READY, SETTLED
 from estab.load.fleet import Fleet
 
 TICK_S = 0.1
@@ -71,11 +71,31 @@ class _Waiter:
 
 
 @dataclass(frozen=True)
+class Together:
+    """What a load that is one of several, on as many hosts, waits for.
+
+    `ready` is called once all workers are; it gives the start as Unix time by this host's clock, None for at once.
+    `may_hold`: asked again and again once every connect here is settled; the time of holding counts from when it says
+    so.
+    """
+
+    ready: Callable[[], float | None] = lambda: None
+    may_hold: Callable[[], bool] = lambda: True
+
+
+ALONE = Together()
+
+
+@dataclass(frozen=True)
 class Callbacks:
-    """Who is told: `tick` ten times a second and once at the end, `settled` once every connect has been settled."""
+    """Who is told: `tick` ten times a second and once at the end, `settled` once every connect has been settled.
+
+    `together`: with whom the start and the time of holding are agreed, where loads on several hosts are one.
+    """
 
     tick: Callable[[], None] = lambda: None
     settled: Callable[[], None] = lambda: None
+    together: Together = ALONE
 
 
 NOBODY = Callbacks()
@@ -87,7 +107,12 @@ def conduct(clients: Fleet, told: Callbacks = NOBODY, *, hold_s: float | None = 
     `hold_s`: so long after every connect was settled, the connections are closed in order. KeyboardInterrupt is a stop
     too.
     """
-    clients.go()
+    clients.wait_until(READY)
+    start_at_s = told.together.ready()
+    if told.together is not ALONE and stop is not None and stop.is_set:  # nothing has begun, and nothing is to
+        clients.stop()
+        return True
+    clients.go(start_at_s)
     waiter = _Waiter(clients, stop)
     try:
         _watch(clients, waiter, told, hold_s, stop)
@@ -99,14 +124,15 @@ def conduct(clients: Fleet, told: Callbacks = NOBODY, *, hold_s: float | None = 
     return stop is not None and stop.is_set
 
 
-def _look_again(hold_s: float | None, settled_at: float | None) -> float:
+def _look_again(hold_s: float | None, held_from: float | None) -> float:
     """When to look whether all is settled: between ticks too where the closing is to come so long after it."""
-    return math.inf if hold_s is None or settled_at is not None else time.monotonic() + SETTLED_LOOK_S
+    return math.inf if hold_s is None or held_from is not None else time.monotonic() + SETTLED_LOOK_S
 
 
 def _watch(clients: Fleet, waiter: _Waiter, told: Callbacks, hold_s: float | None, stop: Stop | None) -> None:
     next_tick = time.monotonic()
     settled_at: float | None = None
+    held_from: float | None = None
     closing = False
     while alive := clients.alive():
         now = time.monotonic()
@@ -116,11 +142,13 @@ def _watch(clients: Fleet, waiter: _Waiter, told: Callbacks, hold_s: float | Non
         if settled_at is None and all(worker.block.get("state") >= SETTLED for worker in alive):
             settled_at = time.monotonic()
             told.settled()
-        close_at = None if hold_s is None or settled_at is None or closing else settled_at + hold_s
+        if settled_at is not None and held_from is None and told.together.may_hold():
+            held_from = settled_at if told.together is ALONE else time.monotonic()
+        close_at = None if hold_s is None or held_from is None or closing else held_from + hold_s
         if close_at is not None and time.monotonic() >= close_at:
             clients.close()
             closing, close_at = True, None
-        waiter.wait(min(next_tick, close_at or next_tick, _look_again(hold_s, settled_at)) - time.monotonic())
+        waiter.wait(min(next_tick, close_at or next_tick, _look_again(hold_s, held_from)) - time.monotonic())
         if stop is not None and stop.is_set:
             break
     told.tick()

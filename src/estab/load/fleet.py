@@ -142,10 +142,15 @@ class Fleet:
                     raise MachineError(f"a {worker.role} worker was not ready within {READY_WITHIN_S:g} s")
                 time.sleep(0.001)
 
-    def go(self) -> int:
-        """Starts all clients at the same moment. Returns it, in ns of CLOCK_MONOTONIC."""
+    def go(self, at_s: float | None = None) -> int:
+        """Starts all clients at the same moment. Returns it, in ns of CLOCK_MONOTONIC.
+
+        `at_s`: the moment as Unix time, by this host's clock; None, or one that has passed: at once.
+        """
         self.wait_until(READY)
         start = time.monotonic_ns() + START_LEAD_NS
+        if at_s is not None:
+            start = max(start, time.monotonic_ns() + round((at_s - time.time()) * 1e9))
         for worker in self.workers:
             worker.block.set("start_ns", start)
         for worker in self.workers:

@@ -1,0 +1,76 @@
+"""What the command and its workers say to each other. Plain data: it crosses versions of Python and of Dask.
+
+Orders travel as bytes of JSON. Words to a running task go by `ear.tell`, words from it are events of one Dask topic.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from estab.records import ServerSide, TimelinePoint
+from estab.records.base import Record
+
+TOPIC = "estab"  # one for all runs: a topic's last events stay with the scheduler
+
+
+class Order(Record, frozen=True, kw_only=True):
+    """What a worker is to do: `command` with `arguments` (a generator), or to watch `target` (the server's host).
+
+    `run` names the run, `who` the worker. `live_every_s`: how often it says where it stands.
+    """
+
+    run: str
+    who: str
+    target: str
+    command: str = ""
+    arguments: dict[str, Any] = {}
+    live_every_s: float = 0.2
+
+
+class Word(Record, frozen=True, kw_only=True):
+    """A word to a running task: start (at `at_s` Unix time, by worker), hold, look, finish or stop."""
+
+    run: str
+    what: Literal["start", "hold", "look", "finish", "stop"]
+    at_s: dict[str, float] = {}
+
+
+class Told(Record, frozen=True, kw_only=True):
+    """A word from a task. `what`: here (it lives), ready, live (where it stands), settled, or looked."""
+
+    run: str
+    who: str
+    what: Literal["here", "ready", "live", "settled", "looked"]
+    stage: str = ""
+    point: TimelinePoint | None = None
+    held: dict[str, int] | None = None
+
+
+class Sample(Record, frozen=True, kw_only=True):
+    """The server's end at one moment, Unix time by its clock; what `TimelinePoint` has of it."""
+
+    at_s: float
+    queue_depth: int | None = None
+    queue_limit: int | None = None
+    listen_overflows: int | None = None
+    listen_drops: int | None = None
+    listener_drops: int | None = None
+    server_fds: int | None = None
+
+
+class Attended(Record, frozen=True, kw_only=True):
+    """All that the worker on the server's host saw. `held`: connections at the server by the client's address."""
+
+    server: ServerSide
+    samples: list[Sample] = []
+    held: dict[str, int] | None = None
+
+
+class Generated(Record, frozen=True, kw_only=True):
+    """What a generator returns: the run as JSON, when it began (Unix time, its clock), what it held by own address."""
+
+    run: msgspec.Raw
+    began_s: float | None = None
+    held: dict[str, int] | None = None
