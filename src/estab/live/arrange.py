@@ -1,0 +1,74 @@
+"""Which listeners are shown and in which order. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from estab.live.columns import where
+from estab.live.view import Row
+from estab.records import Process
+
+# The order of each column: what is worth a look comes first. The address decides where all else is equal.
+ORDERS: dict[str, Callable[[Row], Any]] = {
+    "state": lambda row: (row.judgement.severity, row.fill, row.drops_per_s or 0.0, row.worst),
+    "queue": lambda row: (row.fill, row.depth),
+    "worst": lambda row: row.worst,
+    "growth": lambda row: row.growth_per_s or 0.0,
+    "drops": lambda row: row.drops_per_s or 0.0,
+    "fds": lambda row: _fds_fill(row.tightest),
+    "process": lambda row: (row.owners[0].name or "", row.owners[0].pid) if row.owners else ("", 0),
+    "listener": lambda row: (row.port, row.address),
+}
+_UPWARDS = ("process", "listener")  # names and ports read from the least to the greatest
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a listener must have. None and "" let all pass."""
+
+    port: int | None = None
+    process: str | None = None
+    text: str = ""
+
+    def passes(self, row: Row) -> bool:
+        """Whether the listener is shown."""
+        if self.port is not None and row.port != self.port:
+            return False
+        if self.process is not None and not _is_process(row, self.process):
+            return False
+        return all(_has(row, word) for word in self.text.lower().split())
+
+
+def arranged(rows: Sequence[Row], wanted: Filter, by: str = "state", *, backwards: bool = False) -> list[Row]:
+    """The rows that pass, sorted; equal ones by port and address."""
+    shown = sorted((row for row in rows if wanted.passes(row)), key=ORDERS["listener"])
+    return sorted(shown, key=ORDERS[by], reverse=downwards(by, backwards=backwards))
+
+
+def downwards(by: str, *, backwards: bool = False) -> bool:
+    """Whether the greatest comes first."""
+    return (by not in _UPWARDS) != backwards
+
+
+def _has(row: Row, word: str) -> bool:
+    """`:80` is a port; a number a port or a PID; else part of a process, an address, a namespace or a state."""
+    if word.startswith(":") and word[1:].isdigit():
+        return row.port == int(word[1:])
+    if word.isdigit():
+        return row.port == int(word) or any(one.pid == int(word) for one in row.owners) or row.netns == word
+    known = [where(row.address, row.port), row.address, row.netns or "own", row.judgement.word]
+    known += [one.name or "" for one in row.owners]
+    return any(word in one.lower() for one in known)
+
+
+def _is_process(row: Row, name: str) -> bool:
+    """A PID, or part of a name."""
+    if name.isdigit():
+        return any(one.pid == int(name) for one in row.owners)
+    return any(name.lower() in (one.name or "").lower() for one in row.owners)
+
+
+def _fds_fill(tightest: Process | None) -> float:
+    return (tightest.fds or 0) / (tightest.nofile_soft or 1) if tightest is not None else -1.0

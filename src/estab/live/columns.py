@@ -1,0 +1,201 @@
+"""The table of listeners: its columns, which of them fit, and each row as styled text. Pure; used by both outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from estab.live.judgement import rate
+from estab.live.view import Row
+from estab.report.words import DASH, clean, count
+
+GAP = 1
+EIGHTHS = " ▏▎▍▌▋▊▉"
+BY_SEVERITY = ("dim", "", "yellow", "yellow", "bold red", "bold red")
+
+Cell = tuple[str, str]  # text and its style
+Line = tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What bars are drawn with."""
+
+    full: str
+    parts: str
+    empty: str
+    more: str
+
+
+UNICODE = Signs("█", EIGHTHS, "░", "…")
+ASCII = Signs("#", "", ".", "~")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. `keep`: the greater, the longer it stays where it gets narrow. `grow`: its share of what is left."""
+
+    name: str
+    title: str
+    width: int
+    cell: Callable[[Row, int, Signs], Cell]
+    right: bool = False
+    keep: int = 0
+    grow: int = 0
+    most: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A column with the width that it got."""
+
+    column: Column
+    width: int
+
+
+def bar(fill: float | None, width: int, signs: Signs) -> str:
+    """A bar of `width` characters; what is more than nothing shows at least a sliver, and only 1 or more fills it."""
+    if fill is None or width <= 0:
+        return " " * max(0, width)
+    steps = len(signs.parts) or 1
+    total = width * steps
+    lit = total if fill >= 1 else min(total - 1, max(1 if fill > 0 else 0, int(fill * total)))
+    whole, part = divmod(lit, steps)
+    text = signs.full * whole + (signs.parts[part] if part else "")
+    return text + signs.empty * (width - len(text))
+
+
+def where(address: str, port: int) -> str:
+    """A listener's address as people write it: `*:80`, `[::1]:80`."""
+    host = {"0.0.0.0": "*", "::": "[::]"}.get(address, f"[{address}]" if ":" in address else address)
+    return f"{clean(host)}:{port}"
+
+
+def process(row: Row) -> str:
+    """The owner, `nginx 4711`, with how many more there are; a dash where it is not known."""
+    if not row.owners:
+        return DASH
+    first = row.tightest or row.owners[0]
+    more = f" +{len(row.owners) - 1}" if len(row.owners) > 1 else ""
+    return f"{clean(first.name or '?')} {first.pid}{more}"
+
+
+def _listener(row: Row, width: int, signs: Signs) -> Cell:
+    text = where(row.address, row.port)
+    if len(text) > width:  # the port is what people look for: the middle goes
+        port = f":{row.port}"
+        text = text[: max(0, width - len(port) - 1)] + signs.more + port
+    return text, "bold" if row.judgement.severity >= 3 else ""
+
+
+def _queue(row: Row, width: int, signs: Signs) -> Cell:
+    return bar(row.fill, width, signs), _level(row.fill)
+
+
+def _level(fill: float) -> str:
+    return "red" if fill >= 1 else "yellow" if fill >= 0.7 else "green" if fill > 0 else "dim"
+
+
+def _fds(row: Row, _width: int, _signs: Signs) -> Cell:
+    tightest = row.tightest
+    if tightest is None:
+        return DASH, "dim"
+    fill = (tightest.fds or 0) / (tightest.nofile_soft or 1)
+    return (f"{fill:.0%}" if fill >= 1 else f"{min(99, fill * 100):.0f}%"), _level(fill) if fill >= 0.7 else ""
+
+
+def _growth(row: Row, _width: int, _signs: Signs) -> Cell:
+    value = row.growth_per_s
+    if value is None:
+        return DASH, "dim"
+    if abs(value) < 0.05:
+        return "0", "dim"
+    return f"{'+' if value > 0 else '-'}{rate(abs(value))}", "yellow" if value > 0 else ""
+
+
+def _drops(row: Row, _width: int, _signs: Signs) -> Cell:
+    if row.drops_per_s is None:
+        return DASH, "dim"
+    return (rate(row.drops_per_s), "bold red") if row.drops_per_s else ("0", "dim")
+
+
+def _text(get: Callable[[Row], Cell]) -> Callable[[Row, int, Signs], Cell]:
+    return lambda row, _width, _signs: get(row)
+
+
+def _style(row: Row) -> str:
+    return BY_SEVERITY[row.judgement.severity]
+
+
+COLUMNS = (
+    Column("listener", "LISTENER", 17, _listener, keep=10, grow=2, most=48),
+    Column("netns", "NETNS", 8, _text(lambda row: (clean(row.netns) or "own", "")), keep=4, grow=1, most=16),
+    Column("process", "PROCESS", 12, _text(lambda row: (process(row), "")), keep=5, grow=2, most=28),
+    Column("queue", "QUEUE", 8, _queue, keep=7, grow=3, most=32),
+    Column("depth", "DEPTH/LIMIT", 11, _text(lambda row: (f"{row.depth:,}/{row.limit:,}", "")), right=True, keep=9),
+    Column("worst", "WORST", 6, _text(lambda row: (count(row.worst), "")), right=True, keep=3),
+    Column("growth", "GROWTH/s", 8, _growth, right=True, keep=1),
+    Column("drops", "DROPS/s", 7, _drops, right=True, keep=6),
+    Column("fds", "FDS", 4, _fds, right=True, keep=2),
+    Column("state", "STATE", 8, _text(lambda row: (row.judgement.word, _style(row))), keep=8),
+    Column("says", "JUDGEMENT", 30, _text(lambda row: (row.judgement.says, _style(row))), keep=0, grow=8, most=90),
+)
+
+
+def fit(width: int, *, namespaces: bool) -> list[Placed]:
+    """The columns that fit `width` characters, in their order; the most needed one stays however narrow it is."""
+    chosen = [one for one in COLUMNS if namespaces or one.name != "netns"]
+    while len(chosen) > 1 and _needed(chosen) > width:
+        chosen.remove(min(chosen, key=lambda one: one.keep))
+    widths = {one.name: min(one.width, max(1, width)) for one in chosen}
+    left = width - _needed(chosen)
+    growers = [one for one in chosen if one.grow]
+    while left > 0 and growers:
+        shares = sum(one.grow for one in growers)
+        for one in growers:
+            more = min(max(1, left * one.grow // shares), one.most - widths[one.name], left)
+            widths[one.name] += more
+            left -= more
+        growers = [one for one in growers if widths[one.name] < one.most]
+    return [Placed(one, widths[one.name]) for one in chosen]
+
+
+def _needed(columns: Sequence[Column]) -> int:
+    return sum(one.width for one in columns) + GAP * (len(columns) - 1)
+
+
+def heading(placed: Sequence[Placed], sorted_by: str = "", down: bool = True) -> Line:
+    """The titles; the one that the rows are sorted by is marked."""
+    cells = []
+    for one in placed:
+        mine = one.column.name == sorted_by
+        title = one.column.title + ((" v" if down else " ^") if mine and len(one.column.title) < one.width - 1 else "")
+        cells.append((_fixed(title, one.width, one.column.right, UNICODE), "bold underline" if mine else "bold"))
+    return _spaced(cells)
+
+
+def line(row: Row, placed: Sequence[Placed], signs: Signs) -> Line:
+    """One listener."""
+    cells = []
+    for one in placed:
+        text, style = one.column.cell(row, one.width, signs)
+        cells.append((_fixed(text, one.width, one.column.right, signs), style))
+    return _spaced(cells)
+
+
+def plain(one: Line) -> str:
+    """A line without its styles."""
+    return "".join(text for text, _ in one).rstrip()
+
+
+def _spaced(cells: Sequence[Cell]) -> Line:
+    found: list[Cell] = []
+    for number, cell in enumerate(cells):
+        found += [(" " * GAP, ""), cell] if number else [cell]
+    return tuple(found)
+
+
+def _fixed(text: str, width: int, right: bool, signs: Signs) -> str:
+    if len(text) > width:
+        return text[: max(0, width - 1)] + signs.more[:width]
+    return text.rjust(width) if right else text.ljust(width)

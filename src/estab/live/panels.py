@@ -1,0 +1,152 @@
+"""What stands around the table, as styled text: totals, rates, ports, conntrack, the verdict. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from estab.live import rates
+from estab.live.columns import BY_SEVERITY, Signs, bar, where
+from estab.live.judgement import rate
+from estab.live.view import Peers, Row, Target, Totals, View
+from estab.records import Diagnosis
+from estab.report.words import DASH, clean, count
+
+_LABEL = 11
+_ALWAYS = ("Tcp.PassiveOpens", "Tcp.ActiveOpens", rates.OVERFLOWS, rates.DROPS, "Tcp.RetransSegs")
+_BAD = (rates.OVERFLOWS, rates.DROPS)
+_STALE_S = 3.0
+_NEEDED = ("listeners", "listeners.owners", "counters", "sockstat", "census", "targets", "netns")
+BAR = 16
+_WIDE = 76
+
+
+def label(text: str) -> Text:
+    """The name of a line, dim and of one width."""
+    return Text().append(text.ljust(_LABEL), style="dim")
+
+
+def sockets(totals: Totals) -> Text:
+    """Sockets by state, the busiest first; what is cheap to count stands for them until they were counted."""
+    found = label("Sockets")
+    if totals.states is None:
+        return found.append(_uncounted(totals))
+    listening = totals.states.get("LISTEN", 0)
+    found.append(f"{sum(totals.states.values()):,}", style="bold")
+    found.append(f"   LISTEN {listening:,}" if listening else "")
+    for name, number in sorted(totals.states.items(), key=lambda item: (-item[1], item[0])):
+        if name != "LISTEN" and number:
+            found.append(f"   {clean(name)} ").append(f"{number:,}", style="bold")
+    if (totals.states_age_s or 0) > _STALE_S:
+        found.append(f"   ({totals.states_age_s:,.0f} s ago)", style="dim")
+    return found
+
+
+def _uncounted(totals: Totals) -> Text:
+    parts = [("in use", totals.inuse), ("TIME-WAIT", totals.time_wait), ("orphans", totals.orphans)]
+    known = [f"{name} {number:,}" for name, number in parts if number is not None]
+    return Text("   ".join(known) if known else "not observed")
+
+
+def changes(totals: Totals) -> Text:
+    """What happens a second: those that always stand there, and of the others what is not 0."""
+    found = label("A second")
+    if totals.rates is None:
+        return found.append("rates come with the second look", style="dim")
+    shown = [name for name in rates.COUNTERS if name in totals.rates and (name in _ALWAYS or totals.rates[name])]
+    for number, name in enumerate(sorted(shown, key=lambda one: _ALWAYS.index(one) if one in _ALWAYS else 99)):
+        value = totals.rates[name]
+        found.append("   " if number else "").append(f"{rates.COUNTERS[name]} ")
+        found.append(rate(value) if value else "0", style="bold red" if value and name in _BAD else "bold")
+    return found
+
+
+def conntrack(totals: Totals, signs: Signs) -> Text:
+    """The connection tracking table."""
+    found = label("Conntrack")
+    table = totals.conntrack
+    if table is None or table.count is None:
+        return found.append("not loaded here, or not readable", style="dim")
+    fill = table.count / table.maximum if table.maximum else None
+    found.append(bar(fill, BAR, signs) + "  ", style=_level(fill))
+    found.append(f"{table.count:,}", style="bold").append(f" of {count(table.maximum)}")
+    if totals.conntrack_drops_per_s is not None:
+        style = "bold red" if totals.conntrack_drops_per_s else ""
+        found.append("   dropped a second ").append(_zero(totals.conntrack_drops_per_s), style=style)
+    return found
+
+
+def verdict(found: Diagnosis | None) -> Text:
+    """The judge's word on the last seconds, in a paragraph."""
+    text = label("Verdict")
+    if found is None:
+        return text.append(DASH, style="dim")
+    if found.cause is not None:
+        text.append(clean(found.cause), style="bold red").append("  ")
+    style = "" if found.cause else "yellow" if any(one.verdict == "possible" for one in found.suspects) else "green"
+    return text.append(clean(found.summary), style=style)
+
+
+def worst(rows: Sequence[Row]) -> Text:
+    """The judgement of the listener in the greatest distress, in words; nothing where none is in any."""
+    first = max(rows, key=lambda row: (row.judgement.severity, row.fill, row.drops_per_s or 0.0), default=None)
+    if first is None or first.judgement.severity < 3:
+        return Text("")
+    found = label("Worst").append(f"{where(first.address, first.port)}  ", style="bold")
+    return found.append(first.judgement.says, style=BY_SEVERITY[first.judgement.severity])
+
+
+def ports(view: View, most: int, signs: Signs, width: int) -> list[Text]:
+    """The busiest targets with their port budget; where no ports were counted, the busiest peers. Title first."""
+    if view.targets:
+        return [_ports_title(view.targets, width), *(_target(one, signs, width) for one in view.targets[:most])]
+    if view.peers:
+        title = Text("PEERS WITH MOST CONNECTIONS", style="bold")
+        return [title, *(_peer(one) for one in view.peers[:most])]
+    return [Text("LOCAL PORTS TOWARDS", style="bold"), Text("no connection from here to anywhere", style="dim")][
+        : most + 1
+    ]
+
+
+def _ports_title(targets: Sequence[Target], width: int) -> Text:
+    age = max(one.age_s for one in targets)
+    text = Text(f"{'LOCAL PORTS TOWARDS':<{_name_width(width)}} {'':<{BAR}} {'IN USE/OF':>13} {'TIME-WAIT':>9}", "bold")
+    text.append(f" {'SOURCES':>7}" if width >= _WIDE else "")
+    return text.append(f"  ({age:,.0f} s ago)" if age > _STALE_S and width >= 100 else "", style="not bold dim")
+
+
+def _name_width(width: int) -> int:
+    return max(16, min(44, width - BAR - (33 if width >= _WIDE else 25)))
+
+
+def _target(one: Target, signs: Signs, width: int) -> Text:
+    """One target; of several source addresses the one that uses most, which is the first to run out."""
+    use = one.use
+    name = where(use.address, use.port) + (f" ({clean(one.netns)})" if one.netns else "")
+    room = _name_width(width)
+    text = Text(name[:room].ljust(room) + " ")
+    text.append(bar(one.fill, BAR, signs), style=_level(one.fill))
+    used = use.used if use.worst_source_used is None else use.worst_source_used
+    text.append(f" {f'{used:,}/{count(use.capacity)}':>13} {use.time_wait:>9,}")
+    return text.append(f" {use.sources:>7,}" if width >= _WIDE else "")
+
+
+def _peer(one: Peers) -> Text:
+    return Text(f"{clean(one.address):<40} {one.sockets:>9,}")
+
+
+def _level(fill: float | None) -> str:
+    return "dim" if fill is None else "red" if fill >= 1 else "yellow" if fill >= 0.7 else "green"
+
+
+def _zero(value: float) -> str:
+    return rate(value) if value else "0"
+
+
+def less(view: View, most: int = 3) -> Text:
+    """What this user does not see, in a line; nothing where all was seen."""
+    asked = [why for field, why in view.less if field in _NEEDED]
+    if not asked:
+        return Text("")
+    return label("Less").append("; ".join(clean(why) for why in dict.fromkeys(asked[:most])), style="yellow")

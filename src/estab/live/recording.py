@@ -1,0 +1,70 @@
+"""A recording: every snapshot that was seen, one line of JSON each, as `estab observe` prints them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+from estab.api.files import read_record
+from estab.errors import ReadError, UsageError
+from estab.live.model import rounds
+from estab.records import RunResult, Snapshot, encode
+
+
+class Recorder:
+    """Writes rounds to a file as they come. A context manager.
+
+    A disk that is full ends the recording, not the view: `failed` then says why.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Raises UsageError where the file can't be written."""
+        self.path = path
+        self.snapshots = 0
+        self.failed: str | None = None
+        try:
+            # Not buffered: what was seen is in the file, whatever ends this process.
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise UsageError(f"can't write --record {path}: {error.strerror}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def write(self, together: Sequence[Snapshot]) -> None:
+        """One more round."""
+        if self.failed is not None or self._fd < 0:
+            return
+        try:
+            for one in together:
+                left = memoryview(encode(one) + b"\n")
+                while left:
+                    left = left[os.write(self._fd, left) :]
+                self.snapshots += 1
+        except OSError as error:
+            self.failed = f"recording to {self.path} ended after {self.snapshots:,} snapshots: {error.strerror}"
+
+    def through(self, found: Iterable[list[Snapshot]]) -> Iterator[list[Snapshot]]:
+        """The rounds, each written before it is passed on."""
+        for together in found:
+            self.write(together)
+            yield together
+
+    def close(self) -> None:
+        """May be called twice."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def recorded(path: str | Path) -> list[list[Snapshot]]:
+    """The rounds of a recording. Raises ReadError, with the path and the line, for what is none."""
+    found = read_record(path)
+    if isinstance(found, RunResult):
+        raise ReadError(f"{path}: it holds a run, not snapshots; estab diagnose {path} judges it")
+    return rounds(found)

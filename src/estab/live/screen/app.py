@@ -1,0 +1,307 @@
+"""The live view's application: rounds arrive, the model is fed, and what changed on the screen is drawn."""
+
+from __future__ import annotations
+
+import asyncio
+import locale
+import signal
+from datetime import datetime
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
+from textual.events import Resize
+from textual.widgets import Footer, Input
+
+from estab.live import columns, panels
+from estab.live.arrange import ORDERS, Filter, arranged, downwards
+from estab.live.model import Model
+from estab.live.recording import Recorder
+from estab.live.screen.detail import DetailScreen
+from estab.live.screen.feeds import Arrived, Ended, Feed, Replay
+from estab.live.screen.help import HelpScreen
+from estab.live.screen.table import LineTable
+from estab.live.screen.words import Words
+from estab.live.view import View
+from estab.report.words import clean, plural
+
+INTERRUPTED = 130
+_TALL = 30  # lines from which on more targets are shown
+_OF_TABLE = ("filter", "sort", "reverse", "nothing", "clear", "help")
+_LOW = 15  # and below which the panels give their lines to the table
+
+
+class WatchApp(App[int]):
+    """The live view. Its return value is the exit code."""
+
+    TITLE = "estab watch"
+    ENABLE_COMMAND_PALETTE = False
+    CSS_PATH = "watch.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "quit", "Quit"),
+        Binding("ctrl+c", "interrupt", "Interrupt", show=False, priority=True),
+        Binding("slash", "filter", "Filter", key_display="/"),
+        Binding("s", "sort(1)", "Sort"),
+        Binding("S", "sort(-1)", "Sort by the one before", show=False),
+        Binding("r", "reverse", "Reverse", show=False),
+        Binding("space", "pause", "Pause", key_display="space"),
+        Binding("enter", "nothing", "Listener", key_display="enter"),
+        Binding("question_mark,h,f1", "help", "Help", key_display="?"),
+        Binding("escape", "clear", "Clear filter", show=False),
+        Binding("right,full_stop", "step(1)", "Step", show=False),
+        Binding("left,comma", "step(-1)", "Step back", show=False),
+        Binding("plus,equals_sign", "faster(2)", "Faster", show=False),
+        Binding("minus", "faster(0.5)", "Slower", show=False),
+    ]
+
+    def __init__(
+        self,
+        feed: Feed,
+        chosen: Filter,
+        by: str,
+        *,
+        what: str,
+        recorder: Recorder | None = None,
+    ) -> None:
+        super().__init__()
+        self.model = Model()
+        self.feed = feed
+        self.error: BaseException | None = None
+        self.signs = columns.UNICODE if "utf" in locale.getpreferredencoding(False).lower() else columns.ASCII
+        self._chosen, self._by, self._backwards = chosen, by, False
+        self._what, self._recorder = what, recorder
+        self._paused = False
+        self._over = False
+        self._shown: View | None = None
+
+    # -- what the screen is made of -----------------------------------------------------------------------------------
+
+    def compose(self) -> ComposeResult:
+        """Head, totals, verdict, table, targets, filter, keys."""
+        yield Words(id="head")
+        for name in ("sockets", "changes", "conntrack", "worst", "verdict", "less"):
+            yield Words(id=name)
+        yield LineTable(id="listeners")
+        yield Words(id="ports")
+        yield Input(placeholder="filter: :80, a PID, part of a process, an address or a namespace", id="filter")
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Begin to look. Signals end it as the keys do, so that the terminal is given back."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.action_interrupt)
+        self.query_one("#filter", Input).display = False
+        self.query_one(LineTable).focus()
+        self.feed.start(self)
+        self._draw()
+
+    # -- what arrives -------------------------------------------------------------------------------------------------
+
+    def on_arrived(self, message: Arrived) -> None:
+        """One more round. While paused the model goes on, and the screen does not."""
+        if message.anew:
+            self.model = Model()
+        self.model.feed(message.together)
+        if not self._paused:
+            self._shown = self.model.view
+            self._draw()
+
+    def on_ended(self, message: Ended) -> None:
+        """Nothing more comes. Where there is nothing to show, why is all there is to say."""
+        self._over, self.error = True, message.error
+        if message.error is not None and self._shown is None:
+            self.exit(1)
+        self._draw()
+
+    def on_resize(self, _event: Resize) -> None:
+        """Other columns fit."""
+        self._draw()
+
+    # -- keys ---------------------------------------------------------------------------------------------------------
+
+    def action_nothing(self) -> None:
+        """Enter is the table's; its name stands among the keys."""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The keys of the table work, and are shown, only where it is; those of a replay only in one."""
+        del parameters
+        if action in ("step", "faster"):
+            return isinstance(self.feed, Replay)
+        return action not in _OF_TABLE or len(self.screen_stack) == 1
+
+    async def action_quit(self) -> None:
+        """End well."""
+        self.exit(0)
+
+    def action_interrupt(self) -> None:
+        """Ctrl-C, SIGINT, SIGTERM."""
+        self.exit(INTERRUPTED)
+
+    def action_pause(self) -> None:
+        """Hold the screen still, or go on with what is so now; a recording is held itself."""
+        if isinstance(self.feed, Replay):
+            self.feed.toggle()
+        else:
+            self._paused = not self._paused
+            self._shown = self._shown if self._paused else self.model.view
+        self._draw()
+
+    def action_step(self, by: int) -> None:
+        """One round of a recording on, or back."""
+        if isinstance(self.feed, Replay):
+            self.feed.step(by)
+            self._draw()
+
+    def action_faster(self, factor: float) -> None:
+        """Play a recording faster or slower."""
+        if isinstance(self.feed, Replay):
+            self.feed.faster(factor)
+            self._draw()
+
+    def action_sort(self, by: int) -> None:
+        """Sort by the next column."""
+        names = list(ORDERS)
+        self._sort_by(names[(names.index(self._by) + by) % len(names)])
+
+    def action_reverse(self) -> None:
+        """Turn the order around."""
+        self._backwards = not self._backwards
+        self._draw()
+
+    def action_filter(self) -> None:
+        """Ask for a filter."""
+        asked = self.query_one("#filter", Input)
+        asked.value, asked.display = self._chosen.text, True
+        asked.focus()
+
+    def action_clear(self) -> None:
+        """Leave the filter, and take it off."""
+        self._set_filter("")
+        self._close_filter()
+
+    def action_help(self) -> None:
+        """All keys, what the words mean, and what is not observed."""
+        self.push_screen(HelpScreen(self._shown))
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """The table follows what is typed."""
+        if event.input.display:
+            self._set_filter(event.value)
+
+    def on_input_submitted(self, _event: Input.Submitted) -> None:
+        """Enter keeps the filter."""
+        self._close_filter()
+
+    def on_line_table_opened(self, message: LineTable.Opened) -> None:
+        """Drill down."""
+        self.push_screen(DetailScreen(message.key))
+
+    def on_line_table_heading_clicked(self, message: LineTable.HeadingClicked) -> None:
+        """Sort by the column that was clicked; once more turns it around."""
+        x = 0
+        for one in self._placed():
+            if x <= message.x < x + one.width + columns.GAP and one.column.name in ORDERS:
+                if one.column.name == self._by:
+                    self.action_reverse()
+                else:
+                    self._sort_by(one.column.name)
+                return
+            x += one.width + columns.GAP
+
+    def _sort_by(self, name: str) -> None:
+        self._by, self._backwards = name, False
+        self._draw()
+
+    def _set_filter(self, text: str) -> None:
+        self._chosen = Filter(port=self._chosen.port, process=self._chosen.process, text=text)
+        self._draw()
+
+    def _close_filter(self) -> None:
+        self.query_one("#filter", Input).display = False
+        self.query_one(LineTable).focus()
+
+    # -- drawing ------------------------------------------------------------------------------------------------------
+
+    def _draw(self) -> None:
+        """Every part as it is now; each part redraws itself only where that is something else than before."""
+        try:
+            self._draw_main()
+        except NoMatches:  # before the first screen is there, or while it is being taken down
+            return
+        if isinstance(self.screen, DetailScreen) and not self._paused:
+            self.screen.draw()
+
+    def _draw_main(self) -> None:
+        main, view = self.screen_stack[0], self._shown
+        width, height = self.size
+        main.query_one("#head", Words).say(self._head(width))
+        for name, text in ({} if view is None else self._panels(view)).items():
+            main.query_one(f"#{name}", Words).say(text)
+            main.query_one(f"#{name}").display = bool(text) and (name == "worst" or height >= _LOW)
+        ports = [] if view is None else panels.ports(view, 10 if height >= _TALL else 3, self.signs, width)
+        main.query_one("#ports", Words).say(Text("\n").join(ports))
+        main.query_one("#ports").display = height >= _LOW + 5
+        self._draw_table(main.query_one(LineTable), view)
+
+    def _draw_table(self, table: LineTable, view: View | None) -> None:
+        placed = self._placed()
+        rows = arranged(view.rows, self._chosen, self._by, backwards=self._backwards) if view is not None else []
+        lines = [(row.key, columns.line(row, placed, self.signs)) for row in rows]
+        heading = columns.heading(placed, self._by, downwards(self._by, backwards=self._backwards))
+        table.show(heading, lines, self._nothing(view))
+
+    def _placed(self) -> list[columns.Placed]:
+        return columns.fit(self.size.width, namespaces=self._shown is not None and len(self._shown.spaces) > 1)
+
+    def _panels(self, view: View) -> dict[str, Text]:
+        in_table = any(one.column.name == "says" for one in self._placed())
+        return {
+            "sockets": panels.sockets(view.totals),
+            "changes": panels.changes(view.totals),
+            "conntrack": panels.conntrack(view.totals, self.signs),
+            "worst": Text("") if in_table else panels.worst([row for row in view.rows if self._chosen.passes(row)]),
+            "verdict": panels.verdict(view.verdict),
+            "less": panels.less(view),
+        }
+
+    def _nothing(self, view: View | None) -> str:
+        if view is None:
+            return "looking ..."
+        if view.rows:
+            return f"none of {plural(len(view.rows), 'listener')} passes the filter; escape takes it off"
+        return "nothing listens here"
+
+    def _head(self, width: int) -> Text:
+        """Who, what, how often at the left; the moment at the right."""
+        view = self._shown
+        left = ["estab watch", *([clean(view.host)] if view is not None and view.host else []), *self._mode()]
+        wanted = [f"port {self._chosen.port}"] if self._chosen.port is not None else []
+        wanted += [clean(one) for one in (self._chosen.process, self._chosen.text) if one]
+        left += [f"filter {' '.join(wanted)}"] if wanted else []
+        moment = "" if view is None else _clock(view.at_s)
+        text = "  ".join(left)[: max(0, width - len(moment) - 3)]
+        return Text(f" {text}{moment:>{max(0, width - len(text) - 2)}} ", no_wrap=True)
+
+    def _mode(self) -> list[str]:
+        if isinstance(self.feed, Replay):
+            held = "paused" if self.feed.paused else "ended" if self._over else f"x{self.feed.speed:g}"
+            return [f"replay {clean(self._what)} {self.feed.position}/{len(self.feed.rounds)} {held}"]
+        if self.error is not None:
+            return [f"ENDED: {' '.join(clean(str(self.error)).split())}"]
+        found = [self._what] if not self._over else ["ended"]
+        found += ["PAUSED"] if self._paused else []
+        if self._recorder is not None:
+            known = f"recording {self._recorder.snapshots:,}"
+            found.append("RECORDING FAILED" if self._recorder.failed is not None else known)
+        return found
+
+
+def _clock(at_s: float) -> str:
+    """The moment in local time; nothing for one that is none."""
+    try:
+        return datetime.fromtimestamp(at_s).strftime("%H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return ""

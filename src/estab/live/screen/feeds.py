@@ -1,0 +1,134 @@
+"""Where rounds come from: a thread that looks, or a recording that is played. Both post messages to the app."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from textual.app import App
+from textual.message import Message
+from textual.timer import Timer
+
+from estab.errors import EstabError
+from estab.load.conductor import Stop
+from estab.records import Snapshot
+
+_LONGEST_WAIT_S = 5.0  # a gap in a recording is not sat out
+_SLOWEST, _FASTEST = 0.01, 1000.0
+_REMEMBERED = 600  # stepping back plays so many rounds again
+
+
+@dataclass
+class Arrived(Message):
+    """A round was taken. `anew`: what was seen before is to be forgotten."""
+
+    together: Sequence[Snapshot]
+    anew: bool = False
+
+
+@dataclass
+class Ended(Message):
+    """No round comes any more; `error` is why, where it should have."""
+
+    error: BaseException | None = None
+
+
+class Live:
+    """Takes rounds in a thread until `stop`. What goes wrong there is told, not raised."""
+
+    def __init__(self, rounds: Iterator[list[Snapshot]], stop: Stop) -> None:
+        self._rounds, self._stop = rounds, stop
+        self._thread: threading.Thread | None = None
+
+    def start(self, app: App[int]) -> None:
+        """Begin."""
+        self._thread = threading.Thread(target=self._run, args=(app,), name="looks")
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Ask the thread to end and wait for it: what it records last is then written."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self, app: App[int]) -> None:
+        error: BaseException | None = None
+        try:
+            for together in self._rounds:
+                if not self._stop.is_set:
+                    app.post_message(Arrived(together))
+        except (EstabError, OSError) as failure:
+            error = failure
+        if not self._stop.is_set:
+            app.post_message(Ended(error))
+
+
+class Replay:
+    """Plays recorded rounds at the pace at which they were taken, times `speed`."""
+
+    def __init__(self, rounds: Sequence[Sequence[Snapshot]], speed: float) -> None:
+        self.rounds, self.speed = rounds, speed
+        self.paused = False
+        self.position = 0  # how many rounds were played
+        self._app: App[int] | None = None
+        self._timer: Timer | None = None
+
+    def start(self, app: App[int]) -> None:
+        """Play the first round at once."""
+        self._app = app
+        self._play()
+
+    def finish(self) -> None:
+        """Play no more."""
+        if self._timer is not None:
+            self._timer.stop()
+
+    def toggle(self) -> None:
+        """Pause, or go on."""
+        self.paused = not self.paused
+        self._schedule()
+
+    def faster(self, factor: float) -> None:
+        """Change the speed."""
+        self.speed = min(_FASTEST, max(_SLOWEST, self.speed * factor))
+        self._schedule()
+
+    def step(self, by: int) -> None:
+        """Pause, and play the next round, or go back to the one before."""
+        self.paused = True
+        self.finish()
+        if by > 0 and self.position < len(self.rounds):
+            self._play()
+        elif by < 0 and self.position > 1:
+            self._go_to(self.position - 1)
+
+    def _go_to(self, position: int) -> None:
+        """A model only goes forward: it is made anew and shown what came before."""
+        self.position = position
+        for number, together in enumerate(self.rounds[max(0, position - _REMEMBERED) : position]):
+            self._post(Arrived(together, anew=number == 0))
+
+    def _play(self) -> None:
+        together = self.rounds[self.position]
+        self.position += 1
+        self._post(Arrived(together))
+        if self.position == len(self.rounds):
+            self._post(Ended())
+        self._schedule()
+
+    def _schedule(self) -> None:
+        self.finish()
+        if self.paused or self._app is None or not 0 < self.position < len(self.rounds):
+            return
+        gap = self.rounds[self.position][0].taken_at_s - self.rounds[self.position - 1][0].taken_at_s
+        wait = min(_LONGEST_WAIT_S, max(0.0, gap)) if math.isfinite(gap) else 0.0
+        self._timer = self._app.set_timer(max(0.01, wait / self.speed), self._play)
+
+    def _post(self, message: Message) -> None:
+        if self._app is not None:
+            self._app.post_message(message)
+
+
+Feed = Live | Replay

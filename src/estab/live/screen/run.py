@@ -1,0 +1,45 @@
+"""Starting the live view and ending it: the exit code, the last word, and a thread that has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from estab.live.arrange import Filter
+from estab.live.recording import Recorder
+from estab.live.screen.app import WatchApp
+from estab.live.screen.feeds import Feed, Live, Replay
+from estab.load.conductor import Stop
+from estab.records import Snapshot
+
+
+def watch_live(
+    rounds: Iterator[list[Snapshot]],
+    stop: Stop,
+    chosen: Filter,
+    by: str,
+    *,
+    recorder: Recorder | None,
+    interval_s: float | None,
+) -> int:
+    """Show rounds as they come until the user ends it. The exit code; raises what ended the rounds."""
+    feed = Live(rounds, stop)
+    return _run(
+        feed,
+        WatchApp(feed, chosen, by, what="live" if interval_s is None else f"every {interval_s:g} s", recorder=recorder),
+    )
+
+
+def watch_replay(rounds: Sequence[Sequence[Snapshot]], chosen: Filter, by: str, *, speed: float, name: str) -> int:
+    """Play recorded rounds until the user ends it. The exit code."""
+    feed = Replay(rounds, speed)
+    return _run(feed, WatchApp(feed, chosen, by, what=name))
+
+
+def _run(feed: Feed, app: WatchApp) -> int:
+    try:
+        code = app.run()
+    finally:
+        feed.finish()
+    if app.error is not None:
+        raise app.error
+    return app.return_code or 0 if code is None else code

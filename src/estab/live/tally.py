@@ -1,0 +1,65 @@
+"""Work that may take long, done beside the looks and seldom enough to keep to its share of one core."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+SHARE = 0.01
+EVERY_S = 2.0
+PATIENCE_S = 0.3
+
+
+class Pace:
+    """When something costly may be done again: so late that it keeps to its share of one core."""
+
+    def __init__(self, share: float = SHARE, every_s: float = EVERY_S) -> None:
+        self._share, self._every_s = share, every_s
+        self._due = 0.0
+
+    @property
+    def due(self) -> bool:
+        """Whether it may be done now."""
+        return time.monotonic() >= self._due
+
+    def spend(self, work: Callable[[], T]) -> T:
+        """What `work` returns; the CPU time that passed meanwhile, of all threads, decides when it is due again."""
+        began = time.process_time()
+        try:
+            return work()
+        finally:
+            cost = time.process_time() - began
+            self._due = time.monotonic() + max(self._every_s, cost / self._share)
+
+
+class Tally(Generic[T]):
+    """Does `work` in a thread of its own, in the network namespace of the thread that asks (clone(2)).
+
+    Where it takes longer than PATIENCE_S, as with a million sockets, the looks go on and its result comes to a later
+    one. `work` must not raise.
+    """
+
+    def __init__(self, pace: Pace) -> None:
+        self.pace = pace
+        self._thread: threading.Thread | None = None
+        self._result: T | None = None
+
+    def result(self, work: Callable[[], T], *, now: bool = False) -> T | None:
+        """A result that nobody had yet; None where none is ready. Starts the work where it is due, or `now`."""
+        if self._thread is None and (now or self.pace.due):
+            self._thread = threading.Thread(target=self._run, args=(work,), name="tally", daemon=True)
+            self._thread.start()
+        if self._thread is None:
+            return None
+        self._thread.join(PATIENCE_S)
+        if self._thread.is_alive():
+            return None
+        found, self._thread, self._result = self._result, None, None
+        return found
+
+    def _run(self, work: Callable[[], T]) -> None:
+        self._result = self.pace.spend(work)

@@ -1,0 +1,105 @@
+"""What the model hands out: one `View` a look, made of plain values. Unknown is None, never 0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from estab.live.judgement import Judgement
+from estab.records import Conntrack, Diagnosis, PortUse, Process
+
+PUT_OFF = "not at every look: counting all sockets is put off, so that watching stays cheap"
+Space = tuple[str | None, int | None, str | None]  # host name, inode and name of the network namespace
+Key = tuple[Space, int, str, int, int | None]  # space, family, address, port, inode
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One listener at one moment (Unix time)."""
+
+    at_s: float
+    depth: int
+    drops_per_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One listener now. `limit` is B: B+1 fit. `worst` is the worst depth seen, by the snapshots' author or here."""
+
+    key: Key
+    address: str
+    port: int
+    netns: str
+    depth: int
+    limit: int
+    worst: int
+    drops_per_s: float | None
+    growth_per_s: float | None
+    owners: tuple[Process, ...]
+    judgement: Judgement
+
+    @property
+    def fill(self) -> float:
+        """Depth of what fits, 0 to 1 and, for a record that says so, more."""
+        return self.depth / (max(0, self.limit) + 1)
+
+    @property
+    def tightest(self) -> Process | None:
+        """The owner that is nearest to its RLIMIT_NOFILE."""
+        known = [one for one in self.owners if one.fds is not None and one.nofile_soft]
+        return max(known, key=lambda one: (one.fds or 0) / (one.nofile_soft or 1), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Local ports towards one address and port. `age_s`: how long ago they were counted."""
+
+    use: PortUse
+    netns: str
+    age_s: float
+
+    @property
+    def fill(self) -> float | None:
+        """The share of its ports that the source address with most has in use; None where the range is not known."""
+        room = (self.use.capacity or 0) - (self.use.bound or 0)
+        worst = self.use.used if self.use.worst_source_used is None else self.use.worst_source_used
+        return worst / room if room > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """Where no ports were counted: connections by peer, as a census has them."""
+
+    address: str
+    sockets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The namespaces together. `states` was counted `states_age_s` ago; `inuse`, `time_wait`, `orphans` now."""
+
+    states: Mapping[str, int] | None = None
+    states_age_s: float | None = None
+    established: int | None = None
+    inuse: int | None = None
+    time_wait: int | None = None
+    orphans: int | None = None
+    rates: Mapping[str, float] | None = None
+    conntrack: Conntrack | None = None
+    conntrack_drops_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that can be shown at one moment. `less`: what was not observed and why, each once."""
+
+    at_s: float
+    host: str | None = None
+    spaces: Sequence[Space] = ()
+    interval_s: float | None = None
+    rows: Sequence[Row] = ()
+    targets: Sequence[Target] = ()
+    peers: Sequence[Peers] = ()
+    totals: Totals = field(default_factory=Totals)
+    verdict: Diagnosis | None = None
+    less: Sequence[tuple[str, str]] = ()

@@ -1,0 +1,300 @@
+"""`estab watch` as a user runs it: the table, a recording, what cannot be, and a real terminal during an overflow."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.cli.terminal import ESTAB, assert_one_clear_line, estab
+from tests.live.stories import START_S, story, written
+from tests.namespaces import in_namespace
+from tests.servers import program
+
+from estab.records import RunResult, Snapshot, decode
+
+
+def snapshots(path: Path) -> list[Snapshot]:
+    return [decode(line, Snapshot, "estab.snapshot/1") for line in path.read_bytes().splitlines()]
+
+
+def test_once_prints_a_table() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=5) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            done = estab("watch", "--once", "--port", str(port), "--interval", "200ms")
+    assert done.stderr == ""
+    listeners = done.stdout.partition("LOCAL PORTS")[0]
+    (row,) = [line for line in listeners.splitlines() if line.startswith(f"127.0.0.1:{port}")]
+    assert re.search(r"\b1/5\s+1\s+0\s+0\b", row), row
+    assert f" {os.getpid()} " in row
+    assert "A second" in done.stdout
+    assert "Verdict" in done.stdout
+    assert not any(line != line.rstrip() for line in done.stdout.splitlines())
+
+
+def test_once_of_a_recording_and_its_exit_code(tmp_path: Path) -> None:
+    path = written(tmp_path / "story", story())
+
+    def once(**environ: str) -> subprocess.CompletedProcess[str]:
+        # readline, which pytest loads, puts COLUMNS into the C environment, where os.environ does not show it.
+        known = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | environ
+        command = [ESTAB, "watch", "--replay", str(path), "--once"]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=known)
+
+    done = once()
+    assert (done.returncode, done.stderr) == (1, "")
+    assert re.search(r"OVERFLOW +full \(17 fit\): 12 packets a second are turned away\n", done.stdout), done.stdout
+    assert "Worst      *:8080  full (17 fit): 12 packets a second are turned away" in once(COLUMNS="80").stdout
+    assert "accept_queue_overflow" in done.stdout
+    assert "run as root" in done.stdout
+    quiet = estab("watch", "--replay", str(written(tmp_path / "calm", story()[:1])), "--once", "--process", "nginx")
+    assert quiet.returncode == 0
+    assert "*:8080" not in quiet.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (("--interval", "1ms", "--once"), 2, ("--interval is 0.001 s",)),
+        (("--interval", "nan", "--once"), 2, ("nan",)),
+        (("--count", "-1"), 2, ("--count -1",)),
+        (("--once", "--count", "1"), 2, ("--count 1", "two looks")),
+        (("--port", "70000", "--once"), 2, ("--port 70000",)),
+        (("--speed", "0", "--once"), 2, ("--speed 0",)),
+        (("--sort", "colour"), 2, ("colour",)),
+        (("--netns", "nope", "--once"), 2, ("/run/netns/nope",)),
+        (("--netns", "1", "--all-netns", "--once"), 2, ("exclude each other",)),
+        (("--via", "true", "--once"), 3, ("printed no snapshot",)),
+        (("--via", "echo garbage", "--once"), 2, ("garbage",)),
+        (("--via", "true", "--interval", "1s", "--once"), 2, ("--interval is for the command",)),
+        (("--replay", "/nowhere", "--once"), 2, ("/nowhere",)),
+        (("--replay", "/nowhere", "--record", "x"), 2, ("--record", "--replay")),
+        (("--record", "/nowhere/file", "--once"), 2, ("--record /nowhere/file",)),
+        ((), 3, ("needs a terminal", "--once")),
+    ],
+)
+def test_what_cannot_be(options: tuple[str, ...], code: int, words: tuple[str, ...]) -> None:
+    done = estab("watch", *options)
+    assert done.stdout == ""
+    assert_one_clear_line(done, code, *words)
+
+
+def test_a_run_and_a_damaged_line_are_no_recording(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    estab("hold", "-n", "1", "-d", "10ms", "--json", str(run))
+    assert decode(run.read_bytes(), RunResult, "estab.run/1")
+    assert_one_clear_line(estab("watch", "--replay", str(run), "--once"), 2, str(run), "a run")
+    damaged = written(tmp_path / "damaged", story())
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    assert_one_clear_line(estab("watch", "--replay", str(damaged), "--once"), 2, "line 10")
+
+
+def test_without_textual(tmp_path: Path) -> None:
+    def without(*options: str) -> subprocess.CompletedProcess[str]:
+        lines = (
+            "import sys, os, pty",
+            "sys.modules['textual'] = None",
+            "sys.stdin.isatty = sys.stdout.isatty = lambda: True" if "--once" not in options else "",
+            "from estab.cli.main import run",
+            f"run({['watch', *options]!r})",
+        )
+        command = [sys.executable, "-P", "-c", "\n".join(lines)]
+        environ = {**os.environ, "TERM": "xterm"}
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environ)
+
+    assert_one_clear_line(without(), 3, "pip install 'estab[watch]'", "--once")
+    assert without("--once", "--interval", "100ms").returncode in (0, 1)
+    path = tmp_path / "kept"
+    done = without("--record", str(path), "--count", "2", "--interval", "100ms")
+    assert done.returncode == 0, done.stderr
+    assert len(snapshots(path)) == 2
+
+
+def test_a_dumb_terminal_is_told_what_to_do() -> None:
+    done = subprocess.run(
+        ["script", "-qec", f"{shlex.quote(ESTAB)} watch", "/dev/null"],
+        env={**os.environ, "TERM": "dumb"}, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert "TERM=dumb" in done.stdout
+
+
+def test_a_closed_pipe() -> None:
+    command = f"{shlex.quote(ESTAB)} watch --once --interval 100ms | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+    assert "Traceback" not in done.stderr
+    assert done.stdout.strip() in ("0", "1")
+
+
+def test_recording_without_a_terminal_until_interrupted(tmp_path: Path) -> None:
+    path = tmp_path / "kept"
+    command = [ESTAB, "watch", "--record", str(path), "--interval", "100ms"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        await_lines(path, 3)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (130, "", "")
+    kept = snapshots(path)
+    assert len(kept) >= 3
+    assert kept[0].census is not None
+    assert kept[-1].census is not None, "the last look is a whole one"
+    assert all(one.taken_at_s > START_S for one in kept)
+
+
+def await_lines(path: Path, count: int) -> None:
+    deadline = time.monotonic() + 20
+    while not path.exists() or path.read_bytes().count(b"\n") < count:
+        assert time.monotonic() < deadline, "no snapshot was recorded"
+        time.sleep(0.02)
+
+
+def test_an_overflow_is_recorded_judged_and_replayed(tmp_path: Path) -> None:
+    path = tmp_path / "kept"
+
+    def work() -> tuple[int, int]:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(socket.create_server(("127.0.0.1", 7000), backlog=2))
+            command = [ESTAB, "watch", "--record", str(path), "--interval", "100ms"]
+            process = stack.enter_context(subprocess.Popen(command))
+            await_lines(path, 2)
+            for _ in range(9):
+                client = stack.enter_context(socket.socket())
+                client.setblocking(False)
+                client.connect_ex(("127.0.0.1", 7000))
+            await_lines(path, path.read_bytes().count(b"\n") + 3)
+            process.send_signal(signal.SIGINT)
+            return process.wait(20), 0
+
+    assert in_namespace(work)[0] == 130
+    assert snapshots(path)[-1].targets is not None
+    judged = estab("diagnose", str(path))
+    assert judged.returncode == 1
+    assert "127.0.0.1:7000" in judged.stdout
+    shown = estab("watch", "--replay", str(path), "--once")
+    assert shown.returncode == 1
+    assert re.search(r"127\.0\.0\.1:7000 .* 3/2 .*(FULL|OVERFLOW)", shown.stdout), shown.stdout
+
+
+# -- a real terminal --------------------------------------------------------------------------------------------------
+
+
+class Terminal:
+    """A tmux of its own, with one window."""
+
+    def __init__(self, folder: Path) -> None:
+        self._tmux = [program("tmux"), "-f", "/dev/null", "-S", str(folder / "tmux")]
+        self.ended = folder / "ended"
+
+    def start(self, columns: int, lines: int, *command: str) -> None:
+        shell = f"{shlex.join(command)}; echo $? > {shlex.quote(str(self.ended))}; sleep 60"
+        size = ["-x", str(columns), "-y", str(lines)]
+        environ = {**os.environ, "LC_ALL": "C.UTF-8"}
+        subprocess.run([*self._tmux, "new-session", "-d", *size, shell], check=True, env=environ, timeout=20)
+
+    def screen(self) -> str:
+        command = [*self._tmux, "capture-pane", "-p"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
+
+    def press(self, *keys: str) -> None:
+        subprocess.run([*self._tmux, "send-keys", *keys], check=True, timeout=20)
+
+    def resize(self, columns: int, lines: int) -> None:
+        subprocess.run([*self._tmux, "resize-window", "-x", str(columns), "-y", str(lines)], check=True, timeout=20)
+
+    def until(self, pattern: str) -> str:
+        """The screen once it shows this; fails with what it shows instead."""
+        deadline = time.monotonic() + 30
+        while not re.search(pattern, shown := self.screen(), re.DOTALL):
+            assert time.monotonic() < deadline, f"{pattern!r} was awaited; the screen shows:\n{shown}"
+            time.sleep(0.05)
+        return shown
+
+    def exit_code(self) -> int:
+        deadline = time.monotonic() + 20
+        while not self.ended.exists() or not self.ended.read_text().strip():
+            assert time.monotonic() < deadline, self.screen()
+            time.sleep(0.02)
+        return int(self.ended.read_text())
+
+    def close(self) -> None:
+        subprocess.run([*self._tmux, "kill-server"], check=False, capture_output=True, timeout=20)
+
+
+@contextlib.contextmanager
+def terminal(folder: Path) -> Iterator[Terminal]:
+    found = Terminal(folder)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def _bar(screen: str) -> str:
+    (line,) = re.findall(r"^127\.0\.0\.1:7000 .*$", screen, re.MULTILINE)
+    return "".join(re.findall("[█▉▊▋▌▍▎▏░]", line))
+
+
+def test_in_a_terminal_the_bar_fills_and_the_judgement_appears(tmp_path: Path) -> None:
+    path = tmp_path / "kept"
+
+    def connect(stack: contextlib.ExitStack) -> None:
+        client = stack.enter_context(socket.socket())
+        client.setblocking(False)
+        client.connect_ex(("127.0.0.1", 7000))
+
+    def work() -> tuple[list[str], int]:
+        with terminal(tmp_path) as term, contextlib.ExitStack() as stack:
+            stack.enter_context(socket.create_server(("127.0.0.1", 7000), backlog=11))
+            term.start(80, 24, ESTAB, "watch", "--interval", "200ms", "--record", str(path))
+            screens = [term.until(r"127\.0\.0\.1:7000 .* 0/11 .* ok")]
+            connect(stack)
+            term.until(" 1/11 ")
+            for _ in range(4):
+                connect(stack)
+            screens.append(term.until(r"5/11 .* filling.*"))
+            for _ in range(9):
+                connect(stack)
+            screens.append(term.until(r"12/11 .* OVERFLOW"))
+            term.until("accept_queue_overflow")
+            term.press("Enter")
+            screens.append(term.until(r"12 wait, 12 fit \(limit 11\).*Depth.*Drops a second.*accept_queue_overflow"))
+            term.resize(160, 50)
+            screens.append(term.until("What does nothing"))
+            term.press("Escape")
+            screens.append(term.until("JUDGEMENT"))
+            term.press("q")
+            return screens, term.exit_code()
+
+    screens, code = in_namespace(work, timeout_s=120)
+    assert code == 0
+    empty, filling, full = (_bar(screen) for screen in screens[:3])
+    assert set(empty) == {"░"}
+    assert 0 < filling.count("█") < len(filling)
+    assert set(full) == {"█"}
+    assert all(len(line) <= 80 for screen in screens[:4] for line in screen.splitlines())
+    assert snapshots(path)[-1].census is not None
+    replayed = estab("watch", "--replay", str(path), "--once", "--port", "7000")
+    assert "12/11" in replayed.stdout
+
+
+@pytest.mark.parametrize(("keys", "code"), [("C-c", 130), ("q", 0)])
+def test_a_replay_in_a_terminal_and_its_end(tmp_path: Path, keys: str, code: int) -> None:
+    path = written(tmp_path / "story", story())
+    with terminal(tmp_path) as term:
+        term.start(80, 24, ESTAB, "watch", "--replay", str(path), "--speed", "50")
+        term.until("10/10 ended")
+        term.until(r"\*:8080 .* 17/16 .* OVERFLOW")
+        term.press(keys)
+        assert term.exit_code() == code
+        assert "Traceback" not in term.screen()

@@ -1,0 +1,137 @@
+"""The table's text: what fits, what is cut, the order, the filter, bars and charts."""
+
+from __future__ import annotations
+
+import pytest
+from rich.cells import cell_len
+from tests.live.stories import listener, snapshot, story
+
+from estab.live import columns
+from estab.live.arrange import ORDERS, Filter, arranged
+from estab.live.columns import ASCII, UNICODE, bar, fit, heading, line, plain, where
+from estab.live.detail import chart, detail
+from estab.live.model import Model
+from estab.live.view import Row
+
+
+def rows() -> list[Row]:
+    model = Model()
+    for one in story():
+        model.feed([one])
+    assert model.view is not None
+    return list(model.view.rows)
+
+
+@pytest.mark.parametrize("width", [1, 2, 5, 10, 20, 39, 40, 60, 79, 80, 81, 100, 160, 300])
+@pytest.mark.parametrize("signs", [UNICODE, ASCII])
+def test_every_line_fits(width: int, signs: columns.Signs) -> None:
+    placed = fit(width, namespaces=True)
+    assert placed
+    lines = [heading(placed, "state"), *(line(row, placed, signs) for row in rows())]
+    widths = {sum(cell_len(text) for text, _ in one) for one in lines}
+    assert len(widths) == 1
+    assert max(widths) <= width
+
+
+@pytest.mark.parametrize(
+    ("width", "names"),
+    [
+        (79, "listener process queue depth worst drops state"),
+        (80, "listener process queue depth worst drops fds state"),
+        (160, "listener process queue depth worst growth drops fds state says"),
+        (30, "listener depth"),
+    ],
+)
+def test_what_fits(width: int, names: str) -> None:
+    assert " ".join(one.column.name for one in fit(width, namespaces=False)) == names
+
+
+def test_numbers_stand_under_each_other() -> None:
+    placed = fit(80, namespaces=False)
+    lines = [plain(line(row, placed, UNICODE)) for row in rows()]
+    assert len({one.index("/") for one in lines if "/" in one}) > 0
+    assert "*:8080" in lines[0]
+    assert "17/16" in lines[0]
+    assert "OVERFLOW" in lines[0]
+    assert "…:9000" in lines[2]
+
+
+@pytest.mark.parametrize(
+    ("fill", "drawn"),
+    [(0.0, "░░░░"), (0.001, "▏░░░"), (0.5, "██░░"), (0.999, "███▉"), (1.0, "████"), (3.0, "████"), (None, "    ")],
+)
+def test_bar(fill: float | None, drawn: str) -> None:
+    assert bar(fill, 4, UNICODE) == drawn
+
+
+@pytest.mark.parametrize(("fill", "drawn"), [(0.0, "...."), (0.001, "#..."), (0.99, "###."), (1.0, "####")])
+def test_bar_in_ascii(fill: float, drawn: str) -> None:
+    assert bar(fill, 4, ASCII) == drawn
+
+
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [("0.0.0.0", "*:80"), ("::", "[::]:80"), ("::1", "[::1]:80"), ("10.0.0.1", "10.0.0.1:80"), ("\x1b[2J", " [2J:80")],
+)
+def test_where(address: str, text: str) -> None:
+    assert where(address, 80) == text
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ports"),
+    [
+        (Filter(), [443, 5432, 8080, 9000]),
+        (Filter(port=443), [443]),
+        (Filter(process="NGI"), [443]),
+        (Filter(process="4812"), [8080]),
+        (Filter(text=":5432"), [5432]),
+        (Filter(text="999"), [5432]),
+        (Filter(text="python overflow"), [8080]),
+        (Filter(text="2001:db8"), [9000]),
+        (Filter(text="own"), [443, 5432, 8080, 9000]),
+        (Filter(text="nobody"), []),
+        (Filter(port=443, text="python"), []),
+    ],
+)
+def test_filter(wanted: Filter, ports: list[int]) -> None:
+    assert [row.port for row in arranged(rows(), wanted, "listener")] == ports
+
+
+def test_orders() -> None:
+    found = {by: [row.port for row in arranged(rows(), Filter(), by)] for by in ORDERS}
+    assert found["state"][0] == found["queue"][0] == found["drops"][0] == found["fds"][0] == 8080
+    assert found["process"] == [9000, 443, 5432, 8080]
+    assert [row.port for row in arranged(rows(), Filter(), "process", backwards=True)] == [8080, 5432, 443, 9000]
+    assert all(sorted(ports) == [443, 5432, 8080, 9000] for ports in found.values())
+
+
+def test_a_filter_by_namespace() -> None:
+    model = Model()
+    view = model.feed([snapshot(0, listener(80)), snapshot(0, listener(80), netns="box", inode=2)])
+    assert [row.netns for row in arranged(view.rows, Filter(text="box"))] == ["box"]
+
+
+def test_chart() -> None:
+    assert chart([0, 1, 4, 8, None], 8, 2, UNICODE) == ["   █ ", "▁▂██ "]
+    assert chart([0, 1, 4], 4, 2, ASCII) == ["  #", "_##"]
+    assert chart([], 4, 2, UNICODE) == ["", ""]
+
+
+def test_detail_says_it_all() -> None:
+    model = Model()
+    for one in story():
+        view = model.feed([one])
+    row = next(row for row in view.rows if row.port == 8080)
+    text = detail(row, model.history(row.key), model.diagnosis_of(row.key), gone=False, width=76, signs=UNICODE).plain
+    for words in (
+        "*:8080",
+        "17 wait, 17 fit (limit 16); worst 17",
+        "12 packets a second are turned away",
+        "last 9 s, 10 looks",
+        "python3 4812   descriptors 800 of 1,024",
+        "accept_queue_overflow",
+        "What to do",
+    ):
+        assert words in text
+    gone = detail(row, (), None, gone=True, width=10, signs=ASCII).plain
+    assert "listens no more" in gone

@@ -1,0 +1,137 @@
+"""What the live view reads of this host, how it bounds what is costly, and the recording."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+from tests.live.stories import snapshot, story
+from tests.namespaces import in_namespace
+
+from estab.errors import MachineError, UsageError
+from estab.live import tally
+from estab.live.recording import Recorder, recorded
+from estab.live.sampling import Sampler, check_interval
+from estab.live.tally import Pace, Tally
+from estab.live.view import PUT_OFF
+from estab.load.conductor import Stop
+from estab.records import Snapshot
+
+
+def looked(count: int, interval_s: float = 0.01, sampler: Sampler | None = None) -> list[list[Snapshot]]:
+    with Stop() as stop:
+        return list((sampler or Sampler()).rounds(interval_s, stop, count))
+
+
+def test_cheap_at_every_look_and_whole_at_both_ends() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=9) as server:
+        address = server.getsockname()
+        with socket.create_connection(address):
+            taken = [one for (one,) in looked(4)]
+    for one in taken:
+        mine = next(row for row in one.listeners or () if row.port == address[1])
+        assert (mine.depth, mine.limit, mine.worst_depth) == (1, 9, 1)
+        assert [owner.pid for owner in mine.owners or ()] == [os.getpid()]
+        assert one.counters is not None
+        assert one.sysctls is not None
+    assert taken[0].census is not None
+    assert taken[-1].census is not None
+    assert taken[-1].states == taken[-1].census.states
+    assert taken[-1].targets is not None
+    between = taken[1:-1]
+    assert all(one.census is None for one in between)
+    assert all(("census", PUT_OFF) in [(gap.field, gap.why) for gap in one.unobserved] for one in between)
+
+
+def test_the_busiest_target_is_counted() -> None:
+    def work() -> list[tuple[str, int, int]]:
+        with socket.create_server(("127.0.0.1", 7000), backlog=50) as server:
+            clients = [socket.create_connection(server.getsockname()) for _ in range(20)]
+            ((taken,),) = looked(1)
+            for client in clients:
+                client.close()
+        return [(one.address, one.used, one.sources) for one in taken.targets or ()]
+
+    assert in_namespace(work) == [("127.0.0.1", 20, 1)]
+
+
+def test_a_stop_gives_one_last_whole_look() -> None:
+    with Stop() as stop:
+        found = Sampler().rounds(3600, stop)
+        next(found)
+        stop.set()
+        (last,) = next(found)
+        assert last.census is not None
+        assert next(found, None) is None
+
+
+def test_all_namespaces_begin_with_the_own() -> None:
+    (together,) = looked(1, sampler=Sampler(all_namespaces=True))
+    assert together[0].netns is None
+    inodes = [one.host.netns_inode for one in together]
+    assert len(set(inodes)) == len(inodes)
+
+
+def test_a_namespace_that_goes_away_ends_the_looks(tmp_path: Path) -> None:
+    sampler = Sampler(namespace=str(os.getpid()))
+    found = sampler._found[0]
+    sampler._found = [found.replace(path=str(tmp_path / "gone"))]
+    with pytest.raises(MachineError, match="can't look into network namespace"):
+        looked(1, sampler=sampler)
+
+
+@pytest.mark.parametrize("interval_s", [0.0, 0.0999, 3601.0, float("nan"), float("inf")])
+def test_intervals_that_cannot_be(interval_s: float) -> None:
+    with pytest.raises(UsageError, match="100ms to 1h"):
+        check_interval(interval_s)
+
+
+def test_pace_puts_off_what_costs_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, spent = [100.0], [0.0]
+    monkeypatch.setattr(tally.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(tally.time, "process_time", lambda: spent[0])
+    pace = Pace(share=0.01, every_s=2.0)
+    assert pace.due
+    pace.spend(lambda: spent.__setitem__(0, 0.05))
+    for now[0], due in ((104.9, False), (105.1, True)):
+        assert pace.due is due
+    pace.spend(lambda: None)
+    for now[0], due in ((107.0, False), (107.2, True)):
+        assert pace.due is due
+
+
+def test_what_takes_long_does_not_hold_up_the_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally, "PATIENCE_S", 0.01)
+    go = threading.Event()
+    counting: Tally[int] = Tally(Pace())
+
+    def work() -> int:
+        go.wait(20)
+        return 7
+
+    assert counting.result(work) is None
+    assert counting.result(work, now=True) is None
+    go.set()
+    assert counting._thread is not None
+    counting._thread.join(20)
+    assert counting.result(work) == 7
+
+
+def test_a_recording_holds_what_was_seen(tmp_path: Path) -> None:
+    rounds = [[one] for one in story()]
+    rounds[3].append(snapshot(3.0, netns="box", inode=2))
+    with Recorder(str(tmp_path / "kept")) as recorder:
+        assert list(recorder.through(rounds)) == rounds
+        assert recorder.snapshots == 11
+    recorder.close()
+    assert recorded(tmp_path / "kept") == rounds
+
+
+def test_a_full_disk_ends_the_recording_alone() -> None:
+    with Recorder("/dev/full") as recorder:
+        assert list(recorder.through([[snapshot(0)], [snapshot(1)]])) == [[snapshot(0)], [snapshot(1)]]
+        assert recorder.failed is not None
+        assert "after 0 snapshots: No space left on device" in recorder.failed
