@@ -201,7 +201,7 @@ def execute(
     for source in asked.load.sources:
         if is_address(source) and not is_local(source):
             raise UsageError(f"source {source} is not an address of this host; `ip addr` lists those that are")
-    _check_memory(asked.load.connections, ends=2 if target is None else 1)
+    check_fits(asked.load, here, embedded=target is None)
     config: dict[str, ConfigValue] = {**asked.config, "embedded": target is None}
     if asked.server_via is not None:
         config["server_via"] = asked.server_via
@@ -221,16 +221,33 @@ def execute(
         return _run(replace(asked, load=load, config=config), made, servers, stop, progress)
 
 
-def _check_memory(connections: int, ends: int) -> None:
-    """Raises MachineError where the kernel's own memory for so many sockets is more than is there."""
+def check_fits(load: Load, here: Machine, *, embedded: bool) -> None:
+    """Raises MachineError, with every limit that is too narrow, where this machine cannot hold so many connections.
+
+    Asked before anything is opened: a machine that runs out of memory cannot say so any more.
+    """
+    narrow = [
+        f"{name} allows {fit:,} ({why})"
+        for name, fit, why in _ladder(load, here, 2 if embedded else 1)
+        if fit < load.connections
+    ]
+    if narrow:
+        more = "; `estab limits` shows the whole ladder"
+        raise MachineError(f"{load.connections:,} connections do not fit: {', '.join(narrow)}{more}")
+
+
+def _ladder(load: Load, here: Machine, ends: int) -> list[tuple[str, int, str]]:
+    """What bounds all processes of this machine together: name, how many connections, and of what."""
     available = psutil.virtual_memory().available
-    each = memory.BYTES_PER_IDLE_PAIR / 2 * ends
-    fit = memory.connections(available, each) or 0
-    if fit < connections:
-        raise MachineError(
-            f"{connections:,} connections need about {connections * each / 1e9:.1f} GB of kernel memory, "
-            f"{available / 1e9:.1f} GB are available; about {fit:,} fit"
-        )
+    workers = plan.client_processes_for(load, here, beside_server=False)
+    workers += plan.server_processes_for(load.connections, here.nofile) if ends == 2 else 0
+    each = (memory.BYTES_PER_POLLED_PAIR / 2 + plan.BYTES_PER_CONNECTION) * ends
+    each += workers * plan.BYTES_PER_WORKER / load.connections
+    why = f"{load.connections * each / 1e9:.1f} GB needed, {available / 1e9:.1f} GB available"
+    found = [("memory", memory.connections(available, each) or 0, why)]
+    if (files := host.open_files_left()) is not None:
+        found.append(("fs.file-max", files // ends, f"{files:,} more files may be opened on this host"))
+    return sorted(found, key=lambda rung: rung[1])
 
 
 def _print(address: Address) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+from pathlib import Path
 
 from estab.observe.gaps import Gaps
 from estab.records import HostFacts
@@ -34,3 +35,25 @@ def own_open_files() -> tuple[int | None, int | None]:
         None if soft == resource.RLIM_INFINITY else soft,
         None if hard == resource.RLIM_INFINITY else hard,
     )
+
+
+_CAP_SYS_ADMIN = 1 << 21
+
+
+def open_files_left() -> int | None:
+    """How many more files this process may open of all that the host may (fs.file-nr, fs.file-max).
+
+    None where that is not read, or no bound: CAP_SYS_ADMIN is exempt (fs/file_table.c alloc_empty_file).
+    """
+    try:
+        if _effective_capabilities() & _CAP_SYS_ADMIN:
+            return None
+        used, free, most = (int(word) for word in Path("/proc/sys/fs/file-nr").read_text(encoding="ascii").split())
+    except (OSError, ValueError):
+        return None
+    return max(0, most - used + free)
+
+
+def _effective_capabilities() -> int:
+    status = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
+    return next((int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:")), 0)

@@ -1,0 +1,40 @@
+"""Scale in a form that CI can bear: 100,000 connections at once, each asked in its turn, and a clean close."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from tests.namespaces import in_namespace
+
+CONNECTIONS = 100_000
+
+
+def _hold() -> dict[str, object]:
+    command = ["hold", "-n", str(CONNECTIONS), "-d", "3", "--trickle", "20000", "--reset", "--json", "-"]
+    done = subprocess.run([sys.executable, "-m", "estab", *command], capture_output=True, check=False, timeout=120)
+    assert not done.stderr, done.stderr.decode()
+    assert done.returncode in (0, 1)
+    run: dict[str, object] = json.loads(done.stdout)
+    return run
+
+
+@pytest.mark.namespace
+def test_a_hundred_thousand() -> None:
+    run = in_namespace(_hold, timeout_s=150)
+    funnel, loop = run["funnel"], run["open_loop"]
+    assert isinstance(funnel, dict)
+    assert isinstance(loop, dict)
+    assert run["failures"] == []
+    assert funnel["attempted"] == funnel["connected"] == funnel["accepted"] == funnel["completed"] == CONNECTIONS
+    assert run["ghosts"]["count"] == 0  # type: ignore[index]
+    # Each had its turn: so many requests reached so many different connections.
+    assert funnel["first_byte"] == min(CONNECTIONS, loop["scheduled"]) > 20_000
+    assert run["requests"]["count"] == loop["scheduled"]  # type: ignore[index]
+    # A machine that is busy with other things makes our own workers late, and that is all that may be said of it.
+    assert run["diagnosis"]["cause"] in (None, "generator_saturated")  # type: ignore[index]
+    config = run["config"]
+    assert isinstance(config, dict)
+    assert len(config["sources"]) == 10
