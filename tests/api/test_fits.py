@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 import estab
@@ -14,8 +16,12 @@ def load(connections: int) -> Load:
     return Load("hold", ("127.0.0.1", 5000, 0), connections, 1.0)
 
 
+def give_memory(monkeypatch: pytest.MonkeyPatch, available: int) -> None:
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=available))
+
+
 def test_memory_is_reckoned_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("psutil.virtual_memory", lambda: type("Memory", (), {"available": 2_000_000_000})())
+    give_memory(monkeypatch, 2_000_000_000)
     with pytest.raises(estab.MachineError) as refusal:
         check_fits(load(1_000_000), machine(), embedded=True)
     said = str(refusal.value)
@@ -26,14 +32,14 @@ def test_memory_is_reckoned_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_half_the_ends_take_half_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("psutil.virtual_memory", lambda: type("Memory", (), {"available": 1_000_000_000})())
+    give_memory(monkeypatch, 1_000_000_000)
     check_fits(load(250_000), machine(), embedded=False)
     with pytest.raises(estab.MachineError, match="memory"):
         check_fits(load(250_000), machine(), embedded=True)
 
 
 def test_the_narrowest_limit_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("psutil.virtual_memory", lambda: type("Memory", (), {"available": 1_000_000_000})())
+    give_memory(monkeypatch, 1_000_000_000)
     monkeypatch.setattr(host, "open_files_left", lambda: 3_000)
     with pytest.raises(estab.MachineError, match=r"fs\.file-max allows 1,500 .*, memory allows"):
         check_fits(load(2_000_000), machine(), embedded=True)
