@@ -10,6 +10,8 @@ need node nodejs
 need ss iproute2
 need nft nftables
 need unshare util-linux
+need groff groff-base
+need tmux tmux
 need chromium chromium
 need prometheus prometheus
 need systemd-analyze systemd

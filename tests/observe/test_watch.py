@@ -245,7 +245,7 @@ def test_close_looks_keep_to_their_share() -> None:
             looks.append(clock.now)
             clock.now += 0.1
 
-    slow = Slow(*TARGET, clock=clock)
+    slow = Slow(*TARGET, clock=clock, cost=clock)
     slow.start()
     for _ in range(800):
         clock.now = round(clock.now + 0.1, 3)

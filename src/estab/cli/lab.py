@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from estab.cli import lab_keep, lab_settings
+from estab.cli.lab_progress import Standing
 from estab.cli.options import DEFAULT_OUTPUT, Output
 from estab.cli.show import FAILED, INTERRUPTED, MACHINE, OK, JsonFile, paper, status_line, stoppable
 from estab.cli.values import Seconds
@@ -27,6 +28,7 @@ def lab(
     pcap: str | None = None,
     server: str | None = None,
     keep: Annotated[bool, Parameter(negative="")] = False,
+    jobs: int | None = None,
     scale: float = 1.0,
     connections: int | None = None,
     rtt: Seconds | None = None,
@@ -60,6 +62,9 @@ def lab(
     keep
         Stay inside afterwards, with all of it still up, and print how to enter each host (nsenter) and what to look
         at; Enter or Ctrl-C leaves.
+    jobs
+        How many scenarios are played side by side, where there are several: most of their time is waiting. By default
+        as many as cores, 4 at the most; 1 plays one after the other.
     scale
         For twin: times the connections and every bound (backlog, descriptors, ports) alike, as 0.1.
     connections
@@ -73,7 +78,7 @@ def lab(
         return _list(names, output)
     if not names:
         raise UsageError("lab run needs a scenario: estab lab run cookie_reset, or all; estab lab list names them")
-    return _run(names, set_ or [], _How(full, pcap, server, keep), output)
+    return _run(names, set_ or [], _How(full, pcap, server, keep, jobs), output)
 
 
 def _list(names: tuple[str, ...], output: Output) -> int:
@@ -95,6 +100,7 @@ class _How:
     pcap: str | None
     server: str | None
     keep: bool
+    jobs: int | None
 
 
 def _run(names: tuple[str, ...], changes: list[str], how: _How, output: Output) -> int:
@@ -111,23 +117,18 @@ def _run(names: tuple[str, ...], changes: list[str], how: _How, output: Output) 
     silent = output.quiet or output.json == "-"
     console = paper(quiet=silent)
 
-    over: list[str] = []
-    total = len(all_names() if "all" in names else names)
+    standing = Standing(len(all_names() if "all" in names else names))
 
     with stoppable() as stop, status_line(output) as show:
 
         def finished(done: LabScenario) -> None:
-            over.append(done.name)
             show("")
             render_scenario(done, console)
-
-        def told(name: str, stage: str) -> None:
-            place = f"{min(len(over) + 1, total)} of {total}  ·  " if total > 1 else ""
-            show(f"{place}{name}  ·  {stage}")
+            sys.stdout.flush()
 
         result = play(
             names, settings=settings, full=how.full, captures=how.pcap, command=how.server, stop=stop,
-            finished=finished, told=told,
+            finished=finished, told=lambda name, stage: show(standing.told(name, stage)), jobs=how.jobs,
             inside=lab_keep.waiting(Console(stderr=silent), stop, show) if how.keep else None,
         )  # fmt: skip
     json_file.write(result)

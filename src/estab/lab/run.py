@@ -13,18 +13,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from estab import __version__, errors
-from estab.errors import EstabError, MachineError, UsageError
+from estab import __version__
+from estab.errors import MachineError, UsageError
+from estab.lab.collector import Collector, Told
 from estab.lab.scenario import Value, find, names, settings_of
 from estab.load.conductor import Stop
-from estab.records.lab import LabInside, LabResult, LabScenario, LabWire
+from estab.records.lab import LabInside, LabResult, LabScenario
 
 _ROOT = str(Path(__file__).resolve().parents[2])
 _START = "import sys; sys.path.append(sys.argv[1]); from {module} import main; main()"
 _ENDS_WITHIN_S = 10.0
-Told = Callable[[str, str], None]
+MOST_JOBS = 16
+_JOBS_BY_ITSELF = 4
 
 
 def lab(
@@ -35,17 +35,19 @@ def lab(
     captures: str | Path | None = None,
     command: str | None = None,
     gauge: bool = True,
+    jobs: int | None = None,
     stop: Stop | None = None,
     told: Told | None = None,
     finished: Callable[[LabScenario], None] | None = None,
     inside: Callable[[LabInside], None] | None = None,
 ) -> LabResult:
-    """Plays `scenarios` ("all" for each) one after the other and returns what was predicted, measured and judged.
+    """Plays `scenarios` ("all" for each) and returns what was predicted, measured and judged, in their order.
 
     `settings`: by scenario, by field. `full`: timelines in real time (minutes). `captures`: a directory for pcapng.
     `command`: a server of the user's own that takes the place of the engine's; `{host}` and `{port}` in it are filled
-    in. `told(scenario, stage)` hears of each stage, `finished(scenario)` of each result. On `stop` what was finished is
-    returned, with `interrupted`. `inside` goes with one scenario: when that is over it is played once more, up to the
+    in. `jobs`: so many are played side by side, 1 to 16; each core one where it is None, 4 at the most. `told(scenario,
+    stage)` hears of each stage, the last is "over"; `finished(scenario)` of each result, in the order of `scenarios`. On
+    `stop` what was finished is returned, with `interrupted`. `inside` goes with one scenario: when that is over it is played once more, up to the
     moment at which every connect is settled (or it fails), and all of it stands until `inside` returns.
 
     Raises UsageError for what cannot be asked, MachineError where this machine allows no namespaces.
@@ -60,6 +62,7 @@ def lab(
         raise UsageError(f"one scenario can be kept to look around in, not {len(wanted)}: name one")
     order = {
         "names": wanted,
+        "jobs": _jobs(jobs),
         "keep": inside is not None,
         "settings": {name: dict(changes) for name, changes in chosen.items()},
         "full": full,
@@ -70,6 +73,7 @@ def lab(
     began = time.monotonic()
     collector = Collector(told or (lambda _name, _text: None), finished or (lambda _one: None), inside)
     interrupted = play("estab.lab.stagehand", order, collector, stop)
+    collector.tell_the_rest()
     return LabResult(
         scenarios=collector.scenarios,
         wire=collector.wire,
@@ -82,45 +86,13 @@ def lab(
     )
 
 
-class Collector:
-    """Takes the events of the process that plays, and keeps what they bring: the scenarios and the wire's figures.
-
-    `left`: somebody looked around inside and has left; all of it may end.
-    """
-
-    def __init__(
-        self,
-        told: Told,
-        finished: Callable[[LabScenario], None],
-        inside: Callable[[LabInside], None] | None = None,
-    ) -> None:
-        self.told, self.finished, self.inside = told, finished, inside
-        self.left = False
-        self.scenarios: list[LabScenario] = []
-        self.wire: LabWire | None = None
-        self.contained: bool | None = None
-
-    def hear(self, line: bytes) -> None:
-        """One event of the stagehand's. Raises what it could not go on from."""
-        event: dict[str, Any] = json.loads(line)
-        if "stage" in event:
-            self.told(*event["stage"])
-        elif "inside" in event:
-            assert self.inside is not None, "nobody asked to look around"
-            self.inside(msgspec.convert(event["inside"], LabInside))
-            self.left = True
-        elif "contained" in event:
-            self.contained = event["contained"]
-        elif "wire" in event:
-            self.wire = msgspec.convert(event["wire"], LabWire)
-        elif "scenario" in event:
-            done = msgspec.convert(event["scenario"], LabScenario)
-            self.scenarios.append(done)
-            self.finished(done)
-        else:
-            kind, message = event["error"]
-            found = getattr(errors, kind, MachineError)
-            raise found(message) if issubclass(found, EstabError) else MachineError(message)
+def _jobs(wanted: int | None) -> int:
+    """How many are played side by side. Raises UsageError."""
+    if wanted is None:
+        return min(len(os.sched_getaffinity(0)), _JOBS_BY_ITSELF)
+    if not 1 <= wanted <= MOST_JOBS:
+        raise UsageError(f"{wanted} scenarios can't be played side by side: give 1 to {MOST_JOBS}")
+    return wanted
 
 
 def play(module: str, order: dict[str, Any], collector: Collector, stop: Stop | None) -> bool:

@@ -9,7 +9,7 @@ A module offers, beside its docstring (symptom, mechanism, kernel source):
 - `REMEDIES`: what people do about it, each played again with its changes;
 - `CONTROL`: the changes that make it healthy; None where there is no such thing;
 - optionally `FULL`, the changes that `--full` makes; `mended(played)`; `more(act, settings)` for figures of further
-  runs; and `why_not()` where it can't run.
+  runs; `ALONE = True` where it needs the machine for itself; and `why_not()` where it can't run.
 """
 
 from __future__ import annotations
@@ -171,6 +171,12 @@ def find(name: str) -> Scenario:
     if name not in names():
         raise UsageError(f"there is no scenario {name!r}; there are {', '.join(names())}")
     return this(f"estab.lab.scenarios.{name}")
+
+
+def alone(scenario: Scenario) -> bool:
+    """Whether nothing may be played beside it, for its figures are shares of CPU."""
+    needs: bool = getattr(scenario, "ALONE", False)
+    return needs
 
 
 def why_not(scenario: Scenario) -> str | None:

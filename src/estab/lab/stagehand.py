@@ -10,6 +10,7 @@ import json
 import signal
 import sys
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,7 +18,10 @@ import msgspec
 
 from estab.errors import EstabError, MachineError
 from estab.lab import _linux
+from estab.lab.child import say
 from estab.lab.seclusion import Inside, seclude
+
+OVER = "over"  # the last stage of each scenario
 
 
 def main() -> None:
@@ -35,27 +39,40 @@ def main() -> None:
 
 def _perform(order: dict[str, Any], inside: Inside) -> None:
     # Imported here: a wrong order, or a machine that refuses, is told at once.
-    from estab.lab.director import direct
+    from estab.lab.abreast import Piece, abreast
     from estab.lab.gauge import gauge
-    from estab.lab.scenario import Act, find, why_not
+    from estab.lab.scenario import alone, find, why_not
 
     _say({"contained": inside.contained})
     if order["gauge"]:
         _say({"stage": ["the wire", "measuring itself"]})
         _say({"wire": msgspec.to_builtins(gauge())})
-    captures = Path(order["captures"]) if order["captures"] else None
-    for name in order["names"]:
-        act = Act(
-            name,
-            full=order["full"],
-            captures=captures,
-            command=order["command"],
-            tell=partial(_tell, name),
-        )
-        done = direct(find(name), act, order["settings"].get(name, {}))
-        _say({"scenario": msgspec.to_builtins(done)})
-        if order.get("keep") and why_not(find(name)) is None:
-            _look_around(name, order, inside)
+    names = order["names"]
+    pieces = [Piece(partial(_direct, name, order), alone(find(name))) for name in names]
+    for said in abreast(pieces, order["jobs"]):
+        if said.over:
+            _tell(names[said.place], OVER)
+            _say({"scenario": said.what, "place": said.place})
+        else:
+            _tell(names[said.place], said.what)
+    if order["keep"] and why_not(find(names[0])) is None:
+        _look_around(names[0], order, inside)
+
+
+def _direct(name: str, order: dict[str, Any], connection: Connection) -> dict[str, Any]:
+    """One scenario as a whole: what a child of this process runs."""
+    from estab.lab.director import direct
+    from estab.lab.scenario import Act, find
+
+    act = Act(
+        name,
+        full=order["full"],
+        captures=Path(order["captures"]) if order["captures"] else None,
+        command=order["command"],
+        tell=partial(say, connection),
+    )
+    told: dict[str, Any] = msgspec.to_builtins(direct(find(name), act, order["settings"].get(name, {})))
+    return told
 
 
 def _look_around(name: str, order: dict[str, Any], inside: Inside) -> NoReturn:

@@ -84,6 +84,7 @@ class Watch:
         server_pids: Sequence[int] | None = None,
         server_via: str | None = None,
         clock: Callable[[], float] = time.monotonic,
+        cost: Callable[[], float] = time.thread_time,
     ) -> None:
         try:
             address = inet_diag.canonical(host)
@@ -96,7 +97,7 @@ class Watch:
         self._embedded = server_pids is not None
         self._client = _Descriptors(client_pids)
         self._server = _Descriptors(server_pids or ())
-        self._clock = clock
+        self._clock, self._cost = clock, cost
         self._via = ViaServer(server_via, self._address, port) if server_via is not None else None
         self._ghosts: Ghosts | None = None
         self._queue = QueueWatch()
@@ -285,17 +286,17 @@ class Watch:
 
     def _look_closer(self, listeners: Iterable[InetSocket], connections: int) -> None:
         """What costs more with the number of connections. Those to come wait until all keep to their share."""
-        began = self._clock()
+        began = self._cost()
         self._look_at_ports()
         self._look_at_server()
         new = {one.inode for one in listeners if one.inode} - self._searched
         if new and not self._embedded:
             self._find_owners(new)
-        ended = self._clock()
-        self._close_looks_s += ended - began
+        spent = self._cost() - began
+        self._close_looks_s += spent
         if connections:
-            self._socket_look_s = (ended - began) / connections
-        self._close_look_at = ended + _CLOSE_LOOK_EVERY_S
+            self._socket_look_s = spent / connections
+        self._close_look_at = self._clock() + _CLOSE_LOOK_EVERY_S
 
     def _look_at_ports(self) -> None:
         if self._diag is None:

@@ -25,6 +25,7 @@ CAUSE = "short_connection_storm"
 SIDE = "server"
 SYMPTOM = "connect timeouts of short connections in bursts; ListenOverflows grows every second"
 SECONDS = 16.0
+ALONE = True
 SOME = Interval(low=1, high=None)
 BETWEEN_S = 0.3
 

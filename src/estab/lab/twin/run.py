@@ -16,7 +16,8 @@ import msgspec
 from estab import __version__
 from estab.api.files import diagnose, read_record
 from estab.errors import ReadError
-from estab.lab.run import Collector, play
+from estab.lab.collector import Collector
+from estab.lab.run import play
 from estab.lab.twin import moments
 from estab.lab.twin.given import Given
 from estab.lab.twin.plan import Planned, plan
