@@ -247,7 +247,7 @@ def test_close_looks_keep_to_their_share() -> None:
 
     slow = Slow(*TARGET, clock=clock, cost=clock)
     slow.start()
-    for _ in range(800):
+    for _ in range(1400):
         clock.now = round(clock.now + 0.1, 3)
         slow.sample()
     slow.close()

@@ -27,6 +27,8 @@ from estab.records import ClientSide, Ghosts, Listener, PortUse, Process, Record
 _CLOSE_LOOK_EVERY_S = 0.2
 _CLOSE_LOOK_SHARE = 0.0015
 _CLOSE_LOOKS_ALLOWED_S = 0.02  # beyond their share, so that a short run has a history too
+_CHEAP_LOOKS_ALLOWED_S = 0.06  # the same where one costs little
+_CHEAP_LOOK_S = 0.01
 _CLOSE_LOOK_AT_A_SOCKET_S = 2e-6  # until it has been measured here
 _OVERFLOWS, _DROPS = "TcpExt.ListenOverflows", "TcpExt.ListenDrops"
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -111,7 +113,7 @@ class Watch:
         self._last_sockets: ServerSockets | None = None
         self._worst_use: PortUse | None = None
         self._started_at = self._close_look_at = 0.0
-        self._close_looks_s = 0.0
+        self._close_looks_s = self._last_look_s = 0.0
         self._socket_look_s = _CLOSE_LOOK_AT_A_SOCKET_S
         self._new_states: dict[str, dict[str, int]] = {}
 
@@ -281,8 +283,11 @@ class Watch:
             return None
 
     def _can_afford(self, seconds: float) -> bool:
-        allowed = _CLOSE_LOOKS_ALLOWED_S + (self._clock() - self._started_at) * _CLOSE_LOOK_SHARE
-        return self._close_looks_s + seconds <= allowed
+        # A dump goes through the kernel's whole table, however few it finds.
+        expected = max(seconds, self._last_look_s)
+        beyond = _CHEAP_LOOKS_ALLOWED_S if expected <= _CHEAP_LOOK_S else _CLOSE_LOOKS_ALLOWED_S
+        allowed = beyond + (self._clock() - self._started_at) * _CLOSE_LOOK_SHARE
+        return self._close_looks_s + expected <= allowed
 
     def _look_closer(self, listeners: Iterable[InetSocket], connections: int) -> None:
         """What costs more with the number of connections. Those to come wait until all keep to their share."""
@@ -294,6 +299,7 @@ class Watch:
             self._find_owners(new)
         spent = self._cost() - began
         self._close_looks_s += spent
+        self._last_look_s = spent
         if connections:
             self._socket_look_s = spent / connections
         self._close_look_at = self._clock() + _CLOSE_LOOK_EVERY_S
