@@ -1,0 +1,232 @@
+"""Reports: recorded runs, snapshots, labs and twins from files, judged and put into a page, pictures or Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from estab import __version__
+from estab.api.files import diagnose_snapshots, read_record
+from estab.diagnose import judge
+from estab.diagnose.ladder import Spread, View, ladder, serving
+from estab.errors import EstabError, MachineError, ParseError, ReadError, UsageError
+from estab.kernel.formats.captures import Syn, parse_syns
+from estab.load import plan
+from estab.records import Limits, RunResult, Snapshot, decode, encode, schema_of
+from estab.records.lab import LAB_SCHEMA, LabResult
+from estab.records.twin import TWIN_SCHEMA, TwinResult
+from estab.report.html.subject import Capture, Material, Subject
+from estab.report.markdown import markdown as _markdown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Literal
+
+_OWN_DESCRIPTORS = {"c": 5, "python": 7}
+_ADDS = "pip install 'estab[report]'"
+Pathname = str | Path
+
+
+def material(files: Sequence[Pathname], *, captures: Sequence[Pathname] = ()) -> Material:
+    """What the files hold: runs (estab.run/1), snapshots (estab.snapshot/1, a line each), labs (estab.lab/1) and twins.
+
+    A twin's record (estab.twin/1) belongs to the run of its cause; alone, it is shown with the run that the twin was.
+    `captures` (pcapng, or pcap) are of the only run, or the first. Raises ReadError with the file and the place.
+    """
+    if not files:
+        raise UsageError("a report needs a recorded run: estab hold … --json run.json records one")
+    subjects: list[Subject] = []
+    labs: list[tuple[str, LabResult]] = []
+    twins: list[TwinResult] = []
+    for name in files:
+        found = _read(Path(name))
+        if isinstance(found, LabResult):
+            labs.append((Path(name).stem, found))
+        elif isinstance(found, TwinResult):
+            twins.append(found)
+        else:
+            subjects.append(found)
+    subjects = _with_twins(subjects, twins)
+    carried, syns = _captured(captures)
+    if syns and subjects:
+        subjects[0] = replace(subjects[0], syns=syns)
+    return Material(subjects=subjects, labs=labs, captures=carried, notes=_notes(captures, syns, subjects))
+
+
+def subject(run: RunResult, title: str = "run", *, source: bytes = b"") -> Subject:
+    """A run as a report shows it: with its verdict, made now where the record has none, and its ladder of limits."""
+    diagnosis = run.diagnosis if run.diagnosis is not None else judge(run)
+    return Subject(title, diagnosis, run=run, limits=_limits(run), source=source or encode(run))
+
+
+def html(given: Material) -> str:
+    """The page. Raises MachineError where the extra is missing, which says how to add it."""
+    _need_extra()
+    from estab.report.html.page import html as make
+
+    return make(given, version=__version__)
+
+
+def markdown(given: Material) -> str:
+    """The report as Markdown. Needs no extra."""
+    return _markdown(given, version=__version__)
+
+
+def pictures(given: Material, kind: Literal["png", "svg"]) -> Iterator[tuple[str, bytes]]:
+    """Each plot as (file name, its bytes). Raises MachineError where the extra is missing."""
+    _need_extra()
+    from estab.report.html import page, vega
+
+    for name, plot in page.figures(given):
+        chart = dict(plot.chart or {})
+        data = vega.png(chart, plot.tables) if kind == "png" else vega.svg(chart, plot.tables).encode()
+        yield f"{name}.{kind}", data
+
+
+def write_report(runs: RunResult | Pathname | Sequence[RunResult | Pathname], path: Pathname) -> None:
+    """Writes one self-contained HTML page about one run or several, given as records or as files.
+
+    Raises ReadError for a file that cannot be read, MachineError where `estab[report]` is missing, OSError where the
+    page cannot be written.
+    """
+    given = [runs] if isinstance(runs, RunResult | str | Path) else list(runs)
+    files = [one for one in given if not isinstance(one, RunResult)]
+    made = material(files) if files else Material()
+    named = [one for one in given if isinstance(one, RunResult)]
+    own = [subject(one, f"run {i}" if len(named) > 1 else "run") for i, one in enumerate(named, 1)]
+    Path(path).write_text(html(replace(made, subjects=[*made.subjects, *own])), encoding="utf-8")
+
+
+def _need_extra() -> None:
+    try:
+        import altair  # noqa: F401
+        import jinja2  # noqa: F401
+        import vl_convert  # noqa: F401
+    except ImportError as error:
+        missing = error.name or "a library"
+        raise MachineError(
+            f"HTML, PNG and SVG need {missing}, which is not installed: {_ADDS}; --markdown works"
+        ) from error
+
+
+# Reading -----------------------------------------------------------------------------------------------------------
+
+
+def _read(path: Path) -> Subject | LabResult | TwinResult:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ReadError(f"can't read {path}: {error.strerror}") from error
+    try:
+        kind = _kind(data)
+        if kind == "estab.lab":
+            return decode(data, LabResult, LAB_SCHEMA)
+        if kind == "estab.twin":
+            return decode(data, TwinResult, TWIN_SCHEMA)
+    except ReadError as error:
+        raise ReadError(f"{path}: {error}") from error
+    if kind not in ("estab.run", "estab.snapshot"):
+        raise ReadError(
+            f"{path}: it holds {kind or 'no schema'}; a report is made of estab.run (hold, bench or churn --json), "
+            "estab.snapshot, estab.lab or estab.twin"
+        )
+    found = read_record(path)
+    if isinstance(found, RunResult):
+        return subject(found, path.stem, source=data)
+    return _observed(found, path.stem, data)
+
+
+def _kind(data: bytes) -> str:
+    first = next((line for line in data.splitlines() if line.strip()), b"")
+    try:
+        return schema_of(data).split("/")[0]
+    except ReadError:
+        return schema_of(first).split("/")[0]  # lines, one record each
+
+
+def _observed(found: list[Snapshot], title: str, data: bytes) -> Subject:
+    return Subject(title, diagnose_snapshots(found), snapshots=found, source=data)
+
+
+def _with_twins(subjects: list[Subject], twins: Sequence[TwinResult]) -> list[Subject]:
+    """Each twin beside the run that it rebuilt; without one, its own run with it."""
+    found = list(subjects)
+    for twin in twins:
+        name = Path(twin.file).stem
+        same = [i for i, one in enumerate(found) if one.run is not None and one.title == name]
+        like = [i for i, one in enumerate(found) if one.run is not None and one.diagnosis.cause == twin.recorded_cause]
+        at = next(iter(same or (like if len(like) == 1 else [])), None)
+        if at is not None:
+            found[at] = replace(found[at], twin=twin)
+        elif twin.run is not None:
+            found.append(replace(subject(twin.run, f"twin of {name}"), twin=twin))
+    return found
+
+
+def _captured(paths: Sequence[Pathname]) -> tuple[list[Capture], list[Syn]]:
+    carried: list[Capture] = []
+    syns: list[Syn] = []
+    for name in paths:
+        path = Path(name)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ReadError(f"can't read {path}: {error.strerror}") from error
+        try:
+            found = parse_syns(data)
+        except ParseError as error:
+            raise ReadError(f"{path}: {error}") from error
+        # The same SYN was caught at both ends of the wire: the sender's end comes first and is the one that counts.
+        first = found[0].interface if found else ""
+        syns += [syn for syn in found if syn.interface == first]
+        carried.append(Capture(path.name, len(data), data))
+    return carried, syns
+
+
+def _notes(captures: Sequence[Pathname], syns: Sequence[Syn], subjects: Sequence[Subject]) -> list[str]:
+    notes = []
+    if captures and not syns:
+        notes.append("The capture holds no SYN.")
+    if captures and len(subjects) > 1:
+        notes.append(f"The capture is taken for that of the first record, {subjects[0].title}.")
+    return notes
+
+
+# The ladder as it stood --------------------------------------------------------------------------------------------
+
+
+def _limits(run: RunResult) -> Limits | None:
+    """The ladder from the snapshots before the run; None where there is none, or it cannot be read."""
+    before = run.client.before
+    if before is None:
+        return None
+    target = _target(run)
+    server = run.server.before if run.server.observed else None
+    listeners = serving((server.listeners or ()) if server else (), *target, anywhere=True) if target else ()
+    sources = run.config.get("sources")
+    spread = Spread(
+        own_descriptors=_OWN_DESCRIPTORS.get(run.engine, 5),
+        processes=max(1, len(run.client.workers)),
+        sources=max(1, len(sources)) if isinstance(sources, list) else 1,
+        most=plan.MOST_CONNECTIONS,
+    )
+    same = server is not None and not run.server.via and server.host.netns_inode == before.host.netns_inode
+    try:
+        return ladder(
+            View(
+                client=before,
+                spread=spread,
+                target=target,
+                server=(before if same else server) if listeners else None,
+                listeners=listeners,
+            )
+        )
+    except EstabError:
+        return None
+
+
+def _target(run: RunResult) -> tuple[str, int] | None:
+    host, _, port = str(run.config.get("target") or "").rpartition(":")
+    return (host.strip("[]"), int(port)) if host and port.isascii() and port.isdigit() else None

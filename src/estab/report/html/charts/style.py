@@ -1,0 +1,144 @@
+"""How all plots look: colours by name, for light and for dark; axes; the room for labels on the right.
+
+Colours are CSS variables, so that one rendering serves light, dark and paper. The palette is Okabe and Ito's, which
+people with any kind of colour vision tell apart, lightened for the dark.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import altair as alt
+
+# name: (on white, on black)
+COLOURS: dict[str, tuple[str, str]] = {
+    "ink": ("#1b1f24", "#e6e8eb"),
+    "muted": ("#5c6570", "#9aa4af"),
+    "grid": ("#e7e9ec", "#2b3138"),
+    "axis": ("#b9bfc6", "#4a525b"),
+    "paper": ("#ffffff", "#15181c"),
+    "blue": ("#0072b2", "#56a9e0"),
+    "sky": ("#56b4e9", "#2f7fb3"),
+    "green": ("#00805f", "#3dbf98"),
+    "orange": ("#d98200", "#f0a83c"),
+    "red": ("#c2410c", "#ff7f50"),
+    "purple": ("#a8508a", "#d68fbd"),
+    "yellow": ("#b59b00", "#e0d050"),
+    "grey": ("#8a929b", "#7c858f"),
+    "faint": ("#c9ced4", "#3f474f"),
+}
+STATE_COLOURS = {
+    "ESTAB": "blue",
+    "ghosts": "red",
+    "SYN-SENT": "orange",
+    "SYN-RECV": "yellow",
+    "CLOSE-WAIT": "purple",
+    "LAST-ACK": "green",
+    "FIN-WAIT-1": "green",
+    "FIN-WAIT-2": "sky",
+    "CLOSING": "purple",
+    "TIME-WAIT": "grey",
+    "other": "faint",
+}
+SERIES = ("red", "blue", "orange", "green", "purple", "sky", "yellow", "grey", "muted")
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', sans-serif"
+HEIGHT = 200
+LEFT = 52
+STATIC_WIDTH = 760
+# The plot ends before the page does: what stands right of it labels the lines.
+ROOM = "(width < 480 ? 118 : 156)"
+
+
+def colour(name: str) -> str:
+    """The CSS variable of a colour."""
+    return f"var(--{name})"
+
+
+def config() -> dict[str, Any]:
+    """Vega-Lite's config for every plot."""
+    axis = {
+        "labelColor": colour("muted"), "labelFontSize": 12, "labelFont": FONT, "titleColor": colour("muted"),
+        "titleFont": FONT, "titleFontSize": 12, "titleFontWeight": "normal", "gridColor": colour("grid"),
+        "domainColor": colour("axis"), "tickColor": colour("axis"), "tickSize": 4, "labelPadding": 4,
+    }  # fmt: skip
+    return {
+        "background": None,
+        "font": FONT,
+        "padding": {"left": 0, "right": 2, "top": 4, "bottom": 2},
+        "view": {"stroke": None},
+        "axis": axis,
+        "axisY": {"domain": False, "ticks": False, "minExtent": LEFT, "maxExtent": LEFT},
+        "axisX": {"grid": False},
+        "line": {"strokeWidth": 2, "strokeJoin": "round", "strokeCap": "round"},
+        "area": {"line": False, "opacity": 0.85},
+        "text": {"font": FONT, "fontSize": 12, "color": colour("ink")},
+        "rule": {"color": colour("muted")},
+    }
+
+
+def data(name: str) -> alt.NamedData:
+    """The table of that name, which the page brings."""
+    return alt.NamedData(name)
+
+
+def x_time(end_s: float, field: str = "t_s") -> alt.X:
+    """Seconds since the start; all time axes of a page begin and end at the same place."""
+    scale = alt.Scale(domain=[0, end_s], nice=False, range=[0, alt.ExprRef(f"width - {ROOM}")])
+    axis = alt.Axis(title=None, labelExpr="datum.label + ' s'", labelOverlap=True, labelFlush=False, tickCount=6)
+    return alt.X(f"{field}:Q", scale=scale, axis=axis)
+
+
+def y_count(field: str, title: str, *, top: float | None = None, stack: Literal["zero"] | None = None) -> alt.Y:
+    """A count from 0 up. `top`: where the axis must reach at least."""
+    scale = alt.Scale(domainMin=0, nice=True, zero=True) if top is None else alt.Scale(domain=[0, top], nice=True)
+    return alt.Y(
+        f"{field}:Q", title=title, scale=scale, axis=y_axis(title, labelExpr=COUNTS, tickMinStep=1), stack=stack
+    )
+
+
+COUNTS = "format(datum.value, datum.value >= 10000 ? '~s' : ',~r')"
+
+
+def y_axis(title: str, **more: Any) -> alt.Axis:
+    """A vertical axis whose title lies above it, to be read without a turned head."""
+    return alt.Axis(
+        title=title, titleAngle=0, titleAlign="left", titleAnchor="start", titleX=-LEFT, titleY=-8,
+        titleBaseline="bottom", tickCount=4, **more,
+    )  # fmt: skip
+
+
+# Microseconds in the unit that suits them; between the powers of ten the axis is quiet.
+MICROSECONDS = (
+    "abs(log(datum.value) / LN10 - round(log(datum.value) / LN10)) > 0.001 ? '' : "
+    "datum.value >= 1e6 ? format(datum.value / 1e6, '~g') + ' s' : "
+    "datum.value >= 1e3 ? format(datum.value / 1e3, '~g') + ' ms' : format(datum.value, '~g') + ' µs'"
+)
+
+
+def y_latency(field: str, title: str = "latency, log scale") -> alt.Y:
+    """Microseconds on a logarithmic axis with readable units."""
+    scale = alt.Scale(type="log", nice=True)
+    return alt.Y(f"{field}:Q", scale=scale, axis=y_axis(title, labelExpr=MICROSECONDS, labelOverlap=True))
+
+
+def end_labels(table: str, y: alt.Y, end_s: float, domain: list[str], colours: list[str]) -> alt.Chart:
+    """The names of lines, right of their ends: the table has t_s, series, text and the place `at`."""
+    chart: alt.Chart = (
+        alt.Chart(data(table))
+        .mark_text(align="left", dx=8, baseline="middle", limit=alt.ExprRef(f"{ROOM} - 8"))
+        .encode(
+            x=x_time(end_s),
+            y=y,
+            text="text:N",
+            color=alt.Color("series:N", scale=alt.Scale(domain=domain, range=colours), legend=None),
+        )
+    )
+    return chart
+
+
+def finished(chart: Any, height: int = HEIGHT) -> dict[str, Any]:
+    """The chart's Vega-Lite, as wide as its place."""
+    made: dict[str, Any] = chart.properties(width="container", height=height).to_dict()
+    made["config"] = config()
+    made["autosize"] = {"type": "fit-x", "contains": "padding"}
+    return made

@@ -1,0 +1,77 @@
+"""The sections of a run's part of the page: which plots and tables stand together. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from estab.records import Snapshot
+from estab.report.html.plot import Plot
+from estab.report.html.subject import Subject
+from estab.report.html.view import failure_rows, latency_rows
+from estab.report.words import clean, count
+
+_SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Connections", ("funnel", "connections", "states_client", "states_server", "states_host")),
+    ("Accept queue", ("queue", "counters")),
+    ("Failures", ("failures",)),
+    ("SYN retransmissions", ("syns",)),
+    ("Latency", ("percentiles", "latency")),
+    ("Throughput", ("throughput",)),
+    ("Limits", ("rungs",)),
+)
+
+
+def groups(subject: Subject, plots: Sequence[Plot], shown: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Sections with the plots, as the template takes them by name in `shown`, and with their tables."""
+    names = {plot.name for plot in plots}
+    found = []
+    for title, members in _SECTIONS:
+        here = [shown[name] for name in members if name in names]
+        tables = _tables(title, subject)
+        if here or tables:
+            found.append({"title": title, "plots": here, "tables": tables})
+    return found
+
+
+def _tables(title: str, subject: Subject) -> list[dict[str, Any]]:
+    run = subject.run
+    if run is None:
+        return _listeners(subject.snapshots[-1]) if title == "Accept queue" and subject.snapshots else []
+    if title == "Failures" and run.failures:
+        columns = [("phase", False), ("errno", False), ("count", True), ("first at", True), ("example", False)]
+        return [{"caption": "", "columns": columns, "rows": failure_rows(run)}]
+    if title == "Latency" and latency_rows(run):
+        names = ("count", "p50", "p90", "p99", "p99.9", "max")
+        columns = [("latency", False), *((name, True) for name in names)]
+        return [{"caption": "", "columns": columns, "rows": latency_rows(run)}]
+    return []
+
+
+_MOST_LISTENERS = 12
+
+
+def _listeners(snapshot: Snapshot) -> list[dict[str, Any]]:
+    listeners = sorted(
+        snapshot.listeners or [], key=lambda one: (-one.depth / (max(one.limit, 0) + 1), -(one.drops or 0))
+    )
+    rows = [
+        [
+            clean(f"{one.address}:{one.port}"),
+            count(one.depth),
+            count(one.limit),
+            count(one.drops),
+            clean(", ".join(f"{owner.name or '?'} {owner.pid}" for owner in one.owners or [])),
+        ]
+        for one in listeners[:_MOST_LISTENERS]
+    ]
+    columns = [
+        ("listener", False),
+        ("depth", True),
+        ("limit", True),
+        ("drops since it listens", True),
+        ("owner", False),
+    ]
+    more = len(listeners) - len(rows)
+    caption = "The last snapshot's listeners, the fullest first" + (f"; {more:,} more" if more > 0 else "") + "."
+    return [{"caption": caption, "columns": columns, "rows": rows}] if rows else []

@@ -1,0 +1,221 @@
+"""The page: every part put together into one file that asks nothing of any network and stays below `MOST_BYTES`."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from estab.errors import UsageError
+from estab.report.html import labs, overview, snapshots, vega, view
+from estab.report.html.charts.style import COLOURS
+from estab.report.html.groups import groups
+from estab.report.html.plot import Plot
+from estab.report.html.plots import plots
+from estab.report.html.subject import Material, Subject
+from estab.report.words import clean, size
+
+MOST_BYTES = 2_000_000
+_MOST_EMBEDDED = 600_000  # of a capture or a record, packed
+_TEMPLATES = Path(__file__).with_name("template")
+_TITLES = {
+    "funnel": "funnel", "states": "states", "connections": "connections", "queue": "queue", "failures": "failures",
+    "syn_rule": "rule and connects", "syn_measured": "answered", "syn_captured": "captured",
+    "percentiles": "percentiles", "latency": "latency", "throughput": "throughput", "rungs": "limits",
+    "sweep": "sweep", "open": "open connections",
+}  # fmt: skip
+
+
+def html(material: Material, *, version: str) -> str:
+    """The whole page. Long timelines are thinned until it fits, and the page says so.
+
+    Raises UsageError where even that is not enough.
+    """
+    for step in (1, 2, 4, 8, 16, 32, 64):
+        for with_files in (True, False):
+            page = _render(_thinned(material, step), version, with_files=with_files)
+            if len(page.encode()) < MOST_BYTES:
+                return page
+    raise UsageError(f"{len(material.subjects):,} runs do not fit into a page of 2 MB; give fewer at a time")
+
+
+def all_plots(subject: Subject) -> list[Plot]:
+    """Every plot of a subject, drawn or not."""
+    return [*plots(subject), *snapshots.plots(subject)]
+
+
+def _thinned(material: Material, step: int) -> Material:
+    """Each `step`-th point of every timeline, where there are many, and a note of it."""
+    if step == 1:
+        return material
+    from dataclasses import replace
+
+    def thin(subject: Subject) -> Subject:
+        run = subject.run
+        if run is not None and len(run.timeline) > 50:
+            points = [*run.timeline[:-1:step], run.timeline[-1]]
+            return replace(subject, run=run.replace(timeline=points))
+        return subject
+
+    note = f"To stay below 2 MB, the plots and their files have every {step}th point of the timelines."
+    return replace(material, subjects=[thin(one) for one in material.subjects], notes=[*material.notes, note])
+
+
+class _Parts:
+    """Collects charts and tables. A chart that several runs share stands in the page once."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, dict[str, list[Any]]] = {}
+        self.charts: list[dict[str, Any]] = []
+        self.files: list[dict[str, str]] = []
+        self._known: dict[str, int] = {}
+
+    def plot(self, plot: Plot, key: str, title: str) -> dict[str, Any]:
+        """The plot as the template takes it."""
+        prefix = f"{key}."
+        for one in plot.tables:
+            self.tables.setdefault(prefix + one.name, one.data())
+        return {
+            "id": f"{key}-{plot.name}",
+            "title": plot.title,
+            "caption": plot.caption,
+            "legend": plot.legend,
+            "missing": plot.missing,
+            "chart": self._chart(plot),
+            "prefix": prefix,
+            "downloads": [
+                {"key": prefix + one.name, "words": _TITLES.get(one.name, one.name), "file": _file(title, one.name)}
+                for one in plot.downloads
+            ],
+        }
+
+    def _chart(self, plot: Plot) -> int | None:
+        if plot.chart is None:
+            return None
+        text = json.dumps(plot.chart, sort_keys=True)
+        if text not in self._known:
+            self._known[text] = len(self.charts)
+            self.charts.append(vega.compiled(dict(plot.chart)))
+        return self._known[text]
+
+    def file(self, data: bytes) -> str | None:
+        """Carries a file, packed; None where it is too large."""
+        packed = gzip.compress(data, mtime=0)
+        if len(packed) > _MOST_EMBEDDED:
+            return None
+        key = f"file{len(self.files)}"
+        self.files.append({"key": key, "packed": "gzip", "data": base64.b64encode(packed).decode("ascii")})
+        return key
+
+
+def _render(material: Material, version: str, *, with_files: bool) -> str:
+    parts = _Parts()
+    many = len(material.subjects) > 1
+    summary = overview.overview(material.subjects) if many else None
+    shown = {
+        "version": version,
+        "title": _title(material),
+        "notes": material.notes,
+        "many": many,
+        "overview": summary and {**summary, "plots": [parts.plot(one, "all", "runs") for one in summary["plots"]]},
+        "labs": [_lab(found, parts, number) for number, found in enumerate(material.labs)],
+        "subjects": [_subject(one, f"run{n}", parts, with_files) for n, one in enumerate(material.subjects)],
+        "captures": [
+            {
+                "name": one.name,
+                "size": size(one.size),
+                "key": parts.file(one.data) if with_files and one.data is not None else None,
+            }
+            for one in material.captures
+        ],
+        "files": parts.files,
+        "colours": Markup(colours()),
+        "style": Markup(_read("style.css")),
+        "script": Markup(_read("page.js")),
+        "bundle": Markup(vega.bundle()),
+        "tables": _json(parts.tables),
+        "charts": _json(parts.charts),
+    }
+    return _environment().get_template("page.html").render(shown)
+
+
+def _lab(found: tuple[str, Any], parts: _Parts, number: int) -> dict[str, Any]:
+    made = labs.view(*found)
+    for place, one in enumerate(made["scenarios"]):
+        one["plots"] = [parts.plot(plot, f"lab{number}-{place}", one["name"]) for plot in one["plots"]]
+    return made
+
+
+def _subject(subject: Subject, key: str, parts: _Parts, with_files: bool) -> dict[str, Any]:
+    found = all_plots(subject)
+    shown = {plot.name: parts.plot(plot, key, subject.title) for plot in found}
+    record = parts.file(subject.source) if with_files and subject.source else None
+    return {
+        **view.view(subject),
+        "key": key,
+        "groups": groups(subject, found, shown),
+        "record": record,
+        "file": _file(subject.title, "") + (".json" if subject.run else ".ndjson"),
+    }
+
+
+def _file(title: str, name: str) -> str:
+    """A name that a file may have anywhere."""
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in title).strip("._") or "run"
+    return f"{plain[:60]}-{name}" if name else plain[:60]
+
+
+def _title(material: Material) -> str:
+    if len(material.subjects) == 1:
+        return clean(f"{material.subjects[0].title}: {material.subjects[0].diagnosis.cause or 'no cause'} · estab")
+    return "estab report"
+
+
+def colours() -> str:
+    """The palette as CSS variables: light, dark by the system or by choice, and light on paper."""
+    light = ";".join(f"--{name}:{value}" for name, (value, _) in COLOURS.items())
+    dark = ";".join(f"--{name}:{value}" for name, (_, value) in COLOURS.items())
+    return (
+        f":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{dark}}}}}\n"
+        f"@media screen{{:root[data-theme=dark]{{{dark}}}}}"
+    )
+
+
+def _json(value: Any) -> Markup:
+    """JSON that cannot end the script that it stands in."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return Markup(text)
+
+
+def _read(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
+    )
+
+
+def figures(material: Material) -> Sequence[tuple[str, Plot]]:
+    """Every plot that is drawn, with a name for its file."""
+    found = []
+    for subject in material.subjects:
+        for plot in all_plots(subject):
+            if plot.chart is not None:
+                name = plot.name if len(material.subjects) == 1 else _file(subject.title, plot.name)
+                found.append((name, plot))
+    if len(material.subjects) > 1:
+        found += [(f"all-{plot.name}", plot) for plot in overview.overview(material.subjects)["plots"]]
+    for _, lab in material.labs:
+        for scenario in lab.scenarios:
+            found += [(_file(scenario.name, plot.name), plot) for plot in labs.plots(scenario)]
+    return found

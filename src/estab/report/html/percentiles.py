@@ -1,0 +1,62 @@
+"""A recorded latency histogram as the points of an HDR plot: latency over 1/(1-p). Pure."""
+
+from __future__ import annotations
+
+import binascii
+import struct
+import zlib
+from collections.abc import Iterator
+
+from hdrh.histogram import HdrHistogram
+
+from estab.records import Latency, Percentiles
+from estab.report.html.table import Cell, Table, table
+
+_PER_HALVING = 5  # points each time that 1-p halves
+_COLUMNS = ("kind", "percentile", "one_in", "latency_us", "count_up_to")
+
+
+def percentiles(latency: Latency) -> Table:
+    """Both distributions. `one_in` is 1/(1-p): 100 at p99, so that one in 100 takes longer; at most the count."""
+    rows = [*_of("connect", latency.connect_us), *_of("request", latency.request_us)]
+    return table("percentiles", _COLUMNS, rows)
+
+
+def histogram(found: Percentiles | None) -> HdrHistogram | None:
+    """The recorded histogram (ns); None where there is none, or it is damaged."""
+    if found is None or not found.hdr_ns:
+        return None
+    try:
+        decoded = HdrHistogram.decode(found.hdr_ns)
+    except (ValueError, TypeError, IndexError, KeyError, struct.error, zlib.error, binascii.Error, MemoryError):
+        return None
+    except Exception as error:  # hdrh's own errors have no common base below Exception
+        if type(error).__module__.startswith("hdrh"):
+            return None
+        raise
+    return decoded if decoded is not None and decoded.get_total_count() > 0 else None
+
+
+def _of(kind: str, found: Percentiles | None) -> Iterator[tuple[Cell, ...]]:
+    if found is None or found.count <= 0:
+        return
+    decoded = histogram(found)
+    if decoded is None:
+        yield from _named(kind, found)
+        return
+    most = decoded.get_total_count()
+    for item in decoded.get_percentile_iterator(_PER_HALVING):
+        share = min(item.percentile_level_iterated_to, 100.0) / 100
+        one_in = min(1 / (1 - share), most) if share < 1 else most
+        latency_us = item.value_iterated_to / 1000
+        if found.max is not None:
+            latency_us = min(latency_us, found.max)
+        yield kind, round(share * 100, 6), round(one_in, 3), round(latency_us, 3), item.total_count_to_this_value
+
+
+def _named(kind: str, found: Percentiles) -> Iterator[tuple[Cell, ...]]:
+    """The percentiles that stand in the record, where the histogram does not."""
+    named = ((50.0, 2.0, found.p50), (90.0, 10.0, found.p90), (99.0, 100.0, found.p99), (99.9, 1000.0, found.p999))
+    for percent, one_in, value in (*named, (100.0, float(found.count), found.max)):
+        if value is not None and one_in <= found.count:
+            yield kind, percent, one_in, value, None

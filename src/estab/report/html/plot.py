@@ -1,0 +1,35 @@
+"""`Plot`: a chart with its words and its tables, or the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from estab.report.html.table import Table
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One plot. `chart` is its Vega-Lite; None where there is nothing to draw, and `missing` says why.
+
+    `legend`: (colour's name, words) that no label in the plot says. `caption`: how to read it, in a sentence.
+    """
+
+    name: str
+    title: str
+    caption: str = ""
+    tables: Sequence[Table] = ()
+    chart: Mapping[str, Any] | None = None
+    missing: str = ""
+    legend: Sequence[tuple[str, str]] = ()
+
+    @property
+    def downloads(self) -> list[Table]:
+        """The tables that a reader may want as files."""
+        return [one for one in self.tables if not one.drawn_only and len(one)]
+
+
+def nothing(name: str, title: str, why: str) -> Plot:
+    """A plot that cannot be drawn, and why."""
+    return Plot(name, title, missing=why)

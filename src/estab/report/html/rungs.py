@@ -1,0 +1,40 @@
+"""The ladder of limits as a table, and where a run stood on it. Pure."""
+
+from __future__ import annotations
+
+from estab.records import Limits, RunResult
+from estab.report.html.table import Table, table
+from estab.report.words import clean
+
+_COLUMNS = ("limit", "side", "allows_more", "value", "used", "unit", "met", "raise_with")
+
+
+def ladder(limits: Limits, run: RunResult) -> tuple[Table, Table]:
+    """The known rungs, smallest first, and (asked, reached) connections. `met`: no more than were asked for fitted."""
+    asked, reached = asked_and_reached(run)
+    rows = [
+        (
+            clean(one.limit),
+            one.side,
+            one.capacity_connections,
+            one.value,
+            one.used,
+            clean(one.unit),
+            one.capacity_connections < asked,
+            clean(one.raise_with or ""),
+        )
+        for one in limits.limits
+        if one.capacity_connections is not None
+    ]
+    stood = table("stood", ("what", "connections"), [("asked", asked), ("reached", reached)], drawn_only=True)
+    return table("rungs", _COLUMNS, rows), stood
+
+
+def asked_and_reached(run: RunResult) -> tuple[int, int]:
+    """Connections at one time: asked for, and the most that were open."""
+    wanted = run.config.get("connections")
+    reached = max((point.open for point in run.timeline), default=0)
+    if run.command == "hold":
+        reached = max(reached, run.funnel.connected)
+    asked = wanted if isinstance(wanted, int) and not isinstance(wanted, bool) else run.funnel.attempted
+    return max(asked, 0), reached

@@ -1,0 +1,59 @@
+"""`Subject`: one thing that a report is about: a run, or snapshots, with all that was given beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from estab.kernel.formats.captures import Syn
+from estab.records import Diagnosis, HostFacts, Limits, RunResult, Snapshot
+from estab.records.lab import LabResult
+from estab.records.twin import TwinResult
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A run or a series of snapshots. `title`: a short name, mostly the file's. `source`: the record, as it was read.
+
+    `limits`: the ladder as it stood when the run began. `syns`: those of a capture of this run.
+    """
+
+    title: str
+    diagnosis: Diagnosis
+    run: RunResult | None = None
+    snapshots: Sequence[Snapshot] = ()
+    limits: Limits | None = None
+    twin: TwinResult | None = None
+    syns: Sequence[Syn] = ()
+    source: bytes = b""
+
+    @property
+    def host(self) -> HostFacts:
+        """The host that it was recorded on."""
+        if self.run is not None:
+            return self.run.host
+        return self.snapshots[-1].host if self.snapshots else HostFacts()
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything failed that wants a cause."""
+        return self.run is not None and bool(self.run.failures)
+
+
+@dataclass(frozen=True)
+class Capture:
+    """A capture file that the page carries for download. `data` None: it was too large to be carried."""
+
+    name: str
+    size: int
+    data: bytes | None
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that one report is made of."""
+
+    subjects: Sequence[Subject] = ()
+    labs: Sequence[tuple[str, LabResult]] = ()
+    captures: Sequence[Capture] = ()
+    notes: Sequence[str] = ()

@@ -1,0 +1,73 @@
+"""`Table`: the numbers behind a plot. The same ones are drawn, and downloaded from the page as CSV or JSON. Pure."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Cell = int | float | str | None
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of equal length, by name; units stand in the names. None: not recorded.
+
+    `drawn_only`: labels and marks that a plot needs and nobody wants as a file.
+    """
+
+    name: str
+    columns: Mapping[str, Sequence[Cell]]
+    drawn_only: bool = False
+
+    def __len__(self) -> int:
+        return max((len(values) for values in self.columns.values()), default=0)
+
+    def rows(self) -> Iterator[dict[str, Cell]]:
+        """Each row by column name."""
+        names = list(self.columns)
+        for values in zip(*self.columns.values(), strict=True):
+            yield dict(zip(names, values, strict=True))
+
+    def data(self) -> dict[str, list[Any]]:
+        """The columns for JSON, which knows neither NaN nor infinity: those are None."""
+        return {name: [_finite(value) for value in values] for name, values in self.columns.items()}
+
+    def csv(self) -> str:
+        """As the page's own download gives it (RFC 4180, lines end in CR LF); None is an empty cell.
+
+        Text that a spreadsheet would run as a formula gets an apostrophe before it.
+        """
+        out = io.StringIO()
+        writer = csv.writer(out)
+        writer.writerow(self.columns)
+        for row in zip(*self.columns.values(), strict=True):
+            writer.writerow(["" if value is None else _harmless(value) for value in map(_finite, row)])
+        return out.getvalue()
+
+    def every(self, step: int) -> Table:
+        """Each `step`-th row, and the last one."""
+        if step <= 1 or len(self) < 3:
+            return self
+        kept = [*range(0, len(self) - 1, step), len(self) - 1]
+        return Table(self.name, {k: [v[i] for i in kept] for k, v in self.columns.items()}, self.drawn_only)
+
+
+def table(name: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, drawn_only: bool = False) -> Table:
+    """A table of rows, which may be none."""
+    found = list(rows)
+    return Table(name, {key: [row[i] for row in found] for i, key in enumerate(columns)}, drawn_only)
+
+
+def _finite(value: Cell) -> Cell:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _harmless(value: Cell) -> Cell:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # as JavaScript writes it
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -1,0 +1,255 @@
+"""What the page says of one run in words: verdict, figures, remedies, ledger, twin, host. Plain values for a template.
+
+Nothing here is HTML: the template escapes every value, whoever wrote it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from estab.records import Diagnosis, Remedy, RunResult, Suspect
+from estab.records.twin import TwinRemedy, TwinResult
+from estab.report.asked import asked
+from estab.report.html.repeat import command
+from estab.report.html.subject import Subject
+from estab.report.ledger import ORDER, test
+from estab.report.words import DASH, clean, count, percent, plural, seconds, size
+
+MICRO = "µs"
+_TONES = {"confirmed": "bad", "possible": "open", "ruled_out": "good", "not_observed": ""}
+_CAME = {
+    "works": ("works", "good"),
+    "works_with": ("works with another", "good"),
+    "helps": ("helps, does not mend", "open"),
+    "does_nothing": ("does nothing", "open"),
+    "looks": ("to look with", ""),
+    "not_expressed": ("not in the twin", ""),
+    "not_tried": ("not tried", ""),
+}
+
+
+def view(subject: Subject) -> dict[str, Any]:
+    """All words of a subject."""
+    diagnosis, run = subject.diagnosis, subject.run
+    found = next((one for one in diagnosis.suspects if one.cause == diagnosis.cause), None)
+    tone, tag = tone_of(diagnosis, failed=subject.failed)
+    remedies = found.remedies if found else leads(diagnosis)
+    return {
+        "title": subject.title,
+        "tone": tone,
+        "tag": tag,
+        "eyebrow": _eyebrow(subject),
+        "summary": clean(diagnosis.summary),
+        "cause": _cause(diagnosis, tag),
+        "evidence": [_fact(one) for one in found.evidence] if found else [],
+        "command": f"estab {clean(run.command)}" if run else "estab observe",
+        "asked": " · ".join(asked(run)) if run else plural(len(subject.snapshots), "snapshot"),
+        "figures": figures(run) if run else [],
+        "works": [_remedy(one) for one in remedies if one.works],
+        "nothing": [_remedy(one) for one in remedies if not one.works],
+        "suspects": suspects([one for one in diagnosis.suspects if one is not found]),
+        "twin": _twin(subject.twin) if subject.twin else None,
+        "facts": facts(subject),
+        "repeat": command(run) if run else "",
+    }
+
+
+# The verdict -------------------------------------------------------------------------------------------------------
+
+
+def tone_of(diagnosis: Diagnosis, *, failed: bool) -> tuple[str, str]:
+    """(tone, a few words): bad a cause was found, open something is not explained, good all was well."""
+    if diagnosis.cause is not None:
+        return "bad", clean(diagnosis.cause)
+    if any(one.verdict == "possible" for one in diagnosis.suspects):
+        return "open", "no cause confirmed"
+    return ("open", "no known cause") if failed else ("good", "no cause")
+
+
+def _cause(diagnosis: Diagnosis, tag: str) -> str:
+    if diagnosis.cause is None or diagnosis.side is None:
+        return tag
+    return f"{tag}, {'on the path' if diagnosis.side == 'path' else f'at the {diagnosis.side}'}"
+
+
+def _eyebrow(subject: Subject) -> str:
+    host, run = subject.host, subject.run
+    parts = [clean(host.hostname)] if host.hostname else []
+    started = run.started_at_s if run else subject.snapshots[-1].taken_at_s if subject.snapshots else 0.0
+    with contextlib.suppress(ValueError, OverflowError, OSError):  # a damaged time is not worth a page
+        parts.append(datetime.fromtimestamp(started, UTC).strftime("%Y-%m-%d %H:%M UTC"))
+    if run is not None:
+        parts.append(f"{'interrupted after' if run.interrupted else 'took'} {seconds(run.elapsed_s, MICRO)}")
+    return " · ".join(parts)
+
+
+def _fact(fact: Any) -> dict[str, str]:
+    return {"text": clean(fact.text or f"{fact.field} {fact.value}"), "source": clean(fact.source)}
+
+
+def leads(diagnosis: Diagnosis) -> list[Remedy]:
+    """Nothing is confirmed: the first thing to do about each possible suspect."""
+    open_ones = [one for one in diagnosis.suspects if one.verdict == "possible" and one.remedies]
+    return [one.remedies[0].replace(why=f"{one.cause}: {one.remedies[0].why}") for one in open_ones]
+
+
+def _remedy(remedy: Remedy) -> dict[str, str]:
+    return {"command": clean(remedy.command), "why": clean(remedy.why)}
+
+
+def suspects(found: Sequence[Suspect]) -> list[dict[str, str]]:
+    """The ledger's lines, by verdict."""
+    return [
+        {
+            "verdict": words,
+            "tone": _TONES[verdict],
+            "cause": clean(one.cause),
+            "summary": clean(one.summary),
+            "test": clean(test(one)),
+        }
+        for verdict, words, _ in ORDER
+        for one in found
+        if one.verdict == verdict
+    ]
+
+
+# Figures -----------------------------------------------------------------------------------------------------------
+
+
+def figures(run: RunResult) -> list[tuple[str, str, str]]:
+    """The handful of numbers that a reader looks for first: (name, value, a few words)."""
+    funnel = run.funnel
+    failed = sum(one.count for one in run.failures if one.phase != "accept")
+    found = []
+    if funnel.attempted:
+        of = f"{percent(funnel.connected, funnel.attempted)} of {count(funnel.attempted)}"
+        found.append(("connected", count(funnel.connected), of))
+    if funnel.attempted or failed:
+        worst = max((one for one in run.failures if one.phase != "accept"), key=lambda one: one.count, default=None)
+        found.append(("failed", count(failed), clean(f"mostly {worst.phase} {worst.errno}") if worst else "nothing"))
+    if run.ghosts is not None and run.ghosts.count:
+        found.append(("ghosts", count(run.ghosts.count), "ESTAB at the client alone"))
+    listener = run.server.listener
+    if listener is not None:
+        found.append(("accept queue", count(listener.worst_depth), f"at worst, {count(listener.limit + 1)} fit"))
+    if run.requests is not None and run.requests.per_second is not None:
+        found.append(("requests", f"{count(run.requests.per_second)}/s", f"{count(run.requests.count)} in all"))
+    for name, spread in (("connect", run.latency.connect_us), ("request", run.latency.request_us)):
+        if spread is not None and spread.p99 is not None:
+            found.append(
+                (f"{name} p99", seconds(spread.p99 / 1e6, MICRO), f"p50 {_us(spread.p50)}, max {_us(spread.max)}")
+            )
+    return found
+
+
+def latency_rows(run: RunResult) -> list[list[str]]:
+    """Each latency's percentiles, in words."""
+    rows = []
+    for name, found in (("connect", run.latency.connect_us), ("request", run.latency.request_us)):
+        if found is not None and found.count:
+            values = (found.p50, found.p90, found.p99, found.p999, found.max)
+            rows.append([name, count(found.count), *(_us(value) for value in values)])
+    return rows
+
+
+def failure_rows(run: RunResult) -> list[list[str]]:
+    """Each kind of failure with its first time and example."""
+    ordered = sorted(run.failures, key=lambda one: -one.count)
+    return [
+        [clean(one.phase), clean(one.errno), count(one.count), seconds(one.first_s, MICRO), clean(one.example or "")]
+        for one in ordered
+    ]
+
+
+def _us(value: float | None) -> str:
+    return seconds(None if value is None else value / 1e6, MICRO)
+
+
+# The twin ----------------------------------------------------------------------------------------------------------
+
+
+def _twin(twin: TwinResult) -> dict[str, Any]:
+    name = clean(twin.cause or "nothing")
+    told = f"The run was rebuilt in network namespaces; there the judge names {name} too."
+    if not twin.same_cause:
+        told = f"The twin showed {name}, the record {clean(twin.recorded_cause or 'nothing')}: it proves nothing here."
+    return {
+        "summary": f"{told} {clean(twin.summary)}" if not twin.same_cause else told,
+        "before": clean(twin.before),
+        "remedies": [_tried(one) for one in twin.remedies],
+        "rows": [[clean(r.what), _number(r.recorded), _number(r.twin), _percent(r.percent)] for r in twin.rows],
+    }
+
+
+def _tried(one: TwinRemedy) -> dict[str, str]:
+    mark, tone = _CAME[one.came]
+    if one.came == "works" and not one.claimed:
+        mark, tone = "works, though it should not", "bad"
+    elif one.came in ("does_nothing", "helps") and one.claimed:
+        tone = "bad"
+    did = f"{one.did}, and {one.too}" if one.too else one.did
+    left = f"; {one.left} is left" if one.left else ""
+    return {
+        "command": clean(one.command),
+        "did": clean(did),
+        "after": clean(one.after) + clean(left) if one.after else "",
+        "mark": mark,
+        "tone": tone,
+    }
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return DASH
+    return count(value) if value == int(value) else f"{value:,.2f}"
+
+
+def _percent(value: float | None) -> str:
+    if value is None:
+        return DASH
+    return "none" if value == 0 else f"{value:+.1f}%"
+
+
+# The host ----------------------------------------------------------------------------------------------------------
+
+_SYSCTLS = (
+    "net.core.somaxconn",
+    "net.ipv4.tcp_max_syn_backlog",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.tcp_abort_on_overflow",
+    "net.ipv4.tcp_syn_retries",
+    "net.ipv4.tcp_syn_linear_timeouts",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.tcp_tw_reuse",
+)
+
+
+def facts(subject: Subject) -> list[tuple[str, str]]:
+    """What the host is, and the settings that matter most, as they stood before the run."""
+    host, run = subject.host, subject.run
+    found = [("host", clean(host.hostname or DASH)), ("kernel", clean(host.kernel or DASH))]
+    found.append(("machine", clean(host.machine or DASH)))
+    found.append(("cores", count(host.cores)))
+    found.append(("memory", size(host.memory_bytes)))
+    snapshot = (run.client.before if run else None) or (subject.snapshots[-1] if subject.snapshots else None)
+    if run is not None:
+        found.append(("engine", clean(run.engine)))
+        found.append(("estab", clean(run.estab_version or DASH)))
+        found.append(("server's end", _server(run)))
+    if snapshot is not None:
+        found.append(("open files", f"{count(snapshot.nofile_soft)} of {count(snapshot.nofile_hard)}"))
+        for name in _SYSCTLS:
+            value = (snapshot.sysctls or {}).get(name)
+            if value is not None:
+                text = " ".join(map(str, value)) if isinstance(value, list) else value
+                found.append((name.rpartition(".")[2], clean(text)))
+    return found
+
+
+def _server(run: RunResult) -> str:
+    if not run.server.observed:
+        return f"not observed: {clean(run.server.why or 'not on this host')}"
+    return "embedded" if run.server.embedded else clean(f"seen by {run.server.via}") if run.server.via else "seen here"

@@ -1,0 +1,202 @@
+"""What the page is made of: tables, labels, the ladder of SYNs, the command to repeat, thinning, Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import shlex
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from tests.diagnose import runs
+from tests.report.html_pages import HOSTILE, full, hostile, written
+
+from estab.api import report
+from estab.api.files import save_run
+from estab.cli.app import app
+from estab.kernel.formats.captures import Syn
+from estab.report.html import over_time, page, percentiles, rungs, syns
+from estab.report.html.labels import beside
+from estab.report.html.repeat import command
+from estab.report.html.subject import Capture
+from estab.report.html.table import Table
+
+
+def test_csv_keeps_what_was_not_recorded_apart_from_zero() -> None:
+    text = Table("t", {"t_s": [0.0, 1.5], "n": [0, None], "what": ['a "b", c', "=SUM(A1)"]}).csv()
+    assert list(csv.reader(io.StringIO(text))) == [
+        ["t_s", "n", "what"],
+        ["0", "0", 'a "b", c'],
+        ["1.5", "", "'=SUM(A1)"],
+    ]
+
+
+def test_states_of_points_without_them_are_not_made_up() -> None:
+    found = over_time.states(full().timeline)
+    assert list(found.columns["t_s"]) == [point.t_s for point in full().timeline if point.client_states]
+    assert "server LISTEN" not in found.columns
+
+
+def test_ghosts_are_unknown_where_an_end_was_not_seen() -> None:
+    seen = runs.point(1.0, client_states={"ESTAB": 9}, server_states={"ESTAB": 4})
+    assert over_time.ghosts_of(seen) == 5
+    assert over_time.ghosts_of(seen.replace(server_states=None)) is None
+
+
+def test_rare_kinds_of_failures_are_put_together() -> None:
+    kinds = {f"connect E{i}": 20 - i for i in range(12)}
+    run = runs.run(timeline=[runs.point(0.1, failed=100, failures=kinds)])
+    found = over_time.failures(run)
+    assert len(found) == over_time.MOST_KINDS + 1
+    assert sum(int(value or 0) for value in found.columns["count"]) == sum(kinds.values())
+
+
+def test_percentiles_end_at_the_maximum() -> None:
+    rows = list(percentiles.percentiles(full().latency).rows())
+    assert [row["percentile"] for row in rows] == [50.0, 90.0, 99.0, 100.0]  # 400 values have no p99.9
+    assert rows[0]["one_in"] == 2.0
+
+
+def test_a_damaged_histogram_falls_back_to_the_percentiles() -> None:
+    latency = full().latency
+    assert latency.connect_us is not None
+    for bad in ("", "!!!", "AAAA", "HISTFAAAA", "A" * 5000):
+        broken = latency.replace(connect_us=latency.connect_us.replace(hdr_ns=bad))
+        assert len(percentiles.percentiles(broken)) == 4
+
+
+@pytest.mark.parametrize(("linear", "expected"), [(4, [0, 1, 2, 3]), (0, [0, 1, 3, 7])])
+def test_the_ladder_of_syns_follows_the_rule(linear: int, expected: list[float]) -> None:
+    before = runs.snapshot(sysctls={"net.ipv4.tcp_syn_linear_timeouts": [linear]})
+    found = syns.ladder(runs.run(syn_retransmits={"0": 1, "3": 2}, client={"before": before}))
+    assert found.rungs.columns["rule_from_s"] == expected
+    assert found.rungs.columns["connects"] == [1, 0, 0, 2]
+
+
+def test_captured_syns_count_from_their_flow_s_first() -> None:
+    caught = [
+        Syn(at_s=at, source="10.0.0.1", source_port=port, target="10.0.0.2", target_port=80, sequence=7)
+        for port, at in ((1, 100.0), (1, 101.02), (2, 100.5), (2, 101.52), (2, 102.54))
+    ]
+    found = syns.ladder(runs.run(), caught).captured
+    assert [tuple(row.values()) for row in found.rows()] == [(0, 0.0, 2), (1, 1.02, 2), (2, 2.04, 1)]
+
+
+def test_labels_do_not_touch() -> None:
+    found = beside("l", [(str(i), 0.0, "x") for i in range(5)], t_s=1, top=100, height=150)
+    places = sorted(float(value or 0) for value in found.columns["at"])
+    assert all(upper - lower >= 9.9 for lower, upper in pairwise(places))
+    crowded = beside("l", [(str(i), 100.0, "x") for i in range(3)], t_s=1, top=100, height=150)
+    assert max(float(value or 0) for value in crowded.columns["at"]) <= 100
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "hold 10.0.0.5:80 -n 400 -d 3 --timeout 3",
+        "bench 10.0.0.5:80 -c 50 -d 5 -s 1400 --mode flood --timeout 0.5",
+        "churn 10.0.0.5:80 -c 100 -d 2 -s 0 --close rst --timeout 0.5",
+    ],
+)
+def test_the_command_to_repeat_is_one(words: str) -> None:
+    name, target, *_ = words.split()
+    config = {
+        "hold": {"connections": 400, "duration_s": 3.0, "in_flight": 400, "timeout_s": 3.0},
+        "bench": {
+            "connections": 50,
+            "duration_s": 5.0,
+            "size_bytes": 1400,
+            "mode": "flood",
+            "depth": 1,
+            "timeout_s": 0.5,
+        },
+        "churn": {
+            "connections": 100,
+            "duration_s": 2.0,
+            "size_bytes": 0,
+            "attempts": 0,
+            "close": "rst",
+            "first_close": "client",
+            "timeout_s": 0.5,
+        },
+    }[name]
+    said = command(runs.run(name).replace(config={**config, "target": target, "embedded": False}))
+    assert said == f"estab {words}"
+    app.parse_args(shlex.split(said)[1:], print_error=False, exit_on_error=False)
+
+
+def test_the_embedded_server_and_a_low_ulimit_are_repeated() -> None:
+    config = {"connections": 200, "duration_s": 1.0, "embedded": True, "backlog_asked": 16, "accept_gap_s": 0.05}
+    run = runs.run(client={"before": runs.snapshot(nofile_soft=64)}).replace(config={**config, "target": "127.0.0.1:1"})
+    assert command(
+        run
+    ) == "(ulimit -n 64; estab hold -n 200 -d 1 --workers 0 --backlog 16 --accept-delay 50ms)".replace(
+        " --workers 0", ""
+    )
+
+
+def test_a_hostile_command_is_quoted() -> None:
+    run = runs.run().replace(config={"target": "a; rm -rf /", "connections": 3})
+    assert shlex.split(command(run))[2] == "a; rm -rf /"
+
+
+def test_the_rungs_say_which_were_met() -> None:
+    made = report.subject(runs.run(config={"connections": 30_000}))
+    assert made.limits is not None
+    found, stood = rungs.ladder(made.limits, runs.run(config={"connections": 30_000}))
+    met = {row["limit"]: row["met"] for row in found.rows()}
+    assert met["ephemeral_ports"] is True
+    assert stood.columns["connections"][0] == 30_000
+
+
+def test_records_cannot_write_markup(tmp_path: Path) -> None:
+    text = written(tmp_path, run=hostile()).read_text(encoding="utf-8")
+    assert HOSTILE not in text
+    assert "<img src=x" not in text
+    assert text.count("</script>") == text.count("<script")
+
+
+def test_long_timelines_are_thinned_and_it_is_said(tmp_path: Path) -> None:
+    many = {f"run{n}": full(2000) for n in range(12)}
+    path = written(tmp_path, **many)
+    text = path.read_text(encoding="utf-8")
+    assert path.stat().st_size < page.MOST_BYTES
+    assert "th point of the timelines" in text
+
+
+def test_a_capture_that_is_too_large_stays_outside(tmp_path: Path) -> None:
+    import random
+
+    save_run(full(), tmp_path / "run.json")
+    given = report.material([tmp_path / "run.json"])
+    noise = random.Random(1).randbytes(3_000_000)
+    text = report.html(replace(given, captures=[Capture("big.pcapng", len(noise), noise)]))
+    assert len(text.encode()) < page.MOST_BYTES
+    assert "too large for this page" in text
+
+
+def test_every_plot_becomes_a_picture(tmp_path: Path) -> None:
+    save_run(full(), tmp_path / "run.json")
+    given = report.material([tmp_path / "run.json"])
+    names = {"funnel", "states_client", "states_server", "queue", "counters", "failures", "syns", "percentiles"}
+    names |= {"latency", "rungs", "throughput"}
+    pngs = dict(report.pictures(given, "png"))
+    svgs = dict(report.pictures(given, "svg"))
+    assert set(pngs) == {f"{name}.png" for name in names}
+    assert set(svgs) == {f"{name}.svg" for name in names}
+    assert all(data.startswith(b"\x89PNG") and len(data) > 3000 for data in pngs.values())
+    assert all(data.startswith(b"<svg") and b"var(--" not in data for data in svgs.values())
+
+
+def test_markdown_has_the_verdict_first_and_nothing_that_acts(tmp_path: Path) -> None:
+    save_run(full(), tmp_path / "run.json")
+    text = report.markdown(report.material([tmp_path / "run.json"]))
+    assert text.startswith("🔴 **accept\\_queue\\_overflow**, at the server: ")
+    assert "**What to do**" in text
+    save_run(hostile(), tmp_path / "hostile.json")
+    bad = report.markdown(report.material([tmp_path / "hostile.json"]))
+    outside_code = "".join(part for i, part in enumerate(bad.split("`")) if i % 2 == 0)
+    assert re.search(r"(?<!\\)<(script|img)", outside_code) is None

@@ -1,0 +1,211 @@
+"""The report in a real browser: no complaint, nothing asked of a network, every point drawn, every file right."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+from tests.browser.pages import Opened, chromium
+from tests.diagnose import runs
+from tests.report.html_pages import drawn, full, hostile, rows_of, written
+
+from estab.api import report
+from estab.api.files import diagnose, load_run
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("one"), run=full())
+
+
+def wide(page: Page) -> int:
+    found: int = page.evaluate("document.documentElement.scrollWidth")
+    return found
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1280])
+def test_it_opens_in_peace(browser: Browser, one: Path, scheme: Any, width: int) -> None:
+    with Opened(browser, one, viewport={"width": width, "height": 800}, color_scheme=scheme) as opened:
+        page = drawn(opened)
+        assert opened.complaints == []
+        assert opened.asked == []
+        assert wide(page) == width
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert ground == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(21, 24, 28)")
+
+
+def test_every_plot_is_there_with_its_points(browser: Browser, one: Path) -> None:
+    run = full()
+    with_states = [point for point in run.timeline if point.client_states]
+    expected = {
+        ("funnel", "funnel"): 5,
+        ("states_client", "states"): len(with_states),
+        ("states_server", "states"): len(with_states),
+        ("queue", "queue"): len(run.timeline),
+        ("counters", "queue"): len(run.timeline),
+        ("failures", "failures"): 2 * len(run.timeline),
+        ("syns", "syn_rule"): 3,
+        ("percentiles", "percentiles"): 4,
+        ("latency", "latency"): sum(point.connect_us is not None for point in run.timeline),
+    }
+    with Opened(browser, one) as opened:
+        page = drawn(opened)
+        found = {pair: rows_of(page, f"run0-{pair[0]}", pair[1]) for pair in expected}
+        assert found == expected
+        # Stacked at the client: ESTAB that both have, ghosts, SYN-SENT.
+        areas = page.locator("#run0-states_client .mark-area path").count()
+        assert areas == 3
+        assert page.locator("#run0-failures .mark-line path").count() == 2
+
+
+def test_the_ghosts_are_what_the_ends_differ_by(browser: Browser, one: Path) -> None:
+    with Opened(browser, one) as opened:
+        rows = drawn(opened).evaluate(
+            "document.querySelector('#run0-states_client .canvas').view.data('states').map(r => [r.t_s, r.ghosts])"
+        )
+    expected = [[point.t_s, point.client_states["ESTAB"] - 40] for point in full().timeline if point.client_states]
+    assert rows == expected
+
+
+def downloaded(page: Page, selector: str) -> str:
+    with page.expect_download() as waited:
+        page.locator(selector).first.click()
+    return Path(waited.value.path()).read_bytes().decode()
+
+
+def number(text: str) -> float | None:
+    return float(text) if text else None
+
+
+def test_downloaded_data_equals_the_run(browser: Browser, one: Path) -> None:
+    run = full()
+    with Opened(browser, one, accept_downloads=True) as opened:
+        page = drawn(opened)
+        rows = list(csv.DictReader(io.StringIO(downloaded(page, "#run0-queue [data-as=csv]"), newline="")))
+        names = ("t_s", "queue_depth", "queue_limit", "listen_overflows", "listen_drops", "listener_drops")
+        expected = [{name: getattr(point, name) for name in names} for point in run.timeline]
+        assert [{name: number(row[name]) for name in names} for row in rows] == expected
+        failures = json.loads(downloaded(page, "#run0-failures [data-as=json]"))
+        counted = {(row["t_s"], row["failure"]): row["count"] for row in failures}
+        assert counted == {
+            (point.t_s, kind): (point.failures or {}).get(kind, 0)
+            for point in run.timeline
+            for kind in ("connect own_timeout", "read ECONNRESET")
+        }
+        assert downloaded(page, "[data-file]") == (one.parent / "run.json").read_text()
+
+
+def test_the_page_s_csv_is_ours(browser: Browser, tmp_path: Path) -> None:
+    """The script writes CSV as `Table.csv` does, formulas and all."""
+    page_path = written(tmp_path, run=hostile())
+    from estab.report.html.over_time import failures
+
+    with Opened(browser, page_path, accept_downloads=True) as opened:
+        text = downloaded(drawn(opened), "#run0-failures [data-as=csv]")
+    assert list(csv.reader(io.StringIO(text))) == list(csv.reader(io.StringIO(failures(hostile()).csv())))
+
+
+def test_nothing_in_a_record_is_run(browser: Browser, tmp_path: Path) -> None:
+    with Opened(browser, written(tmp_path, run=hostile())) as opened:
+        alerts: list[str] = []
+        opened.page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
+        page = drawn(opened)
+        assert (opened.complaints, opened.asked, alerts) == ([], [], [])
+        assert page.locator("img").count() == 0
+        assert "<script>alert(1)</script>" in page.locator("h1").inner_text()
+
+
+def test_the_toggle_goes_round_and_is_remembered(browser: Browser, one: Path) -> None:
+    ground = "getComputedStyle(document.body).backgroundColor"
+    with Opened(browser, one, color_scheme="light") as opened:
+        page = opened.page
+        seen = []
+        for _ in range(3):
+            page.locator("#theme").click()
+            seen.append((page.locator("#theme").inner_text(), page.evaluate(ground)))
+        assert seen == [("Light", "rgb(255, 255, 255)"), ("Dark", "rgb(21, 24, 28)"), ("Auto", "rgb(255, 255, 255)")]
+
+
+def test_on_paper_it_is_light_and_whole(browser: Browser, tmp_path: Path) -> None:
+    page_path = written(tmp_path, before=full(), after=diagnose(runs.run()))
+    with Opened(browser, page_path, color_scheme="dark") as opened:
+        page = opened.page
+        page.emulate_media(media="print", color_scheme="dark")
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        drawn(opened)
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert page.locator("details:not([open])").count() == 0
+        undrawn = page.evaluate("[...document.querySelectorAll('.canvas')].filter(e => !e.querySelector('svg')).length")
+        assert undrawn == 0
+        assert not page.locator("#theme").is_visible()
+        assert len(page.pdf()) > 20_000
+
+
+def test_before_and_after(browser: Browser, tmp_path: Path) -> None:
+    with Opened(
+        browser, written(tmp_path, before=full(), after=diagnose(runs.run(timeline=full().timeline)))
+    ) as opened:
+        page = drawn(opened)
+        assert "no cause is left" in page.locator("h1").first.inner_text()
+        assert page.locator("#all-open .mark-line path").count() == 2
+        assert opened.complaints == []
+
+
+def test_a_sweep_has_a_dot_a_size(browser: Browser, tmp_path: Path) -> None:
+    sizes = {
+        f"size{n}": diagnose(runs.run(config={"connections": n}, funnel=runs.funnel(n, min(n, 250))))
+        for n in (100, 200, 400)
+    }
+    with Opened(browser, written(tmp_path, **sizes), viewport={"width": 400, "height": 800}) as opened:
+        page = drawn(opened)
+        view = "document.querySelector('#all-sweep .canvas').view.data('sweep').map(r => [r.size, r.reached])"
+        assert page.evaluate(view) == [[100, 100], [200, 200], [400, 250]]
+        assert page.locator("#all-sweep .mark-symbol path").count() == 3
+        assert wide(page) == 400
+
+
+@pytest.mark.parametrize("shape", ["no timeline", "nothing attempted", "a million", "lost snapshots"])
+def test_odd_runs_make_a_page(browser: Browser, tmp_path: Path, shape: str) -> None:
+    million = 1_000_000
+    odd = {
+        "no timeline": runs.overflowed(timeline=[]),
+        "nothing attempted": runs.run(funnel=runs.funnel(0, 0), syn_retransmits={}, timeline=[]),
+        "a million": full(
+            2000, funnel=runs.funnel(million, million), failures=[runs.failure("connect", "EMFILE", million)]
+        ),
+        "lost snapshots": runs.run(client={"before": None, "after": None}, server=runs.remote()),
+    }[shape]
+    path = written(tmp_path, run=diagnose(odd))
+    assert path.stat().st_size < 2_000_000
+    with Opened(browser, path, viewport={"width": 400, "height": 800}) as opened:
+        page = drawn(opened)
+        assert opened.complaints == []
+        assert wide(page) == 400
+        assert "undefined" not in page.locator("main").inner_text()
+        assert "NaN" not in page.locator("main").inner_text()
+
+
+def test_a_library_user_writes_a_page(tmp_path: Path) -> None:
+    import estab
+
+    estab.write_report([full(), runs.run()], tmp_path / "two.html")
+    assert "no cause" in (tmp_path / "two.html").read_text(encoding="utf-8")
+
+
+def test_it_is_read_back_from_its_file(tmp_path: Path) -> None:
+    written(tmp_path, run=full())
+    made = report.material([tmp_path / "run.json"])
+    assert made.subjects[0].run == load_run(tmp_path / "run.json")
