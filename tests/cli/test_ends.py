@@ -95,6 +95,20 @@ def test_a_signal_to_the_whole_process_group_loses_no_worker(tmp_path: Path) -> 
     wait_gone(workers)
 
 
+@pytest.mark.parametrize("command", [("serve", "--listen", "127.0.0.1:0"), ("hold", "-n", "50", "-d", "60")])
+def test_a_signal_to_the_group_while_workers_start(command: tuple[str, ...]) -> None:
+    """Ctrl-C on a terminal reaches the workers too, the moment they exist: it is an interruption, no lost worker."""
+    process = subprocess.Popen(
+        [ESTAB, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
+    )
+    deadline = time.monotonic() + 20
+    while not children(process.pid):
+        assert time.monotonic() < deadline
+    os.killpg(process.pid, signal.SIGINT)
+    _out, said = process.communicate(timeout=30)
+    assert (process.returncode, "died of signal" in said) == (130, False), said
+
+
 def test_serve_interrupted() -> None:
     process = start("serve", "echo", "--listen", "127.0.0.1:0", "--processes", "2")
     assert process.stdout is not None

@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -38,6 +39,16 @@ def engine_name() -> str:
     return name
 
 
+@contextlib.contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """What is started meanwhile never sees SIGINT; ours comes when the block is over."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class WorkerProcess:
     """One process of ours with its block and control pipe."""
 
@@ -48,13 +59,15 @@ class WorkerProcess:
         order = {"role": role, "engine": engine_name(), "block_fd": self.block.fd, "config": dict(config)}
         data = json.dumps(order).encode()
         try:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _START, _ROOT],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                pass_fds=(self.block.fd, *pass_fds),
-            )
+            # A terminal's Ctrl-C goes to the workers too, at their very first moment as well: the parent decides.
+            with _interrupts_blocked():
+                self.process = subprocess.Popen(
+                    [sys.executable, "-P", "-c", _START, _ROOT],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    pass_fds=(self.block.fd, *pass_fds),
+                )
         except OSError as error:
             self.block.close()
             raise MachineError(

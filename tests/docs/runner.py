@@ -1,0 +1,144 @@
+"""Runs the command lines of a page as they stand, in a network namespace of their own, one after the other.
+
+The addresses that the pages use are this namespace's: 10.0.0.5 and two more on lo. A page that loads 10.0.0.5:5000 and
+starts no server there finds an echo server. What runs until Ctrl-C gets it when the page is over.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests import namespaces
+from tests.docs.pages import Block, calls
+
+ADDRESSES = ("10.0.0.5", "10.0.0.21", "10.0.0.22")
+TARGET = re.compile(r"\b(?:10\.0\.0\.5|127\.0\.0\.1):(\d+)")
+LISTENS = re.compile(r"\bserve\b.*--listen \S+:(\d+)|\bexport\b.*--listen \S+:(\d+)")
+LINE_TIMEOUT_S = 60
+MORTAL = ("setpriv", "--pdeathsig", "KILL")  # a killed test run leaves no process
+
+
+@dataclass(frozen=True)
+class Done:
+    """A line that was run: its exit code, what it printed, how long it took."""
+
+    line: str
+    status: int
+    expected: tuple[int, ...]
+    output: str
+    seconds: float
+
+
+def run_page(page: list[Block]) -> list[Done]:
+    """All lines of a page, in a fresh namespace and a fresh directory. For a child process: it enters a namespace."""
+    namespaces.enter_new_namespace()
+    for address in ADDRESSES:
+        namespaces.run("ip", "address", "add", f"{address}/32", "dev", "lo")
+    with tempfile.TemporaryDirectory(prefix="estab-docs-") as folder, _Shell(Path(folder)) as shell:
+        for port in _ports_without_a_server(page):
+            shell.start(f"estab serve echo --listen 0.0.0.0:{port}")
+        for block in page:
+            shell.run_block(block)
+    return shell.done
+
+
+def _ports_without_a_server(page: list[Block]) -> list[int]:
+    text = "\n".join(line for block in page for line in block.lines)
+    served = {int(port) for found in LISTENS.findall(text) for port in found if port}
+    return sorted({int(port) for port in TARGET.findall(text)} - served)
+
+
+class _Shell:
+    """Runs lines, and keeps those that do not end by themselves until the page is over."""
+
+    def __init__(self, folder: Path) -> None:
+        bin_folder = str(Path(sys.executable).parent)
+        self._environment = {**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}", "COLUMNS": "100"}
+        self._folder = folder
+        self._kept: list[tuple[str, subprocess.Popen[str], Path]] = []
+        self.done: list[Done] = []
+
+    def __enter__(self) -> _Shell:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for line, process, printed in self._kept:
+            started = time.monotonic()
+            if _endless(line):
+                os.killpg(process.pid, signal.SIGINT)
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            output = printed.read_text(encoding="utf-8")
+            self.done.append(Done(line, process.returncode, _at_ctrl_c(line), output, time.monotonic() - started))
+
+    def run_block(self, block: Block) -> None:
+        """Its lines in turn; each must end with the exit code that the block's marker says."""
+        for line in block.lines:
+            if line.rstrip().endswith("&") or _endless(line):
+                self.start(line.rstrip(" &"))
+            else:
+                self._run(line, block.statuses)
+
+    def _run(self, line: str, expected: tuple[int, ...]) -> None:
+        started = time.monotonic()
+        process = self._popen(line, subprocess.PIPE)
+        try:
+            output, _ = process.communicate(timeout=LINE_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            output = process.communicate()[0] + f"\nnot over after {LINE_TIMEOUT_S} s"
+        self.done.append(Done(line, process.returncode, expected, output, time.monotonic() - started))
+
+    def start(self, line: str) -> None:
+        """Starts what runs beside the lines that follow, and waits until it has said something: it is up then."""
+        printed = self._folder / f".printed-{len(self._kept)}"
+        with printed.open("w", encoding="utf-8") as file:
+            process = self._popen(line, file.fileno())
+        self._kept.append((line, process, printed))
+        namespaces.until(
+            lambda: process.poll() is not None or printed.stat().st_size, within_s=20, why=f"{line} says something"
+        )
+
+    def _popen(self, line: str, output: int) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*MORTAL, "bash", "-c", bounded(line)], cwd=self._folder, env=self._environment, stdin=subprocess.DEVNULL,
+            stdout=output, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+
+
+def bounded(line: str) -> str:
+    """The line with less load: `-d` of 10 s and more becomes 1 s, `--count` of 10 and more becomes 2."""
+    line = re.sub(r"(?<= -d )\d{2,}(?= |$)", "1", line)
+    return re.sub(r"(?<= --count )\d{2,}(?= |$)", "2", line)
+
+
+def _endless(line: str) -> bool:
+    """Whether it runs until Ctrl-C."""
+    return any(_waits_for_ctrl_c(call) for call in calls(line))
+
+
+def _waits_for_ctrl_c(call: list[str]) -> bool:
+    match call[:1]:
+        case ["serve"]:
+            return not {"-d", "--duration"} & set(call)
+        case ["export"]:
+            return "--once" not in call
+        case ["observe"]:
+            return call[1:3] == ["--count", "0"]
+    return False
+
+
+def _at_ctrl_c(line: str) -> tuple[int, ...]:
+    """The exit code then: a run was interrupted, an exporter is simply over; 0 where it ends by itself."""
+    return (130,) if any(_waits_for_ctrl_c(call) and call[0] != "export" for call in calls(line)) else (0,)

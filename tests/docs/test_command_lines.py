@@ -1,0 +1,117 @@
+"""Every command line of README.md and the pages runs as it stands, or says why no test runs it; Python too."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+from tests import namespaces
+from tests.docs.pages import Block, blocks, calls, documents
+from tests.docs.runner import Done, run_page
+
+from estab.cli.app import app
+from estab.lab import scenario
+
+PAGES = {block.page: blocks(path) for path in documents() for block in blocks(path)}
+# On a scenario's own page stands the line that plays it. tests/lab plays each of them, with more asked of it.
+OF_SCENARIOS = ("docs/causes/", "docs/scenarios/")
+MOST_NOT_RUN = 0.25
+SIDE_BY_SIDE = 3
+
+
+def with_lines(page: list[Block]) -> list[Block]:
+    return [block for block in page if block.lines and block.why_not is None]
+
+
+ALL_LINES = [(block, line) for page in PAGES.values() for block in page for line in block.lines]
+RUN = sorted(name for name, page in PAGES.items() if with_lines(page) and not name.startswith(OF_SCENARIOS))
+
+
+@pytest.mark.parametrize("call", sorted({tuple(call) for _, line in ALL_LINES for call in calls(line)}), ids=shlex.join)
+def test_command_line_parses(call: tuple[str, ...]) -> None:
+    app.parse_args(list(call), print_error=False, exit_on_error=False)
+
+
+@pytest.mark.parametrize("name", sorted(name for name in PAGES if name.startswith(OF_SCENARIOS)))
+def test_lines_on_a_scenarios_page_are_those_that_the_lab_tests_play(name: str) -> None:
+    played = [["lab", "run", found] for found in scenario.names()]
+    assert [call for block in PAGES[name] for line in block.lines for call in calls(line) if call not in played] == []
+
+
+def test_few_lines_are_not_run_and_each_says_why() -> None:
+    skipped = [block for block, _ in ALL_LINES if block.why_not is not None]
+    assert all(len(block.why_not.split()) >= 3 for block in skipped if block.why_not is not None)
+    assert len(skipped) < MOST_NOT_RUN * len(ALL_LINES)
+
+
+def test_markers_are_of_a_known_kind() -> None:
+    markers = {block.marker for page in PAGES.values() for block in page if block.marker}
+    assert {one for one in markers if not re.fullmatch(r"not run: .+|exits 1|exits 0 or 1, .+", one)} == set()
+
+
+@pytest.fixture(scope="module")
+def ran(request: pytest.FixtureRequest) -> dict[str, list[Done] | Exception]:
+    """What the lines of the wanted pages did. Three pages run side by side: most of their time is waiting."""
+    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    wanted = [item.callspec.params["name"] for item in items if item.originalname == test_command_lines_run.__name__]
+    running: dict[str, namespaces.Running] = {}
+    found: dict[str, list[Done] | Exception] = {}
+
+    def collect(name: str) -> None:
+        try:
+            found[name] = running.pop(name).result(timeout_s=170)
+        except (namespaces.ChildFailed, namespaces.NamespaceRefused, TimeoutError) as error:
+            found[name] = error
+
+    for name in sorted(wanted, key=lambda name: -len(with_lines(PAGES[name]))):
+        if len(running) == SIDE_BY_SIDE:
+            collect(next(iter(running)))
+        running[name] = namespaces.start_child(partial(run_page, with_lines(PAGES[name])))
+    for name in tuple(running):
+        collect(name)
+    return found
+
+
+@pytest.mark.namespace
+@pytest.mark.parametrize("name", RUN)
+def test_command_lines_run(ran: dict[str, list[Done] | Exception], name: str) -> None:
+    page, done = with_lines(PAGES[name]), ran[name]
+    if isinstance(done, Exception):
+        raise done
+    wanted = sum(len(block.lines) for block in page)
+    assert len(done) >= wanted
+    for one in done:
+        assert "Traceback" not in one.output, one.output
+        assert one.status in one.expected, f"{one.line}: exit {one.status}, not {one.expected}\n{one.output}"
+    printed = "\n".join(one.output for one in done)
+    for block in page:
+        for verdict in re.findall(r"^Verdict  .+$", block.body, re.MULTILINE):
+            assert verdict in printed, f"{name} shows {verdict!r}; the lines printed\n{printed}"
+
+
+@pytest.mark.parametrize(
+    "block",
+    [block for page in PAGES.values() for block in page if block.language == "python" and "import estab" in block.body],
+    ids=lambda block: f"{block.page}: {block.body.splitlines()[2]}",
+)
+def test_python_runs(block: Block, tmp_path: Path) -> None:
+    body = block.body.replace('"127.0.0.1:5000"', "None")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", body],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_there_are_lines_on_every_page_that_teaches() -> None:
+    for name in ("README.md", "docs/tutorial.md", "docs/errors.md", "docs/sizing.md", "docs/ci.md", "docs/lab.md"):
+        assert name in RUN
