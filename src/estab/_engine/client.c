@@ -186,7 +186,7 @@ static bool is_established_at_once(struct client *k, struct conn *c, int *error)
         k->eager_misses = 0;
         return true;
     }
-    if (errno == EALREADY || errno == EINPROGRESS) k->eager_misses++;
+    if (errno == EALREADY || errno == EINPROGRESS || errno == EINTR) k->eager_misses++;
     else *error = errno;
     return false;
 }
@@ -206,7 +206,7 @@ static void conn_start(struct client *k, struct conn *c) {
         conn_fail(k, c, PHASE_connect, (uint64_t)errno);
         return;
     }
-    int done = connect(c->fd, &k->config.target.any, address_length(&k->config.target)), error = 0;
+    int done = connect_from_port(k, c->fd), error = 0;
     if (done < 0 && errno != EINPROGRESS && errno != EINTR) {
         conn_fail(k, c, PHASE_connect, (uint64_t)errno);
         return;
@@ -238,7 +238,9 @@ static bool verify(struct client *k, struct conn *c, size_t n) {
 }
 
 ssize_t conn_read(struct client *k, struct conn *c) {
-    ssize_t n = recv(c->fd, k->buffer, CHUNK, 0);
+    ssize_t n;
+    do n = recv(c->fd, k->buffer, CHUNK, 0);
+    while (n < 0 && errno == EINTR); /* an edge is told once */
     if (n > 0) {
         if (c->received == 0) block_add(k->block, S_first_byte, 1);
         c->received += (uint64_t)n;
@@ -248,7 +250,7 @@ ssize_t conn_read(struct client *k, struct conn *c) {
         conn_fail(k, c, PHASE_read, CODE_WRONG_BYTES);
         return -1;
     }
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
+    if (n < 0 && errno == EAGAIN) return 0;
     conn_fail(k, c, PHASE_read, n == 0 ? CODE_EOF : (uint64_t)errno);
     return -1;
 }
@@ -307,8 +309,9 @@ static int wait_for_events(struct client *k, uint64_t *ns) {
     if (k->config.rate_per_s > 0) {
         struct timespec t = {.tv_sec = (time_t)(*ns / NS_PER_S), .tv_nsec = (long)(*ns % NS_PER_S)};
         int n = (int)syscall(SYS_epoll_pwait2, k->epoll, k->events, MAX_EVENTS, &t, NULL, 0);
-        if (n >= 0 || errno != ENOSYS) return n;
-        *ns = *ns / NS_PER_MS * NS_PER_MS; /* Linux before 5.11: the last millisecond is waited for without sleep */
+        if (n >= 0 || errno == EINTR) return n;
+        /* Linux before 5.11 lacks it, and filters that are older forbid it: the last millisecond then goes without sleep. */
+        *ns = *ns / NS_PER_MS * NS_PER_MS;
         return epoll_wait(k->epoll, k->events, MAX_EVENTS, (int)(*ns / NS_PER_MS));
     }
     int ms = (int)((*ns + NS_PER_MS - 1) / NS_PER_MS);
@@ -331,7 +334,7 @@ static void expire(struct client *k, uint64_t now) {
 static void begin_end(struct client *k, uint64_t now) {
     k->ending = true;
     if (k->end_ns == 0) k->end_ns = now;
-    if (!has_backlog(k, now)) k->to_start = 0;
+    if (!has_backlog(k, now)) abandon_backlog(k, now);
     k->drain_end_ns = now + k->config.drain_ns;
     k->drained_bytes = block_get(k->block, S_bytes_received);
     block_set(k->block, S_state, STATE_CLOSING);
@@ -358,6 +361,23 @@ static void end_drain(struct client *k, uint64_t now) {
         if (c->state == CONN_CONNECTING) conn_fail(k, c, PHASE_connect, CODE_OWN_TIMEOUT);
         else if (c->is_idle) conn_done(k, c);
         else if (c->state != CONN_IDLE) conn_fail(k, c, PHASE_read, CODE_OWN_TIMEOUT);
+    }
+}
+
+/* Without epoll nothing more is heard of any connection, nor of the parent: all is over, and counted. */
+static void give_up(struct client *k, int error) {
+    uint64_t now = now_ns();
+    k->ending = true;
+    if (k->end_ns == 0) k->end_ns = now;
+    abandon_backlog(k, now);
+    for (uint32_t i = 0; i < k->config.connections; i++) {
+        struct conn *c = &k->conns[i];
+        if (c->state == CONN_RESTING) {
+            list_remove(k, &k->resting, c);
+            conn_free(k, c);
+        } else if (c->state != CONN_IDLE) {
+            conn_fail(k, c, c->state == CONN_CONNECTING ? PHASE_connect : PHASE_read, (uint64_t)error);
+        }
     }
 }
 
@@ -400,6 +420,7 @@ static void loop(struct client *k) {
         block_max(k->block, S_worst_lag_ns, asleep - now);
         uint64_t asked = wait_ns(k, asleep);
         int n = wait_for_events(k, &asked);
+        if (n < 0 && errno != EINTR) give_up(k, errno);
         now = now_ns();
         /* Later than asked for: a worker that was kept from the CPU, whether or not events wait for it by now. */
         if (now - asleep > asked) block_max(k->block, S_worst_lag_ns, now - asleep - asked);
@@ -421,7 +442,7 @@ static bool wait_for_go(struct client *k) {
     block_set(k->block, S_state, STATE_READY);
     for (;;) {
         struct pollfd p = {.fd = k->control, .events = POLLIN};
-        if (poll(&p, 1, -1) < 0) continue;
+        if (poll(&p, 1, -1) < 0 && errno == EINTR) continue;
         char said = control_read(k->control);
         if (said == 'q') return false;
         if (said == 'g') break;
@@ -459,6 +480,8 @@ static int prepare(struct client *k) {
 }
 
 static void release(struct client *k) {
+    for (uint32_t i = 0; k->conns && i < k->config.connections; i++)
+        if (k->conns[i].state != CONN_IDLE && k->conns[i].fd >= 0) close(k->conns[i].fd);
     free(k->conns);
     free(k->ready);
     free(k->payload);

@@ -39,6 +39,7 @@ struct config {
     union address target;
     union address *sources;
     uint32_t source_count;
+    uint32_t port_low, port_count; /* local ports to offer in turn; 0 of them: the kernel's choice */
     uint32_t connections; /* open at once; churn: slots */
     uint32_t in_flight;   /* connects at once */
     uint64_t attempts;    /* churn: at most so many, 0 for no bound */
@@ -76,6 +77,7 @@ struct client {
     int epoll, control;
     uint32_t live;          /* slots that are not idle */
     uint32_t next_source;
+    uint64_t next_port;
     uint32_t eager_misses;  /* connects in a row that were not complete at once */
     uint64_t to_start;      /* connects still to be made */
     uint64_t start_ns, end_ns, drain_end_ns, drained_bytes, cpu_start_ns;
@@ -87,6 +89,7 @@ extern const struct workload workload_rr, workload_flood, workload_hold, workloa
 
 static inline uint32_t conn_index(const struct client *k, const struct conn *c) { return (uint32_t)(c - k->conns); }
 
+int connect_from_port(struct client *k, int fd); /* ports.c */
 void conn_fail(struct client *k, struct conn *c, enum phase phase, uint64_t code);
 void conn_done(struct client *k, struct conn *c);
 void conn_wait(struct client *k, struct conn *c);    /* starts its time-out */

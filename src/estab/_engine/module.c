@@ -102,8 +102,9 @@ static bool parse_schedule(PyObject *d, struct client *k) {
     if (!(get_number(d, "rate_per_s", &k->config.rate_per_s) && get_bool(d, "poisson", &k->schedule.poisson) &&
           get_number(d, "phase", &k->schedule.phase) && get_u64(d, "seed", &k->schedule.random)))
         return false;
-    if (!(k->config.rate_per_s >= 0) || (k->workload == &workload_rate && k->config.rate_per_s == 0)) {
-        PyErr_SetString(PyExc_ValueError, "rate_per_s is more than 0 for rate, and never less than 0");
+    if (!(k->config.rate_per_s >= 0 && k->config.rate_per_s <= 1e9) ||
+        (k->workload == &workload_rate && k->config.rate_per_s == 0)) {
+        PyErr_SetString(PyExc_ValueError, "rate_per_s is 0 to 1e9, and more than 0 for rate");
         return false;
     }
     k->schedule.gap_ns = k->config.rate_per_s > 0 ? 1e9 / k->config.rate_per_s : 0;
@@ -119,6 +120,7 @@ static bool parse_client(PyObject *d, struct client *k) {
         return false;
     }
     if (!(get_u32(d, "connections", &c->connections) && get_u32(d, "in_flight", &c->in_flight) &&
+          get_u32(d, "port_low", &c->port_low) && get_u32(d, "port_count", &c->port_count) &&
           get_u64(d, "attempts", &c->attempts) && get_number(d, "ramp_per_s", &c->ramp_per_s) &&
           get_u64(d, "duration_ns", &c->duration_ns) && get_u64(d, "timeout_ns", &c->timeout_ns) &&
           get_u64(d, "drain_ns", &c->drain_ns) && get_u32(d, "size", &c->size) && get_u32(d, "depth", &c->depth) &&
@@ -127,6 +129,10 @@ static bool parse_client(PyObject *d, struct client *k) {
         return false;
     if (c->connections == 0 || c->in_flight == 0 || c->depth == 0 || c->depth > UINT16_MAX) {
         PyErr_SetString(PyExc_ValueError, "connections, in_flight and depth are at least 1, depth below 65536");
+        return false;
+    }
+    if (c->port_low > UINT16_MAX || c->port_count > UINT16_MAX + 1U - c->port_low) {
+        PyErr_SetString(PyExc_ValueError, "local ports are 0 to 65535");
         return false;
     }
     bool asks = k->workload != &workload_hold && k->workload != &workload_churn;

@@ -38,10 +38,12 @@ uint64_t take_due(struct client *k, uint64_t now, uint64_t free_since_ns) {
     return intended;
 }
 
-/* What was due and will not be sent has waited at least until now: that much stands in the latencies. */
+/* What was due and will not be sent has waited at least until now: that much stands in the latencies. Connects beyond
+ * those that were asked for were never due. */
 void abandon_backlog(struct client *k, uint64_t now) {
     bool connects = k->workload == &workload_churn;
-    while (schedule_is_due(k, now)) {
+    while (schedule_is_due(k, now) && (k->to_start || !connects)) {
+        if (connects) k->to_start--;
         uint64_t waited = now - schedule_take(&k->schedule);
         block_add(k->block, S_scheduled, 1);
         block_add(k->block, S_unsent, 1);
@@ -82,20 +84,23 @@ static void rate_due(struct client *k, uint64_t now) {
     while (k->idle.head != NONE) conn_done(k, &k->conns[k->idle.head]);
 }
 
+static void rate_answer(struct client *k, struct conn *c) {
+    if (c->is_idle || c->received != c->want) return;
+    uint64_t now = now_ns();
+    block_add(k->block, S_requests, 1);
+    block_set(k->block, S_last_answer_ns, now);
+    block_request_latency(k->block, now - c->mark_ns);
+    go_idle(k, c, now);
+}
+
 static void rate_event(struct client *k, struct conn *c, uint32_t events) {
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) {
         ssize_t n;
         do {
             n = conn_read(k, c);
             if (n < 0) return;
+            if (n > 0) rate_answer(k, c); /* an end that has come with the answer takes nothing back */
         } while (n == CHUNK || (n > 0 && (events & (EPOLLRDHUP | EPOLLERR | EPOLLHUP))));
-        if (!c->is_idle && c->received == c->want) {
-            uint64_t now = now_ns();
-            block_add(k->block, S_requests, 1);
-            block_set(k->block, S_last_answer_ns, now);
-            block_request_latency(k->block, now - c->mark_ns);
-            go_idle(k, c, now);
-        }
     }
     send_wanted(k, c);
 }

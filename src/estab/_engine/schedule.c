@@ -11,8 +11,10 @@ static double uniform(struct schedule *s) {
     return ((double)((z ^ (z >> 31)) >> 11) + 1) * 0x1p-53;
 }
 
+#define NEVER_NS 1e18 /* some thirty years */
+
 static void advance(struct schedule *s, double gaps) {
-    s->since_ns += s->gap_ns * gaps;
+    s->since_ns = fmin(s->since_ns + s->gap_ns * gaps, NEVER_NS);
     s->next_ns = s->start_ns + (uint64_t)s->since_ns;
 }
 

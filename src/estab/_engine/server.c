@@ -46,24 +46,23 @@ static void peer_error(struct server *s, int fd, enum phase phase, int error) {
     peer_close(s, fd);
 }
 
-static void ask_for_writable(struct server *s, int fd, bool on) {
+static bool ask_for_writable(struct server *s, int fd, bool on) {
     struct epoll_event e = {.events = on ? PEER_EVENTS | EPOLLOUT : PEER_EVENTS, .data.fd = fd};
-    epoll_ctl(s->epoll, EPOLL_CTL_MOD, fd, &e);
+    return epoll_ctl(s->epoll, EPOLL_CTL_MOD, fd, &e) == 0;
 }
 
 /* Keeps what did not fit into the socket until it is writable again. */
-static bool spill(struct server *s, int fd, const uint8_t *data, size_t size) {
+static void spill(struct server *s, int fd, const uint8_t *data, size_t size) {
     struct peer *p = &s->peers[fd];
     p->spill = malloc(size);
     if (!p->spill) {
         peer_error(s, fd, PHASE_write, ENOMEM);
-        return false;
+        return;
     }
     memcpy(p->spill, data, size);
     p->spill_at = 0;
     p->spill_end = (uint32_t)size;
-    ask_for_writable(s, fd, true);
-    return true;
+    if (!ask_for_writable(s, fd, true)) peer_error(s, fd, PHASE_write, errno); /* nobody would say when */
 }
 
 /* True when nothing is left to write. */
@@ -81,7 +80,7 @@ static bool flush_spill(struct server *s, int fd) {
         if (p->spill_at < p->spill_end) continue;
         free(p->spill);
         p->spill = NULL;
-        ask_for_writable(s, fd, false);
+        ask_for_writable(s, fd, false); /* in vain, it is woken once more than it need be */
     }
     return true;
 }
@@ -157,8 +156,7 @@ static bool make_room(struct server *s, int fd) {
 static void listen_for(struct server *s, bool on) {
     if (s->listening == on) return;
     struct epoll_event e = {.events = on ? EPOLLIN : 0, .data.fd = s->listener};
-    epoll_ctl(s->epoll, EPOLL_CTL_MOD, s->listener, &e);
-    s->listening = on;
+    if (epoll_ctl(s->epoll, EPOLL_CTL_MOD, s->listener, &e) == 0) s->listening = on; /* else the next turn tries again */
 }
 
 static void rest_from_accepting(struct server *s, uint64_t until) {
@@ -175,6 +173,7 @@ static void welcome(struct server *s, int fd) {
         peer_fail(s, fd, PHASE_accept, errno);
         close(fd);
         block_sub(s->block, S_open, 1);
+        block_add(s->block, S_closed, 1);
         return;
     }
     s->peers[fd] = (struct peer){.is_open = 1, .is_again = s->peers[fd].is_again, .next_again = s->peers[fd].next_again};
@@ -261,6 +260,10 @@ static void loop(struct server *s) {
     uint64_t cpu_due = 0;
     while (!s->quit) {
         int n = epoll_wait(s->epoll, s->events, 512, wait_ms(s));
+        if (n < 0 && errno != EINTR) { /* nothing more is heard of anybody, the parent included */
+            peer_fail(s, -1, PHASE_accept, errno);
+            return;
+        }
         for (int i = 0; i < n; i++) on_event(s, &s->events[i]);
         serve_those_again(s);
         if (!s->listening && s->service != SERVICE_STALL) accept_some(s);
@@ -275,8 +278,8 @@ static void loop(struct server *s) {
 static int prepare(struct server *s) {
     s->again = NONE;
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
-    s->buffer = malloc(CHUNK);
     if (s->epoll < 0) return errno;
+    s->buffer = malloc(CHUNK);
     if (!s->buffer || !make_room(s, 0)) return ENOMEM;
     struct epoll_event control = {.events = EPOLLIN, .data.fd = s->control};
     if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->control, &control) < 0) return errno;
@@ -299,7 +302,10 @@ int server_run(struct server *s) {
         block_set(s->block, S_ended_ns, now_ns());
         block_set(s->block, S_state, STATE_DONE);
     }
-    for (uint32_t fd = 0; fd < s->peer_room; fd++) free(s->peers[fd].spill);
+    for (uint32_t fd = 0; fd < s->peer_room; fd++) {
+        if (s->peers[fd].is_open) close((int)fd);
+        free(s->peers[fd].spill);
+    }
     free(s->peers);
     free(s->buffer);
     if (s->epoll >= 0) close(s->epoll);

@@ -152,7 +152,8 @@ const struct workload workload_flood = {
 /* --- hold --- */
 
 static void hold_connected(struct client *k, struct conn *c) {
-    if (!c->registered) conn_watch(k, c, workload_hold.events);
+    if (k->ending) conn_done(k, c);
+    else if (!c->registered) conn_watch(k, c, workload_hold.events);
 }
 
 static void hold_event(struct client *k, struct conn *c, uint32_t events) {

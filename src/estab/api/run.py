@@ -13,12 +13,13 @@ from estab import __version__
 from estab.diagnose import judge
 from estab.errors import EstabError, MachineError, UsageError
 from estab.kernel.formats import sysctl
+from estab.kernel.formats.endpoint import endpoint
 from estab.kernel.rules import memory
 from estab.load import fleet, outcome, plan
 from estab.load.conductor import ALONE, Callbacks, Stop, Together, conduct
 from estab.load.fleet import Fleet, WorkerProcess, engine_name
 from estab.load.outcome import CpuWatch
-from estab.load.plan import Address, Load, Machine, is_address
+from estab.load.plan import Load, Machine, is_address
 from estab.load.series import LatencySeries
 from estab.load.serving import Service, serving
 from estab.load.target import resolve
@@ -144,15 +145,13 @@ def _keep_rare(kept: TimelinePoint, left_out: TimelinePoint) -> TimelinePoint:
 def machine() -> Machine:
     """What the plan has to know of this machine and network namespace."""
     soft, _hard = host.own_open_files()
-    return Machine(cores=host.facts().cores or 1, nofile=soft or plan.MOST_CONNECTIONS, ports=_ephemeral_ports())
-
-
-def _ephemeral_ports() -> int | None:
+    cores, nofile = host.facts().cores or 1, soft or plan.MOST_CONNECTIONS
     try:
         port_range = sysctls.read_one("net.ipv4.ip_local_port_range")
-        return sysctl.usable_ports(port_range, sysctls.read_one("net.ipv4.ip_local_reserved_ports"))
+        ports = sysctl.usable_ports(port_range, sysctls.read_one("net.ipv4.ip_local_reserved_ports"))
+        return Machine(cores, nofile, ports, sysctl.port_bounds(port_range))
     except (OSError, EstabError):
-        return None
+        return Machine(cores, nofile, ports=None)
 
 
 def embedded_service(load: Load, service: Service, here: Machine) -> Service:
@@ -215,7 +214,7 @@ def execute(
             address = resolve(target)
         load = replace(asked.load, target=address)
         made = plan.make(load, here, beside_server=is_local(address[0]))
-        config |= {"target": _print(address), "workers": len(made.configs), "sources": list(made.sources)}
+        config |= {"target": endpoint(address[0], address[1]), "workers": len(made.configs), "sources": list(made.sources)}
         if asked.visitors is not None:
             made = made.beside(plan.make(replace(asked.visitors, target=address), here, beside_server=True))
         return _run(replace(asked, load=load, config=config), made, servers, stop, progress)
@@ -248,10 +247,6 @@ def _ladder(load: Load, here: Machine, ends: int) -> list[tuple[str, int, str]]:
     if (files := host.open_files_left()) is not None:
         found.append(("fs.file-max", files // ends, f"{files:,} more files may be opened on this host"))
     return sorted(found, key=lambda rung: rung[1])
-
-
-def _print(address: Address) -> str:
-    return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
 
 
 def _run(

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hdrh.histogram import HdrHistogram
-
+from estab.kernel.formats import hdr
 from estab.load import fleet as fleets
-from estab.load.block import CONNECT_NS_AT, HDR_HIGHEST_NS, REQUEST_NS_AT, Block
+from estab.load.block import CONNECT_NS_AT, REQUEST_NS_AT, Block
 from estab.load.fleet import Fleet, WorkerProcess
 from estab.load.plan import Load
 from estab.records import ErrorOrder, Failure, Funnel, Latency, OpenLoop, Percentiles, Requests, Visitors, Worker
@@ -61,7 +60,7 @@ def percentiles(counts: Counter[int], total_ns: int, most_ns: int) -> Percentile
     n = counts.total()
     if n == 0:
         return None
-    histogram = HdrHistogram(1, HDR_HIGHEST_NS, 3)
+    histogram = hdr.empty()
     for value, count in counts.items():
         histogram.record_value(max(value, 1), count)
 

@@ -16,6 +16,7 @@ NS_PER_S = 1_000_000_000
 OWN_DESCRIPTORS = 16  # what a worker has open besides its connections: standard streams, block, epoll, Python's own
 WORTH_SPREADING = 1_000
 PORTS_PER_SOURCE = 10_000  # connect() searches a fuller range ever more slowly (net/ipv4/inet_hashtables.c)
+CHURNED_A_SECOND = 40_000  # about what two cores can, both ends; each port is free again after a second
 MOST_SIZE = 1 << 30
 BYTES_PER_WORKER = 14_000_000  # resident: an interpreter, the engine, its block and buffers (measured)
 BYTES_PER_CONNECTION = 120  # of our own, on one end
@@ -57,11 +58,15 @@ class Load:
 
 @dataclass(frozen=True)
 class Machine:
-    """What the plan has to know of this machine. `ports`: how many the ephemeral range gives one source address."""
+    """What the plan has to know of this machine. `ports`: how many the ephemeral range gives one source address.
+
+    `port_range` is that range, first and last; None: not known.
+    """
 
     cores: int
     nofile: int
     ports: int | None
+    port_range: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -186,8 +191,10 @@ def make(load: Load, machine: Machine, *, beside_server: bool = False) -> Plan:
     check(load)
     check_sources(load)
     sources = load.sources
-    if not sources and load.workload != "churn":
-        sources = loopback_sources(load.target[0], load.connections, machine.ports)
+    if not sources:
+        # A churn's ports stay in TIME_WAIT: not its connections at once, but those of a second are what needs room.
+        wanted = CHURNED_A_SECOND if load.workload == "churn" else load.connections
+        sources = loopback_sources(load.target[0], wanted, machine.ports)
     count = client_processes_for(load, machine, beside_server=beside_server)
     parts = shares(load.connections, min(count, load.connections))
     if load.attempts:
@@ -195,9 +202,11 @@ def make(load: Load, machine: Machine, *, beside_server: bool = False) -> Plan:
     in_flight = shares(max(load.in_flight or load.connections, len(parts)), len(parts))
     attempts = shares(load.attempts, len(parts)) if load.attempts else [0] * len(parts)
     common = _common(load, len(parts))
+    offered = _offered(machine, len(parts))
     configs = [
         {
             **common,
+            **offered[i],
             "connections": share,
             "in_flight": in_flight[i],
             "attempts": attempts[i],
@@ -209,6 +218,21 @@ def make(load: Load, machine: Machine, *, beside_server: bool = False) -> Plan:
         for i, share in enumerate(parts)
     ]
     return Plan(configs, sources)
+
+
+def _offered(machine: Machine, workers: int) -> list[dict[str, int]]:
+    """The local ports that each worker offers to the kernel in turn: a slice of the range each.
+
+    A range that is narrower than a thousand is under test, and left to the kernel's own search.
+    """
+    if machine.port_range is None or (machine.ports or 0) < WORTH_SPREADING:
+        return [{"port_low": 0, "port_count": 0}] * workers
+    first, last = machine.port_range
+    slices, low = [], first
+    for share in shares(last - first + 1, workers):
+        slices.append({"port_low": low, "port_count": share})
+        low += share
+    return slices
 
 
 def _turned(sources: tuple[str, ...], by: int) -> list[Address]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from estab.errors import MachineError, UsageError
+from estab.kernel.formats.endpoint import endpoint
 from estab.load.fleet import Fleet
 from estab.load.plan import NS_PER_S
 
@@ -86,7 +87,7 @@ def _listener(service: Service, family: int, address: tuple[Any, ...]) -> socket
         listener.listen(service.backlog)
     except OSError as error:
         listener.close()
-        where = f"[{address[0]}]:{address[1]}" if family == socket.AF_INET6 else f"{address[0]}:{address[1]}"
+        where = endpoint(address[0], address[1])
         hint = _NEXT.get(error.errno or 0, "choose another --listen address")
         raise MachineError(f"can't listen on {where}: {error.strerror}; {hint}") from error
     return listener

@@ -22,7 +22,17 @@ from estab.load.block import (
     SETTLED,
     WRONG_BYTES,
 )
-from estab.load.pyengine.counting import CHUNK, NS_PER_MS, PERIOD, Count, control_read, describe, payload
+from estab.load.pyengine.counting import (
+    CHUNK,
+    NS_PER_MS,
+    PERIOD,
+    Count,
+    close,
+    control_read,
+    describe,
+    payload,
+    set_option,
+)
 from estab.load.pyengine.open_loop import OpenLoop
 
 IP_BIND_ADDRESS_NO_PORT = 24
@@ -116,7 +126,7 @@ class Client(OpenLoop):
         self.count.add("connecting" if conn.state == CONNECTING else "open", -1)
         if conn.sock:
             self.conns.pop(conn.sock.fileno(), None)
-            conn.sock.close()
+            close(conn.sock)
             self.count.add("closed")
         conn.sock = None
 
@@ -153,32 +163,37 @@ class Client(OpenLoop):
     def done(self, conn: Conn) -> None:
         """Ends a connection that did what it should."""
         if self.config["reset"] and conn.sock:
-            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            set_option(conn.sock, socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._shut(conn)
         self.count.add("completed")
         self._free(conn.slot)
 
     # --- the start of a connection ---
 
-    def watch(self, conn: Conn, events: int) -> None:
-        """Asks epoll for `events`, level-triggered."""
+    def watch(self, conn: Conn, events: int) -> bool:
+        """Asks epoll for `events`, level-triggered. False: it refused, and the connection is over."""
         if conn.sock is None or conn.events == events:
-            return
-        if conn.events:
-            self.poll.modify(conn.sock, events)
-        else:
-            self.poll.register(conn.sock, events)
+            return conn.sock is not None
+        try:
+            if conn.events:
+                self.poll.modify(conn.sock, events)
+            else:
+                self.poll.register(conn.sock, events)
+        except OSError as error:
+            self.fail(conn, "connect" if conn.state == CONNECTING else "read", error.errno or 0)
+            return False
         conn.events = events
+        return True
 
     def _open_socket(self, conn: Conn) -> None:
         conn.sock = socket.socket(self.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         if self.config["no_delay"]:
-            conn.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            set_option(conn.sock, socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sources = self.config["sources"]
         if sources:
             source = sources[self.next_source % len(sources)]
             self.next_source += 1
-            conn.sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+            set_option(conn.sock, socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
             conn.sock.bind((source[0], 0))
 
     def _start(self, conn: Conn) -> None:
@@ -193,7 +208,7 @@ class Client(OpenLoop):
             error = conn.sock.connect_ex((host, port, 0, scope) if self.family == socket.AF_INET6 else (host, port))
         except OSError as failure:
             error = failure.errno or 0
-        if error not in (0, errno.EINPROGRESS):
+        if error not in (0, errno.EINPROGRESS, errno.EINTR):
             self.fail(conn, "connect", error)
             return
         assert conn.sock is not None
@@ -201,9 +216,19 @@ class Client(OpenLoop):
         self.wait_for(conn)
         self.watch(conn, select.EPOLLOUT)
 
+    def _total_retransmits(self, sock: socket.socket) -> int:
+        try:
+            info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TOTAL_RETRANS_AT + 4)
+        except OSError:
+            return 0
+        return int(struct.unpack_from("I", info, TOTAL_RETRANS_AT)[0])
+
     def _established(self, conn: Conn) -> None:
         assert conn.sock is not None
-        error = conn.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        try:
+            error = conn.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        except OSError as failure:
+            error = failure.errno or 0
         # A RST that answers a SYN is ECONNREFUSED; ECONNRESET and EPIPE come to an ESTABLISHED connection alone
         # (net/ipv4/tcp_input.c tcp_reset), even where we learn of both in one event.
         reset = error in (errno.ECONNRESET, errno.EPIPE)
@@ -217,13 +242,12 @@ class Client(OpenLoop):
         self.count.add("open")
         self.count.add("connected")
         self.count.latency("connect", CONNECT_NS_AT, took)
-        info = conn.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TOTAL_RETRANS_AT + 4)
-        self.count.retransmits(struct.unpack_from("I", info, TOTAL_RETRANS_AT)[0])
+        self.count.retransmits(self._total_retransmits(conn.sock))
         if reset:
             self.fail(conn, "read", error)
             return
-        self.watch(conn, select.EPOLLIN | select.EPOLLRDHUP)
-        self.workload.connected(conn)
+        if self.watch(conn, select.EPOLLIN | select.EPOLLRDHUP):
+            self.workload.connected(conn)
 
     # --- reading and writing, for every workload ---
 
@@ -277,8 +301,7 @@ class Client(OpenLoop):
             if sent == 0:
                 break
         full = select.EPOLLOUT if conn.sent < conn.want else 0
-        self.watch(conn, select.EPOLLIN | select.EPOLLRDHUP | full)
-        return True
+        return self.watch(conn, select.EPOLLIN | select.EPOLLRDHUP | full)
 
     def answered(self, conn: Conn, requests: int) -> None:
         """Counts requests answered in full; each was begun at the next moment in `conn.began`."""
@@ -334,7 +357,7 @@ class Client(OpenLoop):
         self.ending = True
         self.end_ns = self.end_ns or now
         if not self.has_backlog(now):
-            self.to_start = 0
+            self.abandon_backlog(now)
         self.drain_end_ns = now + self.config["drain_ns"]
         self.drained_bytes = self.count.get("bytes_received")
         self.count.set("state", CLOSING)
@@ -353,6 +376,23 @@ class Client(OpenLoop):
                 self.done(conn)
             else:
                 self.fail(conn, "connect" if conn.state == CONNECTING else "read", OWN_TIMEOUT)
+
+    def _give_up(self, code: int) -> None:
+        """Without epoll nothing more is heard of any connection, nor of the parent: all is over, and counted."""
+        now = time.monotonic_ns()
+        self.ending = True
+        self.end_ns = self.end_ns or now
+        self.abandon_backlog(now)
+        self.resting.clear()
+        for conn in list(self.conns.values()):
+            self.fail(conn, "connect" if conn.state == CONNECTING else "read", code)
+
+    def _events(self, wait_s: float) -> list[tuple[int, int]]:
+        try:
+            return self.poll.poll(wait_s)
+        except OSError as error:
+            self._give_up(error.errno or 0)
+            return []
 
     def _dispatch(self, fd: int, events: int) -> None:
         if fd == self.control:
@@ -407,7 +447,7 @@ class Client(OpenLoop):
             asleep = time.monotonic_ns()
             self.count.most("worst_lag_ns", asleep - now)
             wait_s = self._wait_s(asleep)
-            events = self.poll.poll(wait_s)
+            events = self._events(wait_s)
             now = time.monotonic_ns()
             # Later than asked for: a worker that was kept from the CPU, whether or not events wait for it by now.
             self.count.most("worst_lag_ns", now - asleep - int(wait_s * 1e9))
@@ -438,5 +478,5 @@ class Client(OpenLoop):
             self.count.set("state", DONE)
         for conn in list(self.conns.values()):
             if conn.sock:
-                conn.sock.close()
+                close(conn.sock)
         self.poll.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
@@ -58,6 +59,18 @@ def describe(sock: socket.socket | None, peer: tuple[object, ...]) -> str:
         except OSError:
             local = None
     return f"{one(local)} -> {one(peer)}" if local and local[1] and local[0] not in ("0.0.0.0", "::") else one(peer)
+
+
+def close(sock: socket.socket) -> None:
+    """Closes it: Linux does even where it says that it could not (close(2))."""
+    with contextlib.suppress(OSError):
+        sock.close()
+
+
+def set_option(sock: socket.socket, level: int, option: int, value: int | bytes) -> None:
+    """Sets what is good to have: a kernel that refuses is not a connection that fails."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(level, option, value)
 
 
 class Count:

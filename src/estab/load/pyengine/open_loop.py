@@ -79,9 +79,13 @@ class OpenLoop:
         return intended
 
     def abandon_backlog(self, now: int) -> None:
-        """What was due and will not be sent has waited at least until now: that much stands in the latencies."""
+        """What was due and will not be sent has waited at least until now: that much stands in the latencies.
+
+        Connects beyond those that were asked for were never due.
+        """
         kind, at = ("connect", CONNECT_NS_AT) if self.schedules_connects else ("request", REQUEST_NS_AT)
-        while self.schedule_is_due(now):
+        while self.schedule_is_due(now) and (self.to_start or not self.schedules_connects):
+            self.to_start -= self.schedules_connects
             self.count.latency(kind, at, now - self.schedule.take())
             self.count.add("scheduled")
             self.count.add("unsent")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import select
 import socket
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from estab.load.block import DONE, RUNNING
-from estab.load.pyengine.counting import CHUNK, NS_PER_MS, Count, control_read, describe
+from estab.load.pyengine.counting import CHUNK, NS_PER_MS, Count, close, control_read, describe, set_option
 
 ECHO, SINK, STALL = range(3)
 ACCEPT_BATCH = 64
@@ -56,9 +57,9 @@ class _Server:
 
     def end(self, peer: _Peer) -> None:
         if self.reset:
-            peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            set_option(peer.sock, socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.peers.pop(peer.sock.fileno(), None)
-        peer.sock.close()
+        close(peer.sock)
         self.count.add("open", -1)
         self.count.add("closed")
 
@@ -82,7 +83,11 @@ class _Server:
         if bool(peer.spill) != had:
             more = select.EPOLLOUT if peer.spill else 0
             # While its answer waits, nothing more is read from a peer.
-            self.poll.modify(peer.sock, more or select.EPOLLIN)
+            try:
+                self.poll.modify(peer.sock, more or select.EPOLLIN)
+            except OSError as error:  # nobody would say when
+                self.fault(peer, "write", error)
+                return False
         return not peer.spill
 
     def serve(self, peer: _Peer) -> None:
@@ -108,7 +113,9 @@ class _Server:
             self.end(peer)
 
     def listen_for(self, on: bool) -> None:
-        if self.listening != on:
+        if self.listening == on:
+            return
+        with contextlib.suppress(OSError):  # the next turn tries again
             self.poll.modify(self.listener, select.EPOLLIN if on else 0)
             self.listening = on
 
@@ -141,9 +148,14 @@ class _Server:
         self.count.add("open")
         peer = _Peer(sock)
         self.peers[sock.fileno()] = peer
-        self.poll.register(sock, select.EPOLLIN)
+        try:
+            self.poll.register(sock, select.EPOLLIN)
+        except OSError as error:
+            self.fail("accept", error.errno or 0, sock)
+            self.end(peer)
+            return
         if self.service == ECHO:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            set_option(sock, socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.close_after == 0:
             self.end(peer)
 
@@ -172,9 +184,17 @@ class _Server:
                 self.quit = control_read(self.control) in "qc"
         self.pause_at_ns += self.pause_every_ns
 
+    def events(self) -> list[tuple[int, int]]:
+        try:
+            return self.poll.poll(self.wait_s())
+        except OSError as error:  # nothing more is heard of anybody, the parent included
+            self.fail("accept", error.errno or 0, None)
+            self.quit = True
+            return []
+
     def loop(self) -> None:
         while not self.quit:
-            for fd, _events in self.poll.poll(self.wait_s()):
+            for fd, _events in self.events():
                 self.on_event(fd)
             if not self.listening and self.service != STALL:
                 self.accept_some()
@@ -193,7 +213,7 @@ def run_server(block_fd: int, control_fd: int, config: Mapping[str, Any]) -> Non
     count.set("ended_ns", time.monotonic_ns())
     count.set("state", DONE)
     for peer in list(server.peers.values()):
-        peer.sock.close()
-    server.listener.close()
+        close(peer.sock)
+    server.listener.detach()  # it was given, and is its giver's to close
     server.poll.close()
     count.close()

@@ -95,6 +95,11 @@ class Hold(Workload):
 
     has_end = False
 
+    def connected(self, conn: Conn) -> None:
+        """Stays; or goes at once, when all are told to."""
+        if self.client.ending:
+            self.client.done(conn)
+
     def readable(self, conn: Conn) -> None:
         """A greeting is counted and dropped; an early end is a failure."""
         while self.client.read(conn) > 0:
