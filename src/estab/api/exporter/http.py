@@ -15,9 +15,9 @@ from email.message import Message
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from io import BytesIO
-from typing import Any
 
 from estab.errors import MachineError, UsageError
+from estab.kernel.formats.endpoint import endpoint
 
 _ASK_S, _IDLE_S, _TAKE_S = 5.0, 300.0, 10.0
 _MOST_BYTES = 16 * 1024
@@ -42,21 +42,26 @@ class Http:
         self._socket = _listen(host, port)
         # In the order in which they last said something.
         self._open: dict[asyncio.StreamWriter, None] = {}
+        self._talks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def listening(self, text: Text) -> AsyncIterator[str]:
         """Answers with `text()` while the block lasts; gives the URL."""
 
-        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await self._talk(reader, writer, text)
+        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            talk = asyncio.create_task(self._talk(reader, writer, text))
+            self._talks.add(talk)
+            talk.add_done_callback(self._talks.discard)
 
         server = await asyncio.start_server(connected, sock=self._socket, limit=_MOST_BYTES)
         try:
-            yield f"http://{_written(self._socket.getsockname())}/metrics"
+            yield f"http://{endpoint(*self._socket.getsockname()[:2])}/metrics"
         finally:
             server.close()
             for writer in list(self._open):
                 writer.transport.abort()
+            if self._talks:  # one that is cancelled instead would be told on standard error, with a traceback
+                await asyncio.wait(self._talks, timeout=_ASK_S)
             await server.wait_closed()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, text: Text) -> None:
@@ -186,9 +191,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         opened.close()
         hint = _NEXT.get(error.errno or 0, "choose another --listen address")
-        raise MachineError(f"can't listen on {_written(address)}: {error.strerror}; {hint}") from error
+        raise MachineError(
+            f"can't listen on {endpoint(str(address[0]), int(address[1]))}: {error.strerror}; {hint}"
+        ) from error
     return opened
-
-
-def _written(address: tuple[Any, ...]) -> str:
-    return f"[{address[0]}]:{address[1]}" if ":" in str(address[0]) else f"{address[0]}:{address[1]}"
