@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from benchmarks.cases import CASES, HOW_BUILT, Ask, Case
+from benchmarks.cases import BASIC, HOW_BUILT, Ask, Case
+from benchmarks.matrix import CASES, MATRIX
 from benchmarks.measure import Runner, find_space
 from benchmarks.ratios import ratio
 from benchmarks.table import Result, number, render
@@ -42,9 +43,10 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
         "--only",
         action="append",
         metavar="NAME",
-        choices=[case.name for case in CASES],
-        help="only this case; repeatable",
+        choices=[*(case.name for case in CASES), "matrix"],
+        help="only this case, or the matrix of connections and sizes; repeatable. Default: all but the matrix",
     )
+    parser.add_argument("--peers", metavar="DIR", help="look for the peers' programs here first, then on PATH")
     parser.add_argument("--json", metavar="FILE", help="write all figures as JSON to this file")
     return parser.parse_args(given)
 
@@ -88,7 +90,7 @@ class Turns:
             result.own.append(figure)
             text = f"{label}: {result.row.name} {number(figure)} {result.row.unit}"
             if peer is not None:
-                other = peer[result.row.figure]
+                other = peer[result.row.peer_figure or result.row.figure]
                 result.peer.append(other)
                 text += f", {case.peer_name} {number(other)}: {ratio(figure, other, result.row.better):.2f}x"
             _say(text)
@@ -101,6 +103,14 @@ class Turns:
                 result.errors.append(f"{who}: {answer['error']}")
         figures: dict[str, float] | None = answer.get("figures")
         return figures
+
+
+def chosen(names: Sequence[str] | None) -> list[Case]:
+    """The cases of these names; without any, all but the matrix, which takes long."""
+    wanted = {case.name for case in BASIC} if not names else set(names)
+    if "matrix" in wanted:
+        wanted |= {case.name for case in MATRIX}
+    return [case for case in CASES if case.name in wanted]
 
 
 def _terminated(_number: int, _frame: FrameType | None) -> None:
@@ -124,15 +134,16 @@ def main(given: Sequence[str] | None = None) -> int:
     """Runs what the arguments ask for. Returns the exit code."""
     asked = _arguments(given)
     signal.signal(signal.SIGTERM, _terminated)
+    if asked.peers:
+        os.environ["PATH"] = f"{Path(asked.peers).resolve()}{os.pathsep}{os.environ['PATH']}"
     space, words = find_space()
     head = _head(asked, words)
     _say(head)
     turns = Turns(Runner(space, asked.seconds), asked.pairs)
     interrupted = False
     try:
-        for case in CASES:
-            if not asked.only or case.name in asked.only:
-                turns.case(case)
+        for case in chosen(asked.only):
+            turns.case(case)
     except KeyboardInterrupt:
         interrupted = True
     print("\n".join([head, LEGEND, "", *render(turns.results)]))

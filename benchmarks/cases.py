@@ -8,17 +8,26 @@ from dataclasses import dataclass, field
 from benchmarks.ratios import Better
 
 HOLD_CONNECTIONS = 18_000  # as many as one process with 20,000 descriptors can hold
+TCPKALI_CONNECTIONS = 5_000  # it wants twice as many descriptors, and gets slow
 CLASSIC_PORTS = "1024 65000"  # what report 001 set net.ipv4.ip_local_port_range to
 
-NEPER = "make tcp_rr tcp_crr in a clone of github.com/google/neper, then put both on PATH"
+NEPER = "make tcp_rr tcp_crr tcp_stream in a clone of github.com/google/neper, then name the directory with --peers"
+NETPERF = "build netperf and netserver of github.com/HewlettPackard/netperf, then name the directory with --peers"
 GO = (
     "save the Go programs of field report {report} as main.go each (a CLI library replaced by the standard `flag`, "
-    "addresses taken from the arguments), go build -o {names}, then put them on PATH"
+    "addresses taken from the arguments), go build -o {names}, then name the directory with --peers"
 )
 HOW_BUILT: Mapping[str, str] = {
     "ss": "apt install iproute2",
     "tcp_rr": NEPER,
     "tcp_crr": NEPER,
+    "tcp_stream": NEPER,
+    "netperf": NETPERF,
+    "netserver": NETPERF,
+    "sockperf": "apt install sockperf",
+    "stdbuf": "apt install coreutils",
+    "tcpkali": "build github.com/machinezone/tcpkali (its sys/sysctl.h can be an empty file), then name its directory "
+    "with --peers",
     **dict.fromkeys(
         ("report000-server", "report000-bench"), GO.format(report="000", names="report000-server / report000-bench")
     ),
@@ -51,6 +60,7 @@ class Row:
     figure: str
     better: Better = "higher"
     target: float | None = None
+    peer_figure: str | None = None  # where the peer's has another name
 
 
 @dataclass(frozen=True)
@@ -85,7 +95,7 @@ def _hold(name: str, title: str, target: float | None, note: str, **options: str
     )
 
 
-CASES = (
+BASIC = (
     Case(
         "rr",
         _one("rr", "100 connections of 64 bytes, one request in flight each", "/s", "higher", 1.10),
@@ -121,6 +131,25 @@ CASES = (
         ("report000-server", "report000-bench"),
         "estab verifies every byte that comes back, the peer counts them",
     ),
+    Case(
+        "stream",
+        (Row("stream", "100 connections, bytes back a second", "bytes/s", "bytes_rate", "higher", None, "rate"),),
+        Ask("own_bench", {"mode": "flood", "size": 65536}),
+        Ask("neper_stream"),
+        "neper tcp_stream -r -w",
+        ("tcp_stream",),
+        "the nearest shape there is: estab's server sends back what came and estab verifies it; the peer's ends both "
+        "write what they like and drop what they read",
+    ),
+    Case(
+        "churn-one",
+        _one("churn-one", "one connection after the other, both ends on one core", "/s", "higher", 1.0),
+        Ask("own_churn", {"close": "fin", "connections": 1, "cores": 1}),
+        Ask("netperf", {"test": "TCP_CRR", "size": 1, "cores": 1}),
+        "netperf TCP_CRR",
+        ("netperf", "netserver"),
+        "netperf binds each port itself, which spares it connect()'s search",
+    ),
     _hold(
         "hold",
         "open 18,000 connections and close them all",
@@ -141,6 +170,15 @@ CASES = (
         None,
         "ip_local_port_range is widened in the measurement's own namespace, for both; estab chooses its own sources",
         port_range=CLASSIC_PORTS,
+    ),
+    Case(
+        "hold-tcpkali",
+        _one("hold-tcpkali", f"open {TCPKALI_CONNECTIONS:,} connections", "s", "lower", 1.0),
+        Ask("own_hold", {"connections": TCPKALI_CONNECTIONS}),
+        Ask("tcpkali_hold", {"connections": TCPKALI_CONNECTIONS}),
+        "tcpkali -c",
+        ("tcpkali", "stdbuf"),
+        "estab's time includes closing them all, tcpkali's does not",
     ),
     Case(
         "hold-memory",

@@ -17,13 +17,17 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from benchmarks import own, peers, sockets
+from benchmarks import classics, growth, own, peers, profile, sockets, stalls
 from benchmarks.space import MeasureError, enter, set_port_range
 
 END_WITHIN_S = 5.0
 ROOT = Path(__file__).resolve().parents[1]
 PEERS: Mapping[str, Any] = {
     "neper": peers.neper,
+    "neper_stream": peers.neper_stream,
+    "netperf": classics.netperf,
+    "sockperf": classics.sockperf,
+    "tcpkali_hold": classics.tcpkali_hold,
     "go_flood": peers.go_flood,
     "go_hold": peers.go_hold,
     "ss": sockets.ss,
@@ -36,6 +40,9 @@ OWN: Mapping[str, Any] = {
     "own_watch": own.own_watch,
     "own_census": sockets.own_census,
     "own_steady_watch": sockets.own_steady_watch,
+    "own_growth": growth.own_growth,
+    "own_stalls": stalls.own_stalls,
+    "own_profile": profile.own_profile,
 }
 
 
@@ -47,6 +54,8 @@ def carry_out(order: Mapping[str, Any]) -> dict[str, Any]:
         enter(order["space"])
         if port_range := options.pop("port_range", None):
             set_port_range(port_range, order["space"])
+        if cores := options.pop("cores", None):
+            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
         what = order["what"]
         if what == "nothing":
             figures = {}

@@ -14,16 +14,16 @@ CONNECTIONS = 100
 Figures = dict[str, float]
 
 
-def own_bench(seconds: int, notes: list[str], mode: str, size: int) -> Figures:
-    """`estab bench` against its embedded server."""
-    run = _estab(seconds, notes, "bench", "-c", str(CONNECTIONS), "-s", str(size), "--mode", mode, "-d", str(seconds))
-    return _rate(run)
+def own_bench(seconds: int, notes: list[str], mode: str, size: int, connections: int = CONNECTIONS) -> Figures:
+    """`estab bench` against its embedded server: answers a second, and in bytes."""
+    run = _estab(seconds, notes, "bench", "-c", str(connections), "-s", str(size), "--mode", mode, "-d", str(seconds))
+    return {**_rate(run), "bytes_rate": run["requests"]["bytes"] / run["requests"]["seconds"]}
 
 
-def own_churn(seconds: int, notes: list[str], close: str) -> Figures:
+def own_churn(seconds: int, notes: list[str], close: str, connections: int = CONNECTIONS) -> Figures:
     """`estab churn` with one byte there and back."""
     return _rate(
-        _estab(seconds, notes, "churn", "-c", str(CONNECTIONS), "-s", "1", "--close", close, "-d", str(seconds))
+        _estab(seconds, notes, "churn", "-c", str(connections), "-s", "1", "--close", close, "-d", str(seconds))
     )
 
 
@@ -38,12 +38,12 @@ def own_memory(_seconds: int, notes: list[str], connections: int) -> Figures:
     """How much the workers' RSS grows for each connection, at each end."""
     many, one = _hold(notes, connections), _hold(notes, 1)
     return {
-        "client_bytes": _growth(many["client"]["workers"], one["client"]["workers"], connections),
-        "server_bytes": _growth(many["server"]["workers"], one["server"]["workers"], connections),
+        "client_bytes": memory_growth(many["client"]["workers"], one["client"]["workers"], connections),
+        "server_bytes": memory_growth(many["server"]["workers"], one["server"]["workers"], connections),
     }
 
 
-def _growth(many: list[dict[str, Any]], one: list[dict[str, Any]], connections: int) -> float:
+def memory_growth(many: list[dict[str, Any]], one: list[dict[str, Any]], connections: int) -> float:
     """More connections may need more workers: each brings the RSS that a worker with one connection has."""
     sizes, bases = ([worker["rss_bytes"] for worker in workers] for workers in (many, one))
     if None in sizes or None in bases or not bases:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 _NEPER = re.compile(r"^throughput=(\S+)\s*$", re.MULTILINE)
 _GO_FLOOD = re.compile(r"Throughput: (\S+) \[#/sec\]")
+_SOCKPERF = re.compile(r"\[Valid Duration\] RunTime=(\S+) sec; SentMessages=\d+; ReceivedMessages=(\d+)")
 _GO_HOLD_END = re.compile(r"(\d+) Disconnected\.")
 
 
@@ -52,3 +53,27 @@ def go_hold_seconds(lines: Iterable[tuple[float, str]], connections: int) -> flo
         if ended and int(ended[1]) == connections and began is not None:
             return at - began
     raise ValueError(f"it did not close {connections:,} connections; {_tail(chr(10).join(said))}")
+
+
+def netperf_rate(text: str) -> float:
+    """Transactions a second, the one number that `netperf -P 0 -v 0` prints."""
+    return _positive(re.findall(r"^\s*([\d.]+)\s*$", text, re.MULTILINE), "number on a line of its own", text)
+
+
+def sockperf_rate(text: str) -> float:
+    """Round trips a second of `sockperf ping-pong`, its warm-up left out."""
+    found = _SOCKPERF.findall(text)
+    return _positive([str(float(count) / float(took)) for took, count in found], "'[Valid Duration]' line", text)
+
+
+def tcpkali_seconds(lines: Iterable[tuple[float, str]], connections: int) -> float:
+    """From tcpkali's word that it begins to its word that all are connected, in seconds."""
+    began: float | None = None
+    said = []
+    for at, line in lines:
+        said.append(line)
+        if began is None and line.startswith("Using interface"):
+            began = at
+        if began is not None and line.startswith(f"Ramped up to {connections} connections"):
+            return at - began
+    raise ValueError(f"it did not open {connections:,} connections; {_tail(chr(10).join(said))}")

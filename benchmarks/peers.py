@@ -1,4 +1,4 @@
-"""The peers, each serving and loading its own end on loopback."""
+"""Peers that keep many connections: neper and the Go programs, each serving and loading its own end on loopback."""
 
 from __future__ import annotations
 
@@ -12,20 +12,34 @@ from benchmarks.space import MeasureError, finished, free_ports, server
 GRACE_S = 20.0
 HOLD_WITHIN_S = 120.0
 CONNECTIONS = 100
+BACKLOG = 4096
 FLOOD_BYTES = 1400
 Figures = dict[str, float]
 
 
-def neper(seconds: int, program: str, size: int, time_wait: int = 0) -> Figures:
-    """tcp_rr or tcp_crr: 100 flows, `size` bytes each way. The rate is the client's count."""
+def neper(seconds: int, program: str, size: int, time_wait: int = 0, connections: int = CONNECTIONS) -> Figures:
+    """tcp_rr or tcp_crr: so many flows, `size` bytes each way. The rate is the client's count.
+
+    Its server's backlog of 128 would drop the SYNs of thousands of flows: it gets the one that estab asks for.
+    """
+    client = ["-F", str(connections), *(["--time-wait"] if time_wait else [])]
+    return {"rate": parse.neper_rate(_neper(seconds, program, ["-Q", str(size), "-R", str(size)], client))}
+
+
+def neper_stream(seconds: int) -> Figures:
+    """tcp_stream both ways at once: bytes a second that the client read. Nothing is an echo, nothing is verified."""
+    said = _neper(seconds, "tcp_stream", ["-r", "-w"], ["-F", str(CONNECTIONS)])
+    return {"rate": parse.neper_rate(said) * 1e6 / 8}
+
+
+def _neper(seconds: int, program: str, both: list[str], client: list[str]) -> str:
     control, data = free_ports(2)
     common = [
         *(program, "--nolog", "-H", "127.0.0.1", "-C", str(control), "-P", str(data)),
-        *("-Q", str(size), "-R", str(size), "-l", str(seconds)),
+        *("--listen-backlog", str(BACKLOG), "-l", str(seconds), *both),
     ]
-    client = [*common, "-c", "-F", str(CONNECTIONS), *(["--time-wait"] if time_wait else [])]
     with server(common, [control, data]):
-        return {"rate": parse.neper_rate(finished(client, seconds + GRACE_S))}
+        return finished([*common, "-c", *client], seconds + GRACE_S)
 
 
 def go_flood(seconds: int) -> Figures:
@@ -41,25 +55,32 @@ def go_hold(_seconds: int, connections: int) -> Figures:
     (port,) = free_ports(1)
     address = f"127.0.0.1:{port}"
     with server(["report001-server", address], [port]):
-        lines = _timed_lines(["report001-client", str(connections), "100", address])
+        lines = timed_lines(["report001-client", str(connections), "100", address])
     return {"seconds": parse.go_hold_seconds(lines, connections)}
 
 
-def _timed_lines(command: list[str]) -> list[tuple[float, str]]:
-    """The lines of a program's standard output, each with the moment at which it was read."""
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
+def timed_lines(command: list[str], last: str | None = None) -> list[tuple[float, str]]:
+    """The lines that a program says, each with the moment at which it was read, to its end or to a line with `last`.
+
+    Raises MeasureError where it ends otherwise than well.
+    """
+    lines: list[tuple[float, str]] = []
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
         assert process.stdout is not None
         late = threading.Timer(HOLD_WITHIN_S, process.kill)
         late.start()
         try:
-            lines = [(time.monotonic(), line.rstrip("\n")) for line in process.stdout]
+            for line in process.stdout:
+                lines.append((time.monotonic(), line.strip()))
+                if last and last in line:
+                    return lines
             status = process.wait()
         finally:
             late.cancel()
             process.kill()
     if status != 0:
-        last = lines[-1][1] if lines else "nothing"
-        raise MeasureError(
-            f"{command[0]} ended with {status} (killed after {HOLD_WITHIN_S:g} s if -9); it said: {last}"
-        )
+        said = lines[-1][1] if lines else "nothing"
+        raise MeasureError(f"{command[0]} ended with {status} (-9: killed after {HOLD_WITHIN_S:g} s); it said: {said}")
     return lines

@@ -27,7 +27,7 @@ def connections(count: int) -> Iterator[None]:
         for hold in (lambda: [server.accept() for _ in range(count)], lambda: [_connect() for _ in range(count)]):
             ends.enter_context(_held(hold))
         deadline = time.monotonic() + READY_WITHIN_S
-        while _open_sockets() < 2 * count:
+        while open_sockets() < 2 * count:
             if time.monotonic() > deadline:
                 raise MeasureError(f"{count} connections were not open within {READY_WITHIN_S:g} s")
             time.sleep(0.01)
@@ -38,7 +38,7 @@ def _connect() -> socket.socket:
     return socket.create_connection(("127.0.0.1", PORT))
 
 
-def _open_sockets() -> int:
+def open_sockets() -> int:
     """ESTABLISHED ones, by /proc/net/snmp: both ends."""
     with open("/proc/thread-self/net/snmp", encoding="ascii") as file:
         names, values = (line.split() for line in file if line.startswith("Tcp:"))

@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import cases, measure, own, parse, ratios, table
+from benchmarks import cases, matrix, measure, own, parse, ratios, table
 
 NEPER = """VERSION=1.1.0
 num_flows=100
@@ -86,8 +86,8 @@ def test_spread_and_verdict_go_by_the_median() -> None:
 
 def test_memory_growth_counts_what_more_workers_bring_by_themselves() -> None:
     one = [{"rss_bytes": 1000}]
-    assert own._growth([{"rss_bytes": 3000}], one, 100) == 20
-    assert own._growth([{"rss_bytes": 2000}, {"rss_bytes": 2000}], one, 100) == 20
+    assert own.memory_growth([{"rss_bytes": 3000}], one, 100) == 20
+    assert own.memory_growth([{"rss_bytes": 2000}, {"rss_bytes": 2000}], one, 100) == 20
 
 
 def _row(**changes: object) -> cases.Row:
@@ -120,9 +120,9 @@ def test_the_table_shows_ratios_targets_and_verdicts() -> None:
 
 
 def test_every_case_can_be_carried_out_and_every_peer_has_a_recipe() -> None:
-    for case in cases.CASES:
+    for case in matrix.CASES:
         assert case.own.what in measure.OWN
         assert case.peer is None or case.peer.what in measure.PEERS | measure.OWN
         assert set(case.programs) <= set(cases.HOW_BUILT)
-    names = [row.name for case in cases.CASES for row in case.rows]
+    names = [row.name for case in matrix.CASES for row in case.rows]
     assert len(set(names)) == len(names)

@@ -12,6 +12,7 @@ from estab.cli.app import COMMANDS, app
 
 # Examples in the help that a test can't run as they stand, and why. Each becomes the marker of its block.
 NOT_RUN = {
+    "estab cluster": "it needs a Dask scheduler; tests/cluster does it with a real one in namespaces",
     "-n 60000": "opens 60,000 connections for half a minute",
     "ssh ": "needs another host with ssh",
     "man -l": "needs man, and shows a pager",

@@ -25,17 +25,22 @@ if TYPE_CHECKING:
     from estab.api.report import write_report
     from estab.api.run import Progress
     from estab.api.serve import ServeProgress, serve
+    from estab.cluster.check import check as cluster_check
+    from estab.cluster.run import run as cluster_run
     from estab.errors import EstabError, MachineError, ParseError, ReadError, UsageError
     from estab.lab.run import lab
     from estab.load.conductor import Stop
     from estab.load.serving import Service
     from estab.records import Diagnosis, Limits, RunResult, Snapshot
+    from estab.records.cluster import ClusterCheck, ClusterResult
     from estab.records.comparison import Comparison
     from estab.records.lab import LabResult
 
 _WHERE = {
     "bench": "estab.api.bench",
     "churn": "estab.api.churn",
+    "cluster_check": "estab.cluster.check:check",
+    "cluster_run": "estab.cluster.run:run",
     "compare": "estab.api.compare",
     "diagnose": "estab.api.files",
     "export": "estab.api.export",
@@ -48,6 +53,8 @@ _WHERE = {
     "save_run": "estab.api.files",
     "serve": "estab.api.serve",
     "write_report": "estab.api.report",
+    "ClusterCheck": "estab.records.cluster",
+    "ClusterResult": "estab.records.cluster",
     "Comparison": "estab.records.comparison",
     "Diagnosis": "estab.records",
     "EstabError": "estab.errors",
@@ -66,6 +73,8 @@ _WHERE = {
 }
 
 __all__ = [
+    "ClusterCheck",
+    "ClusterResult",
     "Comparison",
     "Diagnosis",
     "EstabError",
@@ -84,6 +93,8 @@ __all__ = [
     "__version__",
     "bench",
     "churn",
+    "cluster_check",
+    "cluster_run",
     "compare",
     "diagnose",
     "export",
@@ -101,7 +112,8 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name in _WHERE:
-        return getattr(import_module(_WHERE[name]), name)
+        module, _, other = _WHERE[name].partition(":")
+        return getattr(import_module(module), other or name)
     raise AttributeError(f"module 'estab' has no attribute {name!r}")
 
 

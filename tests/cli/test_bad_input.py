@@ -34,10 +34,28 @@ from tests.cli.terminal import ESTAB, assert_one_clear_line, estab, recorded
         (("bench", "--source", "here", "-d", "0.1"), ("source", "here")),
         (("bench", "--source", "::1", "-d", "0.1"), ("source", "IPv6")),
         (("bench", "--processes", "0"), ("processes",)),
+        (("bench", "--mode", "rate"), ("--rate",)),
+        (("bench", "--rate", "100"), ("rate", "rr")),
+        (("bench", "--mode", "rate", "--rate", "0"), ("rate", "0")),
+        (("bench", "--mode", "rate", "--rate", "9", "--depth", "2"), ("depth", "2")),
+        (("bench", "--pause", "1s"), ("pause", "every")),
+        (("bench", "--find-rate", "p99"), ("--find-rate", "p99<5ms")),
+        (("bench", "--find-rate", "p0<5ms"), ("percentile", "0")),
+        (("bench", "--find-rate", "p99<soon"), ("--find-rate", "soon")),
+        (("bench", "--find-rate", "max<0"), ("bound", "0")),
+        (("bench", "--find-rate", "p99<5ms", "--mode", "flood"), ("--find-rate", "--mode")),
+        (("bench", "--find-rate", "p99<5ms", "--repeat", "3"), ("--repeat",)),
+        (("bench", "--find-rate", "p99<5ms", "--server-via", "true"), ("--server-via",)),
+        (("hold", "--find-ceiling", "--ramp", "5"), ("--find-ceiling", "--ramp")),
+        (("hold", "--find-ceiling", "-n", "0"), ("connections", "0")),
+        (("hold", "--trickle", "0"), ("rate", "0")),
+        (("churn", "--rate", "nan"), ("rate", "nan")),
         (("hold", "-n", "0"), ("connections",)),
         (("hold", "--ramp", "0"), ("ramp",)),
         (("hold", "--ramp", "nan"), ("ramp",)),
         (("hold", "--workers", "0"), ("in flight",)),
+        (("hold", "--churn-rate", "nan"), ("churn rate", "nan")),
+        (("hold", "--churn-rate", "1e400"), ("churn rate", "inf")),
         (("hold", "127.0.0.1:9", "--backlog", "5"), ("--backlog", "TARGET")),
         (("churn", "--close", "slam"), ("slam",)),
         (("churn", "-n", "-1"), ("attempts",)),
@@ -45,6 +63,16 @@ from tests.cli.terminal import ESTAB, assert_one_clear_line, estab, recorded
         (("serve", "echo", "--backlog", "-1"), ("backlog",)),
         (("serve", "burp"), ("burp",)),
         (("serve", "--accept-rate", "0"), ("accept-rate",)),
+        (("serve", "--accept-rate", "1e30"), ("accept-rate", "at most")),
+        (("serve", "--close-after", "-1"), ("close after", "-1")),
+        (("serve", "--close-after", "99999999999999999999"), ("close after", "99,999")),
+        (("serve", "-d", "99999999999999"), ("duration", "604,800")),
+        (("observe", "--interval", "99999999999", "--count", "2"), ("--interval", "604,800")),
+        (("diagnose", "/dev/zero"), ("/dev/zero", "more than")),
+        (("compare", "/dev/zero", "/dev/zero"), ("/dev/zero", "more than")),
+        (("report", "/dev/zero", "--markdown"), ("/dev/zero", "more than")),
+        (("compare", "a" * 300, "b"), ("a" * 300, "too long")),
+        (("diagnose", "a\x1b[31mb"), ("a\\x1b[31mb",)),
         (("frobnicate",), ("frobnicate",)),
         (("diagnose", "--interval", "0"), ("interval",)),
         (("diagnose", "/no/such/file"), ("/no/such/file",)),
@@ -98,12 +126,22 @@ def test_a_truncated_record(tmp_path: Path, run_bytes: bytes, keep: int) -> None
         b'{"schema":"other/1"}',
         b"null",
         b'{"schema":"estab.run/1","funnel":7}',
+        b'{"schema":"estab.run/1","deep":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+        b'{"schema":"estab.snapshot/1","deep":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
     ],
 )
 def test_a_file_that_is_no_run(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "run.json"
     path.write_bytes(data)
     assert_one_clear_line(estab("diagnose", str(path)), 2, str(path))
+
+
+def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, run_bytes: bytes) -> None:
+    path = tmp_path / "run.json"
+    path.write_bytes(b"\n")
+    assert_one_clear_line(estab("diagnose", str(path)), 2, "it is empty")
+    path.write_bytes(run_bytes[:1000])
+    assert_one_clear_line(estab("diagnose", str(path)), 2, "ends in the middle")
 
 
 def test_a_record_of_a_later_version_loads(tmp_path: Path, run_bytes: bytes) -> None:

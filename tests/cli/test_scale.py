@@ -13,8 +13,9 @@ CONNECTIONS = 100_000
 
 
 def _hold() -> dict[str, object]:
-    command = ["hold", "-n", str(CONNECTIONS), "-d", "3", "--workers", "100", "--trickle", "20000", "--reset", "--json", "-"]
-    done = subprocess.run([sys.executable, "-m", "estab", *command], capture_output=True, check=False, timeout=120)
+    load = ["-n", str(CONNECTIONS), "-d", "3", "--workers", "100", "--trickle", "20000", "--reset"]
+    command = [sys.executable, "-m", "estab", "hold", *load, "--json", "-"]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=120)
     assert not done.stderr, done.stderr.decode()
     assert done.returncode in (0, 1)
     run: dict[str, object] = json.loads(done.stdout)

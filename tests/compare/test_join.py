@@ -20,8 +20,9 @@ from estab.records import Failure, Latency, Requests, RunResult, decode, encode
 from estab.records.comparison import COMPARISON_SCHEMA, Comparison, Figure, GateTerm
 from estab.report.annotations import MOST, command, workflow_commands
 from estab.report.compare import render_comparison
-from estab.report.compare_markdown import escaped, markdown
+from estab.report.compare_markdown import markdown
 from estab.report.junit import junit
+from estab.report.markup import plain
 
 
 def bench(per_s: float, p99_us: int, **more: object) -> RunResult:
@@ -140,7 +141,7 @@ def test_no_text_breaks_a_form(name: str, term: str, reason: str) -> None:
 
 def test_escapes() -> None:
     assert command("error", "a:b,c%", "x\r\ny: 5%, z") == "::error title=a%3Ab%2Cc%25::x%0D%0Ay: 5%25, z"
-    assert escaped("a|b_c\n<d>") == "a\\|b\\_c \\<d\\>"
+    assert plain("a|b_c\n<d>") == "a\\|b\\_c \\<d\\>"
     xml = junit(compare_runs(A, A, terms=parse("p99>+10%")), "bell \x07 and null \0")
     assert b"bell ? and null ?" in xml
     assert b'failures="0"' in xml

@@ -44,6 +44,9 @@ def estab(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("run", "bound_ports_poisoned", "--set", "no_port=maybe"), "maybe"),
         (("run", "all", "--set", "backlog=5"), "one scenario"),
         (("run", "cookie_reset", "--pcap", "/nonexistent"), "/nonexistent"),
+        (("run", "cookie_reset", "--jobs", "0"), "1 to 16"),
+        (("run", "cookie_reset", "--jobs", "17"), "1 to 16"),
+        (("run", "cookie_reset", "--sweep"), "path_flow_table_full"),
     ],
 )
 def test_bad_input_is_one_line(arguments: tuple[str, ...], named: str) -> None:
@@ -79,7 +82,7 @@ def test_the_list_as_json() -> None:
 
 def test_one_of_the_list_tells_what_its_settings_take() -> None:
     said = estab("list", "path_filtered").stdout
-    for word in ("default", "none, drop, reset,", "round-trip time", "a time, 0ms to 10s", "1.3s"):
+    for word in ("default", "none, drop, reset,", "round-trip time", "a time, 0ms to 10s", "600ms"):
         assert word in said
 
 
@@ -140,6 +143,16 @@ def test_settings_change_the_prediction_and_the_measurement() -> None:
     rows = {row["what"]: (row["predicted"], row["measured"]) for row in one["rows"]}
     assert rows["server ESTABLISHED"] == ("6", "6")
     assert rows["ghosts"] == ("34", "34")
+
+
+@pytest.mark.namespace
+def test_a_sweep_alone_is_the_table_of_sizes_and_ceilings() -> None:
+    done = estab("run", "path_flow_table_full", "--sweep", "--set", "sweep=40,90,1200")
+    assert done.returncode == 0, done.stdout + done.stderr
+    heading, *table = done.stdout.split("ssh and ping fail too\n")[1].splitlines()[:4]
+    assert heading.split() == ["size", "set", "ceiling", "found"]
+    assert [line.split() for line in table] == [["40", "40"], ["90", "90"], ["1,200", "1,200"]]
+    assert "verdict: path_flow_table_full, as expected" in done.stdout
 
 
 @pytest.mark.namespace

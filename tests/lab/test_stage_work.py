@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from tests import namespaces as ns
 
+from estab.api.bench import bench
 from estab.api.hold import hold
+from estab.api.run import Progress
 from estab.errors import UsageError
 from estab.kernel.rules.interval import Interval
 from estab.kernel.rules.kernel_version import parse
@@ -20,7 +22,7 @@ from estab.lab.scenario import Act, find, sizes
 from estab.lab.seclusion import descendants
 from estab.lab.stage import PORT, SERVER, Stage, until
 from estab.lab.unread import unread
-from estab.lab.wire.spec import Syn, WireReport
+from estab.lab.wire.spec import Syn, WireReport, WireSpec
 
 
 def syn(port: int, at_s: float = 0.0, *, arrived: bool = True) -> Syn:
@@ -98,6 +100,34 @@ def test_nothing_is_closed_before_the_other_end_was_looked_at() -> None:
         return found
 
     assert ns.in_namespace(work) == [(0, 20)] * 5
+
+
+def test_what_is_held_is_told_of_before_it_is_closed() -> None:
+    """However short the time: the stage counts on being told once with all of it open."""
+    seen: list[Progress] = []
+    for _ in range(3):
+        seen.clear()
+        assert hold(connections=20, duration_s=0.001, progress=seen.append).funnel.connected == 20
+        assert [now.point.open for now in seen if now.stage == "running"][:1] == [20]
+
+
+@pytest.mark.namespace
+def test_syns_that_are_spread_come_apart_and_nothing_else_does() -> None:
+    def work() -> tuple[int, list[float], float]:
+        with Stage(WireSpec(rtt_s=0.002, syn_spread_s=0.3)) as stage:
+            run = stage.run(
+                stage.serve(), lambda progress: bench(stage.target, connections=40, duration_s=0.4, progress=progress)
+            )
+            assert run.latency.connect_us is not None
+            assert run.latency.request_us is not None
+            connects = run.latency.connect_us
+            return run.funnel.connected, [connects.p50 or 0, connects.max or 0], run.latency.request_us.p50 or 0
+
+    connected, (half, last), request = ns.in_namespace(work)
+    assert connected == 40
+    assert 50_000 < half < last
+    assert last > 200_000
+    assert request < half / 2
 
 
 @pytest.mark.namespace

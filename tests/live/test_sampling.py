@@ -15,9 +15,10 @@ from estab.errors import MachineError, UsageError
 from estab.live import tally
 from estab.live.recording import Recorder, recorded
 from estab.live.sampling import Sampler, check_interval
-from estab.live.tally import Pace, Tally
+from estab.live.tally import Tally, seldom
 from estab.live.view import PUT_OFF
 from estab.load.conductor import Stop
+from estab.observe.pace import Pace
 from estab.records import Snapshot
 
 
@@ -89,11 +90,9 @@ def test_intervals_that_cannot_be(interval_s: float) -> None:
         check_interval(interval_s)
 
 
-def test_pace_puts_off_what_costs_much(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pace_puts_off_what_costs_much() -> None:
     now, spent = [100.0], [0.0]
-    monkeypatch.setattr(tally.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(tally.time, "process_time", lambda: spent[0])
-    pace = Pace(share=0.01, every_s=2.0)
+    pace = Pace(share=0.01, every_s=2.0, clock=lambda: now[0], cost=lambda: spent[0])
     assert pace.due
     pace.spend(lambda: spent.__setitem__(0, 0.05))
     for now[0], due in ((104.9, False), (105.1, True)):
@@ -106,7 +105,7 @@ def test_pace_puts_off_what_costs_much(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_takes_long_does_not_hold_up_the_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tally, "PATIENCE_S", 0.01)
     go = threading.Event()
-    counting: Tally[int] = Tally(Pace())
+    counting: Tally[int] = Tally(seldom())
 
     def work() -> int:
         go.wait(20)

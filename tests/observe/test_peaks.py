@@ -24,7 +24,6 @@ def test_full_is_one_more_than_the_limit(depth: int, full_s: float) -> None:
     for at in range(4):
         peaks.add(at / 10, [seen(depth, limit=4)])
     assert peaks.totals[PLACE].full_s == pytest.approx(full_s)
-    assert peaks.totals[PLACE].troubled == (full_s > 0)
 
 
 def test_two_full_sockets_of_one_port_are_full_for_no_longer_than_the_clock_says() -> None:

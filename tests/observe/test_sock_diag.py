@@ -104,6 +104,37 @@ def test_server_sockets_tell_queued_from_accepted(eventually: Eventually) -> Non
 
 
 @pytest.mark.namespace
+def test_connections_as_ss_shows_them() -> None:
+    with (
+        SockDiag() as diag,
+        socket.create_server(("127.0.0.1", 8004)) as server,
+        socket.create_server(("127.0.0.1", 8005)) as other,
+        connections(server, 3) as clients,
+        connections(other, 1),
+    ):
+        accepted, _ = server.accept()
+        with accepted:
+            clients[0].sendall(b"x" * 90)  # nobody reads it, and two of the three are not even accepted
+            clients[2].sendall(b"y" * 7)
+            for asked, question in (
+                (diag.connections(local_port=8004), "sport = :8004"),
+                (diag.connections(remote_port=8004), "dport = :8004"),
+            ):
+                shown = {(line[3], line[4], int(line[1])) for line in ss("-tn", question) if line[0] == "ESTAB"}
+                found = {
+                    (f"{one.local_address}:{one.local_port}", f"{one.remote_address}:{one.remote_port}", one.rqueue)
+                    for one in asked
+                }
+                assert found == shown
+                assert len(shown) == 3
+            at_server = {one.remote_port: one for one in diag.connections(local_port=8004)}
+            unread = [at_server[client.getsockname()[1]].rqueue for client in clients]
+            assert unread == [90, 0, 7]
+            assert [at_server[client.getsockname()[1]].inode > 0 for client in clients] == [True, False, False]
+            assert diag.connections(local_port=8006) == []
+
+
+@pytest.mark.namespace
 def test_half_open_and_time_wait_are_not_queued() -> None:
     with (
         SockDiag() as diag,

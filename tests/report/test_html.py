@@ -9,6 +9,7 @@ import shlex
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.diagnose import runs
@@ -131,11 +132,27 @@ def test_the_command_to_repeat_is_one(words: str) -> None:
 def test_the_embedded_server_and_a_low_ulimit_are_repeated() -> None:
     config = {"connections": 200, "duration_s": 1.0, "embedded": True, "backlog_asked": 16, "accept_gap_s": 0.05}
     run = runs.run(client={"before": runs.snapshot(nofile_soft=64)}).replace(config={**config, "target": "127.0.0.1:1"})
-    assert command(
-        run
-    ) == "(ulimit -n 64; estab hold -n 200 -d 1 --workers 0 --backlog 16 --accept-delay 50ms)".replace(
-        " --workers 0", ""
-    )
+    assert command(run) == "(ulimit -n 64; estab hold -n 200 -d 1 --backlog 16 --accept-delay 50ms)"
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "words"),
+    [
+        ("bench", {"mode": "rate", "rate_per_s": 1234567.5, "arrivals": "constant", "depth": 1},
+         "bench -c 50 -d 2 --mode rate --rate 1234567.5 --arrivals constant --pause 200ms --pause-every 10s"),
+        ("churn", {"rate_per_s": 300.0, "arrivals": "poisson"},
+         "churn -c 50 -d 2 --rate 300 --pause 200ms --pause-every 10s"),
+        ("hold", {"trickle_per_s": 10.0, "size_bytes": 32, "churn_per_s": 5.0},
+         "hold -n 50 -d 2 --trickle 10 -s 32 --churn-rate 5 --pause 200ms --pause-every 10s"),
+    ],
+)  # fmt: skip
+def test_an_open_loop_is_repeated_with_its_rate_and_a_server_that_stalls_with_its_pauses(
+    name: str, asked: dict[str, Any], words: str
+) -> None:
+    config = {"connections": 50, "duration_s": 2.0, "embedded": True, "pause_s": 0.2, "pause_every_s": 10.0, **asked}
+    said = command(runs.run().replace(command=name, config=config))
+    assert said == f"estab {words}"
+    app.parse_args(shlex.split(said)[1:], print_error=False, exit_on_error=False)
 
 
 def test_a_hostile_command_is_quoted() -> None:

@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from estab.records.lab import LabHost, LabInside, LabRemedy, LabResult, LabRow, LabScenario, LabWire
-from estab.report.lab import render_end
+from estab.records.lab import LabCeiling, LabHost, LabInside, LabRemedy, LabResult, LabRow, LabScenario, LabWire
+from estab.report.lab import render_end, render_scenario
 from estab.report.lab_inside import render_inside
 
 ROWS = [LabRow(what="ghosts", predicted="1", measured="1", agrees=True)] * 15
@@ -49,6 +49,25 @@ def test_the_table_at_the_end(width: int) -> None:
     assert max(map(len, text.splitlines())) <= width
     assert [line for line in text.splitlines() if line != line.rstrip()] == []
     assert "3 of 4 scenarios as predicted, as root" in text
+
+
+def test_a_sweep_is_a_table_of_sizes_and_ceilings() -> None:
+    out = io.StringIO()
+    ceilings = [
+        LabCeiling(size=1000, predicted=1000, found=1000),
+        LabCeiling(size=2000, predicted=2000, found=1999),
+        LabCeiling(size=4000, predicted=4000, found=None),
+    ]
+    render_scenario(
+        scenario("path_flow_table_full", None, None).replace(ceilings=ceilings), Console(file=out, width=80)
+    )
+    assert [line.split() for line in out.getvalue().splitlines()[3:7]] == [
+        ["size", "set", "ceiling", "found"],
+        ["1,000", "1,000"],
+        ["2,000", "1,999", "predicted", "2,000"],
+        ["4,000", "not", "measured", "predicted", "4,000"],
+    ]
+    assert "ghosts" not in out.getvalue()
 
 
 def test_it_says_where_daemons_are_not_contained() -> None:

@@ -262,6 +262,8 @@ static void loop(struct server *s) {
         int n = epoll_wait(s->epoll, s->events, 512, wait_ms(s));
         if (n < 0 && errno != EINTR) { /* nothing more is heard of anybody, the parent included */
             peer_fail(s, -1, PHASE_accept, errno);
+            for (uint32_t fd = 0; fd < s->peer_room; fd++)
+                if (s->peers[fd].is_open) peer_close(s, (int)fd);
             return;
         }
         for (int i = 0; i < n; i++) on_event(s, &s->events[i]);

@@ -24,6 +24,8 @@ bool send_wanted(struct client *k, struct conn *c) {
     return true;
 }
 
+#define READS_A_TURN 16 /* so that a peer that sends without end keeps nobody waiting, nor the end of the run */
+
 static bool in_error(uint32_t events) { return events & (EPOLLERR | EPOLLHUP); }
 
 /* --- rr --- */
@@ -158,7 +160,9 @@ static void hold_connected(struct client *k, struct conn *c) {
 
 static void hold_event(struct client *k, struct conn *c, uint32_t events) {
     if (!(events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP))) return;
-    while (conn_read(k, c) > 0) continue; /* a greeting is counted and dropped; an early end is a failure */
+    for (int i = 0; i < READS_A_TURN; i++)
+        if (conn_read(k, c) <= 0) return; /* a greeting is counted and dropped; an early end is a failure */
+    conn_watch(k, c, workload_hold.events); /* asked anew, epoll tells at once of what is left */
 }
 
 const struct workload workload_hold = {
@@ -193,7 +197,7 @@ static void churn_connected(struct client *k, struct conn *c) {
 
 /* The peer's FIN is what was waited for; what comes before it is counted. */
 static void churn_await_fin(struct client *k, struct conn *c) {
-    for (;;) {
+    for (int i = 0; i < READS_A_TURN; i++) {
         ssize_t n = recv(c->fd, k->buffer, CHUNK, 0);
         if (n > 0) {
             block_add(k->block, S_bytes_received, (uint64_t)n);
@@ -205,6 +209,7 @@ static void churn_await_fin(struct client *k, struct conn *c) {
         else conn_fail(k, c, PHASE_close, (uint64_t)errno);
         return;
     }
+    conn_watch(k, c, workload_churn.events);
 }
 
 static void churn_event(struct client *k, struct conn *c, uint32_t events) {

@@ -53,9 +53,7 @@ def bench(
     if mode not in ("rr", "flood", "rate"):
         raise UsageError(f"mode is {mode!r}; it can be rr, flood or rate")
     if mode != "rate" and rate_per_s is not None:
-        raise UsageError(
-            f"a rate of {rate_per_s:g} goes with mode rate, not with {mode}: there answers set the pace"
-        )
+        raise UsageError(f"a rate of {rate_per_s:g} goes with mode rate, not with {mode}: there answers set the pace")
     if mode == "rate" and depth != 1:
         raise UsageError(
             f"depth is {depth}; in mode rate a connection has one request at a time: give more connections"

@@ -136,7 +136,7 @@ class _Attempts:
             ceiling=(reached if kept else search.low) or None,
             met=search.high is not None,
             confirmed=search.confirmed,
-            set_by=met.diagnosis.cause if met and met.diagnosis else None,
+            set_by=met.cause if met else None,
             diagnosis=met.diagnosis if met else None,
             note=stays if kept else self._note,
         )
@@ -176,7 +176,7 @@ def _step(run: RunResult, asked: int) -> CeilingStep:
         held=held,
         failed=asked - held,
         seconds=run.elapsed_s,
-        cause=run.diagnosis.cause if run.diagnosis and held < asked else None,
+        cause=run.cause if held < asked else None,
         sources=max(1, len(found)) if isinstance(found, list) else 1,
         processes=workers if isinstance(workers, int) else 1,
     )

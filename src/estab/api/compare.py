@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from estab import __version__
+from estab.api.files import decode_run, read_bytes
 from estab.compare import compare_runs, parse
 from estab.compare.figures import kinds_for
 from estab.compare.join import ALPHA, figure
 from estab.errors import ReadError
-from estab.records import RUN_SCHEMA, RunResult, decode
+from estab.records import RunResult
 from estab.records.comparison import Comparison, Figure
 
 Runs = RunResult | str | Path | Iterable[RunResult]
@@ -54,7 +56,7 @@ def _runs(side: Runs) -> tuple[list[RunResult], list[str]]:
     if not isinstance(side, str | Path):
         return list(side), []
     path = Path(side)
-    files = _in_directory(path) if path.is_dir() else [path]
+    files = _in_directory(path) if os.path.isdir(path) else [path]
     return [run for file in files for run in read_runs(file)], [str(file) for file in files]
 
 
@@ -70,10 +72,7 @@ def _in_directory(path: Path) -> list[Path]:
 
 def read_runs(path: Path) -> list[RunResult]:
     """The run of a file, or the runs where it holds one a line (`--repeat 5 --json -`). Raises ReadError."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ReadError(f"can't read {path}: {error.strerror}") from error
+    data = read_bytes(path)
     lines = [line for line in data.splitlines() if line.strip()]
     if len(lines) < 2 or not (lines[0].startswith(b"{") and lines[0].endswith(b"}")):
         return [_decoded(data, str(path))]  # one run, perhaps spread over many lines by another program
@@ -82,7 +81,7 @@ def read_runs(path: Path) -> list[RunResult]:
 
 def _decoded(data: bytes, where: str) -> RunResult:
     try:
-        return decode(data, RunResult, RUN_SCHEMA)
+        return decode_run(data)
     except ReadError as error:
         raise ReadError(f"{where}: {error}") from error
 

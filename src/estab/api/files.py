@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import select
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +12,8 @@ from estab.diagnose import judge
 from estab.diagnose.snapshots import judge_snapshots
 from estab.errors import ReadError, UsageError
 from estab.load.conductor import Stop
-from estab.observe import snapshot
+from estab.observe import snapshot, system
+from estab.observe.gaps import Gaps
 from estab.records import (
     RUN_SCHEMA,
     SNAPSHOT_SCHEMA,
@@ -21,24 +24,53 @@ from estab.records import (
     encode,
     schema_of,
 )
+from estab.records.cluster import CLUSTER_SCHEMA, ClusterResult
+
+_LEAST_READ = 256_000_000  # what a pipe may give in all, and a file where little memory is left
 
 
 def read_record(path: str | Path) -> RunResult | list[Snapshot]:
     """A recorded run, or the snapshots (NDJSON, as `estab observe` prints them), that a file holds.
 
+    Of a run on many hosts (estab.cluster/1) it is the total.
     Raises ReadError with the path, and for a snapshot the line, for what cannot be read as either.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise ReadError(f"can't read {path}: {error.strerror}") from error
+    data = read_bytes(path)
     lines = [line for line in data.splitlines() if line.strip()]
     try:
-        if not lines or schema_of(lines[0]).split("/")[0] != SNAPSHOT_SCHEMA.split("/")[0]:
-            return decode(data, RunResult, RUN_SCHEMA)
+        if not lines or schema_of(lines[0]).split("/")[0] != SNAPSHOT_SCHEMA.split("/", maxsplit=1)[0]:
+            return decode_run(data)
     except ReadError as error:
         raise ReadError(f"{path}: {error}") from error
     return [_snapshot(line, path, number) for number, line in enumerate(lines, 1)]
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """All of a file, a pipe, or what a device gives. Raises ReadError.
+
+    What would not fit the memory that is there, and what never ends, as /dev/zero, is refused: a record takes several
+    times its size once it is read.
+    """
+    try:
+        most = max(_LEAST_READ, (Gaps().read("memory", system.read_memory_available) or 0) // 8)
+        with open(path, "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                most = _LEAST_READ
+            data = file.read(most + 1)
+    except OSError as error:
+        raise ReadError(f"can't read {str(path) or repr('')}: {error.strerror}") from error
+    except MemoryError as error:
+        raise ReadError(f"can't read {path}: it does not fit the memory that this process may use") from error
+    if len(data) > most:
+        raise ReadError(f"can't read {path}: it is more than {most / 1e6:,.0f} MB; split it, or make it shorter")
+    return data
+
+
+def decode_run(data: bytes) -> RunResult:
+    """The run that JSON holds; of one on many hosts (estab.cluster/1) the total. Raises ReadError."""
+    if schema_of(data).split("/")[0] == CLUSTER_SCHEMA.split("/", maxsplit=1)[0]:
+        return decode(data, ClusterResult, CLUSTER_SCHEMA).total
+    return decode(data, RunResult, RUN_SCHEMA)
 
 
 def _snapshot(line: bytes, path: str | Path, number: int) -> Snapshot:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from hdrh.histogram import HdrHistogram
-
 from estab.api.bench import Arrivals, bench
 from estab.api.run import ProgressCallback
 from estab.errors import UsageError
+from estab.kernel.formats import hdr
 from estab.load.conductor import Stop
 from estab.load.search import RateSearch
 from estab.load.serving import Service
@@ -77,7 +76,7 @@ def at_percentile(run: RunResult, percentile: float) -> float | None:
     latency = run.latency.request_us
     if latency is None or latency.hdr_ns is None:
         return None
-    return float(HdrHistogram.decode(latency.hdr_ns).get_value_at_percentile(percentile)) / 1e3
+    return float(hdr.decode(latency.hdr_ns).get_value_at_percentile(percentile)) / 1e3
 
 
 def _step(run: RunResult, rate: float, percentile: float, bound_us: float) -> RateStep:
@@ -88,11 +87,10 @@ def _step(run: RunResult, rate: float, percentile: float, bound_us: float) -> Ra
 
 
 def _why_not(run: RunResult, latency_us: float | None, bound_us: float) -> str | None:
-    cause = run.diagnosis.cause if run.diagnosis else None
-    if cause == OURS:
+    if run.cause == OURS:
         return f"{OURS}: our own workers were late"
     if run.failures:
-        return f"{sum(failure.count for failure in run.failures):,} failures ({cause or 'no cause named'})"
+        return f"{sum(failure.count for failure in run.failures):,} failures ({run.cause or 'no cause named'})"
     loop, answered = run.open_loop, run.requests.count if run.requests else 0
     if loop is None or latency_us is None:
         return "nothing was answered"

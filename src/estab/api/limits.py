@@ -15,7 +15,7 @@ from estab.load import target as targets
 from estab.load.fleet import engine_name
 from estab.load.plan import Load
 from estab.observe import processes, snapshot, via
-from estab.observe.watch import is_local
+from estab.observe.local import is_local
 from estab.records import Limits, Listener, Snapshot
 
 # What a worker of `hold` has open besides its connections: standard streams, block and epoll; Python's selector pair.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from estab.errors import MachineError, UsageError
 from estab.load.conductor import Stop
+from estab.load.plan import MOST_DURATION_S
 from estab.load.target import resolve
 from estab.observe import drop_reasons, netns, snapshot, via
 from estab.observe.gaps import Gaps
@@ -78,8 +79,10 @@ def _first(found: Iterator[Snapshot], count: int) -> Iterator[Snapshot]:
 
 
 def _check(interval_s: float, count: int, port: int | None, drops_s: float | None) -> None:
-    if interval_s < 0 or count < 0:
-        raise UsageError(f"--interval {interval_s:g} and --count {count} can't be; both are 0 or more")
+    if not 0 <= interval_s <= MOST_DURATION_S:
+        raise UsageError(f"--interval {interval_s:g} s can't be; it is 0 to {MOST_DURATION_S:,.0f} seconds")
+    if count < 0:
+        raise UsageError(f"--count {count} can't be; it is 0 or more")
     if port is not None and not 1 <= port <= 65535:
         raise UsageError(f"--port {port} can't be; a port is 1 to 65535")
     if drops_s is not None and not 0 < drops_s <= 3600:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estab import __version__
-from estab.api.files import diagnose_snapshots, read_record
+from estab.api.files import diagnose_snapshots, read_bytes, read_record
 from estab.diagnose import judge
 from estab.diagnose.ladder import Spread, View, ladder, serving
 from estab.errors import EstabError, MachineError, ParseError, ReadError, UsageError
@@ -115,10 +115,7 @@ def _need_extra() -> None:
 
 
 def _read(path: Path) -> Subject | LabResult | TwinResult:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ReadError(f"can't read {path}: {error.strerror}") from error
+    data = read_bytes(path)
     try:
         kind = _kind(data)
         if kind == "estab.lab":
@@ -170,10 +167,7 @@ def _captured(paths: Sequence[Pathname]) -> tuple[list[Capture], list[Syn]]:
     syns: list[Syn] = []
     for name in paths:
         path = Path(name)
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise ReadError(f"can't read {path}: {error.strerror}") from error
+        data = read_bytes(path)
         try:
             found = parse_syns(data)
         except ParseError as error:

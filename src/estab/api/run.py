@@ -24,7 +24,8 @@ from estab.load.series import LatencySeries
 from estab.load.serving import Service, serving
 from estab.load.target import resolve
 from estab.observe import host, processes, sysctls
-from estab.observe.watch import Observed, Sample, Watch, is_local
+from estab.observe.local import is_local
+from estab.observe.watch import Observed, Sample, Watch
 from estab.records import RunResult, TimelinePoint
 
 MOST_POINTS = 2_000
@@ -60,6 +61,7 @@ class _Recorder:
         self.cpu = CpuWatch()
         self._latency = LatencySeries()
         self._every, self._seen = 1, 0
+        self._left_out: TimelinePoint | None = None  # the newest, where it is one to leave out: the end is kept
         self._last_count = time.monotonic(), 0
 
     def tick(self) -> None:
@@ -69,10 +71,13 @@ class _Recorder:
         point = self._point(totals, self.watch.sample(self._soon(totals)))
         for worker in self._workers():
             self.cpu.look(worker.pid, time.monotonic_ns(), worker.block.get("cpu_ns"))
+        if self._left_out is not None:
+            self.points[-1] = _keep_rare(self.points[-1], self._left_out)
+            self._left_out = None
         if self._seen % self._every == 0 or not self.points:
             self.points.append(point)
         else:
-            self.points[-1] = _keep_rare(self.points[-1], point)
+            self._left_out = point
         self._seen += 1
         if len(self.points) > MOST_POINTS:
             odd = [*self.points[1::2], *self.points[-1:]]
@@ -81,6 +86,10 @@ class _Recorder:
         if self.progress is not None:
             began_s = time.time() - (time.monotonic_ns() - totals["started_ns"]) / 1e9
             self.progress(Progress(_STAGES[totals["state"]], point, totals["closed"], began_s))
+
+    def timeline(self) -> list[TimelinePoint]:
+        """The points that were kept, and the last of all: what the run came to."""
+        return self.points if self._left_out is None else [*self.points, self._left_out]
 
     def _point(self, totals: dict[str, int], sample: Sample) -> TimelinePoint:
         return TimelinePoint(
@@ -214,7 +223,11 @@ def execute(
             address = resolve(target)
         load = replace(asked.load, target=address)
         made = plan.make(load, here, beside_server=is_local(address[0]))
-        config |= {"target": endpoint(address[0], address[1]), "workers": len(made.configs), "sources": list(made.sources)}
+        config |= {
+            "target": endpoint(address[0], address[1]),
+            "workers": len(made.configs),
+            "sources": list(made.sources),
+        }
         if asked.visitors is not None:
             made = made.beside(plan.make(replace(asked.visitors, target=address), here, beside_server=True))
         return _run(replace(asked, load=load, config=config), made, servers, stop, progress)
@@ -305,7 +318,7 @@ def _result(asked: Asked, recorder: _Recorder, seen: Observed, started_at: float
         visitors=outcome.visitors(blocks[staying:], asked.visitors),
         latency=outcome.latency(blocks, totals),
         syn_retransmits=outcome.syn_retransmits(blocks),
-        timeline=recorder.points,
+        timeline=recorder.timeline(),
         error_orders=outcome.error_orders(blocks),
         ghosts=seen.ghosts,
         client=seen.client.replace(workers=outcome.workers(clients, recorder.seen())),

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 from estab import __version__
 from estab.api.run import ConfigValue
+from estab.errors import UsageError
 from estab.load import outcome
 from estab.load.conductor import TICK_S, Stop
 from estab.load.fleet import Fleet, engine_name
+from estab.load.plan import MOST_DURATION_S
 from estab.load.serving import Service, serving
 from estab.observe import host
 from estab.observe.watch import Sample, Watch
@@ -42,6 +44,8 @@ def serve(
 
     Raises UsageError for values that cannot be, MachineError where the address can't be had.
     """
+    if duration_s is not None and not 0 <= duration_s <= MOST_DURATION_S:
+        raise UsageError(f"duration (seconds) is {duration_s:,.6g}; it can be 0 to {MOST_DURATION_S:,.0f}")
     started_at = time.time()
     with contextlib.ExitStack() as stack:
         servers, address = stack.enter_context(serving(service))

@@ -71,9 +71,14 @@ def _run(tokens: list[str]) -> int:
         return 1
     except (Exception, KeyboardInterrupt) as error:
         said, code = _explain(error, tokens)
-        print(f"estab: {' '.join(said.split())}", file=sys.stderr)
+        print(f"estab: {_on_one_line(said)}", file=sys.stderr)
         return code
     return result if isinstance(result, int) else 0
+
+
+def _on_one_line(said: str) -> str:
+    """Without line breaks, and with what would steer a terminal (a file's name may hold it) made visible."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(said.split()))
 
 
 def _help_in_full(tokens: list[str]) -> None:

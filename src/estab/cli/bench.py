@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from estab.cli.load import Options, run_load
 from estab.cli.options import DEFAULT_CLIENT, DEFAULT_EMBEDDED, DEFAULT_OUTPUT, Client, Embedded, Output
 from estab.cli.values import Bytes, Seconds
+from estab.errors import UsageError
 
 
 def bench(
@@ -63,6 +64,8 @@ def bench(
     if find_rate is not None:
         from estab.cli.search import find_rate as search
 
+        if mode == "flood" or depth != 1:
+            raise UsageError("--find-rate is an open loop; leave out --mode flood and --depth")
         return search(
             target, find_rate, connections, options,
             first_per_s=1000.0 if rate is None else rate, duration_s=duration, size_bytes=size, arrivals=arrivals,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from estab.cli.options import DEFAULT_OUTPUT, OUTPUT, Output
+from estab.cli.output_file import OutputFile
 from estab.cli.show import FAILED, OK, JsonFile, paper
 from estab.errors import UsageError
 
@@ -67,7 +67,7 @@ def compare(
     if "-" in (output.json, markdown) and (github or output.json == markdown):
         raise UsageError("standard output takes one of --json -, --markdown - and --github; give the others a file")
     json_file = JsonFile(output.json)
-    files = [_Text("--junit", junit), _Text("--markdown", markdown)]
+    files = [OutputFile("--junit", junit), OutputFile("--markdown", markdown)]
     found = hold_against(a, b, fail_on=fail_on, strict=strict, alpha=alpha)
     json_file.write(found)
     _write(found, *files)
@@ -81,26 +81,7 @@ def compare(
     return FAILED if any(one.fired for one in found.gate) else OK
 
 
-class _Text:
-    """Where an option's text goes, checked before the work as --json is."""
-
-    def __init__(self, option: str, path: str | None) -> None:
-        self.option, self.path = option, path
-        if path is not None and path != "-" and not os.path.isdir(os.path.dirname(path) or "."):
-            raise UsageError(f"can't write {option} {path}: there is no directory {os.path.dirname(path)}")
-
-    def write(self, data: bytes) -> None:
-        if self.path == "-":
-            sys.stdout.buffer.write(data)
-        elif self.path is not None:
-            try:
-                with open(self.path, "wb") as file:
-                    file.write(data)
-            except OSError as error:
-                raise UsageError(f"can't write {self.option} {self.path}: {error.strerror}") from error
-
-
-def _write(found: Comparison, junit_file: _Text, markdown_file: _Text) -> None:
+def _write(found: Comparison, junit_file: OutputFile, markdown_file: OutputFile) -> None:
     if junit_file.path is None and markdown_file.path is None:
         return
     from estab.report.compare_markdown import markdown as as_markdown

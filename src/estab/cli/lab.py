@@ -25,6 +25,7 @@ def lab(
     *names: str,
     set_: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
     full: Annotated[bool, Parameter(negative="")] = False,
+    sweep: Annotated[bool, Parameter(negative="")] = False,
     pcap: str | None = None,
     server: str | None = None,
     keep: Annotated[bool, Parameter(negative="")] = False,
@@ -54,6 +55,8 @@ def lab(
         KEY=VALUE, a setting of the scenario; more than one may be given. `estab lab list NAME` shows them.
     full
         Timelines in real time: some scenarios then take minutes.
+    sweep
+        Nothing but the ceilings at several sizes, for path_flow_table_full; --set sweep=1000,2000 says which.
     pcap
         A directory for captures of both ends (pcapng, with comments).
     server
@@ -78,7 +81,7 @@ def lab(
         return _list(names, output)
     if not names:
         raise UsageError("lab run needs a scenario: estab lab run cookie_reset, or all; estab lab list names them")
-    return _run(names, set_ or [], _How(full, pcap, server, keep, jobs), output)
+    return _run(names, set_ or [], _How(full, sweep, pcap, server, keep, jobs), output)
 
 
 def _list(names: tuple[str, ...], output: Output) -> int:
@@ -97,6 +100,7 @@ def _list(names: tuple[str, ...], output: Output) -> int:
 @dataclass(frozen=True)
 class _How:
     full: bool
+    sweep: bool
     pcap: str | None
     server: str | None
     keep: bool
@@ -117,7 +121,7 @@ def _run(names: tuple[str, ...], changes: list[str], how: _How, output: Output) 
     silent = output.quiet or output.json == "-"
     console = paper(quiet=silent)
 
-    standing = Standing(len(all_names() if "all" in names else names))
+    standing = Standing(all_names() if "all" in names else names)
 
     with stoppable() as stop, status_line(output) as show:
 
@@ -127,8 +131,8 @@ def _run(names: tuple[str, ...], changes: list[str], how: _How, output: Output) 
             sys.stdout.flush()
 
         result = play(
-            names, settings=settings, full=how.full, captures=how.pcap, command=how.server, stop=stop,
-            finished=finished, told=lambda name, stage: show(standing.told(name, stage)), jobs=how.jobs,
+            names, settings=settings, full=how.full, sweep=how.sweep, captures=how.pcap, command=how.server,
+            jobs=how.jobs, stop=stop, finished=finished, told=lambda name, stage: show(standing.told(name, stage)),
             inside=lab_keep.waiting(Console(stderr=silent), stop, show) if how.keep else None,
         )  # fmt: skip
     json_file.write(result)

@@ -30,6 +30,10 @@ def run_load(
 ) -> int:
     """Calls the library's function with the shared options and `asked`; shows what came. Returns the exit code."""
     client, output = options.client, options.output
+    if client.cluster is not None:
+        from estab.cli.cluster import run_on_cluster
+
+        return run_on_cluster(call.__name__, target, connections, options, asked)
 
     def once(stop: Stop, progress: Callable[[Progress], None]) -> RunResult:
         return call(

@@ -21,6 +21,7 @@ COMMANDS = {
     "report": "One self-contained HTML page of recorded runs: the verdict, its evidence, every plot behind it.",
     "compare": "Set two runs, or repeated runs, side by side: what differs, and is it more than noise?",
     "export": "Show listeners, limits and causes to Prometheus.",
+    "cluster": "Ask the workers of a Dask cluster what they could generate; --cluster of a load runs it there.",
     "lab": "Reproduce failures in network namespaces: predicted, measured, judged, each remedy tried.",
     "completion": "Complete commands, options and names in bash, zsh or fish.",
     "man": "Print the manual page, estab(1).",

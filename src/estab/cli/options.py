@@ -88,6 +88,10 @@ class Client:
     """Command that prints snapshots of the server's host, so that its end is judged too: "ssh HOST estab observe --port
     {port}", nsenter, kubectl exec."""
 
+    cluster: str | None = None
+    """Run on every host of the Dask cluster whose scheduler is at this address, as tcp://10.0.0.9:8786. Counts and
+    rates are those of all together. `estab cluster check` says who is there."""
+
 
 DEFAULT_OUTPUT = Output()
 DEFAULT_CLIENT = Client()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from estab.cli.options import OUTPUT
+from estab.cli.output_file import OutputFile
 from estab.cli.show import OK
 from estab.errors import UsageError
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 def report(
     *files: str,
-    page: Annotated[str | None, Parameter(name=("--output", "-o"), group=OUTPUT)] = None,
+    page: Annotated[str | None, Parameter(name=("--output", "-o"), allow_leading_hyphen=True, group=OUTPUT)] = None,
     png: Annotated[str | None, Parameter(group=OUTPUT)] = None,
     svg: Annotated[str | None, Parameter(group=OUTPUT)] = None,
     markdown: Annotated[bool, Parameter(negative="", group=OUTPUT)] = False,
@@ -40,7 +42,7 @@ def report(
     files
         Recorded runs, snapshots, labs (estab lab run --json) and twins.
     page
-        The page to write. Default: report.html, unless something else is asked for.
+        The page to write; `-` is standard output. Default: report.html, unless something else is asked for.
     png
         A directory for every plot as PNG.
     svg
@@ -58,34 +60,28 @@ def report(
     folders: list[tuple[Literal["png", "svg"], Path]] = []
     folders += [("png", _folder("--png", png))] if png is not None else []
     folders += [("svg", _folder("--svg", svg))] if svg is not None else []
-    target = _target(page, needed=not folders and not markdown)
+    if page is None and not folders and not markdown:
+        page = "report.html"
+    if markdown and page == "-":
+        raise UsageError("standard output takes one of -o - and --markdown; give the page a file")
+    target = OutputFile("-o", page)
     given: Material = material(files, captures=pcap or ())
     written = []
-    if target is not None:
-        written.append(_write(target, html(given).encode()))
+    if page is not None:
+        data = html(given).encode()
+        target.write(data)
+        written.append((page, len(data)))
     for kind, folder in folders:
-        written += [_write(folder / name, data) for name, data in pictures(given, kind)]
+        for name, data in pictures(given, kind):
+            OutputFile(f"--{kind}", str(folder / name)).write(data)
+            written.append((str(folder / name), len(data)))
     if markdown:
         sys.stdout.write(as_markdown(given))
         sys.stdout.flush()
     if not quiet:
         for path, size in written:
-            print(f"wrote {path}, {size / 1000:,.0f} kB", file=sys.stderr if markdown else sys.stdout)
+            print(f"wrote {path}, {size / 1000:,.0f} kB", file=sys.stderr if markdown or page == "-" else sys.stdout)
     return OK
-
-
-def _target(page: str | None, *, needed: bool) -> Path | None:
-    """Where the page goes, checked before anything is made. None: no page is asked for."""
-    if page is None and not needed:
-        return None
-    path = Path(page if page is not None else "report.html")
-    if path.is_dir():
-        raise UsageError(f"can't write -o {path}: it is a directory")
-    if not path.parent.is_dir():
-        raise UsageError(f"can't write -o {path}: there is no directory {path.parent}")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise UsageError(f"can't write -o {path}: permission denied")
-    return path
 
 
 def _folder(option: str, name: str) -> Path:
@@ -93,17 +89,8 @@ def _folder(option: str, name: str) -> Path:
     try:
         path.mkdir(exist_ok=True)
     except OSError as error:
-        raise UsageError(
-            f"can't write to {option} {name}: {error.strerror}; make its parent directory first"
-        ) from error
+        hint = "; make its parent directory first" if error.errno == errno.ENOENT else ""
+        raise UsageError(f"can't write to {option} {name}: {error.strerror}{hint}") from error
     if not os.access(path, os.W_OK):
         raise UsageError(f"can't write to {option} {name}: permission denied")
     return path
-
-
-def _write(path: Path, data: bytes) -> tuple[Path, int]:
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise UsageError(f"can't write {path}: {error.strerror}") from error
-    return path, len(data)

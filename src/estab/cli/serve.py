@@ -12,6 +12,7 @@ from estab.cli.options import DEFAULT_OUTPUT, Output
 from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, status_line, stoppable
 from estab.cli.values import Bytes, Seconds
 from estab.errors import UsageError
+from estab.kernel.formats.endpoint import endpoint
 from estab.load.serving import Service
 from estab.load.target import parse_listen
 
@@ -93,7 +94,7 @@ def _accept_gap_s(delay: float, rate: float | None) -> float:
     if delay:
         raise UsageError("--accept-delay and --accept-rate say the same: give one of them")
     if not 0 < rate <= 1e9:
-        raise UsageError(f"--accept-rate is {rate:g}; it must be more than 0")
+        raise UsageError(f"--accept-rate is {rate:g}; it is more than 0 and at most 1e9")
     return 1 / rate
 
 
@@ -105,11 +106,11 @@ def _progress(show: Callable[[str], None], announce: bool) -> Callable[[ServePro
         point = now.point
         if not announced:
             announced = True
-            host = f"[{now.host}]" if ":" in now.host else now.host
+            where = endpoint(now.host, now.port)
             granted = "unknown" if now.granted is None else f"{now.granted:,}"
             sockets = f" on each of {now.listeners} sockets" if now.listeners > 1 else ""
             print(
-                f"listening on {host}:{now.port}, backlog {now.backlog_asked:,} asked, {granted} granted{sockets}",
+                f"listening on {where}, backlog {now.backlog_asked:,} asked, {granted} granted{sockets}",
                 flush=True,
             )
         parts = [f"{point.t_s:6.1f} s", f"{point.accepted:,} accepted", f"{point.open:,} open"]

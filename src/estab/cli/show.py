@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from estab.errors import UsageError
+from estab.cli.output_file import OutputFile
 from estab.load.conductor import Stop
 
 if TYPE_CHECKING:
@@ -27,9 +26,7 @@ def exit_code(run: RunResult) -> int:
     """0 nothing went wrong; 1 connections failed or a limit was met; 130 interrupted."""
     if run.interrupted:
         return INTERRUPTED
-    lost = any(worker.lost for worker in (*run.client.workers, *run.server.workers))
-    cause = run.diagnosis is not None and run.diagnosis.cause is not None
-    return FAILED if run.failures or cause or lost else OK
+    return FAILED if run.failures or run.cause is not None or run.lost_workers else OK
 
 
 @contextlib.contextmanager
@@ -97,36 +94,18 @@ def progress_on(output: Output, wanted: int, before: str = "") -> Iterator[Calla
 
 
 class JsonFile:
-    """Where --json goes, checked before the run so that no result is lost to a path that can't be written."""
+    """Where --json goes, checked before the run."""
 
     def __init__(self, path: str | None) -> None:
         self.path = path
-        if path is None or path == "-":
-            return
-        folder = os.path.dirname(path) or "."
-        if os.path.isdir(path):
-            raise UsageError(f"can't write --json {path}: it is a directory")
-        if not os.path.isdir(folder):
-            raise UsageError(f"can't write --json {path}: there is no directory {folder}")
-        if not os.access(path if os.path.exists(path) else folder, os.W_OK):
-            raise UsageError(f"can't write --json {path}: permission denied")
+        self._file = OutputFile("--json", path)
 
     def write(self, record: Record) -> None:
         """Writes the record and a newline."""
-        from estab.records import encode
+        if self.path is not None:
+            from estab.records import encode
 
-        if self.path is None:
-            return
-        data = encode(record) + b"\n"
-        if self.path == "-":
-            sys.stdout.buffer.write(data)
-            sys.stdout.flush()
-            return
-        try:
-            with open(self.path, "wb") as file:
-                file.write(data)
-        except OSError as error:
-            raise UsageError(f"can't write --json {self.path}: {error.strerror}") from error
+            self._file.write(encode(record) + b"\n")
 
 
 def paper(quiet: bool = False) -> Console:

@@ -10,7 +10,7 @@ from estab.records.cluster import Clock
 
 @dataclass(frozen=True)
 class Exchange:
-    """One question and its answer: when it was sent and answered by our clock, and the other's clock between. Unix s."""
+    """A question and its answer: sent and back by our clock, the other's clock between; Unix time in seconds."""
 
     sent_s: float
     there_s: float

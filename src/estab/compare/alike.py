@@ -63,7 +63,7 @@ def sample(name: str, runs: Sequence[RunResult], files: Sequence[str]) -> Sample
 
 def cause(run: RunResult) -> str:
     """The judge's cause, "" for none, "?" where the run was not judged."""
-    return "?" if run.diagnosis is None else run.diagnosis.cause or ""
+    return "?" if run.diagnosis is None else run.cause or ""
 
 
 def notes(a: Sequence[RunResult], b: Sequence[RunResult], alpha: float) -> list[str]:
@@ -76,7 +76,7 @@ def notes(a: Sequence[RunResult], b: Sequence[RunResult], alpha: float) -> list[
         stopped = sum(run.interrupted for run in runs)
         if stopped:
             found.append(f"{_of(stopped, runs)} of {name} {'was' if stopped == 1 else 'were'} interrupted.")
-        lost = sum(any(worker.lost for worker in (*run.client.workers, *run.server.workers)) for run in runs)
+        lost = sum(bool(run.lost_workers) for run in runs)
         if lost:
             found.append(f"{_of(lost, runs)} of {name} lost a worker process.")
     found.append(_about_noise(len(a), len(b), alpha))

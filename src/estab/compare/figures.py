@@ -45,7 +45,7 @@ def _connects_per_s(run: RunResult) -> Value:
 
 
 def _late(run: RunResult) -> Value:
-    return sum(count for times, count in run.syn_retransmits.items() if times != "0") if run.syn_retransmits else None
+    return run.retransmitted if run.syn_retransmits else None
 
 
 def _delta(name: str) -> Callable[[RunResult], Value]:

@@ -8,11 +8,11 @@ from hdrh.histogram import HdrHistogram
 
 from estab.compare.bootstrap import percentile_ranks
 from estab.compare.figures import QUANTILES, distribution
-from estab.errors import ReadError
+from estab.errors import ParseError, ReadError
+from estab.kernel.formats import hdr
 from estab.records import RunResult
 from estab.records.comparison import Pooled
 
-HIGHEST_NS = 3_600_000_000_000
 NS_PER_US = 1_000.0
 
 
@@ -21,7 +21,7 @@ def merged(runs: Iterable[RunResult], latency: str) -> HdrHistogram | None:
 
     Raises ReadError where one can't be decoded.
     """
-    total = HdrHistogram(1, HIGHEST_NS, 3)
+    total = hdr.empty()
     for run in runs:
         found = distribution(run, latency)
         if found is None:
@@ -29,8 +29,8 @@ def merged(runs: Iterable[RunResult], latency: str) -> HdrHistogram | None:
         if found.hdr_ns is None:
             return None
         try:
-            total.add(HdrHistogram.decode(found.hdr_ns))
-        except Exception as error:  # the codec raises what it likes on damaged text
+            total.add(hdr.decode(found.hdr_ns))
+        except ParseError as error:
             raise ReadError(f"the {latency} histogram of a {run.command} run is damaged: {error}") from error
     return total if total.get_total_count() else None
 

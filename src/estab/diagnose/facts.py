@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from estab.kernel.rules.accept_queue import fits, is_full
 from estab.kernel.rules.inputs import RuleInputError
 from estab.kernel.rules.kernel_version import KernelVersion, parse
-from estab.records import HostFacts, Listener, ListenerWatch, Process, RunResult, Snapshot, TimelinePoint, Worker
+from estab.records import HostFacts, Listener, ListenerWatch, RunResult, Snapshot, Worker
 
 TIMEOUTS = frozenset({"ETIMEDOUT", "own_timeout"})
 RESETS = frozenset({"ECONNRESET", "EPIPE"})
@@ -41,11 +40,6 @@ def failed(run: RunResult, phases: Collection[str], errnos: Collection[str]) -> 
     return sum(f.count for f in run.failures if f.phase in phases and f.errno in errnos)
 
 
-def client_failures(run: RunResult) -> int:
-    """All failures that a client met. Those of accept() are the server's and cost a client nothing by themselves."""
-    return sum(f.count for f in run.failures if f.phase != "accept")
-
-
 def connect_timeouts(run: RunResult) -> int:
     """Connects that ended in the kernel's ETIMEDOUT or in our own timeout."""
     return failed(run, ("connect",), TIMEOUTS)
@@ -71,16 +65,11 @@ def unserved(run: RunResult) -> int:
     return timeouts(run) + resets(run) + failed(run, ("write", "read"), ("eof",))
 
 
-def retransmitted(run: RunResult) -> int:
-    """Connects that had to send their SYN more than once."""
-    return sum(count for times, count in run.syn_retransmits.items() if times != "0")
-
-
 def late_connects(run: RunResult) -> int:
     """Connects that succeeded after their SYN was sent again. What a record counts beyond its connects had failed."""
-    known = [count for count in run.syn_retransmits.values() if count > 0]
+    known = [count for count in run.connects_by_resent.values() if count > 0]
     beyond = max(0, sum(known) - max(0, run.funnel.connected))
-    return max(0, retransmitted(run) - beyond)
+    return max(0, run.retransmitted - beyond)
 
 
 def mostly_reset(run: RunResult) -> bool:
@@ -100,7 +89,7 @@ def reset_orders(run: RunResult) -> tuple[int, int] | None:
 
 def overflow_symptoms(run: RunResult) -> int:
     """What a client sees of an accept queue that overflows: timeouts, resets (cookies), SYNs that were sent again."""
-    return timeouts(run) + resets(run) + retransmitted(run)
+    return timeouts(run) + resets(run) + run.retransmitted
 
 
 # Counters and sysctls ----------------------------------------------------------------------------------------------
@@ -261,47 +250,6 @@ def workers(run: RunResult, role: str) -> list[Worker]:
     return [w for w in side if w.role == role]
 
 
-@dataclass(frozen=True)
-class Descriptors:
-    """One process at its fullest: `fds` open of `limit` (RLIMIT_NOFILE, soft)."""
-
-    pid: int
-    name: str
-    fds: int
-    limit: int
-
-    @property
-    def at_limit(self) -> bool:
-        """No descriptor is left for the next accept() or socket()."""
-        return self.fds >= self.limit
-
-
-def fullest_server(run: RunResult) -> Descriptors | None:
-    """The server process with the fewest descriptors to spare. None: neither the owners nor our workers were read."""
-    if not run.server.observed and not run.server.embedded:
-        return None
-    return _fullest(run.server.processes or [], workers(run, "server"))
-
-
-def fullest_client(run: RunResult) -> Descriptors | None:
-    """The client worker with the fewest descriptors to spare. None: not read."""
-    return _fullest([], workers(run, "client"))
-
-
-def _fullest(processes: list[Process], ours: list[Worker]) -> Descriptors | None:
-    known = [
-        Descriptors(p.pid, p.name or "process", p.fds, p.nofile_soft)
-        for p in processes
-        if p.fds is not None and p.nofile_soft is not None
-    ]
-    known += [
-        Descriptors(w.pid, "estab", w.worst_fds, w.nofile_soft)
-        for w in ours
-        if w.worst_fds is not None and w.nofile_soft is not None
-    ]
-    return min(known, key=lambda d: d.limit - d.fds, default=None)
-
-
 def server_cores(run: RunResult) -> float | None:
     """How many cores the server's processes kept busy over the run, all together. None: not read."""
     server = run.server
@@ -319,47 +267,3 @@ def server_cores(run: RunResult) -> float | None:
 
 def _listeners(snapshot: Snapshot | None) -> list[Listener]:
     return (snapshot.listeners if snapshot else None) or []
-
-
-# Rates along the timeline ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class QueueRates:
-    """What came and what was accepted, a second, over the `span_s` seconds in which the queue held something."""
-
-    span_s: float
-    arrivals_per_s: float
-    accepts_per_s: float
-
-
-def queue_rates(run: RunResult) -> QueueRates | None:
-    """Arrivals and accepts while the queue was not empty; None where under half a second of that was seen.
-
-    `hold` closes nothing meanwhile: there a server that does not count accepts for us shows them by its descriptors.
-    (Connected less queued is no measure: with ghosts the client has more connections than the server ever had.)
-    """
-    points = [p for p in run.timeline if p.queue_depth and _accepted_at(p, run) is not None]
-    if len(points) < 2:
-        return None
-    first, last = points[0], points[-1]
-    span = last.t_s - first.t_s
-    if not (math.isfinite(span) and span >= 0.5):
-        return None
-    accepts = (_accepted_at(last, run) or 0) - (_accepted_at(first, run) or 0)
-    return QueueRates(span, max(0, last.attempted - first.attempted) / span, max(0, accepts) / span)
-
-
-def _accepted_at(point: TimelinePoint, run: RunResult) -> int | None:
-    if point.accepted is None and run.command == "hold" and point.open > 0:
-        return point.server_fds
-    return point.accepted
-
-
-def attempts_per_s(run: RunResult) -> float | None:
-    """Connects a second from the start until the last of them had been begun. None: no timeline, or no attempt."""
-    total = run.funnel.attempted
-    reached = [p.t_s for p in run.timeline if p.attempted >= total]
-    if not total or not reached or not (math.isfinite(reached[0]) and reached[0] > 0):
-        return None
-    return total / reached[0]

@@ -8,7 +8,6 @@ What loses is no longer confirmed: it becomes `possible` and says what explains 
 
 from __future__ import annotations
 
-from estab.diagnose import facts
 from estab.diagnose.suspects import SUSPECTS
 from estab.records import Diagnosis, RunResult, Suspect
 
@@ -108,7 +107,7 @@ def _demoted(suspect: Suspect, winner: Suspect, run: RunResult) -> Suspect:
 
 
 def _no_cause(run: RunResult, suspects: list[Suspect]) -> str:
-    failures = facts.client_failures(run)
+    failures = run.client_failures
     open_questions = [s.cause for s in suspects if s.verdict == "possible"]
     if open_questions:
         told = f"{failures:,} failures" if failures else "Nothing failed, but not all was well"
@@ -119,8 +118,7 @@ def _no_cause(run: RunResult, suspects: list[Suspect]) -> str:
             f"{failures:,} failures, most of them {worst.errno} at {worst.phase} ({worst.count:,}); "
             "none of the known causes explains them."
         )
-    lost = [worker for worker in (*run.client.workers, *run.server.workers) if worker.lost]
-    if lost:
+    if lost := run.lost_workers:
         whose = "one of our own workers was" if len(lost) == 1 else f"{len(lost):,} of our own workers were"
         return f"Nothing failed, but {whose} lost: the run is not complete."
     if not run.funnel.attempted:

@@ -12,6 +12,7 @@ from estab.diagnose.rungs import client, host, rates, server
 from estab.diagnose.rungs.host import Host
 from estab.diagnose.rungs.server import serving
 from estab.diagnose.rungs.view import Spread, View, unknown
+from estab.kernel.formats.endpoint import endpoint
 from estab.records import Limit, Limits
 
 __all__ = ["Spread", "View", "is_met", "ladder", "reach", "serving"]
@@ -23,11 +24,7 @@ def ladder(view: View) -> Limits:
     known = [(one.limit, one.capacity_connections) for one in limits if one.capacity_connections is not None]
     target = view.target
     return Limits(
-        target=None
-        if target is None
-        else f"[{target[0]}]:{target[1]}"
-        if ":" in target[0]
-        else f"{target[0]}:{target[1]}",
+        target=None if target is None else endpoint(*target),
         limits=_with_reach(limits, view.spread),
         rates=list(rates.rates(view)),
         binding=known[0][0] if known else None,

@@ -65,7 +65,7 @@ def play_burst(
                 timeout_s=0.8, ramp_per_s=connections / (spread * rtt_s) if spread else None, progress=progress,
             )
         )  # fmt: skip
-        until(lambda: len(stage.wire_report().syns) >= connections, 5, "all SYNs came to the wire")
+        until(lambda: len(stage.wire_report().syns) >= connections, 20, "all SYNs came to the wire")
         stage.quiet()
         client, at_server = stage.client_states(), stage.server_states()
         if pauses:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from estab.errors import EstabError, MachineError
 from estab.kernel.rules.interval import Interval
-from estab.lab.scenario import Act, Figure, Played, Row, Scenario, Value, changed, settings_of, why_not
-from estab.records.lab import LabRemedy, LabRow, LabScenario
+from estab.lab.scenario import Act, Ceiling, Figure, Played, Row, Scenario, Value, changed, settings_of, why_not
+from estab.records.lab import LabCeiling, LabRemedy, LabRow, LabScenario
 
 
 def direct(scenario: Scenario, act: Act, changes: Mapping[str, Value]) -> LabScenario:
@@ -27,7 +27,7 @@ def direct(scenario: Scenario, act: Act, changes: Mapping[str, Value]) -> LabSce
     if (reason := why_not(scenario)) is not None:
         return blank.replace(status="cannot_run", why=reason)
     try:
-        done = _perform(scenario, act, settings, blank)
+        done = (_sweep if act.only_sweep else _perform)(scenario, act, settings, blank)
     except MachineError as error:
         done = blank.replace(status="cannot_run", why=str(error))
     except EstabError as error:
@@ -39,8 +39,8 @@ def direct(scenario: Scenario, act: Act, changes: Mapping[str, Value]) -> LabSce
 
 
 def settings_for(scenario: Scenario, act: Act, changes: Mapping[str, Value]) -> Any:
-    """Its settings with `changes`, and with those of `--full` where that was asked for. Raises UsageError."""
-    full = getattr(scenario, "FULL", {}) if act.full else {}
+    """Its settings with `changes`, over those of `--full` where that, or a sweep, was asked for. Raises UsageError."""
+    full = getattr(scenario, "FULL", {}) if act.full or act.only_sweep else {}
     return settings_of(scenario, {**full, **changes})
 
 
@@ -69,6 +69,27 @@ def _perform(scenario: Scenario, act: Act, settings: object, blank: LabScenario)
         control_ran=scenario.CONTROL is not None,
         accused_in_control=accused or [],
         notes=list(played.notes),
+    )
+
+
+def _sweep(scenario: Scenario, act: Act, settings: object, blank: LabScenario) -> LabScenario:
+    """Nothing but the sweep: the ceiling at each size, and whether the judge names the cause at each."""
+    points: list[Ceiling] = []
+    made: Iterator[Ceiling] = getattr(scenario, "sweep")(act, settings)  # noqa: B009 - few scenarios have one
+    act.tell("sweeping")
+    for one in made:
+        points.append(one)
+        act.tell(f"sweeping: {one.size:,} set, {one.found or 0:,} found")
+    rows = [_row(one.row()) for one in points]
+    diagnoses = [one.played.run.diagnosis for one in points if one.played.run and one.played.run.diagnosis]
+    causes = {one.cause for one in diagnoses}
+    agrees = all(row.agrees for row in rows) and causes == {scenario.CAUSE}
+    return blank.replace(
+        status="as_predicted" if agrees else "differs",
+        cause=causes.pop() if len(causes) == 1 else None,
+        summary=diagnoses[-1].summary if diagnoses else "",
+        rows=rows,
+        ceilings=[LabCeiling(size=one.size, predicted=one.predicted, found=one.found) for one in points],
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from estab.kernel.rules import accept_queue, burst, syn_retries
-from estab.lab.scenario import KERNEL
+from estab.lab.scenario import KERNEL, Played
 from estab.lab.wire.spec import WireReport
 from estab.records import RunResult
 
@@ -14,6 +14,11 @@ LINEAR = syn_retries.default_linear_timeouts(KERNEL)
 def failed(run: RunResult, *errnos: str, phase: str | None = None) -> int:
     """Failures with one of these errnos, at whatever phase or at one."""
     return sum(one.count for one in run.failures if one.errno in errnos and phase in (None, one.phase))
+
+
+def none_failed(played: Played) -> bool:
+    """Whether no client failed: `mended` where a connect that takes longer, or a queue that stays full, is whole."""
+    return played.run is not None and not played.run.failures
 
 
 def moved(run: RunResult, counter: str) -> int | None:

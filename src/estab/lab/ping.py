@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import select
 import socket
 import struct
+import time
 
 from estab.lab.space import Space
 from estab.lab.wire.packets import checksum
 
 PATIENCE_S = 0.3
-_ECHO_REQUEST = 8
+_ECHO_REQUEST, _ECHO_REPLY = 8, 0
+_IP_HEADER_BYTES = 20
 _identifiers = itertools.count(7)  # each a flow of its own to a firewall
 
 
-def ping(space: Space, address: str) -> bool:
-    """One echo request from `space` to `address`."""
+def pings(*ways: tuple[Space, str]) -> list[bool]:
+    """One echo request from each `space` to its `address`, all at the same time: which were answered."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(_sent(space, address)) for space, address in ways]
+        until = time.monotonic() + PATIENCE_S
+        return [_answered(probe, until, address) for probe, (_, address) in zip(probes, ways, strict=True)]
+
+
+def _sent(space: Space, address: str) -> socket.socket:
     head = struct.pack("!BBHHH", _ECHO_REQUEST, 0, 0, next(_identifiers), 1)
     with space.entered():
         probe = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-    with probe:
-        probe.settimeout(PATIENCE_S)
-        probe.sendto(head[:2] + struct.pack("!H", checksum(head)) + head[4:], (address, 0))
-        try:
-            return bool(probe.recvfrom(100)[1][0] == address)
-        except TimeoutError:
-            return False
+    probe.sendto(head[:2] + struct.pack("!H", checksum(head)) + head[4:], (address, 0))
+    return probe
+
+
+def _answered(probe: socket.socket, until: float, address: str) -> bool:
+    """Whether that address answers in time. (Its own request is heard as well, where it asks at the same time.)"""
+    while select.select([probe], [], [], max(0.0, until - time.monotonic()))[0]:
+        packet, (source, _) = probe.recvfrom(100)
+        if source == address and packet[_IP_HEADER_BYTES] == _ECHO_REPLY:
+            return True
+    return False

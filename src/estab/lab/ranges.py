@@ -28,6 +28,7 @@ _ANY_INT = Range(0, _INT)
 _RANGES = MappingProxyType(
     {
         "abort": Range(0, 1),
+        "ask": Range(0, 16 << 20),
         "attempts": Range(1, 20_000),
         "backlog": Range(0, _INT),
         "beyond": Range(-20_000, 20_000),

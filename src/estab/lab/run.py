@@ -32,6 +32,7 @@ def lab(
     *,
     settings: Mapping[str, Mapping[str, Value]] | None = None,
     full: bool = False,
+    sweep: bool = False,
     captures: str | Path | None = None,
     command: str | None = None,
     gauge: bool = True,
@@ -43,12 +44,13 @@ def lab(
 ) -> LabResult:
     """Plays `scenarios` ("all" for each) and returns what was predicted, measured and judged, in their order.
 
-    `settings`: by scenario, by field. `full`: timelines in real time (minutes). `captures`: a directory for pcapng.
-    `command`: a server of the user's own that takes the place of the engine's; `{host}` and `{port}` in it are filled
-    in. `jobs`: so many are played side by side, 1 to 16; each core one where it is None, 4 at the most. `told(scenario,
-    stage)` hears of each stage, the last is "over"; `finished(scenario)` of each result, in the order of `scenarios`. On
-    `stop` what was finished is returned, with `interrupted`. `inside` goes with one scenario: when that is over it is played once more, up to the
-    moment at which every connect is settled (or it fails), and all of it stands until `inside` returns.
+    `settings`: by scenario, by field. `full`: timelines in real time (minutes). `sweep`: nothing but the ceilings at
+    several sizes. `captures`: a directory for pcapng. `command`: a server of the user's own that takes the place of the
+    engine's; `{host}` and `{port}` in it are filled in. `jobs`: so many are played side by side, 1 to 16; None: as many
+    as cores, 4 at the most. `told(scenario, stage)` hears of each stage, the last is "over"; `finished(scenario)` of
+    each result, in the order of `scenarios`. On `stop` what was finished is returned, with `interrupted`. `inside` goes
+    with one scenario: when that is over it is played once more, up to the moment at which every connect is settled (or
+    it fails), and all of it stands until `inside` returns.
 
     Raises UsageError for what cannot be asked, MachineError where this machine allows no namespaces.
     """
@@ -56,6 +58,8 @@ def lab(
     chosen = settings or {}
     for name in wanted:
         settings_of(find(name), chosen.get(name, {}))
+    if sweep:
+        _check_sweep(wanted)
     if captures is not None and not os.access(captures, os.W_OK | os.X_OK):
         raise UsageError(f"captures can't be written to {captures}: make the directory first")
     if inside is not None and len(wanted) != 1:
@@ -66,6 +70,7 @@ def lab(
         "keep": inside is not None,
         "settings": {name: dict(changes) for name, changes in chosen.items()},
         "full": full,
+        "sweep": sweep,
         "captures": str(captures) if captures else None,
         "command": command,
         "gauge": gauge,
@@ -84,6 +89,14 @@ def lab(
         contained=collector.contained,
         estab_version=__version__,
     )
+
+
+def _check_sweep(wanted: Sequence[str]) -> None:
+    """Raises UsageError where one of them has no sweep."""
+    lacking = [name for name in wanted if not hasattr(find(name), "sweep")]
+    if lacking:
+        having = ", ".join(name for name in names() if hasattr(find(name), "sweep"))
+        raise UsageError(f"{lacking[0]} has no sweep over sizes; there is one of {having}")
 
 
 def _jobs(wanted: int | None) -> int:

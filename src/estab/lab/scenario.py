@@ -9,7 +9,8 @@ A module offers, beside its docstring (symptom, mechanism, kernel source):
 - `REMEDIES`: what people do about it, each played again with its changes;
 - `CONTROL`: the changes that make it healthy; None where there is no such thing;
 - optionally `FULL`, the changes that `--full` makes; `mended(played)`; `more(act, settings)` for figures of further
-  runs; `ALONE = True` where it needs the machine for itself; and `why_not()` where it can't run.
+  runs; `sweep(act, settings)` for ceilings over sizes; `ALONE = True` where it needs the machine for itself; and
+  `why_not()` where it can't run.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import contextlib
 import importlib
 import pkgutil
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
@@ -69,6 +70,25 @@ class Row:
     measured: Value
 
 
+@dataclass(frozen=True)
+class Ceiling:
+    """One point of a sweep: the size that was set, and how many connections then were there."""
+
+    what: str
+    size: int
+    predicted: int
+    played: Played
+
+    @property
+    def found(self) -> int | None:
+        """The connections that were there; None where no load ran."""
+        return self.played.run.funnel.connected if self.played.run else None
+
+    def row(self) -> Row:
+        """As a figure beside others."""
+        return Row(self.what, self.predicted, self.found)
+
+
 class Act:
     """What a scenario may ask for while it plays: stages, and whether real time was asked for."""
 
@@ -77,12 +97,14 @@ class Act:
         name: str,
         *,
         full: bool = False,
+        only_sweep: bool = False,
         captures: Path | None = None,
         command: str | None = None,
         tell: Callable[[str], None] = lambda _text: None,
         stay: Callable[[Stage], None] | None = None,
     ) -> None:
         self.name, self.full, self.command, self.tell = name, full, command, tell
+        self.only_sweep = only_sweep
         self._stay = stay
         self._captures = captures
         self._played: dict[Any, Played] = {}
@@ -164,6 +186,14 @@ def this(name: str) -> Scenario:
     found: Any = importlib.import_module(name)
     scenario: Scenario = found
     return scenario
+
+
+def compared(act: Act, name: str, said: str, settings: Any, only: Sequence[str] | None = None) -> Iterator[Row]:
+    """The figures (`only` those, where given) of the scenario whose module is `name` with other settings."""
+    scenario = this(name)
+    predicted, measured = scenario.predict(settings), act.again(scenario, settings).measured
+    for what in predicted if only is None else only:
+        yield Row(f"{said}: {what}", predicted[what], measured.get(what))
 
 
 def find(name: str) -> Scenario:

@@ -185,7 +185,7 @@ class Stage:
         assert self.wire is not None, "a stage of one host has no wire"
         return self.wire.report()
 
-    def quiet(self, for_s: float = 0.06, within_s: float = 5) -> None:
+    def quiet(self, for_s: float = 0.06, within_s: float = 20) -> None:
         """Returns once the wire has carried nothing for so long: what was under way has come to its end.
 
         A packet is under way for half a round trip without being seen: so long is waited at the least.

@@ -45,8 +45,9 @@ def _perform(order: dict[str, Any], inside: Inside) -> None:
 
     _say({"contained": inside.contained})
     if order["gauge"]:
-        _say({"stage": ["the wire", "measuring itself"]})
+        _tell("the wire", "measuring itself")
         _say({"wire": msgspec.to_builtins(gauge())})
+        _tell("the wire", OVER)
     names = order["names"]
     pieces = [Piece(partial(_direct, name, order), alone(find(name))) for name in names]
     for said in abreast(pieces, order["jobs"]):
@@ -67,6 +68,7 @@ def _direct(name: str, order: dict[str, Any], connection: Connection) -> dict[st
     act = Act(
         name,
         full=order["full"],
+        only_sweep=order["sweep"],
         captures=Path(order["captures"]) if order["captures"] else None,
         command=order["command"],
         tell=partial(say, connection),

@@ -83,7 +83,7 @@ def _owners(owners: Sequence[Process], most: int = 6) -> list[Text]:
         text.append(f"   descriptors {count(one.fds)} of {count(one.nofile_soft)}   memory {size(one.rss_bytes)}")
         found.append(text)
     if len(owners) > most:
-        found.append(label("").append(f"and {plural(len(owners) - most, 'process')[:-1]}es more", style="dim"))
+        found.append(label("").append(f"and {len(owners) - most:,} more", style="dim"))
     return found
 
 
@@ -138,7 +138,7 @@ def _cell(lit: int | None, line: int, steps: int, rises: str, foot: str) -> str:
 def _judged(found: Diagnosis) -> list[Text]:
     """The verdict with its evidence and what to do."""
     text = label("Verdict")
-    cause = next((one for one in found.suspects if one.cause == found.cause), None)
+    cause = found.accused
     if cause is None:
         return [text.append(clean(found.summary))]
     parts = [text.append(cause.cause, style="bold red").append(f"  {clean(found.summary)}")]

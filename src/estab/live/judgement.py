@@ -118,5 +118,7 @@ def _soon(seconds: float) -> str:
 
 
 def rate(value: float) -> str:
-    """A rate as people read it: `0.4`, `12`, `1,250`."""
+    """A rate as people read it: `0.4`, `12`, `1,250`; what is more than nothing is never `0.0`."""
+    if 0 < value < 0.05:
+        return "<0.1"
     return f"{value:,.0f}" if value >= 9.5 else f"{value:.1f}"

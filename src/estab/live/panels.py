@@ -146,7 +146,5 @@ def _zero(value: float) -> str:
 
 def less(view: View, most: int = 3) -> Text:
     """What this user does not see, in a line; nothing where all was seen."""
-    asked = [why for field, why in view.less if field in _NEEDED]
-    if not asked:
-        return Text("")
-    return label("Less").append("; ".join(clean(why) for why in dict.fromkeys(asked[:most])), style="yellow")
+    asked = list(dict.fromkeys(clean(why) for field, why in view.less if field in _NEEDED))
+    return label("Less").append("; ".join(asked[:most]), style="yellow") if asked else Text("")

@@ -27,7 +27,9 @@ def render(view: View, rows: Sequence[Row], console: Console, *, by: str = "stat
     parts = [panels.sockets(view.totals), panels.changes(view.totals), panels.conntrack(view.totals, signs)]
     if not any(one.column.name == "says" for one in placed) and (worst := panels.worst(rows)):
         parts.append(worst)
-    parts += [panels.verdict(view.verdict), part] if (part := panels.less(view)) else [panels.verdict(view.verdict)]
+    parts.append(panels.verdict(view.verdict))
+    if less := panels.less(view):
+        parts.append(less)
     parts += [Text(""), _styled(heading(placed, by, downwards(by)))]
     parts += [_styled(line(row, placed, signs)) for row in rows]
     if not rows:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-WRAP = 1 << 32  # sk_drops is 32 bits wide
-
 # What the view shows of a namespace's counters, by their names in a snapshot.
 OVERFLOWS, DROPS = "TcpExt.ListenOverflows", "TcpExt.ListenDrops"
 DEFER_DROPS = "TcpExt.TCPDeferAcceptDrop"
@@ -30,17 +28,9 @@ def elapsed_s(before_s: float | None, after_s: float) -> float | None:
     return after_s - before_s
 
 
-def rose(before: int | None, after: int | None, wrap: int | None = None) -> int | None:
-    """What a counter rose by; None where either was not read, or where it fell (it began anew).
-
-    `wrap`: the counter is so wide, and a fall is taken for going past its end where that is the nearer.
-    """
-    if before is None or after is None:
-        return None
-    if wrap is not None:
-        change = (after - before) % wrap
-        return change if change < wrap // 2 else None
-    return after - before if after >= before else None
+def rose(before: int | None, after: int | None) -> int | None:
+    """What a counter rose by; None where either was not read, or where it fell (it began anew)."""
+    return after - before if before is not None and after is not None and after >= before else None
 
 
 def per_second(change: int | None, seconds: float | None) -> float | None:

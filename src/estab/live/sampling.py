@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from estab.errors import MachineError, UsageError
-from estab.live.tally import Pace, Tally
+from estab.live.tally import Tally, seldom
 from estab.live.view import PUT_OFF
 from estab.load.conductor import Stop
 from estab.observe import counters, host, netns, nics, sysctls, system, targets
@@ -41,7 +41,7 @@ class Eye:
     def __init__(self) -> None:
         self._diag: SockDiag | None = None
         self._owners = KnownOwners()
-        self._count: Tally[_Counted] = Tally(Pace())
+        self._count: Tally[_Counted] = Tally(seldom())
         self._worst: dict[int | None, int] = {}
 
     def close(self) -> None:
@@ -121,7 +121,7 @@ class Sampler:
         self._all = all_namespaces
         self._found = [netns.find(namespace) if namespace is not None else netns.own()]
         self._eyes: dict[int, Eye] = {}
-        self._scan = Pace()
+        self._scan = seldom()
         self._hidden = 0
 
     def rounds(self, interval_s: float, stop: Stop, count: int = 0) -> Iterator[list[Snapshot]]:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from estab.diagnose.snapshots import judge_snapshots
+from estab.kernel.rules.accept_queue import drops_since
 from estab.live import rates
 from estab.live.judgement import Facts, judge
 from estab.live.view import Key, Row, Sample, Space, Target
@@ -30,7 +31,7 @@ class _Track:
 
     def note(self, one: Listener, at_s: float, elapsed_s: float | None) -> None:
         """One more look; `elapsed_s` since the one before."""
-        dropped = rates.rose(self.drops, one.drops, rates.WRAP)
+        dropped = drops_since(self.drops, one.drops) if self.drops is not None and one.drops is not None else None
         last = self.samples[-1] if self.samples else None
         if one.depth <= 0 or last is None or one.depth < last.depth:
             self.unmoved_since_s = at_s if one.depth > 0 else None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
+
+from estab.observe.pace import Pace
 
 T = TypeVar("T")
 
@@ -14,26 +15,9 @@ EVERY_S = 2.0
 PATIENCE_S = 0.3
 
 
-class Pace:
-    """When something costly may be done again: so late that it keeps to its share of one core."""
-
-    def __init__(self, share: float = SHARE, every_s: float = EVERY_S) -> None:
-        self._share, self._every_s = share, every_s
-        self._due = 0.0
-
-    @property
-    def due(self) -> bool:
-        """Whether it may be done now."""
-        return time.monotonic() >= self._due
-
-    def spend(self, work: Callable[[], T]) -> T:
-        """What `work` returns; the CPU time that passed meanwhile, of all threads, decides when it is due again."""
-        began = time.process_time()
-        try:
-            return work()
-        finally:
-            cost = time.process_time() - began
-            self._due = time.monotonic() + max(self._every_s, cost / self._share)
+def seldom() -> Pace:
+    """The pace of what goes through all sockets, or through all processes."""
+    return Pace(SHARE, EVERY_S)
 
 
 class Tally(Generic[T]):

@@ -88,7 +88,8 @@ ALONE = Together()
 
 @dataclass(frozen=True)
 class Callbacks:
-    """Who is told: `tick` ten times a second and once at the end, `settled` once every connect has been settled.
+    """Who is told: `tick` ten times a second and once at the end, `settled` once every connect has been settled, and
+    then `tick` at once where connections are only held.
 
     `together`: with whom the start and the time of holding are agreed, where loads on several hosts are one.
     """
@@ -142,6 +143,8 @@ def _watch(clients: Fleet, waiter: _Waiter, told: Callbacks, hold_s: float | Non
         if settled_at is None and all(worker.block.get("state") >= SETTLED for worker in alive):
             settled_at = time.monotonic()
             told.settled()
+            if hold_s is not None:
+                told.tick()  # seen once at the least with all of it open, however late a busy machine lets us come here
         if settled_at is not None and held_from is None and told.together.may_hold():
             held_from = settled_at if told.together is ALONE else time.monotonic()
         close_at = None if hold_s is None or held_from is None or closing else held_from + hold_s

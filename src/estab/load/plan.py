@@ -82,7 +82,8 @@ class Plan:
         return Plan(self.configs + other.configs, self.sources, len(other.configs))
 
 
-def _at_least(name: str, value: float, least: float, most: float) -> None:
+def at_least(name: str, value: float, least: float, most: float) -> None:
+    """Raises UsageError, which names it, unless the value is from `least` to `most`; NaN is not."""
     if not least <= value <= most:
         raise UsageError(f"{name} is {_number(value)}; it can be {_number(least)} to {_number(most)}")
 
@@ -93,23 +94,23 @@ def _number(value: float) -> str:
 
 def check(load: Load) -> None:
     """Raises UsageError for numbers that cannot be."""
-    _at_least("connections", load.connections, 1, MOST_CONNECTIONS)
-    _at_least("duration (seconds)", load.duration_s, 0.001, MOST_DURATION_S)
-    _at_least("size (bytes)", load.size, 1 if load.workload in ("rr", "flood", "rate") else 0, MOST_SIZE)
-    _at_least("depth", load.depth, 1, MOST_DEPTH)
-    _at_least("timeout (seconds)", load.timeout_s, 0, MOST_DURATION_S)
+    at_least("connections", load.connections, 1, MOST_CONNECTIONS)
+    at_least("duration (seconds)", load.duration_s, 0.001, MOST_DURATION_S)
+    at_least("size (bytes)", load.size, 1 if load.workload in ("rr", "flood", "rate") else 0, MOST_SIZE)
+    at_least("depth", load.depth, 1, MOST_DEPTH)
+    at_least("timeout (seconds)", load.timeout_s, 0, MOST_DURATION_S)
     if load.in_flight is not None:
-        _at_least("connects in flight", load.in_flight, 1, MOST_CONNECTIONS)
+        at_least("connects in flight", load.in_flight, 1, MOST_CONNECTIONS)
     if load.ramp_per_s is not None:
-        _at_least("ramp (connects per second)", load.ramp_per_s, 0.001, 1e9)
+        at_least("ramp (connects per second)", load.ramp_per_s, 0.001, 1e9)
     if load.rate_per_s is not None:
-        _at_least("rate (per second)", load.rate_per_s, 0.001, 1e9)
+        at_least("rate (per second)", load.rate_per_s, 0.001, 1e9)
     elif load.workload == "rate":
         raise UsageError("an open loop needs its rate: --rate 1000")
     if load.arrivals not in ("poisson", "constant"):
         raise UsageError(f"arrivals are {load.arrivals!r}; they can be poisson or constant")
     if load.workers is not None:
-        _at_least("processes", load.workers, 1, 1_000)
+        at_least("processes", load.workers, 1, 1_000)
 
 
 def is_address(text: str) -> bool:

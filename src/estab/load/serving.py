@@ -64,6 +64,8 @@ def check(service: Service) -> None:
         raise UsageError(f"processes is {service.processes}; it can be 1 to 1,000")
     if not 0 <= service.accept_gap_s <= 3600:
         raise UsageError(f"the time between accepts is {service.accept_gap_s:g} s; it can be 0 to 3600")
+    if service.close_after_bytes is not None and not 0 <= service.close_after_bytes < NEVER:
+        raise UsageError(f"close after is {service.close_after_bytes:,} bytes; it can be 0 to {NEVER - 1:,}")
     if service.pause_s or service.pause_every_s:
         _check_pause(service)
 

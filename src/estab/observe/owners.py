@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from estab.observe import processes, snapshot
 from estab.observe.gaps import Gaps
+from estab.observe.pace import Pace
 from estab.observe.processes import Owners
 from estab.records import Listener, Process
 
@@ -19,17 +20,16 @@ class KnownOwners:
     """Gives listeners their owners. It searches where a listener is new, and now and then, in 0.5% of the time."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
         self._found = Owners(by_inode={}, hidden=0)
         self._searched: set[int] = set()
-        self._may_at = self._must_at = 0.0
+        self._for_new = Pace(_SHARE, 0.0, clock=clock, cost=clock)
+        self._for_all = Pace(_SHARE, _AGAIN_S, clock=clock, cost=clock)
 
     def fill(self, listeners: Sequence[Listener], gaps: Gaps) -> list[Listener]:
         """The listeners with owners and what each of these has open now; what could not be found is noted."""
         inodes = {one.inode for one in listeners if one.inode}
-        now = self._clock()
-        if now >= self._must_at or (inodes - self._searched and now >= self._may_at):
-            self._search(inodes, now, gaps)
+        if self._for_all.due or (inodes - self._searched and self._for_new.due):
+            self._for_all.spend(lambda: self._for_new.spend(lambda: self._search(inodes, gaps)))
         pids = {pid for inode in inodes for pid in self._found.by_inode.get(inode, ())}
         facts = {pid: processes.process(pid) for pid in pids}
         filled = [self._with_owners(one, facts) for one in listeners]
@@ -37,13 +37,10 @@ class KnownOwners:
             gaps.note("listeners.owners", snapshot.why_unowned(self._found.hidden))
         return filled
 
-    def _search(self, inodes: set[int], began: float, gaps: Gaps) -> None:
+    def _search(self, inodes: set[int], gaps: Gaps) -> None:
         found = gaps.read("listeners.owners", lambda: processes.owners(inodes))
         if found is not None:
             self._found, self._searched = found, inodes
-        ended = self._clock()
-        self._may_at = ended + (ended - began) / _SHARE
-        self._must_at = ended + max(_AGAIN_S, (ended - began) / _SHARE)
 
     def _with_owners(self, one: Listener, facts: dict[int, Process | None]) -> Listener:
         pids = self._found.by_inode.get(one.inode or 0, ())

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from estab.kernel.formats.inet_diag import InetSocket
+from estab.kernel.rules.accept_queue import drops_since
 
 Place = tuple[str, int]
-_WRAP = 1 << 32  # sk_drops is 32 bits wide
 # A sample stands for the time since the one before. Where sampling stood still, it does not stand for all of that.
 _LONGEST_S = 1.0
 
@@ -26,11 +26,6 @@ class Totals:
 
     drops: int | None = None
     full_s: float = 0.0
-
-    @property
-    def troubled(self) -> bool:
-        """Whether it ever was full or dropped anything."""
-        return bool(self.drops) or self.full_s > 0
 
 
 class Peaks:
@@ -67,8 +62,9 @@ class Peaks:
     def _count_drops(self, totals: Totals, one: InetSocket) -> None:
         if one.drops is None:
             return
-        before = self._drops.get(one.inode) or 0
-        totals.drops = (totals.drops or 0) + (one.drops - before) % _WRAP
+        dropped = drops_since(self._drops.get(one.inode) or 0, one.drops)
+        # A socket that was given the inode of one that closed began to count at 0.
+        totals.drops = (totals.drops or 0) + (one.drops if dropped is None else dropped)
         self._drops[one.inode] = one.drops
 
     def _forget(self, places: set[Place], inodes: set[int]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from estab.kernel.formats.inet_diag import InetSocket
+from estab.kernel.rules.accept_queue import drops_since
 from estab.records import ListenerWatch, Record, ServerSockets
 
 
@@ -44,8 +45,7 @@ class _Track:
         self.samples += 1
         self.full_samples += seen.rqueue > seen.wqueue
         if seen.drops is not None and self._drops_before is not None:
-            # sk_drops is 32 bits wide and wraps.
-            self.drops = (seen.drops - self._drops_before) & 0xFFFFFFFF
+            self.drops = drops_since(self._drops_before, seen.drops)
 
     @property
     def fullness(self) -> tuple[float, int, int, int]:

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from estab.errors import EstabError
 from estab.kernel.formats import inet_diag
+from estab.kernel.rules.accept_queue import drops_since
 from estab.observe import counters, via
 from estab.records import Listener, ListenerWatch, Process, ServerSide, ServerSockets, Snapshot
 
@@ -107,7 +108,7 @@ class ViaServer:
             samples=len(depths),
             full_samples=sum(one.depth > one.limit for one in fullest),
             rose_only=worst > 0 and depths == sorted(depths),
-            drops=None if first.drops is None or last.drops is None else (last.drops - first.drops) & 0xFFFFFFFF,
+            drops=None if first.drops is None or last.drops is None else drops_since(first.drops, last.drops),
             queued_at_end=self._at_end.queued if self._at_end else None,
             accepted_at_end=self._at_end.accepted if self._at_end else None,
         )

@@ -164,7 +164,7 @@ class SockDiag:
         return counted
 
     def outgoing(self, low: int, high: int, mask: int) -> bytes:
-        """The sockets in the states of `mask` whose local port is `low` to `high`, as `inet_diag.Established` packs them.
+        """The sockets in the states of `mask` whose local port is `low` to `high`, as `inet_diag.Established` packs it.
 
         36 bytes each, this end as the client. Where a server listens on such a port, its connections are among them.
         """

@@ -1,14 +1,12 @@
 """What a run sees of the kernel: before, after, and ten times a second between them.
 
-What lives here: when to look and how often. What is seen is put together by `QueueWatch`, `snapshot` and `processes`.
-Watching must not become load: `sample` costs the same however many connections are open, and what does cost more with
-their number is done at most five times a second and in at most 0.15% of the time.
+What lives here: when to look. What is seen is put together by `QueueWatch`, `snapshot` and `Descriptors`. Watching must
+not become load: `sample` costs the same however many connections are open, and how often that is done which costs more
+with their number is `LookBudget`'s to say.
 """
 
 from __future__ import annotations
 
-import errno
-import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -18,18 +16,15 @@ from estab.kernel.formats import inet_diag, proc_net
 from estab.kernel.formats.inet_diag import InetSocket
 from estab.observe import counters, ghosts, processes, snapshot
 from estab.observe.counters import NetFile
+from estab.observe.descriptors import Descriptors
 from estab.observe.gaps import Gaps
+from estab.observe.local import is_local
+from estab.observe.pace import LookBudget
 from estab.observe.queue_watch import QueueNow, QueueWatch
 from estab.observe.server_via import ViaServer
 from estab.observe.sock_diag import SockDiag
-from estab.records import ClientSide, Ghosts, Listener, PortUse, Process, Record, ServerSide, ServerSockets, Snapshot
+from estab.records import ClientSide, Ghosts, Listener, PortUse, Record, ServerSide, ServerSockets, Snapshot
 
-_CLOSE_LOOK_EVERY_S = 0.2
-_CLOSE_LOOK_SHARE = 0.0015
-_CLOSE_LOOKS_ALLOWED_S = 0.02  # beyond their share, so that a short run has a history too
-_CHEAP_LOOKS_ALLOWED_S = 0.06  # the same where one costs little
-_CHEAP_LOOK_S = 0.01
-_CLOSE_LOOK_AT_A_SOCKET_S = 2e-6  # until it has been measured here
 _OVERFLOWS, _DROPS = "TcpExt.ListenOverflows", "TcpExt.ListenDrops"
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _UNSEEN_QUEUE = QueueNow(depth=None, limit=None, drops=None)
@@ -97,9 +92,8 @@ class Watch:
         self._host = host
         self._port = port
         self._embedded = server_pids is not None
-        self._client = _Descriptors(client_pids)
-        self._server = _Descriptors(server_pids or ())
-        self._clock, self._cost = clock, cost
+        self._client = Descriptors(client_pids)
+        self._server = Descriptors(server_pids or ())
         self._via = ViaServer(server_via, self._address, port) if server_via is not None else None
         self._ghosts: Ghosts | None = None
         self._queue = QueueWatch()
@@ -112,15 +106,13 @@ class Watch:
         self._searched: set[int] = set()
         self._last_sockets: ServerSockets | None = None
         self._worst_use: PortUse | None = None
-        self._started_at = self._close_look_at = 0.0
-        self._close_looks_s = self._last_look_s = 0.0
-        self._socket_look_s = _CLOSE_LOOK_AT_A_SOCKET_S
+        self._budget = LookBudget(clock, cost)
         self._new_states: dict[str, dict[str, int]] = {}
 
     def start(self, client_pids: Sequence[int] | None = None) -> None:
         """Snapshot both ends, find out whether the target is on this host, its listeners and who owns them."""
         if client_pids is not None:
-            self._client = _Descriptors(client_pids)
+            self._client = Descriptors(client_pids)
         self._diag = self._gaps.read("sock_diag", SockDiag)
         self._netstat = self._gaps.read("counters", lambda: NetFile("netstat"))
         self._sockstat = self._gaps.read("sockstat", lambda: NetFile("sockstat"))
@@ -137,8 +129,7 @@ class Watch:
         self._last_sockets = self._before.server_sockets
         self._client.count()
         self._server.count()
-        self._started_at = self._clock()
-        self._close_look_at = self._started_at + _CLOSE_LOOK_EVERY_S
+        self._budget.begin()
 
     def sample(self, connections: int = 0) -> Sample:
         """What can be seen cheaply, now; and once in a while also what costs more with the number of connections.
@@ -148,8 +139,8 @@ class Watch:
         found = self._listeners()
         queue = _UNSEEN_QUEUE if found is None else self._queue.add(found)
         overflows, drops = self._listen_counters()
-        if self._clock() >= self._close_look_at and self._can_afford(connections * self._socket_look_s):
-            self._look_closer(found or (), connections)
+        if self._budget.allows(connections):
+            self._budget.spend(lambda: self._look_closer(found or ()), connections)
         states, self._new_states = self._new_states, {}
         return Sample(
             queue_depth=queue.depth,
@@ -282,27 +273,13 @@ class Watch:
         except (OSError, EstabError):
             return None
 
-    def _can_afford(self, seconds: float) -> bool:
-        # A dump goes through the kernel's whole table, however few it finds.
-        expected = max(seconds, self._last_look_s)
-        beyond = _CHEAP_LOOKS_ALLOWED_S if expected <= _CHEAP_LOOK_S else _CLOSE_LOOKS_ALLOWED_S
-        allowed = beyond + (self._clock() - self._started_at) * _CLOSE_LOOK_SHARE
-        return self._close_looks_s + expected <= allowed
-
-    def _look_closer(self, listeners: Iterable[InetSocket], connections: int) -> None:
-        """What costs more with the number of connections. Those to come wait until all keep to their share."""
-        began = self._cost()
+    def _look_closer(self, listeners: Iterable[InetSocket]) -> None:
+        """What costs more with the number of connections."""
         self._look_at_ports()
         self._look_at_server()
         new = {one.inode for one in listeners if one.inode} - self._searched
         if new and not self._embedded:
             self._find_owners(new)
-        spent = self._cost() - began
-        self._close_looks_s += spent
-        self._last_look_s = spent
-        if connections:
-            self._socket_look_s = spent / connections
-        self._close_look_at = self._clock() + _CLOSE_LOOK_EVERY_S
 
     def _look_at_ports(self) -> None:
         if self._diag is None:
@@ -355,59 +332,3 @@ class Watch:
         if taken.listeners is None:
             return None
         return [one.replace(worst_depth=self._queue.worst_depth(one.inode or 0)) for one in taken.listeners]
-
-
-class _Descriptors:
-    """The processes of one end, each with the most descriptors that it was seen to have open."""
-
-    def __init__(self, pids: Iterable[int]) -> None:
-        self.worst: dict[int, int] = {}
-        self._last_seen: dict[int, Process] = {}
-        self.pids: dict[int, None] = {}
-        self.add(pids)
-
-    def add(self, pids: Iterable[int]) -> None:
-        """Follow these too."""
-        for pid in pids:
-            if pid not in self.pids:
-                self.pids[pid] = None
-                self._see(pid)
-
-    def count(self) -> int | None:
-        """The descriptors of the process that has most now; None where none can be counted."""
-        most: int | None = None
-        for pid in self.pids:
-            count = processes.fd_count(pid)
-            if count is None:
-                continue
-            if count > self.worst.get(pid, -1):
-                self.worst[pid] = count
-            if most is None or count > most:
-                most = count
-        return most
-
-    def processes(self) -> list[Process] | None:
-        """Each process with its worst count in `fds`, fullest first; as last seen where it is gone. None: unknown."""
-        for pid in self.pids:
-            self._see(pid)
-        found = [one.replace(fds=self.worst.get(pid, one.fds)) for pid, one in self._last_seen.items()]
-        return sorted(found, key=lambda one: -(one.fds or 0)) or None
-
-    def _see(self, pid: int) -> None:
-        if (found := processes.process(pid)) is not None:
-            self._last_seen[pid] = found
-
-
-def is_local(host: str) -> bool:
-    """Whether the literal address `host` is this host's own, in this network namespace: whether it can be bound.
-
-    A host with `net.ipv4.ip_nonlocal_bind` set lets every address be bound, so there every address counts as its own.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
-            probe.bind(socket.getaddrinfo(host, 0, family, flags=socket.AI_NUMERICHOST)[0][4])
-    except OSError as error:
-        # Anything else than "not mine" or "no such family" leaves it open, and the listeners will tell.
-        return error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENODEV, errno.EINVAL)
-    return True

@@ -23,6 +23,9 @@ class Record(msgspec.Struct, frozen=True):
 R = TypeVar("R", bound=Record)
 
 
+_UNREADABLE = (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError)
+
+
 class _Schema(msgspec.Struct):
     schema: str = ""
 
@@ -37,10 +40,12 @@ def schema_of(data: bytes) -> str:
 
     Raises ReadError where the bytes are not a JSON object.
     """
+    if not data.strip():
+        raise ReadError("it is empty; --json FILE of a load records a run, estab observe prints snapshots")
     try:
         return msgspec.json.decode(data, type=_Schema).schema
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise ReadError(f"not a record of estab: {error}") from error
+    except _UNREADABLE as error:
+        raise ReadError(f"not a record of estab: {_said(error)}") from error
 
 
 def decode(data: bytes, kind: type[R], schema: str) -> R:
@@ -55,5 +60,12 @@ def decode(data: bytes, kind: type[R], schema: str) -> R:
         raise ReadError(f"schema is {named!r}; this estab reads {schema!r}: read it with the estab that wrote it")
     try:
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise ReadError(f"damaged {schema} record: {error}") from error
+    except _UNREADABLE as error:
+        raise ReadError(f"damaged {schema} record: {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    text = str(error)
+    return "it ends in the middle: cut off, or still being written" if text == "Input data was truncated" else text

@@ -50,11 +50,11 @@ class ClusterServer(Record, frozen=True, kw_only=True):
 
 
 class ClusterResult(Record, frozen=True, kw_only=True):
-    """What a command did on many hosts. `total` is all of it as one run, judged with the server's end where it was seen.
+    """What a command did on many hosts. `total` is all of it as one run, judged with the server's end where seen.
 
     In `total`, counts are sums, histograms are merged exactly, and `client` holds every host's worker processes;
-    `before` and `after` there are those of the host with most failures. `start_spread_ms` is from the first start to the
-    last, `start_uncertainty_ms` how far that may be off. `idle`: workers that were not asked, and why.
+    `before` and `after` there are those of the host with most failures. `start_spread_ms` is from the first start to
+    the last, `start_uncertainty_ms` how far that may be off. `idle`: workers that were not asked, and why.
     `scheduler_lost`: when and how the scheduler was lost.
     """
 
@@ -99,7 +99,7 @@ class ClusterWorker(Record, frozen=True, kw_only=True):
 
 
 class ClusterCheck(Record, frozen=True, kw_only=True):
-    """Every worker of a cluster. `connections` is the sum over those that could generate; None where one did not say."""
+    """Every worker of a cluster. `connections`: the sum over the generators; None where one did not say."""
 
     schema: str = CLUSTER_CHECK_SCHEMA
     scheduler: str

@@ -83,3 +83,8 @@ class Diagnosis(Record, frozen=True, kw_only=True):
     side: Side | None = None
     summary: str
     suspects: list[Suspect] = []
+
+    @property
+    def accused(self) -> Suspect | None:
+        """The suspect that `cause` names, with its evidence and remedies; None where nobody is accused."""
+        return next((one for one in self.suspects if one.cause == self.cause), None)

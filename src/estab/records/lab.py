@@ -30,11 +30,20 @@ class LabRemedy(Record, frozen=True, kw_only=True):
     text: str = ""
 
 
+class LabCeiling(Record, frozen=True, kw_only=True):
+    """One point of a sweep, in connections: the size that was set, the ceiling that it predicts, the one found."""
+
+    size: int
+    predicted: int
+    found: int | None
+
+
 class LabScenario(Record, frozen=True, kw_only=True):
     """One scenario. `expected` and `cause` are ids of causes, None: nothing may be accused.
 
     `accused_in_control` are causes that were confirmed in the healthy run beside it: there must be none. `why` says
-    why it cannot run here, or how it failed. `captures` are the pcapng files that were written.
+    why it cannot run here, or how it failed. `captures` are the pcapng files that were written. `ceilings` are there
+    where nothing but a sweep was asked for.
     """
 
     name: str
@@ -45,6 +54,7 @@ class LabScenario(Record, frozen=True, kw_only=True):
     cause: str | None = None
     summary: str = ""
     rows: list[LabRow] = []
+    ceilings: list[LabCeiling] = []
     remedies: list[LabRemedy] = []
     control_ran: bool = False
     accused_in_control: list[str] = []

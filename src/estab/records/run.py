@@ -255,3 +255,31 @@ class RunResult(Record, frozen=True, kw_only=True):
     server: ServerSide
     diagnosis: Diagnosis | None = None
     estab_version: str | None = None
+
+    @property
+    def cause(self) -> str | None:
+        """The cause that the judge names. None: it names none, or the run was not judged."""
+        return self.diagnosis.cause if self.diagnosis is not None else None
+
+    @property
+    def client_failures(self) -> int:
+        """All failures that a client met. Those of accept() are the server's and cost a client nothing as such."""
+        return sum(one.count for one in self.failures if one.phase != "accept")
+
+    @property
+    def lost_workers(self) -> list[Worker]:
+        """Worker processes of ours, clients first, that ended before their time."""
+        return [one for one in (*self.client.workers, *self.server.workers) if one.lost]
+
+    @property
+    def connects_by_resent(self) -> dict[int, int]:
+        """`syn_retransmits` with numbers as keys, ascending; what is no number, in a damaged record, is left out."""
+        known = [
+            (int(key), n) for key, n in self.syn_retransmits.items() if key.isascii() and key.isdigit() and len(key) < 4
+        ]
+        return dict(sorted(known))
+
+    @property
+    def retransmitted(self) -> int:
+        """Connects that had to send their SYN more than once."""
+        return sum(n for times, n in self.connects_by_resent.items() if times)

@@ -15,11 +15,7 @@ WIDTH = 100
 def faults(run: RunResult) -> list[str]:
     """What went wrong, a line each; empty where nothing did."""
     found = [f"{plural(one.count, 'failure')}: {one.phase} {one.errno}{_example(one.example)}" for one in run.failures]
-    found += [
-        f"worker process lost: {worker.role} {worker.pid}, {worker.lost}"
-        for worker in (*run.client.workers, *run.server.workers)
-        if worker.lost
-    ]
+    found += [f"worker process lost: {worker.role} {worker.pid}, {worker.lost}" for worker in run.lost_workers]
     if run.diagnosis is not None and run.diagnosis.cause is not None:
         found.append(f"cause: {run.diagnosis.cause}, at the {run.diagnosis.side}")
     if run.interrupted:
@@ -50,7 +46,7 @@ def _lines(run: RunResult, found: Sequence[str]) -> Iterator[str]:
         return
     yield ""
     yield _wrapped(diagnosis.summary)
-    named = next((one for one in diagnosis.suspects if one.cause == diagnosis.cause), None)
+    named = diagnosis.accused
     if named is None:
         return
     yield from (_wrapped(f"{clean(fact.text)} [{clean(fact.source)}]", "  - ") for fact in named.evidence if fact.text)

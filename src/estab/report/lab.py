@@ -64,7 +64,9 @@ def _scenario(done: LabScenario, glyphs: Glyphs) -> Iterator[RenderableType]:
     yield indented(line(clean(done.symptom), "dim"))
     if done.why:
         yield indented(line(clean(done.why)))
-    if done.rows:
+    if done.ceilings:
+        yield indented(_ceilings(done))
+    elif done.rows:
         yield indented(_rows(done))
     if done.status in ("as_predicted", "differs") and (done.cause or done.expected or done.summary):
         yield indented(_verdict(done))
@@ -90,6 +92,18 @@ def _rows(done: LabScenario) -> Table:
     for row in done.rows:
         mark = Text("") if row.agrees else Text("differs", style="bold red")
         table.add_row(Text(clean(row.what)), Text(clean(row.predicted)), Text(clean(row.measured)), mark)
+    return table
+
+
+def _ceilings(done: LabScenario) -> Table:
+    """Report 001's table."""
+    table = columns(header=True)
+    for name in ("size set", "ceiling found"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("")
+    for one in done.ceilings:
+        mark = Text("") if one.found == one.predicted else Text(f"predicted {count(one.predicted)}", style="bold red")
+        table.add_row(count(one.size), "not measured" if one.found is None else count(one.found), mark)
     return table
 
 

@@ -8,17 +8,19 @@ from collections.abc import Iterator
 from rich.console import Console
 
 from estab.records.lab import LabInside
+from estab.report.layout import heading
+from estab.report.trimmed import print_trimmed
 
 
 def render_inside(inside: LabInside, console: Console) -> None:
     """Prints command lines as they are to be typed: not one of them is wrapped, however narrow the console is."""
+    stands = f"{inside.scenario} stands, as it is when every connect is settled or nothing more happens."
+    print_trimmed(console, heading(stands))
     for text in _lines(inside):
         console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
 def _lines(inside: LabInside) -> Iterator[str]:
-    yield ""
-    yield f"{inside.scenario} stands, as it is when every connect is settled or nothing more happens."
     yield "The clients are stopped. In another terminal:"
     for host in inside.hosts:
         enter = shlex.join(host.enter)

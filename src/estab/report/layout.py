@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rich.console import Console, RenderableType
@@ -44,6 +45,16 @@ def line(text: str, style: str = "") -> Text:
 def columns(header: bool = False) -> Table:
     """A table without lines, as wide as its content."""
     return Table(box=None, show_header=header, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+
+
+def pairs(said: Iterable[tuple[str, str]]) -> Table:
+    """Names and what is said of each, in two columns."""
+    table = columns()
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column()
+    for name, text in said:
+        table.add_row(name, Text(text))
+    return table
 
 
 def indented(inner: RenderableType, by: int = INDENT) -> Padding:

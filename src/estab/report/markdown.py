@@ -5,8 +5,7 @@ Needs nothing but the core. Whatever a record holds is text: signs that Markdown
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from estab.records import Diagnosis, Remedy, RunResult
 from estab.records.lab import LabResult, LabScenario
@@ -15,9 +14,9 @@ from estab.report.asked import asked
 from estab.report.html.repeat import command
 from estab.report.html.subject import Material, Subject
 from estab.report.html.view import facts, failure_rows, figures, latency_rows, leads, suspects, tone_of
+from estab.report.markup import code, plain, table
 from estab.report.words import clean, count, plural, seconds
 
-_ACTED_ON = re.compile(r"([\\`*_{}\[\]<>()#+!|~@&])")
 _MARKS = {"bad": "🔴", "open": "🟠", "good": "🟢"}
 
 
@@ -30,39 +29,19 @@ def markdown(material: Material, *, version: str) -> str:
         parts += _subject(one, heading="##" if len(material.subjects) > 1 else "")
     for title, lab in material.labs:
         parts += _lab(title, lab)
-    parts += [f"*{_text(note)}*" for note in material.notes]
-    return "\n\n".join([*parts, f"<sub>estab {_text(version)}</sub>"]) + "\n"
-
-
-def _text(text: str) -> str:
-    """As it stands, whatever it holds."""
-    return _ACTED_ON.sub(r"\\\1", clean(text))
-
-
-def _code(text: str) -> str:
-    """In code, with as many backticks around it as it needs."""
-    plain = clean(text)
-    fence = "`" * (max((len(run) for run in re.findall(r"`+", plain)), default=0) + 1)
-    room = " " if plain.startswith("`") or plain.endswith("`") or not plain else ""
-    return f"{fence}{room}{plain}{room}{fence}"
-
-
-def _table(columns: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(_text(name) for name, _ in columns) + " |"]
-    lines.append("|" + "|".join("---:" if number else "---" for _, number in columns) + "|")
-    lines += ["| " + " | ".join(_text(cell) for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
+    parts += [f"*{plain(note)}*" for note in material.notes]
+    return "\n\n".join([*parts, f"<sub>estab {plain(version)}</sub>"]) + "\n"
 
 
 def _subject(subject: Subject, heading: str) -> Iterator[str]:
     diagnosis, run = subject.diagnosis, subject.run
     if heading:
-        yield f"{heading} {_text(subject.title)}"
+        yield f"{heading} {plain(subject.title)}"
     yield _verdict(subject)
-    found = next((one for one in diagnosis.suspects if one.cause == diagnosis.cause), None)
+    found = diagnosis.accused
     if found is not None and found.evidence:
         facts_said = [
-            f"- {_text(one.text or f'{one.field} {one.value}')} ({_code(one.source)})" for one in found.evidence
+            f"- {plain(one.text or f'{one.field} {one.value}')} ({code(one.source)})" for one in found.evidence
         ]
         yield "\n".join(facts_said)
     if run is not None:
@@ -80,50 +59,50 @@ def _verdict(subject: Subject) -> str:
     diagnosis = subject.diagnosis
     tone, tag = tone_of(diagnosis, failed=subject.failed)
     where = f", {'on the path' if diagnosis.side == 'path' else f'at the {diagnosis.side}'}" if diagnosis.side else ""
-    return f"{_MARKS[tone]} **{_text(tag)}**{where}: {_text(diagnosis.summary)}"
+    return f"{_MARKS[tone]} **{plain(tag)}**{where}: {plain(diagnosis.summary)}"
 
 
 def _run(run: RunResult) -> Iterator[str]:
-    yield f"{_code(f'estab {run.command}')} {_text(' · '.join(asked(run)))}, {_text(seconds(run.elapsed_s))}" + (
+    yield f"{code(f'estab {run.command}')} {plain(' · '.join(asked(run)))}, {plain(seconds(run.elapsed_s))}" + (
         ", interrupted" if run.interrupted else ""
     )
-    yield _table([("", False), ("", True), ("", False)], figures(run))
+    yield table([("", False), ("", True), ("", False)], figures(run))
     if run.failures:
         columns = [("phase", False), ("errno", False), ("count", True), ("first at", True), ("example", False)]
-        yield _table(columns, failure_rows(run))
+        yield table(columns, failure_rows(run))
     if latency_rows(run):
         names = ("count", "p50", "p90", "p99", "p99.9", "max")
-        yield _table([("latency", False), *((name, True) for name in names)], latency_rows(run))
+        yield table([("latency", False), *((name, True) for name in names)], latency_rows(run))
 
 
 def _remedies(remedies: Sequence[Remedy]) -> Iterator[str]:
     for title, works in (("What to do", True), ("What does nothing", False)):
-        lines = [f"- {_code(one.command)}: {_text(one.why)}" for one in remedies if one.works is works]
+        lines = [f"- {code(one.command)}: {plain(one.why)}" for one in remedies if one.works is works]
         if lines:
             yield f"**{title}**\n\n" + "\n".join(lines)
 
 
 def _twin(twin: TwinResult) -> Iterator[str]:
-    named = f"same cause: {_text(twin.cause or 'nothing')}" if twin.same_cause else "another cause; it proves nothing"
+    named = f"same cause: {plain(twin.cause or 'nothing')}" if twin.same_cause else "another cause; it proves nothing"
     yield f"**Tried on the twin** ({named})"
     if twin.remedies:
         rows = [
             (one.command, twin.before if one.after else "", one.after, one.came.replace("_", " "))
             for one in twin.remedies
         ]
-        yield _table([("what was changed", False), ("before", False), ("after", False), ("", False)], rows)
+        yield table([("what was changed", False), ("before", False), ("after", False), ("", False)], rows)
 
 
 def _ledger(diagnosis: Diagnosis) -> Iterator[str]:
     others = [one for one in diagnosis.suspects if one.cause != diagnosis.cause]
     if others:
         rows = [(one["verdict"], one["cause"], one["summary"]) for one in suspects(others)]
-        table = _table([("", False), ("suspect", False), ("why", False)], rows)
-        yield f"<details><summary>{plural(len(others), 'other suspect')}</summary>\n\n{table}\n\n</details>"
+        listed = table([("", False), ("suspect", False), ("why", False)], rows)
+        yield f"<details><summary>{plural(len(others), 'other suspect')}</summary>\n\n{listed}\n\n</details>"
 
 
 def _host(subject: Subject) -> str:
-    return _text(", ".join(f"{name} {value}" for name, value in facts(subject)))
+    return plain(", ".join(f"{name} {value}" for name, value in facts(subject)))
 
 
 def _overview(subjects: Sequence[Subject]) -> Iterator[str]:
@@ -138,23 +117,23 @@ def _overview(subjects: Sequence[Subject]) -> Iterator[str]:
         )
         rows.append([one.title, f"{_MARKS[tone]} {tag}", *shown])
     columns = [("", False), ("verdict", False), ("attempted", True), ("connected", True), ("accepted", True)]
-    yield _table(columns, rows)
+    yield table(columns, rows)
 
 
 def _lab(title: str, lab: LabResult) -> Iterator[str]:
     good = sum(one.status == "as_predicted" for one in lab.scenarios)
-    yield f"**estab lab**, {_text(title)}: {good} of {plural(len(lab.scenarios), 'scenario')} as predicted"
+    yield f"**estab lab**, {plain(title)}: {good} of {plural(len(lab.scenarios), 'scenario')} as predicted"
     for one in lab.scenarios:
         yield from _scenario(one)
 
 
 def _scenario(one: LabScenario) -> Iterator[str]:
-    yield f"**{_text(one.name)}**: {one.status.replace('_', ' ')}. {_text(one.symptom)}"
+    yield f"**{plain(one.name)}**: {one.status.replace('_', ' ')}. {plain(one.symptom)}"
     if one.why:
-        yield _text(one.why)
+        yield plain(one.why)
     if one.rows:
         rows = [(row.what, row.predicted, row.measured, "" if row.agrees else "differs") for row in one.rows]
-        yield _table([("", False), ("predicted", True), ("measured", True), ("", False)], rows)
+        yield table([("", False), ("predicted", True), ("measured", True), ("", False)], rows)
     if one.remedies:
         marks = {True: "works", False: "does nothing", None: "not tried"}
-        yield "\n".join(f"- {marks[r.works]}: {_code(r.command)} {_text(r.text)}" for r in one.remedies)
+        yield "\n".join(f"- {marks[r.works]}: {code(r.command)} {plain(r.text)}" for r in one.remedies)

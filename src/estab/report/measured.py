@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from estab.records import ListenerWatch, Percentiles, RunResult, Worker
-from estab.report.layout import Glyphs, columns, heading, indented, line
+from estab.report.layout import Glyphs, columns, heading, indented, line, pairs
 from estab.report.words import clean, count, percent, plural, seconds, size
 
 BUSY = 0.9  # of one core: from here a worker is bound by CPU
@@ -36,18 +36,9 @@ def measured(run: RunResult, console: Console, glyphs: Glyphs) -> Iterator[Rende
     if figures or latency:
         yield heading("Measured")
     if figures:
-        yield indented(_pairs(figures))
+        yield indented(pairs(figures))
     if latency:
         yield indented(latency)
-
-
-def _pairs(figures: list[tuple[str, str]]) -> Table:
-    table = columns()
-    table.add_column(no_wrap=True, style="dim")
-    table.add_column()
-    for name, text in figures:
-        table.add_row(name, Text(text))
-    return table
 
 
 def _funnel(run: RunResult, console: Console, glyphs: Glyphs) -> Table:
@@ -164,10 +155,10 @@ def _micro(value: float | None, glyphs: Glyphs) -> str:
 
 def _syn_retransmits(run: RunResult) -> list[tuple[str, str]]:
     """How often connects sent their SYN; nothing where every one was answered the first time."""
-    known = {int(times): n for times, n in run.syn_retransmits.items() if times.isascii() and times.isdigit() and n}
+    known = {times: n for times, n in run.connects_by_resent.items() if n}
     if not any(known):
         return []
-    parts = [f"{times or 'none'} for {n:,}" for times, n in sorted(known.items())]
+    parts = [f"{times or 'none'} for {n:,}" for times, n in known.items()]
     return [("SYN retransmits", f"{', '.join(parts)} connects")]
 
 
@@ -207,11 +198,9 @@ def _busiest(workers: list[Worker]) -> float | None:
 
 
 def _lost(run: RunResult) -> list[tuple[str, str]]:
-    workers = [w for found in _by_role(run).values() for w in found]
     return [
-        ("worker lost", f"{clean(w.role)} {w.pid}: {clean(w.lost)}; its numbers until then are kept")
-        for w in workers
-        if w.lost
+        ("worker lost", f"{clean(w.role)} {w.pid}: {clean(w.lost or '')}; its numbers until then are kept")
+        for w in run.lost_workers
     ]
 
 

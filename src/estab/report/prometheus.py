@@ -13,24 +13,20 @@ from dataclasses import dataclass, field
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
-from estab.kernel.rules.cloud_flows import EXCEEDED
-from estab.records import Diagnosis, Listener, Nic, PortUse, Process, Snapshot
+from estab.records import Diagnosis, Listener, PortUse, Process, Snapshot
+from estab.report.prometheus_host import host_families
 from estab.report.prometheus_names import (
-    COUNTERS,
     LISTENER_HELP,
+    NAMESPACE,
     OTHER,
     PROCESS_HELP,
-    STATES,
     TARGET_HELP,
     process_names,
 )
 
-_NAMESPACE = "namespace"
-_LISTENER_LABELS = (_NAMESPACE, "address", "port", "process")
-_TARGET_LABELS = (_NAMESPACE, "address", "port")
-_MOST_NICS = 32
+_LISTENER_LABELS = (NAMESPACE, "address", "port", "process")
+_TARGET_LABELS = (NAMESPACE, "address", "port")
 _MOST_GAPS = 40
-_ALLOWANCE = "_allowance_"
 _NUMBER = re.compile(r"\b\d[\d,]*\b")
 
 
@@ -81,10 +77,7 @@ def families(views: Sequence[View], cost: OwnCost, version: str, *, most_listene
     yield from _listeners(views, most_listeners)
     yield from _owners(seen, most_listeners)
     yield from _targets(views)
-    yield from _sockets(seen)
-    yield from _conntrack(seen)
-    yield from _nics(seen)
-    yield from _counters(seen)
+    yield from host_families(seen)
     yield from _observation(views, cost)
 
 
@@ -92,7 +85,7 @@ def families(views: Sequence[View], cost: OwnCost, version: str, *, most_listene
 
 
 def _causes(views: Sequence[View]) -> list[Metric]:
-    labels = (_NAMESPACE, "cause", "side")
+    labels = (NAMESPACE, "cause", "side")
     confirmed = GaugeMetricFamily(
         "estab_cause",
         "1 where this is the cause that `estab diagnose` would name, from what changed within --window; else 0.",
@@ -193,7 +186,7 @@ def _listeners(views: Sequence[View], most: int) -> list[Metric]:
 
 
 def _owners(seen: Iterable[tuple[str, Snapshot]], most: int) -> list[Metric]:
-    labels = (_NAMESPACE, "process")
+    labels = (NAMESPACE, "process")
     used = GaugeMetricFamily("estab_process_open_fds", PROCESS_HELP["open_fds"], labels=labels)
     limit = GaugeMetricFamily("estab_process_max_fds", PROCESS_HELP["max_fds"], labels=labels)
     for namespace, snapshot in seen:
@@ -220,7 +213,7 @@ def _fill(process: Process) -> float:
     return (process.fds or 0) / (process.nofile_soft or 1)
 
 
-# Ports, sockets, tables ---------------------------------------------------------------------------------------------
+# Ports ---------------------------------------------------------------------------------------------
 
 
 def _targets(views: Sequence[View]) -> list[Metric]:
@@ -230,7 +223,7 @@ def _targets(views: Sequence[View]) -> list[Metric]:
     others = GaugeMetricFamily(
         "estab_targets_other",
         "Destinations that are not named: they stand together under `other`.",
-        labels=(_NAMESPACE,),
+        labels=(NAMESPACE,),
     )
     for view in views:
         if view.targets is None:
@@ -250,102 +243,18 @@ def _targets(views: Sequence[View]) -> list[Metric]:
     return [*found.values(), others]
 
 
-def _sockets(seen: Iterable[tuple[str, Snapshot]]) -> list[Metric]:
-    states = GaugeMetricFamily("estab_sockets", "TCP sockets by state.", labels=(_NAMESPACE, "state"))
-    limit = GaugeMetricFamily(
-        "estab_time_wait_sockets_limit",
-        "net.ipv4.tcp_max_tw_buckets: beyond so many in TIME-WAIT the kernel closes at once.",
-        labels=(_NAMESPACE,),
-    )
-    for namespace, snapshot in seen:
-        for state in STATES if snapshot.states is not None else ():
-            states.add_metric((namespace, state), (snapshot.states or {}).get(state, 0))
-        value = (snapshot.sysctls or {}).get("net.ipv4.tcp_max_tw_buckets")
-        if isinstance(value, list) and value:
-            limit.add_metric((namespace,), value[0])
-    return [states, limit]
-
-
-def _conntrack(seen: Iterable[tuple[str, Snapshot]]) -> list[Metric]:
-    entries = GaugeMetricFamily("estab_conntrack_entries", "Connections tracked now.", labels=(_NAMESPACE,))
-    limit = GaugeMetricFamily(
-        "estab_conntrack_entries_limit",
-        "net.netfilter.nf_conntrack_max: a new connection beyond it is dropped.",
-        labels=(_NAMESPACE,),
-    )
-    lost = CounterMetricFamily(
-        "estab_conntrack_failures",
-        "Packets dropped for want of a table entry (drop), entries thrown out early (early_drop), and entries that "
-        "could not be entered (insert_failed), since boot.",
-        labels=(_NAMESPACE, "reason"),
-    )
-    for namespace, snapshot in seen:
-        table = snapshot.conntrack
-        if table is None:
-            continue
-        if table.count is not None:
-            entries.add_metric((namespace,), table.count)
-        if table.maximum is not None:
-            limit.add_metric((namespace,), table.maximum)
-        for reason in ("drop", "early_drop", "insert_failed"):
-            value = getattr(table, reason)
-            if value is not None:
-                lost.add_metric((namespace, reason), value)
-    return [entries, limit, lost]
-
-
-def _nics(seen: Iterable[tuple[str, Snapshot]]) -> list[Metric]:
-    labels = (_NAMESPACE, "device", "allowance")
-    lost = CounterMetricFamily(
-        "estab_nic_allowance_exceeded_packets",
-        f"Packets that the cloud queued or dropped beyond an allowance of the instance (ethtool -S of ENA: "
-        f"{EXCEEDED} and its kin), since boot.",
-        labels=labels,
-    )
-    left = GaugeMetricFamily(
-        "estab_nic_allowance_available",
-        "What is left of an allowance of the instance (ethtool -S of ENA: conntrack_allowance_available).",
-        labels=labels,
-    )
-    for namespace, snapshot in seen:
-        for nic in [one for one in snapshot.nics or () if one.allowances][:_MOST_NICS]:
-            for allowance, kind, value in _allowances(nic):
-                (lost if kind == "exceeded" else left).add_metric((namespace, nic.name, allowance), value)
-    return [lost, left]
-
-
-def _allowances(nic: Nic) -> Iterator[tuple[str, str, int]]:
-    """`bw_in_allowance_exceeded` as ("bw_in", "exceeded", its value)."""
-    for name, value in sorted(nic.allowances.items()):
-        allowance, found, kind = name.rpartition(_ALLOWANCE)
-        if found and kind in ("exceeded", "available"):
-            yield allowance, kind, value
-
-
-def _counters(seen: Sequence[tuple[str, Snapshot]]) -> Iterator[Metric]:
-    for source, (name, text) in COUNTERS.items():
-        family = CounterMetricFamily(name, f"{text} ({source}, since boot).", labels=(_NAMESPACE,))
-        for namespace, snapshot in seen:
-            value = (snapshot.counters or {}).get(source)
-            if value is not None:
-                family.add_metric((namespace,), value)
-        yield family
-
-
 # The exporter itself ------------------------------------------------------------------------------------------------
 
 
 def _observation(views: Sequence[View], cost: OwnCost) -> list[Metric]:
     up = GaugeMetricFamily(
-        "estab_observation_success", "1 where this namespace could be looked at; else 0.", labels=(_NAMESPACE,)
+        "estab_observation_success", "1 where this namespace could be looked at; else 0.", labels=(NAMESPACE,)
     )
     gaps = GaugeMetricFamily(
-        "estab_unobserved", "1 for each thing that could not be read.", labels=(_NAMESPACE, "field", "why")
+        "estab_unobserved", "1 for each thing that could not be read.", labels=(NAMESPACE, "field", "why")
     )
-    taken = GaugeMetricFamily(
-        "estab_observation_timestamp_seconds", "Unix time of what is shown.", labels=(_NAMESPACE,)
-    )
-    errors = CounterMetricFamily("estab_observation_errors", "Looks at a namespace that failed.", labels=(_NAMESPACE,))
+    taken = GaugeMetricFamily("estab_observation_timestamp_seconds", "Unix time of what is shown.", labels=(NAMESPACE,))
+    errors = CounterMetricFamily("estab_observation_errors", "Looks at a namespace that failed.", labels=(NAMESPACE,))
     seconds = CounterMetricFamily(
         "estab_observation_cpu_seconds",
         "CPU time spent on snapshots, on the samples between them, and on writing this text.",

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from estab.kernel.formats.inet_diag import BOUND_INACTIVE, STATE_NAMES
 from estab.records import Process
 
+NAMESPACE = "namespace"  # the label that says which network namespace
 OTHER = "other"
 # A state in which no socket is has a known count: 0. Sockets that did bind() alone are not counted.
 STATES = tuple(name for number, name in STATE_NAMES.items() if number != BOUND_INACTIVE)

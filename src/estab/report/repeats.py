@@ -29,8 +29,7 @@ def render_run(run: RunResult, at: int, number: int, console: Console) -> None:
         parts.append(f"p99 {seconds(latency.p99 / 1e6, glyphs.micro)}")
     failed = sum(one.count for one in run.failures)
     parts += [plural(failed, "failure")] if failed else []
-    cause = run.diagnosis.cause if run.diagnosis else None
-    print_trimmed(console, line(glyphs.dot.join([*parts, clean(cause or "no cause")])))
+    print_trimmed(console, line(glyphs.dot.join([*parts, clean(run.cause or "no cause")])))
 
 
 def render_repeats(runs: Sequence[RunResult], figures: Sequence[Figure], number: int, console: Console) -> None:
@@ -63,8 +62,7 @@ def _verdict(run: RunResult, glyphs: Glyphs) -> Iterator[RenderableType]:
     """The cause with its evidence and what to do, without the ledger of the others."""
     found = run.diagnosis
     if found is not None:
-        alone = [one for one in found.suspects if one.cause == found.cause]
-        yield from diagnosed(found.replace(suspects=alone), glyphs, failed=True)
+        yield from diagnosed(found.replace(suspects=[found.accused] if found.accused else []), glyphs, failed=True)
 
 
 def _row(table: Table, one: Figure, micro: str) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Console, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from estab.records.search import Ceiling, CeilingStep, HighestRate, RateStep
-from estab.report.layout import columns, heading, indented
+from estab.report.layout import columns, heading, indented, pairs
 from estab.report.trimmed import print_trimmed
 from estab.report.words import clean, count, seconds
 
@@ -42,7 +40,7 @@ def render_rate(found: HighestRate, console: Console) -> None:
 
 def _ceiling(found: Ceiling) -> Iterator[RenderableType]:
     yield heading(f"Ceiling of {clean(found.target)}")
-    yield indented(_answer(_ceiling_answer(found)))
+    yield indented(pairs(_ceiling_answer(found)))
     yield heading("Attempts")
     table = columns(header=True)
     for name in ("asked", "held", "sources", "processes", "took"):
@@ -55,10 +53,10 @@ def _ceiling(found: Ceiling) -> Iterator[RenderableType]:
             clean(met + (f"; then {step.moved}" if step.moved else "")),
         )  # fmt: skip
     yield indented(table)
-    cause = next((s for s in found.diagnosis.suspects if s.cause == found.set_by), None) if found.diagnosis else None
+    cause = found.diagnosis.accused if found.diagnosis else None
     if cause is not None:
         yield heading("Raise it")
-        yield indented(_answer([("works" if r.works else "does nothing", clean(r.command)) for r in cause.remedies]))
+        yield indented(pairs([("works" if r.works else "does nothing", clean(r.command)) for r in cause.remedies]))
 
 
 def _ceiling_answer(found: Ceiling) -> list[tuple[str, str]]:
@@ -85,7 +83,7 @@ def _ceiling_answer(found: Ceiling) -> list[tuple[str, str]]:
 def _rate(found: HighestRate) -> Iterator[RenderableType]:
     name = f"p{found.percentile:g}"
     yield heading(f"Highest rate of {clean(found.target)} with {name} at most {seconds(found.bound_us / 1e6)}")
-    yield indented(_answer(_rate_answer(found)))
+    yield indented(pairs(_rate_answer(found)))
     yield heading("Attempts")
     table = columns(header=True)
     for title in ("rate", "answered", name):
@@ -110,12 +108,3 @@ def _rate_answer(found: HighestRate) -> list[tuple[str, str]]:
     if found.generator_bound:
         said.append(("note", "a higher one failed for want of CPU of our own client: the server may well do more"))
     return said
-
-
-def _answer(said: list[tuple[str, str]]) -> Table:
-    table = columns()
-    table.add_column(no_wrap=True, style="dim")
-    table.add_column()
-    for name, text in said:
-        table.add_row(name, Text(text))
-    return table

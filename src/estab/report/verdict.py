@@ -25,7 +25,7 @@ def verdict(run: RunResult, glyphs: Glyphs) -> Iterator[RenderableType]:
 
 def diagnosed(diagnosis: Diagnosis, glyphs: Glyphs, *, failed: bool) -> Iterator[RenderableType]:
     """A diagnosis by itself, of a run or of snapshots. `failed`: there were failures that want a cause."""
-    found = next((s for s in diagnosis.suspects if s.cause == diagnosis.cause), None)
+    found = diagnosis.accused
     yield _title(diagnosis, failed)
     yield indented(line(clean(diagnosis.summary)))
     if found is not None:

@@ -77,6 +77,14 @@ def test_rule_5_drops_are_not_overflow_alone(drops: int, deferred: int | None, e
 
 
 @pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [(7, 9, 2), (9, 9, 0), (2**32 - 2, 3, 5), (0, 2**31 - 1, 2**31 - 1), (0, 2**31, None), (100, 0, None)],
+)
+def test_drops_wrap_and_a_counter_that_began_anew_tells_nothing(before: int, now: int, expected: int | None) -> None:
+    assert accept_queue.drops_since(before, now) == expected
+
+
+@pytest.mark.parametrize(
     ("arrivals", "accepts", "expected"), [(100.0, 90.0, 89.6), (100.0, 100.0, None), (90.0, 100.0, None)]
 )
 def test_a_bigger_backlog_only_delays(arrivals: float, accepts: float, expected: float | None) -> None:

@@ -1,1 +1,1 @@
-"""The parts of `export`: a namespace over time (`space`), what one scrape shows (`scrape`), and HTTP (`http`)."""
+"""The parts of `export`: one namespace over time (`space`, `history`), one scrape of all (`scrape`), HTTP (`http`)."""

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 import estab
 from estab.api.exporter.space import Space
 from estab.errors import EstabError
+from estab.observe.pace import Pace
 from estab.report.prometheus import OwnCost, View, families
 
 # Whoever asks more often gets the same text again; and however dear a look is, it takes no more than a twentieth.
@@ -44,7 +45,7 @@ class Scrapes(Collector):
         self._most_listeners = shown.listeners
         self._views: list[View] = []
         self._text = b""
-        self._fresh_until = 0.0
+        self._pace = Pace(_LOOK_SHARE, _FRESH_S, cost=time.monotonic)
         self._seconds: defaultdict[str, float] = defaultdict(float)
         self._times: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
@@ -72,17 +73,17 @@ class Scrapes(Collector):
 
     def text(self) -> bytes:
         """The exposition: of now, or of a moment ago where it was asked for a moment ago. Nothing is raised."""
+        if self._pace.due:
+            self._text = self._pace.spend(self._made)
+        return self._text
+
+    def _made(self) -> bytes:
         began = time.monotonic()
-        if began < self._fresh_until:
-            return self._text
         with self._counted("snapshot"):
             self._views = [self._look(space) for space in self._spaces]
         self._last_s = time.monotonic() - began
         with self._counted("render"):
-            self._text = generate_latest(self)
-        ended = time.monotonic()
-        self._fresh_until = ended + max(_FRESH_S, (ended - began) / _LOOK_SHARE)
-        return self._text
+            return generate_latest(self)
 
     def unseen(self) -> list[str]:
         """What the last look could not read, as `namespace: field: why`."""

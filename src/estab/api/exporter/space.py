@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
+from estab.api.exporter.history import History
 from estab.diagnose.snapshots import judge_snapshots
 from estab.errors import EstabError
 from estab.observe import netns, snapshot, targets
@@ -24,20 +24,10 @@ OWN = "own"
 _ELSEWHERE = ("listeners.owners", "cgroup", "security")
 
 
-@dataclass(frozen=True)
-class _Past:
-    """A look, and the greatest depth of each listener (by inode) between the look before and this one."""
-
-    at_s: float
-    snapshot: Snapshot
-    peaks: dict[int, int]
-
-
 class Space:
     """Looks into one namespace; `name` None is the own one. Used by one thread at a time.
 
-    A look is judged against the newest one that is at least `window_s` old, else the oldest there is. So an overflow
-    shows for at least so long whoever scrapes, nothing falls between two scrapes, and no past one shows for ever.
+    `window_s` is how far back a look is judged, as `History` says.
     """
 
     def __init__(self, name: str | None, window_s: float, most_targets: int) -> None:
@@ -65,22 +55,22 @@ class Space:
             # A container that was started again has the name, and nothing else, of the one before.
             self.close()
         if self._entered is None:
-            self._entered = _Entered(namespace)
-        view = netns.inside(namespace, partial(self._entered.look, self._window_s, self._most_targets))
+            self._entered = _Entered(namespace, self._window_s)
+        view = netns.inside(namespace, partial(self._entered.look, self._most_targets))
         return replace(view, name=self.label)
 
 
 class _Entered:
     """What is kept of a namespace that is being looked into."""
 
-    def __init__(self, namespace: Namespace, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, namespace: Namespace, window_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.namespace = namespace
         self._clock = clock
         # The socket belongs to the namespace that it was made in, whatever thread asks it later.
         self._diag: SockDiag | None = netns.inside(namespace, lambda: Gaps().read("sock_diag", SockDiag))
         self._peaks = Peaks()
         self._owners = KnownOwners(clock)
-        self._past: deque[_Past] = deque()
+        self._history = History(window_s)
 
     def close(self) -> None:
         if self._diag is not None:
@@ -94,7 +84,7 @@ class _Entered:
         except EstabError:
             return
 
-    def look(self, window_s: float, most_targets: int) -> View:
+    def look(self, most_targets: int) -> View:
         self.sample()
         gaps = Gaps()
         taken = snapshot.take(diag=self._diag, owner_pids=())
@@ -105,7 +95,7 @@ class _Entered:
             port_use=found.busiest[0] if found and found.busiest else None,
             unobserved=[one for one in taken.unobserved if not one.field.startswith(_ELSEWHERE)] + gaps.found,
         )
-        return self._judged(taken, found, window_s)
+        return self._judged(taken, found)
 
     def _targets(self, taken: Snapshot, gaps: Gaps, most: int) -> targets.Targets | None:
         diag = self._diag
@@ -116,13 +106,8 @@ class _Entered:
             "targets", lambda: targets.busiest(diag, taken.sysctls or {}, gaps, most=most, listening=listening)
         )
 
-    def _judged(self, taken: Snapshot, found: targets.Targets | None, window_s: float) -> View:
-        now = self._clock()
-        while len(self._past) > 1 and now - self._past[1].at_s >= window_s:
-            self._past.popleft()
-        peaks = self._peaks.turn()
-        base = self._past[0].snapshot if self._past else None
-        self._past.append(_Past(now, taken, peaks))
+    def _judged(self, taken: Snapshot, found: targets.Targets | None) -> View:
+        base = self._history.add(self._clock(), taken, self._peaks.turn())
         shown = taken
         if taken.listeners is not None:
             shown = taken.replace(listeners=[self._with_worst(one) for one in taken.listeners])
@@ -136,7 +121,4 @@ class _Entered:
         )
 
     def _with_worst(self, one: Listener) -> Listener:
-        # The first look kept is the base: its peaks were before it.
-        since = list(self._past)[1:] or list(self._past)
-        worst = max((past.peaks.get(one.inode or 0, 0) for past in since), default=0)
-        return one.replace(worst_depth=max(worst, one.depth))
+        return one.replace(worst_depth=max(self._history.worst(one.inode or 0), one.depth))

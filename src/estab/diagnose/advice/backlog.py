@@ -8,6 +8,7 @@ from __future__ import annotations
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.futile import does_nothing
+from estab.diagnose.rates import queue_rates
 from estab.kernel.rules.accept_queue import delay_of_overflow_s
 from estab.kernel.rules.do_nothing import Id
 from estab.records import ListenerWatch, Remedy, RunResult, TimelinePoint
@@ -53,7 +54,7 @@ def wanted_backlog(run: RunResult, watch: ListenerWatch | None) -> int:
 
 def delay_text(run: RunResult, limit: int, size: int) -> str | None:
     """By how many seconds a backlog of `size` delays the overflow: (B' - B) / (arrival - accept rate), or None."""
-    rates = facts.queue_rates(run)
+    rates = queue_rates(run)
     if rates is None:
         return None
     delay = delay_of_overflow_s(max(0, limit), max(size, limit, 0), rates.arrivals_per_s, rates.accepts_per_s)
@@ -70,7 +71,7 @@ def outrun(run: RunResult) -> bool:
 
     A queue that drained meanwhile is not outrun: it was full for a while, and a longer one bridges that.
     """
-    rates = facts.queue_rates(run)
+    rates = queue_rates(run)
     if _drained(run.timeline):
         return False
     return run.command != "hold" and rates is not None and rates.arrivals_per_s > 1.1 * rates.accepts_per_s
@@ -165,7 +166,7 @@ def too_many_at_once(run: RunResult, watch: ListenerWatch | None) -> int | None:
 
 
 def _accept_faster(run: RunResult, watch: ListenerWatch | None, size: int) -> Remedy:
-    rates = facts.queue_rates(run)
+    rates = queue_rates(run)
     seen = ""
     if rates is not None:
         came = f" while {rates.arrivals_per_s:,.0f}/s came" if rates.accepts_per_s < rates.arrivals_per_s else ""

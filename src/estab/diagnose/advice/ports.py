@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
+from estab.kernel.formats.endpoint import endpoint
 from estab.records import Evidence, PortUse, Remedy, RunResult, TimelinePoint
 
 # Sampled ten a second, the worst use can be a little under the use that failed.
@@ -81,7 +82,7 @@ def use_evidence(run: RunResult) -> list[Evidence]:
     room = capacity(use)
     each = "" if use.sources <= 1 else f" (from {use.sources:,} source addresses)"
     of = "" if room is None else f"; one source address has {room:,}"
-    text = f"at worst {use.used:,} local ports were in use towards {use.address}:{use.port}{each}{of}"
+    text = f"at worst {use.used:,} local ports were in use towards {endpoint(use.address, use.port)}{each}{of}"
     evidence = [Evidence(source="sock_diag", field="used", value=use.used, threshold=room, text=text)]
     text = f"{use.time_wait:,} of them were in TIME_WAIT"
     share = time_wait_share(run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from estab.diagnose.advice.backlog import SOMAXCONN, backlog_remedies
 from estab.diagnose.now.seen import Found, Queue, Seen, as_judged, clear, unseen
 from estab.diagnose.suspects import accept_queue_overflow, server_not_accepting
+from estab.kernel.formats.endpoint import endpoint
 from estab.records import Evidence
 
 _NONE = "The listeners were not observed."
@@ -79,5 +80,4 @@ def depth(queue: Queue) -> Evidence:
 
 
 def _where(queue: Queue) -> str:
-    host = f"[{queue.now.address}]" if ":" in queue.now.address else queue.now.address
-    return f"{host}:{queue.now.port}"
+    return endpoint(queue.now.address, queue.now.port)

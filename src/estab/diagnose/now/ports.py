@@ -7,6 +7,7 @@ from collections.abc import Callable
 from estab.diagnose.advice import ports
 from estab.diagnose.now.seen import Found, Seen, clear, unseen
 from estab.diagnose.suspects import bound_ports_poisoned, ephemeral_port_exhaustion, time_wait_port_exhaustion
+from estab.kernel.formats.endpoint import endpoint
 from estab.records import Evidence, PortUse, Remedy, RunResult
 
 _UNSEEN = "Local ports were not counted: a snapshot towards a target shows them."
@@ -57,9 +58,10 @@ def _judge(
         return unseen(_UNSEEN, "sock_diag", "port_use was not read")
     use, fill = found
     evidence: list[Evidence] = ports.use_evidence(seen.run(None))
+    towards = endpoint(use.address, use.port)
     if fill < ports.FULL:
-        return clear(f"{use.used:,} local ports are in use towards {use.address}:{use.port}: {fill:.0%}.", evidence)
+        return clear(f"{use.used:,} local ports are in use towards {towards}: {fill:.0%}.", evidence)
     if not mine(use):
         return clear(f"The range is nearly full, but not of {what}.", evidence)
-    text = f"Of the local ports towards {use.address}:{use.port} {min(fill, 1):.0%} are in use now, most by {what}."
+    text = f"Of the local ports towards {towards} {min(fill, 1):.0%} are in use now, most by {what}."
     return Found("confirmed" if fill >= 1 else "possible", text, evidence, lambda: remedies(seen.run(None)))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from estab.kernel.rules.accept_queue import drops_since
 from estab.records import (
     ClientSide,
     Evidence,
@@ -21,8 +22,6 @@ from estab.records import (
     Suspect,
     Verdict,
 )
-
-_WRAP = 1 << 32  # sk_drops is 32 bits wide
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ def _fill(one: Listener) -> float:
 def _queue(now: Listener, then: Listener | None) -> Queue:
     drops = None
     if then is not None and now.drops is not None and then.drops is not None:
-        drops = (now.drops - then.drops) % _WRAP
+        drops = drops_since(then.drops, now.drops)
     return Queue(now, then, drops)
 
 

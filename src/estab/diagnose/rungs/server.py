@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from estab.diagnose.advice.backlog import PROGRAMS
 from estab.diagnose.rungs.view import View, natural, number, unknown, why
 from estab.errors import EstabError
+from estab.kernel.formats.endpoint import endpoint
 from estab.kernel.rules import accept_queue, descriptors, kernel_version, syn_queue
 from estab.records import Limit, Listener, Process, Snapshot
 
@@ -61,7 +62,7 @@ def _unseen(view: View) -> Iterator[Limit]:
 def _by_place(listeners: Sequence[Listener]) -> dict[str, list[Listener]]:
     found: dict[str, list[Listener]] = {}
     for one in listeners:
-        where = f"[{one.address}]:{one.port}" if ":" in one.address else f"{one.address}:{one.port}"
+        where = endpoint(one.address, one.port)
         found.setdefault(where, []).append(one)
     return found
 

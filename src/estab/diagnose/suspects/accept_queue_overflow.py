@@ -13,6 +13,7 @@ from typing import Final
 from estab.diagnose import facts
 from estab.diagnose.advice.backlog import backlog_remedies
 from estab.diagnose.overflow import ghosts_of_queue, turned_away
+from estab.kernel.formats.endpoint import endpoint
 from estab.records import Evidence, ListenerWatch, RunResult, Side, Suspect, Verdict
 
 CAUSE: Final = "accept_queue_overflow"
@@ -63,13 +64,13 @@ def _suspect(verdict: Verdict, summary: str, evidence: list[Evidence], run: RunR
 
 
 def _summary(run: RunResult, watch: ListenerWatch) -> str:
-    lost, late, ghosts = failures(run), facts.retransmitted(run), ghosts_of_queue(run)
+    lost, late, ghosts = failures(run), run.retransmitted, ghosts_of_queue(run)
     costs = [f"{lost:,} connections failed"] if lost else []
     costs += [f"{late:,} connects had to send their SYN again"] if late and not lost else []
     costs += [f"{ghosts:,} connections exist only at the client"] if ghosts else []
     cost = " and ".join(costs) or "nothing failed by it"
     return (
-        f"The accept queue of {watch.address}:{watch.port} was full ({facts.room(watch):,} fit) "
+        f"The accept queue of {endpoint(watch.address, watch.port)} was full ({facts.room(watch):,} fit) "
         f"and the kernel turned packets away: {cost}."
     )
 
@@ -148,7 +149,7 @@ def _ghosts(run: RunResult) -> list[Evidence]:
 
 
 def _client_evidence(run: RunResult) -> list[Evidence]:
-    late, timeouts, resets = facts.retransmitted(run), facts.timeouts(run), facts.resets(run)
+    late, timeouts, resets = run.retransmitted, facts.timeouts(run), facts.resets(run)
     evidence = []
     if late:
         text = f"{late:,} connects had to send their SYN again"

@@ -17,6 +17,7 @@ from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import delay_text, wanted_backlog
 from estab.diagnose.advice.futile import does_nothing
 from estab.diagnose.overflow import overflowed
+from estab.diagnose.rates import queue_rates
 from estab.records import Evidence, ListenerWatch, Remedy, RunResult, Side, Suspect, Verdict
 
 CAUSE: Final = "accept_thread_starved"
@@ -118,7 +119,7 @@ def _evidence(run: RunResult) -> list[Evidence]:
     if cost is not None:
         text = f"that is {cost * 1e3:,.2f} ms of CPU for each connection; accept() alone takes about 0.01"
         evidence.append(shape.count("/proc/PID/stat", "cpu_s / connection", cost, text, COST_S))
-    rates = facts.queue_rates(run)
+    rates = queue_rates(run)
     if rates is not None:
         text = (
             f"with connections waiting, {rates.accepts_per_s:,.0f}/s were accepted, {rates.arrivals_per_s:,.0f}/s came"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from estab.diagnose import facts
+from estab.diagnose import descriptors, facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.descriptors import file_max_does_nothing, file_max_remedies, wanted_descriptors
 from estab.records import Evidence, Remedy, RunResult, Side, Suspect
@@ -42,7 +42,7 @@ def _errno_evidence(count: int) -> Evidence:
 
 
 def _fds_evidence(run: RunResult) -> list[Evidence]:
-    full = facts.fullest_client(run)
+    full = descriptors.fullest_client(run)
     if full is None:
         return []
     text = f"the fullest client worker (pid {full.pid}) had {full.fds:,} descriptors open of {full.limit:,}"

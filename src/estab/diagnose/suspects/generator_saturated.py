@@ -12,6 +12,7 @@ from typing import Final
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
+from estab.diagnose.rates import attempts_per_s
 from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
 
 CAUSE: Final = "generator_saturated"
@@ -87,7 +88,7 @@ def _lag_of_timeout(run: RunResult) -> float | None:
 
 def _rate_missed(run: RunResult) -> bool | None:
     """Was the asked rate missed? None: none was asked, it cannot be told, or the run was too short to tell."""
-    rate, reached = facts.asked_rate(run), facts.attempts_per_s(run)
+    rate, reached = facts.asked_rate(run), attempts_per_s(run)
     if rate is None or reached is None:
         return None
     # Samples come ten a second: less than a quarter of a second behind is no evidence.
@@ -103,9 +104,7 @@ def _schedule_missed(run: RunResult, busy: float | None) -> str | None:
     if loop is None or not loop.scheduled:
         return None
     if loop.late > BEHIND * loop.scheduled:
-        return (
-            f"{loop.late:,} of {loop.scheduled:,} began late though nothing else kept them: our workers were late."
-        )
+        return f"{loop.late:,} of {loop.scheduled:,} began late though nothing else kept them: our workers were late."
     kept_waiting = loop.waited + loop.unsent
     if kept_waiting > UNSERVED * loop.scheduled and busy is not None and busy > BUSY:
         return f"{kept_waiting:,} of {loop.scheduled:,} found nothing free when due, and our workers had no CPU left."
@@ -139,7 +138,7 @@ def _lag_evidence(run: RunResult) -> list[Evidence]:
 
 
 def _rate_evidence(run: RunResult) -> list[Evidence]:
-    rate, reached = facts.asked_rate(run), facts.attempts_per_s(run)
+    rate, reached = facts.asked_rate(run), attempts_per_s(run)
     if rate is None or reached is None:
         return []
     text = f"{reached:,.0f} connects a second were begun, {rate:,.0f} were asked for"

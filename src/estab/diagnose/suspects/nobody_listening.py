@@ -11,6 +11,7 @@ from typing import Final
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
+from estab.kernel.formats.endpoint import endpoint
 from estab.records import Evidence, Listener, Remedy, RunResult, Side, Suspect, Verdict
 
 CAUSE: Final = "nobody_listening"
@@ -79,7 +80,7 @@ def _evidence(run: RunResult, count: int) -> list[Evidence]:
         text = f"the server's end: {facts.why_unseen(run)} (a firewall's REJECT looks the same)"
         evidence.append(Evidence(source="sock_diag", field="listeners", text=text))
     else:
-        where = ", ".join(f"{one.address}:{one.port}" for one in found) or "none"
+        where = ", ".join(endpoint(one.address, one.port) for one in found) or "none"
         text = f"listeners on that port after the run: {where}"
         evidence.append(Evidence(source="sock_diag", field="listeners", value=len(found), threshold=1, text=text))
     return evidence

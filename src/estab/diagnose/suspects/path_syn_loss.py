@@ -78,7 +78,7 @@ def _weigh_loss(run: RunResult, met: Journey) -> tuple[Verdict, str]:
 
 
 def _late_evidence(run: RunResult, met: Journey) -> list[Evidence]:
-    known = {int(times): n for times, n in run.syn_retransmits.items() if facts.whole(times) and n > 0}
+    known = {times: n for times, n in run.connects_by_resent.items() if times and n > 0}
     spread = ", ".join(f"{n:,} needed {times}" for times, n in sorted(known.items()))
     text = f"{met.late:,} of {run.funnel.connected:,} connects came through after more than one SYN"
     text += f" ({spread})" if met.late and spread else ""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from estab.diagnose import facts
+from estab.diagnose import descriptors, facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.descriptors import file_max_does_nothing, file_max_remedies, wanted_descriptors
 from estab.diagnose.advice.futile import does_nothing
-from estab.diagnose.facts import Descriptors
+from estab.diagnose.descriptors import Descriptors
 from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
 
 CAUSE: Final = "server_open_files"
@@ -23,7 +23,7 @@ SIDE: Final[Side] = "server"
 def judge(run: RunResult) -> Suspect:
     """Confirmed by accept() failing with EMFILE or ENFILE, or by a process at its limit while connections waited."""
     refused = facts.failed(run, ("accept",), facts.NO_DESCRIPTOR)
-    full = facts.fullest_server(run)
+    full = descriptors.fullest_server(run)
     evidence = [*_accept_evidence(run, refused), *_fds_evidence(run, full), *_waiting_evidence(run)]
     if refused:
         text = "The server ran out of descriptors: accept() failed, and connections stayed in its queue."
@@ -45,7 +45,7 @@ def _weigh(run: RunResult, full: Descriptors) -> tuple[Verdict, str]:
     if closed:
         # libuv (Node) and libev keep a spare descriptor for this: accept, close, and the queue stays empty.
         return "confirmed", f"The server {all_used} and closed {closed:,} connections early."
-    if facts.client_failures(run):
+    if run.client_failures:
         return "possible", f"The server {all_used}, but no connection was seen waiting for one."
     return "ruled_out", f"The server used its last descriptor ({full.limit:,}), and no connection waited for another."
 
@@ -116,7 +116,7 @@ def remedies(run: RunResult) -> list[Remedy]:
     if enfile > emfile:
         return file_max_remedies(SIDE)
     size = wanted_descriptors(run)
-    full = facts.fullest_server(run)
+    full = descriptors.fullest_server(run)
     pid = full.pid if full else "PID"
     own = f"ulimit -n {size}; estab ...   # in the shell that starts estab"
     running = f"prlimit --pid {pid} --nofile={size}:{size}"

@@ -118,6 +118,16 @@ def is_waiting(inode: int) -> bool:
     return inode == 0
 
 
+def drops_since(before: int, now: int) -> int | None:
+    """How many packets a listener dropped between two readings of its sk_drops (`d` in `ss -m`), 0 to 2^31 - 1.
+
+    The counter is 32 bits wide and wraps. None where it fell further than a wrap explains: it is another socket's.
+    Source: `net/core/sock.c sk_get_meminfo`, which hands it out as a u32.
+    """
+    change = (now - before) % _UNSIGNED
+    return change if change < _UNSIGNED // 2 else None
+
+
 def overflow_in_drops(sk_drops: int, tcp_defer_accept_drops: int | None) -> int | None:
     """What of a listener's `d` in `ss -m` (sk_drops) may be overflow: the rest after TCP_DEFER_ACCEPT's drops.
 

@@ -5,6 +5,7 @@ Started as `python starved.py HOST PORT BACKLOG BURNERS`: report 002's question,
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import sys
 import threading
@@ -17,12 +18,18 @@ def burn() -> None:
         number = (number * 1103515245 + 12345) % 2147483648
 
 
+def digest() -> None:
+    """Takes the CPU without the lock, as compression does: so the server keeps its share on a busy machine too."""
+    while True:
+        hashlib.pbkdf2_hmac("sha256", b"password", b"salt", 1_000_000)
+
+
 def main() -> None:
     """Listens, burns, and accepts when it gets its turn."""
     host, port, backlog, burners = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     listener = socket.create_server((host, port), backlog=backlog)
-    for _ in range(burners):
-        threading.Thread(target=burn, daemon=True).start()
+    for number in range(burners):
+        threading.Thread(target=digest if number % 2 else burn, daemon=True).start()
     kept = []
     while True:
         kept.append(listener.accept()[0])

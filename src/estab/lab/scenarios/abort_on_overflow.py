@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from estab.api.hold import hold
 from estab.kernel.rules import accept_queue
-from estab.lab.figures import failed, moved, queue_sysctls
+from estab.lab.figures import failed, moved, none_failed, queue_sysctls
 from estab.lab.scenario import Act, Figure, Played, Remedy, setting
 from estab.lab.stage import until
 from estab.lab.wire.spec import WireSpec
@@ -50,7 +50,7 @@ def play(act: Act, s: Settings) -> Played:
         server = stage.serve(backlog=s.backlog)
         server.tell("pause")
         stage.load(lambda progress: hold(stage.target, connections=s.waiting, duration_s=20, progress=progress))
-        until(lambda: stage.server_states()["queued"] == s.waiting, 5, "the first wave waits")
+        until(lambda: stage.server_states()["queued"] == s.waiting, 20, "the first wave waits")
         assert stage.wire is not None
         stage.wire.gather(s.connections)
         load = stage.load(
@@ -58,7 +58,7 @@ def play(act: Act, s: Settings) -> Played:
                 stage.target, connections=s.connections, workers=1, duration_s=0.4, timeout_s=0.8, progress=progress
             )
         )
-        until(lambda: len(stage.wire_report().syns) >= s.waiting + s.connections, 5, "the second wave came")
+        until(lambda: len(stage.wire_report().syns) >= s.waiting + s.connections, 20, "the second wave came")
         stage.quiet()
         server.tell("resume")
         run = stage.finish(server, load)
@@ -66,11 +66,7 @@ def play(act: Act, s: Settings) -> Played:
     return Played(run, measured)
 
 
-def mended(played: Played) -> bool:
-    """Whether nobody was reset: who waits for the next SYN-ACK is late, but whole."""
-    return played.run is not None and not played.run.failures
-
-
+mended = none_failed  # who waits for the next SYN-ACK is late, but whole
 REMEDIES = (
     Remedy("sysctl -w net.ipv4.tcp_abort_on_overflow=0", True, {"abort": 0}),
     Remedy("listen(fd, 1024)", True, {"backlog": 1024}),

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 
 from estab.lab.bursts import play_burst, predict_burst
 from estab.lab.figures import queue_sysctls
-from estab.lab.scenario import Act, Figure, Played, Remedy, Row, setting, this
+from estab.lab.scenario import Act, Figure, Played, Remedy, Row, compared, setting
 
 CAUSE = "accept_queue_overflow"
 SIDE = "server"
 SYMPTOM = "connect works, then nothing is answered; or connect takes 1, 3, 7 s, or times out"
-SECONDS = 4.0
+SECONDS = 6.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +53,8 @@ def play(act: Act, s: Settings) -> Played:
 def more(act: Act, s: Settings) -> Iterator[Row]:
     """The same without cookies; and over three round trips, where later SYNs find the queue full already (rule 3)."""
     without = replace(s, cookies=0 if s.cookies else 1)
-    for said, other in (
-        (f"tcp_syncookies={without.cookies}", without),
-        ("over 3 round trips", replace(s, spread=3.0)),
-    ):
-        predicted, measured = predict(other), act.again(this(__name__), other).measured
-        for what in predicted:
-            yield Row(f"{said}: {what}", predicted[what], measured[what])
+    yield from compared(act, __name__, f"tcp_syncookies={without.cookies}", without)
+    yield from compared(act, __name__, "over 3 round trips", replace(s, spread=3.0))
 
 
 REMEDIES = (

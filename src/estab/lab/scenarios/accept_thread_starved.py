@@ -24,7 +24,7 @@ from estab.lab.wire.spec import WireSpec
 CAUSE = "accept_thread_starved"
 SIDE = "server"
 SYMPTOM = "connects are slow or time out while the server's CPU is at 100% and ss shows a full Recv-Q"
-SECONDS = 12.0
+SECONDS = 6.0
 ALONE = True
 PROGRAM = Path(programs.__file__).parent / "starved.py"
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 
 from estab.api.hold import hold
 from estab.kernel.rules import accept_queue, syn_retries
-from estab.lab.scenario import KERNEL, Act, Figure, Played, Remedy, Row, setting, this
+from estab.lab.figures import none_failed
+from estab.lab.scenario import KERNEL, Act, Figure, Played, Remedy, Row, compared, setting
 from estab.lab.stage import until
 from estab.lab.syn_times import measured_times, predicted_times
 from estab.lab.unread import unread
@@ -55,7 +56,7 @@ def play(act: Act, s: Settings) -> Played:
                 progress=progress,
             )
         )  # fmt: skip
-        until(lambda: len(stage.wire_report().syns) >= s.connections, 5, "all SYNs came to the wire")
+        until(lambda: len(stage.wire_report().syns) >= s.connections, 20, "all SYNs came to the wire")
         stage.quiet()
         states = stage.client_states()
         run = stage.finish(server, load)
@@ -64,27 +65,18 @@ def play(act: Act, s: Settings) -> Played:
     return Played(run, held | measured_times(syns, run))
 
 
-def mended(played: Played) -> bool:
-    """Whether every connect succeeded: a queue that nobody empties is another matter."""
-    return played.run is not None and not played.run.failures
-
-
 def more(act: Act, s: Settings) -> Iterator[Row]:
     """What clients wrote and nobody read; and the timeline with today's linear timeouts."""
     fit = min(s.connections, accept_queue.fits(s.backlog))
     found = unread(act, backlog=s.backlog, connections=fit, written=WRITTEN)
-    yield Row("unread in each Recv-Q (bytes)", _said([len(WRITTEN)] * fit), _said(found))
+    yield Row("unread in each Recv-Q (bytes)", ", ".join([str(len(WRITTEN))] * fit), ", ".join(map(str, found)))
     other = replace(s, linear=syn_retries.default_linear_timeouts(KERNEL))
     if other != s:
-        measured = act.again(this(__name__), other).measured
-        for what, figure in predicted_times(other.syn_retries, other.linear).items():
-            yield Row(f"tcp_syn_linear_timeouts={other.linear}: {what}", figure, measured.get(what))
+        times = tuple(predicted_times(other.syn_retries, other.linear))
+        yield from compared(act, __name__, f"tcp_syn_linear_timeouts={other.linear}", other, times)
 
 
-def _said(sizes: list[int]) -> str:
-    return ", ".join(map(str, sizes))
-
-
+mended = none_failed  # a queue that nobody empties is another matter
 REMEDIES = (
     Remedy("listen(fd, 6)", True, {"backlog": 6}),
     Remedy("sysctl -w net.ipv4.tcp_syn_linear_timeouts=4: more tries, sooner", False, {"linear": 4}),

@@ -20,7 +20,7 @@ from estab.lab.wire.spec import WireSpec
 CAUSE = "generator_saturated"
 SIDE = "client"
 SYMPTOM = "the load tool reports timeouts that neither the server nor the network knows of"
-SECONDS = 9.0
+SECONDS = 8.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Settings:
     """What `--set` changes."""
 
     connections: int = setting(560, "connections to hold, all begun at once")
-    starved_s: float = setting(2.0, "how long the client's processes get no CPU once their SYNs have left")
+    starved_s: float = setting(1.6, "how long the client's processes get no CPU once their SYNs have left")
     timeout_s: float = setting(0.9, "the clients' connect timeout")
     somaxconn: int = setting(4096, "net.core.somaxconn at the server")
     rtt_s: float = setting(0.01, "round-trip time")
@@ -58,7 +58,7 @@ def play(act: Act, s: Settings) -> Played:
                 timeout_s=s.timeout_s, progress=progress,
             )
         )  # fmt: skip
-        until(lambda: len(stage.wire_report().syns) >= s.connections, 5, "all SYNs came to the wire")
+        until(lambda: len(stage.wire_report().syns) >= s.connections, 20, "all SYNs came to the wire")
         with load.starved():
             stage.wire.hold(False)
             stage.quiet()

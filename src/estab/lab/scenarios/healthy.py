@@ -18,7 +18,7 @@ from estab.records import RunResult
 CAUSE = None
 SIDE = "none"
 SYMPTOM = "none: everything is served"
-SECONDS = 4.0
+SECONDS = 2.0
 REMEDIES = ()
 CONTROL = None
 

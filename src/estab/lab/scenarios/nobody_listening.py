@@ -18,7 +18,7 @@ from estab.lab.wire.spec import WireSpec
 CAUSE = "nobody_listening"
 SIDE = "server"
 SYMPTOM = "connection refused, at once"
-SECONDS = 3.0
+SECONDS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from estab.lab.wire.spec import WireSpec
 CAUSE = "path_filtered"
 SIDE = "path"
 SYMPTOM = "connection timed out, or refused, or no route to host, although the server runs"
-SECONDS = 11.0
+SECONDS = 6.0
 ERRNO = {"drop": "own_timeout", "reset": "ECONNREFUSED", "unreachable": "ECONNREFUSED", "prohibited": "EHOSTUNREACH"}
 
 
@@ -30,7 +30,7 @@ class Settings:
     filter: str = setting("drop", "none, drop, reset, unreachable or prohibited")
     somaxconn: int = setting(4096, "net.core.somaxconn at the server")
     rtt_s: float = setting(0.005, "round-trip time")
-    timeout_s: float = setting(1.3, "the clients' connect timeout")
+    timeout_s: float = setting(0.6, "the clients' connect timeout")
 
 
 def predict(s: Settings) -> dict[str, Figure]:
@@ -68,7 +68,7 @@ def more(act: Act, s: Settings) -> Iterator[Row]:
 
 REMEDIES = (
     Remedy("nft insert rule … tcp dport 5000 accept, before the rule that drops", True, {"filter": "none"}),
-    Remedy("a longer connect timeout: 2.5 s", False, {"timeout_s": 2.5}),
+    Remedy("a longer connect timeout: 1.5 s", False, {"timeout_s": 1.5}),
     Remedy("sysctl -w net.core.somaxconn=65535", False, {"somaxconn": 65535}),
 )
 CONTROL = {"filter": "none"}

@@ -18,7 +18,7 @@ from estab.lab.wire.spec import WireSpec
 CAUSE = "path_syn_loss"
 SIDE = "path"
 SYMPTOM = "some connects take 1, 2, 3 or 7 s, or time out; most are fast"
-SECONDS = 8.0
+SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,4 +58,4 @@ REMEDIES = (
     Remedy("ulimit -n 1024, LimitNOFILE=1024   # for the server", True, {"nofile": 1024}),
     Remedy("a bigger backlog: listen(fd, 64)", False, {"backlog": 64}),
 )
-CONTROL = {"connections": 80}
+CONTROL = {"connections": 80, "backlog": 128}

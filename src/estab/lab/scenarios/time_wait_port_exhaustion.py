@@ -22,7 +22,7 @@ from estab.lab.wire.spec import WireSpec
 CAUSE = "time_wait_port_exhaustion"
 SIDE = "client"
 SYMPTOM = "cannot assign requested address (99) after a while of short connections"
-SECONDS = 12.0
+SECONDS = 10.0
 LOW = 40000
 
 
@@ -77,4 +77,4 @@ REMEDIES = (
     Remedy("sysctl -w net.ipv4.ip_local_port_range='40000 40999'", True, {"ports": 1000}),
     Remedy("sysctl -w net.ipv4.tcp_fin_timeout=5", False, {"fin_timeout": 5}),
 )
-CONTROL = {"attempts": 200}
+CONTROL = {"attempts": 60}

@@ -146,14 +146,14 @@ class _Trials:
         return self._played[changed]
 
     def _came(self, one: TwinRemedy, after: RunResult) -> TwinRemedy:
-        came, left = nearness.came(self._before, after), nearness.named(after)
+        came, left = nearness.came(self._before, after), after.cause
         if came == "works" and not one.claimed and not nearness.all_served(after):
             came = "helps"  # they wait in a longer queue; served they are not
         return one.replace(came=came, after=nearness.outcome(after), left=left)
 
     def _with_more(self, one: TwinRemedy, setup: Setup, after: RunResult) -> TwinRemedy:
         """Another cause may be left once the first is gone: with the first remedy of that one that can be tried."""
-        if one.left in (None, nearness.named(self._before)):
+        if one.left in (None, self._before.cause):
             return one
         for more in nearness.remedies(nearness.judged(after)):
             said = express(more, setup, self._scale)

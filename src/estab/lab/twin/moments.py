@@ -12,6 +12,7 @@ from estab.diagnose import facts
 from estab.diagnose.now.seen import Queue, Seen
 from estab.diagnose.snapshots import fit, judge_snapshots
 from estab.errors import ReadError
+from estab.kernel.formats.endpoint import endpoint
 from estab.lab.twin.plan import Planned, sysctls_of
 from estab.lab.twin.setup import Path, Replay, Setup, Sysctls
 from estab.records import Diagnosis, PortUse, Snapshot
@@ -94,7 +95,7 @@ def _of_queue(found: Moments, sysctls: Sysctls, assumed: list[str]) -> Setup:
     if not seen.queues:
         raise ReadError("the snapshot shows no listener, and no use of ports towards a target: nothing can be rebuilt")
     queue = seen.queues[0]
-    where = f"{queue.now.address}:{queue.now.port}"
+    where = endpoint(queue.now.address, queue.now.port)
     assumed.append(f"of {len(seen.queues):,} listeners the one in the greatest distress is rebuilt: {where}")
     limit = max(0, queue.now.limit)
     setup = Setup(load=_held(queue, found), server=sysctls, client=sysctls, backlog=limit)

@@ -26,7 +26,7 @@ def nearness(recorded: RunResult, twin: RunResult, scale: float) -> list[TwinRow
     there, here = _failures(recorded, phases), _failures(twin, phases)
     for name in sorted({*there, *here}, key=lambda one: -there.get(one, 0)):
         rows.append(_row(name, there.get(name, 0) * scale, here.get(name, 0)))
-    rows.append(_row("connects that sent SYN again", resent(recorded) * scale, resent(twin)))
+    rows.append(_row("connects that sent SYN again", recorded.retransmitted * scale, twin.retransmitted))
     if recorded.ghosts is not None and twin.ghosts is not None:
         rows.append(_row("ghosts", recorded.ghosts.count * scale, twin.ghosts.count))
     rows += [_row(f"{name} a connect", _per_connect(recorded, name), _per_connect(twin, name)) for name in COUNTERS]
@@ -66,19 +66,9 @@ def _per_connect(run: RunResult, counter: str) -> float | None:
     return run.server.deltas.get(f"TcpExt.{counter}", 0) / run.funnel.attempted
 
 
-def resent(run: RunResult) -> int:
-    """Connects that had to send their SYN again."""
-    return sum(count for syns, count in run.syn_retransmits.items() if syns != "0")
-
-
 def wrong(run: RunResult) -> int:
     """What a client would complain of: failures, and ghosts."""
-    return sum(one.count for one in run.failures if one.phase != "accept") + (run.ghosts.count if run.ghosts else 0)
-
-
-def named(run: RunResult) -> str | None:
-    """The cause that the judge names."""
-    return run.diagnosis.cause if run.diagnosis else None
+    return run.client_failures + (run.ghosts.count if run.ghosts else 0)
 
 
 def judged(run: RunResult) -> Diagnosis:
@@ -88,7 +78,7 @@ def judged(run: RunResult) -> Diagnosis:
 
 def remedies(diagnosis: Diagnosis) -> list[Remedy]:
     """The remedies of the cause that the judge names."""
-    return [remedy for one in diagnosis.suspects if one.cause == diagnosis.cause for remedy in one.remedies]
+    return list(diagnosis.accused.remedies) if diagnosis.accused is not None else []
 
 
 def set_against(there: dict[str, float | None], here: dict[str, float | None]) -> list[TwinRow]:
@@ -99,7 +89,7 @@ def set_against(there: dict[str, float | None], here: dict[str, float | None]) -
 
 def came(before: RunResult, after: RunResult) -> Came:
     """What a remedy did: "works" only where nothing is wrong and nobody is accused any more."""
-    if not wrong(after) and named(after) is None and _served(after):
+    if not wrong(after) and after.cause is None and _served(after):
         return "works"
     better = bool(wrong(before)) and wrong(after) <= wrong(before) / 2
     better = better or after.funnel.connected >= 1.5 * before.funnel.connected
@@ -126,6 +116,6 @@ def outcome(run: RunResult) -> str:
     parts += [f"{one.count:,} {one.errno} at {one.phase}" for one in run.failures[:3]]
     if run.ghosts is not None and run.ghosts.count:
         parts.append(f"{run.ghosts.count:,} ghosts")
-    if resent(run):
-        parts.append(f"{resent(run):,} sent SYN again")
+    if run.retransmitted:
+        parts.append(f"{run.retransmitted:,} sent SYN again")
     return ", ".join(parts)

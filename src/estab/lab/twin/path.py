@@ -17,7 +17,7 @@ _SYN_QUEUE = ("syn_queue_overflow", "cookie_reset")
 
 def path_of(run: RunResult, assumed: list[str]) -> Path:
     """The path of the twin; what had to be taken for granted of it is added to `assumed`."""
-    cause = run.diagnosis.cause if run.diagnosis else None
+    cause = run.cause
     if cause == "path_filtered":
         return Path(closed=_closed(run, assumed))
     if cause == "path_flow_table_full":
@@ -47,7 +47,7 @@ def _closed(run: RunResult, assumed: list[str]) -> Closed:
 
 def losses(run: RunResult) -> tuple[int, ...]:
     """How many connects lost their first SYN, how many their second, and so on."""
-    known = {int(times): count for times, count in run.syn_retransmits.items() if facts.whole(times) is not None}
+    known = run.connects_by_resent
     resent = [sum(count for times, count in known.items() if times >= number) for number in range(1, 128)]
     waves = list(takewhile(bool, resent)) or [0]
     # Who timed out lost the last SYN that he sent, too.
@@ -69,7 +69,7 @@ def _losses(run: RunResult) -> Path:
         begun = next((one.t_s for one in run.timeline if one.attempted >= run.funnel.attempted), None)
         if begun is not None and begun < _AT_ONCE_S:
             return Path(lost=waves)
-    sent = run.funnel.attempted + facts.retransmitted(run)
+    sent = run.funnel.attempted + run.retransmitted
     return Path(lost_share=min(1.0, sum(waves) / max(1, sent)))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any
 
-from estab.diagnose import facts
+from estab.diagnose import descriptors, facts
 from estab.diagnose.advice import ports
 from estab.errors import EstabError, ReadError, UsageError
 from estab.lab.space import check_sysctl
@@ -53,7 +53,7 @@ def plan(run: RunResult) -> Planned:
         if rtt_s is None:
             assumed.append("both ends were on one loopback; here a wire without delay joins two hosts")
         setup = replace(setup, path=path, rtt_s=rtt_s or 0.0)
-    cause = run.diagnosis.cause if run.diagnosis else None
+    cause = run.cause
     beyond = [f"{name}: {why}" for name, why in lost.items()]
     if cause in NOT_ISOLATED:
         beyond.insert(0, f"{cause}: {NOT_ISOLATED[cause]}")
@@ -142,7 +142,7 @@ def _rtt_s(run: RunResult, assumed: list[str]) -> float | None:
     if _loopback(run):
         return None
     found = run.latency.connect_us
-    resent = sum(count for syns, count in run.syn_retransmits.items() if syns != "0")
+    resent = run.retransmitted
     if found is None or found.p50 is None or 2 * resent > sum(run.syn_retransmits.values()):
         assumed.append("the round-trip time is not known (no connect was answered at once): 0")
         return 0.0
@@ -174,5 +174,5 @@ def _client_nofile(run: RunResult) -> int | None:
 
 
 def _server_nofile(run: RunResult) -> int | None:
-    full = facts.fullest_server(run)
+    full = descriptors.fullest_server(run)
     return full.limit if full else None

@@ -69,7 +69,7 @@ def _recorded(file: str | Path) -> tuple[dict[str, Any], Planned, str | None]:
         if isinstance(found, RunResult):
             run = diagnose(found)  # by this version's judge
             told = {"run": encode(run).decode(), "snapshots": []}
-            return told, plan(run), run.diagnosis.cause if run.diagnosis else None
+            return told, plan(run), run.cause
         seen = moments.moments(found)
         ends = [one for one in (seen.before, seen.after) if one is not None]
         told = {"run": "", "snapshots": [encode(one).decode() for one in ends]}

@@ -41,7 +41,7 @@ def serving(run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
 
 
 def _cause(run: RunResult) -> str | None:
-    return run.diagnosis.cause if run.diagnosis else None
+    return run.cause
 
 
 def _accepting(run: RunResult, setup: Setup, assumed: list[str]) -> Setup:

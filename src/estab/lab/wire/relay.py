@@ -12,6 +12,7 @@ import socket
 import time
 from collections import deque
 from contextlib import suppress
+from heapq import heappop, heappush
 from multiprocessing.connection import Connection
 
 from estab.lab.child import say
@@ -56,6 +57,7 @@ class Relay:
         self.due: list[deque[tuple[float, bytes]]] = [deque(), deque()]  # by the end that they leave at
         self.table: set[packets.FlowKey] = set()
         self.random = random.Random(spec.seed)
+        self.spread: list[tuple[float, bytes]] = []  # SYNs that come later than others, a heap
         self.gathered: list[bytes] = []
         self.gather_left = spec.gather_syns
         self.gather_until = 0.0
@@ -85,7 +87,7 @@ class Relay:
 
     def _wait_ms(self) -> float | None:
         now = time.monotonic()
-        moments = [queue[0][0] for queue in self.due if queue and not self.held]
+        moments = [queue[0][0] for queue in (*self.due, self.spread) if queue and not self.held]
         if self.to_inject:
             return 0
         if self.gathered:
@@ -150,6 +152,10 @@ class Relay:
         if why is None and syn and self.gather_left:
             self._gather(frame, now)
             return ""
+        if why is None and syn and self.spec.syn_spread_s:
+            later = self.delay + self.random.uniform(0, self.spec.syn_spread_s)
+            heappush(self.spread, (now + later, frame))
+            return ""
         return why
 
     def _lost_because(self, frame: bytes, end: int, syn: bool) -> str | None:
@@ -202,6 +208,8 @@ class Relay:
             self.gathered, self.gather_left = [], 0
 
     def _send_due(self) -> None:
+        while self.spread and self.spread[0][0] <= time.monotonic() and not self.held:
+            self.due[SERVER].appendleft(heappop(self.spread))  # it is due, so it may be the first
         for end in (CLIENT, SERVER) if not self.held else ():
             queue, out = self.due[end], self.ends[end]
             now = time.monotonic()

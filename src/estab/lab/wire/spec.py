@@ -15,7 +15,9 @@ class WireSpec:
     `lose_syns`: which SYNs of the client are lost, counted from 1 over all its connections. `flows`: how many flows the
     table keeps; each packet of a flow beyond is lost, whatever it is. `filter`: what happens to SYNs from the client.
     `gather_syns`: so many SYNs are kept until the last of them is there (200 ms at most), and leave at once: a burst
-    within one round trip however slowly the machine connects. `capture`: keep the first packets for pcapng.
+    within one round trip however slowly the machine connects. `syn_spread_s`: by up to so much, evenly and by chance, a
+    SYN comes later than other packets: clients that go round in step come apart. `capture`: keep the first packets for
+    pcapng.
     """
 
     rtt_s: float = 0.0
@@ -24,6 +26,7 @@ class WireSpec:
     flows: int | None = None
     filter: Filter = "none"
     gather_syns: int = 0
+    syn_spread_s: float = 0.0
     capture: bool = False
     seed: int = 1
 

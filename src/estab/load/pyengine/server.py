@@ -189,6 +189,8 @@ class _Server:
             return self.poll.poll(self.wait_s())
         except OSError as error:  # nothing more is heard of anybody, the parent included
             self.fail("accept", error.errno or 0, None)
+            for peer in list(self.peers.values()):
+                self.end(peer)
             self.quit = True
             return []
 

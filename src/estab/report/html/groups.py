@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from estab.kernel.formats.endpoint import endpoint
 from estab.records import Snapshot
 from estab.report.html.plot import Plot
 from estab.report.html.subject import Subject
@@ -57,7 +58,7 @@ def _listeners(snapshot: Snapshot) -> list[dict[str, Any]]:
     )
     rows = [
         [
-            clean(f"{one.address}:{one.port}"),
+            clean(endpoint(one.address, one.port)),
             count(one.depth),
             count(one.limit),
             count(one.drops),

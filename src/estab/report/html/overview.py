@@ -61,14 +61,13 @@ def _measures(subject: Subject) -> list[tuple[str, str]]:
     if run is None:
         return [("verdict", tag)]
     asked, reached = asked_and_reached(run)
-    failed = sum(one.count for one in run.failures if one.phase != "accept")
     listener, requests, latency = run.server.listener, run.requests, run.latency
     return [
         ("verdict", tag),
         ("asked for", count(asked)),
         ("reached", count(reached)),
         ("accepted", count(run.funnel.accepted)),
-        ("failed", count(failed)),
+        ("failed", count(run.client_failures)),
         ("ghosts", count(run.ghosts.count) if run.ghosts else DASH),
         ("queue at worst", f"{count(listener.worst_depth)} / {count(listener.limit)}" if listener else DASH),
         ("requests/s", count(requests.per_second) if requests else DASH),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import binascii
-import struct
-import zlib
 from collections.abc import Iterator
 
 from hdrh.histogram import HdrHistogram
 
+from estab.errors import ParseError
+from estab.kernel.formats import hdr
 from estab.records import Latency, Percentiles
 from estab.report.html.table import Cell, Table, table
 
@@ -27,14 +26,10 @@ def histogram(found: Percentiles | None) -> HdrHistogram | None:
     if found is None or not found.hdr_ns:
         return None
     try:
-        decoded = HdrHistogram.decode(found.hdr_ns)
-    except (ValueError, TypeError, IndexError, KeyError, struct.error, zlib.error, binascii.Error, MemoryError):
+        decoded = hdr.decode(found.hdr_ns)
+    except ParseError:
         return None
-    except Exception as error:  # hdrh's own errors have no common base below Exception
-        if type(error).__module__.startswith("hdrh"):
-            return None
-        raise
-    return decoded if decoded is not None and decoded.get_total_count() > 0 else None
+    return decoded if decoded.get_total_count() > 0 else None
 
 
 def _of(kind: str, found: Percentiles | None) -> Iterator[tuple[Cell, ...]]:

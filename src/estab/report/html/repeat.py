@@ -9,7 +9,7 @@ from estab.records import RunResult
 from estab.report.words import clean
 
 _LOW_NOFILE = 1000  # below, the limit is taken for the one under test
-_DEFAULT_WORKERS = 1000
+_DEFAULT_WORKERS = 1000  # of hold: connects under way at once
 Value = int | float | str | bool | list[str] | None
 
 
@@ -32,7 +32,7 @@ def _options(run: RunResult) -> Iterator[str]:
     yield from _asked(run.command, config)
     if embedded:
         yield from _said(config, ("service", "--serve", "echo"), ("backlog_asked", "--backlog", 4096))
-        yield from _time(config, "accept_gap_s", "--accept-delay")
+        yield from _stalls(config)
     if config.get("timeout_s") is not None:
         yield from ("--timeout", _plain(config["timeout_s"]))
     sources = config.get("sources")
@@ -54,6 +54,8 @@ def _asked(name: str, config: dict[str, Value]) -> Iterator[str]:
             yield from ("--workers", str(at_once))
         if config.get("reset") is True:
             yield "--reset"
+        yield from _said(config, ("trickle_per_s", "--trickle", None), ("size_bytes", "-s", None))
+        yield from _said(config, ("churn_per_s", "--churn-rate", None))
         return
     yield from _said(config, ("connections", "-c", None), ("duration_s", "-d", None))
     if name == "churn":
@@ -61,13 +63,21 @@ def _asked(name: str, config: dict[str, Value]) -> Iterator[str]:
         yield from _said(config, ("close", "--close", "fin"), ("first_close", "--first-close", "client"))
     else:
         yield from _said(config, ("size_bytes", "-s", None), ("mode", "--mode", "rr"), ("depth", "--depth", 1))
+    yield from _said(config, ("rate_per_s", "--rate", None), ("arrivals", "--arrivals", "poisson"))
 
 
 def _serve(config: dict[str, Value]) -> Iterator[str]:
     yield str(config.get("service", "echo"))
     yield from _said(config, ("target", "--listen", None), ("backlog_asked", "--backlog", None))
-    yield from _time(config, "accept_gap_s", "--accept-delay")
+    yield from _stalls(config)
     yield from _said(config, ("server_processes", "--processes", 1), ("duration_s", "-d", None))
+
+
+def _stalls(config: dict[str, Value]) -> Iterator[str]:
+    """How a server of ours keeps its clients waiting."""
+    yield from _time(config, "accept_gap_s", "--accept-delay")
+    yield from _time(config, "pause_s", "--pause")
+    yield from _time(config, "pause_every_s", "--pause-every")
 
 
 def _said(config: dict[str, Value], *wanted: tuple[str, str, Value]) -> Iterator[str]:
@@ -85,7 +95,7 @@ def _time(config: dict[str, Value], key: str, option: str) -> Iterator[str]:
 
 
 def _plain(value: Value) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
 def _int(value: Value) -> int:

@@ -36,7 +36,7 @@ class SynLadder:
 def ladder(run: RunResult, syns: Sequence[Syn] = ()) -> SynLadder:
     """The ladder of a run; `syns` from a capture of it, perhaps none."""
     linear = _linear(run)
-    counted = {int(times): n for times, n in run.syn_retransmits.items() if times.isascii() and times.isdigit() and n}
+    counted = {times: n for times, n in run.connects_by_resent.items() if n}
     captured = _captured(syns, linear)
     ends, why = _end(run, linear)
     highest = max([1, *counted, *(int(k or 0) for k in captured.columns["retransmit"])])

@@ -34,7 +34,7 @@ _CAME = {
 def view(subject: Subject) -> dict[str, Any]:
     """All words of a subject."""
     diagnosis, run = subject.diagnosis, subject.run
-    found = next((one for one in diagnosis.suspects if one.cause == diagnosis.cause), None)
+    found = diagnosis.accused
     tone, tag = tone_of(diagnosis, failed=subject.failed)
     remedies = found.remedies if found else leads(diagnosis)
     return {
@@ -122,7 +122,7 @@ def suspects(found: Sequence[Suspect]) -> list[dict[str, str]]:
 def figures(run: RunResult) -> list[tuple[str, str, str]]:
     """The handful of numbers that a reader looks for first: (name, value, a few words)."""
     funnel = run.funnel
-    failed = sum(one.count for one in run.failures if one.phase != "accept")
+    failed = run.client_failures
     found = []
     if funnel.attempted:
         of = f"{percent(funnel.connected, funnel.attempted)} of {count(funnel.attempted)}"

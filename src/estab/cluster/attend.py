@@ -1,0 +1,67 @@
+"""What the worker on the server's host runs: it watches the listener from before the start until all is over."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+import msgspec
+
+from estab.cluster.ear import Ear
+from estab.cluster.generate import by_client
+from estab.cluster.messages import Attended, Order, Sample
+from estab.errors import EstabError
+from estab.load.target import resolve
+from estab.observe.sock_diag import SockDiag
+from estab.observe.watch import Watch
+
+SAMPLE_EVERY_S = 0.1
+
+
+def attend(payload: bytes) -> bytes:
+    """Watches the order's target on this host until "finish" or "stop", and returns `Attended`."""
+    order = msgspec.json.decode(payload, type=Order)
+    address, port, _scope = resolve(order.target)
+    with Ear(order) as ear, contextlib.closing(Watch(address, port)) as watch:
+        watch.start()
+        ear.say("ready")
+        attendance = _Attendance(watch, port, ear)
+        while ear.wait("finish", "look", within_s=SAMPLE_EVERY_S) is None and not ear.stop.is_set:
+            attendance.sample()
+        if ear.take("look"):
+            attendance.look()
+            while ear.wait("finish", within_s=SAMPLE_EVERY_S) is None and not ear.stop.is_set:
+                attendance.sample()
+        attendance.sample()
+        seen = Attended(server=watch.finish().server, samples=attendance.samples, held=attendance.held)
+    return msgspec.json.encode(seen)
+
+
+class _Attendance:
+    def __init__(self, watch: Watch, port: int, ear: Ear) -> None:
+        self.watch, self.port, self.ear = watch, port, ear
+        self.samples: list[Sample] = []
+        self.held: dict[str, int] | None = None
+
+    def sample(self) -> None:
+        """One look at the listener's queue and the counters."""
+        sockets = self.watch.server_sockets
+        seen = self.watch.sample(sum(sockets.states.values()) if sockets else 0)
+        self.samples.append(
+            Sample(
+                at_s=time.time(),
+                queue_depth=seen.queue_depth,
+                queue_limit=seen.queue_limit,
+                listen_overflows=seen.listen_overflows,
+                listen_drops=seen.listen_drops,
+                listener_drops=seen.listener_drops,
+                server_fds=seen.server_fds,
+            )
+        )
+
+    def look(self) -> None:
+        """Every connect on every host is settled: what the server has is counted before anything closes."""
+        self.watch.settled()
+        with contextlib.suppress(EstabError, OSError), SockDiag() as diag:
+            self.held = by_client(diag.established_at(self.port))
+        self.ear.say("looked", held=self.held)

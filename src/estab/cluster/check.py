@@ -1,0 +1,77 @@
+"""`cluster check`: every worker of a cluster, what it is, and what it could generate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from estab import __version__
+from estab.cluster.members import Cast, Member, cast
+from estab.cluster.probe import Could, Probed
+from estab.cluster.session import Session, connected
+from estab.errors import MachineError
+from estab.records.cluster import Clock, ClusterCheck, ClusterWorker
+
+
+def check(address: str, *, told: Callable[[str], None] = lambda _text: None) -> ClusterCheck:
+    """Asks every worker of the scheduler at `address`; nothing is connected to any target.
+
+    Raises MachineError where no scheduler answers or it has no workers. What is wrong with a worker stands with it.
+    """
+    told(f"connecting to {address}")
+    with connected(address) as session:
+        members = session.members()
+        parts = cast(members, address)
+        told(f"asking {len(members)} workers")
+        probed = session.probe(members)
+        able = [one for one in members if isinstance(probed[one.address], Probed)]
+        could = {who: msgspec.json.decode(data, type=Could) for who, data in session.could(able).items()}
+        workers = []
+        for number, one in enumerate(members, 1):
+            told(f"comparing clocks: {number} of {len(members)}")
+            clock = _clock(session, one) if one in able else None
+            workers.append(_worker(one, _role(one, parts), probed[one.address], could.get(one.address), clock))
+    counts = [one.connections for one in workers if one.role == "generator"]
+    known = [one for one in counts if one is not None]
+    return ClusterCheck(
+        scheduler=address,
+        workers=workers,
+        connections=sum(known) if len(known) == len(counts) else None,
+        estab_version=__version__,
+    )
+
+
+def _clock(session: Session, member: Member) -> Clock | None:
+    try:
+        return session.clock(member)
+    except MachineError:  # it went meanwhile
+        return None
+
+
+def _role(member: Member, parts: Cast) -> str:
+    if member in parts.generators:
+        return "generator"
+    return "server" if member == parts.server else "idle"
+
+
+def _worker(member: Member, role: str, probed: Probed | str, could: Could | None, clock: Clock | None) -> ClusterWorker:
+    worker = ClusterWorker(address=member.address, name=member.name, role=role)
+    if isinstance(probed, str):
+        return worker.replace(problem=probed)
+    found = could or Could()
+    return worker.replace(
+        estab_version=probed.estab_version,
+        python=probed.python,
+        hostname=probed.hostname,
+        kernel=probed.kernel,
+        cores=probed.cores,
+        nofile_soft=probed.nofile_soft,
+        ports=probed.ports,
+        memory_available_bytes=probed.memory_available_bytes,
+        connections=found.connections,
+        binding=found.binding,
+        processes=found.processes,
+        clock=clock,
+        limits=found.limits,
+    )

@@ -1,0 +1,91 @@
+"""What a generator runs: one `estab` run on its host, by `estab.api`, that waits for the others where it has to."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from estab.api.bench import bench
+from estab.api.churn import churn
+from estab.api.hold import hold
+from estab.api.run import Progress
+from estab.cluster.ear import Ear
+from estab.cluster.messages import Generated, Order
+from estab.errors import EstabError
+from estab.kernel.formats.inet_diag import plain_address
+from estab.load.conductor import Together
+from estab.load.target import resolve
+from estab.observe.sock_diag import SockDiag
+from estab.records import RunResult, encode
+
+COMMANDS: dict[str, Callable[..., RunResult]] = {"bench": bench, "hold": hold, "churn": churn}
+
+
+def generate(payload: bytes) -> bytes:
+    """Carries out an `Order` and returns `Generated`. Raises what the command raises, before anything is sent."""
+    order = msgspec.json.decode(payload, type=Order)
+    with Ear(order) as ear:
+        part = _Part(order, ear)
+        run = COMMANDS[order.command](
+            order.target,
+            **_arguments(order.arguments),
+            stop=ear.stop,
+            progress=part.progress,
+            together=Together(part.ready, part.may_hold),
+        )
+    return msgspec.json.encode(Generated(run=msgspec.Raw(encode(run)), began_s=part.began_s, held=part.held))
+
+
+def _arguments(given: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+
+
+class _Part:
+    """One host's part in the whole."""
+
+    def __init__(self, order: Order, ear: Ear) -> None:
+        self.order, self.ear = order, ear
+        self.began_s: float | None = None
+        self.held: dict[str, int] | None = None
+        self._settled = False
+        self._stage, self._said_at = "", 0.0
+
+    def ready(self) -> float | None:
+        """All workers of this host are: says so, and waits for the agreed start."""
+        self.ear.say("ready")
+        word = self.ear.wait("start")
+        return None if word is None else word.at_s.get(self.order.who)
+
+    def may_hold(self) -> bool:
+        """Holding counts from when all hosts have settled; what does not hold waits for nobody."""
+        if not self._settled:
+            self._settled = True
+            self.held = self._count_held() if self.order.command == "hold" else None
+            self.ear.say("settled", held=self.held)
+        return self.order.command != "hold" or self.ear.has_heard("hold")
+
+    def progress(self, now: Progress) -> None:
+        """Says where this host stands, as often as was asked for, and at once where the stage changes."""
+        self.began_s = now.began_s
+        at = time.monotonic()
+        if now.stage != self._stage or at - self._said_at >= self.order.live_every_s:
+            self._stage, self._said_at = now.stage, at
+            self.ear.say("live", stage=now.stage, point=now.point.replace(client_states=None, server_states=None))
+
+    def _count_held(self) -> dict[str, int] | None:
+        """Connections towards the target that this end has, by own address; None where that can't be read."""
+        address, port, _scope = resolve(self.order.target)
+        with contextlib.suppress(EstabError, OSError), SockDiag() as diag:
+            return by_client(diag.established_toward(address, port))
+        return None
+
+
+def by_client(connections: frozenset[bytes]) -> dict[str, int]:
+    """How many of these (packed as `inet_diag.Established` does) each client's address has."""
+    counted = Counter(one[:16] for one in connections)
+    return {plain_address(raw): count for raw, count in counted.items()}

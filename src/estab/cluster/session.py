@@ -1,0 +1,284 @@
+"""The connection to a Dask scheduler: who its workers are, what they are asked, and what they say.
+
+What lives here: everything of `distributed` that the command's side uses, and the lines for what goes wrong with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import threading
+import time
+import uuid
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from estab import __version__
+from estab.cluster import clock as clocks
+from estab.cluster import door
+from estab.cluster.members import Member, read
+from estab.cluster.messages import TOPIC, Order, Told, Word
+from estab.cluster.probe import Probed
+from estab.errors import MachineError, UsageError
+from estab.records.cluster import Clock
+
+if TYPE_CHECKING:
+    from distributed import Future
+
+Client = Any  # distributed's methods have no types
+
+CONNECT_WITHIN_S = 5.0
+EXCHANGES = 8
+_TALKATIVE = ("distributed", "tornado", "asyncio")
+_INSTALL = f"pip install 'estab[cluster]=={__version__}'"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A task has come to its end, whatever that was."""
+
+    who: str
+    future: Future[Any]
+
+
+@dataclass(frozen=True)
+class Gone:
+    """The scheduler has removed a worker."""
+
+    who: str
+
+
+Event = Told | Ended | Gone
+
+
+def _distributed() -> ModuleType:
+    try:
+        import distributed
+    except ImportError as error:
+        raise MachineError("--cluster needs dask.distributed: pip install 'estab[cluster]'") from error
+    return distributed
+
+
+@contextlib.contextmanager
+def connected(address: str) -> Iterator[Session]:
+    """A session with the scheduler at `address` ("tcp://HOST:8786", or the path of a scheduler file).
+
+    Raises MachineError where dask.distributed is missing or nobody answers, UsageError for what is no address.
+    """
+    distributed = _distributed()
+    with _quiet(), contextlib.ExitStack() as stack:
+        client = _connect(distributed, address)
+        stack.callback(_close, client)
+        yield Session(client, address)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """What Dask, and the loop under it, log of a lost scheduler or worker is said in our own words."""
+    # Each logger of Dask's has a level and a handler of its own.
+    names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in _TALKATIVE]
+    loggers = [logging.getLogger(name) for name in {*names, *_TALKATIVE}]
+    before = [(one, one.disabled) for one in loggers]
+    for one in loggers:
+        one.disabled = True
+    try:
+        yield
+    finally:
+        for one, disabled in before:
+            one.disabled = disabled
+
+
+def _connect(distributed: ModuleType, address: str) -> Client:
+    is_file = os.path.isfile(address)
+    if not is_file:
+        _check_address(address)
+    given: dict[str, Any] = {"scheduler_file": address} if is_file else {"address": address}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # versions are compared by us, and said in one line
+            found: Client = distributed.Client(
+                **given, timeout=CONNECT_WITHIN_S, set_as_default=False, name="estab", direct_to_workers=False
+            )
+    except (ValueError, TypeError, KeyError) as error:
+        raise UsageError(f"--cluster {address!r}: {_first_line(error)}") from error
+    except (OSError, RuntimeError) as error:
+        raise MachineError(
+            f"no Dask scheduler answers at {address} ({_first_line(error)}); start one with `dask scheduler`, "
+            "and on each host `dask worker ADDRESS`"
+        ) from error
+    return found
+
+
+def _check_address(address: str) -> None:
+    """Raises UsageError for what no scheduler can be at."""
+    from distributed.comm.registry import backends
+
+    scheme, separator, rest = address.rpartition("://")
+    port = rest.rpartition(":")[2]
+    known = sorted(name for name in backends if name != "inproc")
+    if (separator and scheme not in known) or ":" not in rest or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise UsageError(
+            f"--cluster {address!r}: give the scheduler's address, as tcp://10.0.0.9:8786 ({', '.join(known)}), "
+            "or the file that it wrote (--scheduler-file)"
+        )
+
+
+def _close(client: Client) -> None:
+    with contextlib.suppress(Exception):  # the scheduler may be gone
+        client.close(timeout=2)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+class Session:
+    """What is asked of a connected cluster. Events of tasks come in `events`."""
+
+    def __init__(self, client: Client, address: str) -> None:
+        import cloudpickle  # type: ignore[import-untyped]
+
+        self._client = client
+        self.address = address
+        self.run = uuid.uuid4().hex[:12]
+        self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        cloudpickle.register_pickle_by_value(door)
+
+    # -- who there is -------------------------------------------------------------------------------------------------
+
+    def members(self) -> list[Member]:
+        """Its workers."""
+        return read(self._client.scheduler_info(n_workers=-1)["workers"])
+
+    def probe(self, members: Sequence[Member]) -> dict[str, Probed | str]:
+        """What each worker is, by address; a text where it can't take part: which, why, and what to do."""
+        answers = self._ask("estab.cluster.probe", "probe", members)
+        found: dict[str, Probed | str] = {}
+        for one in members:
+            answer = answers.get(one.address)
+            if isinstance(answer, bytes):
+                probed = msgspec.json.decode(answer, type=Probed)
+                wrong = probed.estab_version != __version__
+                found[one.address] = _other_version(one, probed.estab_version) if wrong else probed
+            else:
+                found[one.address] = _refusal(one, answer)
+        return found
+
+    def could(self, members: Sequence[Member]) -> dict[str, bytes]:
+        """`probe.Could` of each that answers, by address."""
+        answers = self._ask("estab.cluster.probe", "could", members)
+        return {address: answer for address, answer in answers.items() if isinstance(answer, bytes)}
+
+    def clock(self, member: Member) -> Clock:
+        """Its clock against ours. Raises MachineError where it says nothing."""
+        exchanges = []
+        for _ in range(EXCHANGES):
+            sent = time.time()
+            answer = self._ask("estab.cluster.probe", "clock", [member]).get(member.address)
+            if not isinstance(answer, bytes):
+                raise MachineError(_refusal(member, answer))
+            exchanges.append(clocks.Exchange(sent, float(answer), time.time()))
+        return clocks.best(exchanges)
+
+    def _ask(self, module: str, name: str, members: Sequence[Member], payload: bytes = b"") -> dict[str, Any]:
+        """What each worker answers at once, in its event loop; an exception where it can't."""
+        addresses = [one.address for one in members]
+        try:
+            answers: dict[str, Any] = self._client.run(
+                door.enter, module, name, payload, workers=addresses, on_error="return"
+            )
+        except Exception as error:  # a scheduler that went away raises what it likes
+            raise MachineError(f"the scheduler at {self.address} was lost ({_first_line(error)})") from error
+        return answers
+
+    # -- tasks --------------------------------------------------------------------------------------------------------
+
+    def listen(self) -> None:
+        """From now on, what tasks say and which workers are lost comes in `events`."""
+        self._client.subscribe_topic(TOPIC, self._told)
+        self._client.subscribe_topic("all", self._happened)
+
+    def _told(self, event: tuple[float, Any]) -> None:
+        with contextlib.suppress(msgspec.ValidationError):  # of another version's run
+            told = msgspec.convert(event[1], Told)
+            if told.run == self.run:
+                self.events.put(told)
+
+    def _happened(self, event: tuple[float, Any]) -> None:
+        said = event[1]
+        if isinstance(said, dict) and said.get("action") == "remove-worker":
+            self.events.put(Gone(str(said.get("worker"))))
+
+    def submit(self, name: str, order: Order) -> Future[Any]:
+        """Starts `estab.cluster.NAME.NAME` with the order, on its worker and nowhere else, and not twice."""
+        future: Future[Any] = self._client.submit(
+            door.enter,
+            f"estab.cluster.{name}",
+            name,
+            msgspec.json.encode(order),
+            key=f"estab-{name}-{order.run}-{order.who}",
+            workers=[order.who],
+            allow_other_workers=False,
+            pure=False,
+            retries=0,
+            priority=1_000,
+        )
+        future.add_done_callback(partial(self._ended, order.who))  # type: ignore[no-untyped-call]
+        return future
+
+    def _ended(self, who: str, future: Future[Any]) -> None:
+        self.events.put(Ended(who, future))
+
+    def tell(self, word: Word, members: Sequence[Member]) -> None:
+        """Gives a word to these members' tasks. It does not wait: one that can't be reached must not hold up others."""
+        addresses = [one.address for one in members]
+
+        def send() -> None:
+            with contextlib.suppress(Exception):  # who can't be reached is lost, and noted where that is seen
+                self._client.run(
+                    door.enter,
+                    "estab.cluster.ear",
+                    "tell",
+                    msgspec.json.encode(word),
+                    workers=addresses,
+                    on_error="ignore",
+                )
+
+        threading.Thread(target=send, name="estab-tell", daemon=True).start()
+
+    def release(self, futures: Sequence[Future[Any]]) -> None:
+        """Nobody wants these any more: what has not begun never will, what runs stops by its leash."""
+        with contextlib.suppress(Exception):
+            self._client.cancel(list(futures))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the scheduler is there."""
+        return bool(self._client.status == "running")
+
+
+def _other_version(member: Member, version: str) -> str:
+    return (
+        f"worker {member.name} ({member.address}) has estab {version}, this is {__version__}; "
+        f"install the same everywhere: {_INSTALL}"
+    )
+
+
+def _refusal(member: Member, answer: object) -> str:
+    """Why a worker can't take part, from the exception that it answered with."""
+    who = f"worker {member.name} ({member.address})"
+    if isinstance(answer, ModuleNotFoundError):
+        if answer.name == "estab":
+            return f"worker {member.name} ({member.address}) has no estab; install it there: {_INSTALL}"
+        return f"{who} has an estab without {answer.name}; install the same everywhere: {_INSTALL}"
+    if isinstance(answer, BaseException):
+        return f"{who} can't take part: {type(answer).__name__}: {_first_line(answer)}"
+    return f"{who} did not answer; `estab cluster check` shows who does"

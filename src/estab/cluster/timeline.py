@@ -1,0 +1,81 @@
+"""The timelines of all hosts, and of the server's end, as one: sums of where each stood last at a moment. Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from estab.cluster import merge
+from estab.cluster.messages import Sample
+from estab.records import TimelinePoint
+
+STEP_S = 0.1
+MOST_POINTS = 2_000
+
+
+@dataclass(frozen=True)
+class Track:
+    """A host's points, and by how much later than agreed it began, in seconds."""
+
+    points: Sequence[TimelinePoint]
+    late_s: float = 0.0
+
+    def at(self, moment: float) -> TimelinePoint | None:
+        """Where it stood last."""
+        place = bisect_right(self.points, moment - self.late_s, key=lambda point: point.t_s)
+        return self.points[place - 1] if place else None
+
+
+def joined(tracks: Sequence[Track], samples: Sequence[tuple[float, Sample]] = ()) -> list[TimelinePoint]:
+    """One point each 0.1 s (of a long run: less often) since the agreed start; `samples` with seconds since then."""
+    ends = [track.points[-1].t_s + track.late_s for track in tracks if track.points]
+    if not ends:
+        return []
+    steps = int(max(ends) / STEP_S + 1.000001)
+    stride = -(-steps // MOST_POINTS)
+    moments = [*(number * STEP_S for number in range(stride, steps, stride)), max(ends)]
+    times = [at for at, _ in samples]
+    points = []
+    for moment in moments:
+        known = [found for track in tracks if (found := track.at(moment)) is not None]
+        place = bisect_right(times, moment)
+        if known:
+            points.append(_with(_sum(moment, known), samples[place - 1][1] if place else None))
+    return [one for one, later in pairwise(points) if one.t_s < later.t_s] + points[-1:]
+
+
+def _sum(moment: float, known: Sequence[TimelinePoint]) -> TimelinePoint:
+    return TimelinePoint(
+        t_s=round(moment, 4),
+        attempted=sum(one.attempted for one in known),
+        connected=sum(one.connected for one in known),
+        first_byte=sum(one.first_byte for one in known),
+        completed=sum(one.completed for one in known),
+        failed=sum(one.failed for one in known),
+        open=sum(one.open for one in known),
+        requests=sum(one.requests for one in known),
+        time_wait=merge.added(one.time_wait for one in known),
+        client_fds=max((one.client_fds for one in known if one.client_fds is not None), default=None),
+        failures=merge.counts(one.failures for one in known),
+    )
+
+
+def _with(point: TimelinePoint, seen: Sample | None) -> TimelinePoint:
+    """The point with the server's end."""
+    if seen is None:
+        return point
+    return point.replace(
+        queue_depth=seen.queue_depth,
+        queue_limit=seen.queue_limit,
+        listen_overflows=seen.listen_overflows,
+        listen_drops=seen.listen_drops,
+        listener_drops=seen.listener_drops,
+        server_fds=seen.server_fds,
+    )
+
+
+def summed(points: Sequence[TimelinePoint]) -> TimelinePoint | None:
+    """Where all stand together now, as their latest words say; None where nobody has said anything."""
+    return _sum(max(one.t_s for one in points), points) if points else None

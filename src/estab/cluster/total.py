@@ -1,0 +1,242 @@
+"""What came of a run on many hosts -> one `ClusterResult`, judged as a whole. Pure, but for asking the judge.
+
+A host's own run is judged as that host sees it. The server's counters count what came from all hosts: only the total
+is set against them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from estab import __version__
+from estab.cluster import clock as clocks
+from estab.cluster import merge, shares, timeline
+from estab.cluster.follow import Followed, Part
+from estab.cluster.messages import Attended
+from estab.cluster.timeline import Track
+from estab.diagnose import judge
+from estab.records import (
+    RUN_SCHEMA,
+    ClientSide,
+    Failure,
+    Funnel,
+    Ghosts,
+    HostFacts,
+    PortUse,
+    RunResult,
+    ServerSide,
+    TimelinePoint,
+    decode,
+)
+from estab.records.cluster import ClusterHost, ClusterResult, ClusterServer
+
+UNSEEN = "no worker is on the server's host; start one there: dask worker ADDRESS --resources estab-server=1"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was asked, when (Unix time), by whom and of whom: for the record. `engine` is what this host would take."""
+
+    command: str
+    target: str
+    arguments: Mapping[str, Any]
+    scheduler: str
+    idle: Mapping[str, str]
+    here: HostFacts
+    at_s: float
+    engine: str
+
+
+def result(told: Told, followed: Followed, shares: Sequence[int]) -> ClusterResult:
+    """The whole record. `shares`: how many connections each part was given."""
+    hosts = [host(part, share, followed) for part, share in zip(followed.parts, shares, strict=True)]
+    skews = [one.start_skew_ms for one in hosts if one.start_skew_ms is not None]
+    attended = followed.attended()
+    whole = total(told, followed, hosts, attended)
+    return ClusterResult(
+        scheduler=told.scheduler,
+        hosts=hosts,
+        server=_server(followed),
+        idle=dict(told.idle),
+        total=whole,
+        start_spread_ms=clocks.spread_ms(skews),
+        start_uncertainty_ms=clocks.uncertainty_ms(one.clock for one in hosts if one.start_skew_ms is not None),
+        scheduler_lost=followed.scheduler_lost,
+        interrupted=followed.interrupted,
+        estab_version=__version__,
+    )
+
+
+def host(part: Part, share: int, followed: Followed) -> ClusterHost:
+    """One host's part."""
+    found = followed.generated(part)
+    run = None if found is None else decode(bytes(found.run), RunResult, RUN_SCHEMA)
+    began, agreed = None if found is None else found.began_s, followed.agreed_s
+    return ClusterHost(
+        address=part.member.address,
+        name=part.member.name,
+        connections=share,
+        clock=part.clock,
+        start_skew_ms=None if began is None or agreed is None else clocks.skew_ms(began, part.clock, agreed),
+        run=run,
+        lost=None if run is not None else part.lost or (str(part.error) if part.error else "it returned nothing"),
+        last=None if run is not None else part.point,
+        failures=[] if run is not None or part.point is None else _failures(part.point),
+    )
+
+
+def _failures(point: TimelinePoint) -> list[Failure]:
+    """The failures that a point counts, by phase and errno."""
+    found = []
+    for name, count in (point.failures or {}).items():
+        phase, _, errno = name.partition(" ")
+        found.append(Failure(phase=phase, errno=errno, count=count))
+    return merge.failures(found)
+
+
+def _server(followed: Followed) -> ClusterServer | None:
+    part = followed.server
+    if part is None:
+        return None
+    lost = part.lost or (str(part.error) if part.error else None)
+    return ClusterServer(address=part.member.address, name=part.member.name, clock=part.clock, lost=lost)
+
+
+def total(told: Told, followed: Followed, hosts: Sequence[ClusterHost], attended: Attended | None) -> RunResult:
+    """All hosts as one run, with the server's end where it was seen, judged."""
+    runs = [one.run for one in hosts if one.run is not None]
+    failures = merge.failures(
+        failure for one in hosts for failure in (one.failures if one.run is None else one.run.failures)
+    )
+    server = _server_side(followed, attended)
+    whole = RunResult(
+        command=told.command,
+        config=_config(told, runs, hosts),
+        host=told.here,
+        started_at_s=followed.agreed_s or told.at_s,
+        elapsed_s=max((run.elapsed_s for run in runs), default=max((_reached(one) for one in hosts), default=0.0)),
+        engine=runs[0].engine if runs else told.engine,
+        interrupted=followed.interrupted,
+        funnel=merge.funnel([_funnel(one) for one in hosts], _accepted(told, failures, hosts, server)),
+        failures=failures,
+        requests=merge.requests(run.requests for run in runs),
+        open_loop=merge.open_loop(run.open_loop for run in runs),
+        visitors=merge.visitors(run.visitors for run in runs),
+        latency=merge.latency([run.latency for run in runs]),
+        syn_retransmits=merge.counts(run.syn_retransmits for run in runs) or {},
+        timeline=timeline.joined(_tracks(hosts), _samples(followed, attended)),
+        error_orders=merge.error_orders(order for run in runs for order in run.error_orders),
+        ghosts=_ghosts(followed, attended),
+        client=_client_side(runs),
+        server=server,
+        estab_version=__version__,
+    )
+    return _judged(whole, hosts)
+
+
+def _judged(whole: RunResult, hosts: Sequence[ClusterHost]) -> RunResult:
+    """A run that lacks hosts is never called healthy."""
+    found = judge(whole)
+    lost = [one.name for one in hosts if one.lost is not None]
+    if lost and found.cause is None:
+        count = "1 host was" if len(lost) == 1 else f"{len(lost):,} hosts were"
+        found = found.replace(summary=f"{count} lost ({', '.join(lost[:3])}): the run is not complete. {found.summary}")
+    return whole.replace(diagnosis=found)
+
+
+def _config(told: Told, runs: Sequence[RunResult], hosts: Sequence[ClusterHost]) -> dict[str, Any]:
+    """What was asked of all together, in the words of a run's own config."""
+    config: dict[str, Any] = dict(runs[0].config) if runs else {}
+    for name, value in told.arguments.items():
+        if not runs or (name in ("connections", *shares.COUNTS, *shares.RATES) and config.get(name) is not None):
+            config[name] = list(value) if isinstance(value, tuple) else value
+    config["target"] = runs[0].config.get("target", told.target) if runs else told.target
+    if isinstance(config.get("in_flight"), int):
+        config["in_flight"] = min(config["in_flight"], told.arguments["connections"])
+    config["workers"] = sum(int(run.config["workers"] or 0) for run in runs if isinstance(run.config["workers"], int))
+    config["sources"] = []
+    config["hosts"] = len(hosts)
+    return config
+
+
+def _reached(one: ClusterHost) -> float:
+    return one.last.t_s if one.last is not None else 0.0
+
+
+def _funnel(one: ClusterHost) -> Funnel:
+    if one.run is not None:
+        return one.run.funnel
+    last = one.last
+    if last is None:
+        return Funnel()
+    return Funnel(
+        attempted=last.attempted, connected=last.connected, first_byte=last.first_byte, completed=last.completed
+    )
+
+
+def _tracks(hosts: Sequence[ClusterHost]) -> list[Track]:
+    return [
+        Track(one.run.timeline, (one.start_skew_ms or 0.0) / 1e3)
+        if one.run is not None
+        else Track([one.last] if one.last is not None else [])
+        for one in hosts
+    ]
+
+
+def _samples(followed: Followed, attended: Attended | None) -> list[tuple[float, Any]]:
+    """The server's samples, by seconds since the agreed start."""
+    if attended is None or followed.server is None or followed.agreed_s is None:
+        return []
+    ahead = clocks.correction_s(followed.server.clock) + followed.agreed_s
+    return [(one.at_s - ahead, one) for one in attended.samples]
+
+
+def _server_side(followed: Followed, attended: Attended | None) -> ServerSide:
+    if attended is not None:
+        return attended.server.replace(via=f"worker {followed.server.member.name}" if followed.server else None)
+    if followed.server is None:
+        return ServerSide(observed=False, why=UNSEEN)
+    why = followed.server.lost or str(followed.server.error or "it returned nothing")
+    return ServerSide(observed=False, why=f"the worker on the server's host was lost: {why}")
+
+
+def _accepted(told: Told, failures: Sequence[Failure], hosts: Sequence[ClusterHost], server: ServerSide) -> int | None:
+    """The server's word on how many it accepted: its sockets with an inode, where all of them stayed to be counted."""
+    gone = any(one.phase in ("read", "write") for one in failures) or any(one.lost for one in hosts)
+    if told.command != "hold" or gone or server.listener is None or told.arguments.get("churn_per_s"):
+        return None
+    return server.listener.accepted_at_end
+
+
+def _ghosts(followed: Followed, attended: Attended | None) -> Ghosts | None:
+    """Held and not at the server, counted by the clients' addresses; None where addresses are rewritten between."""
+    if attended is None or attended.held is None:
+        return None
+    every = [one.held for one in followed.parts]
+    if not every or any(one is None for one in every):
+        return None
+    held, there = merge.counts(every) or {}, attended.held
+    if held and held.keys().isdisjoint(there):
+        return None
+    return Ghosts(
+        count=sum(max(0, count - there.get(address, 0)) for address, count in held.items()),
+        client_established=sum(held.values()),
+        server_established=sum(there.get(address, 0) for address in held),
+    )
+
+
+def _client_side(runs: Sequence[RunResult]) -> ClientSide:
+    """The hosts' ends: counters added up, the worst use of ports, every process; one host's snapshots."""
+    if not runs:
+        return ClientSide()
+    worst = max(runs, key=lambda run: sum(one.count for one in run.failures if one.phase != "accept"))
+    uses: list[PortUse] = [run.client.port_use for run in runs if run.client.port_use is not None]
+    return ClientSide(
+        before=worst.client.before,
+        after=worst.client.after,
+        deltas=merge.counts(run.client.deltas for run in runs),
+        port_use=max(uses, key=lambda use: use.used / max(1, use.capacity or 1), default=None),
+        workers=[worker for run in runs for worker in run.client.workers],
+    )

@@ -1,0 +1,49 @@
+"""The fullest process of either end: how many of its descriptors are in use, None where none was read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from estab.diagnose.facts import workers
+from estab.records import Process, RunResult, Worker
+
+
+@dataclass(frozen=True)
+class Descriptors:
+    """One process at its fullest: `fds` open of `limit` (RLIMIT_NOFILE, soft)."""
+
+    pid: int
+    name: str
+    fds: int
+    limit: int
+
+    @property
+    def at_limit(self) -> bool:
+        """No descriptor is left for the next accept() or socket()."""
+        return self.fds >= self.limit
+
+
+def fullest_server(run: RunResult) -> Descriptors | None:
+    """The server process with the fewest descriptors to spare. None: neither the owners nor our workers were read."""
+    if not run.server.observed and not run.server.embedded:
+        return None
+    return _fullest(run.server.processes or [], workers(run, "server"))
+
+
+def fullest_client(run: RunResult) -> Descriptors | None:
+    """The client worker with the fewest descriptors to spare. None: not read."""
+    return _fullest([], workers(run, "client"))
+
+
+def _fullest(processes: list[Process], ours: list[Worker]) -> Descriptors | None:
+    known = [
+        Descriptors(p.pid, p.name or "process", p.fds, p.nofile_soft)
+        for p in processes
+        if p.fds is not None and p.nofile_soft is not None
+    ]
+    known += [
+        Descriptors(w.pid, "estab", w.worst_fds, w.nofile_soft)
+        for w in ours
+        if w.worst_fds is not None and w.nofile_soft is not None
+    ]
+    return min(known, key=lambda d: d.limit - d.fds, default=None)

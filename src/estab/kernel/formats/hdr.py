@@ -1,0 +1,28 @@
+"""HDR histograms in their standard text encoding (V2, compressed, base64), as a record's `hdr_ns` holds them.
+
+Source: github.com/HdrHistogram/HdrHistogram, `V2CompressedDEFLATEEncoding`. Values are nanoseconds, 1 to one hour, with
+three significant digits.
+"""
+
+from __future__ import annotations
+
+from hdrh.histogram import HdrHistogram
+
+from estab.errors import ParseError
+
+HIGHEST_NS = 3_600_000_000_000
+
+
+def empty() -> HdrHistogram:
+    """A histogram without values, of the one shape that all have."""
+    return HdrHistogram(1, HIGHEST_NS, 3)
+
+
+def decode(text: str) -> HdrHistogram:
+    """The histogram, of the shape of `empty()`. Raises ParseError for damaged text."""
+    found = empty()
+    try:
+        found.add(HdrHistogram.decode(text))
+    except Exception as error:  # hdrh raises what it likes on damaged text, of no common base
+        raise ParseError(f"not an HDR histogram: {type(error).__name__}: {error}") from error
+    return found

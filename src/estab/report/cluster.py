@@ -1,0 +1,130 @@
+"""A run on many hosts on the terminal: a line a host, what was lost, all as one run; and what a check found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from estab.records.cluster import ClusterCheck, ClusterHost, ClusterResult, ClusterWorker
+from estab.report.layout import Glyphs, columns, glyphs_for, heading, indented, line
+from estab.report.text import render
+from estab.report.trimmed import print_trimmed
+from estab.report.words import clean, count, plural, seconds
+
+
+def render_cluster(result: ClusterResult, console: Console) -> None:
+    """Prints the whole report of a run on many hosts: each host, then all of them as one run."""
+    glyphs = glyphs_for(console)
+    for part in _hosts(result, glyphs):
+        print_trimmed(console, part)
+    print_trimmed(console, heading("All hosts as one run"))
+    render(result.total, console)
+
+
+def _hosts(result: ClusterResult, glyphs: Glyphs) -> Iterator[RenderableType]:
+    if result.scheduler_lost is not None:
+        yield line(f"{clean(result.scheduler_lost)}: what follows is what was known by then.", style="bold yellow")
+    yield line(f"{plural(len(result.hosts), 'host')} by the scheduler at {clean(result.scheduler)}", style="bold")
+    yield indented(_table(result.hosts, glyphs))
+    for one in result.hosts:
+        if one.lost is not None:
+            yield indented(line(f"{clean(one.name)} was lost: {clean(one.lost)}", style="bold yellow"))
+    yield indented(line(_start(result, glyphs), style="dim"))
+    yield indented(line(_server(result), style="dim"))
+    for address, why in result.idle.items():
+        yield indented(line(f"idle: {clean(address)}: {clean(why)}", style="dim"))
+
+
+def _table(hosts: list[ClusterHost], glyphs: Glyphs) -> Table:
+    table = columns(header=True)
+    table.add_column("host", no_wrap=True)
+    for title in ("began", "attempted", "connected", "failed", "requests", "p99"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for one in hosts:
+        table.add_row(clean(one.name), *(Text(cell) for cell in _cells(one, glyphs)))
+    return table
+
+
+def _cells(one: ClusterHost, glyphs: Glyphs) -> Iterator[str]:
+    yield "" if one.start_skew_ms is None else f"{one.start_skew_ms:+.2f} ms"
+    if one.run is None:
+        last = one.last
+        yield from (["", "", "", ""] if last is None else map(count, (last.attempted, last.connected, last.failed)))
+        yield from ([] if last is None else [count(last.requests) if last.requests else ""])
+        yield "lost"
+        return
+    run = one.run
+    yield from map(count, (run.funnel.attempted, run.funnel.connected, sum(each.count for each in run.failures)))
+    yield count(run.requests.count) if run.requests else ""
+    latency = run.latency.request_us or run.latency.connect_us
+    yield seconds(latency.p99 / 1e6, glyphs.micro) if latency and latency.p99 is not None else ""
+
+
+def _start(result: ClusterResult, glyphs: Glyphs) -> str:
+    clocks = [abs(one.clock.offset_ms) for one in result.hosts]
+    told = f"clocks within {max(clocks):.2f} ms of this one" if clocks else ""
+    if result.start_spread_ms is None:
+        return told
+    sure = f" (known to {result.start_uncertainty_ms:.2f} ms)" if result.start_uncertainty_ms is not None else ""
+    return f"started within {result.start_spread_ms:.2f} ms of each other{sure}{glyphs.dot}{told}"
+
+
+def _server(result: ClusterResult) -> str:
+    if result.server is None:
+        return "server's end: no worker there; start one with --resources estab-server=1"
+    if result.server.lost is not None:
+        return f"server's end: {clean(result.server.name)} was lost: {clean(result.server.lost)}"
+    return f"server's end: watched by {clean(result.server.name)}"
+
+
+def render_check(found: ClusterCheck, console: Console) -> None:
+    """Prints every worker of a cluster: what it is, how far its clock is off, what it could generate."""
+    glyphs = glyphs_for(console)
+    title = f"{plural(len(found.workers), 'worker')} by the scheduler at {clean(found.scheduler)}"
+    print_trimmed(console, line(title, style="bold"))
+    table = columns(header=True)
+    for title in ("worker", "part", "estab"):
+        table.add_column(title, no_wrap=True)
+    for title in ("cores", "nofile", "ports", "clock", "can hold"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for one in found.workers:
+        table.add_row(*(Text(cell) for cell in _check_cells(one)))
+    print_trimmed(console, indented(table))
+    for one in found.workers:
+        for told in _remarks(one, glyphs):
+            print_trimmed(console, indented(told))
+    print_trimmed(console, line("\n" + _sum(found)))
+
+
+def _check_cells(one: ClusterWorker) -> Iterator[str]:
+    yield clean(one.name)
+    yield one.role
+    yield clean(one.estab_version or "?")
+    for number in (one.cores, one.nofile_soft, one.ports):
+        yield "?" if number is None else count(number)
+    yield "?" if one.clock is None else f"{one.clock.offset_ms:+.2f} ±{one.clock.uncertainty_ms:.2f} ms"
+    yield "" if one.role == "server" else "?" if one.connections is None else count(one.connections)
+
+
+def _remarks(one: ClusterWorker, glyphs: Glyphs) -> Iterator[Text]:
+    if one.problem is not None:
+        yield line(clean(one.problem), style="bold yellow")
+    elif one.role == "generator" and one.binding is not None:
+        parts = [f"{clean(one.name)}: {clean(one.binding)} is the first limit there"]
+        parts += (
+            [f"{one.processes:,} process{'' if one.processes == 1 else 'es'} would carry them"] if one.processes else []
+        )
+        yield line(glyphs.dot.join(parts), style="dim")
+
+
+def _sum(found: ClusterCheck) -> str:
+    generators = [one for one in found.workers if one.role == "generator"]
+    if any(one.problem is not None for one in found.workers if one.role != "idle"):
+        return "Not ready: see above."
+    sees = any(one.role == "server" for one in found.workers)
+    server = "" if sees else " No worker sees the server's end (--resources estab-server=1)."
+    connections = "an unknown number of" if found.connections is None else count(found.connections)
+    return f"Ready: {plural(len(generators), 'host')} could hold {connections} connections to one target.{server}"

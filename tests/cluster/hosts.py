@@ -1,0 +1,266 @@
+"""Hosts in network namespaces with a real `dask` in each: a scheduler, two clients, a server, and a switch between.
+
+```
+ scheduler 10.77.0.9 ┐
+ a         10.77.0.1 ┼─ the switch (a bridge) ─── veth ───────────── 10.77.0.2  server
+ b         10.77.0.3 ┘                        └── veth ─ the wire ── 10.78.0.2  server, behind a flow table
+```
+All of it lives in the namespace of a test's child and ends with it. Who is on a host is told by `/proc/PID/ns/net`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.cli.terminal import ESTAB
+from tests.namespaces import until
+
+from estab.lab import _linux
+from estab.lab.child import Child
+from estab.lab.space import Space, ip_batch, veth
+from estab.lab.wire.relay import carry
+from estab.lab.wire.spec import WireReport, WireSpec
+
+PORT = 5000
+SCHEDULER = "tcp://10.77.0.9:8786"
+CLIENTS = {"a": 1, "b": 3}
+TARGET, BEHIND_THE_TABLE = f"10.77.0.2:{PORT}", f"10.78.0.2:{PORT}"
+DASK = [sys.executable, "-P", "-m", "dask"]
+_NUMBERS = {"scheduler": 9, "server": 2, **CLIENTS}
+_BEGUN_WITHIN_S = 60.0
+
+
+@dataclass
+class Stage:
+    """The hosts, and what was started on each, by its name."""
+
+    folder: Path
+    spaces: dict[str, Space] = field(default_factory=dict)
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    wire: Child[None] | None = None
+    terminals: list[int] = field(default_factory=list)
+
+    def start(self, host: str, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Starts a program on a host. It ends with this process at the latest."""
+        parent = os.getpid()
+        with self.spaces[host].entered(), open(self.folder / f"{name}.log", "wb") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                preexec_fn=lambda: _linux.die_with_parent(parent),  # noqa: PLW1509 - this child has one thread
+            )
+        self.processes[name] = process
+        return process
+
+    def said(self, name: str) -> str:
+        """What a program printed so far."""
+        return (self.folder / f"{name}.log").read_text("utf-8", "replace")
+
+    def estab(self, *arguments: str, timeout_s: float = 60) -> Done:
+        """Runs `estab` to its end where the scheduler is."""
+        self.begin(*arguments)
+        return self.done(timeout_s)
+
+    def begin(self, *arguments: str, stderr: int = subprocess.PIPE) -> None:
+        """Starts `estab` where the scheduler is; `done` waits for it."""
+        with self.spaces["scheduler"].entered():
+            self.processes["estab"] = subprocess.Popen(
+                [ESTAB, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env={**os.environ, **({} if stderr == subprocess.PIPE else {"COLUMNS": "200"})},
+            )
+
+    def begin_and_watch(self, word: str, *arguments: str, within_s: float = 30) -> None:
+        """Starts `estab` with a terminal for its progress, and returns once that shows the word."""
+        ours, theirs = os.openpty()
+        self.begin(*arguments, stderr=theirs)
+        os.close(theirs)
+        self.terminals.append(ours)
+        shown = b""
+        deadline = time.monotonic() + within_s
+        while word.encode() not in shown:
+            ready = select.select([ours], [], [], max(0.0, deadline - time.monotonic()))[0]
+            if not ready:
+                raise TimeoutError(f"{word!r} was not shown within {within_s} s: {shown[-500:]!r}")
+            try:
+                shown += os.read(ours, 65536)
+            except OSError as error:  # it ended
+                raise TimeoutError(f"it ended without {word!r}: {shown[-500:]!r} {self.done()}") from error
+
+    def done(self, timeout_s: float = 60) -> Done:
+        """What became of `begin`."""
+        process = self.processes["estab"]
+        try:
+            out, err = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            err = (err or b"") + b"\n(it did not end, and was killed)"
+        return Done(process.returncode, out, (err or b"").decode() + self._on_terminals())
+
+    def _on_terminals(self) -> str:
+        """What is left on the terminals of programs that ended: more than progress where something went wrong."""
+        shown = b""
+        while self.terminals:
+            with contextlib.suppress(OSError), open(self.terminals.pop(), "rb", buffering=0) as terminal:
+                while chunk := terminal.read(65536):
+                    shown += chunk
+        return shown.decode()
+
+    def on(self, host: str, word: str = "") -> list[int]:
+        """The processes on a host whose command line has this word."""
+        with self.spaces[host].entered():
+            inode = _linux.network_namespace()
+        found = []
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                here = os.stat(f"/proc/{name}/ns/net").st_ino == inode
+                if here and word in Path(f"/proc/{name}/cmdline").read_text("utf-8", "replace"):
+                    found.append(int(name))
+        return sorted(found)
+
+    def generators(self, host: str) -> list[int]:
+        """The load's own processes on a host."""
+        return self.on(host, "estab.load.worker")
+
+    def nothing_generates(self) -> bool:
+        """Whether no load's process is left on any host; the server's own serve."""
+        return not any(self.generators(host) for host in self.spaces if host != "server")
+
+    def wire_report(self) -> WireReport:
+        """What passed the wire."""
+        assert self.wire is not None
+        self.wire.send(("report",))
+        found: WireReport = self.wire.receive()
+        return found
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+@contextlib.contextmanager
+def stage(folder: Path, *, flows: int | None = None, ports: str = "20000 23499") -> Iterator[Stage]:
+    """The hosts, joined; `ports` is the clients' range, `flows` what the table before 10.78.0.2 keeps."""
+    built = Stage(folder)
+    with contextlib.ExitStack() as stack:
+        for name in ("switch", "wire", *_NUMBERS):
+            built.spaces[name] = Space(name)
+            stack.callback(built.spaces[name].close)
+        _join(built)
+        for name in CLIENTS:
+            built.spaces[name].configure({"net.ipv4.ip_local_port_range": ports})
+        built.wire = _wire(built, flows)
+        stack.callback(built.wire.kill)
+        stack.callback(_end, built)
+        yield built
+
+
+def _join(built: Stage) -> None:
+    """Every host's eth0 at the switch; the server's second link there too, but for the wire."""
+    switch = built.spaces["switch"]
+    with switch.entered():
+        ip_batch(["link add br0 type bridge", "link set br0 up", "link set lo up"])
+    for name, number in _NUMBERS.items():
+        host = built.spaces[name]
+        veth(switch, f"to-{name}", host, "eth0")
+        with host.entered():
+            addresses = [f"address add 10.77.0.{number}/24 dev eth0"]
+            addresses += [] if name == "server" else [f"address add 10.78.0.{number}/24 dev eth0"]
+            ip_batch(["link set lo up", *addresses])
+    veth(built.spaces["wire"], "client", switch, "table")
+    veth(built.spaces["wire"], "server", built.spaces["server"], "eth1")
+    with switch.entered():
+        ip_batch([f"link set {name} master br0" for name in (*(f"to-{one}" for one in _NUMBERS), "table")])
+    server = built.spaces["server"]
+    # Each link answers for its own address alone: else the way around the wire would do as well.
+    server.configure({"net.ipv4.conf.all.arp_ignore": 1})
+    with server.entered():
+        ip_batch([f"address add 10.78.0.{_NUMBERS['server']}/24 dev eth1"])
+
+
+def _wire(built: Stage, flows: int | None) -> Child[None]:
+    spec = WireSpec(flows=flows)
+    wire: Child[None] = Child(lambda connection: carry(spec, ("client", "server"), connection), built.spaces["wire"])
+    wire.receive()
+    return wire
+
+
+def _end(built: Stage) -> None:
+    for process in built.processes.values():
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGKILL)
+        process.wait()
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+    for host in built.spaces:  # what a nanny leaves
+        for pid in built.on(host, "distributed"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def serve(built: Stage, *more: str) -> None:
+    """`estab serve echo` on the server's host, at all its addresses."""
+    command = [ESTAB, "serve", "echo", "--listen", f"0.0.0.0:{PORT}", *more]
+    built.start("server", "serve", command)
+    until(lambda: "listening" in built.said("serve"), within_s=_BEGUN_WITHIN_S, why="the server listens")
+
+
+def dask(built: Stage, resources: Mapping[str, str] | None = None) -> None:
+    """A scheduler, a worker under its nanny on each client's host, and one on the server's that its resource names."""
+    start_scheduler(built)
+    for host in (*CLIENTS, "server"):
+        start_worker(built, host)
+    until(lambda: _count(built) == 3, within_s=_BEGUN_WITHIN_S, why="three workers are there")
+
+
+def start_scheduler(built: Stage) -> None:
+    """`dask scheduler`, once it listens."""
+    command = [*DASK, "scheduler", "--host", "10.77.0.9", "--port", "8786", "--no-dashboard"]
+    built.start("scheduler", "scheduler", command)
+    until(lambda: "Scheduler at:" in built.said("scheduler"), within_s=_BEGUN_WITHIN_S, why="the scheduler listens")
+
+
+def start_worker(built: Stage, host: str) -> None:
+    """`dask worker` on a host."""
+    more = ["--resources", "estab-server=1", "--no-nanny"] if host == "server" else []
+    address = f"10.77.0.{_NUMBERS[host]}"
+    command = [*DASK, "worker", SCHEDULER, "--host", address, "--name", host, "--no-dashboard", "--nthreads", "1"]
+    built.start(host, f"worker-{host}", [*command, *more])
+
+
+def _count(built: Stage) -> int:
+    return built.said("scheduler").count("Register worker")
+
+
+def dask_worker(built: Stage, host: str) -> int:
+    """The process of a client's worker itself, which its nanny started."""
+    nanny = built.processes[f"worker-{host}"].pid
+    children = [
+        pid
+        for pid in built.on(host)
+        if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1] == str(nanny)
+        and "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text("utf-8", "replace")
+    ]
+    assert len(children) == 1, children
+    return children[0]

@@ -1,0 +1,183 @@
+"""What is pure: shares, clocks, parts, and what becomes of the hosts' numbers."""
+
+from __future__ import annotations
+
+import pytest
+from hdrh.histogram import HdrHistogram
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from estab.cluster import clock, merge, shares, timeline
+from estab.cluster.clock import Exchange
+from estab.cluster.members import cast, read
+from estab.cluster.messages import Sample
+from estab.cluster.timeline import Track
+from estab.errors import MachineError, ReadError, UsageError
+from estab.records import Failure, Percentiles, TimelinePoint
+from estab.records.cluster import Clock
+
+
+def point(t_s: float, connected: int, **more: int) -> TimelinePoint:
+    none = dict.fromkeys(("attempted", "first_byte", "completed", "failed", "open", "requests"), 0)
+    return TimelinePoint(t_s=t_s, connected=connected, **{**none, **more})
+
+
+# Shares ------------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 10_000_000), st.integers(1, 200))
+def test_shares_add_up_and_differ_by_one_at_most(connections: int, hosts: int) -> None:
+    parts = [one["connections"] for one in shares.split({"connections": connections}, hosts)]
+    assert sum(parts) == connections
+    assert len(parts) == min(connections, hosts)
+    assert max(parts) - min(parts) <= 1
+
+
+@given(st.integers(1, 1_000), st.integers(1, 20), st.floats(0.1, 1e6))
+def test_rates_add_up(connections: int, hosts: int, rate: float) -> None:
+    parts = shares.split({"connections": connections, "rate_per_s": rate, "ramp_per_s": None}, hosts)
+    assert sum(one["rate_per_s"] for one in parts) == pytest.approx(rate)
+    assert {one["ramp_per_s"] for one in parts} == {None}
+
+
+def test_counts_are_shared_and_times_are_not() -> None:
+    asked = {"connections": 10, "in_flight": 5, "attempts": 0, "duration_s": 3.0, "size_bytes": 64}
+    parts = shares.split(asked, 3)
+    assert [one["connections"] for one in parts] == [4, 3, 3]
+    assert [one["in_flight"] for one in parts] == [2, 2, 1]
+    assert [one["attempts"] for one in parts] == [0, 0, 0]
+    assert {one["duration_s"] for one in parts} == {3.0}
+
+
+def test_no_host_is_left_without_a_connect_in_flight() -> None:
+    assert [one["in_flight"] for one in shares.split({"connections": 10, "in_flight": 1}, 3)] == [1, 1, 1]
+
+
+# Clocks ------------------------------------------------------------------------------------------------------------
+
+
+@given(st.floats(-100, 100), st.lists(st.tuples(st.floats(0, 0.1), st.floats(0, 0.1)), min_size=1, max_size=8))
+def test_the_error_of_a_clock_is_at_most_its_uncertainty(ahead: float, ways: list[tuple[float, float]]) -> None:
+    found = clock.best([Exchange(1.0, 1.0 + there + ahead, 1.0 + there + back) for there, back in ways])
+    assert abs(found.offset_ms / 1e3 - ahead) <= found.uncertainty_ms / 1e3 + 2e-6
+
+
+def test_a_clock_is_corrected_only_where_it_is_provably_off() -> None:
+    assert clock.correction_s(Clock(offset_ms=0.5, uncertainty_ms=0.6, samples=1)) == 0.0
+    assert clock.correction_s(Clock(offset_ms=-700.0, uncertainty_ms=0.6, samples=1)) == -0.7
+
+
+def test_skew_is_by_the_clock_of_whoever_asked() -> None:
+    ahead = Clock(offset_ms=2_000.0, uncertainty_ms=1.0, samples=1)
+    assert clock.skew_ms(102.001, ahead, 100.0) == pytest.approx(1.0)
+    assert clock.spread_ms([1.0]) is None
+    assert clock.spread_ms([1.0, -0.5, 0.25]) == 1.5
+    assert clock.uncertainty_ms([ahead]) is None
+    assert clock.uncertainty_ms([ahead, ahead.replace(uncertainty_ms=0.25)]) == 1.25
+
+
+# Who takes part ----------------------------------------------------------------------------------------------------
+
+
+def worker(host: str, name: str = "", server: bool = False) -> dict[str, object]:
+    return {"host": host, "name": name, "resources": {"estab-server": 1.0} if server else {}}
+
+
+def test_one_generator_a_host_and_none_on_the_servers() -> None:
+    told = {
+        "tcp://10.0.0.1:1": worker("10.0.0.1", "one"),
+        "tcp://10.0.0.1:2": worker("10.0.0.1", "two"),
+        "tcp://10.0.0.2:1": worker("10.0.0.2", "tcp://10.0.0.2:1"),
+        "tcp://10.0.0.3:1": worker("10.0.0.3", "seer", server=True),
+        "tcp://10.0.0.3:2": worker("10.0.0.3", "beside"),
+    }
+    parts = cast(read(told), "tcp://s:8786")
+    assert [one.name for one in parts.generators] == ["one", "10.0.0.2"]
+    assert parts.server is not None
+    assert parts.server.name == "seer"
+    assert dict(parts.idle) == {
+        "tcp://10.0.0.1:2": "one generates on its host",
+        "tcp://10.0.0.3:2": "it is on the server's host, beside seer",
+    }
+
+
+@pytest.mark.parametrize(
+    ("told", "error", "words"),
+    [
+        ({}, MachineError, "dask worker tcp://s:8786"),
+        ({"tcp://a:1": worker("a", server=True)}, MachineError, "start one on another"),
+        ({"tcp://a:1": worker("a", "x", True), "tcp://b:1": worker("b", "y", True)}, UsageError, "x and y both"),
+    ],
+)
+def test_a_cast_that_cannot_play(told: dict[str, dict[str, object]], error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        cast(read(told), "tcp://s:8786")
+
+
+# Numbers -----------------------------------------------------------------------------------------------------------
+
+
+def percentiles(values_ns: list[int]) -> Percentiles:
+    histogram = HdrHistogram(1, merge.HIGHEST_NS, 3)
+    for value in values_ns:
+        histogram.record_value(value)
+    return Percentiles(
+        count=len(values_ns),
+        mean=round(sum(values_ns) / len(values_ns) / 1e3, 3),
+        max=max(values_ns) / 1e3,
+        hdr_ns=histogram.encode().decode(),
+    )
+
+
+values = st.lists(st.integers(1_000, 10**10), min_size=1, max_size=30)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(values, min_size=1, max_size=5))
+def test_merged_histograms_are_those_of_all_values_together(hosts: list[list[int]]) -> None:
+    whole = merge.percentiles(percentiles(one) for one in hosts)
+    every = percentiles([value for one in hosts for value in one])
+    assert whole is not None
+    assert (whole.count, whole.max) == (every.count, every.max)
+    assert whole.mean == pytest.approx(every.mean, abs=0.002)
+    assert whole.hdr_ns is not None
+    assert whole.hdr_ns == every.hdr_ns
+
+
+def test_a_host_without_histogram_leaves_the_whole_unknown() -> None:
+    known = percentiles([1_000])
+    assert merge.percentiles([known, known.replace(hdr_ns=None)]) is None
+    assert merge.percentiles([None, Percentiles(count=0)]) is None
+    with pytest.raises(ReadError, match="damaged"):
+        merge.percentiles([known.replace(hdr_ns="HISTgarbage")])
+
+
+def test_failures_are_added_and_the_earliest_is_the_example() -> None:
+    one = Failure(phase="connect", errno="ETIMEDOUT", count=2, first_s=3.0, example="late")
+    other = one.replace(count=5, first_s=1.0, example="early")
+    third = Failure(phase="read", errno="eof", count=1)
+    assert merge.failures([one, third, other]) == [one.replace(count=7, first_s=1.0, example="early"), third]
+
+
+def test_unknown_counts_make_an_unknown_sum() -> None:
+    assert merge.added([1, 2]) == 3
+    assert merge.added([1, None]) is None
+    assert merge.added([]) is None
+
+
+def test_timelines_are_summed_where_each_stood_last() -> None:
+    early = Track([point(0.1, 1), point(0.2, 4)])
+    late = Track([point(0.1, 10), point(0.2, 20)], late_s=0.1)
+    found = timeline.joined([early, late], [(0.15, Sample(at_s=0.0, queue_depth=7))])
+    assert [(one.t_s, one.connected, one.queue_depth) for one in found] == [(0.1, 1, None), (0.2, 14, 7), (0.3, 24, 7)]
+
+
+def test_a_long_timeline_has_few_points() -> None:
+    found = timeline.joined([Track([point(i / 10, i) for i in range(1, 30_000)])])
+    assert len(found) <= timeline.MOST_POINTS + 1
+    assert found[-1].connected == 29_999
+
+
+def test_nothing_heard_gives_no_timeline() -> None:
+    assert timeline.joined([Track([])]) == []
+    assert timeline.summed([]) is None

@@ -1,0 +1,130 @@
+"""What can't be, in one clear line each: addresses, options, workers without estab or with another one."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests import servers
+from tests.cli.terminal import assert_one_clear_line, estab
+from tests.cluster.hosts import DASK
+from tests.namespaces import until
+
+TARGET = "127.0.0.1:9"
+WORKER = "from distributed.cli.dask_worker import main; main()"
+OLDER = "import estab; estab.__version__ = '0.0.9'; "
+MISSING = (  # as if it were not installed
+    "from importlib.machinery import PathFinder as P; find = P.find_spec; "
+    "P.find_spec = lambda name, *more: None if name.split('.')[0] == 'estab' else find(name, *more); "
+)
+WITHOUT_CLUSTER = "import sys; sys.modules['estab.cluster'] = None; "
+
+
+@pytest.fixture(scope="module")
+def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A scheduler on loopback, without workers; its address."""
+    folder = tmp_path_factory.mktemp("scheduler")
+    command = [*DASK, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+    command += ["--scheduler-file", str(folder / "scheduler.json")]
+    with started(command, folder / "log", "Scheduler at:") as log:
+        yield log.read_text().partition("Scheduler at:")[2].split()[0]
+
+
+@contextlib.contextmanager
+def started(command: list[str], log: Path, word: str) -> Iterator[Path]:
+    """A program that has printed `word` and ends with the block."""
+    with open(log, "wb") as file:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=log.parent)
+    try:
+        until(lambda: word in log.read_text(), within_s=60, why=f"{word!r} in {log}")
+        yield log
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def worker(scheduler: str, folder: Path, before: str) -> Iterator[None]:
+    """A worker whose process runs `before` first."""
+    options = ["--host", "127.0.0.5", "--name", "odd", "--no-nanny", "--no-dashboard"]
+    command = [sys.executable, "-P", "-c", before + WORKER, scheduler, *options]
+    with started(command, folder / "log", "Registered to:"):
+        yield
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("hold", TARGET, "--cluster", "nonsense"), 2, ("--cluster 'nonsense'", "tcp://10.0.0.9:8786")),
+        (("hold", TARGET, "--cluster", ""), 2, ("--cluster ''",)),
+        (("hold", TARGET, "--cluster", "gopher://x:1"), 2, ("gopher",)),
+        (("hold", "--cluster", "tcp://127.0.0.1:1"), 2, ("TARGET", "embedded")),
+        (("hold", "127.0.0.1", "--cluster", "tcp://127.0.0.1:1"), 2, ("no port",)),
+        (("hold", TARGET, "-n", "0", "--cluster", "tcp://127.0.0.1:1"), 2, ("connections", "0")),
+        (("hold", TARGET, "--source", "127.0.0.2", "--cluster", "tcp://127.0.0.1:1"), 2, ("--source",)),
+        (("hold", TARGET, "--server-via", "true", "--cluster", "tcp://127.0.0.1:1"), 2, ("--server-via",)),
+        (("bench", TARGET, "--repeat", "2", "--cluster", "tcp://127.0.0.1:1"), 2, ("--repeat",)),
+        (("bench", TARGET, "--backlog", "2", "--cluster", "tcp://127.0.0.1:1"), 2, ("--backlog", "TARGET")),
+        (("cluster", "chekc", "tcp://127.0.0.1:1"), 2, ("chekc", "check")),
+        (("cluster", "check", "tcp://127.0.0.1:1", "--json", "/no/such/folder/x"), 2, ("/no/such/folder",)),
+    ],
+)
+def test_usage(arguments: tuple[str, ...], code: int, words: tuple[str, ...]) -> None:
+    assert_one_clear_line(estab(*arguments), code, *words)
+
+
+def test_nobody_answers() -> None:
+    address = f"tcp://127.0.0.1:{servers.closed_port()}"
+    done = estab("churn", TARGET, "--cluster", address)
+    assert_one_clear_line(done, 3, "no Dask scheduler answers", address, "dask scheduler")
+
+
+def test_a_cluster_without_workers(scheduler: str) -> None:
+    assert_one_clear_line(estab("cluster", "check", scheduler), 3, "no workers", f"dask worker {scheduler}")
+
+
+def test_bad_numbers_are_refused_by_the_host_in_one_line(scheduler: str, tmp_path: Path) -> None:
+    with worker(scheduler, tmp_path, ""):
+        done = estab("bench", TARGET, "-d", "0", "--cluster", scheduler)
+        assert_one_clear_line(done, 2, "worker odd", "duration", "0")
+        done = estab("hold", "no.such.host.invalid:80", "--cluster", scheduler)
+        assert_one_clear_line(done, 2, "worker odd", "unknown host")
+
+
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        (OLDER, ("has estab 0.0.9, this is", "install the same everywhere")),
+        (MISSING, ("has no estab", "pip install 'estab[cluster]")),
+        (WITHOUT_CLUSTER, ("has an estab without estab.cluster",)),
+    ],
+)
+def test_a_worker_that_cannot_take_part(scheduler: str, tmp_path: Path, before: str, words: tuple[str, ...]) -> None:
+    with worker(scheduler, tmp_path, before):
+        assert_one_clear_line(estab("hold", TARGET, "--cluster", scheduler), 3, "worker odd", *words)
+        done = estab("cluster", "check", scheduler)
+    assert done.returncode == 3
+    assert done.stderr == ""
+    assert all(word in " ".join(done.stdout.split()) for word in words)
+    assert "Not ready" in done.stdout
+
+
+def _without_dask(*arguments: str) -> subprocess.CompletedProcess[str]:
+    code = f"import sys; sys.modules['distributed'] = None; from estab.cli.main import run; run({list(arguments)})"
+    return subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False, timeout=30)
+
+
+@pytest.mark.parametrize("arguments", [("cluster", "check", "tcp://x:1"), ("hold", TARGET, "--cluster", "tcp://x:1")])
+def test_without_dask(arguments: tuple[str, ...]) -> None:
+    assert_one_clear_line(_without_dask(*arguments), 3, "pip install 'estab[cluster]'")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["cluster", "--help"], ["hold", "-n", "1", "-d", "0.01", "-q"]])
+def test_dask_is_loaded_for_a_cluster_alone(arguments: list[str]) -> None:
+    code = f"import sys; from estab.cli.app import call; call({arguments}); sys.exit('dask' in sys.modules)"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 0, done.stderr

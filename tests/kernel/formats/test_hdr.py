@@ -1,0 +1,46 @@
+"""HDR histograms in text: what was encoded comes back, and damage is one kind of error."""
+
+from __future__ import annotations
+
+import pytest
+from hdrh.histogram import HdrHistogram
+from hypothesis import given
+from hypothesis import strategies as st
+
+from estab.errors import ParseError
+from estab.kernel.formats import hdr
+from estab.load.block import HDR_HIGHEST_NS
+
+
+@given(st.lists(st.integers(1, hdr.HIGHEST_NS), min_size=1, max_size=20))
+def test_what_was_encoded_comes_back(values: list[int]) -> None:
+    made = hdr.empty()
+    for value in values:
+        made.record_value(value)
+    found = hdr.decode(made.encode().decode("ascii"))
+    assert found.get_total_count() == len(values)
+    assert found.get_value_at_percentile(100) == made.get_value_at_percentile(100)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 4, 20, 40])
+def test_a_histogram_that_was_cut_is_refused(cut: int) -> None:
+    made = hdr.empty()
+    made.record_value(5_000, 7)
+    with pytest.raises(ParseError, match="not an HDR histogram"):
+        hdr.decode(made.encode().decode("ascii")[:cut])
+
+
+@pytest.mark.parametrize("text", ["AAAA", "HISTFAAAAA==", "\u00e9", "{}", "H" * 400])
+def test_what_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ParseError, match="not an HDR histogram"):
+        hdr.decode(text)
+
+
+def test_one_of_another_shape_is_taken_into_ours() -> None:
+    other = HdrHistogram(1, 1_000_000, 2)
+    other.record_value(2_000, 3)
+    assert hdr.decode(other.encode().decode("ascii")).get_total_count() == 3
+
+
+def test_the_blocks_of_workers_have_the_same_range() -> None:
+    assert hdr.HIGHEST_NS == HDR_HIGHEST_NS
