@@ -67,7 +67,7 @@ def find_rate(
         if stepped is not None:
             stepped(step)
     worst = min((step for step in steps if step.why), key=lambda step: step.rate_per_s, default=None)
-    ours = worst is not None and worst.why is not None and OURS in worst.why
+    ours = worst is not None and worst.generator_bound
     return found.replace(steps=steps, rate_per_s=search.best, confirmed=search.confirmed, generator_bound=ours)
 
 
@@ -83,7 +83,14 @@ def _step(run: RunResult, rate: float, percentile: float, bound_us: float) -> Ra
     reached = run.requests.per_second if run.requests else None
     latency = at_percentile(run, percentile)
     why = _why_not(run, latency, bound_us)
-    return RateStep(rate_per_s=rate, reached_per_s=reached, latency_us=latency, seconds=run.elapsed_s, why=why)
+    return RateStep(
+        rate_per_s=rate,
+        reached_per_s=reached,
+        latency_us=latency,
+        seconds=run.elapsed_s,
+        why=why,
+        generator_bound=run.cause == OURS,
+    )
 
 
 def _why_not(run: RunResult, latency_us: float | None, bound_us: float) -> str | None:

@@ -57,7 +57,8 @@ def hold(
         Connections a second that come and go beside those that are held, from the start.
     find_ceiling
         Try ever more, until N hold and N + 1 do not, and say what sets N. A limit of our own side that can be moved
-        (source addresses, processes) is moved, and the search goes on. Closes by RST.
+        (source addresses, processes) is moved, and the search goes on. Closes by RST; how long and how many at a time
+        is its own choice.
     reset
         Close by RST instead of FIN: leaves no TIME_WAIT.
     """

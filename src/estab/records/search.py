@@ -50,13 +50,17 @@ class Ceiling(Record, frozen=True, kw_only=True):
 
 
 class RateStep(Record, frozen=True, kw_only=True):
-    """One attempt at a rate, in requests a second. `why` says what kept it from being good; None: it was."""
+    """One attempt at a rate, in requests a second. `why` says what kept it from being good; None: it was.
+
+    `generator_bound`: that was our own client, late for want of CPU.
+    """
 
     rate_per_s: float
     reached_per_s: float | None
     latency_us: float | None
     seconds: float
     why: str | None = None
+    generator_bound: bool = False
 
 
 class HighestRate(Record, frozen=True, kw_only=True):
