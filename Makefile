@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find src CMakeLists.txt pyproject.toml -name '*.py' -o -name '*.pyi' -o -name '*.[ch]' -o -name '*.toml' -o -name CMakeLists.txt) README.md LICENSE
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: run test check bench docs lock packages clean
+.PHONY: run test check bench docs sanitize lock packages clean
 
 run: $(VENV)/.built
 	@echo; echo '== estab bench: a healthy run =='
@@ -27,6 +27,11 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.built
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+# The engine under ASan and UBSan, and with each of its system calls failing in turn.
+sanitize: $(VENV)/.dev
+	$(BIN)/python -m tests.engine.sanitized
+	$(BIN)/python -m tests.engine.faults
 
 # The pages that are made from the code, then the site, into build/site.
 docs: $(VENV)/.dev

@@ -144,11 +144,11 @@ BASIC = (
     Case(
         "churn-one",
         _one("churn-one", "one connection after the other, both ends on one core", "/s", "higher", 1.0),
-        Ask("own_churn", {"close": "fin", "connections": 1, "cores": 1}),
-        Ask("netperf", {"test": "TCP_CRR", "size": 1, "cores": 1}),
+        Ask("own_churn", {"close": "fin", "connections": 1, "cores": 1, "port_range": CLASSIC_PORTS}),
+        Ask("netperf", {"test": "TCP_CRR", "size": 1, "cores": 1, "port_range": CLASSIC_PORTS}),
         "netperf TCP_CRR",
         ("netperf", "netserver"),
-        "netperf binds each port itself, which spares it connect()'s search",
+        "netperf binds each port itself, out of 5000-65535 whatever the range; so estab gets a range as wide",
     ),
     _hold(
         "hold",

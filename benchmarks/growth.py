@@ -17,7 +17,7 @@ from benchmarks.space import MeasureError
 REQUESTS_A_SECOND = 10_000
 REQUESTED_FOR_S = 3.0
 END_WITHIN_S = 120.0
-VISIBLE_IN_SLAB = 10_000  # below so many connections the kernel's other allocations drown theirs
+VISIBLE = 10_000  # below so many connections the memory of all else drowns theirs
 FEW_REPEATS, REPEATS, MANY = 3, 9, 100_000
 
 
@@ -44,7 +44,7 @@ def own_growth(_seconds: int, notes: list[str], connections: int) -> dict[str, f
 
 
 def _own_bytes(many: dict[str, Any], one: dict[str, Any], end: str, connections: int) -> float | None:
-    if connections < VISIBLE_IN_SLAB // 10:  # an interpreter's RSS varies by more than so few take
+    if connections < VISIBLE:  # an interpreter's RSS varies by more than so few take
         return None
     return memory_growth(many[end]["workers"], one[end]["workers"], connections)
 
@@ -58,7 +58,7 @@ def _cpu_a_request(asked: dict[str, Any], quiet: dict[str, Any], end: str, reque
 def _connect_rate(run: dict[str, Any], connections: int) -> float | None:
     """To the last one of them; None where all were there before the first look at the run."""
     at = next((point["t_s"] for point in run["timeline"] if point["connected"] >= connections), None)
-    return connections / at if at and connections >= VISIBLE_IN_SLAB else None
+    return connections / at if at and connections >= VISIBLE else None
 
 
 # -- a run that is looked at from outside -----------------------------------------------------------------------------
@@ -71,7 +71,7 @@ def _idle(connections: int) -> tuple[dict[str, Any], dict[str, float | None]]:
     run.wait_open(connections)
     after = _kernel_bytes()
     times = began.take()
-    pair = (after - before) / connections if connections >= VISIBLE_IN_SLAB else None
+    pair = (after - before) / connections if connections >= VISIBLE else None
     return run.finish(), {"kernel_bytes": pair, **times}
 
 

@@ -18,7 +18,7 @@ LOADS = {
     "hold": ("hold", "-n", "18000"),
 }
 MOST_FUNCTIONS = 10
-_LINE = re.compile(r"^\s*(\d+\.\d+)%\s+(.+?)\s*$", re.MULTILINE)
+_LINE = re.compile(r"^\s*(\d+\.\d+)%\s+(\d+):\S+\s+(.+?)\s*$", re.MULTILINE)
 _OWN = {"_engine.abi3.so": "engine", "[kernel.kallsyms]": "kernel", "libc.so.6": "libc", "[vdso]": "vdso"}
 
 
@@ -32,7 +32,7 @@ def own_profile(seconds: int, notes: list[str], load: str) -> dict[str, float]:
         estab = [sys.executable, "-P", "-m", "estab", command, *options, "-d", span, "--json", "-"]
         said = finished([*record, *estab], seconds + 60, lambda status: status in (0, 1))
         pids = _workers(json.loads(said.splitlines()[0]))
-        programs, functions = shares(_report(data, "dso", pids)), shares(_report(data, "sym", pids))
+        programs, functions = shares(_report(data, "dso"), pids), shares(_report(data, "sym"), pids)
     notes.append(" ".join(["estab", command, *options]))
     found: dict[str, float] = {}
     for name, share in programs:
@@ -42,17 +42,21 @@ def own_profile(seconds: int, notes: list[str], load: str) -> dict[str, float]:
     return found | {f"fn {name}": share for name, share in kernel[:MOST_FUNCTIONS]}
 
 
-def _workers(run: dict[str, Any]) -> str:
+def _workers(run: dict[str, Any]) -> set[int]:
     """The processes that carry load. The one that watches is another: what it costs is a case of its own."""
-    return ",".join(str(worker["pid"]) for end in ("client", "server") for worker in run[end]["workers"])
+    return {worker["pid"] for end in ("client", "server") for worker in run[end]["workers"]}
 
 
-def _report(data: str, sort: str, pids: str) -> str:
-    command = ["perf", "report", "-i", data, "--stdio", "--no-children", "--percentage", "relative"]
-    command += ["--pid", pids, "--sort", sort]
+def _report(data: str, sort: str) -> str:
+    command = ["perf", "report", "-i", data, "--stdio", "--no-children", "--sort", f"pid,{sort}"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def shares(text: str) -> list[tuple[str, float]]:
-    """Name and share, 0 to 1, of each line of a `perf report`, the greatest first."""
-    return [(name, float(percent) / 100) for percent, name in _LINE.findall(text)]
+def shares(text: str, pids: set[int]) -> list[tuple[str, float]]:
+    """Name and share of these processes' samples, 0 to 1, from a `perf report` by pid and name; the greatest first."""
+    found: dict[str, float] = {}
+    for percent, pid, name in _LINE.findall(text):
+        if int(pid) in pids:
+            found[name] = found.get(name, 0.0) + float(percent)
+    total = sum(found.values())
+    return sorted(((name, percent / total) for name, percent in found.items()), key=lambda one: -one[1])

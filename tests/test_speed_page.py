@@ -14,8 +14,10 @@ from benchmarks.__main__ import chosen
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "speed.md"
 PERF = """# Overhead  Symbol
-    12.50%  [k] tcp_sendmsg_locked
-     3.00%  [.] serve
+    12.00%    71:python   [k] tcp_sendmsg_locked
+     3.00%    72:python   [k] tcp_sendmsg_locked
+     5.00%    72:python   [.] serve
+    60.00%    70:python   [.] _PyEval_EvalFrameDefault
 """
 SOCKPERF = "sockperf: [Valid Duration] RunTime=0.500 sec; SentMessages=8486; ReceivedMessages=8485\n"
 TCPKALI = [(1.0, "Using interface lo to connect to [127.0.0.1]:1"), (1.5, "Ramped up to 5000 connections.")]
@@ -50,8 +52,8 @@ def test_without_names_all_but_the_matrix_is_measured() -> None:
     assert [case.name for case in chosen(["rr-1x64", "churn"])] == ["churn", "rr-1x64"]
 
 
-def test_perf_report_lines_become_shares() -> None:
-    assert profile.shares(PERF) == [("[k] tcp_sendmsg_locked", 0.125), ("[.] serve", 0.03)]
+def test_perf_report_lines_become_shares_of_the_workers() -> None:
+    assert profile.shares(PERF, {71, 72}) == [("[k] tcp_sendmsg_locked", 0.75), ("[.] serve", 0.25)]
 
 
 def test_a_table_goes_between_its_own_markers_and_nowhere_else() -> None:

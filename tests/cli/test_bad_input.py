@@ -126,14 +126,36 @@ def test_a_truncated_record(tmp_path: Path, run_bytes: bytes, keep: int) -> None
         b'{"schema":"other/1"}',
         b"null",
         b'{"schema":"estab.run/1","funnel":7}',
-        b'{"schema":"estab.run/1","deep":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
-        b'{"schema":"estab.snapshot/1","deep":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
     ],
 )
 def test_a_file_that_is_no_run(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "run.json"
     path.write_bytes(data)
     assert_one_clear_line(estab("diagnose", str(path)), 2, str(path))
+
+
+@pytest.mark.parametrize("schema", ["estab.run/1", "estab.snapshot/1"])
+def test_a_file_that_is_nested_without_end(tmp_path: Path, schema: str) -> None:
+    path = tmp_path / "deep"
+    path.write_text('{"schema":"' + schema + '","deep":' + "[" * 200_000)
+    assert_one_clear_line(estab("diagnose", str(path)), 2, "nested too deeply")
+
+
+def test_a_report_for_a_terminal_that_knows_ascii_alone(tmp_path: Path, run_bytes: bytes) -> None:
+    path = tmp_path / "run.json"
+    path.write_bytes(run_bytes)
+    command = [ESTAB, "report", str(path), "--markdown"]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "no cause" in done.stdout.decode()
+
+
+def test_a_full_disk_behind_standard_output() -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([ESTAB, "man"], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (3, "estab: can't write standard output: No space left on device\n")
 
 
 def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, run_bytes: bytes) -> None:

@@ -43,7 +43,7 @@ def test_the_rate_is_shared_by_the_workers() -> None:
 
 def test_a_stall_is_seen_by_all_whom_it_keeps_waiting() -> None:
     """A pause of 0.4 s within 1 s: those due within it wait between 0.4 s and nothing, evenly."""
-    service = Service("echo", pause_s=0.4, pause_every_s=0.5)
+    service = Service("echo", pause_s=0.4, pause_every_s=0.7)
     run = estab.bench(
         connections=500, duration_s=1.0, mode="rate", rate_per_s=1000, arrivals="constant", service=service
     )

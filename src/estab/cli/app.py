@@ -103,6 +103,9 @@ def _explain(error: BaseException, tokens: list[str]) -> tuple[str, int]:
             return f"{error} (estab {_command(tokens)}--help lists the options)", USAGE
         case EstabError():
             return str(error), error.exit_code
+        case OSError(errno=errno.ENOSPC, filename=None):
+            # Whoever writes a file says its name; what has none is standard output.
+            return f"can't write standard output: {error.strerror}", MACHINE
         case OSError():
             hint = f"; `ulimit -n` is {_nofile()}, raise it" if error.errno in (errno.EMFILE, errno.ENFILE) else ""
             return f"{error}{hint}", MACHINE

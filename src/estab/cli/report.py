@@ -76,7 +76,7 @@ def report(
             OutputFile(f"--{kind}", str(folder / name)).write(data)
             written.append((str(folder / name), len(data)))
     if markdown:
-        sys.stdout.write(as_markdown(given))
+        sys.stdout.buffer.write(as_markdown(given).encode())  # UTF-8, whatever the locale
         sys.stdout.flush()
     if not quiet:
         for path, size in written:

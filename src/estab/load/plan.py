@@ -21,6 +21,7 @@ MOST_SIZE = 1 << 30
 BYTES_PER_WORKER = 14_000_000  # resident: an interpreter, the engine, its block and buffers (measured)
 BYTES_PER_CONNECTION = 120  # of our own, on one end
 MOST_DEPTH = 1_024
+MOST_RATE = 1e7  # what is due and never sent is counted one by one
 MOST_CONNECTIONS = 10_000_000
 MOST_DURATION_S = 7 * 24 * 3600.0
 
@@ -104,7 +105,7 @@ def check(load: Load) -> None:
     if load.ramp_per_s is not None:
         at_least("ramp (connects per second)", load.ramp_per_s, 0.001, 1e9)
     if load.rate_per_s is not None:
-        at_least("rate (per second)", load.rate_per_s, 0.001, 1e9)
+        at_least("rate (per second)", load.rate_per_s, 0.001, MOST_RATE)
     elif load.workload == "rate":
         raise UsageError("an open loop needs its rate: --rate 1000")
     if load.arrivals not in ("poisson", "constant"):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 NEAR = 1.05  # a rate is known once what failed is no further above what was good
 MOST_STEPS = 40
-MOST_RATE = 1e8
+MOST_RATE = 5e6
 
 
 @dataclass
