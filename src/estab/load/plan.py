@@ -195,7 +195,7 @@ def make(load: Load, machine: Machine, *, beside_server: bool = False) -> Plan:
     sources = load.sources
     if not sources:
         # A churn's ports stay in TIME_WAIT: not its connections at once, but those of a second are what needs room.
-        wanted = CHURNED_A_SECOND if load.workload == "churn" else load.connections
+        wanted = max(load.connections, CHURNED_A_SECOND if load.workload == "churn" else 0)
         sources = loopback_sources(load.target[0], wanted, machine.ports)
     count = client_processes_for(load, machine, beside_server=beside_server)
     parts = shares(load.connections, min(count, load.connections))
