@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find src CMakeLists.txt pyproject.toml -name '*.py' -o -name '*.pyi' -o -name '*.[ch]' -o -name '*.toml' -o -name CMakeLists.txt) README.md LICENSE
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: run test check bench docs sanitize lock packages clean
+.PHONY: run test check bench bench-docs docs sanitize lock packages clean
 
 run: $(VENV)/.built
 	@echo; echo '== estab bench: a healthy run =='
@@ -32,6 +32,10 @@ bench: $(VENV)/.built
 sanitize: $(VENV)/.dev
 	$(BIN)/python -m tests.engine.sanitized
 	$(BIN)/python -m tests.engine.faults
+
+# The tables and plots of docs/speed.md, measured anew (BENCH_ARGS="--peers DIR").
+bench-docs: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.docs $(BENCH_ARGS)
 
 # The pages that are made from the code, then the site, into build/site.
 docs: $(VENV)/.dev

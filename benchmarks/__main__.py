@@ -90,7 +90,7 @@ class Turns:
             result.own.append(figure)
             text = f"{label}: {result.row.name} {number(figure)} {result.row.unit}"
             if peer is not None:
-                other = peer[result.row.peer_figure or result.row.figure]
+                other = peer[result.row.figure]
                 result.peer.append(other)
                 text += f", {case.peer_name} {number(other)}: {ratio(figure, other, result.row.better):.2f}x"
             _say(text)

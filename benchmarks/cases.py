@@ -60,7 +60,6 @@ class Row:
     figure: str
     better: Better = "higher"
     target: float | None = None
-    peer_figure: str | None = None  # where the peer's has another name
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ BASIC = (
     ),
     Case(
         "churn-fin",
-        _one("churn-fin", "the same, close by FIN (TIME_WAIT at the client)", "/s", "higher", 1.0),
+        _one("churn-fin", "connect, 1 byte, answer, close by FIN (TIME_WAIT at the client)", "/s", "higher", 1.0),
         Ask("own_churn", {"close": "fin"}),
         Ask("neper", {"program": "tcp_crr", "size": 1, "time_wait": 1}),
         "neper tcp_crr --time-wait",
@@ -133,7 +132,7 @@ BASIC = (
     ),
     Case(
         "stream",
-        (Row("stream", "100 connections, bytes back a second", "bytes/s", "bytes_rate", "higher", None, "rate"),),
+        (Row("stream", "100 connections of 65,536 bytes, written without waiting", "MB/s", "megabytes"),),
         Ask("own_bench", {"mode": "flood", "size": 65536}),
         Ask("neper_stream"),
         "neper tcp_stream -r -w",
@@ -159,14 +158,14 @@ BASIC = (
     ),
     _hold(
         "hold-one-source",
-        "the same, estab kept to one source address as well",
+        "open and close 18,000, estab kept to one source address as well",
         None,
         "beyond half the port range connect() searches ever longer for a port; that search is what is measured",
         source="127.0.0.1",
     ),
     _hold(
         "hold-wide-range",
-        f"the same, ports {CLASSIC_PORTS.replace(' ', '-')} as in report 001",
+        f"open and close 18,000, ports {CLASSIC_PORTS.replace(' ', '-')} as in report 001",
         None,
         "ip_local_port_range is widened in the measurement's own namespace, for both; estab chooses its own sources",
         port_range=CLASSIC_PORTS,

@@ -15,9 +15,9 @@ Figures = dict[str, float]
 
 
 def own_bench(seconds: int, notes: list[str], mode: str, size: int, connections: int = CONNECTIONS) -> Figures:
-    """`estab bench` against its embedded server: answers a second, and in bytes."""
+    """`estab bench` against its embedded server: answers a second, and their megabytes."""
     run = _estab(seconds, notes, "bench", "-c", str(connections), "-s", str(size), "--mode", mode, "-d", str(seconds))
-    return {**_rate(run), "bytes_rate": run["requests"]["bytes"] / run["requests"]["seconds"]}
+    return {**_rate(run), "megabytes": run["requests"]["bytes"] / run["requests"]["seconds"] / 1e6}
 
 
 def own_churn(seconds: int, notes: list[str], close: str, connections: int = CONNECTIONS) -> Figures:

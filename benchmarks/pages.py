@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.matrix import CONNECTIONS, SIZES
+from benchmarks.matrix import CASES, CONNECTIONS, SIZES
 from benchmarks.stalls import PERCENTILES, RATE, expected_ms
 from benchmarks.table import number
 
@@ -38,10 +38,16 @@ def peers(records: Records) -> str:
     """Everything that has a peer, but the matrix."""
     rows = [
         [record["title"], record["peer_name"], *_middles(record), _spread(record), str(len(record["own"]))]
-        for name, record in records.items()
+        for name, record in _in_order(records)
         if record["peer_name"] and not name.startswith(("rr-", "watch")) and record["spread"]
     ]
     return table(["what", "peer", "estab", "peer's", "least · median · most", "pairs"], rows)
+
+
+def _in_order(records: Records) -> list[tuple[str, Mapping[str, Any]]]:
+    """As the cases stand in their table, whenever each was measured."""
+    names = [row.name for case in CASES for row in case.rows]
+    return [(name, records[name]) for name in names if name in records]
 
 
 def _middles(record: Mapping[str, Any]) -> list[str]:
@@ -59,7 +65,7 @@ def one_process_each(records: Records) -> str:
     """Peers that wait in recv(), a process a connection."""
     rows = [
         [record["title"], record["peer_name"], *_middles(record), _spread(record)]
-        for name, record in records.items()
+        for name, record in _in_order(records)
         if name.endswith(("-netperf", "-sockperf"))
     ]
     return table(["what", "peer", "estab", "peer's", "least · median · most"], rows)

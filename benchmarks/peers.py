@@ -27,9 +27,9 @@ def neper(seconds: int, program: str, size: int, time_wait: int = 0, connections
 
 
 def neper_stream(seconds: int) -> Figures:
-    """tcp_stream both ways at once: bytes a second that the client read. Nothing is an echo, nothing is verified."""
+    """tcp_stream both ways at once: MB a second that the client read. Nothing is an echo, nothing is verified."""
     said = _neper(seconds, "tcp_stream", ["-r", "-w"], ["-F", str(CONNECTIONS)])
-    return {"rate": parse.neper_rate(said) * 1e6 / 8}
+    return {"megabytes": parse.neper_rate(said) / 8}  # it counts megabits
 
 
 def _neper(seconds: int, program: str, both: list[str], client: list[str]) -> str:

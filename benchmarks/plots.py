@@ -49,17 +49,18 @@ def chart(points: Sequence[Point], lines: Lines, title: str, scale: ScaleKind) -
         alt.Chart(alt.InlineData(values=rows), width=460, height=240)
         .mark_line(point={"size": 45}, strokeWidth=2)
         .encode(
-            x=alt.X("connections:Q", title="connections", scale=alt.Scale(type="log"), axis=_axis()),
-            y=alt.Y("value:Q", title=title, scale=alt.Scale(type=scale), axis=_axis()),
+            x=alt.X("connections:Q", title="connections", scale=alt.Scale(type="log"), axis=_axis("log")),
+            y=alt.Y("value:Q", title=title, scale=alt.Scale(type=scale), axis=_axis(scale)),
             color=alt.Color("what:N", title=None, scale=alt.Scale(domain=domain, range=list(COLOURS[: len(domain)]))),
             shape=alt.Shape("what:N", title=None, scale=alt.Scale(domain=domain)),
         )
         .configure(background="transparent", font="sans-serif")
-        .configure_axis(labelColor=GREY, titleColor=GREY, gridColor="#88888844", domainColor=GREY, tickColor=GREY)
+        .configure_axis(labelColor=GREY, titleColor=GREY, gridColor=GREY, domainColor=GREY, tickColor=GREY)
         .configure_legend(labelColor=GREY, orient="top")
         .configure_view(stroke=None)
     )
 
 
-def _axis() -> Any:
-    return alt.Axis(format="~s", tickCount=6)
+def _axis(scale: ScaleKind) -> Any:
+    decades = [10**power for power in range(8)] if scale == "log" else alt.Undefined
+    return alt.Axis(format="~s", gridOpacity=0.25, values=decades)

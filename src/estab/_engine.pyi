@@ -41,9 +41,7 @@ def established(data: bytes | bytearray | memoryview, at_server: bool, /) -> tup
     Returns them, and where and with which flags the walk stopped, as `census`.
     """
 
-def gained(
-    now: bytes | bytearray | memoryview, known: bytearray | memoryview, /
-) -> list[tuple[int, int]]:
+def gained(now: bytes | bytearray | memoryview, known: bytearray | memoryview, /) -> list[tuple[int, int]]:
     """Where and by how much `now` differs from `known`, two equally long arrays of u64; `known` becomes `now`."""
 
 def die_with_parent() -> None:
