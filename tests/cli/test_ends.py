@@ -61,7 +61,7 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: "-".join(command[::5]))
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted(command: tuple[str, ...], number: signal.Signals, tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     process = start(*command, json_file=path)

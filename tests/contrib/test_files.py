@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.test_documents import command_lines, estab_calls
+from tests.docs.pages import calls
+from tests.test_documents import command_lines
 
 from estab.cli.app import app
 from estab.diagnose.suspects import SUSPECTS
@@ -122,7 +123,7 @@ def test_the_unit_is_hardened() -> None:
 
 
 README_LINES = command_lines((CONTRIB / "README.md").read_text(encoding="utf-8"))
-README_CALLS = [call for line in README_LINES for call in estab_calls(line)]
+README_CALLS = [call for line in README_LINES for call in calls(line)]
 
 
 @pytest.mark.parametrize("call", README_CALLS, ids=shlex.join)

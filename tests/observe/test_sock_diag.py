@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.namespaces import in_namespace
 
 from estab.errors import MachineError, ReadError
 from estab.kernel.formats import inet_diag, netlink
@@ -329,3 +330,27 @@ def test_a_second_question_after_a_damaged_answer(monkeypatch: pytest.MonkeyPatc
             with pytest.raises(KeyboardInterrupt):
                 diag.states()
         assert isinstance(diag.states(), dict)
+
+
+@pytest.mark.namespace
+@pytest.mark.parametrize("port", [8001, 40001, 55001])
+def test_the_halves_of_a_census_are_the_whole(port: int) -> None:
+    """Each socket is in one of two halves, and each has about half of both ends, whatever the server's port."""
+
+    def count() -> tuple[int, int, int]:
+        with SockDiag() as diag, socket.create_server(("127.0.0.1", port), backlog=500) as listener:
+            ports = [*range(33_000, 33_150), *range(60_000, 60_150)]
+            clients = [socket.create_connection(listener.getsockname(), source_address=("", own)) for own in ports]
+            everything = inet_diag.ALL_STATES & ~inet_diag.states(inet_diag.BOUND_INACTIVE)
+            halves = [
+                diag._dump(inet_diag.Census, everything, half=inet_diag.Half(46_883, same=same)).total
+                for same in (True, False)
+            ]
+            whole = diag._dump(inet_diag.Census, everything).total
+            for client in clients:
+                client.close()
+        return whole, *halves
+
+    whole, same, other = in_namespace(count)
+    assert whole == same + other == 601
+    assert {same, other} == {300, 301}

@@ -31,13 +31,16 @@ def exit_code(run: RunResult) -> int:
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[Stop]:
-    """A stop that Ctrl-C and SIGTERM ask for while the block lasts."""
+    """A stop that Ctrl-C, SIGTERM and a terminal that hangs up ask for while the block lasts; not so under nohup."""
     with Stop() as stop:
 
         def handle(_number: int, _frame: FrameType | None) -> None:
             stop.set()
 
-        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
+        before = {number: signal.signal(number, handle) for number in numbers}
         try:
             yield stop
         finally:

@@ -33,7 +33,7 @@ _QUEUED_STATES = (inet_diag.ESTABLISHED, inet_diag.CLOSE_WAIT)
 _BOUND_INACTIVE_SINCE = (6, 8)
 _ALL_BUT_BOUND = inet_diag.ALL_STATES & ~inet_diag.states(inet_diag.BOUND_INACTIVE)
 _NOBODY = (bytes(16), inet_diag.mapped(inet_diag.AF_INET, bytes(16)))
-_SERVING_PORTS, _CONNECTING_PORTS = (0, 32767), (32768, 65535)
+_MIDDLE_PORT = 46_883  # of the ports that connect() takes by default, 32768 to 60999
 MOST_IN_CENSUS = 20
 
 
@@ -151,14 +151,15 @@ class SockDiag:
     def _count_all(self) -> inet_diag.Census:
         """All sockets, by two threads where there are two cores: nearly all of it is the kernel's own work.
 
-        One takes IPv6, and the IPv4 ports that servers have; the other those that connect() has.
+        One takes IPv6 and a half of IPv4, the other the other half.
         """
         if len(os.sched_getaffinity(0)) < 2:
             return self._dump(_everything, _ALL_BUT_BOUND)
         with ThreadPoolExecutor(1) as pool:
             # The new thread is in the network namespace of this one (clone(2)).
-            other = pool.submit(_count_connecting)
-            counted = self._dump(_everything, _ALL_BUT_BOUND, families=_FAMILIES[:1], local_port=_SERVING_PORTS)
+            other = pool.submit(_count_other_half)
+            half = inet_diag.Half(_MIDDLE_PORT, same=True)
+            counted = self._dump(_everything, _ALL_BUT_BOUND, families=_FAMILIES[:1], half=half)
             counted.merge(self._dump(_everything, _ALL_BUT_BOUND, families=_FAMILIES[1:]))
             counted.merge(other.result())
         return counted
@@ -204,6 +205,7 @@ class SockDiag:
         local_port: int | tuple[int, int] | None = None,
         remote_port: int | None = None,
         remote_address: bytes | None = None,
+        half: inet_diag.Half | None = None,
     ) -> C:
         """Both families' sockets into a new collector; asked again where the table changed meanwhile."""
         # An IPv4 socket cannot have an IPv6 peer; an IPv6 one can have an IPv4 peer.
@@ -221,6 +223,7 @@ class SockDiag:
                     local_port=local_port,
                     remote_port=remote_port,
                     remote_address=remote_address,
+                    half=half,
                 )
                 interrupted |= self._ask(question, collected)
             if not interrupted:
@@ -281,9 +284,10 @@ def _everything() -> inet_diag.Census:
     return EngineCensus(ports=True, peers=True)
 
 
-def _count_connecting() -> inet_diag.Census:
+def _count_other_half() -> inet_diag.Census:
     with SockDiag() as diag:
-        return diag._dump(_everything, _ALL_BUT_BOUND, families=_FAMILIES[:1], local_port=_CONNECTING_PORTS)
+        half = inet_diag.Half(_MIDDLE_PORT, same=False)
+        return diag._dump(_everything, _ALL_BUT_BOUND, families=_FAMILIES[:1], half=half)
 
 
 def _busiest_ports(counts: dict[int, int], most: int) -> list[PortCount]:

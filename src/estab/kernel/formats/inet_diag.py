@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from struct import Struct
@@ -63,7 +64,7 @@ _REQUEST = Struct("=BBBxI")
 _ID = Struct("!HH16s16s")
 _OPERATION = Struct("=BBH")
 _HOST_CONDITION = Struct("=BBxxi")
-_OP_SOURCE_GE, _OP_SOURCE_LE, _OP_DEST_GE, _OP_DEST_LE, _OP_DEST_CONDITION = 2, 3, 4, 5, 8
+_OP_JUMP, _OP_SOURCE_GE, _OP_SOURCE_LE, _OP_DEST_GE, _OP_DEST_LE, _OP_DEST_CONDITION = 1, 2, 3, 4, 5, 8
 
 # struct inet_diag_msg. The ports alone are big-endian, so they are read as bytes and turned.
 _SOCKET = Struct("=BBBB2s2s16s16sIQIIIII")
@@ -132,15 +133,17 @@ def request(
     local_port: int | tuple[int, int] | None = None,
     remote_port: int | None = None,
     remote_address: bytes | None = None,
+    half: Half | None = None,
 ) -> bytes:
     """The dump request for TCP sockets of `family` (AF_INET or AF_INET6) in the states of `mask`.
 
     The kernel itself leaves out what the filter excludes (`inet_diag_bc_run`): a narrow question is answered cheaply.
-    `remote_address` is 4 or 16 bytes; 4 bytes also match the IPv4-mapped peers of IPv6 sockets.
+    `remote_address` is 4 or 16 bytes; 4 bytes also match the IPv4-mapped peers of IPv6 sockets. `half` goes alone.
     """
     body = _REQUEST.pack(family, IPPROTO_TCP, extensions, mask)
     body += _ID.pack(0, 0, bytes(16), bytes(16)) + bytes(4) + _NO_COOKIE
-    code = bytecode(local_port=local_port, remote_port=remote_port, remote_address=remote_address)
+    code = half.bytecode() if half else b""
+    code = code or bytecode(local_port=local_port, remote_port=remote_port, remote_address=remote_address)
     if code:
         body += Struct("=HH").pack(4 + len(code), _ATTR_BYTECODE) + code
     flags = netlink.NLM_F_REQUEST | netlink.NLM_F_DUMP
@@ -179,6 +182,35 @@ def bytecode(
         size = _OPERATION.size + len(operand)
         code = _OPERATION.pack(operation, size, size + len(code) + 4) + operand + code
     return code
+
+
+@dataclass(frozen=True)
+class Half:
+    """Half of all sockets: those whose two ports lie on the `same` side of `middle` (up to it, above it), or the rest.
+
+    With `middle` in the middle of the ports that connect() takes, each half has half of the clients' sockets and half
+    of a server's, whatever its port.
+    """
+
+    middle: int
+    same: bool
+
+    def bytecode(self) -> bytes:
+        """The filter program (`inet_diag_bc_run`): local <= middle ? test one : test the other."""
+        below = (_OP_DEST_LE, _OPERATION.pack(0, 0, self.middle))
+        above = (_OP_DEST_GE, _OPERATION.pack(0, 0, self.middle + 1))
+        first, second = (below, above) if self.same else (above, below)
+        test, jump = 2 * _OPERATION.size, _OPERATION.size
+        whole = 3 * test + jump
+        # A jump 4 bytes past the end rejects, one to the end accepts; the path of `yes` has to pass every operation.
+        return b"".join(
+            (
+                _OPERATION.pack(_OP_SOURCE_LE, test, 2 * test + jump) + _OPERATION.pack(0, 0, self.middle),
+                _OPERATION.pack(first[0], test, whole - test + 4) + first[1],
+                _OPERATION.pack(_OP_JUMP, jump, jump + test),
+                _OPERATION.pack(second[0], test, test + 4) + second[1],
+            )
+        )
 
 
 @lru_cache(maxsize=4096)
