@@ -117,7 +117,7 @@ def test_snapshots_become_a_timeline(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", ("not a record",)),
+        (b"", ("it is empty",)),
         (b"\x00\xff", ("not a record",)),
         (b'{"schema": "estab.run/1"}', ("damaged", "command")),
         (b'{"schema": "estab.run/9"}', ("estab.run/9",)),
