@@ -15,15 +15,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
-from hdrh.histogram import HdrHistogram
 
 from estab.api.bench import bench
-from estab.cluster import clock, merge
+from estab.cluster import clock
 from estab.cluster.follow import Followed, Part
 from estab.cluster.members import Member
 from estab.cluster.messages import TOPIC, Generated, Told
 from estab.cluster.total import Told as Asked
 from estab.cluster.total import result
+from estab.kernel.formats import hdr
 from estab.observe import host
 from estab.records import Percentiles, RunResult, TimelinePoint, encode
 from estab.records.cluster import Clock
@@ -54,7 +54,7 @@ def a_run() -> RunResult:
 
 
 def _spread() -> Percentiles:
-    histogram = HdrHistogram(1, merge.HIGHEST_NS, 3)
+    histogram = hdr.empty()
     chance = random.Random(1)
     for _ in range(20_000):
         histogram.record_value(int(chance.lognormvariate(12, 2)))

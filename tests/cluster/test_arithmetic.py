@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from estab.cluster.members import cast, read
 from estab.cluster.messages import Sample
 from estab.cluster.timeline import Track
 from estab.errors import MachineError, ReadError, UsageError
+from estab.kernel.formats import hdr
 from estab.records import Failure, Percentiles, TimelinePoint
 from estab.records.cluster import Clock
 
@@ -118,7 +118,7 @@ def test_a_cast_that_cannot_play(told: dict[str, dict[str, object]], error: type
 
 
 def percentiles(values_ns: list[int]) -> Percentiles:
-    histogram = HdrHistogram(1, merge.HIGHEST_NS, 3)
+    histogram = hdr.empty()
     for value in values_ns:
         histogram.record_value(value)
     return Percentiles(

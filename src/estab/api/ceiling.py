@@ -205,8 +205,7 @@ def _more_sources(step: CeilingStep, target: str | None) -> tuple[str, ...] | No
     host = "127.0.0.1" if target is None else resolve(target)[0]
     address = ipaddress.ip_address(host.split("%", maxsplit=1)[0])
     if address.version == 4 and address.is_loopback:
-        first, count = int(ipaddress.IPv4Address("127.0.0.1")), max(2, 2 * step.sources)
-        return tuple(str(ipaddress.IPv4Address(first + i)) for i in range(min(count, 1_000)))
+        return plan.loopback_addresses(min(2 * step.sources, 1_000))
     if address.is_loopback:
         return None
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from hdrh.histogram import HdrHistogram
 
-from estab.errors import ReadError
+from estab.errors import ParseError, ReadError
+from estab.kernel.formats import hdr
 from estab.records import ErrorOrder, Failure, Funnel, Latency, OpenLoop, Percentiles, Requests, Visitors
 
-HIGHEST_NS = 3_600_000_000_000
 NS_PER_US = 1_000.0
 
 
@@ -94,13 +94,14 @@ def percentiles(every: Iterable[Percentiles | None]) -> Percentiles | None:
     None where there is no value, or a host has values and no histogram. Raises ReadError for a damaged one.
     """
     known = [one for one in every if one is not None and one.count]
-    if not known or any(one.hdr_ns is None for one in known):
+    encoded = [one.hdr_ns for one in known if one.hdr_ns is not None]
+    if not known or len(encoded) < len(known):
         return None
-    total = HdrHistogram(1, HIGHEST_NS, 3)
-    for one in known:
+    total = hdr.empty()
+    for text in encoded:
         try:
-            total.add(HdrHistogram.decode(one.hdr_ns))
-        except Exception as error:  # the codec raises what it likes on damaged text
+            total.add(hdr.decode(text))
+        except ParseError as error:
             raise ReadError(f"the latency histogram of a host is damaged: {error}") from error
     most = max((one.max for one in known if one.max is not None), default=None)
     means = [(one.mean, one.count) for one in known if one.mean is not None]

@@ -231,7 +231,7 @@ def _client_side(runs: Sequence[RunResult]) -> ClientSide:
     """The hosts' ends: counters added up, the worst use of ports, every process; one host's snapshots."""
     if not runs:
         return ClientSide()
-    worst = max(runs, key=lambda run: sum(one.count for one in run.failures if one.phase != "accept"))
+    worst = max(runs, key=lambda run: run.client_failures)
     uses: list[PortUse] = [run.client.port_use for run in runs if run.client.port_use is not None]
     return ClientSide(
         before=worst.client.before,

@@ -115,7 +115,7 @@ def _control(scenario: Scenario, act: Act, settings: object) -> list[str]:
 
 def failures(played: Played) -> int:
     """Failures that a client met."""
-    return sum(one.count for one in played.run.failures if one.phase != "accept") if played.run else 0
+    return played.run.client_failures if played.run else 0
 
 
 def mended(played: Played) -> bool:

@@ -178,8 +178,13 @@ def loopback_sources(target: str, connections: int, ports: int | None) -> tuple[
         return ()
     if per_source < WORTH_SPREADING * 7 // 10 or connections <= per_source:
         return ()
+    return loopback_addresses(-(-connections // per_source))
+
+
+def loopback_addresses(count: int) -> tuple[str, ...]:
+    """The first `count` addresses of 127.0.0.0/8, from 127.0.0.1 on."""
     first = int(IPv4Address("127.0.0.1"))
-    return tuple(str(IPv4Address(first + i)) for i in range(-(-connections // per_source)))
+    return tuple(str(IPv4Address(first + i)) for i in range(count))
 
 
 def shares(total: int, parts: int) -> list[int]:
