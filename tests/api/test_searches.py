@@ -79,7 +79,9 @@ def test_a_rate_is_found() -> None:
     found = estab.find_rate(bound_s=1.0, duration_s=0.2, first_per_s=40_000)
     assert found.rate_per_s is not None
     assert found.rate_per_s >= 2_500
-    assert all(step.why for step in found.steps if step.rate_per_s > found.rate_per_s)
+    # A rate that was good by luck is tried again, and then given back: the last word on each counts.
+    last_word = {step.rate_per_s: step.why for step in found.steps}
+    assert all(why for rate, why in last_word.items() if rate > found.rate_per_s)
 
 
 @pytest.mark.parametrize("asked", [{"bound_s": 0}, {"bound_s": 1, "percentile": 0}, {"bound_s": 1, "percentile": 101}])
