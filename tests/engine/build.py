@@ -27,8 +27,8 @@ SANITIZERS = (
 # The calls that faults.c stands between the engine and libc.
 WRAPPED = (
     "accept4", "bind", "calloc", "clock_nanosleep", "close", "connect", "epoll_create1", "epoll_ctl", "epoll_wait",
-    "free", "getpeername", "getsockname", "getsockopt", "malloc", "mmap", "munmap", "poll", "prctl", "read", "realloc",
-    "recv", "send", "setsockopt", "socket", "syscall",
+    "fcntl", "free", "getpeername", "getsockname", "getsockopt", "malloc", "mmap", "munmap", "poll", "prctl", "read",
+    "realloc", "recv", "send", "sendmsg", "setsockopt", "sigaction", "socket", "syscall", "timer_create", "timer_settime",
 )  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def build(folder: Path, *, sanitize: bool, faults: bool = False) -> Path:
         flags += [f"-Wl,--wrap={name}" for name in WRAPPED]
         sources.append(str(HERE / "faults.c"))
     done = subprocess.run(
-        [compiler(), *flags, *sources, "-lm", "-o", str(out)], capture_output=True, text=True, check=False
+        [compiler(), *flags, *sources, "-lm", "-lrt", "-o", str(out)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return out

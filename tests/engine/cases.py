@@ -1,7 +1,7 @@
 """Which call fails, with which errno, and when: every call that the engine makes, with what its manual page and the
 kernel's code allow.
 
-`fcntl` is not here: the engine never calls it. EINTR at every call is not here either: no signal comes that often.
+EINTR at every call is not here: no signal comes that often.
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ CLIENT = {
     "read": ("EINTR", "EAGAIN", "EIO"),
     "clock_nanosleep": ("EINTR", "EINVAL"),
     "prctl": ("EPERM", "EINVAL"),
+    "fcntl": ("EPERM", "ENOMEM", "EINVAL"),
+    "sigaction": ("EINVAL",),
+    "timer_create": ("EAGAIN", "ENOMEM"),
+    "timer_settime": ("EINVAL",),
     "malloc": ("ENOMEM",),
     "calloc": ("ENOMEM",),
     "mmap": ("ENOMEM", "EPERM", "EAGAIN"),
@@ -53,20 +57,20 @@ SERVER = {
         call: CLIENT[call]
         for call in (
             "setsockopt", "send", "recv", "close", "epoll_create1", "epoll_ctl", "epoll_wait", "poll", "read", "malloc",
-            "calloc", "mmap",
+            "calloc", "mmap", "fcntl", "sigaction",
         )
     },
 }  # fmt: skip
 
 # What a worker is asked to do; rig.py has the settings.
-CLIENTS = ("rr", "flood", "hold", "churn", "churn_fin", "churn_rate", "rate")
-SERVERS = ("echo", "sink", "echo_slow", "echo_resets", "echo_pauses", "echo_spills")
+CLIENTS = ("rr", "rr_alone", "flood", "hold", "churn", "churn_fin", "churn_rate", "rate")
+SERVERS = ("echo", "echo_alone", "sink", "echo_slow", "echo_resets", "echo_pauses", "echo_spills")
 
 # Where a call is made at all; others are made everywhere.
 _OPEN_LOOP = ("churn_rate", "rate")
-_CLOSED_LOOP = ("rr", "flood", "hold", "churn", "churn_fin")
-_ASKS = ("rr", "flood", "churn", "churn_fin", "churn_rate", "rate")
-_ECHOES = ("echo", "echo_slow", "echo_resets", "echo_pauses", "echo_spills")
+_CLOSED_LOOP = ("rr", "rr_alone", "flood", "hold", "churn", "churn_fin")
+_ASKS = ("rr", "rr_alone", "flood", "churn", "churn_fin", "churn_rate", "rate")
+_ECHOES = ("echo", "echo_alone", "echo_slow", "echo_resets", "echo_pauses", "echo_spills")
 WHERE = {
     ("client", "send"): _ASKS,
     ("client", "recv"): _ASKS,
@@ -77,6 +81,8 @@ WHERE = {
     ("server", "send"): _ECHOES,
     ("server", "setsockopt"): _ECHOES,
     ("server", "poll"): ("echo_pauses",),
+    **{("client", call): ("rr_alone",) for call in ("fcntl", "sigaction", "timer_create", "timer_settime")},
+    **{("server", call): ("echo_alone",) for call in ("fcntl", "sigaction")},
 }
 _MADE_ONCE = ("poll", "read", "clock_nanosleep", "prctl")
 

@@ -6,7 +6,9 @@
  *
  * The engine's own memory is counted here too: what malloc gave and free did not get back. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -73,6 +75,9 @@ PASS(int, epoll_create1, (int a), (a))
 PASS(int, epoll_ctl, (int a, int b, int c, struct epoll_event *d), (a, b, c, d))
 PASS(int, epoll_wait, (int a, struct epoll_event *b, int c, int d), (a, b, c, d))
 PASS(int, poll, (struct pollfd *a, nfds_t b, int c), (a, b, c))
+PASS(int, sigaction, (int a, const struct sigaction *b, struct sigaction *c), (a, b, c))
+PASS(int, timer_create, (clockid_t a, struct sigevent *b, timer_t *c), (a, b, c))
+PASS(int, timer_settime, (timer_t a, int b, const struct itimerspec *c, struct itimerspec *d), (a, b, c, d))
 PASS(ssize_t, read, (int a, void *b, size_t c), (a, b, c))
 
 int __real_connect(int fd, const struct sockaddr *address, socklen_t length);
@@ -98,6 +103,22 @@ ssize_t __real_send(int fd, const void *data, size_t size, int flags);
 ssize_t __wrap_send(int fd, const void *data, size_t size, int flags) {
     if (!fails("send")) return __real_send(fd, data, size, flags);
     return error_code ? -1 : __real_send(fd, data, size ? 1 : 0, flags);
+}
+
+/* What send() is for more than one piece. */
+ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags) {
+    if (!fails("send")) return __real_sendmsg(fd, message, flags);
+    return error_code ? -1 : __real_send(fd, message->msg_iov[0].iov_base, 1, flags);
+}
+
+int __real_fcntl(int fd, int command, ...);
+int __wrap_fcntl(int fd, int command, ...) {
+    va_list list;
+    va_start(list, command);
+    void *argument = va_arg(list, void *);
+    va_end(list);
+    return fails("fcntl") ? -1 : __real_fcntl(fd, command, argument);
 }
 
 ssize_t __real_recv(int fd, void *data, size_t size, int flags);

@@ -21,8 +21,8 @@ from tests.engine.cases import ALSO, WHEN, Case
 from estab.load.block import DONE, RUNNING, SETTLED, Block
 from estab.load.plan import Load, Machine, make
 
-WATCHDOG_S = 5  # of a worker with a fault; its peer outlives it
-PEER_WATCHDOG_S = 30
+WATCHDOG_S = 20  # of a worker with a fault; its peer outlives it
+PEER_WATCHDOG_S = 60
 EMPTIES_WITHIN_S = 2.0
 NEVER = 2**64 - 1
 MS = 1_000_000
@@ -59,6 +59,7 @@ _PORTS = {"port_low": 20_000, "port_count": 1_000}
 # What differs from the plan of six connections.
 CLIENT_WORK: dict[str, dict[str, Any]] = {
     "rr": {"workload": "rr", "depth": 3, **_PORTS},
+    "rr_alone": {"workload": "rr", "connections": 1, "in_flight": 1},
     "flood": {"workload": "flood", "size": 5000},
     "hold": {"workload": "hold", "size": 0},
     "churn": {"workload": "churn", "reset": True, **_PORTS},
@@ -72,6 +73,7 @@ _SERVER = {
 # What the server is asked, and what its clients do.
 SERVER_WORK: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "echo": ({}, {"workload": "churn"}),
+    "echo_alone": ({}, {"workload": "rr", "connections": 1, "in_flight": 1}),
     "sink": ({"service": 1}, {"workload": "flood"}),
     "echo_slow": ({"accept_gap_ns": 2 * MS}, {"workload": "churn"}),
     "echo_resets": ({"close_after": 1000, "reset": True}, {"workload": "churn", "server_closes_first": True}),

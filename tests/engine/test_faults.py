@@ -5,48 +5,24 @@ Here each call fails with each of its errors, at workloads that change; `python 
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.engine import build
-
-WITHIN_S = 300
-
-
-def faults(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return build.run(["-m", "tests.engine.faults", "--verbose", *arguments], dict(os.environ), WITHIN_S)
-
-
-def summary(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    assert done.returncode == 0, done.stdout + done.stderr
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
-
-
-@pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    """By engine: the summary, and what came of each case. The one in C runs under ASan and UBSan."""
-    folder, found = tmp_path_factory.mktemp("faults"), {}
-    for engine, option in (("c", ()), ("python", ("--python",))):
-        out = folder / engine
-        found[engine] = summary(faults(*option, "--out", str(out))), json.loads(out.read_text())
-    return found
+from tests.engine.conftest import LongChecks
 
 
 @pytest.mark.parametrize("engine", ["c", "python"])
-def test_no_fault_crashes_hangs_or_loses_a_count(engine: str, both: dict[str, Any]) -> None:
-    told, _cases = both[engine]
+def test_no_fault_crashes_hangs_or_loses_a_count(engine: str, long_checks: LongChecks) -> None:
+    told = long_checks.faults[engine].result().told
     assert told["wrong"] == 0
     assert told["came"] == told["cases"] > 150  # each call was really made, and failed
     assert told["done"] + told["refused"] == told["cases"]
 
 
-def test_both_engines_count_the_same_failures(both: dict[str, Any]) -> None:
-    c, python = both["c"][1], both["python"][1]
+def test_both_engines_count_the_same_failures(long_checks: LongChecks) -> None:
+    c, python = (long_checks.faults[engine].result().cases for engine in ("c", "python"))
 
     def kinds(found: dict[str, Any]) -> tuple[str, set[str]]:
         return found["end"], {errno for _phase, errno, _count in found["failures"]}

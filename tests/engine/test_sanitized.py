@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
-from tests.engine import sanitized
+from tests.engine.conftest import LongChecks
 
 
-def test_conformance_under_sanitizers() -> None:
-    code, said, found = sanitized.conformance(["-k", "not python"])
+def test_conformance_under_sanitizers(long_checks: LongChecks) -> None:
+    assert long_checks.conformance is not None
+    code, said, found = long_checks.conformance.result()
     assert found == ""
     assert code == 0, said
     passed = re.search(r"(\d+) passed", said)

@@ -1,6 +1,8 @@
 /* The client's loop: starts connects as the plan allows, waits, hands events to the workload, ends what is overdue. */
 #include "client.h"
 
+#include "alone.h"
+
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -131,8 +133,8 @@ static void count_retransmits(struct client *k, struct conn *c, uint64_t took_ns
     __atomic_store_n(&k->block->syn_retransmits[n], k->block->syn_retransmits[n] + 1, __ATOMIC_RELAXED);
 }
 
-static void note_established(struct client *k, struct conn *c) {
-    uint64_t took = now_ns() - c->started_ns;
+static void note_established(struct client *k, struct conn *c, uint64_t now) {
+    uint64_t took = now - c->started_ns;
     conn_no_wait(k, c);
     c->state = CONN_OPEN;
     block_sub(k->block, S_connecting, 1);
@@ -142,8 +144,8 @@ static void note_established(struct client *k, struct conn *c) {
     count_retransmits(k, c, took);
 }
 
-static void conn_established(struct client *k, struct conn *c) {
-    note_established(k, c);
+static void conn_established(struct client *k, struct conn *c, uint64_t now) {
+    note_established(k, c, now);
     k->workload->connected(k, c);
 }
 
@@ -154,7 +156,7 @@ static void conn_connect_error(struct client *k, struct conn *c, int error) {
         conn_fail(k, c, PHASE_connect, (uint64_t)error);
         return;
     }
-    note_established(k, c);
+    note_established(k, c, now_ns());
     conn_fail(k, c, PHASE_read, (uint64_t)error);
 }
 
@@ -178,15 +180,25 @@ static int open_socket(struct client *k) {
     return fd;
 }
 
-/* On loopback the handshake is over when connect() returns EINPROGRESS: a second call says so without epoll. */
-static bool is_established_at_once(struct client *k, struct conn *c, int *error) {
+/* Whether a connection is there that connect() called in progress: who asks first, asks; the others call again. */
+static bool go_on(struct client *k, struct conn *c) {
+    if (k->workload != &workload_churn || k->config.size == 0)
+        return connect(c->fd, &k->config.target.any, address_length(&k->config.target)) == 0 || errno == EISCONN;
+    ssize_t n = send_payload(k, c, k->config.size < CHUNK ? k->config.size : CHUNK);
+    if (n > 0) note_sent(k, c, (size_t)n);
+    return n > 0;
+}
+
+/* On loopback the handshake is over when connect() returns EINPROGRESS: the next call says so without epoll. */
+static bool is_established_at_once(struct client *k, struct conn *c, uint64_t now, int *error) {
     *error = 0;
     if (k->eager_misses >= EAGER_MISSES) return false;
-    if (connect(c->fd, &k->config.target.any, address_length(&k->config.target)) == 0 || errno == EISCONN) {
+    c->mark_ns = now;
+    if (go_on(k, c)) {
         k->eager_misses = 0;
         return true;
     }
-    if (errno == EALREADY || errno == EINPROGRESS || errno == EINTR) k->eager_misses++;
+    if (errno == EALREADY || errno == EINPROGRESS || errno == EAGAIN || errno == EINTR) k->eager_misses++;
     else *error = errno;
     return false;
 }
@@ -211,8 +223,9 @@ static void conn_start(struct client *k, struct conn *c) {
         conn_fail(k, c, PHASE_connect, (uint64_t)errno);
         return;
     }
-    if (done == 0 || is_established_at_once(k, c, &error)) {
-        conn_established(k, c);
+    uint64_t now = now_ns();
+    if (done == 0 || is_established_at_once(k, c, now, &error)) {
+        conn_established(k, c, now);
     } else if (error) {
         conn_connect_error(k, c, error);
     } else {
@@ -226,21 +239,22 @@ static void conn_connect_event(struct client *k, struct conn *c) {
     socklen_t length = sizeof error;
     if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0) error = errno;
     if (error) conn_connect_error(k, c, error);
-    else conn_established(k, c);
+    else conn_established(k, c, now_ns());
 }
 
 /* --- reading, for every workload --- */
 
+/* Each period against the same first one, which stays in the nearest cache meanwhile. */
 static bool verify(struct client *k, struct conn *c, size_t n) {
-    bool same = memcmp(k->buffer, k->payload + c->receive_at, n) == 0;
-    c->receive_at = (uint32_t)((c->receive_at + n) % PERIOD);
-    return same;
+    for (size_t done = 0, piece; done < n; done += piece) {
+        piece = n - done < PERIOD - c->receive_at ? n - done : PERIOD - c->receive_at;
+        if (memcmp(k->buffer + done, k->payload + c->receive_at, piece) != 0) return false;
+        c->receive_at = (uint32_t)((c->receive_at + piece) % PERIOD);
+    }
+    return true;
 }
 
-ssize_t conn_read(struct client *k, struct conn *c) {
-    ssize_t n;
-    do n = recv(c->fd, k->buffer, CHUNK, 0);
-    while (n < 0 && errno == EINTR); /* an edge is told once */
+static ssize_t conn_take(struct client *k, struct conn *c, ssize_t n) {
     if (n > 0) {
         if (c->received == 0) block_add(k->block, S_first_byte, 1);
         c->received += (uint64_t)n;
@@ -250,12 +264,27 @@ ssize_t conn_read(struct client *k, struct conn *c) {
         conn_fail(k, c, PHASE_read, CODE_WRONG_BYTES);
         return -1;
     }
-    if (n < 0 && errno == EAGAIN) return 0;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
     conn_fail(k, c, PHASE_read, n == 0 ? CODE_EOF : (uint64_t)errno);
     return -1;
 }
 
+ssize_t conn_read(struct client *k, struct conn *c) {
+    ssize_t n;
+    do n = recv(c->fd, k->buffer, CHUNK, MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR); /* an edge is told once */
+    return conn_take(k, c, n);
+}
+
+ssize_t conn_await(struct client *k, struct conn *c) { return conn_take(k, c, recv(c->fd, k->buffer, CHUNK, 0)); }
+
 /* --- the loop --- */
+
+void note_cpu(struct client *k, uint64_t now) {
+    if (now < k->cpu_due_ns) return;
+    block_set(k->block, S_cpu_ns, cpu_ns() - k->cpu_start_ns);
+    k->cpu_due_ns = now + CPU_CLOCK_NS;
+}
 
 static uint64_t allowed_by_ramp(const struct client *k, uint64_t now) {
     if (k->config.ramp_per_s <= 0) return UINT64_MAX;
@@ -410,7 +439,7 @@ static void note_settled(struct client *k, uint64_t now) {
 }
 
 static void loop(struct client *k) {
-    uint64_t cpu_due = 0, now = now_ns();
+    uint64_t now = now_ns();
     while (!is_over(k)) {
         start_due(k, now);
         note_settled(k, now);
@@ -425,13 +454,14 @@ static void loop(struct client *k) {
         /* Later than asked for: a worker that was kept from the CPU, whether or not events wait for it by now. */
         if (now - asleep > asked) block_max(k->block, S_worst_lag_ns, now - asleep - asked);
         for (int i = 0; i < n; i++) dispatch(k, &k->events[i]);
+        if (k->workload->alone && k->config.connections == 1 && !k->ending) {
+            k->workload->alone(k, &k->conns[0]);
+            now = now_ns();
+        }
         expire(k, now);
         if (!k->ending && k->end_ns && now >= k->end_ns) begin_end(k, now);
         if (k->ending && k->live && now >= k->drain_end_ns) end_drain(k, now);
-        if (now >= cpu_due) {
-            block_set(k->block, S_cpu_ns, cpu_ns() - k->cpu_start_ns);
-            cpu_due = now + CPU_CLOCK_NS;
-        }
+        note_cpu(k, now);
     }
 }
 
@@ -472,6 +502,7 @@ static bool allocate(struct client *k) {
 
 static int prepare(struct client *k) {
     k->waiting.head = k->waiting.tail = k->resting.head = k->resting.tail = k->idle.head = k->idle.tail = NONE;
+    k->alone_at = ALONE_AFTER;
     if (!allocate(k)) return ENOMEM;
     k->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (k->epoll < 0) return errno;

@@ -60,6 +60,7 @@ struct workload {
     void (*event)(struct client *k, struct conn *c, uint32_t events);
     void (*at_end)(struct client *k, struct conn *c); /* the duration is over */
     void (*due)(struct client *k, uint64_t now);      /* open loop: begins what is due */
+    void (*alone)(struct client *k, struct conn *c);  /* where there is one connection: asks until something else happens */
 };
 
 struct client {
@@ -79,8 +80,9 @@ struct client {
     uint32_t next_source;
     uint64_t next_port;
     uint32_t eager_misses;  /* connects in a row that were not complete at once */
+    uint64_t alone_at;      /* so many answers: the one connection is waited for alone */
     uint64_t to_start;      /* connects still to be made */
-    uint64_t start_ns, end_ns, drain_end_ns, drained_bytes, cpu_start_ns;
+    uint64_t start_ns, end_ns, drain_end_ns, drained_bytes, cpu_start_ns, cpu_due_ns;
     bool ending, quit;
     struct epoll_event events[MAX_EVENTS];
 };
@@ -96,7 +98,11 @@ void conn_wait(struct client *k, struct conn *c);    /* starts its time-out */
 void conn_no_wait(struct client *k, struct conn *c); /* ends it */
 bool conn_watch(struct client *k, struct conn *c, uint32_t events);
 ssize_t conn_read(struct client *k, struct conn *c); /* bytes verified; 0: nothing now; -1: the connection is over */
+ssize_t conn_await(struct client *k, struct conn *c); /* the same, but waits: alone.h */
+ssize_t send_payload(struct client *k, struct conn *c, size_t size); /* send(2), MSG_DONTWAIT */
+void note_sent(struct client *k, struct conn *c, size_t n);
 bool send_wanted(struct client *k, struct conn *c); /* sends what may be sent; false: the connection is over */
+void note_cpu(struct client *k, uint64_t now); /* now and then */
 void list_append(struct client *k, struct list *l, struct conn *c, uint64_t deadline);
 void list_remove(struct client *k, struct list *l, struct conn *c);
 

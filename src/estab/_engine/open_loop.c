@@ -106,5 +106,5 @@ static void rate_event(struct client *k, struct conn *c, uint32_t events) {
 }
 
 const struct workload workload_rate = {
-    "rate", EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, rate_connected, rate_event, NULL, rate_due,
+    "rate", EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, rate_connected, rate_event, NULL, rate_due, NULL,
 };

@@ -1,6 +1,8 @@
 /* The server's loop: accepts as fast or as slowly as asked, echoes or swallows, and counts. */
 #include "server.h"
 
+#include "alone.h"
+
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -9,9 +11,13 @@
 #include <unistd.h>
 
 #define ACCEPT_BATCH 64
+#define PATIENCE 4                    /* batches of one connection, before more are expected */
 #define READS_A_TURN 4                /* so that one busy peer does not keep the others waiting */
 #define EMFILE_REST_NS (10 * NS_PER_MS)
 #define CPU_CLOCK_NS (50 * NS_PER_MS)
+#define SILENT 16       /* so many silent peers in a row: the next are not asked when they come */
+#define EARLY_EVERY 64  /* but one of so many */
+#define CPU_TURNS 256 /* between two looks at the clock, beside one peer */
 #define NONE UINT32_MAX
 #define PEER_EVENTS ((uint32_t)(EPOLLIN | EPOLLRDHUP | EPOLLET))
 
@@ -46,9 +52,12 @@ static void peer_error(struct server *s, int fd, enum phase phase, int error) {
     peer_close(s, fd);
 }
 
-static bool ask_for_writable(struct server *s, int fd, bool on) {
-    struct epoll_event e = {.events = on ? PEER_EVENTS | EPOLLOUT : PEER_EVENTS, .data.fd = fd};
-    return epoll_ctl(s->epoll, EPOLL_CTL_MOD, fd, &e) == 0;
+static bool watch(struct server *s, int fd, uint32_t events) {
+    struct epoll_event e = {.events = events, .data.fd = fd};
+    struct peer *p = &s->peers[fd];
+    if (epoll_ctl(s->epoll, p->is_watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &e) < 0) return false;
+    p->is_watched = 1;
+    return true;
 }
 
 /* Keeps what did not fit into the socket until it is writable again. */
@@ -62,14 +71,14 @@ static void spill(struct server *s, int fd, const uint8_t *data, size_t size) {
     memcpy(p->spill, data, size);
     p->spill_at = 0;
     p->spill_end = (uint32_t)size;
-    if (!ask_for_writable(s, fd, true)) peer_error(s, fd, PHASE_write, errno); /* nobody would say when */
+    if (!watch(s, fd, PEER_EVENTS | EPOLLOUT)) peer_error(s, fd, PHASE_write, errno); /* nobody would say when */
 }
 
 /* True when nothing is left to write. */
 static bool flush_spill(struct server *s, int fd) {
     struct peer *p = &s->peers[fd];
     while (p->spill) {
-        ssize_t n = send(fd, p->spill + p->spill_at, p->spill_end - p->spill_at, MSG_NOSIGNAL);
+        ssize_t n = send(fd, p->spill + p->spill_at, p->spill_end - p->spill_at, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) {
             if (errno != EAGAIN) peer_error(s, fd, PHASE_write, errno);
@@ -80,29 +89,30 @@ static bool flush_spill(struct server *s, int fd) {
         if (p->spill_at < p->spill_end) continue;
         free(p->spill);
         p->spill = NULL;
-        ask_for_writable(s, fd, false); /* in vain, it is woken once more than it need be */
+        watch(s, fd, PEER_EVENTS); /* in vain, it is woken once more than it need be */
     }
     return true;
 }
 
-/* Writes back `size` bytes. True when all went out. */
-static bool echo(struct server *s, int fd, size_t size) {
-    size_t at = 0;
+/* Writes back what is in the buffer from `at` to `size`, as far as it goes. Gives how far; at 0 errno says why. */
+static size_t echo_some(struct server *s, int fd, size_t at, size_t size) {
     while (at < size) {
-        ssize_t n = send(fd, s->buffer + at, size - at, MSG_NOSIGNAL);
+        ssize_t n = send(fd, s->buffer + at, size - at, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0 && errno == EAGAIN) {
-            spill(s, fd, s->buffer + at, size - at);
-            return false;
-        }
-        if (n < 0) {
-            peer_error(s, fd, PHASE_write, errno);
-            return false;
-        }
+        if (n < 0) break;
         block_add(s->block, S_bytes_sent, (uint64_t)n);
         at += (size_t)n;
     }
-    return true;
+    return at;
+}
+
+/* The rest of it. True when all went out. */
+static bool echo(struct server *s, int fd, size_t at, size_t size) {
+    at = echo_some(s, fd, at, size);
+    if (at == size) return true;
+    if (errno == EAGAIN) spill(s, fd, s->buffer + at, size - at);
+    else peer_error(s, fd, PHASE_write, errno);
+    return false;
 }
 
 static void serve_again(struct server *s, int fd) {
@@ -113,11 +123,17 @@ static void serve_again(struct server *s, int fd) {
     s->again = (uint32_t)fd;
 }
 
+static void count_read(struct server *s, struct peer *p, size_t n) {
+    if (p->served == 0) block_add(s->block, S_first_byte, 1);
+    p->served += n;
+    block_add(s->block, S_bytes_received, n);
+}
+
 /* Reads and serves until the socket is drained, its peer does not read, or its turn is over. */
 static void serve(struct server *s, int fd) {
     struct peer *p = &s->peers[fd];
     /* With MSG_TRUNC a TCP socket drops what is read without copying it (tcp(7)). */
-    int flags = s->service == SERVICE_SINK ? MSG_TRUNC : 0;
+    int flags = MSG_DONTWAIT | (s->service == SERVICE_SINK ? MSG_TRUNC : 0);
     if (p->spill && !flush_spill(s, fd)) return;
     for (int i = 0; i < READS_A_TURN; i++) {
         ssize_t n = recv(fd, s->buffer, CHUNK, flags);
@@ -128,10 +144,8 @@ static void serve(struct server *s, int fd) {
             else peer_close(s, fd);
             return;
         }
-        if (p->served == 0) block_add(s->block, S_first_byte, 1);
-        p->served += (uint64_t)n;
-        block_add(s->block, S_bytes_received, (uint64_t)n);
-        if (s->service == SERVICE_ECHO && !echo(s, fd, (size_t)n)) return;
+        count_read(s, p, (size_t)n);
+        if (s->service == SERVICE_ECHO && !echo(s, fd, 0, (size_t)n)) return;
         if (p->served >= s->close_after) {
             peer_close(s, fd);
             return;
@@ -164,32 +178,54 @@ static void rest_from_accepting(struct server *s, uint64_t until) {
     listen_for(s, false);
 }
 
+/* Who connects and asks at once has asked by now, and is perhaps gone before epoll would have to know of it. */
+static void serve_early(struct server *s, int fd) {
+    if (s->silent >= SILENT && s->silent++ % EARLY_EVERY != 0) return;
+    serve(s, fd);
+    if (s->peers[fd].served) s->silent = 0;
+    else if (s->silent < SILENT) s->silent++;
+}
+
 static void welcome(struct server *s, int fd) {
-    int on = 1;
     block_add(s->block, S_accepted, 1);
     block_add(s->block, S_open, 1);
-    struct epoll_event e = {.events = PEER_EVENTS, .data.fd = fd};
-    if (!make_room(s, fd) || epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &e) < 0) {
+    if (!make_room(s, fd)) {
         peer_fail(s, fd, PHASE_accept, errno);
         close(fd);
         block_sub(s->block, S_open, 1);
         block_add(s->block, S_closed, 1);
         return;
     }
-    s->peers[fd] = (struct peer){.is_open = 1, .is_again = s->peers[fd].is_again, .next_again = s->peers[fd].next_again};
-    if (s->service == SERVICE_ECHO) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    struct peer *p = &s->peers[fd];
+    *p = (struct peer){.is_open = 1, .is_again = p->is_again, .next_again = p->next_again};
     if (s->close_after == 0) peer_close(s, fd);
+    else serve_early(s, fd);
+    if (!p->is_open || p->is_watched || watch(s, fd, PEER_EVENTS)) return;
+    peer_fail(s, fd, PHASE_accept, errno);
+    peer_close(s, fd);
+}
+
+/* How many to accept in this turn. Where they come one by one, to ask for another each time would be in vain. */
+static uint32_t next_batch(struct server *s) {
+    uint32_t batch = s->batch;
+    bool too_few = ++s->filled >= PATIENCE || batch > 1;
+    if (too_few && batch < ACCEPT_BATCH) s->batch = batch * 2;
+    return batch;
 }
 
 /* Accepts what waits, a batch at a time. Out of descriptors, it rests a little: the connection stays queued. */
 static void accept_some(struct server *s) {
     uint64_t now = now_ns();
     if (s->accept_at_ns > now) return;
-    for (int i = 0; i < ACCEPT_BATCH; i++) {
+    for (uint32_t i = 0, batch = next_batch(s); i < batch; i++) {
         int fd = accept4(s->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             if (errno == EINTR || errno == ECONNABORTED) continue;
-            if (errno == EAGAIN) break;
+            if (errno == EAGAIN) {
+                s->batch = i ? i : 1;
+                s->filled = 0;
+                break;
+            }
             peer_fail(s, -1, PHASE_accept, errno);
             rest_from_accepting(s, now + EMFILE_REST_NS);
             return;
@@ -256,8 +292,50 @@ static void pause_if_due(struct server *s, uint64_t now) {
     s->pause_at_ns += s->pause_every_ns;
 }
 
+static void note_cpu(struct server *s, uint64_t now) {
+    if (now < s->cpu_due_ns) return;
+    block_set(s->block, S_cpu_ns, cpu_ns() - s->cpu_start_ns);
+    s->cpu_due_ns = now + CPU_CLOCK_NS;
+}
+
+/* Whether one peer was all there was to serve, turn after turn. */
+static bool is_alone(struct server *s, int n) {
+    int fd = n == 1 ? s->events[0].data.fd : -1;
+    s->turns_alone = fd >= 0 && fd == s->last_fd ? s->turns_alone + 1 : 0;
+    s->last_fd = fd;
+    if (s->turns_alone < ALONE_AFTER || block_get(s->block, S_open) != 1) return false;
+    s->turns_alone = 0;
+    if (s->service != SERVICE_ECHO || s->pause_ns || s->close_after != UINT64_MAX || !s->listening) return false;
+    struct peer *p = fd == s->listener || fd == s->control ? NULL : &s->peers[fd];
+    return p && p->is_open && !p->spill && !p->is_again && !p->at_eof;
+}
+
+/* Serves the only peer there is, until something else happens. */
+static void serve_alone(struct server *s, int fd) {
+    const int others[ALONE_OTHERS] = {s->control, s->listener};
+    struct alone alone;
+    size_t size = 0, sent = 0;
+    ssize_t n = 0;
+    int error = 0;
+    if (!alone_begin(&alone, fd, s->epoll, others, 0)) return;
+    for (uint32_t turn = 1; sent == size; turn++) {
+        n = recv(fd, s->buffer, CHUNK, 0);
+        error = errno;
+        if (n <= 0) break;
+        count_read(s, &s->peers[fd], (size_t)n);
+        size = (size_t)n;
+        sent = echo_some(s, fd, 0, size);
+        if (turn % CPU_TURNS == 0) note_cpu(s, now_ns());
+    }
+    alone_end(&alone, true);
+    s->peers[fd].is_watched = 0;
+    if (!watch(s, fd, PEER_EVENTS)) peer_error(s, fd, PHASE_read, errno);
+    else if (sent < size) echo(s, fd, sent, size);
+    else if (n < 0 && error != EAGAIN && error != EINTR) peer_error(s, fd, PHASE_read, error);
+    else if (n == 0) peer_close(s, fd);
+}
+
 static void loop(struct server *s) {
-    uint64_t cpu_due = 0;
     while (!s->quit) {
         int n = epoll_wait(s->epoll, s->events, 512, wait_ms(s));
         if (n < 0 && errno != EINTR) { /* nothing more is heard of anybody, the parent included */
@@ -268,17 +346,20 @@ static void loop(struct server *s) {
         }
         for (int i = 0; i < n; i++) on_event(s, &s->events[i]);
         serve_those_again(s);
+        if (is_alone(s, n)) serve_alone(s, s->last_fd);
         if (!s->listening && s->service != SERVICE_STALL) accept_some(s);
         uint64_t now = now_ns();
         pause_if_due(s, now);
-        if (now < cpu_due) continue;
-        block_set(s->block, S_cpu_ns, cpu_ns() - s->cpu_start_ns);
-        cpu_due = now + CPU_CLOCK_NS;
+        note_cpu(s, now);
     }
 }
 
 static int prepare(struct server *s) {
     s->again = NONE;
+    s->last_fd = -1;
+    s->batch = ACCEPT_BATCH;
+    int on = 1; /* who is accepted inherits it */
+    if (s->service == SERVICE_ECHO) setsockopt(s->listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (s->epoll < 0) return errno;
     s->buffer = malloc(CHUNK);

@@ -15,7 +15,7 @@ struct peer {
     uint32_t spill_at, spill_end;
     uint64_t served; /* bytes */
     uint32_t next_again;
-    uint8_t is_open, is_again, at_eof;
+    uint8_t is_open, is_again, at_eof, is_watched; /* the last: by epoll */
 };
 
 struct server {
@@ -33,6 +33,11 @@ struct server {
     uint64_t accept_at_ns; /* no accept before */
     bool listening, quit;
     uint64_t start_ns, cpu_start_ns;
+    uint64_t cpu_due_ns;
+    uint32_t batch, filled; /* accepts before the next look at events; how often in a row that was too few */
+    uint32_t silent;       /* peers in a row that had said nothing yet when they were accepted */
+    int last_fd;           /* the peer of the last turn that had one event; -1: none */
+    uint32_t turns_alone;  /* such turns in a row */
     uint8_t *buffer;
     struct epoll_event events[512];
 };

@@ -1,25 +1,45 @@
 /* The workloads: each a few callbacks on the client's loop. rr: so many requests in flight a connection, the next when
  * one is answered. flood: writes without waiting and counts what comes back. hold: opens, stays, closes. churn: connects,
  * perhaps asks once, closes, and again. */
+#include "alone.h"
 #include "client.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
+#define PIECES (CHUNK / PERIOD + 2)
+
+/* Sends `size` bytes of the payload, and always out of its first period, which stays in the nearest cache. */
+ssize_t send_payload(struct client *k, struct conn *c, size_t size) {
+    struct iovec pieces[PIECES];
+    struct msghdr message = {.msg_iov = pieces};
+    size_t at = c->send_at, piece = PERIOD - at;
+    if (size <= piece) return send(c->fd, k->payload + at, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    for (size_t left = size; left; left -= piece, at = 0) {
+        piece = left < PERIOD - at ? left : PERIOD - at;
+        pieces[message.msg_iovlen++] = (struct iovec){k->payload + at, piece};
+    }
+    return sendmsg(c->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void note_sent(struct client *k, struct conn *c, size_t n) {
+    c->sent += n;
+    c->send_at = (uint32_t)((c->send_at + n) % PERIOD);
+    block_add(k->block, S_bytes_sent, n);
+}
+
 /* A full socket is no failure: epoll tells when to go on. */
 bool send_wanted(struct client *k, struct conn *c) {
     while (c->sent < c->want) {
         uint64_t rest = c->want - c->sent;
-        ssize_t n = send(c->fd, k->payload + c->send_at, rest < CHUNK ? (size_t)rest : CHUNK, MSG_NOSIGNAL);
+        ssize_t n = send_payload(k, c, rest < CHUNK ? (size_t)rest : CHUNK);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && errno == EAGAIN) return true;
         if (n < 0) {
             conn_fail(k, c, PHASE_write, (uint64_t)errno);
             return false;
         }
-        c->sent += (uint64_t)n;
-        c->send_at = (uint32_t)((c->send_at + (uint64_t)n) % PERIOD);
-        block_add(k->block, S_bytes_sent, (uint64_t)n);
+        note_sent(k, c, (size_t)n);
     }
     return true;
 }
@@ -85,8 +105,30 @@ static void rr_at_end(struct client *k, struct conn *c) {
     if (c->received == c->want) conn_done(k, c);
 }
 
+/* The one connection of a run, once its answers come one after the other. */
+static void rr_alone(struct client *k, struct conn *c) {
+    const int others[ALONE_OTHERS] = {k->control, -1};
+    struct alone alone;
+    uint64_t now = 0;
+    if (c->state != CONN_OPEN || k->config.depth > 1 || block_get(k->block, S_requests) < k->alone_at) return;
+    k->alone_at += ALONE_AFTER;
+    if (!alone_begin(&alone, c->fd, k->epoll, others, k->end_ns)) return;
+    c->registered = 0;
+    while (c->sent == c->want && !(k->end_ns && now >= k->end_ns)) {
+        ssize_t n = conn_await(k, c);
+        if (n <= 0) break;
+        rr_answers(k, c, (size_t)n);
+        now = block_get(k->block, S_last_answer_ns);
+        note_cpu(k, now);
+        if (!send_wanted(k, c)) break;
+    }
+    alone_end(&alone, c->fd >= 0);
+    k->alone_at = block_get(k->block, S_requests) + ALONE_AFTER;
+    if (c->fd >= 0) conn_watch(k, c, workload_rr.events);
+}
+
 const struct workload workload_rr = {
-    "rr", EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, rr_connected, rr_event, rr_at_end, NULL,
+    "rr", EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, rr_connected, rr_event, rr_at_end, NULL, rr_alone,
 };
 
 /* --- flood --- */
@@ -100,14 +142,12 @@ static void flood_mark(struct client *k, struct conn *c) {
 static void flood_write(struct client *k, struct conn *c) {
     if (c->mark_end == 0) flood_mark(k, c);
     c->want = c->sent + CHUNK - CHUNK % (k->config.size < CHUNK ? k->config.size : CHUNK);
-    ssize_t n = send(c->fd, k->payload + c->send_at, (size_t)(c->want - c->sent), MSG_NOSIGNAL);
+    ssize_t n = send_payload(k, c, (size_t)(c->want - c->sent));
     if (n < 0) {
         if (errno != EAGAIN && errno != EINTR) conn_fail(k, c, PHASE_write, (uint64_t)errno);
         return;
     }
-    c->sent += (uint64_t)n;
-    c->send_at = (uint32_t)((c->send_at + (uint64_t)n) % PERIOD);
-    block_add(k->block, S_bytes_sent, (uint64_t)n);
+    note_sent(k, c, (size_t)n);
 }
 
 static void flood_connected(struct client *k, struct conn *c) {
@@ -148,7 +188,7 @@ static void flood_at_end(struct client *k, struct conn *c) {
 
 /* Level-triggered, so that every connection gets its turn of one read and one write. */
 const struct workload workload_flood = {
-    "flood", EPOLLIN | EPOLLOUT | EPOLLRDHUP, flood_connected, flood_event, flood_at_end, NULL,
+    "flood", EPOLLIN | EPOLLOUT | EPOLLRDHUP, flood_connected, flood_event, flood_at_end, NULL, NULL,
 };
 
 /* --- hold --- */
@@ -166,7 +206,7 @@ static void hold_event(struct client *k, struct conn *c, uint32_t events) {
 }
 
 const struct workload workload_hold = {
-    "hold", EPOLLIN | EPOLLRDHUP | EPOLLET, hold_connected, hold_event, conn_done, NULL,
+    "hold", EPOLLIN | EPOLLRDHUP | EPOLLET, hold_connected, hold_event, conn_done, NULL, NULL,
 };
 
 /* --- churn --- */
@@ -188,9 +228,11 @@ static void churn_connected(struct client *k, struct conn *c) {
         return;
     }
     c->want = k->config.size;
-    c->mark_ns = k->config.rate_per_s > 0 ? c->started_ns : now_ns();
+    if (k->config.rate_per_s > 0) c->mark_ns = c->started_ns;
+    else if (c->sent == 0) c->mark_ns = now_ns();
     if (!send_wanted(k, c)) return;
-    if (!c->registered && !conn_watch(k, c, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)) return;
+    uint32_t out = c->sent < c->want ? EPOLLOUT : 0; /* else epoll would tell at once of what nobody waits for */
+    if (!c->registered && !conn_watch(k, c, EPOLLIN | EPOLLRDHUP | EPOLLET | out)) return;
     if (k->config.size == 0) churn_finish(k, c);
     else conn_wait(k, c);
 }
@@ -232,5 +274,5 @@ static void churn_event(struct client *k, struct conn *c, uint32_t events) {
 }
 
 const struct workload workload_churn = {
-    "churn", EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, churn_connected, churn_event, NULL, NULL,
+    "churn", EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, churn_connected, churn_event, NULL, NULL, NULL,
 };
