@@ -32,7 +32,7 @@ def test_memory_is_reckoned_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_half_the_ends_take_half_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    give_memory(monkeypatch, 1_000_000_000)
+    give_memory(monkeypatch, 1_400_000_000)
     check_fits(load(250_000), machine(), embedded=False)
     with pytest.raises(estab.MachineError, match="memory"):
         check_fits(load(250_000), machine(), embedded=True)
