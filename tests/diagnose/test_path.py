@@ -128,6 +128,10 @@ def with_rules(rules: bool | None, drops: int | None) -> dict[str, Any]:
         (runs.rejected(), "confirmed"),
         (runs.rejected("EHOSTUNREACH"), "confirmed"),
         (runs.rejected("ENETUNREACH"), "confirmed"),
+        (runs.rejected("ENETUNREACH", client={"deltas": {"Ip.OutNoRoutes": 399}}), "confirmed"),
+        (runs.rejected("ENETUNREACH", client={"deltas": {"Ip.OutNoRoutes": 400}}), "ruled_out"),  # no SYN was sent
+        (runs.rejected("EHOSTUNREACH", client={"deltas": {"Tcp.ActiveOpens": 0}}), "ruled_out"),
+        (runs.rejected("EHOSTUNREACH", client={"deltas": {"Tcp.ActiveOpens": 400}}), "confirmed"),
         (runs.rejected(funnel=runs.funnel(401, 1)), "possible"),
         (runs.rejected(server=runs.remote()), "not_observed"),
         (runs.rejected("EHOSTUNREACH", server=runs.remote()), "possible"),

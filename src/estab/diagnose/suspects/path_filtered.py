@@ -49,6 +49,10 @@ def _weigh_reject(run: RunResult, rejected: int) -> tuple[Verdict, str]:
     if policy * 2 > rejected and not run.funnel.connected:
         text = f"This host's own policy refuses the target: {policy:,} connects got EACCES or EPERM, no SYN was sent."
         return "confirmed", text
+    unreachable = facts.failed(run, ("connect",), UNREACHABLE)
+    if unreachable * 2 > rejected and _has_no_route(run, unreachable):
+        text = f"This host has no route to the target: {unreachable:,} connects failed here, and no SYN was sent."
+        return "ruled_out", text
     if facts.listener(run) is None:
         return _weigh_reject_unseen(run, rejected)
     if not _listened_throughout(run):
@@ -56,6 +60,13 @@ def _weigh_reject(run: RunResult, rejected: int) -> tuple[Verdict, str]:
     if run.funnel.connected:
         return "possible", f"{rejected:,} connects were refused while others succeeded and a listener was there."
     return "confirmed", f"A filter rejects: {rejected:,} connects were refused, though a listener is there."
+
+
+def _has_no_route(run: RunResult, unreachable: int) -> bool:
+    """Whether connect() failed before it sent anything (`tcp_v4_connect` in `net/ipv4/tcp_ipv4.c`: OutNoRoutes; a route
+    that is there to forbid counts nothing, and neither begins a connection)."""
+    routes = sum(facts.client_delta(run, f"{family}.OutNoRoutes") or 0 for family in ("Ip", "Ip6"))
+    return routes >= unreachable or facts.client_delta(run, "Tcp.ActiveOpens") == 0
 
 
 def _weigh_reject_unseen(run: RunResult, rejected: int) -> tuple[Verdict, str]:

@@ -10,8 +10,8 @@ from typing import Literal
 
 from estab.kernel.rules.inputs import at_least
 
-# Both ends on one host, idle, nothing in the buffers. For each end the kernel keeps a TCP socket (2,368 bytes), its inode
-# (832), a dentry (192) and a file (192), and what security modules add: counted in /proc/slabinfo of 6.18, 50,000 pairs.
+# Both ends on one host, idle, nothing in the buffers. In the kernel each end has a TCP socket (2,368 bytes), its inode
+# (832), a dentry (192), a file (192), and what security modules add: /proc/slabinfo of 6.18 with 50,000 pairs.
 # MemAvailable falls by less, 5.3 to 6.5 kB: it takes those inodes and dentries for memory that could be had back.
 BYTES_PER_IDLE_PAIR = 7300
 # The same with each end in an epoll set, as a real client and server have it.
