@@ -1,8 +1,7 @@
 """The hot loops in C, GIL released. `estab.load.pyengine` has the same contract in Python."""
 
-from array import array
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any, TypedDict, final
 
 class _Layout(TypedDict):
     slots: list[str]
@@ -20,26 +19,46 @@ def run_client(block_fd: int, control_fd: int, config: Mapping[str, Any], /) -> 
 def run_server(block_fd: int, control_fd: int, config: Mapping[str, Any], /) -> None:
     """Serves until the control pipe says so. Raises OSError with what kept it from starting."""
 
-def census(
-    data: bytes | bytearray | memoryview,
-    counts: array[int],
-    ports: dict[int, int] | None,
-    peers: dict[bytes, int] | None,
-    sources: dict[bytes, int] | None,
-    /,
-) -> tuple[int, int]:
-    """Counts the whole sockets at the start of one sock_diag datagram, as `inet_diag.Census.add` does.
+@final
+class Census:
+    """What counts and packs the sockets of sock_diag's answers, as `inet_diag.Census` does. For one thread at a time.
 
-    `counts` is 512 integers of 64 bits: by state with an inode, then without. `ports` counts by port << 8 | state,
-    `peers` and `sources` by address in 16 bytes, IPv4 as IPv4-mapped. Returns where the walk stopped (the end, or the
-    first message that is no whole socket) and all flags that were seen.
+    Keys and values are as there. Addresses are 16 bytes. Made by `census`.
     """
 
-def established(data: bytes | bytearray | memoryview, at_server: bool, /) -> tuple[bytes, int, int]:
-    """The whole sockets at the start of one datagram, 36 bytes each, as `inet_diag.Established` packs them.
+    def add(self, data: bytes | bytearray | memoryview, /) -> tuple[int, int]:
+        """Counts the whole sockets at the start of one datagram.
 
-    Returns them, and where and with which flags the walk stopped, as `census`.
+        Returns where the walk stopped (the end, or the first message that is no whole socket) and all flags seen.
+        """
+
+    def receive(self, fd: int, buffer: bytearray | memoryview, /) -> tuple[int, int, int]:
+        """Counts datagrams from a socket until one holds something else; without the GIL.
+
+        Returns the length of that one (it was cut if that is more than the buffer's), and of it what `add` returns; the
+        flags are of all datagrams. Raises OSError where none can be received.
+        """
+
+    def merge(self, other: Census, /) -> None:
+        """Counts what `other` counted as well. What it packed is not taken over."""
+
+    def counts(self) -> bytes: ...
+    def ports(self) -> dict[int, int]: ...
+    def peers(self) -> dict[bytes, int]: ...
+    def sources(self) -> dict[bytes, int]: ...
+    def packed(self) -> bytes: ...
+    def busiest_ports(self, most: int, /) -> list[tuple[int, int]]: ...
+    def busiest_peers(self, most: int, /) -> list[tuple[bytes, int]]: ...
+    def port_states(self, port: int, /) -> dict[int, int]: ...
+
+def census(ports: bool, peers: bool, sources: bool, packed_states: int, at_server: bool, /) -> Census:
+    """An empty one. It counts by state; by local port and state, by peer, by local address where asked to.
+
+    Sockets in the states of the mask `packed_states` are packed as 36 bytes each; `at_server` says which end they are.
     """
+
+def missing(these: bytes | bytearray | memoryview, those: bytes | bytearray | memoryview, /) -> bytes:
+    """The packed connections among `these` that are not among `those`, as `inet_diag.missing`; without the GIL."""
 
 def gained(now: bytes | bytearray | memoryview, known: bytearray | memoryview, /) -> list[tuple[int, int]]:
     """Where and by how much `now` differs from `known`, two equally long arrays of u64; `known` becomes `now`."""

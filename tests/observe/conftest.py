@@ -61,14 +61,14 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], object]], None]:
-    """Polls a condition until it holds; fails after five seconds."""
+    """Polls a condition until it holds; fails after twenty seconds."""
 
     def wait(condition: Callable[[], object]) -> None:
         pause = threading.Event()
-        for _ in range(1000):
+        for _ in range(4000):
             if condition():
                 return
             pause.wait(0.005)
-        pytest.fail(f"did not hold within 5 s: {condition()!r}")
+        pytest.fail(f"did not hold within 20 s: {condition()!r}")
 
     return wait

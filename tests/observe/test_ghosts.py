@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from estab.errors import ParseError
 from estab.kernel.formats import inet_diag
 from estab.observe import SockDiag, Watch, ghosts
+from estab.observe.sock_diag import ServerEnd
 from estab.records import Tuple4
 
 TARGET = ("127.0.0.1", 8001)
@@ -38,6 +39,52 @@ def test_ends_that_cannot_be_matched() -> None:
     assert ghosts.comparable({packed(1), packed(2)}, {packed(1)})
     assert not ghosts.comparable({packed(1)}, {packed(2)})
     assert not ghosts.comparable({packed(1)}, set())
+
+
+CONNECTIONS = st.lists(st.integers(1, 40).map(packed), max_size=30)
+
+
+@given(client=CONNECTIONS, server=CONNECTIONS)
+def test_packed_as_in_sets(client: list[bytes], server: list[bytes]) -> None:
+    """A dump can list a connection twice: it counts once."""
+    held, at_server = frozenset(client), frozenset(server)
+    found = ghosts.match_packed(b"".join(client), b"".join(server))
+    assert found == (ghosts.match(held, at_server) if ghosts.comparable(held, at_server) else None)
+    both = ghosts.at_both(b"".join(client), b"".join(server))
+    assert both == b"".join(dict.fromkeys(one for one in client if one in at_server))
+
+
+@pytest.mark.namespace
+@pytest.mark.parametrize("ends", [True, False])
+def test_what_the_server_lacked_is_looked_at_again(monkeypatch: pytest.MonkeyPatch, ends: bool) -> None:
+    """First the server is asked once more, then the client: what has ended by then is no ghost."""
+    whole, looks = SockDiag.server_end, 0
+    with (
+        socket.create_server(TARGET, backlog=9),
+        contextlib.closing(Watch(*TARGET)) as watch,
+        socket.create_connection(TARGET),
+        socket.create_connection(TARGET) as unseen,
+    ):
+        port = unseen.getsockname()[1].to_bytes(2, "big")
+
+        def without(diag: SockDiag, of_server: int, *, packed: bool = True) -> ServerEnd:
+            nonlocal looks
+            looks += 1
+            if ends and looks == 2:
+                unseen.close()
+            seen = whole(diag, of_server, packed=packed)
+            connections = (seen.held[at : at + 36] for at in range(0, len(seen.held), 36))
+            return seen._replace(held=b"".join(one for one in connections if one[32:34] != port))
+
+        watch.start()
+        monkeypatch.setattr(SockDiag, "server_end", without)
+        watch.settled()
+        assert looks == 2
+        monkeypatch.undo()
+        found = watch.finish().ghosts
+    assert found is not None
+    expected = (0, 1) if ends else (1, 2)
+    assert (found.count, found.client_established, found.server_established) == (*expected, 1)
 
 
 @given(local=ADDRESSES, remote=ADDRESSES, ports=st.tuples(PORTS, PORTS))

@@ -127,3 +127,20 @@ def test_settled() -> None:
     result = queue.result()
     assert result is not None
     assert (result.queued_at_end, result.accepted_at_end) == (3, 7)
+
+
+@pytest.mark.parametrize(("queued", "accepted", "at_end"), [(1, 9, (1, 9)), (0, 5, (3, 7)), (3, 7, (3, 7))])
+def test_a_server_that_was_behind_is_asked_again_before_all_is_closed(
+    queued: int, accepted: int, at_end: tuple[int, int]
+) -> None:
+    """Where it has closed some by then, the first answer stands."""
+    queue = QueueWatch()
+    queue.add([seen(3)])
+    queue.closing(ServerSockets(port=80, states={"ESTAB": 10}, queued=queued, accepted=accepted))
+    assert not queue.some_waited
+    queue.settled(ServerSockets(port=80, states={"ESTAB": 10}, queued=3, accepted=7))
+    assert queue.some_waited
+    queue.closing(ServerSockets(port=80, states={"ESTAB": 10}, queued=queued, accepted=accepted))
+    result = queue.result()
+    assert result is not None
+    assert (result.queued_at_end, result.accepted_at_end) == at_end

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 import socket
 import struct
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from estab.errors import MachineError, ReadError
 from estab.kernel.formats import inet_diag, netlink
 from estab.observe import sock_diag
 from estab.observe.counters import read_counters, read_sockstat
+from estab.observe.fast_census import EngineCensus
 from estab.observe.sock_diag import SockDiag
 
 Eventually = Callable[[Callable[[], object]], None]
@@ -235,7 +237,9 @@ def test_sockets_that_come_and_go_while_they_are_counted() -> None:
 class Answers:
     """Stands in for the kernel: each question sent is followed by the datagrams that were laid ready."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *datagrams: bytes) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, *datagrams: bytes, after_reopening: Sequence[bytes] = ()
+    ) -> None:
         self.opened = 0
         self._datagrams = datagrams
 
@@ -244,9 +248,8 @@ class Answers:
         def open_pair() -> socket.socket:
             ours, kernels = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
             self._kept.append(kernels)
-            if self.opened == 0:
-                for datagram in self._datagrams:
-                    kernels.send(datagram)
+            for datagram in after_reopening if self.opened else self._datagrams:
+                kernels.send(datagram)
             self.opened += 1
             return ours
 
@@ -270,14 +273,14 @@ LISTENING = (Path(__file__).parents[1] / "data/6.18/inet-listen.bin").read_bytes
 
 def test_an_interrupted_dump_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     interrupted = done(flags=netlink.NLM_F_DUMP_INTR)
-    answers = Answers(monkeypatch, LISTENING, done(), interrupted, LISTENING, done(), done())
+    answers = Answers(monkeypatch, LISTENING, interrupted, LISTENING, done())
     with SockDiag() as diag:
         assert len(diag.listening()) == TWO_DATAGRAMS
     answers.close()
 
 
 def test_a_dump_that_never_holds_still(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = Answers(monkeypatch, *[done(flags=netlink.NLM_F_DUMP_INTR)] * 10)
+    answers = Answers(monkeypatch, *[done(flags=netlink.NLM_F_DUMP_INTR)] * 5)
     with SockDiag() as diag, pytest.raises(ReadError, match="changed during each of 5"):
         diag.states()
     answers.close()
@@ -297,17 +300,54 @@ def test_a_truncated_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None
     [(1, "not permitted here .EPERM."), (2, "no sock_diag .*modprobe"), (22, "refused the question: EINVAL")],
 )
 def test_what_the_kernel_refuses(monkeypatch: pytest.MonkeyPatch, number: int, says: str) -> None:
-    answers = Answers(monkeypatch, failed(number))
+    answers = Answers(monkeypatch, failed(number), after_reopening=[failed(number)])
     with SockDiag() as diag, pytest.raises(MachineError, match=says):
         diag.states()
     answers.close()
 
 
-def test_a_kernel_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = Answers(monkeypatch, LISTENING, done(), failed(2))
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP])
+def test_a_kernel_that_asks_for_one_family_at_a_time_and_has_no_ipv6(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    answers = Answers(monkeypatch, failed(number), after_reopening=[LISTENING, done(), failed(2)])
     with SockDiag() as diag:
         assert len(diag.listening()) == TWO_DATAGRAMS
     answers.close()
+
+
+@pytest.mark.namespace
+def test_both_families_at_once_are_those_of_either() -> None:
+    with (
+        SockDiag() as diag,
+        socket.create_server(("127.0.0.1", 8001)) as one,
+        socket.create_server(("::1", 8001), family=socket.AF_INET6) as other,
+        socket.create_server(("::", 8002), family=socket.AF_INET6, dualstack_ipv6=True) as both,
+        socket.socket() as bound,
+        connections(one, 3),
+        connections(other, 2),
+        connections(both, 1),
+    ):
+        bound.bind(("127.0.0.1", 40002))
+
+        def asked() -> list[object]:
+            everything = diag._dump(inet_diag.Sockets, inet_diag.ALL_STATES, extensions=inet_diag.EXT_SKMEMINFO).found
+            halves = [
+                diag._dump(inet_diag.Sockets, inet_diag.ALL_STATES, half=inet_diag.Half(46_883, same=same)).found
+                for same in (True, False)
+            ]
+            found = [everything, *halves, diag.listening(), diag.connections(local_port=8001)]
+            return [
+                *(sorted((socket.replace(timer_ms=0) for socket in part), key=repr) for part in found),
+                diag.port_use("127.0.0.1", 8001),
+                diag.port_use("::1", 8001),
+                diag.bound_ports(32768, 60999),
+            ]
+
+        at_once = asked()
+        assert diag._families == sock_diag._BOTH_AT_ONCE
+        diag._families = sock_diag._ONE_BY_ONE
+        assert asked() == at_once
 
 
 def test_a_forbidden_socket(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,10 +363,10 @@ def test_a_second_question_after_a_damaged_answer(monkeypatch: pytest.MonkeyPatc
     with SockDiag() as diag:
         with monkeypatch.context() as patch:
 
-            def damaged(_: object, __: bytes) -> inet_diag.DumpState:
+            def damaged(*_: object) -> inet_diag.DumpState:
                 raise KeyboardInterrupt
 
-            patch.setattr(inet_diag.Census, "add", damaged)
+            patch.setattr(EngineCensus, "receive", damaged)
             with pytest.raises(KeyboardInterrupt):
                 diag.states()
         assert isinstance(diag.states(), dict)

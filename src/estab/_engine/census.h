@@ -5,10 +5,8 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#define CENSUS_DOC "census(data, counts, ports, peers, sources): count a datagram's sockets; (offset, flags)."
-#define ESTABLISHED_DOC "established(data, at_server): pack a datagram's sockets; (packed, offset, flags)."
+#define CENSUS_DOC "census(ports, peers, sources, packed_states, at_server): what counts and packs a dump's sockets."
 
-PyObject *census(PyObject *self, PyObject *args);
-PyObject *established(PyObject *self, PyObject *args);
+PyObject *census(PyObject *module, PyObject *args);
 
 #endif

@@ -5,6 +5,7 @@
 #include "census.h"
 #include "client.h"
 #include "histogram.h"
+#include "missing.h"
 #include "server.h"
 
 #include <errno.h>
@@ -255,7 +256,7 @@ static PyMethodDef methods[] = {
     {"run_client", run_client, METH_VARARGS, "run_client(block_fd, control_fd, config): load until it is over."},
     {"run_server", run_server, METH_VARARGS, "run_server(block_fd, control_fd, config): serve until told to stop."},
     {"census", census, METH_VARARGS, CENSUS_DOC},
-    {"established", established, METH_VARARGS, ESTABLISHED_DOC},
+    {"missing", missing, METH_VARARGS, MISSING_DOC},
     {"gained", gained, METH_VARARGS, GAINED_DOC},
     {"layout", layout, METH_NOARGS, "layout(): names of the slots and byte offsets in the shared block."},
     {"state_bytes", state_bytes, METH_NOARGS, "state_bytes(): bytes of state kept for each connection, by role."},

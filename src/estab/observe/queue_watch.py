@@ -82,6 +82,16 @@ class QueueWatch:
         """What the server held when every connect had been settled."""
         self._at_end = sockets
 
+    def closing(self, sockets: ServerSockets) -> None:
+        """What it held just before all was closed: the better answer where it has accepted more by then."""
+        if self._at_end is not None and sockets.accepted > self._at_end.accepted:
+            self._at_end = sockets
+
+    @property
+    def some_waited(self) -> bool:
+        """Whether connections waited for accept() when every connect had been settled."""
+        return self._at_end is not None and self._at_end.queued > 0
+
     def worst_depth(self, inode: int) -> int | None:
         """The worst depth seen of the listener with this inode; None where it was never sampled."""
         worst = [track.worst_depth for track in self._tracks.values() if track.inode == inode and track.samples]

@@ -7,22 +7,22 @@ Every question filters in the kernel, so that its cost is the answer's and not t
 from __future__ import annotations
 
 import errno
-import heapq
 import os
 import socket
 import struct
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, Self, TypeVar
+from typing import NamedTuple, Protocol, Self, TypeVar
 
 from estab.errors import MachineError, ReadError
 from estab.kernel.formats import inet_diag
 from estab.kernel.formats.inet_diag import DumpState, InetSocket, Sockets
-from estab.observe.fast_census import EngineCensus, EngineEstablished
-from estab.records import Census, Listener, PeerCount, PortCount, PortUse, ServerSockets
+from estab.observe.fast_census import EngineCensus, EngineEstablished, Receiver, truncated
+from estab.records import Census, Listener, PortUse, ServerSockets
 
 _NETLINK_SOCK_DIAG = 4
-_FAMILIES = (inet_diag.AF_INET, inet_diag.AF_INET6)  # in this order: _dump leaves out the first
+_BOTH_AT_ONCE = (inet_diag.AF_UNSPEC,)
+_ONE_BY_ONE = (inet_diag.AF_INET, inet_diag.AF_INET6)
 # netlink_dump() fills at most 32 KiB a datagram (net/netlink/af_netlink.c), more where one message needs more.
 _BUFFER_BYTES = 128 * 1024
 _ATTEMPTS = 5
@@ -32,7 +32,10 @@ _PATIENCE_S = 10
 _QUEUED_STATES = (inet_diag.ESTABLISHED, inet_diag.CLOSE_WAIT)
 _BOUND_INACTIVE_SINCE = (6, 8)
 _ALL_BUT_BOUND = inet_diag.ALL_STATES & ~inet_diag.states(inet_diag.BOUND_INACTIVE)
-_NOBODY = (bytes(16), inet_diag.mapped(inet_diag.AF_INET, bytes(16)))
+_NEITHER_LISTENING_NOR_BOUND = _ALL_BUT_BOUND & ~inet_diag.states(inet_diag.LISTEN)
+_HELD_BY_SERVER = inet_diag.states(
+    inet_diag.ESTABLISHED, inet_diag.FIN_WAIT_1, inet_diag.FIN_WAIT_2, inet_diag.CLOSE_WAIT
+)
 _MIDDLE_PORT = 46_883  # of the ports that connect() takes by default, 32768 to 60999
 MOST_IN_CENSUS = 20
 
@@ -43,7 +46,25 @@ class _Collector(Protocol):
 
 
 C = TypeVar("C", bound=_Collector)
-K = TypeVar("K", int, bytes)
+
+
+class ClientEnd(NamedTuple):
+    """This host's end of its connections to a target: ports in use, sockets by state, the ESTABLISHED ones packed."""
+
+    use: PortUse
+    states: dict[str, int]
+    held: bytes
+
+
+class ServerEnd(NamedTuple):
+    """The server's end of a port's connections, and those that it has, packed."""
+
+    sockets: ServerSockets
+    held: bytes
+
+
+class _NotKnownError(MachineError):
+    """The kernel does not know this question."""
 
 
 class SockDiag:
@@ -57,6 +78,7 @@ class SockDiag:
         self._buffer = bytearray(_BUFFER_BYTES)
         self._view = memoryview(self._buffer)
         self._sequence = 0
+        self._families: Sequence[int] = _BOTH_AT_ONCE
         self._socket = self._open()
 
     def __enter__(self) -> Self:
@@ -72,7 +94,8 @@ class SockDiag:
     def listening(self, port: int | None = None) -> list[InetSocket]:
         """Every listening socket, or those on `port`, IPv4 and IPv6, with drops; v6only is known of each IPv6 one."""
         mask = inet_diag.states(inet_diag.LISTEN)
-        return self._dump(Sockets, mask, extensions=inet_diag.EXT_SKMEMINFO, local_port=port).found
+        found = self._dump(Sockets, mask, extensions=inet_diag.EXT_SKMEMINFO, local_port=port).found
+        return _by_family(found)
 
     def listeners(self, port: int | None = None) -> list[Listener]:
         """As `listening`, as records, without owners."""
@@ -80,32 +103,53 @@ class SockDiag:
 
     def server_sockets(self, port: int) -> ServerSockets:
         """Connections on the server's side of `port` by state; `queued` wait for accept(), `accepted` have an inode."""
-        not_listening = inet_diag.ALL_STATES & ~inet_diag.states(inet_diag.LISTEN, inet_diag.BOUND_INACTIVE)
-        census = self._dump(EngineCensus, not_listening, local_port=port)
+        return self.server_end(port, packed=False).sockets
+
+    def server_end(self, port: int, *, packed: bool = True) -> ServerEnd:
+        """`server_sockets`, and with `packed` what `established_at` gives, each 36 bytes. One dump for both."""
+        states = _HELD_BY_SERVER if packed else 0
+        census = self._dump(
+            lambda: EngineCensus(packed_states=states, at_server=True), _NEITHER_LISTENING_NOR_BOUND, local_port=port
+        )
         held, unheld = census.held, census.unheld
         # A socket of bind() alone, and a connect() from this very port, are not a server's connections.
         for state in (inet_diag.CLOSE, inet_diag.SYN_SENT):
             held.pop(state, None)
-        return ServerSockets(
+        sockets = ServerSockets(
             port=port,
             states=census.by_state(),
             queued=sum(unheld.get(state, 0) for state in _QUEUED_STATES),
             accepted=sum(held.values()),
         )
+        return ServerEnd(sockets, census.packed)
 
     def port_use(self, address: str, port: int, *, capacity: int | None = None, bound: int | None = None) -> PortUse:
         """Local ports in use towards `port` at the literal `address`, TIME-WAIT included.
 
         `capacity` and `bound` are handed through: they are the namespace's, not this destination's.
         """
-        return self.toward(address, port, capacity=capacity, bound=bound)[0]
+        return self.toward(address, port, capacity=capacity, bound=bound).use
 
     def toward(
-        self, address: str, port: int, *, capacity: int | None = None, bound: int | None = None
-    ) -> tuple[PortUse, dict[str, int]]:
-        """`port_use`, and the same sockets counted by state as `ss` names it. One dump for both."""
-        mask = inet_diag.ALL_STATES & ~inet_diag.states(inet_diag.LISTEN, inet_diag.BOUND_INACTIVE)
-        census = self._dump(lambda: EngineCensus(sources=True), mask, remote_port=port, remote_address=_packed(address))
+        self,
+        address: str,
+        port: int,
+        *,
+        capacity: int | None = None,
+        bound: int | None = None,
+        packed: bool = False,
+    ) -> ClientEnd:
+        """`port_use`, and the same sockets counted by state as `ss` names it; one dump for all.
+
+        With `packed` also what `established_toward` gives, each 36 bytes.
+        """
+        states = inet_diag.states(inet_diag.ESTABLISHED) if packed else 0
+        census = self._dump(
+            lambda: EngineCensus(sources=True, packed_states=states),
+            _NEITHER_LISTENING_NOR_BOUND,
+            remote_port=port,
+            remote_address=_packed(address),
+        )
         by_source = (census.sources or {}).values()
         use = PortUse(
             address=address,
@@ -117,7 +161,7 @@ class SockDiag:
             capacity=capacity,
             bound=bound,
         )
-        return use, census.by_state()
+        return ClientEnd(use, census.by_state(), census.packed)
 
     def bound_ports(self, low: int, high: int) -> int | None:
         """Ports from `low` to `high` lost to bind() without a peer: listeners', and sockets' that did bind() alone.
@@ -144,23 +188,21 @@ class SockDiag:
         return Census(
             sockets=counted.total,
             states=counted.by_state(),
-            ports=_busiest_ports(counted.ports or {}, most),
-            peers=_busiest_peers(counted.peers or {}, most),
+            ports=counted.busiest_ports(most),
+            peers=counted.busiest_peers(most),
         )
 
     def _count_all(self) -> inet_diag.Census:
-        """All sockets, by two threads where there are two cores: nearly all of it is the kernel's own work.
+        """All sockets, a half by each of two threads where there are two cores: nearly all of it is the kernel's work.
 
-        One takes IPv6 and a half of IPv4, the other the other half.
+        Each half walks the whole table, so that more threads would soon gain nothing.
         """
         if len(os.sched_getaffinity(0)) < 2:
             return self._dump(_everything, _ALL_BUT_BOUND)
         with ThreadPoolExecutor(1) as pool:
             # The new thread is in the network namespace of this one (clone(2)).
             other = pool.submit(_count_other_half)
-            half = inet_diag.Half(_MIDDLE_PORT, same=True)
-            counted = self._dump(_everything, _ALL_BUT_BOUND, families=_FAMILIES[:1], half=half)
-            counted.merge(self._dump(_everything, _ALL_BUT_BOUND, families=_FAMILIES[1:]))
+            counted = self._dump(_everything, _ALL_BUT_BOUND, half=inet_diag.Half(_MIDDLE_PORT, same=True))
             counted.merge(other.result())
         return counted
 
@@ -169,12 +211,12 @@ class SockDiag:
 
         36 bytes each, this end as the client. Where a server listens on such a port, its connections are among them.
         """
-        return bytes(self._dump(lambda: EngineEstablished(at_server=False), mask, local_port=(low, high)).packed)
+        return self._dump(lambda: EngineEstablished(at_server=False), mask, local_port=(low, high)).packed
 
     def connections(self, *, local_port: int | None = None, remote_port: int | None = None) -> list[InetSocket]:
         """Every ESTABLISHED connection with these ports, one object each: for few. `rqueue` is what nobody has read."""
         mask = inet_diag.states(inet_diag.ESTABLISHED)
-        return self._dump(Sockets, mask, local_port=local_port, remote_port=remote_port).found
+        return _by_family(self._dump(Sockets, mask, local_port=local_port, remote_port=remote_port).found)
 
     def established_toward(self, address: str, port: int) -> frozenset[bytes]:
         """The connections from here to `port` at the literal `address` that this end has as ESTABLISHED.
@@ -192,15 +234,13 @@ class SockDiag:
         One that waits in the accept queue is ESTABLISHED; one in SYN-RECV is not among them. Packed as by
         `established_toward`.
         """
-        mask = inet_diag.states(inet_diag.ESTABLISHED, inet_diag.FIN_WAIT_1, inet_diag.FIN_WAIT_2, inet_diag.CLOSE_WAIT)
-        return self._dump(lambda: EngineEstablished(at_server=True), mask, local_port=port).connections()
+        return self._dump(lambda: EngineEstablished(at_server=True), _HELD_BY_SERVER, local_port=port).connections()
 
     def _dump(
         self,
         collector: Callable[[], C],
         mask: int,
         *,
-        families: Sequence[int] = _FAMILIES,
         extensions: int = 0,
         local_port: int | tuple[int, int] | None = None,
         remote_port: int | None = None,
@@ -208,25 +248,34 @@ class SockDiag:
         half: inet_diag.Half | None = None,
     ) -> C:
         """Both families' sockets into a new collector; asked again where the table changed meanwhile."""
+
+        def question(family: int) -> bytes:
+            self._sequence = (self._sequence + 1) & 0xFFFFFFFF
+            return inet_diag.request(
+                family,
+                mask,
+                extensions=extensions,
+                sequence=self._sequence,
+                local_port=local_port,
+                remote_port=remote_port,
+                remote_address=remote_address,
+                half=half,
+            )
+
         # An IPv4 socket cannot have an IPv6 peer; an IPv6 one can have an IPv4 peer.
-        only_v6 = remote_address is not None and len(remote_address) == 16
+        if remote_address is not None and len(remote_address) == 16:
+            return self._collect(collector, question, _ONE_BY_ONE[1:])
+        try:
+            return self._collect(collector, question, self._families)
+        except _NotKnownError:
+            self._families = _ONE_BY_ONE
+            return self._collect(collector, question, self._families)
+
+    def _collect(self, collector: Callable[[], C], question: Callable[[int], bytes], families: Sequence[int]) -> C:
         for _ in range(_ATTEMPTS):
             collected = collector()
-            interrupted = False
-            for family in families[only_v6:]:
-                self._sequence = (self._sequence + 1) & 0xFFFFFFFF
-                question = inet_diag.request(
-                    family,
-                    mask,
-                    extensions=extensions,
-                    sequence=self._sequence,
-                    local_port=local_port,
-                    remote_port=remote_port,
-                    remote_address=remote_address,
-                    half=half,
-                )
-                interrupted |= self._ask(question, collected)
-            if not interrupted:
+            interrupted = [self._ask(question(family), collected) for family in families]
+            if not any(interrupted):
                 return collected
         raise ReadError(f"sock_diag: the socket table changed during each of {_ATTEMPTS} dumps: try again")
 
@@ -236,7 +285,7 @@ class SockDiag:
             self._socket.send(question)
             interrupted = False
             while True:
-                state = collected.add(self._receive())
+                state = self._receive(collected)
                 interrupted |= state.interrupted
                 if state.done:
                     _check(state.errno, question)
@@ -249,11 +298,14 @@ class SockDiag:
                 raise MachineError(_refusal(error.errno or 0)) from error
             raise
 
-    def _receive(self) -> memoryview:
+    def _receive(self, collected: _Collector) -> DumpState:
+        """The next datagram into `collected`, or several."""
+        if isinstance(collected, Receiver):
+            return collected.receive(self._socket.fileno(), self._buffer)
         size, _, flags, _ = self._socket.recvmsg_into([self._buffer])
         if flags & socket.MSG_TRUNC:
-            raise ReadError(f"sock_diag: an answer longer than {_BUFFER_BYTES} bytes was truncated")
-        return self._view[:size]
+            raise truncated(_BUFFER_BYTES)
+        return collected.add(self._view[:size])
 
     @staticmethod
     def _open() -> socket.socket:
@@ -280,48 +332,18 @@ def as_listener(found: InetSocket) -> Listener:
     )
 
 
+def _by_family(found: list[InetSocket]) -> list[InetSocket]:
+    """IPv4 first; those of one family in the kernel's order."""
+    return sorted(found, key=lambda one: one.family)
+
+
 def _everything() -> inet_diag.Census:
     return EngineCensus(ports=True, peers=True)
 
 
 def _count_other_half() -> inet_diag.Census:
     with SockDiag() as diag:
-        half = inet_diag.Half(_MIDDLE_PORT, same=False)
-        return diag._dump(_everything, _ALL_BUT_BOUND, families=_FAMILIES[:1], half=half)
-
-
-def _busiest_ports(counts: dict[int, int], most: int) -> list[PortCount]:
-    """Those with most sockets, equal ones by number. `counts` is by local port << 8 | state."""
-    # One pass over what may be tens of thousands of keys; a port has a few states, so most sums are one count.
-    sums: dict[int, int] = {}
-    for key, count in counts.items():
-        port = key >> 8
-        sums[port] = sums[port] + count if port in sums else count
-    return [
-        PortCount(
-            port=port,
-            states={
-                inet_diag.state_name(state): counts[port << 8 | state]
-                for state in range(256)
-                if port << 8 | state in counts
-            },
-        )
-        for port in _busiest(sums, most)
-    ]
-
-
-def _busiest_peers(counts: dict[bytes, int], most: int) -> list[PeerCount]:
-    """Those with most sockets, equal ones by address; a socket without a peer (a listener) has none."""
-    peers = {peer: count for peer, count in counts.items() if peer not in _NOBODY}
-    return [PeerCount(address=inet_diag.plain_address(peer), sockets=peers[peer]) for peer in _busiest(peers, most)]
-
-
-def _busiest(counts: dict[K, int], most: int) -> list[K]:
-    """The `most` keys with the greatest counts, equal ones in order. No call for each of ten thousand keys."""
-    least = min(sorted(counts.values(), reverse=True)[:most], default=0)
-    above = sorted((key for key, count in counts.items() if count > least), key=lambda key: (-counts[key], key))
-    equal = heapq.nsmallest(most - len(above), (key for key, count in counts.items() if count == least))
-    return above + equal
+        return diag._dump(_everything, _ALL_BUT_BOUND, half=inet_diag.Half(_MIDDLE_PORT, same=False))
 
 
 def _packed(address: str) -> bytes:
@@ -340,7 +362,10 @@ def _kernel_version() -> tuple[int, int]:
 
 def _check(number: int, question: bytes) -> None:
     """Raise MachineError for the errno that ended a dump."""
-    without_ipv6 = number == errno.ENOENT and inet_diag.family_of(question) == inet_diag.AF_INET6
+    family = inet_diag.family_of(question)
+    without_ipv6 = number == errno.ENOENT and family == inet_diag.AF_INET6
+    if family == inet_diag.AF_UNSPEC and number in (errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP):
+        raise _NotKnownError(_refusal(number))
     if number and not without_ipv6:
         raise MachineError(_refusal(number))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from estab.errors import EstabError, UsageError
@@ -22,7 +23,7 @@ from estab.observe.local import is_local
 from estab.observe.pace import LookBudget
 from estab.observe.queue_watch import QueueNow, QueueWatch
 from estab.observe.server_via import ViaServer
-from estab.observe.sock_diag import SockDiag
+from estab.observe.sock_diag import ClientEnd, ServerEnd, SockDiag
 from estab.records import ClientSide, Ghosts, Listener, PortUse, Record, ServerSide, ServerSockets, Snapshot
 
 _OVERFLOWS, _DROPS = "TcpExt.ListenOverflows", "TcpExt.ListenDrops"
@@ -63,7 +64,7 @@ class Observed(Record, frozen=True, kw_only=True):
 
 
 class Watch:
-    """Watches one target through one run: `start`, `sample` ten times a second, `settled`, `finish`, `close`.
+    """Watches one target through a run: `start`, `sample` ten times a second, `settled`, `closing`, `finish`, `close`.
 
     `host` is a literal address. `server_pids` are given when the server is this run's own. Nothing that cannot be read
     raises: it is None in what is returned. Use it from one thread, in the network namespace of the client.
@@ -157,10 +158,16 @@ class Watch:
 
     def settled(self) -> None:
         """Every connect has been settled: see what the server holds and the ports in use, before anything closes."""
-        self._look_at_ports()
-        if (sockets := self._look_at_server()) is not None:
-            self._queue.settled(sockets)
-        self._ghosts = self._match()
+        held, at_server = self._look_at_ends()
+        if self._via is not None:
+            listed = self._via.connections(self._via.settled())
+            at_server = b"".join(listed) if listed is not None else None
+        self._ghosts = self._match(held, at_server)
+
+    def closing(self) -> None:
+        """All is about to be closed: what waited for accept() when all was settled may have been accepted since."""
+        if self._queue.some_waited and (sockets := self._look_at_server()) is not None:
+            self._queue.closing(sockets)
 
     def finish(self) -> Observed:
         """Snapshot both ends again and say what changed. `start` must have been called."""
@@ -211,37 +218,41 @@ class Watch:
         """The server's connections when they were last looked at: at start, each close look, `settled`, `finish`."""
         return self._via.server_sockets if self._via is not None else self._last_sockets
 
-    def _match(self) -> Ghosts | None:
-        """The ghosts now; None where the two ends can't be matched: unseen, without listener, or rewritten between.
-
-        Both ends are not dumped at one moment. So a connection counts only if the client has it before and after the
-        server was asked; what is then missing at a local server is asked for once more.
-        """
-        held, at_server = self._held(), self._server_held()
-        if held is None or at_server is None or not ghosts.comparable(held, at_server):
-            return None
-        if held - at_server:
-            held &= self._held() or frozenset()
-            if self._via is None:
-                at_server |= self._server_held() or frozenset()
-        return ghosts.match(held, at_server)
-
-    def _held(self) -> frozenset[bytes] | None:
+    def _look_at_ends(self) -> tuple[bytes | None, bytes | None]:
+        """What both ends have; None where it can't be read. Each end is a walk through all sockets: both at once."""
         if self._diag is None:
-            return None
-        with suppress(EstabError):
-            return self._diag.established_toward(self._address, self._port)
-        return None
+            return None, None
+        if self._why_unseen is not None:
+            return self._client_end(), None
+        with ThreadPoolExecutor(1) as pool:
+            # The new thread is in the network namespace of this one (clone(2)).
+            looking = pool.submit(_server_end, self._port)
+            held, server = self._client_end(), looking.result()
+        if server is None:
+            return held, None
+        self._note_server(server.sockets)
+        self._queue.settled(server.sockets)
+        return held, server.held if self._listeners() else None
 
-    def _server_held(self) -> frozenset[bytes] | None:
-        """What the server has; of another host the command is asked, once for each `settled`."""
-        if self._via is not None:
-            return self._via.connections(self._via.settled())
-        if self._diag is None or self._why_unseen is not None or not self._listeners():
+    def _match(self, held: bytes | None, at_server: bytes | None) -> Ghosts | None:
+        """The ghosts; None where the two ends can't be matched: unseen, without listener, or rewritten between.
+
+        The ends are not seen at one moment. So what a server here lacks it is asked for once more, and a connection
+        counts only if the client has it before and after that.
+        """
+        if held is None or at_server is None:
             return None
-        with suppress(EstabError):
-            return self._diag.established_at(self._port)
-        return None
+        found = ghosts.match_packed(held, at_server)
+        if not found or not found.count:
+            return found
+        if self._via is None:
+            again = _server_end(self._port)
+            at_server += again.held if again else b""
+        return ghosts.match_packed(ghosts.at_both(held, self._client_end() or b""), at_server)
+
+    def _client_end(self) -> bytes | None:
+        use = self._look_at_ports(packed=True)
+        return use.held if use is not None else None
 
     def _listeners(self) -> list[InetSocket] | None:
         """The listeners that serve the target; None where they cannot be seen from here."""
@@ -281,27 +292,35 @@ class Watch:
         if new and not self._embedded:
             self._find_owners(new)
 
-    def _look_at_ports(self) -> None:
+    def _look_at_ports(self, *, packed: bool = False) -> ClientEnd | None:
         if self._diag is None:
-            return
+            return None
         known = self._worst_use
         with suppress(EstabError):
-            use, self._new_states["client"] = self._diag.toward(
+            found = self._diag.toward(
                 self._address,
                 self._port,
                 capacity=known.capacity if known else None,
                 bound=known.bound if known else None,
+                packed=packed,
             )
-            self._note_use(use)
+            self._new_states["client"] = found.states
+            self._note_use(found.use)
+            return found
+        return None
 
     def _look_at_server(self) -> ServerSockets | None:
         if self._diag is None or self._why_unseen is not None:
             return None
         with suppress(EstabError):
-            self._last_sockets = self._diag.server_sockets(self._port)
-            self._new_states["server"] = self._last_sockets.states
-            return self._last_sockets
+            sockets = self._diag.server_sockets(self._port)
+            self._note_server(sockets)
+            return sockets
         return None
+
+    def _note_server(self, sockets: ServerSockets) -> None:
+        self._last_sockets = sockets
+        self._new_states["server"] = sockets.states
 
     def _note_use(self, use: PortUse | None) -> None:
         if use is not None and (self._worst_use is None or use.used > self._worst_use.used):
@@ -332,3 +351,10 @@ class Watch:
         if taken.listeners is None:
             return None
         return [one.replace(worst_depth=self._queue.worst_depth(one.inode or 0)) for one in taken.listeners]
+
+
+def _server_end(port: int) -> ServerEnd | None:
+    """The server's end, by a netlink socket of its own; None where it can't be read."""
+    with suppress(EstabError), SockDiag() as diag:
+        return diag.server_end(port)
+    return None

@@ -6,6 +6,7 @@ What never may: the netlink socket, and what the figures mean for a verdict.
 
 from __future__ import annotations
 
+import heapq
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,11 +17,14 @@ from typing import TypeVar
 
 from estab.errors import ParseError
 from estab.kernel.formats import netlink
-from estab.records import Record, Tuple4
+from estab.records import PeerCount, PortCount, Record, Tuple4
 
 _Key = TypeVar("_Key", int, bytes)
 
 SOCK_DIAG_BY_FAMILY = 20
+TCPDIAG_GETSOCK = 18  # the question from before there was one by family; its answer's messages have this type too
+KINDS = (SOCK_DIAG_BY_FAMILY, TCPDIAG_GETSOCK)
+AF_UNSPEC = 0
 AF_INET = 2
 AF_INET6 = 10
 IPPROTO_TCP = 6
@@ -59,8 +63,10 @@ _ATTR_SKV6ONLY = 11
 
 _NO_COOKIE = b"\xff" * 8
 _V4_MAPPED = bytes(10) + b"\xff\xff"
+NOBODY = (bytes(16), _V4_MAPPED + bytes(4))  # the peer of a socket that has none, in 16 bytes
 
 _REQUEST = Struct("=BBBxI")
+_REQUEST_OF_OLD = Struct("=BBBB")
 _ID = Struct("!HH16s16s")
 _OPERATION = Struct("=BBH")
 _HOST_CONDITION = Struct("=BBxxi")
@@ -74,6 +80,7 @@ SOCKET_SIZE = _SOCKET.size  # 72
 # family, state, ports (big-endian), addresses, inode.
 _COUNTED = Struct("=IHH8xBBxx2s2s16s16s28xI")
 _TUPLE = Struct("36s")
+CONNECTION_SIZE = _TUPLE.size
 _STATES = 256
 _DROPS = Struct("=I")
 _DROPS_OFFSET = 32  # SK_MEMINFO_DROPS, the ninth word; before 4.6 it is absent
@@ -122,6 +129,8 @@ def states(*wanted: int) -> int:
 
 
 ALL_STATES = states(*STATE_NAMES)
+_MASKABLE_STATES = 32  # bits in a mask of states
+ANY_STATE = (1 << _MASKABLE_STATES) - 1
 
 
 def request(
@@ -135,19 +144,24 @@ def request(
     remote_address: bytes | None = None,
     half: Half | None = None,
 ) -> bytes:
-    """The dump request for TCP sockets of `family` (AF_INET or AF_INET6) in the states of `mask`.
+    """The dump request for TCP sockets of `family` (AF_INET, AF_INET6, AF_UNSPEC: both) in the states of `mask`.
 
-    The kernel itself leaves out what the filter excludes (`inet_diag_bc_run`): a narrow question is answered cheaply.
-    `remote_address` is 4 or 16 bytes; 4 bytes also match the IPv4-mapped peers of IPv6 sockets. `half` goes alone.
+    Both at once take one walk through the kernel's table in place of two. Only the question from before 3.3 asks so
+    (`inet_diag_dump_compat` in `net/ipv4/inet_diag.c`). The kernel itself leaves out what the filter excludes
+    (`inet_diag_bc_run`): a narrow question is answered cheaply. `remote_address` is 4 or 16 bytes; 4 bytes also match
+    the IPv4-mapped peers of IPv6 sockets. `half` goes alone.
     """
-    body = _REQUEST.pack(family, IPPROTO_TCP, extensions, mask)
-    body += _ID.pack(0, 0, bytes(16), bytes(16)) + bytes(4) + _NO_COOKIE
+    sockets = _ID.pack(0, 0, bytes(16), bytes(16)) + bytes(4) + _NO_COOKIE
+    if family == AF_UNSPEC:
+        kind, body = TCPDIAG_GETSOCK, _REQUEST_OF_OLD.pack(0, 0, 0, extensions) + sockets + Struct("=II").pack(mask, 0)
+    else:
+        kind, body = SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, IPPROTO_TCP, extensions, mask) + sockets
     code = half.bytecode() if half else b""
     code = code or bytecode(local_port=local_port, remote_port=remote_port, remote_address=remote_address)
     if code:
         body += Struct("=HH").pack(4 + len(code), _ATTR_BYTECODE) + code
     flags = netlink.NLM_F_REQUEST | netlink.NLM_F_DUMP
-    return netlink.HEADER.pack(netlink.HEADER.size + len(body), SOCK_DIAG_BY_FAMILY, flags, sequence, 0) + body
+    return netlink.HEADER.pack(netlink.HEADER.size + len(body), kind, flags, sequence, 0) + body
 
 
 def family_of(question: bytes) -> int:
@@ -293,7 +307,7 @@ class Sockets:
         interrupted = False
         for message in netlink.messages(data):
             interrupted |= message.interrupted
-            if message.kind == SOCK_DIAG_BY_FAMILY:
+            if message.kind in KINDS:
                 self.found.append(parse_socket(data, message.start, message.end))
             elif (end := _control(data, message)) is not None:
                 return end.replace(interrupted=interrupted)
@@ -305,15 +319,27 @@ class Census:
 
     `held` counts the sockets with an inode by state number, `unheld` those without. With `ports`, `ports` counts by
     local port << 8 | state; with `sources` and `peers`, these count by local and by remote address in 16 bytes, IPv4 as
-    IPv4-mapped. This is the specification of `estab._engine.census`, which is some fifty times faster.
+    IPv4-mapped. Sockets in the states of the mask `packed_states` are packed as by `Established`. This is the
+    specification of `estab._engine.Census`, which is some fifty times faster.
     """
 
-    def __init__(self, *, ports: bool = False, peers: bool = False, sources: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        ports: bool = False,
+        peers: bool = False,
+        sources: bool = False,
+        packed_states: int = 0,
+        at_server: bool = False,
+    ) -> None:
         # One by state with an inode, then one by state without.
         self._counts = array("Q", bytes(2 * _STATES * 8))
-        self.ports: dict[int, int] | None = {} if ports else None
-        self.peers: dict[bytes, int] | None = {} if peers else None
-        self.sources: dict[bytes, int] | None = {} if sources else None
+        self._ports: dict[int, int] | None = {} if ports else None
+        self._peers: dict[bytes, int] | None = {} if peers else None
+        self._sources: dict[bytes, int] | None = {} if sources else None
+        self._packed_states = packed_states
+        self._at_server = at_server
+        self._packed = bytearray()
 
     def add(self, data: bytes | memoryview) -> DumpState:
         """Take one datagram. Raises ParseError where it is damaged."""
@@ -327,24 +353,72 @@ class Census:
             family, state, port, _, source, peer, inode = fields
             flags |= header_flags
             self._counts[state if inode else _STATES + state] += 1
-            if self.ports is not None:
-                _add(self.ports, int.from_bytes(port, "big") << 8 | state)
-            if self.peers is not None:
-                _add(self.peers, mapped(family, peer))
-            if self.sources is not None:
-                _add(self.sources, mapped(family, source))
+            if self._ports is not None:
+                _add(self._ports, int.from_bytes(port, "big") << 8 | state)
+            if self._peers is not None:
+                _add(self._peers, mapped(family, peer))
+            if self._sources is not None:
+                _add(self._sources, mapped(family, source))
+            if state < _MASKABLE_STATES and self._packed_states >> state & 1:
+                self._packed += _pack(fields, at_server=self._at_server)
         return offset, flags
 
     def merge(self, other: Census) -> None:
-        """Count what `other` counted as well: another part of the sockets, with the same options."""
+        """Count what `other` counted as well: another part of the sockets, with the same options.
+
+        What it packed is not taken over.
+        """
         for index, count in enumerate(other._counts):
             self._counts[index] += count
-        if self.ports is not None and other.ports is not None:
-            _merge(self.ports, other.ports)
-        if self.peers is not None and other.peers is not None:
-            _merge(self.peers, other.peers)
-        if self.sources is not None and other.sources is not None:
-            _merge(self.sources, other.sources)
+        if self._ports is not None and other._ports is not None:
+            _merge(self._ports, other._ports)
+        if self._peers is not None and other._peers is not None:
+            _merge(self._peers, other._peers)
+        if self._sources is not None and other._sources is not None:
+            _merge(self._sources, other._sources)
+
+    @property
+    def ports(self) -> dict[int, int] | None:
+        """Sockets by local port << 8 | state; None where that was not asked for."""
+        return self._ports
+
+    @property
+    def peers(self) -> dict[bytes, int] | None:
+        """Sockets by remote address in 16 bytes; None where that was not asked for."""
+        return self._peers
+
+    @property
+    def sources(self) -> dict[bytes, int] | None:
+        """Sockets by local address in 16 bytes; None where that was not asked for."""
+        return self._sources
+
+    @property
+    def packed(self) -> bytes:
+        """36 bytes for each socket in a state that is packed."""
+        return bytes(self._packed)
+
+    def connections(self) -> frozenset[bytes]:
+        """What was packed, each as its 36 bytes."""
+        return frozenset(one for (one,) in _TUPLE.iter_unpack(self.packed))
+
+    def busiest_ports(self, most: int) -> list[PortCount]:
+        """The `most` local ports with most sockets, equal ones by number; none without `ports`."""
+        sums: dict[int, int] = {}
+        for key, count in (self._ports or {}).items():
+            sums[key >> 8] = sums.get(key >> 8, 0) + count
+        return [self._port_count(port) for port in _busiest(sums, most)]
+
+    def _port_count(self, port: int) -> PortCount:
+        counts = ((state, (self._ports or {}).get(port << 8 | state)) for state in range(_STATES))
+        return PortCount(port=port, states={state_name(state): count for state, count in counts if count})
+
+    def busiest_peers(self, most: int) -> list[PeerCount]:
+        """The `most` peers with most sockets, equal ones by address; none without `peers`.
+
+        A socket without a peer (a listener) is not one of them.
+        """
+        peers = {peer: count for peer, count in (self._peers or {}).items() if peer not in NOBODY}
+        return [PeerCount(address=plain_address(peer), sockets=peers[peer]) for peer in _busiest(peers, most)]
 
     @property
     def held(self) -> dict[int, int]:
@@ -376,47 +450,34 @@ class Census:
         return {state_name(state): count for state, count in counts if count}
 
 
-class Established:
-    """Collects the connections of a dump as 36 bytes each: the client's address, the server's, and both ports.
+class Established(Census):
+    """Packs the connections of a dump as 36 bytes each: the client's address, the server's, and both ports.
 
     Addresses have 16 bytes, IPv4 as IPv4-mapped, so that both ends pack one connection alike whatever the family of
-    their sockets. `at_server` says which end the dumped sockets are. This is the specification of
-    `estab._engine.established`.
+    their sockets. `at_server` says which end the dumped sockets are.
     """
 
     def __init__(self, *, at_server: bool) -> None:
-        self.at_server = at_server
-        self.packed = bytearray()
-
-    def add(self, data: bytes | memoryview) -> DumpState:
-        """Take one datagram. Raises ParseError where it is damaged."""
-        offset, flags = self._pack(data)
-        return rest_of_dump(data, offset, flags)
-
-    def connections(self) -> frozenset[bytes]:
-        """The connections, each as its 36 bytes."""
-        return frozenset(one for (one,) in _TUPLE.iter_unpack(self.packed))
-
-    def _pack(self, data: bytes | memoryview) -> tuple[int, int]:
-        offset, flags = 0, 0
-        for offset, header_flags, fields in _whole_sockets(data):  # noqa: B007
-            family, _, local_port, remote_port, local, remote, _ = fields
-            flags |= header_flags
-            ends = [(mapped(family, local), local_port), (mapped(family, remote), remote_port)]
-            (client, client_port), (server, server_port) = reversed(ends) if self.at_server else ends
-            self.packed += client + server + client_port + server_port
-        return offset, flags
+        super().__init__(packed_states=ANY_STATE, at_server=at_server)
 
 
-def _whole_sockets(
-    data: bytes | memoryview,
-) -> Iterator[tuple[int, int, tuple[int, int, bytes, bytes, bytes, bytes, int]]]:
+_Fields = tuple[int, int, bytes, bytes, bytes, bytes, int]
+
+
+def _pack(fields: _Fields, *, at_server: bool) -> bytes:
+    family, _, local_port, remote_port, local, remote, _ = fields
+    ends = [(mapped(family, local), local_port), (mapped(family, remote), remote_port)]
+    (client, client_port), (server, server_port) = reversed(ends) if at_server else ends
+    return client + server + client_port + server_port
+
+
+def _whole_sockets(data: bytes | memoryview) -> Iterator[tuple[int, int, _Fields]]:
     """Each whole socket at the start of a datagram: where it ends, its header's flags, and the fields of `_COUNTED`."""
     offset, size = 0, len(data)
     smallest = netlink.HEADER.size + SOCKET_SIZE
     while size - offset >= smallest:
         length, kind, flags, *fields = _COUNTED.unpack_from(data, offset)
-        if kind != SOCK_DIAG_BY_FAMILY or length < smallest or length > size - offset:
+        if kind not in KINDS or length < smallest or length > size - offset:
             return
         offset += (length + 3) & ~3
         yield offset, flags, tuple(fields)
@@ -430,12 +491,27 @@ def rest_of_dump(data: bytes | memoryview, offset: int, flags: int) -> DumpState
     interrupted = bool(flags & netlink.NLM_F_DUMP_INTR)
     for message in netlink.messages(data, offset):
         interrupted |= message.interrupted
-        if message.kind == SOCK_DIAG_BY_FAMILY:
+        if message.kind in KINDS:
             # Cut short, or behind another kind of message, where no kernel puts one: counted nowhere, so said.
             raise ParseError(f"inet_diag_msg of {message.end - message.start} bytes", message.start)
         if (end := _control(data, message)) is not None:
             return end.replace(interrupted=interrupted)
     return DumpState(done=False, interrupted=interrupted)
+
+
+def missing(these: bytes, those: bytes) -> bytes:
+    """The connections among `these` (packed, 36 bytes each) that are not among `those`, each once, in their order.
+
+    This is the specification of `estab._engine.missing`. Raises ValueError where either is not whole.
+    """
+    known = {one for (one,) in _whole(those)}
+    return b"".join(dict.fromkeys(one for (one,) in _whole(these) if one not in known))
+
+
+def _whole(packed: bytes) -> Iterator[tuple[bytes]]:
+    if len(packed) % _TUPLE.size:
+        raise ValueError(f"packed connections have {_TUPLE.size} bytes each")
+    return _TUPLE.iter_unpack(packed)
 
 
 def mapped(family: int, address: bytes) -> bytes:
@@ -491,6 +567,11 @@ def _merge(counts: dict[_Key, int], others: dict[_Key, int]) -> None:
 
 def _add(counts: dict[_Key, int], key: _Key) -> None:
     counts[key] = counts.get(key, 0) + 1
+
+
+def _busiest(counts: dict[_Key, int], most: int) -> list[_Key]:
+    """The `most` keys with the greatest counts, equal ones in order."""
+    return heapq.nsmallest(most, counts, key=lambda key: (-counts[key], key))
 
 
 def _control(data: bytes | memoryview, message: netlink.Message) -> DumpState | None:
