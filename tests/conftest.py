@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 
 import pytest
 from tests import ordinary_user
+
+
+def pytest_configure() -> None:
+    """Under nohup, or as a background job of a shell, all that the tests start would ignore the signals sent to it.
+
+    What has a handler here is at its default in what is started (execve(2)).
+    """
+    for number, handler in ((signal.SIGHUP, lambda _number, _frame: None), (signal.SIGINT, signal.default_int_handler)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

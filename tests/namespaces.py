@@ -97,6 +97,10 @@ class Running:
         self._pipe = pipe
         self._outcome: tuple[str, Any] | None = None
 
+    def fileno(self) -> int:
+        """Readable once there is a result to take: for select()."""
+        return self._pipe
+
     def result(self, timeout_s: float = 60) -> Any:
         """What the child returned; raises what in_namespace() raises. May be called again."""
         if self._outcome is None:
@@ -319,7 +323,7 @@ def _rows() -> list[list[str]]:
         return [line.split() for line in stream]
 
 
-def until(holds: Callable[[], object], *, within_s: float = 10, why: str = "") -> None:
+def until(holds: Callable[[], object], *, within_s: float = 30, why: str = "") -> None:
     """Poll `holds` until it is true. Raises TimeoutError that names `why` when `within_s` has passed."""
     deadline = time.monotonic() + within_s
     while not holds():

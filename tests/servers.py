@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import shutil
 import socket
 import struct
@@ -85,9 +86,18 @@ def half_an_answer(sock: socket.socket) -> None:
 
 
 def closed_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody listens on now."""
-    with socket.create_server((host, 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A port that nobody listens on now, out of those that connect() gives to nobody.
+
+    Else a connect to it may be given that very port as its own, and then reaches itself (RFC 9293, 3.5: both ends open
+    at once). One of thousands of connects that were all to be refused was, now and then.
+    """
+    low, high = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split())
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    free = [*range(10_000, low), *range(high + 1, 65_536)]
+    for port in random.sample(free, len(free)):
+        with contextlib.suppress(OSError), socket.create_server((host, port), family=family):
+            return port
+    pytest.fail(f"every port outside of {low} to {high} is taken")
 
 
 def wait_for_listener(process: subprocess.Popen[bytes], port: int, host: str = "127.0.0.1") -> None:

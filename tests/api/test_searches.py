@@ -72,16 +72,18 @@ def test_no_rate_is_low_enough_for_a_server_that_pauses() -> None:
     service = Service("echo", pause_s=0.02, pause_every_s=0.05)
     found = estab.find_rate(bound_s=0.005, percentile=90, duration_s=0.3, first_per_s=500, service=service)
     assert found.rate_per_s is None or found.rate_per_s < 100
-    assert found.steps[0].why == "over the bound"
+    first = found.steps[0]
+    assert first.why == "over the bound" or first.generator_bound  # our own workers pause too, on a busy machine
 
 
 def test_a_rate_is_found() -> None:
     found = estab.find_rate(bound_s=1.0, duration_s=0.2, first_per_s=40_000)
-    assert found.rate_per_s is not None
-    assert found.rate_per_s >= 2_500
+    reached = found.rate_per_s or 0.0
+    assert reached >= 2_500 or found.generator_bound  # a machine so busy that our own workers are late is no server
     # A rate that was good by luck is tried again, and then given back: the last word on each counts.
     last_word = {step.rate_per_s: step.why for step in found.steps}
-    assert all(why for rate, why in last_word.items() if rate > found.rate_per_s)
+    assert all(why for rate, why in last_word.items() if rate > reached)
+    assert all(rate * 0.2 >= 3 for rate in last_word), "so few that none may be due"
 
 
 @pytest.mark.parametrize("asked", [{"bound_s": 0}, {"bound_s": 1, "percentile": 0}, {"bound_s": 1, "percentile": 101}])

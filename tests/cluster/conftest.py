@@ -13,13 +13,13 @@ from tests.cluster.hosts import BEHIND_THE_TABLE, SCHEDULER, TARGET, Done, Stage
 from tests.namespaces import in_namespace, until
 
 TABLE = 4_000
-AT_WORK_S = 30.0
+AT_WORK_S = 60.0
 
 
 @pytest.fixture(scope="session")
 def story(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
     """What each command of the story came to. Nothing is left running on any host between two of them."""
-    return in_namespace(lambda: _tell(tmp_path_factory.mktemp("cluster")), timeout_s=180)
+    return in_namespace(lambda: _tell(tmp_path_factory.mktemp("cluster")), timeout_s=400)
 
 
 def _tell(folder: Path) -> dict[str, Done]:
@@ -47,27 +47,27 @@ def _at_work(stage: Stage, *more: str) -> None:
 def _interrupted(stage: Stage) -> Done:
     _at_work(stage, "-d", "60")
     stage.processes["estab"].send_signal(signal.SIGINT)
-    return stage.done(20)
+    return stage.done()
 
 
 def _command_killed(stage: Stage) -> Done:
     _at_work(stage, "-d", "60")
     stage.processes["estab"].kill()
-    return stage.done(20)
+    return stage.done()
 
 
 def _worker_killed(stage: Stage) -> Done:
-    _at_work(stage, "-d", "2")
+    _at_work(stage, "-d", "4")
     os.kill(hosts.dask_worker(stage, "a"), signal.SIGKILL)
-    done = stage.done(30)
-    until(lambda: stage.said("scheduler").count("Register worker") == 4, within_s=30, why="the nanny has a new worker")
+    done = stage.done()
+    until(lambda: stage.said("scheduler").count("Register worker") == 4, within_s=60, why="the nanny has a new worker")
     return done
 
 
 def _scheduler_killed(stage: Stage) -> Done:
     _at_work(stage, "-d", "60")
     stage.processes["scheduler"].kill()
-    return stage.done(30)
+    return stage.done()
 
 
 CHAPTERS: dict[str, Callable[[Stage], Done]] = {

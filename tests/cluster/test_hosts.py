@@ -75,7 +75,7 @@ def test_they_start_together(story: Story) -> None:
         found = result(story[name], 0)
         assert found.start_spread_ms is not None
         assert found.start_spread_ms == pytest.approx(abs(_skew(found.hosts[0]) - _skew(found.hosts[1])), abs=0.002)
-        assert found.start_spread_ms < 150, "a loaded machine; some 2 ms on an idle one"
+        assert found.start_spread_ms < 500, "a loaded machine; some 2 ms on an idle one"
         assert found.start_uncertainty_ms is not None
 
 

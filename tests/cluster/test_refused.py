@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +16,10 @@ from tests import servers
 from tests.cli.terminal import assert_one_clear_line, estab
 from tests.cluster.hosts import DASK
 from tests.namespaces import until
+
+from estab.cluster import session
+from estab.cluster.check import check
+from estab.errors import MachineError
 
 TARGET = "127.0.0.1:9"
 WORKER = "from distributed.cli.dask_worker import main; main()"
@@ -62,6 +69,9 @@ def worker(scheduler: str, folder: Path, before: str) -> Iterator[None]:
         (("hold", TARGET, "--cluster", "nonsense"), 2, ("--cluster 'nonsense'", "tcp://10.0.0.9:8786")),
         (("hold", TARGET, "--cluster", ""), 2, ("--cluster ''",)),
         (("hold", TARGET, "--cluster", "gopher://x:1"), 2, ("gopher",)),
+        (("cluster", "check", "tcp://no.such.host.invalid:1"), 2, ("unknown host", "no.such.host.invalid")),
+        (("hold", TARGET, "--cluster", "no.such.host.invalid:1"), 2, ("unknown host", "no.such.host.invalid")),
+        (("cluster", "check", "tls://127.0.0.1:1"), 3, ("tls://127.0.0.1:1", "certificates", "tcp://")),
         (("hold", "--cluster", "tcp://127.0.0.1:1"), 2, ("TARGET", "embedded")),
         (("hold", "127.0.0.1", "--cluster", "tcp://127.0.0.1:1"), 2, ("no port",)),
         (("hold", TARGET, "-n", "0", "--cluster", "tcp://127.0.0.1:1"), 2, ("connections", "0")),
@@ -80,7 +90,26 @@ def test_usage(arguments: tuple[str, ...], code: int, words: tuple[str, ...]) ->
 def test_nobody_answers() -> None:
     address = f"tcp://127.0.0.1:{servers.closed_port()}"
     done = estab("churn", TARGET, "--cluster", address)
-    assert_one_clear_line(done, 3, "no Dask scheduler answers", address, "dask scheduler")
+    assert_one_clear_line(done, 3, "no Dask scheduler answers", address, "Connection refused", "dask scheduler")
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n" * 9])
+def test_somebody_else_answers(said: bytes, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """A port that is open, and nobody of Dask's behind it: silent, or in another language. It comes to an end."""
+    monkeypatch.setattr(session, "CONNECT_WITHIN_S", 0.3)
+
+    def handler(sock: socket.socket) -> None:
+        sock.sendall(said)
+        sock.recv(1 << 16)
+        gone.wait()
+
+    gone = threading.Event()
+    with servers.misbehaving(handler) as target:
+        with pytest.raises(MachineError, match="no Dask scheduler answers"):
+            check(target)
+        gone.set()
+    gc.collect()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_cluster_without_workers(scheduler: str) -> None:
@@ -118,7 +147,14 @@ def _without_dask(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False, timeout=30)
 
 
-@pytest.mark.parametrize("arguments", [("cluster", "check", "tcp://x:1"), ("hold", TARGET, "--cluster", "tcp://x:1")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("cluster", "check", "tcp://x:1"),
+        ("hold", TARGET, "--cluster", "tcp://x:1"),
+        ("hold", "--cluster", "tcp://x:1"),  # what else is wrong would be mended for nothing
+    ],
+)
 def test_without_dask(arguments: tuple[str, ...]) -> None:
     assert_one_clear_line(_without_dask(*arguments), 3, "pip install 'estab[cluster]'")
 

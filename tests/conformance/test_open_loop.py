@@ -42,18 +42,24 @@ def test_the_rate_is_shared_by_the_workers() -> None:
 
 
 def test_a_stall_is_seen_by_all_whom_it_keeps_waiting() -> None:
-    """A pause of 0.4 s within 1 s: those due within it wait between 0.4 s and nothing, evenly."""
-    service = Service("echo", pause_s=0.4, pause_every_s=0.7)
+    """A pause of 0.4 s within 1.9 s: those due within it wait between 0.4 s and nothing, evenly.
+
+    It comes 1.5 s after the server began: the load may begin more than a second later than that, and sees it once.
+    """
+    service = Service("echo", pause_s=0.4, pause_every_s=1.5)
     run = estab.bench(
-        connections=500, duration_s=1.0, mode="rate", rate_per_s=1000, arrivals="constant", service=service
+        connections=500, duration_s=1.9, mode="rate", rate_per_s=1000, arrivals="constant", service=service
     )
     latency = run.latency.request_us
     assert latency is not None
-    assert latency.count == schedule(run).scheduled == pytest.approx(1000, abs=2)
+    assert latency.count == schedule(run).scheduled == pytest.approx(1900, abs=2)
     assert latency.p50 is not None
-    assert latency.p50 < 100_000  # 60% came outside the pause
-    assert latency.p90 == pytest.approx(300_000, abs=60_000)  # of the 40% within it, three quarters wait less
-    assert latency.max == pytest.approx(400_000, abs=60_000)
+    assert latency.p90 is not None
+    assert latency.max is not None
+    assert latency.p50 < 100_000  # four fifths came outside the pause
+    # A busy machine makes a pause longer, and never shorter. Of those within it, half wait longer than half of it.
+    assert latency.max > 340_000
+    assert 140_000 < latency.p90 < 0.75 * latency.max
 
 
 def test_what_was_never_sent_is_told() -> None:
@@ -101,8 +107,8 @@ def test_a_rate_of_connects_that_are_refused_is_bounded_by_its_slots() -> None:
 
 
 def test_connections_that_are_all_refused_end_the_run() -> None:
-    run = estab.bench(f"127.0.0.1:{servers.closed_port()}", connections=3, duration_s=5, mode="rate", rate_per_s=1000)
-    assert run.elapsed_s < 1
+    run = estab.bench(f"127.0.0.1:{servers.closed_port()}", connections=3, duration_s=30, mode="rate", rate_per_s=1000)
+    assert run.elapsed_s < 15
     assert failed(run) == {("connect", "ECONNREFUSED"): 3}
 
 
@@ -128,7 +134,8 @@ def test_a_trickle_over_held_connections() -> None:
     assert failed(run) == {}
     assert run.funnel.completed == run.funnel.first_byte == 40  # each had its turn
     assert run.requests is not None
-    assert run.requests.count == loop.scheduled == pytest.approx(200, abs=80)
+    assert run.requests.count == loop.scheduled
+    assert 120 <= loop.scheduled <= 400 * run.elapsed_s + 80  # at random: 200 with a standard deviation of 14
     assert run.requests.bytes == 100 * loop.scheduled
     assert_counts_add_up(run)
 
@@ -138,7 +145,8 @@ def test_visitors_beside_held_connections() -> None:
     came = run.visitors
     assert came is not None
     assert failed(run) == {}
-    assert came.funnel.attempted == came.funnel.completed == pytest.approx(200, abs=80)
+    assert came.funnel.attempted == came.funnel.completed
+    assert 120 <= came.funnel.attempted <= 400 * run.elapsed_s + 80
     assert run.funnel.attempted == 30 + came.funnel.attempted
     assert came.latency.connect_us is not None
     assert came.latency.connect_us.count == came.funnel.connected

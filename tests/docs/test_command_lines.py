@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import select
 import shlex
 import subprocess
 import sys
@@ -22,6 +23,7 @@ PAGES = {block.page: blocks(path) for path in documents() for block in blocks(pa
 OF_SCENARIOS = ("docs/causes/", "docs/scenarios/")
 MOST_NOT_RUN = 0.25
 SIDE_BY_SIDE = 3
+PAGE_TIMEOUT_S = 300
 
 
 def with_lines(page: list[Block]) -> list[Block]:
@@ -62,18 +64,21 @@ def ran(request: pytest.FixtureRequest) -> dict[str, list[Done] | Exception]:
     running: dict[str, namespaces.Running] = {}
     found: dict[str, list[Done] | Exception] = {}
 
-    def collect(name: str) -> None:
+    def collect() -> None:
+        """The first that is over; where none is in time, the one that began first."""
+        over = select.select(list(running.values()), [], [], PAGE_TIMEOUT_S)[0]
+        name = next(name for name, child in running.items() if child in over or not over)
         try:
-            found[name] = running.pop(name).result(timeout_s=170)
+            found[name] = running.pop(name).result(timeout_s=1 if not over else PAGE_TIMEOUT_S)
         except (namespaces.ChildFailed, namespaces.NamespaceRefused, TimeoutError) as error:
             found[name] = error
 
     for name in sorted(wanted, key=lambda name: -len(with_lines(PAGES[name]))):
         if len(running) == SIDE_BY_SIDE:
-            collect(next(iter(running)))
+            collect()
         running[name] = namespaces.start_child(partial(run_page, with_lines(PAGES[name])))
-    for name in tuple(running):
-        collect(name)
+    while running:
+        collect()
     return found
 
 

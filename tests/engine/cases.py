@@ -75,6 +75,8 @@ WHERE = {
     ("client", "send"): _ASKS,
     ("client", "recv"): _ASKS,
     ("client", "getsockname"): _ASKS,
+    # Whoever asks at once learns from send() that a connect is complete, or that it failed.
+    ("client", "getsockopt"): ("rr", "rr_alone", "flood", "hold", "rate"),
     ("client", "epoll_wait"): _CLOSED_LOOP,
     ("client", "epoll_pwait2"): _OPEN_LOOP,
     ("client", "prctl"): _OPEN_LOOP,

@@ -18,8 +18,9 @@ WITHIN_S = 300
 
 @dataclass(frozen=True)
 class Faults:
-    """What `tests.engine.faults` came to: its summary, and what came of each case."""
+    """What `tests.engine.faults` came to: what it said, its summary, and what came of each case."""
 
+    said: str
     told: dict[str, Any]
     cases: dict[str, dict[str, Any]]
 
@@ -36,7 +37,7 @@ def _faults(out: Path, *option: str) -> Faults:
     command = ["-m", "tests.engine.faults", "--verbose", *option, "--out", str(out)]
     done = build.run(command, dict(os.environ), WITHIN_S)
     assert done.returncode == 0, done.stdout + done.stderr
-    return Faults(json.loads(done.stdout.splitlines()[-1]), json.loads(out.read_text()))
+    return Faults(done.stdout, json.loads(done.stdout.splitlines()[-1]), json.loads(out.read_text()))
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,10 @@ from tests.engine.conftest import LongChecks
 
 @pytest.mark.parametrize("engine", ["c", "python"])
 def test_no_fault_crashes_hangs_or_loses_a_count(engine: str, long_checks: LongChecks) -> None:
-    told = long_checks.faults[engine].result().told
-    assert told["wrong"] == 0
-    assert told["came"] == told["cases"] > 150  # each call was really made, and failed
+    found = long_checks.faults[engine].result()
+    told = found.told
+    assert told["wrong"] == 0, found.said
+    assert told["came"] == told["cases"] > 150, found.said  # each call was really made, and failed
     assert told["done"] + told["refused"] == told["cases"]
 
 

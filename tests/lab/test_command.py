@@ -43,7 +43,7 @@ def estab(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("run", "cookie_reset", "--set", "rtt=-1s"), "-1s"),
         (("run", "bound_ports_poisoned", "--set", "no_port=maybe"), "maybe"),
         (("run", "all", "--set", "backlog=5"), "one scenario"),
-        (("run", "cookie_reset", "--pcap", "/nonexistent"), "/nonexistent"),
+        (("run", "cookie_reset", "--pcap", "/nonexistent/captures"), "/nonexistent/captures"),
         (("run", "cookie_reset", "--jobs", "0"), "1 to 16"),
         (("run", "cookie_reset", "--jobs", "17"), "1 to 16"),
         (("run", "cookie_reset", "--sweep"), "path_flow_table_full"),

@@ -80,9 +80,9 @@ def pidfds(mark: str, process: subprocess.Popen[str]) -> list[int]:
 
 
 def assert_gone(handles: list[int], mark: str) -> None:
-    """Returns when all have ended; fails after 5 seconds."""
+    """Returns when all have ended; fails after 20 seconds."""
     for handle in handles:
-        ended = select.select([handle], [], [], 5)[0]
+        ended = select.select([handle], [], [], 20)[0]
         os.close(handle)
         assert ended, f"still there: {alive(mark)}"
     assert alive(mark) == []

@@ -78,7 +78,7 @@ def numbers(lab: Kept) -> list[int]:
 
 def assert_gone(handles: list[int]) -> None:
     for handle in handles:
-        ended = select.select([handle], [], [], 5)[0]
+        ended = select.select([handle], [], [], 20)[0]
         os.close(handle)
         assert ended
 

@@ -20,6 +20,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.namespace
 
 SEED = int(os.environ.get("ESTAB_KILL_SEED", "4"))
 MOMENTS = 10
-WITHIN_S = 5.0
+WITHIN_S = 20.0  # none of it waits for anything: a busy machine needs some of it
 ROOT = os.geteuid() == 0
 GIVE_UP = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
 SCENARIOS = (
@@ -229,20 +230,38 @@ def after(seconds: float) -> Callable[[], bool]:
     return lambda: time.monotonic() > until
 
 
-@pytest.mark.parametrize(("place", "scenario", "at_s"), moments(SEED, MOMENTS))
-def test_kill_9_leaves_nothing(place: int, scenario: str, at_s: float, request: pytest.FixtureRequest) -> None:
-    python, keep = (sys.executable,), needed()
-    if place % 3 == 2 and ROOT:
-        python, keep = request.getfixturevalue("nobody")
-    with running(python, keep, scenario) as runner:
+def killed(who: tuple[tuple[str, ...], set[Path]], scenario: str, at_s: float) -> tuple[list[str], str]:
+    """What is left of a runner that is killed at that moment, and what was seen of it before."""
+    with running(*who, scenario) as runner:
         runner.watch(after(at_s))
+        if at_s >= 1.2:  # those are to be killed at work, however late a busy machine begins it
+            runner.watch(lambda: len(runner.processes) >= 3 and len(runner.namespaces) >= 3)
         assert runner.process.poll() is None, f"it ended by itself: {runner.process.communicate()}"
         runner.process.kill()
-        runner.process.wait(timeout=5)
-        assert runner.gone() == []
-    seen = f"{len(runner.processes)} processes, {len(runner.namespaces)} namespaces"
+        runner.process.wait(timeout=20)
+        left = runner.gone()
+        return left, f"{len(runner.processes)} processes, {len(runner.namespaces)} namespaces"
+
+
+@pytest.fixture(scope="module")
+def all_killed(request: pytest.FixtureRequest) -> dict[int, Future[tuple[list[str], str]]]:
+    """By its place among the moments. Three side by side: a runner has its own marks, directories and namespaces."""
+    root = (sys.executable,), needed()
+    nobody = (request.getfixturevalue("ordinary_python"), needed()) if ROOT else root
+    with ThreadPoolExecutor(3) as pool:
+        return {
+            place: pool.submit(killed, nobody if place % 3 == 2 else root, scenario, at_s)
+            for place, scenario, at_s in moments(SEED, MOMENTS)
+        }
+
+
+@pytest.mark.parametrize(("place", "scenario", "at_s"), moments(SEED, MOMENTS))
+def test_kill_9_leaves_nothing(
+    place: int, scenario: str, at_s: float, all_killed: dict[int, Future[tuple[list[str], str]]]
+) -> None:
+    left, seen = all_killed[place].result()
     print(f"seed {SEED}: {scenario} at {at_s} s: {seen}")
-    assert at_s < 1.2 or (len(runner.processes) >= 3 and len(runner.namespaces) >= 3), "it was not seen at work"
+    assert left == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
@@ -259,7 +278,8 @@ def test_ended_while_the_server_is_stopped(number: signal.Signals) -> None:
 @pytest.mark.parametrize(("place", "scenario", "at_s"), moments(SEED + 1, 3))
 def test_ctrl_c_leaves_nothing_and_says_so(place: int, scenario: str, at_s: float) -> None:
     with running((sys.executable,), needed(), scenario, "--json", "-") as runner:
-        runner.watch(after(at_s + 0.4))
+        runner.watch(lambda: len(runner.processes) >= 2)  # it has begun; before, there is nothing to say
+        runner.watch(after(at_s))
         os.killpg(runner.process.pid, signal.SIGINT)  # as a terminal does: to all in the foreground
         out, err = runner.process.communicate(timeout=20)
         assert runner.process.returncode == 130, (place, out, err)
@@ -275,7 +295,7 @@ def test_ctrl_c_keeps_what_was_finished() -> None:
         stdout = runner.process.stdout
         assert stdout is not None
         runner.watch(lambda: bool(select.select([stdout], [], [], 0)[0]))  # the first one's table is there
-        runner.watch(after(0.5))  # into the second
+        runner.watch(after(0.2))  # into the second
         os.killpg(runner.process.pid, signal.SIGINT)
         out, err = runner.process.communicate(timeout=20)
         assert runner.process.returncode == 130, err

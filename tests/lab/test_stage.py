@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,7 @@ def _descendants(pid: int) -> set[int]:
     return found
 
 
-def _gone(pids: set[int], within_s: float = 5) -> bool:
+def _gone(pids: set[int], within_s: float = 20) -> bool:
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         if not any(Path(f"/proc/{pid}").exists() for pid in pids):
@@ -116,27 +117,32 @@ def _gone(pids: set[int], within_s: float = 5) -> bool:
     return False
 
 
+def ended_at_work(number: signal.Signals, at_s: float, folder: Path) -> None:
+    """A runner that gets that signal so long after its start, at work by then; all that was its own is gone."""
+    runner = subprocess.Popen(
+        [*COMMAND, "accept_queue_overflow"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    seen: set[int] = set()
+    until = time.monotonic() + at_s
+    while not seen or time.monotonic() < until:  # before, there is nothing to leave behind
+        assert runner.poll() is None, runner.communicate()
+        seen |= _descendants(runner.pid)
+        time.sleep(0.01)
+    runner.send_signal(number)
+    out, err = runner.communicate(timeout=30)
+    assert runner.returncode == (-9 if number == signal.SIGKILL else 130), (out, err)
+    assert _gone(seen), f"left behind: {seen}"
+
+
 @pytest.mark.namespace
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_nothing_is_left_behind(number: signal.Signals, tmp_path: Path) -> None:
     chance = random.Random(4)
     links = sorted(os.listdir("/sys/class/net"))
-    for _ in range(5):
-        runner = subprocess.Popen(
-            [*COMMAND, "accept_queue_overflow"],
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        seen: set[int] = set()
-        until = time.monotonic() + chance.uniform(0.3, 2.2)
-        while time.monotonic() < until:
-            seen |= _descendants(runner.pid)
-            time.sleep(0.01)
-        runner.send_signal(number)
-        out, err = runner.communicate(timeout=20)
-        assert runner.returncode == (-9 if number == signal.SIGKILL else 130), (out, err)
-        assert _gone(seen), f"left behind: {seen}"
+    with ThreadPoolExecutor(3) as pool:
+        ended = [pool.submit(ended_at_work, number, chance.uniform(0.3, 2.2), tmp_path) for _ in range(5)]
+    for one in ended:
+        one.result()
     assert sorted(os.listdir("/sys/class/net")) == links
     assert not list(tmp_path.iterdir())
     assert not list(Path("/run/netns").glob("*"))

@@ -102,6 +102,27 @@ def test_nothing_is_closed_before_the_other_end_was_looked_at() -> None:
     assert ns.in_namespace(work) == [(0, 20)] * 5
 
 
+@pytest.mark.namespace
+@pytest.mark.parametrize(("fit", "ghosts"), [(20, 0), (5, 15)])
+def test_the_server_is_looked_at_once_the_last_acks_have_come(fit: int, ghosts: int) -> None:
+    """Connected is a client that sends its ACK: on a long wire the server has not one of them by then."""
+
+    def work() -> tuple[int | None, int | None, int | None, int]:
+        with Stage(WireSpec(rtt_s=0.4), server={"net.ipv4.tcp_syncookies": 1}) as stage:
+            server = stage.serve(backlog=fit - 1, kind="stall")
+            assert stage.wire is not None
+            # Together: each is answered, by a cookie where need be, while nobody waits for accept() yet.
+            stage.wire.gather(20)
+            run = stage.run(
+                server, lambda progress: hold(stage.target, connections=20, duration_s=0.1, progress=progress)
+            )
+            assert run.ghosts is not None
+            assert run.server.listener is not None
+            return run.ghosts.count, run.ghosts.server_established, run.server.listener.queued_at_end, fit
+
+    assert ns.in_namespace(work) == (ghosts, fit, fit, fit)
+
+
 def test_what_is_held_is_told_of_before_it_is_closed() -> None:
     """However short the time: the stage counts on being told once with all of it open."""
     seen: list[Progress] = []

@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -40,6 +42,7 @@ WIDE = {"COLUMNS": "160", "LC_ALL": "C.UTF-8"}
 NARROW = (
     'ip link set lo up; echo 40000 40199 > /proc/sys/net/ipv4/ip_local_port_range\nexec "$@"'  # the new namespace's
 )
+Twins = Callable[[str], TwinResult]
 HOLD = Replay(command="hold", connections=200, duration_s=1, timeout_s=1, in_flight=100, ramp_per_s=400)
 
 
@@ -61,10 +64,13 @@ def remedy(result: TwinResult, words: str) -> TwinRemedy:
     return next(one for one in result.remedies if words in one.command)
 
 
-def counters_within(result: TwinResult, percent: float) -> bool:
+def assert_near(result: TwinResult, *names: str) -> None:
+    """These rows are within 10 % of the record."""
     rows = {row.what: row for row in result.rows}
-    shares = [rows[f"{name} a connect"].percent for name in ("ListenOverflows", "ListenDrops")]
-    return all(share is not None and abs(share) <= percent for share in shares)
+    for name in names:
+        share = rows[name].percent
+        assert share is not None, result.rows
+        assert abs(share) <= 10, result.rows
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +82,10 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> str:
     return record(file, *arguments, before=(*unshare, "/bin/sh", "-ec", NARROW, "sh"))
 
 
-@pytest.mark.namespace
-def test_nginx_whose_worker_stands_still(tmp_path: Path) -> None:
-    with servers.nginx(tmp_path, "backlog=5") as (target, master):
+def standing_nginx(folder: Path) -> str:
+    """A run against an nginx whose workers are stopped."""
+    folder.mkdir()
+    with servers.nginx(folder, "backlog=5") as (target, master):
         with SockDiag() as diag:
             while any(listener.depth for listener in diag.listeners(int(target.rpartition(":")[2]))):
                 continue
@@ -86,13 +93,61 @@ def test_nginx_whose_worker_stands_still(tmp_path: Path) -> None:
         for pid in workers:
             os.kill(pid, signal.SIGSTOP)
         try:
-            file = record(tmp_path / "run.json", target, "-n", "50", "--timeout", "1500ms", "-d", "200ms")
+            return record(folder / "run.json", target, "-n", "50", "--timeout", "1500ms", "-d", "200ms")
         finally:
             for pid in workers:
                 os.kill(pid, signal.SIGCONT)
-    result = twin(file)
+
+
+def without_descriptors(folder: Path) -> str:
+    """A run against a program that has 40 descriptors."""
+    port = servers.closed_port()
+    script = 'ulimit -n 40; exec "$@"'
+    command = ["/bin/sh", "-c", script, "sh", sys.executable, "-c", servers.ASYNCIO_ECHO, str(port)]
+    with servers.running(command, port):
+        return record(folder / "descriptors.json", f"127.0.0.1:{port}", "-n", "100", "-d", "1500ms")
+
+
+def as_if_elsewhere(narrow: str, folder: Path) -> str:
+    """That record as if its target had been 20 ms away."""
+    run = load_run(narrow)
+    connect = run.latency.connect_us
+    assert connect is not None
+    elsewhere = run.replace(
+        config={**run.config, "target": "192.0.2.1:5000", "sources": []},
+        latency=run.latency.replace(connect_us=connect.replace(p50=20_000.0)),
+    )
+    file = folder / "elsewhere.json"
+    file.write_bytes(encode(elsewhere))
+    return str(file)
+
+
+@pytest.fixture(scope="module")
+def twins(narrow: str, tmp_path_factory: pytest.TempPathFactory) -> Twins:
+    """By name. Two alone: how often SYNs are sent again is compared. The others side by side: they wait mostly."""
+    folder = tmp_path_factory.mktemp("twins")
+    slow = ("-n", "200", "--backlog", "16", "--accept-delay", "50ms", "-d", "500ms")
+    alone = {
+        "slow accepts": twin(record(folder / "slow.json", *slow)),
+        "nginx": twin(standing_nginx(folder / "nginx")),
+    }
+    made: dict[str, Callable[[], TwinResult]] = {
+        "descriptors": lambda: twin(without_descriptors(folder)),
+        "elsewhere": lambda: twin(as_if_elsewhere(narrow, folder)),
+        "half": lambda: twin(narrow, "--scale", "0.5"),
+        "ports": lambda: twin(narrow),
+        "healthy": lambda: twin(record(folder / "healthy.json", "-n", "20", "-d", "100ms")),
+    }
+    with ThreadPoolExecutor(3) as pool:
+        found = {name: pool.submit(make) for name, make in made.items()}
+    return lambda name: alone[name] if name in alone else found[name].result()
+
+
+@pytest.mark.namespace
+def test_nginx_whose_worker_stands_still(twins: Twins) -> None:
+    result = twins("nginx")
     assert result.recorded_cause == result.cause == "server_not_accepting"
-    assert counters_within(result, 10)
+    assert_near(result, "connected", "ListenOverflows a connect", "ListenDrops a connect")
     accepting = remedy(result, "call accept() again")
     assert "with a backlog of" in accepting.command  # 50 at once, and 6 fit
     assert accepting.came == "works"
@@ -103,11 +158,13 @@ def test_nginx_whose_worker_stands_still(tmp_path: Path) -> None:
 
 
 @pytest.mark.namespace
-def test_a_backlog_too_small_for_slow_accepts(tmp_path: Path) -> None:
-    arguments = ("-n", "200", "--backlog", "16", "--accept-delay", "50ms", "-d", "500ms")
-    result = twin(record(tmp_path / "run.json", *arguments))
+def test_a_backlog_too_small_for_slow_accepts(twins: Twins) -> None:
+    result = twins("slow accepts")
     assert result.recorded_cause == result.cause == "accept_queue_overflow"
-    assert counters_within(result, 10)
+    assert_near(result, "connected", "ghosts", "connects that sent SYN again", "TCPReqQFullDoCookies a connect")
+    # A ghost's FIN overflows again each time that it is sent: how often depends on how fast a busy machine ends a run.
+    overflows = next(row for row in result.rows if row.what == "ListenOverflows a connect")
+    assert min(overflows.recorded or 0, overflows.twin or 0) > 0.8
     assert remedy(result, "--backlog").came == "works"
     assert remedy(result, "tcp_max_syn_backlog").came == "does_nothing"
     assert remedy(result, "the server left running").came == "does_nothing"
@@ -115,8 +172,8 @@ def test_a_backlog_too_small_for_slow_accepts(tmp_path: Path) -> None:
 
 
 @pytest.mark.namespace
-def test_a_client_out_of_ports(narrow: str) -> None:
-    result = twin(narrow)
+def test_a_client_out_of_ports(twins: Twins) -> None:
+    result = twins("ports")
     assert result.recorded_cause == result.cause == "ephemeral_port_exhaustion"
     rows = {row.what: row for row in result.rows}
     assert rows["connected"].twin == 200
@@ -127,20 +184,15 @@ def test_a_client_out_of_ports(narrow: str) -> None:
 
 
 @pytest.mark.namespace
-def test_a_healthy_run_has_a_healthy_twin(tmp_path: Path) -> None:
-    result = twin(record(tmp_path / "run.json", "-n", "20", "-d", "100ms"))
+def test_a_healthy_run_has_a_healthy_twin(twins: Twins) -> None:
+    result = twins("healthy")
     assert (result.recorded_cause, result.cause, result.remedies) == (None, None, [])
     assert all(row.percent == 0 for row in result.rows)
 
 
 @pytest.mark.namespace
-def test_a_foreign_server_out_of_descriptors(tmp_path: Path) -> None:
-    port = servers.closed_port()
-    script = 'ulimit -n 40; exec "$@"'
-    command = ["/bin/sh", "-c", script, "sh", sys.executable, "-c", servers.ASYNCIO_ECHO, str(port)]
-    with servers.running(command, port):
-        file = record(tmp_path / "run.json", f"127.0.0.1:{port}", "-n", "100", "-d", "1500ms")
-    result = twin(file)
+def test_a_foreign_server_out_of_descriptors(twins: Twins) -> None:
+    result = twins("descriptors")
     assert result.cause == "server_open_files"
     assert remedy(result, "prlimit").came == "works"
     assert remedy(result, "a bigger backlog").came == "does_nothing"
@@ -148,25 +200,16 @@ def test_a_foreign_server_out_of_descriptors(tmp_path: Path) -> None:
 
 
 @pytest.mark.namespace
-def test_a_scaled_twin_shows_the_same(narrow: str) -> None:
-    result = twin(narrow, "--scale", "0.5")
+def test_a_scaled_twin_shows_the_same(twins: Twins) -> None:
+    result = twins("half")
     assert result.cause == "ephemeral_port_exhaustion"
     rows = {row.what: row for row in result.rows}
     assert (rows["attempted"].recorded, rows["attempted"].twin, rows["connected"].twin) == (150, 150, 100)
 
 
 @pytest.mark.namespace
-def test_over_a_wire_where_the_record_had_a_path(narrow: str, tmp_path: Path) -> None:
-    run = load_run(narrow)
-    connect = run.latency.connect_us
-    assert connect is not None
-    elsewhere = run.replace(
-        config={**run.config, "target": "192.0.2.1:5000", "sources": []},
-        latency=run.latency.replace(connect_us=connect.replace(p50=20_000.0)),
-    )
-    file = tmp_path / "run.json"
-    file.write_bytes(encode(elsewhere))
-    result = twin(str(file))
+def test_over_a_wire_where_the_record_had_a_path(twins: Twins) -> None:
+    result = twins("elsewhere")
     assert "round-trip time 20.0 ms" in result.built
     assert result.run is not None
     assert result.run.latency.connect_us is not None

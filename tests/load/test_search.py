@@ -81,3 +81,12 @@ def test_no_rate_is_good(first: float) -> None:
         search.tried(rate, good=False)
     assert search.best is None
     assert search.steps < MOST_STEPS
+
+
+def test_no_rate_below_the_least_is_tried() -> None:
+    search = RateSearch(1000.0, least=15.0)
+    asked = []
+    while (rate := search.next()) is not None:
+        asked.append(rate)
+        search.tried(rate, good=False)
+    assert asked == [1000.0, 250.0, 62.5, 15.625]

@@ -15,6 +15,7 @@ from estab.records import RunResult
 from estab.records.search import HighestRate, RateStep
 
 REACHED = 0.98  # of what was due
+FEWEST_DUE = 3  # in one attempt: where nothing is due, nothing is learned of the server
 OURS = "generator_saturated"
 
 StepCallback = Callable[[RateStep], None]
@@ -49,7 +50,7 @@ def find_rate(
         raise UsageError(f"percentile is {percentile:g}; it can be above 0 up to 100")
     if not 0 < bound_s <= 3600:
         raise UsageError(f"the bound is {bound_s:g} s; it can be above 0 up to 3600")
-    search = RateSearch(first_per_s)
+    search = RateSearch(first_per_s, least=FEWEST_DUE / max(duration_s, 0.001))  # 0 is for `bench` to refuse
     steps: list[RateStep] = []
     found = HighestRate(target=target or "embedded server", percentile=percentile, bound_us=bound_s * 1e6)
     while (rate := search.next()) is not None:
@@ -96,11 +97,13 @@ def _step(run: RunResult, rate: float, percentile: float, bound_us: float) -> Ra
 def _why_not(run: RunResult, latency_us: float | None, bound_us: float) -> str | None:
     if run.cause == OURS:
         return f"{OURS}: our own workers were late"
+    if run.lost_workers:
+        return f"a worker of ours {run.lost_workers[0].lost}: this tells nothing of the server"
     if run.failures:
         return f"{sum(failure.count for failure in run.failures):,} failures ({run.cause or 'no cause named'})"
     loop, answered = run.open_loop, run.requests.count if run.requests else 0
     if loop is None or latency_us is None:
-        return "nothing was answered"
+        return "nothing was answered" if loop is None or loop.scheduled else "nothing was due in that time"
     if answered < REACHED * loop.scheduled:
         return f"only {answered:,} of {loop.scheduled:,} due were answered"
     return None if latency_us <= bound_us else "over the bound"

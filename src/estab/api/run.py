@@ -22,8 +22,8 @@ from estab.load.outcome import CpuWatch
 from estab.load.plan import Load, Machine, is_address
 from estab.load.series import LatencySeries
 from estab.load.serving import Service, serving
-from estab.load.target import resolve
-from estab.observe import host, processes, sysctls
+from estab.load.target import parse, resolve
+from estab.observe import host, processes, sysctls, via
 from estab.observe.local import is_local
 from estab.observe.watch import Observed, Sample, Watch
 from estab.records import RunResult, TimelinePoint
@@ -206,6 +206,8 @@ def execute(
         plan.check(asked.visitors)
     if asked.server_via is not None and target is None:
         raise UsageError("--server-via is for a TARGET elsewhere; the embedded server is seen from here")
+    if asked.server_via is not None and target is not None:
+        via.words_of(asked.server_via, parse(target)[1])  # a command that can't be is said before anything is sent
     for source in asked.load.sources:
         if is_address(source) and not is_local(source):
             raise UsageError(f"source {source} is not an address of this host; `ip addr` lists those that are")
@@ -274,7 +276,7 @@ def _run(
         watch.start(clients.pids())
         recorder = _Recorder(clients, servers, watch, progress)
         recorder.visiting = made.visiting
-        told = Callbacks(recorder.tick, recorder.settled, asked.together)
+        told = Callbacks(recorder.tick, recorder.settled, watch.closing, asked.together)
         interrupted = conduct(clients, told, hold_s=asked.hold_s, stop=stop)
         seen = watch.finish()
         if servers is not None:

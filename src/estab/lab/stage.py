@@ -21,6 +21,7 @@ from typing import Any, Self, TypeVar
 from estab.api.run import Progress
 from estab.errors import EstabError, MachineError
 from estab.kernel.formats.inet_diag import InetSocket
+from estab.lab.arrival import SILENT_S, Silence, arrival
 from estab.lab.child import Child, say
 from estab.lab.join import joined
 from estab.lab.seclusion import descendants
@@ -151,6 +152,7 @@ class Stage:
     def settle(self, server: Server, load: Load) -> None:
         """Waits until every connect is settled, and has the server's end looked at then: nothing is closed before."""
         if not load.looked and load.settled():
+            arrival(self.client, self.server, (self.host, PORT), self._carried, self._rtt_s)
             server.tell(_SETTLED)
             load.go_on()
         load.looked = True
@@ -185,22 +187,22 @@ class Stage:
         assert self.wire is not None, "a stage of one host has no wire"
         return self.wire.report()
 
-    def quiet(self, for_s: float = 0.06, within_s: float = 20) -> None:
+    def quiet(self, for_s: float = SILENT_S, within_s: float = 20) -> None:
         """Returns once the wire has carried nothing for so long: what was under way has come to its end.
 
         A packet is under way for half a round trip without being seen: so long is waited at the least.
         """
-        for_s += self._rtt_s / 2
-        last, since = -1, time.monotonic()
-        deadline = since + within_s
+        silence = Silence(self._carried, for_s + self._rtt_s / 2)
+        deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
-            carried = self.wire_report().packets
-            if carried != last:
-                last, since = carried, time.monotonic()
-            elif time.monotonic() - since >= for_s:
+            if silence.fallen():
                 return
             time.sleep(0.005)
         raise MachineError(f"the wire did not fall silent within {within_s:g} s")
+
+    def _carried(self) -> int:
+        """How many packets the wire has carried; one loopback has no wire, which is silent."""
+        return 0 if self.wire is None else self.wire.carried()
 
     def work(self, space: Space, do: Callable[[], T]) -> T:
         """What `do()` returns in a child inside `space`."""
@@ -229,6 +231,12 @@ class Wire:
         """What passed so far."""
         self._child.send(("report",))
         found: WireReport = self._child.receive()
+        return found
+
+    def carried(self) -> int:
+        """How many packets came in so far; all that were due when this was asked have left."""
+        self._child.send(("carried",))
+        found: int = self._child.receive()
         return found
 
     def gather(self, syns: int) -> None:

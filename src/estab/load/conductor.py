@@ -89,13 +89,14 @@ ALONE = Together()
 @dataclass(frozen=True)
 class Callbacks:
     """Who is told: `tick` ten times a second and once at the end, `settled` once every connect has been settled, and
-    then `tick` at once where connections are only held.
+    then `tick` at once where connections are only held; `closing` before those are closed.
 
     `together`: with whom the start and the time of holding are agreed, where loads on several hosts are one.
     """
 
     tick: Callable[[], None] = lambda: None
     settled: Callable[[], None] = lambda: None
+    closing: Callable[[], None] = lambda: None
     together: Together = ALONE
 
 
@@ -149,6 +150,7 @@ def _watch(clients: Fleet, waiter: _Waiter, told: Callbacks, hold_s: float | Non
             held_from = settled_at if told.together is ALONE else time.monotonic()
         close_at = None if hold_s is None or held_from is None or closing else held_from + hold_s
         if close_at is not None and time.monotonic() >= close_at:
+            told.closing()
             clients.close()
             closing, close_at = True, None
         waiter.wait(min(next_tick, close_at or next_tick, _look_again(hold_s, held_from)) - time.monotonic())

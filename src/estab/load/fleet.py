@@ -23,7 +23,7 @@ from estab.load.block import READY, RUNNING, Block
 _ROOT = str(Path(__file__).resolve().parents[2])
 _START = "import sys; sys.path.append(sys.argv[1]); from estab.load.worker import main; main()"
 START_LEAD_NS = 2_000_000  # from "go" to the common start: enough for the pipes to be written
-STOP_GRACE_S = 0.5
+STOP_GRACE_S = 3.0  # hung up, a worker ends in milliseconds; on a busy machine its turn may come much later
 READY_WITHIN_S = 30.0
 _GREATEST = (
     "worst_lag_ns", "worst_late_ns", "connect_max_ns", "request_max_ns", "last_answer_ns", "ended_ns", "settled_ns",
@@ -111,7 +111,7 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             self.process.kill()
             status = self.process.wait()
-            self.lost = f"did not stop within {within_s:g} s and was killed"
+            self.lost = f"did not stop within {STOP_GRACE_S:g} s and was killed"
         assert self.process.stderr is not None
         said = self.process.stderr.read().decode("utf-8", "replace").strip()
         self.process.stderr.close()
@@ -187,9 +187,10 @@ class Fleet:
         """Ends all, prompt but not rude: hang up first, kill what does not listen."""
         for worker in self.workers:
             worker.hang_up()
+        until = time.monotonic() + STOP_GRACE_S
         for worker in self.workers:
             if worker.process.stderr and not worker.process.stderr.closed:
-                worker.collect(STOP_GRACE_S)
+                worker.collect(max(0.0, until - time.monotonic()))
 
     def totals(self) -> dict[str, int]:
         """`totals` of all workers; {} where there are none."""

@@ -90,7 +90,8 @@ def at_least(name: str, value: float, least: float, most: float) -> None:
 
 
 def _number(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+    whole = isinstance(value, int) or (abs(value) < 1e15 and value == int(value))
+    return f"{int(value):,}" if whole else f"{value:,.6g}"
 
 
 def check(load: Load) -> None:
@@ -101,7 +102,7 @@ def check(load: Load) -> None:
     at_least("depth", load.depth, 1, MOST_DEPTH)
     at_least("timeout (seconds)", load.timeout_s, 0, MOST_DURATION_S)
     if load.in_flight is not None:
-        at_least("connects in flight", load.in_flight, 1, MOST_CONNECTIONS)
+        at_least("connects in flight (--workers)", load.in_flight, 1, MOST_CONNECTIONS)
     if load.ramp_per_s is not None:
         at_least("ramp (connects per second)", load.ramp_per_s, 0.001, 1e9)
     if load.rate_per_s is not None:

@@ -55,9 +55,13 @@ class CeilingSearch:
 
 @dataclass
 class RateSearch:
-    """The highest good rate: double until one is not, halve the distance (of logarithms), then try the best again."""
+    """The highest good rate: double until one is not, halve the distance (of logarithms), then try the best again.
+
+    `least`: a lower one is not tried.
+    """
 
     first: float
+    least: float = 0.25
     good: list[float] = field(default_factory=list)
     bad: float | None = None
     confirmed: bool = False
@@ -76,7 +80,7 @@ class RateSearch:
         if self.bad is None:
             return 2 * best if best else self.first
         if best is None:
-            return self.bad / 4 if self.bad > 1 else None
+            return self.bad / 4 if self.bad / 4 >= self.least else None
         return best if self.bad <= best * NEAR else (best * self.bad) ** 0.5
 
     def tried(self, rate: float, *, good: bool) -> None:

@@ -146,7 +146,8 @@ class ListenerWatch(Record, frozen=True, kw_only=True):
 
     `listeners` is how many sockets listen there (SO_REUSEPORT); the other figures are those of the fullest.
     `full_samples` of `samples` found the queue at B+1. `rose_only`: the depth never fell while it was above 0.
-    `queued_at_end`/`accepted_at_end`: server sockets without and with an inode when every connect had been settled.
+    `queued_at_end`/`accepted_at_end`: server sockets without and with an inode when every connect had been settled, or,
+    where it had accepted more by then, just before held connections were closed.
     """
 
     address: str

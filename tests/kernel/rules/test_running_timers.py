@@ -12,6 +12,7 @@ import selectors
 import socket
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import packets
@@ -234,11 +235,31 @@ def running() -> Iterator[dict[str, ns.Running]]:
 # -- rule 16: a burst within one round trip ---------------------------------------------------------------------------
 
 
+def in_time(measured: dict[str, Any]) -> bool:
+    """Whether the burst was sent within one round trip, and looked at before SYNs are sent again."""
+    return bool(measured["within_s"] < RTT_S and measured["taken_s"] < 1)
+
+
+@pytest.fixture(scope="module")
+def bursts() -> dict[tuple[int, ...], dict[str, Any]]:
+    """Three side by side: they wait. One for which the machine was too busy is measured again, alone."""
+    found: dict[tuple[int, ...], dict[str, Any]] = {}
+    for first in range(0, len(BURSTS), 3):
+        children = {one: ns.start_in_namespace(partial(measure_burst, *one)) for one in BURSTS[first : first + 3]}
+        found |= {one: child.result() for one, child in children.items()}
+    for one in BURSTS:
+        for _ in range(3):
+            if not in_time(found[one]):
+                found[one] = ns.in_namespace(partial(measure_burst, *one))
+    return found
+
+
 @pytest.mark.parametrize(("cookies", "backlog", "number"), BURSTS)
-def test_rule_16_a_burst_within_one_round_trip(cookies: int, backlog: int, number: int) -> None:
-    measured = ns.in_namespace(lambda: measure_burst(cookies, backlog, number))
-    assert measured["within_s"] < RTT_S, "this machine is too busy to send the burst within one round trip"
-    assert measured["taken_s"] < 1, "this machine is too busy to look before SYNs are sent again"
+def test_rule_16_a_burst_within_one_round_trip(
+    cookies: int, backlog: int, number: int, bursts: dict[tuple[int, ...], dict[str, Any]]
+) -> None:
+    measured = bursts[cookies, backlog, number]
+    assert in_time(measured), f"this machine is too busy for a burst within one round trip: {measured}"
     asked = burst.Clients(connects=number, within_s=measured["within_s"], rtt_s=RTT_S)
     predicted = burst.predict(asked, burst.Server(limit=backlog, tcp_syncookies=cookies, kernel=KERNEL))
     assert predicted is not None

@@ -10,6 +10,8 @@ import socket
 import sys
 import threading
 
+DIGESTS = 3  # threads that do without the lock, for one that takes it
+
 
 def burn() -> None:
     """Takes the CPU, and the interpreter lock, as long as the interpreter lets it."""
@@ -29,7 +31,8 @@ def main() -> None:
     host, port, backlog, burners = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     listener = socket.create_server((host, port), backlog=backlog)
     for number in range(burners):
-        threading.Thread(target=digest if number % 2 else burn, daemon=True).start()
+        for work in [digest] * DIGESTS if number % 2 else [burn]:
+            threading.Thread(target=work, daemon=True).start()
     kept = []
     while True:
         kept.append(listener.accept()[0])

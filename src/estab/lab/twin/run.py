@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from estab import __version__
-from estab.api.files import diagnose, read_record
+from estab.api.files import diagnose, named, read_record
 from estab.errors import ReadError
 from estab.lab.collector import Collector
 from estab.lab.run import play
@@ -24,7 +24,7 @@ from estab.lab.twin.plan import Planned, plan
 from estab.lab.twin.record import TwinResult
 from estab.lab.twin.scaling import scaled
 from estab.load.conductor import Stop
-from estab.records import RunResult, encode
+from estab.records import RunResult, Snapshot, encode
 
 
 def twin(
@@ -33,6 +33,7 @@ def twin(
     scale: float = 1.0,
     connections: int | None = None,
     rtt_s: float | None = None,
+    record: RunResult | list[Snapshot] | None = None,
     stop: Stop | None = None,
     told: Callable[[str], None] | None = None,
 ) -> TwinResult:
@@ -40,19 +41,19 @@ def twin(
 
     `scale` multiplies the connections and every bound alike. `connections` and `rtt_s` (seconds) are what the record
     does not tell: snapshots hold no load. `told(stage)` hears of each stage. On `stop` what was seen so far is
-    returned, with `interrupted`.
+    returned, with `interrupted`. `record` is what `file` holds, for who has read it already; else it is read here.
 
     Raises ReadError for a file of which nothing can be rebuilt, UsageError for a scale, a number or a time that cannot
     be, MachineError where this machine allows no namespaces.
     """
     given = Given(connections, rtt_s)
-    what, planned, cause = _recorded(file)
+    what, planned, cause = _recorded(file, read_record(file) if record is None else record)
     scaled(given.on(planned).setup, scale)  # what can't be is said before a process is started
-    order = {"file": str(file), "scale": scale, "given": asdict(given), **what}
+    order = {"file": named(file), "scale": scale, "given": asdict(given), **what}
     began = time.monotonic()
     collector = _Collector(told or (lambda _stage: None))
     interrupted = play("estab.lab.twin.hand", order, collector, stop)
-    result = collector.result or TwinResult(file=str(file), scale=scale, recorded_cause=cause)
+    result = collector.result or TwinResult(file=named(file), scale=scale, recorded_cause=cause)
     return result.replace(
         kernel=platform.release(),
         euid=os.geteuid(),
@@ -62,9 +63,8 @@ def twin(
     )
 
 
-def _recorded(file: str | Path) -> tuple[dict[str, Any], Planned, str | None]:
+def _recorded(file: str | Path, found: RunResult | list[Snapshot]) -> tuple[dict[str, Any], Planned, str | None]:
     """What the hand is told of it, its twin, and its cause. Raises ReadError that says what is missing."""
-    found = read_record(file)
     try:
         if isinstance(found, RunResult):
             run = diagnose(found)  # by this version's judge
@@ -75,7 +75,7 @@ def _recorded(file: str | Path) -> tuple[dict[str, Any], Planned, str | None]:
         told = {"run": "", "snapshots": [encode(one).decode() for one in ends]}
         return told, moments.plan(seen), seen.diagnosis.cause
     except ReadError as error:
-        raise ReadError(f"{file}: {error}") from error
+        raise ReadError(f"{named(file)}: {error}") from error
 
 
 class _Collector(Collector):

@@ -45,8 +45,8 @@ def _open(link: str) -> socket.socket:
 
 
 class Relay:
-    """One wire. `run()` returns when it is told to stop. Messages: ("report",), ("gather", n), ("hold", yes or no),
-    ("inject", n, port, address, macs), ("stop",)."""
+    """One wire. `run()` returns when it is told to stop. Messages: ("report",), ("carried",), ("gather", n),
+    ("hold", yes or no), ("inject", n, port, address, macs), ("stop",)."""
 
     def __init__(self, spec: WireSpec, links: tuple[str, str], connection: Connection) -> None:
         self.spec = spec
@@ -76,14 +76,14 @@ class Relay:
             poll.register(fd, select.POLLIN)
         say(self.connection, "ready")
         while not self.stopped:
-            for fd, _ in poll.poll(self._wait_ms()):
-                if fd == control:
-                    self._obey()
+            told = any(fd == control for fd, _ in poll.poll(self._wait_ms()))
             for end in (CLIENT, SERVER):
                 self._take(end)
             self._inject()
             self._release()
             self._send_due()
+            if told:  # last: who asks what was carried is not told less than has come, on a busy machine either
+                self._obey()
 
     def _wait_ms(self) -> float | None:
         now = time.monotonic()
@@ -106,6 +106,8 @@ class Relay:
         elif message[0] == "report":
             self.report.flows = len(self.table)
             say(self.connection, self.report)
+        elif message[0] == "carried":
+            say(self.connection, self.report.packets)
         elif message[0] == "gather":
             self.gather_left = message[1]
             say(self.connection, "done")
