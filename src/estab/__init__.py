@@ -6,13 +6,16 @@ The public names. They are loaded when they are first asked for, so that `import
 from __future__ import annotations
 
 import sys
-from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
+# Type checkers know it by its name. To import typing takes longer than all that the command line does before it sees to
+# Ctrl-C.
+TYPE_CHECKING = False
+
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from estab.api.bench import bench
     from estab.api.ceiling import find_ceiling
     from estab.api.churn import churn
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from estab.records.cluster import ClusterCheck, ClusterResult
     from estab.records.comparison import Comparison
     from estab.records.lab import LabResult
+else:
+    ModuleType = type(sys)
 
 _WHERE = {
     "bench": "estab.api.bench",
@@ -113,6 +118,8 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name in _WHERE:
         module, _, other = _WHERE[name].partition(":")
+        from importlib import import_module
+
         return getattr(import_module(module), other or name)
     raise AttributeError(f"module 'estab' has no attribute {name!r}")
 

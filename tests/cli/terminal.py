@@ -52,7 +52,7 @@ def children(pid: int) -> list[int]:
         if not name.isdigit():
             continue
         try:
-            stat = Path(f"/proc/{name}/stat").read_text()
+            stat = Path(f"/proc/{name}/stat").read_text("utf-8", "replace")  # a process may call itself anything
         except OSError:
             continue
         if int(stat.rsplit(")", 1)[1].split()[1]) == pid:

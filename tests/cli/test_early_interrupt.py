@@ -47,6 +47,16 @@ def test_interrupted_while_it_imports(start: tuple[str, ...], imports: int) -> N
     assert "Traceback" not in out
 
 
+def test_hardly_anything_is_imported_before_ctrl_c_is_taken_care_of() -> None:
+    """What lies before the entry is a moment in which Ctrl-C still shows Python's traceback."""
+    code = "import sys; before = {*sys.modules}; import estab.cli.main; print(*({*sys.modules} - before))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20)
+    own = {"estab", "estab.cli", "estab.cli.main"}
+    assert own <= {*done.stdout.split()}
+    assert len({*done.stdout.split()} - own) <= 15, "signal, and enum with what that takes"
+    assert "typing" not in done.stdout.split()
+
+
 def test_what_is_over_is_not_interrupted_any_more() -> None:
     """A command that has its exit code keeps it, however long Python takes to end."""
     code = (

@@ -40,14 +40,14 @@ def open_files(pid: int) -> int:
 
 
 def wait_gone(pids: list[int]) -> None:
-    """Returns when none of the processes is left; fails after 5 seconds."""
+    """Returns when none of the processes is left; fails after 20 seconds."""
     for pid in pids:
         try:
             fd = os.pidfd_open(pid)
         except ProcessLookupError:
             continue
         try:
-            assert select.select([fd], [], [], 5)[0], f"process {pid} is still there"
+            assert select.select([fd], [], [], 20)[0], f"process {pid} is still there"
         finally:
             os.close(fd)
 
@@ -68,10 +68,10 @@ def test_interrupted(command: tuple[str, ...], number: signal.Signals, tmp_path:
     workers = wait_for_workers(process, 2)
     began = time.monotonic()
     process.send_signal(number)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=30)
     took = time.monotonic() - began
     assert process.returncode == 130
-    assert took < 3, "promised within a second; three leave room for a loaded machine"
+    assert took < 15, "promised within a second; the rest is room for a busy machine, and far below the 60 s asked for"
     assert err == ""
     assert "interrupted" in out.lower()
     run = decode(path.read_bytes(), RunResult, RUN_SCHEMA)
@@ -88,7 +88,7 @@ def test_a_signal_to_the_whole_process_group_loses_no_worker(tmp_path: Path) -> 
     )
     workers = wait_for_workers(process, 2)
     os.killpg(process.pid, signal.SIGTERM)
-    process.communicate(timeout=10)
+    process.communicate(timeout=30)
     assert process.returncode == 130
     run = decode(path.read_bytes(), RunResult, RUN_SCHEMA)
     assert [worker.lost for worker in run.client.workers + run.server.workers] == [None, None]
@@ -116,7 +116,7 @@ def test_serve_interrupted() -> None:
     workers = children(process.pid)
     assert len(workers) == 2
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "stopped after" in out
     assert err == ""
@@ -128,7 +128,7 @@ def test_killed_outright_leaves_no_process(command: tuple[str, ...]) -> None:
     process = start(*command)
     workers = wait_for_workers(process, 2)
     process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=30)
     wait_gone(workers)
 
 

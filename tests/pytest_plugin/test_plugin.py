@@ -48,7 +48,7 @@ import pytest
 
 @pytest.mark.backlog({backlog})
 def test_backlog_holds(estab, server):
-    estab.assert_healthy(estab.hold(server, connections=400))
+    estab.assert_healthy(estab.hold(server, connections=400, duration_s=0.5))
 """
 ANNOUNCED = list(entry_points(group="pytest11", name="estab"))
 # Where the wheel announces the plugin pytest loads it by itself, and naming it again would be an error.
@@ -117,7 +117,7 @@ def test_nobody_listens(project: pytest.Pytester) -> None:
         def test_it(estab):
             with socket.socket() as bound:  # not listening: connects are refused
                 bound.bind(("127.0.0.1", 0))
-                assert_healthy(estab.hold(f"127.0.0.1:{bound.getsockname()[1]}", connections=3))
+                assert_healthy(estab.hold(f"127.0.0.1:{bound.getsockname()[1]}", connections=3, duration_s=0.1))
         """
     )
     done = project.runpytest_subprocess(*WITH_PLUGIN)

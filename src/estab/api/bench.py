@@ -50,14 +50,7 @@ def bench(
     Raises UsageError for values that cannot be, MachineError for what this machine can't do. Failures of connections
     are no exceptions: they stand in the result.
     """
-    if mode not in ("rr", "flood", "rate"):
-        raise UsageError(f"mode is {mode!r}; it can be rr, flood or rate")
-    if mode != "rate" and rate_per_s is not None:
-        raise UsageError(f"a rate of {rate_per_s:g} goes with mode rate, not with {mode}: there answers set the pace")
-    if mode == "rate" and depth != 1:
-        raise UsageError(
-            f"depth is {depth}; in mode rate a connection has one request at a time: give more connections"
-        )
+    _check(mode, depth, rate_per_s, arrivals)
     load = Load(
         workload=mode,
         target=NOWHERE,
@@ -83,3 +76,22 @@ def bench(
     }
     asked = Asked("bench", load, config, server_via=server_via, together=together)
     return execute(asked, target=target, service=service or Service("echo"), stop=stop, progress=progress)
+
+
+def _check(mode: str, depth: int, rate_per_s: float | None, arrivals: str) -> None:
+    """Raises UsageError for a mode that there is not, and for what does not go with it."""
+    if mode not in ("rr", "flood", "rate"):
+        raise UsageError(f"mode is {mode!r}; it can be rr, flood or rate")
+    if mode != "rate" and rate_per_s is not None:
+        raise UsageError(
+            f"a rate of {rate_per_s:g} goes with mode rate, not with {mode}, where answers set the pace: "
+            "give --mode rate, or leave out --rate"
+        )
+    if mode != "rate" and arrivals == "constant":
+        raise UsageError(f"arrivals are those of mode rate, not of {mode}: give --mode rate, or leave out --arrivals")
+    if mode == "rate" and depth != 1:
+        raise UsageError(
+            f"depth is {depth}; in mode rate a connection has one request at a time: give more connections"
+        )
+    if mode == "flood" and depth != 1:
+        raise UsageError(f"depth is {depth}; mode flood writes without waiting, and has none: leave out --depth")

@@ -55,6 +55,8 @@ def churn(
         raise UsageError(f"first close is {first_close!r}; it can be client or server")
     if attempts < 0:
         raise UsageError(f"attempts is {attempts}; it can be 0 (no bound) or more")
+    if rate_per_s is None and arrivals == "constant":
+        raise UsageError("arrivals are those of an open loop: give --rate too, or leave out --arrivals")
     if size_bytes is None:
         size_bytes = 1 if target is None else 0
     load = Load(

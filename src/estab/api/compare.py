@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from estab import __version__
-from estab.api.files import decode_run, read_bytes
+from estab.api.files import decode_run, named, read_bytes
 from estab.compare import compare_runs, parse
 from estab.compare.figures import kinds_for
 from estab.compare.join import ALPHA, figure
@@ -21,9 +21,9 @@ Runs = RunResult | str | Path | Iterable[RunResult]
 def compare(a: Runs, b: Runs, *, fail_on: str = "", strict: bool = False, alpha: float = ALPHA) -> Comparison:
     """What differs between the runs `a` and `b`, and whether each difference is more than noise.
 
-    Each is a run, several, a file that `--json` wrote, or a directory of such files (`--repeat 5 --json DIR/`). With
-    two runs or more on each side a difference is tested (Mann-Whitney U) against `alpha`, 0 to 1; with one run it can
-    not be told from noise, and `notes` says so.
+    Each is a run, several, a file that `--json` wrote (`-`: standard input), or a directory of such files
+    (`--repeat 5 --json DIR/`). With two runs or more on each side a difference is tested (Mann-Whitney U) against
+    `alpha`, 0 to 1; with one run it can not be told from noise, and `notes` says so.
 
     `fail_on` is a gate such as "p99>+10%,failures>0,cause"; its terms stand judged in `gate`. Where both sides have
     repeats, a relative term counts only a difference beyond noise, unless `strict`.
@@ -46,7 +46,7 @@ def compare(a: Runs, b: Runs, *, fail_on: str = "", strict: bool = False, alpha:
 
 
 def _name(side: Runs, otherwise: str) -> str:
-    return str(side) if isinstance(side, str | Path) else otherwise
+    return named(side) if isinstance(side, str | Path) else otherwise
 
 
 def _runs(side: Runs) -> tuple[list[RunResult], list[str]]:
@@ -57,7 +57,7 @@ def _runs(side: Runs) -> tuple[list[RunResult], list[str]]:
         return list(side), []
     path = Path(side)
     files = _in_directory(path) if os.path.isdir(path) else [path]
-    return [run for file in files for run in read_runs(file)], [str(file) for file in files]
+    return [run for file in files for run in read_runs(file)], [named(file) for file in files]
 
 
 def _in_directory(path: Path) -> list[Path]:
@@ -75,8 +75,8 @@ def read_runs(path: Path) -> list[RunResult]:
     data = read_bytes(path)
     lines = [line for line in data.splitlines() if line.strip()]
     if len(lines) < 2 or not (lines[0].startswith(b"{") and lines[0].endswith(b"}")):
-        return [_decoded(data, str(path))]  # one run, perhaps spread over many lines by another program
-    return [_decoded(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+        return [_decoded(data, named(path))]  # one run, perhaps spread over many lines by another program
+    return [_decoded(line, f"{named(path)}, line {number}") for number, line in enumerate(lines, 1)]
 
 
 def _decoded(data: bytes, where: str) -> RunResult:

@@ -26,16 +26,29 @@ from estab.records import (
 )
 from estab.records.cluster import CLUSTER_SCHEMA, ClusterResult
 
+STDIN = "-"
 _LEAST_READ = 256_000_000  # what a pipe may give in all, and a file where little memory is left
 
 
 def read_record(path: str | Path) -> RunResult | list[Snapshot]:
     """A recorded run, or the snapshots (NDJSON, as `estab observe` prints them), that a file holds.
 
-    Of a run on many hosts (estab.cluster/1) it is the total.
+    Of a run on many hosts (estab.cluster/1) it is the total. `-` is standard input.
     Raises ReadError with the path, and for a snapshot the line, for what cannot be read as either.
     """
-    data = read_bytes(path)
+    return parse_record(read_bytes(path), named(path))
+
+
+def named(path: str | Path) -> str:
+    """What a message or a record calls it: a file its path, `-` standard input.
+
+    A name may hold bytes that are no text, and JSON holds nothing but text: they stand as backslash escapes.
+    """
+    return "standard input" if str(path) == STDIN else str(path).encode("utf-8", "backslashreplace").decode()
+
+
+def parse_record(data: bytes, path: str | Path) -> RunResult | list[Snapshot]:
+    """What `read_record` gives, of bytes that were read already. `path` is what errors call them."""
     lines = [line for line in data.splitlines() if line.strip()]
     try:
         if not lines or schema_of(lines[0]).split("/")[0] != SNAPSHOT_SCHEMA.split("/", maxsplit=1)[0]:
@@ -46,23 +59,23 @@ def read_record(path: str | Path) -> RunResult | list[Snapshot]:
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """All of a file, a pipe, or what a device gives. Raises ReadError.
+    """All of a file, a pipe, what a device gives, or standard input (`-`). Raises ReadError.
 
     What would not fit the memory that is there, and what never ends, as /dev/zero, is refused: a record takes several
     times its size once it is read.
     """
     try:
         most = max(_LEAST_READ, (Gaps().read("memory", system.read_memory_available) or 0) // 8)
-        with open(path, "rb") as file:
+        with open(0, "rb", closefd=False) if str(path) == STDIN else open(path, "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 most = _LEAST_READ
             data = file.read(most + 1)
     except OSError as error:
-        raise ReadError(f"can't read {str(path) or repr('')}: {error.strerror}") from error
+        raise ReadError(f"can't read {named(path) or repr('')}: {error.strerror}") from error
     except MemoryError as error:
-        raise ReadError(f"can't read {path}: it does not fit the memory that this process may use") from error
+        raise ReadError(f"can't read {named(path)}: it does not fit the memory that this process may use") from error
     if len(data) > most:
-        raise ReadError(f"can't read {path}: it is more than {most / 1e6:,.0f} MB; split it, or make it shorter")
+        raise ReadError(f"can't read {named(path)}: it is more than {most / 1e6:,.0f} MB; split it, or make it shorter")
     return data
 
 

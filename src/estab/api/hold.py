@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from estab.api.bench import NOWHERE
 from estab.api.run import Asked, ProgressCallback, execute
 from estab.load.conductor import ALONE, Stop, Together
-from estab.load.plan import Load, at_least, check
+from estab.load.plan import MOST_RATE, Load, at_least, check
 from estab.load.serving import Service
 from estab.records import RunResult
 
@@ -58,6 +58,8 @@ def hold(
         sources=tuple(sources),
         workers=workers,
     )
+    if trickle_per_s is not None:
+        at_least("trickle (requests per second)", trickle_per_s, 0.001, MOST_RATE)
     check(load)
     if churn_per_s is not None:
         at_least("churn rate (connects per second)", churn_per_s, 0.001, 1e9)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import resource
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estab import __version__
-from estab.api.files import diagnose_snapshots, read_bytes, read_record
+from estab.api.files import diagnose_snapshots, named, parse_record, read_bytes
 from estab.diagnose import judge
 from estab.diagnose.ladder import Spread, View, ladder, serving
 from estab.errors import EstabError, MachineError, ParseError, ReadError, UsageError
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
 _OWN_DESCRIPTORS = {"c": 5, "python": 7}
+_DRAWS_WITH = 16
 _ADDS = "pip install 'estab[report]'"
 Pathname = str | Path
 
@@ -33,7 +36,8 @@ def material(files: Sequence[Pathname], *, captures: Sequence[Pathname] = ()) ->
     """What the files hold: runs (estab.run/1), snapshots (estab.snapshot/1, a line each), labs (estab.lab/1) and twins.
 
     A twin's record (estab.twin/1) belongs to the run of its cause; alone, it is shown with the run that the twin was.
-    `captures` (pcapng, or pcap) are of the only run, or the first. Raises ReadError with the file and the place.
+    `-` is standard input. `captures` (pcapng, or pcap) are of the only run, or the first. Raises ReadError with the
+    file and the place.
     """
     if not files:
         raise UsageError("a report needs a recorded run: estab hold … --json run.json records one")
@@ -109,13 +113,20 @@ def _need_extra() -> None:
         raise MachineError(
             f"HTML, PNG and SVG need {missing}, which is not installed: {_ADDS}; --markdown works"
         ) from error
+    # What draws is a runtime of its own, which panics, loudly, where it is refused a descriptor.
+    most, used = resource.getrlimit(resource.RLIMIT_NOFILE)[0], len(os.listdir("/proc/self/fd"))
+    if most - used < _DRAWS_WITH:
+        raise MachineError(
+            f"HTML, PNG and SVG need {_DRAWS_WITH} descriptors more: `ulimit -n` is {most} with {used} in use, "
+            "raise it; --markdown works"
+        )
 
 
 # Reading -----------------------------------------------------------------------------------------------------------
 
 
 def _read(path: Path) -> Subject | LabResult | TwinResult:
-    data = read_bytes(path)
+    data, where = read_bytes(path), named(path)
     try:
         kind = _kind(data)
         if kind == "estab.lab":
@@ -123,16 +134,16 @@ def _read(path: Path) -> Subject | LabResult | TwinResult:
         if kind == "estab.twin":
             return decode(data, TwinResult, TWIN_SCHEMA)
     except ReadError as error:
-        raise ReadError(f"{path}: {error}") from error
+        raise ReadError(f"{where}: {error}") from error
     if kind not in ("estab.run", "estab.snapshot"):
         raise ReadError(
-            f"{path}: it holds {kind or 'no schema'}; a report is made of estab.run (hold, bench or churn --json), "
+            f"{where}: it holds {kind or 'no schema'}; a report is made of estab.run (hold, bench or churn --json), "
             "estab.snapshot, estab.lab or estab.twin"
         )
-    found = read_record(path)
+    found, title = parse_record(data, where), path.stem if where == str(path) else where
     if isinstance(found, RunResult):
-        return subject(found, path.stem, source=data)
-    return _observed(found, path.stem, data)
+        return subject(found, title, source=data)
+    return _observed(found, title, data)
 
 
 def _kind(data: bytes) -> str:

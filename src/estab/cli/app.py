@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import resource
 import sys
@@ -49,9 +50,16 @@ def _fill_standard_descriptors() -> None:
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
 
 
+def _bear_all_letters() -> None:
+    """What the locale has no letter for (a process's name, a file's) is written as `\\u2026`, and ends no command."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def call(arguments: Sequence[str]) -> int:
     """Runs one command line; the exit code that the help names."""
     _fill_standard_descriptors()
+    _bear_all_letters()
     code = _run(list(arguments))
     try:
         sys.stdout.flush()
@@ -100,7 +108,7 @@ def _explain(error: BaseException, tokens: list[str]) -> tuple[str, int]:
     """One line and an exit code for whatever ended a command."""
     match error:
         case cyclopts.CycloptsError():
-            return f"{error} (estab {_command(tokens)}--help lists the options)", USAGE
+            return f"{_asked_wrongly(error)} (estab {_command(tokens)}--help says what it takes)", USAGE
         case EstabError():
             return str(error), error.exit_code
         case OSError(errno=errno.ENOSPC, filename=None):
@@ -108,13 +116,20 @@ def _explain(error: BaseException, tokens: list[str]) -> tuple[str, int]:
             return f"can't write standard output: {error.strerror}", MACHINE
         case OSError():
             hint = f"; `ulimit -n` is {_nofile()}, raise it" if error.errno in (errno.EMFILE, errno.ENFILE) else ""
-            return f"{error}{hint}", MACHINE
+            where = f"{error.filename}: " if error.filename is not None else ""
+            return f"{where}{error.strerror or error}{hint}", MACHINE
         case KeyboardInterrupt():
             return "interrupted", INTERRUPTED
     if os.environ.get("ESTAB_TRACEBACK"):
         raise error
     what = f"a fault of estab's own: {type(error).__name__}: {error}"
     return f"{what}; ESTAB_TRACEBACK=1 shows where, please report it", MACHINE
+
+
+def _asked_wrongly(error: cyclopts.CycloptsError) -> str:
+    if isinstance(error, cyclopts.UnusedCliTokensError):
+        return f"too much was given: {' '.join(map(repr, error.unused_tokens or ()))}"
+    return str(error)
 
 
 def _nofile() -> int:

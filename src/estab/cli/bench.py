@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from estab.cli.load import Options, run_load
 from estab.cli.options import DEFAULT_CLIENT, DEFAULT_EMBEDDED, DEFAULT_OUTPUT, Client, Embedded, Output
-from estab.cli.values import Bytes, Seconds
+from estab.cli.values import Bytes, Number, Seconds, Whole
 from estab.errors import UsageError
 
 
@@ -16,12 +16,12 @@ def bench(
     target: str | None = None,
     /,
     *,
-    connections: Annotated[int, Parameter(name=("--connections", "-c"))] = 100,
+    connections: Annotated[Whole, Parameter(name=("--connections", "-c"))] = 100,
     duration: Annotated[Seconds, Parameter(name=("--duration", "-d"))] = 10.0,
     size: Annotated[Bytes, Parameter(name=("--size", "-s"))] = 64,
     mode: Literal["rr", "flood", "rate"] = "rr",
-    depth: int = 1,
-    rate: float | None = None,
+    depth: Whole = 1,
+    rate: Number | None = None,
     arrivals: Literal["poisson", "constant"] = "poisson",
     find_rate: str | None = None,
     client: Client = DEFAULT_CLIENT,

@@ -8,18 +8,18 @@ from cyclopts import Parameter
 
 from estab.cli.load import Options, run_load
 from estab.cli.options import DEFAULT_CLIENT, DEFAULT_EMBEDDED, DEFAULT_OUTPUT, Client, Embedded, Output
-from estab.cli.values import Bytes, Seconds
+from estab.cli.values import Bytes, Number, Seconds, Whole
 
 
 def churn(
     target: str | None = None,
     /,
     *,
-    connections: Annotated[int, Parameter(name=("--connections", "-c"))] = 100,
+    connections: Annotated[Whole, Parameter(name=("--connections", "-c"))] = 100,
     duration: Annotated[Seconds, Parameter(name=("--duration", "-d"))] = 10.0,
-    attempts: Annotated[int, Parameter(name=("--attempts", "-n"))] = 0,
+    attempts: Annotated[Whole, Parameter(name=("--attempts", "-n"))] = 0,
     size: Annotated[Bytes | None, Parameter(name=("--size", "-s"))] = None,
-    rate: float | None = None,
+    rate: Number | None = None,
     arrivals: Literal["poisson", "constant"] = "poisson",
     close: Literal["fin", "rst"] = "fin",
     first_close: Literal["client", "server"] = "client",

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from estab.cli import input_file
+from estab.cli.input_file import InputFile
 from estab.cli.options import DEFAULT_OUTPUT, OUTPUT, Output
 from estab.cli.output_file import OutputFile
 from estab.cli.show import FAILED, OK, JsonFile, paper
+from estab.cli.values import Number
 from estab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def compare(
-    a: str,
-    b: str,
+    a: InputFile,
+    b: InputFile,
     /,
     *,
     fail_on: str = "",
     strict: Annotated[bool, Parameter(negative="")] = False,
-    alpha: float = 0.05,
+    alpha: Number = 0.05,
     junit: Annotated[str | None, Parameter(group=OUTPUT)] = None,
     github: Annotated[bool, Parameter(negative="", group=OUTPUT)] = False,
     markdown: Annotated[str | None, Parameter(allow_leading_hyphen=True, group=OUTPUT)] = None,
@@ -46,7 +49,8 @@ def compare(
     Parameters
     ----------
     a
-        The runs before: a file that --json wrote, or a directory of such files (--repeat 5 --json before).
+        The runs before: a file that --json wrote, `-` for standard input, or a directory of such files (--repeat 5
+        --json before).
     b
         The runs after, likewise.
     fail_on
@@ -66,6 +70,7 @@ def compare(
 
     if "-" in (output.json, markdown) and (github or output.json == markdown):
         raise UsageError("standard output takes one of --json -, --markdown - and --github; give the others a file")
+    input_file.check([a, b])
     json_file = JsonFile(output.json)
     files = [OutputFile("--junit", junit), OutputFile("--markdown", markdown)]
     found = hold_against(a, b, fail_on=fail_on, strict=strict, alpha=alpha)

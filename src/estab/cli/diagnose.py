@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from estab.cli import input_file
+from estab.cli.input_file import InputFile
 from estab.cli.options import DEFAULT_OUTPUT, Output
 from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, exit_code, finish, paper, status_line, stoppable
 from estab.cli.values import Seconds
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from estab.records import Diagnosis
 
 
-def diagnose(*files: str, interval: Seconds = 2.0, output: Output = DEFAULT_OUTPUT) -> int:
+def diagnose(*files: InputFile, interval: Seconds = 2.0, output: Output = DEFAULT_OUTPUT) -> int:
     """Judge recorded runs and snapshots; with no FILE, judge this host now.
 
     Snapshots (what `estab observe` prints) are taken together: the first and the last, with the time between them,
@@ -24,7 +26,7 @@ def diagnose(*files: str, interval: Seconds = 2.0, output: Output = DEFAULT_OUTP
     Parameters
     ----------
     files
-        Recorded runs (estab.run/1) or snapshots (estab.snapshot/1, one a line).
+        Recorded runs (estab.run/1) or snapshots (estab.snapshot/1, one a line); `-` is standard input.
     interval
         With no FILE: the time between the two looks at this host, as 500ms or 5s.
     """
@@ -50,6 +52,7 @@ def _files(files: tuple[str, ...], output: Output) -> int:
     from estab.api.files import diagnose_snapshots, read_record
     from estab.records import RunResult
 
+    input_file.check(files)
     found = [read_record(name) for name in files]
     runs = [judge_run(one) for one in found if isinstance(one, RunResult)]
     snapshots = [snapshot for one in found if not isinstance(one, RunResult) for snapshot in one]

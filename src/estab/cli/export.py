@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from estab.cli.show import INTERRUPTED, OK, stoppable
-from estab.cli.values import Seconds
+from estab.cli.values import Seconds, Whole
 from estab.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ def export(
     listen: str | None = None,
     window: Seconds | None = None,
     netns: Annotated[list[str] | None, Parameter(negative="")] = None,
-    listeners: int = 250,
-    targets: int = 10,
+    listeners: Whole = 250,
+    targets: Whole = 10,
     once: Annotated[bool, Parameter(negative="")] = False,
     quiet: Annotated[bool, Parameter(name=("--quiet", "-q"), negative="")] = False,
 ) -> int:
@@ -31,7 +31,8 @@ def export(
 
     Every listener's queue with its limit, worst depth and drops; for each cause whether it is met; local ports towards
     the busiest destinations; descriptors, conntrack and cloud allowances. It answers GET /metrics until Ctrl-C or
-    SIGTERM. Nothing is changed on the host. It needs no root, but sees less without, and says what.
+    SIGTERM, which is its normal end (exit code 0). Nothing is changed on the host. It needs no root, but sees less
+    without, and says what.
 
     Example: estab export --listen 127.0.0.1:9816
 
@@ -69,7 +70,7 @@ def export(
             sys.stdout.buffer.write(text)
             return OK
         api.export(
-            listen or _LISTEN,
+            _LISTEN if listen is None else listen,
             window_s=api.WINDOW_S if window is None else window,
             shown=shown,
             stop=stop,

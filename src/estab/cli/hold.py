@@ -8,21 +8,23 @@ from cyclopts import Parameter
 
 from estab.cli.load import Options, run_load
 from estab.cli.options import DEFAULT_CLIENT, DEFAULT_EMBEDDED, DEFAULT_OUTPUT, Client, Embedded, Output
-from estab.cli.values import Bytes, Seconds
+from estab.cli.values import Bytes, Number, Seconds, Whole
 from estab.errors import UsageError
+
+_SIZE = 64
 
 
 def hold(
     target: str | None = None,
     /,
     *,
-    connections: Annotated[int | None, Parameter(name=("--connections", "-n"))] = None,
+    connections: Annotated[Whole | None, Parameter(name=("--connections", "-n"))] = None,
     duration: Annotated[Seconds, Parameter(name=("--duration", "-d"))] = 5.0,
-    ramp: float | None = None,
-    workers: int = 1000,
-    trickle: float | None = None,
-    size: Annotated[Bytes, Parameter(name=("--size", "-s"))] = 64,
-    churn_rate: float | None = None,
+    ramp: Number | None = None,
+    workers: Whole = 1000,
+    trickle: Number | None = None,
+    size: Annotated[Bytes, Parameter(name=("--size", "-s"))] = _SIZE,
+    churn_rate: Number | None = None,
     find_ceiling: Annotated[bool, Parameter(negative="")] = False,
     reset: Annotated[bool, Parameter(negative="")] = False,
     client: Client = DEFAULT_CLIENT,
@@ -65,6 +67,8 @@ def hold(
     from estab.api.hold import hold as run_hold
 
     options = Options(client, embedded, output)
+    if trickle is None and size != _SIZE:
+        raise UsageError(f"--size is that of the requests of --trickle; give --trickle too, or leave out --size {size}")
     if find_ceiling:
         _alone("--find-ceiling", ramp=ramp, trickle=trickle, churn_rate=churn_rate)
         from estab.cli.search import find_ceiling as search

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from estab.cli import lab_keep, lab_settings
+from estab.cli import input_file, lab_keep, lab_settings
+from estab.cli.input_file import InputFile
 from estab.cli.lab_progress import Standing
 from estab.cli.options import DEFAULT_OUTPUT, Output
 from estab.cli.show import FAILED, INTERRUPTED, MACHINE, OK, JsonFile, paper, status_line, stoppable
-from estab.cli.values import Seconds
+from estab.cli.values import Number, Seconds, Whole
 from estab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,16 +24,16 @@ if TYPE_CHECKING:
 def lab(
     what: Literal["list", "run", "twin"],
     /,
-    *names: str,
+    *names: InputFile,
     set_: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
     full: Annotated[bool, Parameter(negative="")] = False,
     sweep: Annotated[bool, Parameter(negative="")] = False,
     pcap: str | None = None,
     server: str | None = None,
     keep: Annotated[bool, Parameter(negative="")] = False,
-    jobs: int | None = None,
-    scale: float = 1.0,
-    connections: int | None = None,
+    jobs: Whole | None = None,
+    scale: Number = 1.0,
+    connections: Whole | None = None,
     rtt: Seconds | None = None,
     output: Output = DEFAULT_OUTPUT,
 ) -> int:
@@ -50,7 +52,7 @@ def lab(
     what
         list, run or twin.
     names
-        Scenarios to run, or all. For twin: the file of a recorded run, or of snapshots.
+        Scenarios to run, or all. For twin: the file of a recorded run, or of snapshots; `-` is standard input.
     set_
         KEY=VALUE, a setting of the scenario; more than one may be given. `estab lab list NAME` shows them.
     full
@@ -75,6 +77,11 @@ def lab(
     rtt
         For twin: the round-trip time between the hosts, in place of what the record tells, as 20ms.
     """
+    input_file.check(names)
+    of_run = {"--set": set_, "--full": full, "--sweep": sweep, "--pcap": pcap, "--server": server, "--keep": keep,
+              "--jobs": jobs}  # fmt: skip
+    _only(what, "run", of_run)
+    _only(what, "twin", {"--scale": None if scale == 1.0 else scale, "--connections": connections, "--rtt": rtt})
     if what == "twin":
         return _twin(names, scale, (connections, rtt), output)
     if what == "list":
@@ -82,6 +89,13 @@ def lab(
     if not names:
         raise UsageError("lab run needs a scenario: estab lab run cookie_reset, or all; estab lab list names them")
     return _run(names, set_ or [], _How(full, sweep, pcap, server, keep, jobs), output)
+
+
+def _only(what: str, of: str, options: Mapping[str, object]) -> None:
+    """Raises UsageError for an option that was given and is another one's."""
+    for name, value in options.items():
+        if what != of and value not in (None, False):
+            raise UsageError(f"{name} is for estab lab {of}; leave it out of estab lab {what}")
 
 
 def _list(names: tuple[str, ...], output: Output) -> int:
@@ -152,6 +166,7 @@ def _exit_code(result: LabResult) -> int:
 
 def _twin(names: tuple[str, ...], scale: float, given: tuple[int | None, float | None], output: Output) -> int:
     """0: the twin showed the recorded cause; 1: it did not."""
+    from estab.api.files import read_record
     from estab.lab.twin.run import twin
     from estab.report.twin import render_twin
 
@@ -159,9 +174,10 @@ def _twin(names: tuple[str, ...], scale: float, given: tuple[int | None, float |
         raise UsageError("lab twin needs the file of one recorded run: estab hold ... --json FILE records one")
     connections, rtt_s = given
     json_file = JsonFile(output.json)
+    record = read_record(names[0])  # a pipe may never come to its end: Ctrl-C must still end all at once
     with stoppable() as stop, status_line(output) as show:
         result = twin(
-            names[0], scale=scale, connections=connections, rtt_s=rtt_s, stop=stop,
+            names[0], scale=scale, connections=connections, rtt_s=rtt_s, record=record, stop=stop,
             told=lambda stage: show(f"twin  ·  {stage}"),
         )  # fmt: skip
     json_file.write(result)

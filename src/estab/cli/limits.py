@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from estab.cli.options import OUTPUT
 from estab.cli.show import FAILED, OK, JsonFile, paper
+from estab.cli.values import Whole
 
 if TYPE_CHECKING:
     from estab.records import Limits
@@ -18,7 +19,7 @@ def limits(
     target: str | None = None,
     /,
     *,
-    pid: int | None = None,
+    pid: Whole | None = None,
     listen: str | None = None,
     server_via: str | None = None,
     json: Annotated[str | None, Parameter(name="--json", allow_leading_hyphen=True, group=OUTPUT)] = None,

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from types import FrameType
+
+TYPE_CHECKING = False  # as typing's, which would take a while to import
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
 
 _INTERRUPTED = 130
 COMMANDS = {

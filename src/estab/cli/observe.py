@@ -11,19 +11,19 @@ from cyclopts import Parameter
 
 from estab.cli.options import OUTPUT
 from estab.cli.show import INTERRUPTED, OK, JsonFile, stoppable
-from estab.cli.values import Seconds
+from estab.cli.values import Seconds, Whole
 from estab.errors import UsageError
+from estab.load.conductor import Stop
 
 if TYPE_CHECKING:
-    from estab.load.conductor import Stop
     from estab.records import Snapshot
 
 
 def observe(
     *,
     interval: Seconds | None = None,
-    count: int | None = None,
-    port: int | None = None,
+    count: Whole | None = None,
+    port: Whole | None = None,
     toward: str | None = None,
     netns: str | None = None,
     all_netns: Annotated[bool, Parameter(negative="")] = False,
@@ -65,7 +65,7 @@ def observe(
     from estab.api.observe import observe_via
 
     target = JsonFile(json)
-    with stoppable() as stop, _opened(target) as file:
+    with Stop() as stop:
         if via is None:
             found = take(
                 interval_s=1.0 if interval is None else interval,
@@ -89,7 +89,10 @@ def observe(
                 if value is not None:
                     raise UsageError(f"--{name} is for the command that --via runs; write it there")
             found = observe_via(via, port=port, count=count or 0, stop=stop)
-        return _print(found, file, stop)
+        # What is asked is in order now: only then may a file lose what it holds. And a named pipe is opened before
+        # Ctrl-C asks for a stop: where nobody reads it, it ends the command.
+        with _opened(target) as file, stoppable(stop):
+            return _print(found, file, stop)
 
 
 def _print(found: Iterator[Snapshot], file: IO[bytes], stop: Stop) -> int:

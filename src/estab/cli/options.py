@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Group, Parameter
 
-from estab.cli.values import Seconds
+from estab.cli.values import Seconds, Whole
 from estab.errors import UsageError
 from estab.load.serving import Service
 
@@ -36,7 +36,7 @@ class Embedded:
     serve: Literal["echo", "sink", "stall"] | None = None
     """What it does: echo, sink (swallow), or stall (listen and never accept). Default: echo."""
 
-    backlog: int | None = None
+    backlog: Whole | None = None
     """The backlog that listen() is asked for. Default: 4096."""
 
     accept_delay: Seconds | None = None
@@ -77,11 +77,11 @@ class Client:
     source: Annotated[list[str] | None, Parameter(negative="")] = None
     """Local address to connect from; more than one takes them in turn."""
 
-    processes: int | None = None
+    processes: Whole | None = None
     """Client processes. Default: one a core (half of them for bench beside a server on this host), and more where
     descriptors are too few for one."""
 
-    repeat: int = 1
+    repeat: Whole = 1
     """Run it so many times. --json then names a directory, which gets a file a run, for `estab compare` to read."""
 
     server_via: str | None = None

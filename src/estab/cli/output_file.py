@@ -18,6 +18,8 @@ class OutputFile:
         self.option, self.path = option, path
         if path is None or path == "-":
             return
+        if not path:
+            raise UsageError(f"{option} is empty; give it a file, or - for standard output")
         folder = os.path.dirname(path) or "."
         if os.path.isdir(path):
             raise UsageError(f"can't write {option} {path}: it is a directory")

@@ -34,6 +34,8 @@ class RunDirectory:
         self.path, self.digits = path, len(str(number))
         if path is None or path == "-":
             return
+        if not path:
+            raise UsageError("--json is empty; with --repeat it names a directory")
         self._check(Path(path))
         try:
             os.makedirs(path, exist_ok=True)

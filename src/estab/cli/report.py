@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from estab.cli import input_file
+from estab.cli.input_file import InputFile
 from estab.cli.options import OUTPUT
 from estab.cli.output_file import OutputFile
 from estab.cli.show import OK
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def report(
-    *files: str,
+    *files: InputFile,
     page: Annotated[str | None, Parameter(name=("--output", "-o"), allow_leading_hyphen=True, group=OUTPUT)] = None,
     png: Annotated[str | None, Parameter(group=OUTPUT)] = None,
     svg: Annotated[str | None, Parameter(group=OUTPUT)] = None,
@@ -40,7 +42,7 @@ def report(
     Parameters
     ----------
     files
-        Recorded runs, snapshots, labs (estab lab run --json) and twins.
+        Recorded runs, snapshots, labs (estab lab run --json) and twins; `-` is standard input.
     page
         The page to write; `-` is standard output. Default: report.html, unless something else is asked for.
     png
@@ -64,6 +66,7 @@ def report(
         page = "report.html"
     if markdown and page == "-":
         raise UsageError("standard output takes one of -o - and --markdown; give the page a file")
+    input_file.check([*files, *(pcap or ())])
     target = OutputFile("-o", page)
     given: Material = material(files, captures=pcap or ())
     written = []
@@ -79,12 +82,17 @@ def report(
         sys.stdout.buffer.write(as_markdown(given).encode())  # UTF-8, whatever the locale
         sys.stdout.flush()
     if not quiet:
+        from estab.report.words import clean
+
+        where = sys.stderr if markdown or page == "-" else sys.stdout
         for path, size in written:
-            print(f"wrote {path}, {size / 1000:,.0f} kB", file=sys.stderr if markdown or page == "-" else sys.stdout)
+            print(f"wrote {clean(path)}, {size / 1000:,.0f} kB", file=where)
     return OK
 
 
 def _folder(option: str, name: str) -> Path:
+    if not name:
+        raise UsageError(f"{option} is empty; give it a directory")
     path = Path(name)
     try:
         path.mkdir(exist_ok=True)

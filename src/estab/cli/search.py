@@ -67,6 +67,8 @@ def _search(
         raise UsageError("a search repeats by itself; leave out --repeat")
     if client.server_via is not None:
         raise UsageError("a search judges from this side; leave out --server-via")
+    if client.cluster is not None:
+        raise UsageError("a search is this host's alone; leave out --cluster, and run the load there at a few sizes")
     with stoppable() as stop, progress_on(output, wanted) as progress:
 
         def stepped(step: Any) -> None:

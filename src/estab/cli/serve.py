@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from estab.cli.options import DEFAULT_OUTPUT, Output
 from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, status_line, stoppable
-from estab.cli.values import Bytes, Seconds
+from estab.cli.values import Bytes, Number, Seconds, Whole
 from estab.errors import UsageError
 from estab.kernel.formats.endpoint import endpoint
 from estab.load.serving import Service
@@ -26,10 +26,10 @@ def serve(
     /,
     *,
     listen: str = "127.0.0.1:5000",
-    backlog: int = 4096,
+    backlog: Whole = 4096,
     accept_delay: Seconds = 0.0,
-    accept_rate: float | None = None,
-    processes: int = 1,
+    accept_rate: Number | None = None,
+    processes: Whole = 1,
     close_after: Bytes | None = None,
     reset: Annotated[bool, Parameter(negative="")] = False,
     pause: Seconds = 0.0,
@@ -39,7 +39,8 @@ def serve(
 ) -> int:
     """Run a server to load: echo, sink (swallows), or stall (listens and never accepts).
 
-    Shows accepted and open connections and the accept queue's depth of its limit, until Ctrl-C.
+    Shows accepted and open connections and the accept queue's depth of its limit. It is a run like any other: Ctrl-C
+    interrupts it, with what was seen until then and exit code 130; after --duration it ends by itself, with 0.
 
     Example: estab serve echo --listen 0.0.0.0:5000 --backlog 16 --accept-delay 50ms
 

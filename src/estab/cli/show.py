@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from estab.cli.options import Output
     from estab.records import Record, RunResult
 
+_AGAIN_S = 3.0
 OK, FAILED, USAGE, MACHINE, INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -30,12 +32,24 @@ def exit_code(run: RunResult) -> int:
 
 
 @contextlib.contextmanager
-def stoppable() -> Iterator[Stop]:
-    """A stop that Ctrl-C, SIGTERM and a terminal that hangs up ask for while the block lasts; not so under nohup."""
-    with Stop() as stop:
+def stoppable(given: Stop | None = None) -> Iterator[Stop]:
+    """A stop (one that is `given`, or a new one) that Ctrl-C, SIGTERM and a terminal that hangs up ask for while the
+    block lasts; not so under nohup.
 
-        def handle(_number: int, _frame: FrameType | None) -> None:
-            stop.set()
+    Who presses Ctrl-C once more, three seconds later, waits for something that does not end, as a pipe that nobody
+    reads: then it ends by whatever Ctrl-C did before the block.
+    """
+    with contextlib.nullcontext(given) if given is not None else Stop() as stop:
+        asked_s: float | None = None
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            nonlocal asked_s
+            now_s = time.monotonic()
+            if asked_s is None or number != signal.SIGINT or now_s - asked_s < _AGAIN_S:
+                asked_s = now_s if asked_s is None else asked_s
+                stop.set()
+            elif callable(insisted := before[signal.SIGINT]):
+                insisted(number, frame)
 
         numbers = [signal.SIGINT, signal.SIGTERM]
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:

@@ -13,13 +13,13 @@ from cyclopts import Group, Parameter
 
 from estab.cli.options import OUTPUT, Output
 from estab.cli.show import FAILED, INTERRUPTED, OK, paper, status_line, stoppable
-from estab.cli.values import Seconds
+from estab.cli.values import Number, Seconds, Whole
 from estab.errors import MachineError, UsageError
+from estab.load.conductor import Stop
 
 if TYPE_CHECKING:
     from estab.live.arrange import Filter
     from estab.live.recording import Recorder
-    from estab.load.conductor import Stop
     from estab.records import Snapshot
 
 SHOWN = Group("What is shown", sort_key=4)
@@ -32,7 +32,7 @@ _INSTEAD = "estab watch --once prints the table without it"
 class Shown:
     """Which listeners are shown; all are recorded."""
 
-    port: int | None = None
+    port: Whole | None = None
     """Only listeners on this port."""
 
     process: str | None = None
@@ -48,7 +48,7 @@ DEFAULT_SHOWN = Shown()
 def watch(
     *,
     interval: Seconds | None = None,
-    count: int | None = None,
+    count: Whole | None = None,
     once: Annotated[bool, Parameter(negative="")] = False,
     netns: str | None = None,
     all_netns: Annotated[bool, Parameter(negative="")] = False,
@@ -56,7 +56,7 @@ def watch(
     shown: Shown = DEFAULT_SHOWN,
     record: Annotated[str | None, Parameter(group=OUTPUT)] = None,
     replay: str | None = None,
-    speed: float = 1.0,
+    speed: Number = 1.0,
 ) -> int:
     """Watch listeners live: how full each accept queue is, how fast it fills, what is dropped, and why.
 
@@ -93,8 +93,11 @@ def watch(
     chosen = Filter(port=shown.port, process=shown.process)
     if replay is not None:
         return _replay(replay, speed, chosen, shown.sort, once=once)
-    with stoppable() as stop, _recorder(record) as recorder:
+    with Stop() as stop, contextlib.ExitStack() as stack:
         found = _rounds(asked, shown.port, stop)
+        # Only what is in order may cost a file what it holds; and a pipe that nobody reads is no stop's to wait for.
+        recorder = stack.enter_context(_recorder(record))
+        stack.enter_context(stoppable(stop))
         if recorder is not None:
             found = recorder.through(found)
         if once:
@@ -122,6 +125,8 @@ def _check(
         for name, value in {**asked, "record": record}.items():
             if value is not None:
                 raise UsageError(f"--{name} is about looking now; leave it out, or --replay")
+    elif speed != 1:
+        raise UsageError(f"--speed {speed:g} is for --replay; give --replay FILE too, or leave out --speed")
     if not 0.01 <= speed <= 1000:
         raise UsageError(f"--speed {speed:g} can't be; it is 0.01 to 1000")
     if asked["via"] is not None:

@@ -14,7 +14,7 @@ from estab.cluster.follow import ATTEND, GENERATE, Follow, Followed, Task
 from estab.cluster.members import Cast, Member, cast
 from estab.cluster.messages import Order
 from estab.cluster.probe import Probed
-from estab.cluster.session import Session, connected
+from estab.cluster.session import Session, connected, need_extra
 from estab.cluster.timeline import summed
 from estab.errors import MachineError, UsageError
 from estab.load import plan
@@ -59,6 +59,7 @@ def run(
     the start, in words. Raises UsageError for what cannot be asked, MachineError where a host can't take part, both
     before anything is sent. A run that was stopped returns what it had, and so does one that lost hosts.
     """
+    need_extra()  # first: what else is wrong can be mended later, and would be for nothing
     target, asked_at_s = _checked(target, arguments), time.time()
     say = told or (lambda _text: None)
     say(f"connecting to {address}")

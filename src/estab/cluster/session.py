@@ -6,18 +6,20 @@ What lives here: everything of `distributed` that the command's side uses, and t
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import os
 import queue
+import socket
 import threading
 import time
 import uuid
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
@@ -28,6 +30,7 @@ from estab.cluster.members import Member, read
 from estab.cluster.messages import TOPIC, Order, Told, Word
 from estab.cluster.probe import Probed
 from estab.errors import MachineError, UsageError
+from estab.load.target import split
 from estab.records.cluster import Clock
 
 if TYPE_CHECKING:
@@ -35,9 +38,12 @@ if TYPE_CHECKING:
 
 Client = Any  # distributed's methods have no types
 
-CONNECT_WITHIN_S = 5.0
+T = TypeVar("T")
+CONNECT_WITHIN_S, ANSWERS_WITHIN_S = 5.0, 20.0
 EXCHANGES = 8
+_SCHEMES = ("tcp", "tls", "ws", "wss")  # inproc is for one process; ucx needs hardware, and a library that is rare
 _TALKATIVE = ("distributed", "tornado", "asyncio")
+_MISSING = "--cluster needs dask.distributed: pip install 'estab[cluster]'"
 _INSTALL = f"pip install 'estab[cluster]=={__version__}'"
 
 
@@ -59,11 +65,17 @@ class Gone:
 Event = Told | Ended | Gone
 
 
+def need_extra() -> None:
+    """Raises MachineError where dask.distributed is missing. Imports nothing of it: that takes a second."""
+    if importlib.util.find_spec("distributed") is None:
+        raise MachineError(_MISSING)
+
+
 def _distributed() -> ModuleType:
     try:
         import distributed
     except ImportError as error:
-        raise MachineError("--cluster needs dask.distributed: pip install 'estab[cluster]'") from error
+        raise MachineError(_MISSING) from error
     return distributed
 
 
@@ -100,21 +112,52 @@ def _connect(distributed: ModuleType, address: str) -> Client:
     is_file = os.path.isfile(address)
     if not is_file:
         _check_address(address)
+        _check_host(address)
+        _check_certificates(distributed, address)
+    # One that fails halfway would close itself when it is collected: ten seconds later, and with a traceback.
+    client = type("Client", (distributed.Client,), {"__del__": lambda _self: None})
     given: dict[str, Any] = {"scheduler_file": address} if is_file else {"address": address}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # versions are compared by us, and said in one line
-            found: Client = distributed.Client(
-                **given, timeout=CONNECT_WITHIN_S, set_as_default=False, name="estab", direct_to_workers=False
+            found: Client = _within(
+                2 * CONNECT_WITHIN_S,
+                lambda: client(
+                    **given, timeout=CONNECT_WITHIN_S, set_as_default=False, name="estab", direct_to_workers=False
+                ),
             )
-    except (ValueError, TypeError, KeyError) as error:
-        raise UsageError(f"--cluster {address!r}: {_first_line(error)}") from error
-    except (OSError, RuntimeError) as error:
+    except Exception as error:  # what somebody else's bytes come to, when they are taken for Dask's, may be anything
+        if is_file and isinstance(error, ValueError | TypeError | KeyError):
+            raise UsageError(f"--cluster {address!r}: {_first_line(error)}") from error
+        why = _why_not(address) or _first_line(error)
         raise MachineError(
-            f"no Dask scheduler answers at {address} ({_first_line(error)}); start one with `dask scheduler`, "
+            f"no Dask scheduler answers at {address} ({why}); start one with `dask scheduler`, "
             "and on each host `dask worker ADDRESS`"
         ) from error
     return found
+
+
+def _within(limit_s: float, do: Callable[[], T]) -> T:
+    """What `do()` gives or raises. TimeoutError after `limit_s` seconds, and then nobody waits for it any more.
+
+    Dask's own waits have no end where a peer takes the connection and says nothing, or a scheduler is stopped.
+    """
+    done: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            done.put((do(), None))
+        except BaseException as error:  # raised below, where somebody hears of it
+            done.put((None, error))
+
+    threading.Thread(target=work, name="estab-asks", daemon=True).start()
+    try:
+        found, error = done.get(timeout=limit_s)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {limit_s:g} s") from None
+    if error is not None:
+        raise error
+    return cast("T", found)
 
 
 def _check_address(address: str) -> None:
@@ -123,12 +166,48 @@ def _check_address(address: str) -> None:
 
     scheme, separator, rest = address.rpartition("://")
     port = rest.rpartition(":")[2]
-    known = sorted(name for name in backends if name != "inproc")
+    known = sorted(name for name in backends if name in _SCHEMES)
     if (separator and scheme not in known) or ":" not in rest or not port.isdecimal() or not 0 < int(port) < 65536:
         raise UsageError(
             f"--cluster {address!r}: give the scheduler's address, as tcp://10.0.0.9:8786 ({', '.join(known)}), "
             "or the file that it wrote (--scheduler-file)"
         )
+
+
+def _where(address: str) -> tuple[str, int]:
+    return split(address.rpartition("://")[2], "--cluster")
+
+
+def _check_host(address: str) -> None:
+    """Raises UsageError for a host that nobody knows: distributed would ask for it again and again."""
+    host, port = _where(address)
+    try:
+        socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"--cluster {address!r}: unknown host {host!r} ({why})") from error
+
+
+def _check_certificates(distributed: ModuleType, address: str) -> None:
+    """Raises MachineError where TLS is asked for and none is set up: a client of Dask's then ends with a traceback."""
+    if not address.startswith(("tls://", "wss://")):
+        return
+    if distributed.Security().get_connection_args("client").get("ssl_context") is None:
+        raise MachineError(
+            f"--cluster {address!r} needs certificates: name them in Dask's configuration "
+            "(distributed.comm.tls: ca-file, client.cert), or use tcp://"
+        )
+
+
+def _why_not(address: str) -> str | None:
+    """What a plain connect says of a scheduler that did not answer; None where it does: then it is none of Dask's."""
+    if os.path.isfile(address):
+        return None
+    try:
+        socket.create_connection(_where(address), 1.0).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
 
 
 def _close(client: Client) -> None:
@@ -192,8 +271,9 @@ class Session:
         """What each worker answers at once, in its event loop; an exception where it can't."""
         addresses = [one.address for one in members]
         try:
-            answers: dict[str, Any] = self._client.run(
-                door.enter, module, name, payload, workers=addresses, on_error="return"
+            answers: dict[str, Any] = _within(
+                ANSWERS_WITHIN_S,
+                lambda: self._client.run(door.enter, module, name, payload, workers=addresses, on_error="return"),
             )
         except Exception as error:  # a scheduler that went away raises what it likes
             raise MachineError(f"the scheduler at {self.address} was lost ({_first_line(error)})") from error

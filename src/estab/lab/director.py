@@ -11,7 +11,19 @@ from typing import Any
 
 from estab.errors import EstabError, MachineError
 from estab.kernel.rules.interval import Interval
-from estab.lab.scenario import Act, Ceiling, Figure, Played, Row, Scenario, Value, changed, settings_of, why_not
+from estab.lab.scenario import (
+    Act,
+    Ceiling,
+    Figure,
+    Played,
+    Row,
+    Scenario,
+    Value,
+    changed,
+    own_server,
+    settings_of,
+    why_not,
+)
 from estab.records.lab import LabCeiling, LabRemedy, LabRow, LabScenario
 
 
@@ -26,6 +38,8 @@ def direct(scenario: Scenario, act: Act, changes: Mapping[str, Value]) -> LabSce
     )  # fmt: skip
     if (reason := why_not(scenario)) is not None:
         return blank.replace(status="cannot_run", why=reason)
+    if act.command is not None and (reason := own_server(scenario)) is not None:
+        return blank.replace(status="cannot_run", why=f"--server can't take part: {reason}")
     try:
         done = (_sweep if act.only_sweep else _perform)(scenario, act, settings, blank)
     except MachineError as error:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
 import select
+import shlex
 import subprocess
 import sys
 import time
@@ -16,7 +18,7 @@ from typing import Any
 from estab import __version__
 from estab.errors import MachineError, UsageError
 from estab.lab.collector import Collector, Told
-from estab.lab.scenario import Value, find, names, settings_of
+from estab.lab.scenario import Value, find, names, own_server, settings_of
 from estab.load.conductor import Stop
 from estab.records.lab import LabInside, LabResult, LabScenario
 
@@ -60,8 +62,10 @@ def lab(
         settings_of(find(name), chosen.get(name, {}))
     if sweep:
         _check_sweep(wanted)
-    if captures is not None and not os.access(captures, os.W_OK | os.X_OK):
-        raise UsageError(f"captures can't be written to {captures}: make the directory first")
+    if command is not None:
+        _check_server(command, [] if "all" in scenarios else wanted)
+    if captures is not None:
+        _make_directory(captures)
     if inside is not None and len(wanted) != 1:
         raise UsageError(f"one scenario can be kept to look around in, not {len(wanted)}: name one")
     order = {
@@ -71,7 +75,7 @@ def lab(
         "settings": {name: dict(changes) for name, changes in chosen.items()},
         "full": full,
         "sweep": sweep,
-        "captures": str(captures) if captures else None,
+        "captures": None if captures is None else str(Path(captures)),
         "command": command,
         "gauge": gauge,
     }
@@ -97,6 +101,35 @@ def _check_sweep(wanted: Sequence[str]) -> None:
     if lacking:
         having = ", ".join(name for name in names() if hasattr(find(name), "sweep"))
         raise UsageError(f"{lacking[0]} has no sweep over sizes; there is one of {having}")
+
+
+def _check_server(command: str, wanted: Sequence[str]) -> None:
+    """Raises UsageError for a command that can't be, and where one of `wanted` has no place for it."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise UsageError(f"can't split --server {command!r} into words: {error}") from error
+    if not words:
+        raise UsageError("--server is empty; write it as 'python app.py {port}'")
+    for name in wanted:
+        if (reason := own_server(find(name))) is not None:
+            raise UsageError(f"--server can't take part in {name}: {reason}; leave out --server, or the scenario")
+
+
+def _make_directory(name: str | Path) -> None:
+    """The directory for captures; not those above it. Raises UsageError where nothing can be written into it."""
+    if not str(name):
+        raise UsageError("captures (--pcap) is empty; give it a directory")
+    path, where = Path(name), f"can't write captures (--pcap) to {name}"
+    try:
+        path.mkdir(exist_ok=True)
+    except FileExistsError as error:
+        raise UsageError(f"{where}: it is no directory") from error
+    except OSError as error:
+        hint = "; make its parent directory first" if error.errno == errno.ENOENT else ""
+        raise UsageError(f"{where}: {error.strerror}{hint}") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise UsageError(f"{where}: permission denied; give a directory of your own")
 
 
 def _jobs(wanted: int | None) -> int:

@@ -9,8 +9,8 @@ A module offers, beside its docstring (symptom, mechanism, kernel source):
 - `REMEDIES`: what people do about it, each played again with its changes;
 - `CONTROL`: the changes that make it healthy; None where there is no such thing;
 - optionally `FULL`, the changes that `--full` makes; `mended(played)`; `more(act, settings)` for figures of further
-  runs; `sweep(act, settings)` for ceilings over sizes; `ALONE = True` where it needs the machine for itself; and
-  `why_not()` where it can't run.
+  runs; `sweep(act, settings)` for ceilings over sizes; `ALONE = True` where it needs the machine for itself;
+  `OWN_SERVER`, why no server of the user's can take the place of its own; and `why_not()` where it can't run.
 """
 
 from __future__ import annotations
@@ -207,6 +207,12 @@ def alone(scenario: Scenario) -> bool:
     """Whether nothing may be played beside it, for its figures are shares of CPU."""
     needs: bool = getattr(scenario, "ALONE", False)
     return needs
+
+
+def own_server(scenario: Scenario) -> str | None:
+    """Why `--server` can't take part in it; None where it can."""
+    reason: str | None = getattr(scenario, "OWN_SERVER", None)
+    return reason
 
 
 def why_not(scenario: Scenario) -> str | None:

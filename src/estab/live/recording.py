@@ -24,6 +24,8 @@ class Recorder:
         self.path = path
         self.snapshots = 0
         self.failed: str | None = None
+        if not path:
+            raise UsageError("--record is empty; give it a file")
         try:
             # Not buffered: what was seen is in the file, whatever ends this process.
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)

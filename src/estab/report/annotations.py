@@ -44,4 +44,5 @@ def command(kind: str, title: str, message: str) -> str:
 
 
 def _escaped(text: str, table: dict[str, str]) -> str:
-    return "".join(table.get(c, c) for c in text)
+    """With what steers the runner as the runner wants it, and without what would steer whoever reads its log."""
+    return "".join(table.get(c) or (c if c.isprintable() else " ") for c in text)

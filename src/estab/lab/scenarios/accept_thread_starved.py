@@ -26,6 +26,7 @@ SIDE = "server"
 SYMPTOM = "connects are slow or time out while the server's CPU is at 100% and ss shows a full Recv-Q"
 SECONDS = 6.0
 ALONE = True
+OWN_SERVER = "its server is the failure: a program whose other threads keep it from accept()"
 PROGRAM = Path(programs.__file__).parent / "starved.py"
 
 

@@ -20,6 +20,7 @@ from estab.lab.wire.spec import WireSpec
 
 CAUSE = "defer_accept_drops"
 SIDE = "server"
+OWN_SERVER = "its server is a socket on which the lab itself sets TCP_DEFER_ACCEPT"
 SYMPTOM = "connect works, the server's greeting never comes; ss -m of the listener counts drops"
 SECONDS = 4.0
 

@@ -20,6 +20,8 @@ SIDE = "server"
 SYMPTOM = "connection refused, at once"
 SECONDS = 2.0
 
+_WHERE_IT_IS = "--server stood for the server that is started: in the remedy that starts it, and in the healthy control"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -44,7 +46,8 @@ def play(act: Act, s: Settings) -> Played:
             server,
             lambda progress: hold(stage.target, connections=s.connections, duration_s=0.2, progress=progress),
         )
-    return Played(run, {"connected": run.funnel.connected, "ECONNREFUSED": failed(run, "ECONNREFUSED")})
+    measured = {"connected": run.funnel.connected, "ECONNREFUSED": failed(run, "ECONNREFUSED")}
+    return Played(run, measured, () if act.command is None or s.listens else (_WHERE_IT_IS,))
 
 
 REMEDIES = (

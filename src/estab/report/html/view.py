@@ -38,7 +38,7 @@ def view(subject: Subject) -> dict[str, Any]:
     tone, tag = tone_of(diagnosis, failed=subject.failed)
     remedies = found.remedies if found else leads(diagnosis)
     return {
-        "title": subject.title,
+        "title": clean(subject.title),
         "tone": tone,
         "tag": tag,
         "eyebrow": _eyebrow(subject),

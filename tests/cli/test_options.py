@@ -1,0 +1,108 @@
+"""Numbers: each option takes what it says, nothing that Python happens to read; options that clash are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.cli.terminal import assert_one_clear_line, estab
+
+from estab.cli import values
+from estab.cli.app import app, call
+from estab.cli.main import COMMANDS
+
+GIVEN = {"lab": ["run", "healthy"], "compare": ["a", "b"], "cluster": ["check", "tcp://127.0.0.1:1"]}
+NO_NUMBERS = ("", "0x10", "1_000", "\u0663")  # of which Python takes three
+
+
+def numeric(kind: str) -> Iterator[tuple[str, str]]:
+    """Every option of every command that takes such a number, as (command, option)."""
+    for name in COMMANDS:
+        for one in app[name].assemble_argument_collection():
+            if kind in str(one.hint) and "bool" not in str(one.hint) and one.parse and one.names:
+                yield name, one.names[0]
+
+
+def refused(capsys: pytest.CaptureFixture[str], name: str, option: str, value: str) -> str:
+    """What is said of a value that can't be; fails where it is taken, or said in more than a line."""
+    assert call([name, *GIVEN.get(name, []), option, value]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("estab: ")
+    assert said.count("\n") == 1
+    assert option in said
+    return said
+
+
+def test_there_are_numbers_to_test() -> None:
+    found = [*numeric("int"), *numeric("float")]
+    assert {("bench", "--connections"), ("bench", "--rate"), ("lab", "--jobs"), ("watch", "--port")} <= set(found)
+
+
+@pytest.mark.parametrize(("name", "option"), [*numeric("int")])
+def test_a_whole_number_is_whole(capsys: pytest.CaptureFixture[str], name: str, option: str) -> None:
+    for value in ("1.5", *NO_NUMBERS):
+        refused(capsys, name, option, value)
+
+
+@pytest.mark.parametrize(("name", "option"), [*numeric("float")])
+def test_a_number_is_one(capsys: pytest.CaptureFixture[str], name: str, option: str) -> None:
+    for value in NO_NUMBERS:
+        refused(capsys, name, option, value)
+
+
+@pytest.mark.parametrize("text", ["1.5", "1e3", "many", "1,5", "--", "5 5", "nan"])
+def test_what_is_no_whole_number(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a whole number"):
+        values.whole(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("7", 7), (" 7 ", 7), ("+3", 3), ("-5", -5), ("007", 7), ("9" * 20, int("9" * 20))]
+)
+def test_what_is_a_whole_number(text: str, value: int) -> None:
+    assert values.whole(text) == value
+
+
+def test_a_number_that_nobody_means_is_refused_as_too_large() -> None:
+    with pytest.raises(ValueError, match="too large"):
+        values.whole("9" * 21)
+
+
+@pytest.mark.parametrize(("text", "value"), [("1000", 1000), ("0.5", 0.5), (".5", 0.5), ("1e3", 1000), ("-1", -1)])
+def test_what_is_a_number(text: str, value: float) -> None:
+    assert values.number(text) == value
+
+
+@pytest.mark.parametrize("text", ["10us", "10µs", "10μs", "10 us"])
+def test_microseconds_as_estab_itself_writes_them(text: str) -> None:
+    assert values.seconds(text) == pytest.approx(1e-5)
+
+
+@pytest.mark.parametrize("text", ["\u0663s", "5 s s", "1e3", "+5", "5sec", "nan", "inf", ""])
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a time"):
+        values.seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("hold", "--trickle", "0"), ("trickle", "0.001 to 10,000,000")),
+        (("hold", "--workers", "0"), ("--workers", "in flight")),
+        (("bench", "-c", "9" * 19), ("connections", "9,999,999,999,999,999,999", "1 to 10,000,000")),
+        (("bench", "--rate", "5"), ("rate of 5", "--mode rate")),
+        (("bench", "--arrivals", "constant"), ("--arrivals", "--mode rate")),
+        (("bench", "--mode", "flood", "--depth", "2"), ("depth is 2", "--depth")),
+        (("churn", "--arrivals", "constant"), ("--arrivals", "--rate")),
+        (("hold", "--size", "1k"), ("--size 1024", "--trickle")),
+        (("hold", "127.0.0.1:9", "--find-ceiling", "--cluster", "tcp://127.0.0.1:1"), ("--cluster", "search")),
+        (("bench", "127.0.0.1:9", "--find-rate", "p99<5ms", "--cluster", "tcp://127.0.0.1:1"), ("--cluster", "search")),
+        (("watch", "--once", "--speed", "2"), ("--speed 2", "--replay")),
+        (("lab", "list", "--pcap", "x"), ("--pcap", "lab run")),
+        (("lab", "run", "healthy", "--scale", "0.5"), ("--scale", "lab twin")),
+        (("lab", "twin", "x", "--jobs", "2"), ("--jobs", "lab run")),
+        (("limits", "127.0.0.1:9", "extra"), ("too much", "'extra'")),
+    ],
+)
+def test_what_does_not_go_together_or_out_of_range(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    assert_one_clear_line(estab(*arguments), 2, *words)
