@@ -80,12 +80,19 @@ def pidfds(mark: str, process: subprocess.Popen[str]) -> list[int]:
 
 
 def assert_gone(handles: list[int], mark: str) -> None:
-    """Returns when all have ended; fails after 20 seconds."""
+    """Returns when all have ended, those too that were begun after the handles were taken; each has 20 seconds."""
     for handle in handles:
-        ended = select.select([handle], [], [], 20)[0]
-        os.close(handle)
-        assert ended, f"still there: {alive(mark)}"
+        wait_for_end(handle, mark)
+    for pid in alive(mark):
+        with contextlib.suppress(ProcessLookupError):
+            wait_for_end(os.pidfd_open(pid), mark)
     assert alive(mark) == []
+
+
+def wait_for_end(handle: int, mark: str) -> None:
+    ended = select.select([handle], [], [], 20)[0]
+    os.close(handle)
+    assert ended, f"still there: {alive(mark)}"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
