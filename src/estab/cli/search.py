@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from estab.cli.load import Options
-from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, paper, progress_on, stoppable
+from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, paper, progress_on, stoppable, wiped
 from estab.cli.values import seconds
 from estab.errors import UsageError
 
@@ -73,7 +73,7 @@ def _search(
 
         def stepped(step: Any) -> None:
             if not output.quiet and sys.stderr.isatty():
-                sys.stderr.write(f"\r\x1b[K  {said(step)}\n")
+                sys.stderr.write(f"{wiped()}  {said(step)}\n")
 
         return run(
             target,

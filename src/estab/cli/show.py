@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -70,17 +71,27 @@ def status_line(output: Output) -> Iterator[Callable[[str], None]]:
         return
 
     def show(text: str) -> None:
-        import shutil
-
-        columns = shutil.get_terminal_size().columns
-        sys.stderr.write("\r\x1b[K" + text[: columns - 1])
+        sys.stderr.write(wiped() + text[: _columns() - 1])
         sys.stderr.flush()
 
     try:
         yield show
     finally:
-        sys.stderr.write("\r\x1b[K")
+        sys.stderr.write(wiped())
         sys.stderr.flush()
+
+
+def wiped() -> str:
+    """What empties the status line: on a terminal that knows no escapes (TERM=dumb, as Emacs's) blanks do."""
+    if os.environ.get("TERM", "dumb") in ("dumb", ""):
+        return "\r" + " " * (_columns() - 1) + "\r"
+    return "\r\x1b[K"
+
+
+def _columns() -> int:
+    import shutil
+
+    return shutil.get_terminal_size().columns
 
 
 @contextlib.contextmanager

@@ -1,0 +1,49 @@
+"""What a terminal gets that knows little: no escapes where it understands none, no colours where none are wanted."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+
+import pytest
+
+COLOUR = re.compile(rb"\x1b\[[0-9;]*(?:3[0-7]|9[0-7]|38|48)[;m]")
+
+
+def on_a_terminal(*arguments: str, **environment: str) -> bytes:
+    """All that `estab` writes to a terminal, on stdout and stderr."""
+    ours, theirs = pty.openpty()
+    done = {**{k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TERM", "CI")}, **environment}
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "estab", *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=done
+    ) as process:
+        os.close(theirs)
+        said = b""
+        try:
+            while piece := os.read(ours, 65536):
+                said += piece
+        except OSError:  # EIO: the last writer is gone
+            pass
+        os.close(ours)
+        assert process.wait(30) == 0, said
+    return said
+
+
+@pytest.mark.parametrize("command", [("hold", "-n", "5", "-d", "0.2"), ("limits",)])
+def test_a_terminal_without_escapes_gets_none(command: tuple[str, ...]) -> None:
+    assert b"\x1b" not in on_a_terminal(*command, TERM="dumb")
+
+
+def test_the_status_line_is_wiped_with_blanks_there() -> None:
+    said = on_a_terminal("hold", "-n", "5", "-d", "0.2", TERM="dumb", COLUMNS="60")
+    assert b"5 open" in said
+    assert b"\r" + b" " * 59 + b"\r" in said
+
+
+def test_no_colour_where_none_is_wanted() -> None:
+    command = ("hold", "-n", "5", "-d", "0.2")
+    assert not COLOUR.search(on_a_terminal(*command, TERM="xterm-256color", NO_COLOR="1"))
+    assert COLOUR.search(on_a_terminal(*command, TERM="xterm-256color"))
