@@ -10,5 +10,6 @@ beside its target and whether it was met; the exit code tells only whether it co
     table.py     the text (pure)                          classics.py runs netperf, sockperf and tcpkali
     growth.py    costs as connections become more         space.py    namespaces, processes, waiting for listeners
     stalls.py    open and closed loop beside arithmetic   profile.py  where the time goes, by perf
+    sockets.py   many sockets: census, steady watch       timing.py   how long something takes
     docs.py      `python -m benchmarks.docs` measures and writes docs/speed.md: pages.py (tables, pure), plots.py (SVG)
 """

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from benchmarks.timing import seconds
 from estab.api.bench import bench
 from estab.cluster import clock
 from estab.cluster.follow import Followed, Part
@@ -35,13 +36,7 @@ CLOCK = Clock(offset_ms=0.0, uncertainty_ms=0.5, samples=8)
 
 def median_s(work: Callable[[], object]) -> float:
     """Seconds that it takes."""
-
-    def once() -> float:
-        began = time.perf_counter()
-        work()
-        return time.perf_counter() - began
-
-    return statistics.median(once() for _ in range(3))
+    return statistics.median(seconds(work) for _ in range(3))
 
 
 def a_run() -> RunResult:

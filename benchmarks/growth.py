@@ -7,12 +7,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 from benchmarks.own import memory_growth
 from benchmarks.sockets import open_sockets
 from benchmarks.space import MeasureError
+from benchmarks.timing import seconds
 
 REQUESTS_A_SECOND = 10_000
 REQUESTED_FOR_S = 3.0
@@ -86,18 +86,12 @@ class _CensusTimes:
         from estab.observe import SockDiag
 
         with SockDiag() as diag:
-            pairs = [(_seconds(diag.census), _seconds(_ss)) for _ in range(self.repeats)]
+            pairs = [(seconds(diag.census), seconds(_ss)) for _ in range(self.repeats)]
         return {"census_s": min(own for own, _ in pairs), "ss_s": min(ss for _, ss in pairs)}
 
 
 def _ss() -> None:
     subprocess.run(["ss", "-tan"], check=True, stdout=subprocess.DEVNULL)
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 def _kernel_bytes() -> int:

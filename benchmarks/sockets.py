@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from benchmarks.space import MeasureError
+from benchmarks.timing import seconds
 
 PORT = 8001
 REPEATS = 9
@@ -61,12 +62,7 @@ def _held(hold: Callable[[], object]) -> Iterator[None]:
 
 def _least(work: Callable[[], object]) -> float:
     """The least of several times, in seconds: what else runs here can only add to it."""
-    taken = []
-    for _ in range(REPEATS):
-        began = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - began)
-    return min(taken)
+    return min(seconds(work) for _ in range(REPEATS))
 
 
 def own_census(_seconds: int, notes: list[str], count: int) -> dict[str, float]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from estab.records import RUN_SCHEMA, RunResult, decode
@@ -58,3 +61,18 @@ def children(pid: int) -> list[int]:
         if int(stat.rsplit(")", 1)[1].split()[1]) == pid:
             found.append(int(name))
     return found
+
+
+def ended(handle: int) -> bool:
+    """Whether the process of this handle (pidfd_open(2)) ends within 20 seconds. The handle is closed."""
+    try:
+        return bool(select.select([handle], [], [], 20)[0])
+    finally:
+        os.close(handle)
+
+
+def wait_gone(pids: Iterable[int]) -> None:
+    """Returns when none of the processes is left; fails where one takes more than 20 seconds."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            assert ended(os.pidfd_open(pid)), f"process {pid} is still there"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from tests.cli.terminal import ESTAB, children
+from tests.cli.terminal import ESTAB, children, wait_gone
 
 from estab import RunResult
 from estab.records import RUN_SCHEMA, decode
@@ -37,19 +36,6 @@ def open_files(pid: int) -> int:
         return len(os.listdir(f"/proc/{pid}/fd"))
     except OSError:
         return 0
-
-
-def wait_gone(pids: list[int]) -> None:
-    """Returns when none of the processes is left; fails after 20 seconds."""
-    for pid in pids:
-        try:
-            fd = os.pidfd_open(pid)
-        except ProcessLookupError:
-            continue
-        try:
-            assert select.select([fd], [], [], 20)[0], f"process {pid} is still there"
-        finally:
-            os.close(fd)
 
 
 COMMANDS = [

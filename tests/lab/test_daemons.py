@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.terminal import children
+from tests.cli.terminal import children, ended, wait_gone
 
 from estab.lab import seclusion
 from estab.lab.run import lab
@@ -82,17 +81,9 @@ def pidfds(mark: str, process: subprocess.Popen[str]) -> list[int]:
 def assert_gone(handles: list[int], mark: str) -> None:
     """Returns when all have ended, those too that were begun after the handles were taken; each has 20 seconds."""
     for handle in handles:
-        wait_for_end(handle, mark)
-    for pid in alive(mark):
-        with contextlib.suppress(ProcessLookupError):
-            wait_for_end(os.pidfd_open(pid), mark)
+        assert ended(handle), f"still there: {alive(mark)}"
+    wait_gone(alive(mark))
     assert alive(mark) == []
-
-
-def wait_for_end(handle: int, mark: str) -> None:
-    ended = select.select([handle], [], [], 20)[0]
-    os.close(handle)
-    assert ended, f"still there: {alive(mark)}"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])

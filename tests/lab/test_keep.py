@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from tests.cli.terminal import ended
 
 pytestmark = pytest.mark.namespace
 GIVE_UP = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
@@ -78,9 +79,7 @@ def numbers(lab: Kept) -> list[int]:
 
 def assert_gone(handles: list[int]) -> None:
     for handle in handles:
-        ended = select.select([handle], [], [], 20)[0]
-        os.close(handle)
-        assert ended
+        assert ended(handle)
 
 
 @pytest.mark.parametrize("leave", ["enter", "ctrl-c"])

@@ -94,7 +94,7 @@ static bool flush_spill(struct server *s, int fd) {
     return true;
 }
 
-/* Writes back what is in the buffer from `at` to `size`, as far as it goes. Gives how far; at 0 errno says why. */
+/* Writes back what is in the buffer from `at` to `size`, as far as it goes. Gives how far: not to `size`, errno says why. */
 static size_t echo_some(struct server *s, int fd, size_t at, size_t size) {
     while (at < size) {
         ssize_t n = send(fd, s->buffer + at, size - at, MSG_NOSIGNAL | MSG_DONTWAIT);

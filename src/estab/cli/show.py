@@ -81,9 +81,14 @@ def status_line(output: Output) -> Iterator[Callable[[str], None]]:
         sys.stderr.flush()
 
 
+def is_dumb() -> bool:
+    """Whether the terminal knows no escapes (TERM=dumb, as Emacs's)."""
+    return os.environ.get("TERM", "dumb") in ("dumb", "")
+
+
 def wiped() -> str:
-    """What empties the status line: on a terminal that knows no escapes (TERM=dumb, as Emacs's) blanks do."""
-    if os.environ.get("TERM", "dumb") in ("dumb", ""):
+    """What empties the status line: on a terminal that knows no escapes blanks do."""
+    if is_dumb():
         return "\r" + " " * (_columns() - 1) + "\r"
     return "\r\x1b[K"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Group, Parameter
 
 from estab.cli.options import OUTPUT, Output
-from estab.cli.show import FAILED, INTERRUPTED, OK, paper, status_line, stoppable
+from estab.cli.show import FAILED, INTERRUPTED, OK, is_dumb, paper, status_line, stoppable
 from estab.cli.values import Number, Seconds, Whole
 from estab.errors import MachineError, UsageError
 from estab.load.conductor import Stop
@@ -209,7 +209,7 @@ def _why_no_view() -> str | None:
     """Why there can be no live view here, and what to do instead; None where there can."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return "the live view needs a terminal; estab watch --once prints a table, --record FILE keeps what is seen"
-    if os.environ.get("TERM", "dumb") in ("dumb", ""):
+    if is_dumb():
         return "this terminal (TERM=dumb) can't show a live view; estab watch --once prints a table"
     try:
         import textual  # noqa: F401

@@ -30,7 +30,7 @@ from estab.cluster.members import Member, read
 from estab.cluster.messages import TOPIC, Order, Told, Word
 from estab.cluster.probe import Probed
 from estab.errors import MachineError, UsageError
-from estab.load.target import split
+from estab.load.target import look_up, split
 from estab.records.cluster import Clock
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _connect(distributed: ModuleType, address: str) -> Client:
     is_file = os.path.isfile(address)
     if not is_file:
         _check_address(address)
-        _check_host(address)
+        look_up(*_where(address), f"--cluster {address!r}")  # distributed would ask for an unknown host again and again
         _check_certificates(distributed, address)
     # One that fails halfway would close itself when it is collected: ten seconds later, and with a traceback.
     client = type("Client", (distributed.Client,), {"__del__": lambda _self: None})
@@ -176,16 +176,6 @@ def _check_address(address: str) -> None:
 
 def _where(address: str) -> tuple[str, int]:
     return split(address.rpartition("://")[2], "--cluster")
-
-
-def _check_host(address: str) -> None:
-    """Raises UsageError for a host that nobody knows: distributed would ask for it again and again."""
-    host, port = _where(address)
-    try:
-        socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise UsageError(f"--cluster {address!r}: unknown host {host!r} ({why})") from error
 
 
 def _check_certificates(distributed: ModuleType, address: str) -> None:

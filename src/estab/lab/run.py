@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import select
-import shlex
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from estab.errors import MachineError, UsageError
 from estab.lab.collector import Collector, Told
 from estab.lab.scenario import Value, find, names, own_server, settings_of
 from estab.load.conductor import Stop
+from estab.observe import via
 from estab.records.lab import LabInside, LabResult, LabScenario
 
 _ROOT = str(Path(__file__).resolve().parents[2])
@@ -105,11 +105,7 @@ def _check_sweep(wanted: Sequence[str]) -> None:
 
 def _check_server(command: str, wanted: Sequence[str]) -> None:
     """Raises UsageError for a command that can't be, and where one of `wanted` has no place for it."""
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        raise UsageError(f"can't split --server {command!r} into words: {error}") from error
-    if not words:
+    if not via.split(command, "--server "):
         raise UsageError("--server is empty; write it as 'python app.py {port}'")
     for name in wanted:
         if (reason := own_server(find(name))) is not None:

@@ -37,14 +37,18 @@ def parse(text: str) -> tuple[str, int]:
 
 def resolve(text: str) -> Address:
     """The first numeric address of a target: (host, port, IPv6 scope). Raises UsageError for an unknown host."""
-    host, port = parse(text)
+    return look_up(*parse(text), f"target {text!r}")
+
+
+def look_up(host: str, port: int, asked: str) -> Address:
+    """As `resolve`, of a host and a port. `asked` is what an error begins with."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise UsageError(f"target {text!r}: unknown host {host!r} ({why})") from error
+        raise UsageError(f"{asked}: unknown host {host!r} ({why})") from error
     except OSError as error:
-        raise MachineError(f"target {text!r}: can't look up {host!r}: {error.strerror}") from error
+        raise MachineError(f"{asked}: can't look up {host!r}: {error.strerror}") from error
     address = found[0][4]
     scope = address[3] if len(address) == 4 else 0
     return str(address[0]).split("%")[0], port, scope

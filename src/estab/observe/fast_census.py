@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from estab.errors import ReadError
 from estab.kernel.formats import inet_diag
@@ -42,18 +42,10 @@ except ImportError:  # running from a source tree without a compiler
 else:
 
     class _EngineCensus(Census):
-        def __init__(
-            self,
-            *,
-            ports: bool = False,
-            peers: bool = False,
-            sources: bool = False,
-            packed_states: int = 0,
-            at_server: bool = False,
-        ) -> None:
-            super().__init__()
-            self._wanted = ports, peers, sources
-            self._in_c = _engine.census(ports, peers, sources, packed_states, at_server)
+        def __init__(self, **asked: Any) -> None:
+            super().__init__(**asked)
+            ports, peers, sources = (wanted is not None for wanted in (self._ports, self._peers, self._sources))
+            self._in_c = _engine.census(ports, peers, sources, self._packed_states, self._at_server)
 
         def _count(self, data: bytes | memoryview) -> tuple[int, int]:
             counted = self._in_c.add(data)
@@ -75,15 +67,15 @@ else:
 
         @property
         def ports(self) -> dict[int, int] | None:
-            return self._in_c.ports() if self._wanted[0] else None
+            return self._in_c.ports() if self._ports is not None else None
 
         @property
         def peers(self) -> dict[bytes, int] | None:
-            return self._in_c.peers() if self._wanted[1] else None
+            return self._in_c.peers() if self._peers is not None else None
 
         @property
         def sources(self) -> dict[bytes, int] | None:
-            return self._in_c.sources() if self._wanted[2] else None
+            return self._in_c.sources() if self._sources is not None else None
 
         @property
         def packed(self) -> bytes:

@@ -23,12 +23,17 @@ _MOST_LINE_BYTES = 64 << 20
 _MOST_SAID = 200
 
 
+def split(command: str, option: str = "") -> list[str]:
+    """The command's words, as a shell splits them. Raises UsageError, with the option, for what can't be split."""
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise UsageError(f"can't split {option}{command!r} into words: {error}") from error
+
+
 def words_of(command: str, port: int | None = None) -> list[str]:
     """The command's words with `{port}` replaced. Raises UsageError for what can't be split, is empty or lacks it."""
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        raise UsageError(f"can't split {command!r} into words: {error}") from error
+    words = split(command)
     if not words:
         raise UsageError("the command that prints snapshots is empty; write it as 'ssh HOST estab observe'")
     if port is None and any(_PORT in word for word in words):

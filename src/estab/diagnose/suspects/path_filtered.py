@@ -54,7 +54,7 @@ def _weigh_reject(run: RunResult, rejected: int) -> tuple[Verdict, str]:
         text = f"This host has no route to the target: {unreachable:,} connects failed here, and no SYN was sent."
         return "ruled_out", text
     if facts.listener(run) is None:
-        return _weigh_reject_unseen(run, rejected)
+        return _weigh_reject_unseen(run, rejected, unreachable)
     if not _listened_throughout(run):
         return "ruled_out", "The listener was not there all the time: its absence refuses."
     if run.funnel.connected:
@@ -69,8 +69,7 @@ def _has_no_route(run: RunResult, unreachable: int) -> bool:
     return routes >= unreachable or facts.client_delta(run, "Tcp.ActiveOpens") == 0
 
 
-def _weigh_reject_unseen(run: RunResult, rejected: int) -> tuple[Verdict, str]:
-    unreachable = facts.failed(run, ("connect",), UNREACHABLE)
+def _weigh_reject_unseen(run: RunResult, rejected: int, unreachable: int) -> tuple[Verdict, str]:
     if unreachable * 2 > rejected and not run.funnel.connected:
         text = f"{unreachable:,} connects got EHOSTUNREACH or ENETUNREACH: a filter's REJECT, a missing route or host."
         return "possible", text

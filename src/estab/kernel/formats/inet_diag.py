@@ -156,8 +156,10 @@ def request(
         kind, body = TCPDIAG_GETSOCK, _REQUEST_OF_OLD.pack(0, 0, 0, extensions) + sockets + Struct("=II").pack(mask, 0)
     else:
         kind, body = SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, IPPROTO_TCP, extensions, mask) + sockets
-    code = half.bytecode() if half else b""
-    code = code or bytecode(local_port=local_port, remote_port=remote_port, remote_address=remote_address)
+    if half is not None:
+        code = half.bytecode()
+    else:
+        code = bytecode(local_port=local_port, remote_port=remote_port, remote_address=remote_address)
     if code:
         body += Struct("=HH").pack(4 + len(code), _ATTR_BYTECODE) + code
     flags = netlink.NLM_F_REQUEST | netlink.NLM_F_DUMP
