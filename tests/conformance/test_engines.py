@@ -149,7 +149,7 @@ def test_a_peer_that_misbehaves(handler: servers.Handler, phases: set[str], errn
 
 
 def test_the_order_of_errors_tells_a_reset_from_a_close() -> None:
-    """KERNEL.md 14: after a RST the first operation gets ECONNRESET, then writes get EPIPE and reads get EOF."""
+    """docs/kernel.md rule 14: after a RST first ECONNRESET, then writes get EPIPE and reads get EOF."""
     with servers.misbehaving(servers.reset_on_data) as target:
         reset = estab.bench(target, connections=1, duration_s=SHORT, size_bytes=1000)
     with servers.misbehaving(servers.half_an_answer) as target:

@@ -435,7 +435,7 @@ def syn_flooded(**counters: int) -> RunResult:
 
 
 def reset_by_cookies(resets: int = 214, **fields: Any) -> RunResult:
-    """KERNEL.md rule 15: 400 clients that write at once, backlog 128, the server paused for 0.3 s."""
+    """docs/kernel.md rule 15: 400 clients that write at once, backlog 128, the server paused for 0.3 s."""
     full = watch(worst_depth=129, drops=2300, full_samples=3, queued_at_end=0, accepted_at_end=186)
     moved = deltas(ListenOverflows=2300, ListenDrops=2300, SyncookiesFailed=2140, SyncookiesSent=271)
     limit = snapshot(sysctls={"net.core.somaxconn": [4096]})

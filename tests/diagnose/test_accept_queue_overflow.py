@@ -23,7 +23,7 @@ def verdict(listener: dict[str, object], counters: dict[str, int] | None, **fiel
         # The namespace overflowed, but another listener did.
         ({"worst_depth": 129, "drops": 0}, 7, 0, "ruled_out"),
         ({"worst_depth": 0, "drops": 0}, 7, 0, "ruled_out"),
-        # sk_drops alone never means overflow: TCP_DEFER_ACCEPT, the SYN queue (KERNEL.md rule 5).
+        # sk_drops alone never means overflow: TCP_DEFER_ACCEPT, the SYN queue (docs/kernel.md rule 5).
         ({"worst_depth": 0, "drops": 50}, 0, 50, "ruled_out"),
         ({"worst_depth": 0, "drops": 50}, 0, 0, "ruled_out"),
         ({"worst_depth": 0, "drops": 50}, 3, 50, "not_observed"),

@@ -61,7 +61,7 @@ def test_tcp_max_syn_backlog_helps_only_where_it_was_full(counters: dict[str, in
 
 
 def test_the_bound_is_the_kernels_rule() -> None:
-    """B=128, M=2048, cookies off: KERNEL.md's table says 129."""
+    """B=128, M=2048, cookies off: docs/kernel.md's table says 129."""
     found = syn_queue_overflow.judge(runs.run(server=server(TCPReqQFullDrop=1, ListenDrops=1)))
     assert next(e.threshold for e in found.evidence if e.field == "SYN_RECV") == 129
 

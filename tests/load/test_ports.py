@@ -73,7 +73,7 @@ def test_ports_in_time_wait_are_not_taken() -> None:
     """With tcp_tw_reuse off, each of the 2,000 ports gives one connection, and then none for a minute."""
     run, reuse = in_namespace(_churn)
     assert reuse == "0"
-    # A RST that answers a late duplicate can end a TIME_WAIT early (KERNEL.md, RFC 1337).
+    # A RST that answers a late duplicate can end a TIME_WAIT early (docs/kernel.md, RFC 1337).
     assert 2_000 <= run.funnel.connected <= 2_040
     assert run.diagnosis is not None
     assert run.diagnosis.cause == "time_wait_port_exhaustion"

@@ -56,7 +56,7 @@ def timeouts(run: RunResult) -> int:
 
 
 def resets(run: RunResult) -> int:
-    """Connections that were reset, or written to after that (KERNEL.md rule 14: ECONNRESET first, then EPIPE)."""
+    """Connections that were reset, or written to after that (docs/kernel.md rule 14: ECONNRESET first, then EPIPE)."""
     return failed(run, ("connect", "write", "read"), RESETS)
 
 
@@ -80,7 +80,8 @@ def mostly_reset(run: RunResult) -> bool:
 def reset_orders(run: RunResult) -> tuple[int, int] | None:
     """Of the broken connections that were asked again: (a RST came first, a FIN came first). None: none was asked.
 
-    KERNEL.md rule 14: after a RST the first operation gets ECONNRESET; after FIN and RST it gets EPIPE, without one.
+    docs/kernel.md rule 14: after a RST the first operation gets ECONNRESET; after FIN and RST it gets EPIPE, without
+    one.
     """
     rst = sum(o.count for o in run.error_orders if o.order[:1] == ["ECONNRESET"])
     fin = sum(o.count for o in run.error_orders if o.order[:1] in (["EPIPE"], ["eof"]) and "ECONNRESET" not in o.order)

@@ -4,7 +4,8 @@ What lives here: reading both ends of a run against each other, for the suspects
 
 A SYN that the listener refuses shows in its own sk_drops and in ListenDrops, a SYN that it answers in PassiveOpens. One
 that shows in neither while the client sent it again (TCPSynRetrans) never arrived, or its answer never came back.
-Sources: `tcp_conn_request`, `tcp_create_openreq_child`, `tcp_retransmit_timer` (net/ipv4; KERNEL.md rules 3, 17, 28).
+Sources: `tcp_conn_request`, `tcp_create_openreq_child`, `tcp_retransmit_timer` (net/ipv4; docs/kernel.md rules 3, 17,
+28).
 """
 
 from __future__ import annotations

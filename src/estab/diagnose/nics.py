@@ -1,6 +1,6 @@
 """What the network interfaces say of a cloud's flow table: ENA's allowance counters, as deltas. No verdict.
 
-Source: `drivers/net/ethernet/amazon/ena/ena_ethtool.c` by way of `kernel/rules/cloud_flows` (KERNEL.md rule 30).
+Source: `drivers/net/ethernet/amazon/ena/ena_ethtool.c` by way of `kernel/rules/cloud_flows` (docs/kernel.md rule 30).
 """
 
 from __future__ import annotations

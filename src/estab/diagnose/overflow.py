@@ -3,7 +3,7 @@
 What lives here: the one test that they share, so that none of them can confirm where the others would not.
 
 Source: `tcp_conn_request` and `tcp_v4_syn_recv_sock` (net/ipv4): each packet that meets a full accept queue adds to
-ListenOverflows, to ListenDrops and to the listener's own sk_drops (KERNEL.md rules 3 to 5).
+ListenOverflows, to ListenDrops and to the listener's own sk_drops (docs/kernel.md rules 3 to 5).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ EARLY_S = 0.01  # the first SYN is timed at the wire, a moment after it was sent
 
 
 def predicted_times(retries: int, linear: int) -> dict[str, Figure]:
-    """Each retransmission and the ETIMEDOUT, in seconds after the first SYN (KERNEL.md rule 17)."""
+    """Each retransmission and the ETIMEDOUT, in seconds after the first SYN (docs/kernel.md rule 17)."""
     line = syn_retries.timeline(retries, linear, kernel=KERNEL)
     times = dict(enumerate(map(_loaded, line.retransmits_between_s), 2))
     figures: dict[str, Figure] = {_name(number): between for number, between in times.items()}

@@ -1,8 +1,8 @@
 """Drops and resets as tracefs shows them, by the kernel's own names, of a process of its own (`tracer`).
 
-What they cannot see (KERNEL.md 28): a SYN that is dropped on a full accept queue or SYN queue makes no event at all.
-Counters and queue depth are the only evidence there. The events carry no network namespace: they are those of all the
-host's. kfree_skb carries no transport protocol: what the IP layer or a firewall dropped may be of any.
+What they cannot see (docs/kernel.md rule 28): a SYN that is dropped on a full accept queue or SYN queue makes no event
+at all. Counters and queue depth are the only evidence there. The events carry no network namespace: they are those of
+all the host's. kfree_skb carries no transport protocol: what the IP layer or a firewall dropped may be of any.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from estab.records import Nic
 
 _SIOCETHTOOL, _SIOCGIFMTU = 0x8946, 0x8921
 _MOST_STATISTICS = 10_000
-# EC2's ENA driver: conntrack_allowance_exceeded, …_available, bw_in_allowance_exceeded, … (KERNEL.md 30).
+# EC2's ENA driver: conntrack_allowance_exceeded, …_available, bw_in_allowance_exceeded, … (docs/kernel.md rule 30).
 _TELLING = "allowance"
 
 

@@ -186,7 +186,8 @@ class Worker(Record, frozen=True, kw_only=True):
 class ErrorOrder(Record, frozen=True, kw_only=True):
     """What one more write and one more read gave on connections after their first error, in that order.
 
-    ECONNRESET, EPIPE, eof: a RST came. EPIPE, EPIPE, eof without ECONNRESET: a FIN and then a RST (KERNEL.md 14).
+    ECONNRESET, EPIPE, eof: a RST came. EPIPE, EPIPE, eof without ECONNRESET: a FIN and then a RST (docs/kernel.md rule
+    14).
     """
 
     order: list[str]

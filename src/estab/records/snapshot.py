@@ -39,7 +39,7 @@ class Process(Record, frozen=True, kw_only=True):
 
 
 class Listener(Record, frozen=True, kw_only=True):
-    """A listening TCP socket as sock_diag shows it (KERNEL: on a listener rqueue is the queue, wqueue the limit).
+    """A listening TCP socket as sock_diag shows it: rqueue is the queue, wqueue the limit (docs/kernel.md rule 2).
 
     `limit` is the backlog that the kernel granted, B: B+1 connections fit. `drops` is sk_drops, which also counts
     TCP_DEFER_ACCEPT drops. `owners` is None where it could not be read.
@@ -161,7 +161,8 @@ class Security(Record, frozen=True, kw_only=True):
 class DropReasons(Record, frozen=True, kw_only=True):
     """Drops and resets that tracefs showed, by the kernel's names, for TCP, all namespaces of the host together.
 
-    What it cannot see: a SYN dropped on a full accept queue or SYN queue makes no event at all (KERNEL.md 28).
+    What it cannot see: a SYN dropped on a full accept queue or SYN queue makes no event at all (docs/kernel.md rule
+    28).
     """
 
     seconds: float

@@ -25,7 +25,7 @@ def test_imports_nothing_that_touches_the_world(path: Path) -> None:
 @pytest.mark.parametrize("path", [path for path in RULES if path.name[0] != "_"], ids=lambda path: path.name)
 def test_every_public_function_names_its_source_and_module_its_rules(path: Path) -> None:
     tree = ast.parse(path.read_text())
-    assert "KERNEL.md" in (ast.get_docstring(tree) or "")
+    assert "docs/kernel.md" in (ast.get_docstring(tree) or "")
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and path.name not in ("do_nothing.py",):
             doc = ast.get_docstring(node) or ""

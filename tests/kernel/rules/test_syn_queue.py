@@ -8,7 +8,7 @@ from estab.kernel.rules.kernel_version import parse
 
 NEW = parse("6.18.44")
 
-# KERNEL.md's table: backlog, somaxconn, tcp_max_syn_backlog, tcp_syncookies, SYN_RECV after 6,000 unanswered SYNs.
+# docs/kernel.md's table: backlog, somaxconn, tcp_max_syn_backlog, tcp_syncookies, SYN_RECV after 6,000 unanswered SYNs.
 TABLE = [
     (5, 4096, 2048, 0, 6), (5, 4096, 2048, 1, 6), (5, 4096, 2048, 2, 0),
     (128, 128, 2048, 0, 129), (128, 128, 2048, 1, 129),

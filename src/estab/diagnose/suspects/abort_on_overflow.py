@@ -2,7 +2,7 @@
 
 Source: `tcp_check_req` (net/ipv4/tcp_minisocks.c): with the sysctl set, a half-open connection whose child finds no
 room is reset and forgotten (EmbryonicRsts); without it the ACK is dropped and tried again. SYNs on a full queue are
-dropped as ever, and so are cookies' ACKs (KERNEL.md rule 7).
+dropped as ever, and so are cookies' ACKs (docs/kernel.md rule 7).
 """
 
 from __future__ import annotations

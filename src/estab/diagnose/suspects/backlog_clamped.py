@@ -1,8 +1,9 @@
 """The backlog that the program asked for was cut to somaxconn, without an error, and the short queue overflowed.
 
 Source: `__sys_listen_socket` (net/socket.c): B = min((unsigned)backlog, somaxconn), fixed at listen(). Raising it
-later does nothing until listen() is called again (KERNEL.md rule 1). A limit that equals somaxconn is one that was cut
-there, or one that was taken from there (Go): either way somaxconn is what has to be raised, and then a new listen().
+later does nothing until listen() is called again (docs/kernel.md rule 1). A limit that equals somaxconn is one that was
+cut there, or one that was taken from there (Go): either way somaxconn is what has to be raised, and then a new
+listen().
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Source: `__inet_hash_connect` (net/ipv4/inet_hashtables.c) passes over a port whose bind bucket belongs to a plain
 bind() (fastreuse >= 0), whatever the destination; one that connect() chose is shared between destinations. With
-IP_BIND_ADDRESS_NO_PORT (4.2) a bound source address owns no port (KERNEL.md rule 21).
+IP_BIND_ADDRESS_NO_PORT (4.2) a bound source address owns no port (docs/kernel.md rule 21).
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Source: `__nf_conntrack_alloc` (net/netfilter/nf_conntrack_core.c): over nf_conntrack_max, where early_drop() frees
 nothing, the packet is dropped, and `drop` of /proc/net/stat/nf_conntrack counts it. The count is the namespace's, the
-maximum the initial namespace's. A local connect() ends in ETIMEDOUT (KERNEL.md rule 26). Flows that are in the table
-go on; so does what is not tracked.
+maximum the initial namespace's. A local connect() ends in ETIMEDOUT (docs/kernel.md rule 26). Flows that are in the
+table go on; so does what is not tracked.
 """
 
 from __future__ import annotations

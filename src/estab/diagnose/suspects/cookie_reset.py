@@ -4,7 +4,7 @@ Source: `cookie_v4_check` (net/ipv4/syncookies.c): the final ACK of a cookie's c
 dropped, and the server keeps no state of it. The first segment (seq = ISN+1) still carries a valid cookie; the second
 does not: SyncookiesFailed, and `tcp_v4_do_rcv` (net/ipv4/tcp_ipv4.c) sends RST. The client gets ECONNRESET first, then
 EPIPE at writes and end of file at reads (`tcp_reset`). A FIN before the RST, a server that closed, gives EPIPE without
-ECONNRESET (KERNEL.md rules 13 to 16). The origin is the full queue; this is why it breaks connections.
+ECONNRESET (docs/kernel.md rules 13 to 16). The origin is the full queue; this is why it breaks connections.
 """
 
 from __future__ import annotations

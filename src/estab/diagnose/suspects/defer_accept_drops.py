@@ -1,9 +1,9 @@
 """TCP_DEFER_ACCEPT: the server takes a connection only once data comes, and drops the bare ACK of a silent client.
 
 Source: `tcp_check_req` (net/ipv4/tcp_minisocks.c): with TCP_DEFER_ACCEPT set on the listener the final ACK without data
-is dropped and counted as TCPDeferAcceptDrop, for as many SYN-ACK retransmissions as the seconds make (KERNEL.md rule
-8). The client is ESTABLISHED and the server stays in SYN_RECV. The drops add to the listener's sk_drops too, so that
-`ss -m` looks like an overflow where there is none (rule 5). Clients that speak first never notice.
+is dropped and counted as TCPDeferAcceptDrop, for as many SYN-ACK retransmissions as the seconds make (docs/kernel.md
+rule 8). The client is ESTABLISHED and the server stays in SYN_RECV. The drops add to the listener's sk_drops too, so
+that `ss -m` looks like an overflow where there is none (rule 5). Clients that speak first never notice.
 """
 
 from __future__ import annotations

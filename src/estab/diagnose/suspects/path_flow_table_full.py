@@ -3,8 +3,8 @@
 Source: a flow table keeps one entry a connection and drops what finds no room: EC2's per instance (ENA's
 `conntrack_allowance_exceeded`, drivers/net/ethernet/amazon/ena/ena_ethtool.c), a router's conntrack or `ct count`
 (net/netfilter/nft_connlimit.c). The first N connections succeed and live on; then every new one is lost, ping included,
-both ways, until flows end (KERNEL.md rules 26 and 30). Neither end's kernel has a counter for what never arrives: the
-evidence is that the SYN left the client, again and again, while nothing moved at the listener.
+both ways, until flows end (docs/kernel.md rules 26 and 30). Neither end's kernel has a counter for what never arrives:
+the evidence is that the SYN left the client, again and again, while nothing moved at the listener.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Source: `tcp_retransmit_timer` (net/ipv4/tcp_timer.c): a SYN without an answer is sent again after 1 s, then at doubled
 waits, or each second at first (tcp_syn_linear_timeouts, 6.5). So a connect's latency tells how many were lost
-(KERNEL.md rules 17 to 19). A full accept queue looks the same from the client: only the listener's own counters, which
-stand still here, tell them apart.
+(docs/kernel.md rules 17 to 19). A full accept queue looks the same from the client: only the listener's own counters,
+which stand still here, tell them apart.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Source: a SYN on a full accept queue is dropped (`tcp_conn_request`, net/ipv4/tcp_input.c) and sent again after 1 s
 (TCP_TIMEOUT_INIT, include/net/tcp.h). A connect timeout of 1 s or less never sees that: what would have been one slow
-connect becomes a failure, and the next attempt adds to the burst (KERNEL.md rules 3 and 18).
+connect becomes a failure, and the next attempt adds to the burst (docs/kernel.md rules 3 and 18).
 """
 
 from __future__ import annotations

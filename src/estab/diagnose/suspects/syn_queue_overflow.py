@@ -3,7 +3,8 @@
 Source: `tcp_conn_request` (net/ipv4/tcp_input.c) with tcp_syncookies=0: a SYN that finds more than B half-open
 connections counts TCPReqQFullDrop and ListenDrops; one that finds less than a quarter of tcp_max_syn_backlog left
 counts ListenDrops alone. With cookies on nothing is dropped: a cookie answers (TCPReqQFullDoCookies), and
-tcp_max_syn_backlog is never asked (KERNEL.md rules 9 to 12 and 29). No event and no drop reason shows a dropped SYN.
+tcp_max_syn_backlog is never asked (docs/kernel.md rules 9 to 12 and 29). No event and no drop reason shows a dropped
+SYN.
 """
 
 from __future__ import annotations

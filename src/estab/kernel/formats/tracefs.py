@@ -1,7 +1,7 @@
 """tracefs as text: an event's `format`, and the lines of `trace_pipe`.
 
 What lives here: what `trace_print_context` and the events' TP_printk print (include/trace/events/{skb,tcp}.h). Drop
-reasons change their numbers between kernels, so their names are taken from `format` (KERNEL.md 28).
+reasons change their numbers between kernels, so their names are taken from `format` (docs/kernel.md rule 28).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The accept queue: how long it may get, and what a full one does to a SYN and to the final ACK.
 
-Rules 1 to 5, 7 and 8 of KERNEL.md. B stands for the listener's limit, `sk_max_ack_backlog`.
+Rules 1 to 5, 7 and 8 of docs/kernel.md. B stands for the listener's limit, `sk_max_ack_backlog`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def granted(backlog: int, somaxconn: int) -> int:
     socket.listen() turns a negative one into 0 before the kernel sees it.) Fixed at listen(): a later change of
     somaxconn does nothing until listen() is called again, on the same socket or a new one.
 
-    Raises RuleInputError for a negative `somaxconn`. Source: `net/socket.c __sys_listen_socket` (KERNEL.md rule 1).
+    Raises RuleInputError for a negative `somaxconn`. Source: `net/socket.c __sys_listen_socket` (docs/kernel.md rule
+    1).
     """
     at_least("somaxconn", somaxconn, 0)
     return min(backlog % _UNSIGNED, somaxconn)
@@ -45,7 +46,7 @@ def granted(backlog: int, somaxconn: int) -> int:
 def default_somaxconn(kernel: KernelVersion) -> int:
     """What a new network namespace starts with, whatever the host's value: 4096, and 128 before 5.4.
 
-    Source: `net/core/net_namespace.c`, `SOMAXCONN` in `include/linux/socket.h` (KERNEL.md rule 1).
+    Source: `net/core/net_namespace.c`, `SOMAXCONN` in `include/linux/socket.h` (docs/kernel.md rule 1).
     """
     return 4096 if kernel.at_least(5, 4) else 128
 
@@ -54,7 +55,7 @@ def fits(limit: int) -> int:
     """How many connections wait in an accept queue of limit B at most: B + 1.
 
     Raises RuleInputError for a negative limit.
-    Source: `include/net/sock.h sk_acceptq_is_full` compares with >, not >= (KERNEL.md rule 2).
+    Source: `include/net/sock.h sk_acceptq_is_full` compares with >, not >= (docs/kernel.md rule 2).
     """
     at_least("limit", limit, 0)
     return limit + 1
@@ -63,7 +64,7 @@ def fits(limit: int) -> int:
 def is_full(depth: int, limit: int) -> bool:
     """Whether a queue `depth` deep (sock_diag's rqueue, `ss -ltn` Recv-Q) takes no more: depth > B.
 
-    Raises RuleInputError for negative values. Source: `include/net/sock.h sk_acceptq_is_full` (KERNEL.md rule 2).
+    Raises RuleInputError for negative values. Source: `include/net/sock.h sk_acceptq_is_full` (docs/kernel.md rule 2).
     """
     at_least("depth", depth, 0)
     at_least("limit", limit, 0)
@@ -75,7 +76,7 @@ def drops_syn(depth: int, limit: int, kernel: KernelVersion, young: int = 0) -> 
 
     Since 4.10: whenever the queue is full. Before: only with more than one `young` request (half-open entries whose
     SYN-ACK was not sent again yet), so that the SYN queue filled behind a full accept queue.
-    Source: `net/ipv4/tcp_input.c tcp_conn_request` (KERNEL.md rule 3).
+    Source: `net/ipv4/tcp_input.c tcp_conn_request` (docs/kernel.md rule 3).
     """
     at_least("young", young, 0)
     return is_full(depth, limit) and (kernel.at_least(4, 10) or young > 1)
@@ -84,7 +85,7 @@ def drops_syn(depth: int, limit: int, kernel: KernelVersion, young: int = 0) -> 
 def syn_refused() -> Effect:
     """A SYN on a full accept queue: dropped without a word; the client tries again (rule 19).
 
-    Source: `net/ipv4/tcp_input.c tcp_conn_request` (KERNEL.md rule 3).
+    Source: `net/ipv4/tcp_input.c tcp_conn_request` (docs/kernel.md rule 3).
     """
     return Effect(refusal="dropped", client="SYN_SENT", server=None, counters={"ListenOverflows": 1, "ListenDrops": 1})
 
@@ -98,7 +99,7 @@ def final_ack_refused(tcp_abort_on_overflow: int = 0, *, by_cookie: bool = False
     ACK is dropped as before.
 
     Raises RuleInputError unless `tcp_abort_on_overflow` is 0 or 1. Source: `net/ipv4/tcp_minisocks.c tcp_check_req`,
-    `net/ipv4/tcp_ipv4.c tcp_v4_syn_recv_sock` (KERNEL.md rules 4, 7 and 13).
+    `net/ipv4/tcp_ipv4.c tcp_v4_syn_recv_sock` (docs/kernel.md rules 4, 7 and 13).
     """
     one_of("tcp_abort_on_overflow", tcp_abort_on_overflow, (0, 1))
     counted = {"ListenOverflows": 1, "ListenDrops": 1}
@@ -112,7 +113,7 @@ def final_ack_refused(tcp_abort_on_overflow: int = 0, *, by_cookie: bool = False
 def is_waiting(inode: int) -> bool:
     """Whether a server-side socket that sock_diag shows still waits for accept(): its inode is 0.
 
-    Source: `net/ipv4/inet_diag.c inet_diag_msg_attrs_fill`; accept() gives the inode (KERNEL.md rule 2).
+    Source: `net/ipv4/inet_diag.c inet_diag_msg_attrs_fill`; accept() gives the inode (docs/kernel.md rule 2).
     """
     at_least("inode", inode, 0)
     return inode == 0
@@ -132,7 +133,7 @@ def overflow_in_drops(sk_drops: int, tcp_defer_accept_drops: int | None) -> int 
     """What of a listener's `d` in `ss -m` (sk_drops) may be overflow: the rest after TCP_DEFER_ACCEPT's drops.
 
     `tcp_defer_accept_drops` is TCPDeferAcceptDrop over the same time, None where it was not read: then None, for
-    sk_drops alone never means overflow. Source: `net/ipv4/tcp_minisocks.c tcp_check_req` (KERNEL.md rule 5).
+    sk_drops alone never means overflow. Source: `net/ipv4/tcp_minisocks.c tcp_check_req` (docs/kernel.md rule 5).
     """
     at_least("sk_drops", sk_drops, 0)
     return None if tcp_defer_accept_drops is None else max(0, sk_drops - tcp_defer_accept_drops)
@@ -142,7 +143,7 @@ def delay_of_overflow_s(limit: int, raised_limit: int, arrivals_per_s: float, ac
     """By how much a bigger backlog delays the overflow of a server that accepts too slowly: (B' - B) / (in - out) s.
 
     None where it accepts at least as fast as connections arrive: then the queue does not overflow for long anyway.
-    Source: a queue's arithmetic (KERNEL.md, "This will do nothing").
+    Source: a queue's arithmetic (docs/kernel.md, "This will do nothing").
     """
     at_least("limit", limit, 0)
     at_least("raised_limit", raised_limit, limit)

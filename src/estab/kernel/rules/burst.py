@@ -1,6 +1,6 @@
 """What "N connects within T at a round-trip time r" come to: connected, accepted, half-open, ghosts, errors, counters.
 
-All of KERNEL.md's rules 1 to 19 at once, followed packet by packet (`_handshakes`). Rule 15's served and reset
+All of docs/kernel.md's rules 1 to 19 at once, followed packet by packet (`_handshakes`). Rule 15's served and reset
 clients and rule 16's ghosts come out of it.
 """
 
@@ -100,7 +100,7 @@ def predict(clients: Clients, server: Server, at_s: float | None = None) -> Pred
     rest at the end. Where they agree (T below r, or r = 0) the prediction is exact, and otherwise it spans them, and
     from T = r on the bounds that no order of arrivals can pass.
     None where the kernel's patch level is hidden and matters.
-    Raises RuleInputError out of range. Source: the rules of the modules beside this one (KERNEL.md rules 1 to 19;
+    Raises RuleInputError out of range. Source: the rules of the modules beside this one (docs/kernel.md rules 1 to 19;
     rule 16 for the burst).
     """
     _check(clients, server)

@@ -1,7 +1,7 @@
 """Flow tables of cloud providers, outside the machine: what EC2's counters say, and the figures that were seen.
 
-Rule 30 of KERNEL.md. No provider publishes a table by instance type except Azure's one figure: what stands here was
-seen, and never proves a limit without the counter beside it.
+Rule 30 of docs/kernel.md. No provider publishes a table by instance type except Azure's one figure: what stands here
+was seen, and never proves a limit without the counter beside it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ KNOWN_FIGURES: tuple[KnownFigure, ...] = (
 def known_figure(cloud: str, instance: str) -> KnownFigure | None:
     """The figure seen for an instance type ("ec2", "t2.micro"), for Azure the published one; None: nothing is known.
 
-    Source: KERNEL.md rule 30.
+    Source: docs/kernel.md rule 30.
     """
     named = {(figure.cloud, figure.instance): figure for figure in KNOWN_FIGURES}
     return named.get((cloud, instance)) or named.get((cloud, "any"))
@@ -79,7 +79,7 @@ def allowance(after: dict[str, int] | None, before: dict[str, int] | None = None
     `after`, `before`: NIC statistics by name, None where they could not be read; without `before` the counter since
     boot is judged, which may be old. Packets lost because the table was full: "exceeded". No such statistic (another
     driver, an old ena): "not_observed", which rules nothing out. `available` needs the driver of 6.12 or later.
-    Source: `drivers/net/ethernet/amazon/ena/ena_ethtool.c` (KERNEL.md rule 30).
+    Source: `drivers/net/ethernet/amazon/ena/ena_ethtool.c` (docs/kernel.md rule 30).
     """
     if after is None or EXCEEDED not in after:
         return Allowance(

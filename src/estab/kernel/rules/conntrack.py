@@ -1,6 +1,6 @@
 """Connection tracking: how many flows a table holds, and what a full one does.
 
-Rule 26 of KERNEL.md. A flow is one entry, whatever its direction; both ends of a loopback connection share one.
+Rule 26 of docs/kernel.md. A flow is one entry, whatever its direction; both ends of a loopback connection share one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def headroom(count: int | None, maximum: int | None) -> int | None:
     *initial* namespace's `nf_conntrack_max`, against which each namespace's own count is held (read-only in the
     others on 6.18); a maximum of 0 means no limit, and gives None.
     Raises RuleInputError below 0.
-    Source: `net/netfilter/nf_conntrack_core.c __nf_conntrack_alloc` (KERNEL.md rule 26).
+    Source: `net/netfilter/nf_conntrack_core.c __nf_conntrack_alloc` (docs/kernel.md rule 26).
     """
     if count is None or maximum is None or maximum == 0:
         return None
@@ -48,7 +48,7 @@ def is_full(count: int, maximum: int) -> bool:
     """Whether the next flow is dropped, unless early_drop() finds a flow that saw no answer yet to sacrifice.
 
     The table holds `maximum` flows exactly; 0 means no limit.
-    Source: `net/netfilter/nf_conntrack_core.c __nf_conntrack_alloc`, `early_drop` (KERNEL.md rule 26).
+    Source: `net/netfilter/nf_conntrack_core.c __nf_conntrack_alloc`, `early_drop` (docs/kernel.md rule 26).
     """
     at_least("count", count, 0)
     at_least("maximum", maximum, 0)
@@ -58,7 +58,8 @@ def is_full(count: int, maximum: int) -> bool:
 def fits_ct_count(over: int) -> int:
     """How many flows `nft … ct state new ct count over N drop` lets through: N exactly, then every new flow is lost.
 
-    Raises RuleInputError below 0. Source: `net/netfilter/nft_connlimit.c nft_connlimit_do_eval` (KERNEL.md rule 26).
+    Raises RuleInputError below 0. Source: `net/netfilter/nft_connlimit.c nft_connlimit_do_eval` (docs/kernel.md rule
+    26).
     """
     at_least("over", over, 0)
     return over
@@ -67,7 +68,7 @@ def fits_ct_count(over: int) -> int:
 def full_table() -> FullTable:
     """What clients see where a table is full: nothing, until connect() gives up.
 
-    Source: `net/netfilter/nf_conntrack_core.c nf_conntrack_in` drops the packet (KERNEL.md rule 26).
+    Source: `net/netfilter/nf_conntrack_core.c nf_conntrack_in` drops the packet (docs/kernel.md rule 26).
     """
     return FullTable(
         errno="ETIMEDOUT",
@@ -82,7 +83,7 @@ def short_connections_per_second(maximum: int, hold_s: float = TIME_WAIT_TIMEOUT
     """The rate of short connections that fills a table of `maximum` flows: each stays `hold_s` after its close.
 
     `hold_s`: `nf_conntrack_tcp_timeout_time_wait`, above 0. Raises RuleInputError out of range.
-    Source: `net/netfilter/nf_conntrack_proto_tcp.c tcp_timeouts` (KERNEL.md rule 26).
+    Source: `net/netfilter/nf_conntrack_proto_tcp.c tcp_timeouts` (docs/kernel.md rule 26).
     """
     at_least("maximum", maximum, 0)
     at_least("hold_s", hold_s, 0.001)
@@ -93,7 +94,7 @@ def maximum_is_writable(kernel: KernelVersion, *, initial_namespace: bool) -> bo
     """Whether `nf_conntrack_max` may be written here: in the initial namespace yes, elsewhere not on 6.18.
 
     None for kernels before 6.18 outside the initial namespace: it was not tried there.
-    Source: `net/netfilter/nf_conntrack_standalone.c`; measured on 6.18 (KERNEL.md rule 26).
+    Source: `net/netfilter/nf_conntrack_standalone.c`; measured on 6.18 (docs/kernel.md rule 26).
     """
     if initial_namespace:
         return True

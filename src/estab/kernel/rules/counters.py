@@ -1,6 +1,7 @@
 """What the kernel's counters say together that none says alone.
 
-Rules 28 and 29 of KERNEL.md. All are deltas within one run and one network namespace; they count packets, not clients.
+Rules 28 and 29 of docs/kernel.md. All are deltas within one run and one network namespace; they count packets, not
+clients.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def split_drops(deltas: Mapping[str, int]) -> DropSplit:
 
     `deltas`: TcpExt counters by name; one that is missing was not read. A negative rest (counters that were not read
     at one moment) gives 0. Raises RuleInputError for a negative delta.
-    Source: `net/ipv4/tcp_input.c tcp_conn_request`, `tcp_listendrop` (KERNEL.md rule 29).
+    Source: `net/ipv4/tcp_input.c tcp_conn_request`, `tcp_listendrop` (docs/kernel.md rule 29).
     """
     overflows, full = _read(deltas, "ListenOverflows"), _read(deltas, "TCPReqQFullDrop")
     drops = _read(deltas, "ListenDrops")
@@ -60,7 +61,8 @@ def cookie_use(deltas: Mapping[str, int], resets_from_listen: int | None = None)
 
     `resets_from_listen`: RSTs sent by a listener (drop reason TCP_FLAGS in LISTEN), None where not observed: then
     SyncookiesFailed alone is not taken as ghosts, and `ghost_resets` is None unless it is 0.
-    Raises RuleInputError for a negative delta. Source: `net/ipv4/syncookies.c cookie_v4_check` (KERNEL.md rule 29).
+    Raises RuleInputError for a negative delta. Source: `net/ipv4/syncookies.c cookie_v4_check` (docs/kernel.md rule
+    29).
     """
     sent, returned, failed = (_read(deltas, f"Syncookies{what}") for what in ("Sent", "Recv", "Failed"))
     ghosts: bool | None = None
@@ -82,7 +84,7 @@ def limits_hit(deltas: Mapping[str, int]) -> dict[str, bool | None]:
 
     Keys: accept_queue, syn_queue, tcp_max_syn_backlog, tcp_max_tw_buckets, memory. `tcp_max_syn_backlog` is True for
     any drop that rule 29 leaves unexplained: it points there, or to memory.
-    Source: KERNEL.md rules 3, 9, 10, 24, 27 and 29.
+    Source: docs/kernel.md rules 3, 9, 10, 24, 27 and 29.
     """
     split = split_drops(deltas)
     found = {
@@ -99,7 +101,8 @@ def drop_reason(packet: Literal["syn", "final_ack", "cookie_ack", "second_cookie
     """The kfree_skb or tcp_send_reset reason by which a packet tracer sees this packet refused; None: no event at all.
 
     A SYN on a full accept queue or SYN queue leaves no event: only counters and the listener's depth show it.
-    Source: `net/ipv4/tcp_ipv4.c`, measured on 6.18; numbers change between kernels, names do not (KERNEL.md rule 28).
+    Source: `net/ipv4/tcp_ipv4.c`, measured on 6.18; numbers change between kernels, names do not (docs/kernel.md rule
+    28).
     """
     seen: dict[str, Sighting | None] = {
         "syn": None,

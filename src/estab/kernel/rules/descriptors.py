@@ -1,6 +1,6 @@
 """File descriptors: how many more sockets a process, and the whole system, may open, and which error comes first.
 
-Rule 25 of KERNEL.md and the limits around it.
+Rule 25 of docs/kernel.md and the limits around it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def available(
     `fs.file-max` (`file_used`: the first number of `fs.file-nr`): ENFILE, but not for CAP_SYS_ADMIN (`privileged`).
     EMFILE is tested first.
     Raises RuleInputError below 0.
-    Source: `fs/file.c alloc_fd`, `fs/file_table.c alloc_empty_file` (KERNEL.md rule 25; getrlimit(2)).
+    Source: `fs/file.c alloc_fd`, `fs/file_table.c alloc_empty_file` (docs/kernel.md rule 25; getrlimit(2)).
     """
     for name, value in (
         ("nofile_soft", nofile_soft),
@@ -98,7 +98,7 @@ def accept_without_descriptor(errno: Errno = "EMFILE") -> AcceptShortage:
     """accept() takes the descriptor before the connection, so that the connection stays in the accept queue.
 
     The queue then fills as if the server did not accept: judge EMFILE before an overflow.
-    Source: `net/socket.c do_accept`, `__sys_accept4_file` (KERNEL.md rule 25).
+    Source: `net/socket.c do_accept`, `__sys_accept4_file` (docs/kernel.md rule 25).
     """
     return AcceptShortage(errno=errno, stays_queued=True, looks_like="accept_queue_overflow")
 

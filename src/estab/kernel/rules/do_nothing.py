@@ -1,6 +1,6 @@
 """What people change about it that changes nothing, and why. Data, in the order in which people try it.
 
-The end of KERNEL.md. `accept_queue.delay_of_overflow_s` has the arithmetic of the last one.
+The end of docs/kernel.md. `accept_queue.delay_of_overflow_s` has the arithmetic of the last one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Id = Literal[
 class Futile:
     """One change. `when`: where it does nothing. `why`: the kernel's reason. `instead`: what does work.
 
-    `rules`: the numbers in KERNEL.md.
+    `rules`: the numbers in docs/kernel.md.
     """
 
     id: Id

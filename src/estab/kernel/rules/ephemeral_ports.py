@@ -1,6 +1,6 @@
 """Local ports for outgoing connections: how many there are towards one target, and how the kernel searches them.
 
-Rules 20 and 21 of KERNEL.md. A port counts once per (source address, destination address, destination port).
+Rules 20 and 21 of docs/kernel.md. A port counts once per (source address, destination address, destination port).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def capacity(
     greater than one, every search misses one port (of three, always the last). `connections` says so.
 
     Raises RuleInputError for ports out of range or `low` above `high`.
-    Source: `net/ipv4/inet_hashtables.c __inet_hash_connect` (KERNEL.md rules 20 and 21, refined by measurement).
+    Source: `net/ipv4/inet_hashtables.c __inet_hash_connect` (docs/kernel.md rules 20 and 21, refined by measurement).
     """
     within("high", high, 1, PORT_MAX)
     within("low", low, 1, high)
@@ -80,7 +80,7 @@ def capacity(
 def parity(port: int, low: int) -> str:
     """Whether a search of a range that starts at `low` tries `port` "first" or "second".
 
-    Source: `net/ipv4/inet_hashtables.c __inet_hash_connect` (KERNEL.md rule 20).
+    Source: `net/ipv4/inet_hashtables.c __inet_hash_connect` (docs/kernel.md rule 20).
     """
     within("port", port, 1, PORT_MAX)
     return "first" if (port - low) % 2 == 0 else "second"
@@ -95,7 +95,7 @@ def search_cost(first_parity: int, second_parity: int, used_first: int, used_sec
     addresses, or ports that the client binds itself, keep it flat.
 
     Raises RuleInputError where more are used than there are.
-    Source: `net/ipv4/inet_hashtables.c __inet_hash_connect` (KERNEL.md rule 20).
+    Source: `net/ipv4/inet_hashtables.c __inet_hash_connect` (docs/kernel.md rule 20).
     """
     at_least("first_parity", first_parity, 0)
     at_least("second_parity", second_parity, 0)
@@ -112,7 +112,7 @@ def search_cost(first_parity: int, second_parity: int, used_first: int, used_sec
 def connections(per_target: PortCapacity, source_addresses: int = 1, targets: int = 1) -> Interval:
     """How many connections several source addresses (1 or more) to several targets (address and port) can hold.
 
-    Raises RuleInputError below 1. Source: the 4-tuple, `__inet_check_established` (KERNEL.md rule 21).
+    Raises RuleInputError below 1. Source: the 4-tuple, `__inet_check_established` (docs/kernel.md rule 21).
     """
     at_least("source_addresses", source_addresses, 1)
     at_least("targets", targets, 1)
@@ -136,10 +136,10 @@ def parse_port_ranges(text: str) -> frozenset[int]:
 
 
 def knows_bind_address_no_port(kernel: KernelVersion) -> bool:
-    """Whether IP_BIND_ADDRESS_NO_PORT exists (4.2). Source: `include/uapi/linux/in.h` (KERNEL.md rule 21)."""
+    """Whether IP_BIND_ADDRESS_NO_PORT exists (4.2). Source: `include/uapi/linux/in.h` (docs/kernel.md rule 21)."""
     return kernel.at_least(4, 2)
 
 
 def knows_local_port_range(kernel: KernelVersion) -> bool:
-    """Whether IP_LOCAL_PORT_RANGE exists (6.3). Source: `include/uapi/linux/in.h` (KERNEL.md rule 21)."""
+    """Whether IP_LOCAL_PORT_RANGE exists (6.3). Source: `include/uapi/linux/in.h` (docs/kernel.md rule 21)."""
     return kernel.at_least(6, 3)

@@ -1,6 +1,6 @@
 """Memory: what a connection costs, and the two global limits, orphans and tcp_mem. Judged, never reproduced.
 
-Rule 27 of KERNEL.md.
+Rule 27 of docs/kernel.md.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def connections(available_bytes: int | None, bytes_per_connection: float = BYTES
 
     An estimate: about 7.3 kB of kernel memory for a pair whose ends are both here, half of it for one end. What the
     application keeps for each and what waits in the buffers comes on top.
-    Raises RuleInputError below 0 or below 1 byte each. Source: measured (KERNEL.md rule 27; PEERS.md).
+    Raises RuleInputError below 0 or below 1 byte each. Source: measured (docs/kernel.md rule 27).
     """
     at_least("bytes_per_connection", bytes_per_connection, 1)
     if available_bytes is None:
@@ -49,7 +49,7 @@ def tcp_mem_pressure(used_pages: int | None, tcp_mem: tuple[int, int, int] | Non
 
     `used_pages`: `mem` of the TCP row of /proc/net/sockstat. None where one is not known. Over the maximum, sockets
     that cannot shrink are reset. Raises RuleInputError below 0.
-    Source: `net/core/sock.c __sk_mem_raise_allocated`, `net/ipv4/tcp.c tcp_out_of_memory` (KERNEL.md rule 27).
+    Source: `net/core/sock.c __sk_mem_raise_allocated`, `net/ipv4/tcp.c tcp_out_of_memory` (docs/kernel.md rule 27).
     """
     if used_pages is None or tcp_mem is None:
         return None
@@ -64,7 +64,7 @@ def too_many_orphans(orphans: int | None, tcp_max_orphans: int | None, shift: in
 
     Orphans are above `net.ipv4.tcp_max_orphans` >> `shift`; the shift (0 to 2) penalises peers that were silent for
     long or sent ICMP errors. None where one is not known. Raises RuleInputError below 0.
-    Source: `net/ipv4/tcp.c tcp_check_oom`, `net/ipv4/tcp_timer.c tcp_out_of_resources` (KERNEL.md rule 27).
+    Source: `net/ipv4/tcp.c tcp_check_oom`, `net/ipv4/tcp_timer.c tcp_out_of_resources` (docs/kernel.md rule 27).
     """
     if orphans is None or tcp_max_orphans is None:
         return None
@@ -77,6 +77,6 @@ def too_many_orphans(orphans: int | None, tcp_max_orphans: int | None, shift: in
 def abort() -> Abort:
     """What too many orphans or too little memory do: RST and TCPAbortOnMemory +1. Global, not of a namespace.
 
-    Source: `net/ipv4/tcp_timer.c tcp_out_of_resources` (KERNEL.md rule 27).
+    Source: `net/ipv4/tcp_timer.c tcp_out_of_resources` (docs/kernel.md rule 27).
     """
     return Abort(refusal="reset", counters={"TCPAbortOnMemory": 1}, isolatable=False)

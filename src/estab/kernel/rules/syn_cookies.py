@@ -1,6 +1,6 @@
 """SYN cookies in front of a full accept queue: who is served, who is reset at once, who holds a ghost.
 
-Rules 13 to 16 of KERNEL.md. Here stands the arithmetic for a burst on an empty queue whose server accepts nothing
+Rules 13 to 16 of docs/kernel.md. Here stands the arithmetic for a burst on an empty queue whose server accepts nothing
 meanwhile; `burst` follows the same rules through time.
 """
 
@@ -46,7 +46,8 @@ class Fates:
 def mss_index(client_mss: int, *, ipv6: bool = False) -> int:
     """Which of the four maximum segment sizes a cookie for a client of `client_mss` bytes (1 to 65535) carries: 0 to 3.
 
-    Raises RuleInputError out of range. Source: `net/ipv4/syncookies.c __cookie_v4_init_sequence` (KERNEL.md rule 13).
+    Raises RuleInputError out of range. Source: `net/ipv4/syncookies.c __cookie_v4_init_sequence` (docs/kernel.md rule
+    13).
     """
     within("client_mss", client_mss, 1, 65535)
     table = MSS_TABLE_IPV6 if ipv6 else MSS_TABLE_IPV4
@@ -62,7 +63,7 @@ def cookie_valid(shift_bytes: int, index: int = 3) -> bool:
     the bytes before it: the server never reads them.)
 
     Raises RuleInputError out of range. Source: `net/ipv4/syncookies.c check_tcp_syn_cookie`, `__cookie_v4_check`
-    (KERNEL.md rule 13, refined).
+    (docs/kernel.md rule 13, refined).
     """
     at_least("shift_bytes", shift_bytes, 0)
     within("index", index, 0, 3)
@@ -74,7 +75,7 @@ def segment_fate(shift_bytes: int, *, queue_full: bool, index: int = 3) -> Segme
 
     Valid: dropped while the accept queue is full (SyncookiesRecv, ListenOverflows, ListenDrops, each +1), accepted
     once there is room (SyncookiesRecv). Invalid: RST at once, full or not (SyncookiesFailed +1).
-    Source: `net/ipv4/syncookies.c cookie_v4_check`, `net/ipv4/tcp_ipv4.c tcp_v4_do_rcv` (KERNEL.md rule 13).
+    Source: `net/ipv4/syncookies.c cookie_v4_check`, `net/ipv4/tcp_ipv4.c tcp_v4_do_rcv` (docs/kernel.md rule 13).
     """
     if not cookie_valid(shift_bytes, index):
         return "reset"
@@ -85,7 +86,7 @@ def is_reset(segment_bytes: tuple[int, ...], index: int = 3) -> bool:
     """Whether a cookie ghost that sends data segments of these sizes, while the queue stays full, is reset.
 
     One segment alone never is: it is sent again and again, with the same seq. An empty tuple sends nothing.
-    Raises RuleInputError for a segment below 1 byte. Source: as `cookie_valid` (KERNEL.md rule 13).
+    Raises RuleInputError for a segment below 1 byte. Source: as `cookie_valid` (docs/kernel.md rule 13).
     """
     shift = 0
     for size in segment_bytes:
@@ -110,7 +111,7 @@ def fates(
     The server accepts nothing meanwhile; each client sends `segment_bytes` as soon as it is connected. Exact, before
     any SYN is sent again (1 s). None where `syn_queue.fits()` is None.
     Raises RuleInputError out of range. Source: rules 2, 9 to 12, and `net/ipv4/tcp_input.c tcp_conn_request`
-    (KERNEL.md rules 13, 15 and 16).
+    (docs/kernel.md rules 13, 15 and 16).
     """
     flood = syn_queue.flood(connects, limit, tcp_max_syn_backlog, tcp_syncookies, kernel)
     if flood is None:
@@ -138,6 +139,6 @@ def client_errors(*, fin_first: bool) -> tuple[str, ...]:
 
     RST alone: the first operation gets ECONNRESET, later writes EPIPE and later reads end of file ("EOF").
     FIN first: writes get EPIPE and reads "EOF", with no ECONNRESET at all.
-    Source: `net/ipv4/tcp_input.c tcp_reset`, sk_err is given once (KERNEL.md rule 14).
+    Source: `net/ipv4/tcp_input.c tcp_reset`, sk_err is given once (docs/kernel.md rule 14).
     """
     return ("EPIPE", "EOF") if fin_first else ("ECONNRESET", "EPIPE", "EOF")

@@ -1,6 +1,6 @@
 """The SYN queue: how many half-open connections (SYN_RECV) a listener holds, and which limit bound it.
 
-Rules 9 to 12 of KERNEL.md. B is the listener's limit, M is `net.ipv4.tcp_max_syn_backlog`.
+Rules 9 to 12 of docs/kernel.md. B is the listener's limit, M is `net.ipv4.tcp_max_syn_backlog`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def fits_backlog(limit: int, kernel: KernelVersion) -> int | None:
 
     None where `kernel` is a distribution's that hides its patch level (either may be true).
     Raises RuleInputError for a negative limit.
-    Source: `include/net/inet_connection_sock.h inet_csk_reqsk_queue_is_full` (KERNEL.md rule 9).
+    Source: `include/net/inet_connection_sock.h inet_csk_reqsk_queue_is_full` (docs/kernel.md rule 9).
     """
     at_least("limit", limit, 0)
     fixed = kernel.has_fix(_STRICTLY_GREATER_SINCE, _STRICTLY_GREATER_STABLE)
@@ -51,7 +51,7 @@ def fits_max_syn_backlog(tcp_max_syn_backlog: int) -> int:
 
     A SYN is dropped when M - qlen < M >> 2. A peer with a stored round-trip time ("proven", `ip tcp_metrics`) is
     never asked, so that clients seen before get in above this bound, up to the one of the backlog.
-    Raises RuleInputError below 0. Source: `net/ipv4/tcp_input.c tcp_conn_request` (KERNEL.md rule 10).
+    Raises RuleInputError below 0. Source: `net/ipv4/tcp_input.c tcp_conn_request` (docs/kernel.md rule 10).
     """
     at_least("tcp_max_syn_backlog", tcp_max_syn_backlog, 0)
     return tcp_max_syn_backlog - (tcp_max_syn_backlog >> 2) + 1
@@ -64,7 +64,7 @@ def fits(
 
     0: the smaller of both bounds. 1: the bound of the backlog, M is never asked. 2: none.
     None where the kernel's patch level is hidden and matters. Raises RuleInputError for values out of range.
-    Source: `net/ipv4/tcp_input.c tcp_conn_request` (KERNEL.md rules 9 to 12).
+    Source: `net/ipv4/tcp_input.c tcp_conn_request` (docs/kernel.md rules 9 to 12).
     """
     one_of("tcp_syncookies", tcp_syncookies, (0, 1, 2))
     by_backlog = fits_backlog(limit, kernel)
@@ -86,7 +86,8 @@ def flood(
     None where `fits()` is None. Counters: at the backlog's limit TCPReqQFullDrop and ListenDrops, or
     TCPReqQFullDoCookies and SyncookiesSent; at M's limit ListenDrops alone.
     Raises RuleInputError for values out of range.
-    Source: `net/ipv4/tcp_input.c tcp_conn_request`, `tcp_syn_flood_action` (KERNEL.md rules 9 to 12 and the table).
+    Source: `net/ipv4/tcp_input.c tcp_conn_request`, `tcp_syn_flood_action` (docs/kernel.md rules 9 to 12 and the
+    table).
     """
     at_least("syns", syns, 0)
     room = fits(limit, tcp_max_syn_backlog, tcp_syncookies, kernel)

@@ -1,6 +1,6 @@
 """The client's SYN: when it is sent again, when connect() gives up, and what a connect's latency tells.
 
-Rules 17 to 19 of KERNEL.md. Times count from the first SYN, in seconds.
+Rules 17 to 19 of docs/kernel.md. Times count from the first SYN, in seconds.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class LatencyBand:
 def default_linear_timeouts(kernel: KernelVersion) -> int:
     """`net.ipv4.tcp_syn_linear_timeouts` of a new namespace: 4 since 6.5; 0, and no such sysctl, before.
 
-    Source: `net/ipv4/tcp_ipv4.c tcp_sk_init` (KERNEL.md rule 17).
+    Source: `net/ipv4/tcp_ipv4.c tcp_sk_init` (docs/kernel.md rule 17).
     """
     return 4 if kernel.at_least(6, 5) else 0
 
@@ -52,7 +52,7 @@ def waits_s(count: int, linear_timeouts: int = 0, rto_max_ms: int = 120_000) -> 
     """The first `count` waits between a SYN and the next: 1 s, after `linear_timeouts` of them doubling up to the cap.
 
     Source: `net/ipv4/tcp_timer.c tcp_retransmit_timer`: the wait doubles once total_rto exceeds the linear ones; the
-    cap is `net.ipv4.tcp_rto_max_ms` (6.15 and later), before that 120 s (KERNEL.md rules 17 and 19).
+    cap is `net.ipv4.tcp_rto_max_ms` (6.15 and later), before that 120 s (docs/kernel.md rules 17 and 19).
     """
     within("linear_timeouts", linear_timeouts, 0, _MAX_SYNCNT)
     within("rto_max_ms", rto_max_ms, 1000, 120_000)
@@ -69,7 +69,7 @@ def model_timeout_s(syn_retries: int, rto_max_ms: int = 120_000) -> float:
     """The elapsed time after which a SYN's timer gives up whatever the count: 2^(n+1) - 1 s, later linear in n.
 
     From the n on at which a wait reaches the cap, each further retry adds one cap. Raises RuleInputError out of range.
-    Source: `net/ipv4/tcp_timer.c tcp_model_timeout` (KERNEL.md rule 17).
+    Source: `net/ipv4/tcp_timer.c tcp_model_timeout` (docs/kernel.md rule 17).
     """
     within("syn_retries", syn_retries, 1, _MAX_SYNCNT)
     within("rto_max_ms", rto_max_ms, 1000, 120_000)
@@ -99,7 +99,7 @@ def timeline(
     TCP_USER_TIMEOUT below 1 s acts as about 1 s, and one above the model's time makes connect() last *longer*.
     Raises RuleInputError out of range.
     Source: `net/ipv4/tcp_timer.c tcp_write_timeout`, `retransmits_timed_out`, `tcp_clamp_rto_to_user_timeout`
-    (KERNEL.md rules 17 and 18).
+    (docs/kernel.md rules 17 and 18).
     """
     within("syn_retries", syn_retries, 1, _MAX_SYNCNT)
     at_least("user_timeout_ms", user_timeout_ms, 0)
@@ -122,7 +122,7 @@ def timeline(
 def sees_retransmission(connect_timeout_s: float) -> bool:
     """Whether a client that itself gives up after `connect_timeout_s` ever sends a second SYN: only above 1 s.
 
-    Source: TCP_TIMEOUT_INIT (KERNEL.md rule 18; RFC 6298 section 2).
+    Source: TCP_TIMEOUT_INIT (docs/kernel.md rule 18; RFC 6298 section 2).
     """
     at_least("connect_timeout_s", connect_timeout_s, 0)
     return connect_timeout_s > INITIAL_RTO_S
@@ -141,7 +141,7 @@ def bands(
 
     An answer to the k-th retransmission comes `rtt_s` (0 or more) after it. Without linear timeouts the bands lie
     just above 0, 1, 3, 7 s, with them just above 0, 1, 2, 3 s.
-    Raises RuleInputError out of range. Source: as `waits_s` (KERNEL.md rule 19).
+    Raises RuleInputError out of range. Source: as `waits_s` (docs/kernel.md rule 19).
     """
     at_least("count", count, 0)
     at_least("rtt_s", rtt_s, 0)
@@ -156,7 +156,7 @@ def retransmits_behind(
     """How many SYN retransmissions a connect that took `latency_s` needed: as many as had left by then.
 
     Exact where the round-trip time is below 1 s. Raises RuleInputError for a negative time.
-    Source: as `waits_s` (KERNEL.md rule 19).
+    Source: as `waits_s` (docs/kernel.md rule 19).
     """
     at_least("latency_s", latency_s, 0)
     needed = 0

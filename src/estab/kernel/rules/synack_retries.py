@@ -1,6 +1,6 @@
 """The server's SYN-ACK: when it is sent again, when the half-open entry goes, and what TCP_DEFER_ACCEPT makes of it.
 
-Rules 6 and 8 of KERNEL.md. Times count from the SYN, in seconds.
+Rules 6 and 8 of docs/kernel.md. Times count from the SYN, in seconds.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def timeline(synack_retries: int = 5, *, hz: int = 250) -> SynAckTimeline:
     `synack_retries`: `net.ipv4.tcp_synack_retries`, 0 to 255; see effective_retries() for a crowded queue.
     Data that comes after expiry meets no entry and gets RST.
     Raises RuleInputError out of range.
-    Source: `net/ipv4/inet_connection_sock.c reqsk_timer_handler`, `syn_ack_recalc` (KERNEL.md rule 6).
+    Source: `net/ipv4/inet_connection_sock.c reqsk_timer_handler`, `syn_ack_recalc` (docs/kernel.md rule 6).
     """
     within("synack_retries", synack_retries, 0, _MOST)
     waits = [float(min(_INITIAL_S << number, _RTO_MAX_S)) for number in range(synack_retries + 1)]
@@ -51,7 +51,7 @@ def effective_retries(synack_retries: int, queued: int, young: int, limit: int) 
     Where 2 * queued > max(8, B), old entries are given up sooner: one retry less for each doubling of 2 * `young`
     (entries whose SYN-ACK was not sent again yet) that stays at or below `queued`, down to 2.
     Raises RuleInputError out of range.
-    Source: `net/ipv4/inet_connection_sock.c reqsk_timer_handler` (KERNEL.md rule 6).
+    Source: `net/ipv4/inet_connection_sock.c reqsk_timer_handler` (docs/kernel.md rule 6).
     """
     within("synack_retries", synack_retries, 0, _MOST)
     at_least("queued", queued, 0)
@@ -69,7 +69,7 @@ def survivors(queued: int, limit: int) -> int:
 
     Pruning stops as soon as 2 * queued is no longer above max(8, B); the rest live their whole 63 s.
     Raises RuleInputError below 0.
-    Source: `net/ipv4/inet_connection_sock.c reqsk_timer_handler` (KERNEL.md rule 6, refined by measurement).
+    Source: `net/ipv4/inet_connection_sock.c reqsk_timer_handler` (docs/kernel.md rule 6, refined by measurement).
     """
     at_least("queued", queued, 0)
     at_least("limit", limit, 0)
@@ -80,7 +80,7 @@ def defer_accept_timeouts(seconds: int) -> int:
     """How many SYN-ACK timeouts TCP_DEFER_ACCEPT of `seconds` lasts, 0 to 255: bare ACKs are dropped until then.
 
     0 or less: not deferred. Each dropped bare ACK adds TCPDeferAcceptDrop +1 and the listener's sk_drops +1.
-    Source: `net/ipv4/tcp.c secs_to_retrans`, `net/ipv4/tcp_minisocks.c tcp_check_req` (KERNEL.md rule 8).
+    Source: `net/ipv4/tcp.c secs_to_retrans`, `net/ipv4/tcp_minisocks.c tcp_check_req` (docs/kernel.md rule 8).
     """
     if seconds <= 0:
         return 0
@@ -94,7 +94,7 @@ def defer_accept_timeouts(seconds: int) -> int:
 def deferred_s(timeouts: int) -> int:
     """The seconds that getsockopt(TCP_DEFER_ACCEPT) reports for `timeouts`: 1, 3, 7, 15 … Raises RuleInputError.
 
-    Source: `net/ipv4/tcp.c retrans_to_secs` (KERNEL.md rule 8).
+    Source: `net/ipv4/tcp.c retrans_to_secs` (docs/kernel.md rule 8).
     """
     within("timeouts", timeouts, 0, _MOST)
     return sum(min(_INITIAL_S << number, _RTO_MAX_S) for number in range(timeouts))

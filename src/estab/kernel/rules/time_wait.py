@@ -1,6 +1,6 @@
 """TIME_WAIT: when its port may be used again, and how many short connections a second that allows.
 
-Rules 22 to 24 of KERNEL.md. All of it is about the end that closes first.
+Rules 22 to 24 of docs/kernel.md. All of it is about the end that closes first.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Buckets:
 def default_reuse(kernel: KernelVersion) -> int:
     """`net.ipv4.tcp_tw_reuse` of a new namespace: 2 (loopback only) since 4.19, 0 before.
 
-    Source: `net/ipv4/tcp_ipv4.c tcp_sk_init` (KERNEL.md rule 22).
+    Source: `net/ipv4/tcp_ipv4.c tcp_sk_init` (docs/kernel.md rule 22).
     """
     return 2 if kernel.at_least(4, 19) else 0
 
@@ -39,7 +39,7 @@ def reuses(tcp_tw_reuse: int, *, loopback: bool, timestamps: bool = True, port_g
     `tcp_tw_reuse`: 0 never, 1 always, 2 where one of the addresses is loopback. `timestamps`: both ends used TCP
     timestamps on the old connection. `port_given`: the client itself binds that port, with SO_REUSEADDR on the old
     socket and the new one: then it is reused at once and the sysctl is not asked.
-    Raises RuleInputError for another mode. Source: `net/ipv4/tcp_ipv4.c tcp_twsk_unique` (KERNEL.md rule 22).
+    Raises RuleInputError for another mode. Source: `net/ipv4/tcp_ipv4.c tcp_twsk_unique` (docs/kernel.md rule 22).
     """
     one_of("tcp_tw_reuse", tcp_tw_reuse, (0, 1, 2))
     if not timestamps:
@@ -52,7 +52,7 @@ def reuse_after_s(kernel: KernelVersion, tcp_tw_reuse_delay_ms: int | None = Non
 
     Since 6.14: more than `net.ipv4.tcp_tw_reuse_delay` ms (1 to 60,000; None: the default of 1000), exactly. Before:
     as soon as the clock's second has changed since the last timestamp was stored, anything up to one second.
-    Raises RuleInputError out of range. Source: `net/ipv4/tcp_ipv4.c tcp_twsk_unique` (KERNEL.md rule 22, refined).
+    Raises RuleInputError out of range. Source: `net/ipv4/tcp_ipv4.c tcp_twsk_unique` (docs/kernel.md rule 22, refined).
     """
     delay_ms = DEFAULT_REUSE_DELAY_MS if tcp_tw_reuse_delay_ms is None else tcp_tw_reuse_delay_ms
     within("tcp_tw_reuse_delay_ms", delay_ms, 1, TIMEWAIT_LEN_S * 1000)
@@ -73,7 +73,7 @@ def port_free_again(age_s: float, wait: Interval) -> bool | None:
 def lasts(hz: int = 250, kernel: KernelVersion | None = None) -> Interval:
     """How long TIME_WAIT lasts in seconds: 60, and what the timer wheel adds (up to 2 s at HZ=250).
 
-    Source: `include/net/tcp.h TCP_TIMEWAIT_LEN`, `kernel/time/timer.c` (KERNEL.md rules 17 and 23).
+    Source: `include/net/tcp.h TCP_TIMEWAIT_LEN`, `kernel/time/timer.c` (docs/kernel.md rules 17 and 23).
     """
     return timer_wheel.wait(TIMEWAIT_LEN_S, hz, kernel)
 
@@ -83,7 +83,7 @@ def short_connections_per_second(ports: int, wait: Interval | None = None) -> In
 
     `ports`: from `ephemeral_ports.capacity`, 0 or more. `wait`: lasts() without reuse (the default), reuse_after_s()
     with it. Where the wait may be 0 there is no upper bound. tcp_fin_timeout changes nothing.
-    Raises RuleInputError below 0. Source: arithmetic on the above (KERNEL.md rule 23).
+    Raises RuleInputError below 0. Source: arithmetic on the above (docs/kernel.md rule 23).
     """
     at_least("ports", ports, 0)
     span = wait or lasts()
@@ -110,7 +110,7 @@ def over_buckets(closes: int, tcp_max_tw_buckets: int, in_use: int = 0) -> Bucke
 
     A skipped one closes at once: its port is free, late segments meet no socket. TCPTimeWaitOverflow +1 each.
     Raises RuleInputError below 0.
-    Source: `net/ipv4/inet_timewait_sock.c inet_twsk_alloc`, `net/ipv4/tcp_minisocks.c tcp_time_wait` (KERNEL.md
+    Source: `net/ipv4/inet_timewait_sock.c inet_twsk_alloc`, `net/ipv4/tcp_minisocks.c tcp_time_wait` (docs/kernel.md
     rule 24).
     """
     at_least("closes", closes, 0)

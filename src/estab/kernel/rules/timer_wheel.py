@@ -1,6 +1,6 @@
 """How late the kernel's timers are: the wheel rounds every wait up, the more the longer it is.
 
-Part of rule 17 of KERNEL.md. Source: `kernel/time/timer.c`, `LVL_START`, `calc_index`, since 4.8.
+Part of rule 17 of docs/kernel.md. Source: `kernel/time/timer.c`, `LVL_START`, `calc_index`, since 4.8.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def granularity_s(wait_s: float, hz: int = 250) -> float:
 
     At HZ=250: 4 ms below 252 ms, 32 ms below 2.016 s, 256 ms below 16.128 s, 2.048 s below 129 s.
     Raises RuleInputError below 0 or for an HZ that Linux does not offer.
-    Source: `kernel/time/timer.c calc_wheel_index` (KERNEL.md rule 17).
+    Source: `kernel/time/timer.c calc_wheel_index` (docs/kernel.md rule 17).
     """
     at_least("wait_s", wait_s, 0)
     one_of("hz", hz, HZ_CHOICES)
@@ -37,7 +37,7 @@ def wait(wait_s: float, hz: int = 250, kernel: KernelVersion | None = None) -> I
     """When a timer set `wait_s` seconds ahead runs: never before, and one bucket and one tick later at the most.
 
     The load of the machine comes on top. `kernel` None: 4.8 or later.
-    Source: `kernel/time/timer.c calc_index`, before 4.8 `apply_slack` (KERNEL.md rule 17).
+    Source: `kernel/time/timer.c calc_index`, before 4.8 `apply_slack` (docs/kernel.md rule 17).
     """
     late = granularity_s(wait_s, hz)
     if kernel is not None and not kernel.at_least(4, 8):

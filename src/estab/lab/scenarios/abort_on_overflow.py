@@ -2,7 +2,7 @@
 
 `net/ipv4/tcp_minisocks.c tcp_check_req`: a half-open connection that finds no room is reset and forgotten
 (EmbryonicRsts); without the sysctl its ACK is dropped and tried again. SYNs on a full queue, and cookies' ACKs, are
-dropped as ever (KERNEL.md rule 7). It takes a queue that fills while handshakes are under way: two waves.
+dropped as ever (docs/kernel.md rule 7). It takes a queue that fills while handshakes are under way: two waves.
 """
 
 from __future__ import annotations

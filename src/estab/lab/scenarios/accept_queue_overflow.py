@@ -2,8 +2,8 @@
 
 B+1 wait in the queue (`include/net/sock.h sk_acceptq_is_full`). With SYN cookies all the others are answered too, and
 their final ACK is dropped: ESTABLISHED at the client, nothing at the server: ghosts (`net/ipv4/tcp_minisocks.c
-tcp_check_req`, `net/ipv4/tcp_input.c tcp_conn_request`; KERNEL.md rules 2 to 4 and 16). Without cookies the SYN queue
-holds B+1 as well, and the others wait in SYN_SENT.
+tcp_check_req`, `net/ipv4/tcp_input.c tcp_conn_request`; docs/kernel.md rules 2 to 4 and 16). Without cookies the SYN
+queue holds B+1 as well, and the others wait in SYN_SENT.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """listen() was asked for 8,192 and got 128: somaxconn cuts without an error, and only a new listen() mends it.
 
-B = min((unsigned)backlog, somaxconn), fixed at listen() (`net/socket.c __sys_listen_socket`; KERNEL.md rule 1). Raising
-somaxconn later changes only what listens later; listen() again on the same socket applies it.
+B = min((unsigned)backlog, somaxconn), fixed at listen() (`net/socket.c __sys_listen_socket`; docs/kernel.md rule 1).
+Raising somaxconn later changes only what listens later; listen() again on the same socket applies it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """listen(5) takes 6: the 7th connect sends its SYN again and again, and gives up after minutes.
 
-The queue is full when it holds *more* than the backlog (`include/net/sock.h sk_acceptq_is_full`; KERNEL.md rule 2). The
-7th SYN is dropped in silence; it is sent again at 1, 3, 7 … s, or each second at first (tcp_syn_linear_timeouts, 6.5),
-until `net/ipv4/tcp_timer.c tcp_write_timeout` gives up (rule 17; the timer wheel rounds each wait up). Here with few
-retries; `--full` waits for the default's 127 and 131 s.
+The queue is full when it holds *more* than the backlog (`include/net/sock.h sk_acceptq_is_full`; docs/kernel.md rule
+2). The 7th SYN is dropped in silence; it is sent again at 1, 3, 7 … s, or each second at first
+(tcp_syn_linear_timeouts, 6.5), until `net/ipv4/tcp_timer.c tcp_write_timeout` gives up (rule 17; the timer wheel rounds
+each wait up). Here with few retries; `--full` waits for the default's 127 and 131 s.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 connect() passes over a port whose bind bucket belongs to a plain bind(), whatever its destination
 (`net/ipv4/inet_hashtables.c __inet_hash_connect`, `fastreuse`); with IP_BIND_ADDRESS_NO_PORT a bound source address
-owns none (KERNEL.md rule 21). `ss -tan` does not show such sockets.
+owns none (docs/kernel.md rule 21). `ss -tan` does not show such sockets.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The client runs out of descriptors: socket() says EMFILE, "too many open files", before any packet leaves.
 
-Descriptor numbers must stay below the soft RLIMIT_NOFILE (`fs/file.c alloc_fd`; KERNEL.md rule 25, getrlimit(2)).
+Descriptor numbers must stay below the soft RLIMIT_NOFILE (`fs/file.c alloc_fd`; docs/kernel.md rule 25, getrlimit(2)).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """This host's own connection tracking table is full. The lab says why it cannot show that, and shows its twin instead.
 
 The count is the namespace's, but the maximum is the initial namespace's (`net/netfilter/nf_conntrack_core.c
-__nf_conntrack_alloc`, `nf_conntrack_max` of init_net; KERNEL.md rule 26): to fill the table, the lab would have to
+__nf_conntrack_alloc`, `nf_conntrack_max` of init_net; docs/kernel.md rule 26): to fill the table, the lab would have to
 write the host's sysctl, which it never does. `path_flow_table_full` shows the same on the way.
 """
 

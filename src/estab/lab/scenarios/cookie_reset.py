@@ -4,7 +4,7 @@ A connection that waits in a full accept queue gives no error on write. With SYN
 full the SYN is answered by a cookie and the server keeps no state. The final ACK finds the accept queue full and is
 dropped. The first data segment still carries the valid cookie (seq = ISN+1); **the second one's seq differs, the cookie
 check fails, and the listener answers RST** (`net/ipv4/syncookies.c cookie_v4_check`, `net/ipv4/tcp_ipv4.c
-tcp_v4_do_rcv`; KERNEL.md rules 13 to 16). One write over the MSS is two segments.
+tcp_v4_do_rcv`; docs/kernel.md rules 13 to 16). One write over the MSS is two segments.
 """
 
 from __future__ import annotations

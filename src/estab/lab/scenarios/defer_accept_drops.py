@@ -1,8 +1,8 @@
 """TCP_DEFER_ACCEPT and clients that do not speak first: connected at the client, unknown to the server's program.
 
 `net/ipv4/tcp_minisocks.c tcp_check_req` drops the final ACK without data (TCPDeferAcceptDrop) for as many SYN-ACK
-retransmissions as the seconds make; the server stays in SYN_RECV (KERNEL.md rules 5 and 8). The drops add to `d` of
-`ss -m`, which so looks like an overflow.
+retransmissions as the seconds make; the server stays in SYN_RECV (docs/kernel.md rules 5 and 8). The drops add to `d`
+of `ss -m`, which so looks like an overflow.
 """
 
 from __future__ import annotations

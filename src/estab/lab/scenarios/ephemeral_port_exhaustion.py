@@ -1,7 +1,7 @@
 """All local ports towards one target are in use: connect() says EADDRNOTAVAIL, "cannot assign requested address".
 
 A port counts once per (source address, target address, target port) (`net/ipv4/inet_hashtables.c __inet_hash_connect`;
-KERNEL.md rules 20 and 21). A second source address has the whole range again.
+docs/kernel.md rules 20 and 21). A second source address has the whole range again.
 """
 
 from __future__ import annotations

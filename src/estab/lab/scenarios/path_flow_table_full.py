@@ -2,8 +2,8 @@
 
 Report 001's machine stopped at some 51,300 connections with every limit of both ends far away. The table keeps an entry
 for each flow and drops, without a word, each packet that finds no room for one: EC2's per instance
-(`conntrack_allowance_exceeded`), a router's (`net/netfilter/nft_connlimit.c`; KERNEL.md rules 26 and 30). The SYN is
-seen to leave and never to arrive.
+(`conntrack_allowance_exceeded`), a router's (`net/netfilter/nft_connlimit.c`; docs/kernel.md rules 26 and 30). The SYN
+is seen to leave and never to arrive.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """SYNs are lost on the way: those connects take a second longer, and with a short timeout they fail.
 
 A SYN without an answer is sent again after 1 s (`net/ipv4/tcp_timer.c tcp_retransmit_timer`, TCP_TIMEOUT_INIT), so a
-connect's latency tells how many were lost (KERNEL.md rules 17 to 19). The listener's counters stand still.
+connect's latency tells how many were lost (docs/kernel.md rules 17 to 19). The listener's counters stand still.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 The accept queue fills and is never emptied (`net/ipv4/inet_connection_sock.c inet_csk_accept` takes from it). The
 figures are those of `accept_queue_overflow`, for a queue that nobody empties overflows whatever its length: report 000
-met this with 129 and 259 on a 4.4 kernel (KERNEL.md rules 2 to 4 and 16). A longer backlog lets more wait, no more.
+met this with 129 and 259 on a 4.4 kernel (docs/kernel.md rules 2 to 4 and 16). A longer backlog lets more wait, no
+more.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The server runs out of descriptors: accept() says EMFILE, and the connections stay in the queue until it overflows.
 
-accept() takes the descriptor before the connection (`net/socket.c do_accept`; KERNEL.md rule 25), so that a server's
-descriptor limit looks like an accept queue overflow from outside. A longer backlog only lets more wait.
+accept() takes the descriptor before the connection (`net/socket.c do_accept`; docs/kernel.md rule 25), so that a
+server's descriptor limit looks like an accept queue overflow from outside. A longer backlog only lets more wait.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Many short connections on a server that hiccups, with a queue that somaxconn cut to 128: 110s, report 003.
 
 While the server does not accept for a moment, the queue fills and SYNs are dropped (`net/ipv4/tcp_input.c
-tcp_conn_request`). They would be sent again after 1 s, but the clients' timeout of 0.8 s ends them first (KERNEL.md
-rules 3 and 18): what would be one slow connect is a failure, and the next attempt adds to the storm. PHP, as in report
-003, calls its own timeout 110 (`main/network.c PHP_TIMEOUT_ERROR_VALUE`); the kernel's own ETIMEDOUT (110) comes to
-clients without a timeout, once every SYN of theirs met a full queue.
+tcp_conn_request`). They would be sent again after 1 s, but the clients' timeout of 0.8 s ends them first
+(docs/kernel.md rules 3 and 18): what would be one slow connect is a failure, and the next attempt adds to the storm.
+PHP, as in report 003, calls its own timeout 110 (`main/network.c PHP_TIMEOUT_ERROR_VALUE`); the kernel's own ETIMEDOUT
+(110) comes to clients without a timeout, once every SYN of theirs met a full queue.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """With cookies off the SYN queue bounds a burst: SYNs over it are dropped before any handshake begins.
 
 `net/ipv4/tcp_input.c tcp_conn_request`: with tcp_syncookies=0 at most min(B+1, M-(M>>2)+1) connections are half-open, M
-being tcp_max_syn_backlog; with 1, B+1, then cookies, and M is never asked; with 2, none (KERNEL.md rules 9 to 12).
+being tcp_max_syn_backlog; with 1, B+1, then cookies, and M is never asked; with 2, none (docs/kernel.md rules 9 to 12).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SIDE = "server"
 SYMPTOM = "connect takes 1, 3, 7 s or times out under bursts; SYN_RECV stands at a bound"
 SECONDS = 6.0
 SYNS = 6000
-TABLE = (  # backlog, somaxconn, tcp_max_syn_backlog, tcp_syncookies: the table of KERNEL.md
+TABLE = (  # backlog, somaxconn, tcp_max_syn_backlog, tcp_syncookies: the table of docs/kernel.md
     (5, 4096, 2048, 0), (5, 4096, 2048, 1), (5, 4096, 2048, 2), (128, 128, 2048, 0), (128, 128, 2048, 1),
     (128, 128, 128, 0), (128, 4096, 64, 0), (1024, 4096, 128, 0), (1024, 4096, 128, 1), (4096, 4096, 2048, 0),
     (4096, 4096, 2048, 1),

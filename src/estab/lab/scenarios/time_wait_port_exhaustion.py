@@ -1,8 +1,8 @@
 """Clients that connect and close in a loop fill the port range with TIME_WAIT: EADDRNOTAVAIL (99), report 003.
 
 The end that closes first keeps the port for 60 s (`include/net/tcp.h TCP_TIMEWAIT_LEN`); tcp_tw_reuse lets connect()
-take it over after a second, or after tcp_tw_reuse_delay (6.14) (`net/ipv4/tcp_ipv4.c tcp_twsk_unique`; KERNEL.md rules
-22 and 23). tcp_fin_timeout is about FIN_WAIT2 and does nothing here. A late duplicate of the client's last ACK is
+take it over after a second, or after tcp_tw_reuse_delay (6.14) (`net/ipv4/tcp_ipv4.c tcp_twsk_unique`; docs/kernel.md
+rules 22 and 23). tcp_fin_timeout is about FIN_WAIT2 and does nothing here. A late duplicate of the client's last ACK is
 answered by a RST, and that RST ends the TIME_WAIT (RFC 1337): net.ipv4.tcp_rfc1337=1 holds the port all the same.
 """
 
