@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from estab.lab import scenario
-from estab.lab.scenario import Parameter, Scenario
+from estab.lab.parts import scenario
+from estab.lab.parts.scenario import Parameter, Scenario
 
 
 def pages() -> dict[str, str]:

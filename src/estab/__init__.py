@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from estab.cluster.check import check as cluster_check
     from estab.cluster.run import run as cluster_run
     from estab.errors import EstabError, MachineError, ParseError, ReadError, UsageError
-    from estab.lab.run import lab
+    from estab.lab.run.session import lab
     from estab.load.conductor import Stop
     from estab.load.serving import Service
     from estab.records import Diagnosis, Limits, RunResult, Snapshot
@@ -52,7 +52,7 @@ _WHERE = {
     "find_ceiling": "estab.api.ceiling",
     "find_rate": "estab.api.highest_rate",
     "hold": "estab.api.hold",
-    "lab": "estab.lab.run",
+    "lab": "estab.lab.run.session",
     "limits": "estab.api.limits",
     "load_run": "estab.api.files",
     "save_run": "estab.api.files",

@@ -11,9 +11,9 @@ import pytest
 from tests.cli.terminal import ESTAB, assert_one_clear_line, estab
 
 from estab.errors import UsageError
-from estab.lab.director import direct
-from estab.lab.run import lab
-from estab.lab.scenario import Act, find, names, own_server
+from estab.lab.parts.scenario import Act, find, names, own_server
+from estab.lab.run.runner import direct
+from estab.lab.run.session import lab
 
 
 @pytest.mark.namespace

@@ -24,9 +24,9 @@ from pathlib import Path
 from tests.cli.terminal import ESTAB
 from tests.namespaces import until
 
-from estab.lab import _linux
-from estab.lab.child import Child
-from estab.lab.space import Space, ip_batch, veth
+from estab.lab.process import linux
+from estab.lab.process.child import Child
+from estab.lab.process.namespace import Namespace, ip_batch, veth
 from estab.lab.wire.relay import carry
 from estab.lab.wire.spec import WireReport, WireSpec
 
@@ -44,7 +44,7 @@ class Stage:
     """The hosts, and what was started on each, by its name."""
 
     folder: Path
-    spaces: dict[str, Space] = field(default_factory=dict)
+    spaces: dict[str, Namespace] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     wire: Child[None] | None = None
     terminals: list[int] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Stage:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                preexec_fn=lambda: _linux.die_with_parent(parent),  # noqa: PLW1509 - this child has one thread
+                preexec_fn=lambda: linux.die_with_parent(parent),  # noqa: PLW1509 - this child has one thread
             )
         self.processes[name] = process
         return process
@@ -124,7 +124,7 @@ class Stage:
     def on(self, host: str, word: str = "") -> list[int]:
         """The processes on a host whose command line has this word."""
         with self.spaces[host].entered():
-            inode = _linux.network_namespace()
+            inode = linux.network_namespace()
         found = []
         for name in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError):
@@ -164,7 +164,7 @@ def stage(folder: Path, *, flows: int | None = None, ports: str = "20000 23499")
     built = Stage(folder)
     with contextlib.ExitStack() as stack:
         for name in ("switch", "wire", *_NUMBERS):
-            built.spaces[name] = Space(name)
+            built.spaces[name] = Namespace(name)
             stack.callback(built.spaces[name].close)
         _join(built)
         for name in CLIENTS:

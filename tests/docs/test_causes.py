@@ -10,7 +10,7 @@ import pytest
 from tests.docs.pages import DOCS, blocks, calls
 
 from estab.diagnose.suspects import SUSPECTS
-from estab.lab import scenario
+from estab.lab.parts import scenario
 
 CAUSES = sorted(suspect.CAUSE for suspect in SUSPECTS)
 HEADINGS = (

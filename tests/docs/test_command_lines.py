@@ -16,7 +16,7 @@ from tests.docs.pages import Block, blocks, calls, documents
 from tests.docs.runner import Done, run_page
 
 from estab.cli.app import app
-from estab.lab import scenario
+from estab.lab.parts import scenario
 
 PAGES = {block.page: blocks(path) for path in documents() for block in blocks(path)}
 # On a scenario's own page stands the line that plays it. tests/lab plays each of them, with more asked of it.

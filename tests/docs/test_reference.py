@@ -13,7 +13,7 @@ from tests.docs.pages import DOCS
 import estab
 from estab.cli.app import app
 from estab.cli.main import COMMANDS
-from estab.lab import scenario
+from estab.lab.parts import scenario
 
 GENERATED = sorted(pages())
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from estab.lab.run import lab
-from estab.lab.scenario import alone, find, names
+from estab.lab.parts.scenario import alone, find, names
+from estab.lab.run.session import lab
 from estab.records.lab import LabScenario
 
 

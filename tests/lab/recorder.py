@@ -9,15 +9,15 @@ import json
 import sys
 from pathlib import Path
 
-from estab.lab.scenario import Act, find, settings_of
-from estab.lab.seclusion import seclude
+from estab.lab.parts.scenario import Act, find, settings_of
+from estab.lab.process.isolation import isolate
 from estab.records import encode
 
 
 def main() -> None:
     """Plays it in namespaces, and writes the run."""
     file, name, settings = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
-    seclude()
+    isolate()
     scenario = find(name)
     run = scenario.play(Act(name), settings_of(scenario, settings)).run
     assert run is not None

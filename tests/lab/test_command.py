@@ -10,9 +10,9 @@ import sys
 import pytest
 
 import estab as estab_package
-from estab.lab.ranges import fault, said
-from estab.lab.run import lab as play
-from estab.lab.scenario import find, names, parameters
+from estab.lab.parts.scenario import find, names, parameters
+from estab.lab.parts.settings import fault, said
+from estab.lab.run.session import lab as play
 
 
 def estab(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -103,12 +103,12 @@ def test_each_setting_has_bounds_that_its_default_keeps(name: str) -> None:
     for one in parameters(find(name)):
         assert fault(one.kind, one.bounds, one.default) is None
         assert one.kind in ("int", "float", "seconds", "bool", "str")
-        assert said(one.kind, one.bounds) != "text", f"{one.key}: say what it takes in estab.lab.ranges"
+        assert said(one.kind, one.bounds) != "text", f"{one.key}: say what it takes in estab.lab.parts.settings"
 
 
 def test_the_public_name_stays_a_function() -> None:
     assert callable(estab_package.lab)
-    assert importlib.import_module("estab.lab.stage").Stage
+    assert importlib.import_module("estab.lab.stage.stage").Stage
     assert estab_package.lab is play
     with pytest.raises(estab_package.UsageError, match="backlog=-1"):
         estab_package.lab(["cookie_reset"], settings={"cookie_reset": {"backlog": -1}})

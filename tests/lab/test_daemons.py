@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 from tests.cli.terminal import children, ended, wait_gone
 
-from estab.lab import seclusion
-from estab.lab.run import lab
+from estab.lab.process import isolation
+from estab.lab.run.session import lab
 
 pytestmark = pytest.mark.namespace
 PROGRAM = Path(__file__).with_name("daemon.py")
@@ -28,9 +28,9 @@ QUICK = "server_not_accepting"
 # In place of `python -m estab`: a kernel that allows no PID namespace, as far as the lab's process can see.
 _REFUSED = """
 import sys
-from estab.lab import seclusion
-seclusion._allowed = lambda _uid, _gid: False
-from estab.lab.stagehand import main
+from estab.lab.process import isolation
+isolation._allowed = lambda _uid, _gid: False
+from estab.lab.run.worker import main
 main()
 """
 
@@ -166,7 +166,7 @@ def test_without_a_pid_namespace_the_keeper_ends_daemons(end: str, tmp_path: Pat
             return
         handles = daemon_of(process, mark)
         if end == "kill":
-            for child in seclusion.descendants(process.pid)[:1]:
+            for child in isolation.descendants(process.pid)[:1]:
                 os.kill(child, signal.SIGKILL)  # what is inside dies, the keeper does not
         else:
             process.stdin.close()

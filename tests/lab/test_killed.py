@@ -27,7 +27,7 @@ from typing import Any
 
 import pytest
 
-from estab.lab.scenario import find
+from estab.lab.parts.scenario import find
 
 pytestmark = pytest.mark.namespace
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from estab.lab.scenario import find, names
+from estab.lab.parts.scenario import find, names
 from estab.records.lab import LabScenario
 
 pytestmark = pytest.mark.namespace

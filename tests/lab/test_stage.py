@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from estab.errors import UsageError
-from estab.lab.run import lab
-from estab.lab.space import check_sysctl, sysctl
+from estab.lab.process.namespace import check_sysctl, sysctl
+from estab.lab.run.session import lab
 from estab.lab.wire import packets, pcapng
 from estab.lab.wire.spec import Captured
 

@@ -15,13 +15,13 @@ from estab.api.run import Progress
 from estab.errors import UsageError
 from estab.kernel.rules.interval import Interval
 from estab.kernel.rules.kernel_version import parse
-from estab.lab import one_port, syn_times
-from estab.lab.figures import lost_on_the_way
-from estab.lab.run import lab
-from estab.lab.scenario import Act, find, sizes
-from estab.lab.seclusion import descendants
-from estab.lab.stage import PORT, SERVER, Stage, until
-from estab.lab.unread import unread
+from estab.lab.parts import one_port, syn_times
+from estab.lab.parts.figures import lost_on_the_way
+from estab.lab.parts.scenario import Act, find, sizes
+from estab.lab.parts.unread import unread
+from estab.lab.process.isolation import descendants
+from estab.lab.run.session import lab
+from estab.lab.stage.stage import PORT, SERVER, Stage, until
 from estab.lab.wire.spec import Syn, WireReport, WireSpec
 
 

@@ -23,19 +23,19 @@ from tests.cli.terminal import children
 from estab.api.files import load_run
 from estab.diagnose.advice import changes
 from estab.errors import ReadError, UsageError
-from estab.lab.twin.build import lost_syns
-from estab.lab.twin.nearness import came
+from estab.lab.stage.build import lost_syns
+from estab.lab.stage.setup import Path as Path_
+from estab.lab.stage.setup import Replay, Setup
+from estab.lab.twin.fidelity import came
 from estab.lab.twin.path import losses
 from estab.lab.twin.plan import plan
-from estab.lab.twin.record import TwinRemedy, TwinResult
 from estab.lab.twin.remedies import express
 from estab.lab.twin.scaling import descriptors, port_range, queue, scaled
 from estab.lab.twin.serving import pauses
-from estab.lab.twin.setup import Path as Path_
-from estab.lab.twin.setup import Replay, Setup
 from estab.load.plan import OWN_DESCRIPTORS
 from estab.observe.sock_diag import SockDiag
 from estab.records import Change, ChangeKind, Failure, Remedy, RunResult, TimelinePoint, encode
+from estab.records.twin import TwinRemedy, TwinResult
 
 ESTAB = [sys.executable, "-m", "estab"]
 WIDE = {"COLUMNS": "160", "LC_ALL": "C.UTF-8"}

@@ -14,8 +14,8 @@ import pytest
 
 from estab.diagnose.suspects import SUSPECTS
 from estab.lab.twin.causes import NOT_ISOLATED, REBUILT
-from estab.lab.twin.record import TwinRemedy, TwinResult
-from estab.lab.twin.run import twin
+from estab.lab.twin.session import twin
+from estab.records.twin import TwinRemedy, TwinResult
 
 RECORDER = Path(__file__).with_name("recorder.py")
 

@@ -12,12 +12,12 @@ from tests.namespaces import in_namespace, sysctl
 
 from estab.api.files import read_record
 from estab.errors import ReadError, UsageError
-from estab.lab.twin.given import Given
-from estab.lab.twin.moments import moments, plan
-from estab.lab.twin.record import TwinRemedy, TwinResult
-from estab.lab.twin.run import twin
+from estab.lab.twin.from_snapshots import moments, plan
+from estab.lab.twin.overrides import Given
+from estab.lab.twin.session import twin
 from estab.observe import snapshot
 from estab.records import encode
+from estab.records.twin import TwinRemedy, TwinResult
 
 BACKLOG, CLIENTS, SPAN_S = 16, 40, 1.2
 FULL = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from string import Template
 
 from estab.diagnose.suspects import SUSPECTS
-from estab.lab import scenario
+from estab.lab.parts import scenario
 
 # Cyclopts completes commands, options and choices, and nothing where a value may be anything. There come files, as in
 # any shell, and after `estab lab run` the names of the scenarios.

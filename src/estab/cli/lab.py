@@ -99,7 +99,7 @@ def _only(what: str, of: str, options: Mapping[str, object]) -> None:
 
 
 def _list(names: tuple[str, ...], output: Output) -> int:
-    from estab.lab.listing import listed
+    from estab.lab.run.listing import listed
     from estab.report.lab_list import render_list
 
     json_file = JsonFile(output.json)
@@ -124,8 +124,8 @@ class _How:
 def _run(names: tuple[str, ...], changes: list[str], how: _How, output: Output) -> int:
     from rich.console import Console
 
-    from estab.lab.run import lab as play
-    from estab.lab.scenario import names as all_names
+    from estab.lab.parts.scenario import names as all_names
+    from estab.lab.run.session import lab as play
     from estab.report.lab import render_end, render_scenario
 
     settings = lab_settings.read(names, changes)
@@ -167,7 +167,7 @@ def _exit_code(result: LabResult) -> int:
 def _twin(names: tuple[str, ...], scale: float, given: tuple[int | None, float | None], output: Output) -> int:
     """0: the twin showed the recorded cause; 1: it did not."""
     from estab.api.files import read_record
-    from estab.lab.twin.run import twin
+    from estab.lab.twin.session import twin
     from estab.report.twin import render_twin
 
     if len(names) != 1:

@@ -8,14 +8,14 @@ from estab.cli.values import seconds
 from estab.errors import UsageError
 
 if TYPE_CHECKING:
-    from estab.lab.scenario import Parameter
+    from estab.lab.parts.scenario import Parameter
 
 _YES, _NO = ("1", "yes", "true", "on"), ("0", "no", "false", "off")
 
 
 def help_on(words: list[str]) -> str:
     """For `--help`: what `--set` takes in the scenarios that are named, or in all."""
-    from estab.lab import scenario
+    from estab.lab.parts import scenario
 
     named = [name for name in scenario.names() if name in words] or scenario.names()
     lines = [f"- `{name}`: {_settings_of(scenario.parameters(scenario.find(name)))}" for name in named]
@@ -23,7 +23,7 @@ def help_on(words: list[str]) -> str:
 
 
 def _settings_of(known: list[Parameter]) -> str:
-    from estab.lab.ranges import said, shown
+    from estab.lab.parts.settings import said, shown
 
     words = [f"{one.key}={shown(one.kind, one.default)} ({said(one.kind, one.bounds)})" for one in known]
     return ", ".join(words) or "none"
@@ -33,7 +33,7 @@ def read(names: tuple[str, ...], changes: list[str]) -> dict[str, dict[str, Any]
     """`--set` as typed values by scenario and field. Raises UsageError: each must know each key that is given."""
     if not changes:
         return {}
-    from estab.lab import scenario
+    from estab.lab.parts import scenario
 
     if "all" in names:
         raise UsageError("--set goes with one scenario; leave it out for all")
@@ -43,7 +43,7 @@ def read(names: tuple[str, ...], changes: list[str]) -> dict[str, dict[str, Any]
 
 
 def _typed(name: str, known: list[Parameter], text: str) -> tuple[str, Any]:
-    from estab.lab.ranges import fault, said
+    from estab.lab.parts.settings import fault, said
 
     key, equals, word = text.partition("=")
     one = next((one for one in known if one.key == key), None)

@@ -14,7 +14,7 @@ from estab.report.trimmed import print_trimmed
 from estab.report.words import DASH, clean, seconds
 
 if TYPE_CHECKING:  # the lab stands above reports
-    from estab.lab.twin.record import TwinRemedy, TwinResult, TwinRow
+    from estab.records.twin import TwinRemedy, TwinResult, TwinRow
 
 _NEVER_SAID = "nobody"
 

@@ -1,1 +1,1 @@
-"""Every scenario, one file a cause. What a scenario has to offer stands in `estab.lab.scenario`."""
+"""Every scenario, one file a cause. What a scenario has to offer stands in `estab.lab.parts.scenario`."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from estab.api.hold import hold
 from estab.kernel.rules import accept_queue
-from estab.lab.figures import failed, moved, none_failed, queue_sysctls
-from estab.lab.scenario import Act, Figure, Played, Remedy, setting
-from estab.lab.stage import until
+from estab.lab.parts.figures import failed, moved, none_failed, queue_sysctls
+from estab.lab.parts.scenario import Act, Figure, Played, Remedy, setting
+from estab.lab.stage.stage import until
 from estab.lab.wire.spec import WireSpec
 
 CAUSE = "abort_on_overflow"

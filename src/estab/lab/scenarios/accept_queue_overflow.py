@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from estab.lab.bursts import play_burst, predict_burst
-from estab.lab.figures import queue_sysctls
-from estab.lab.scenario import Act, Figure, Played, Remedy, Row, compared, setting
+from estab.lab.parts.bursts import play_burst, predict_burst
+from estab.lab.parts.figures import queue_sysctls
+from estab.lab.parts.scenario import Act, Figure, Played, Remedy, Row, compared, setting
 
 CAUSE = "accept_queue_overflow"
 SIDE = "server"

@@ -14,11 +14,11 @@ from pathlib import Path
 from estab.api.hold import hold
 from estab.kernel.rules import accept_queue
 from estab.kernel.rules.interval import Interval
-from estab.lab import programs
-from estab.lab.figures import queue_sysctls
-from estab.lab.scenario import Act, Figure, Played, Remedy, setting
-from estab.lab.serving import Foreign
-from estab.lab.stage import PORT
+from estab.lab.parts.figures import queue_sysctls
+from estab.lab.parts.scenario import Act, Figure, Played, Remedy, setting
+from estab.lab.stage import programs
+from estab.lab.stage.server import Foreign
+from estab.lab.stage.stage import PORT
 from estab.lab.wire.spec import WireSpec
 
 CAUSE = "accept_thread_starved"

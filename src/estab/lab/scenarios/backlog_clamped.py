@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from estab.kernel.rules import accept_queue
-from estab.lab.bursts import play_burst, predict_burst
-from estab.lab.figures import queue_sysctls
-from estab.lab.scenario import Act, Figure, Played, Remedy, Row, setting
-from estab.lab.serving import ByHand
-from estab.lab.stage import PORT
+from estab.lab.parts.bursts import play_burst, predict_burst
+from estab.lab.parts.figures import queue_sysctls
+from estab.lab.parts.scenario import Act, Figure, Played, Remedy, Row, setting
+from estab.lab.stage.server import ByHand
+from estab.lab.stage.stage import PORT
 from estab.observe.sock_diag import SockDiag
 
 CAUSE = "backlog_clamped"

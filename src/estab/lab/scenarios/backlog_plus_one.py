@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 
 from estab.api.hold import hold
 from estab.kernel.rules import accept_queue, syn_retries
-from estab.lab.figures import none_failed
-from estab.lab.scenario import KERNEL, Act, Figure, Played, Remedy, Row, compared, setting
-from estab.lab.stage import until
-from estab.lab.syn_times import measured_times, predicted_times
-from estab.lab.unread import unread
+from estab.lab.parts.figures import none_failed
+from estab.lab.parts.scenario import KERNEL, Act, Figure, Played, Remedy, Row, compared, setting
+from estab.lab.parts.syn_times import measured_times, predicted_times
+from estab.lab.parts.unread import unread
+from estab.lab.stage.stage import until
 
 CAUSE = "server_not_accepting"
 SIDE = "server"

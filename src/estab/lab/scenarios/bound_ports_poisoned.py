@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from estab.api.hold import hold
 from estab.kernel.rules import ephemeral_ports
-from estab.lab.figures import failed
-from estab.lab.scenario import Act, Figure, Played, Remedy, setting
+from estab.lab.parts.figures import failed
+from estab.lab.parts.scenario import Act, Figure, Played, Remedy, setting
 
 CAUSE = "bound_ports_poisoned"
 SIDE = "client"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from estab.api.hold import hold
 from estab.kernel.rules.interval import Interval
-from estab.lab.figures import failed
-from estab.lab.scenario import Act, Figure, Played, Remedy, setting
+from estab.lab.parts.figures import failed
+from estab.lab.parts.scenario import Act, Figure, Played, Remedy, setting
 from estab.load.plan import OWN_DESCRIPTORS
 
 CAUSE = "client_open_files"

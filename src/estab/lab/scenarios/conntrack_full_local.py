@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from estab.lab.scenario import KERNEL, Act, Figure, Played, Remedy
+from estab.lab.parts.scenario import KERNEL, Act, Figure, Played, Remedy
 
 CAUSE = "conntrack_full_local"
 SIDE = "client"

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from estab.kernel.rules.interval import Interval
-from estab.lab.bursts import play_requests, predict_requests
-from estab.lab.figures import none_failed, queue_sysctls
-from estab.lab.scenario import Act, Figure, Played, Remedy, Row, compared, setting
+from estab.lab.parts.bursts import play_requests, predict_requests
+from estab.lab.parts.figures import none_failed, queue_sysctls
+from estab.lab.parts.scenario import Act, Figure, Played, Remedy, Row, compared, setting
 
 CAUSE = "cookie_reset"
 SIDE = "server"

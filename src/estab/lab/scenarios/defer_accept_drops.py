@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from estab.api.hold import hold
 from estab.kernel.rules import synack_retries
-from estab.lab.figures import moved
-from estab.lab.scenario import Act, Figure, Played, Remedy, setting
-from estab.lab.serving import ByHand
-from estab.lab.stage import PORT
+from estab.lab.parts.figures import moved
+from estab.lab.parts.scenario import Act, Figure, Played, Remedy, setting
+from estab.lab.stage.server import ByHand
+from estab.lab.stage.stage import PORT
 from estab.lab.wire.spec import WireSpec
 
 CAUSE = "defer_accept_drops"

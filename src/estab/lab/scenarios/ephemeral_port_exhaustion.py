@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from estab.api.hold import hold
 from estab.kernel.rules import ephemeral_ports
-from estab.lab.figures import failed
-from estab.lab.scenario import Act, Figure, Played, Remedy, setting
-from estab.lab.space import ip_batch
-from estab.lab.stage import CLIENT
+from estab.lab.parts.figures import failed
+from estab.lab.parts.scenario import Act, Figure, Played, Remedy, setting
+from estab.lab.process.namespace import ip_batch
+from estab.lab.stage.stage import CLIENT
 
 CAUSE = "ephemeral_port_exhaustion"
 SIDE = "client"

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from estab.api.hold import hold
 from estab.kernel.rules.interval import Interval
-from estab.lab.figures import failed, moved
-from estab.lab.scenario import Act, Figure, Played, Remedy, setting
-from estab.lab.stage import until
+from estab.lab.parts.figures import failed, moved
+from estab.lab.parts.scenario import Act, Figure, Played, Remedy, setting
+from estab.lab.stage.stage import until
 from estab.lab.wire.spec import WireSpec
 
 CAUSE = "generator_saturated"

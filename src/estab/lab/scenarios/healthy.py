@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from estab.api.bench import bench
 from estab.api.churn import churn
 from estab.api.hold import hold
-from estab.lab.scenario import Act, Figure, Played, Row, setting
+from estab.lab.parts.scenario import Act, Figure, Played, Row, setting
 from estab.lab.wire.spec import WireSpec
 from estab.records import RunResult
 

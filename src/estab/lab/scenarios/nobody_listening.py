@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from estab.api.hold import hold
-from estab.lab.figures import failed
-from estab.lab.scenario import Act, Figure, Played, Remedy, setting
-from estab.lab.serving import Nobody
-from estab.lab.stage import PORT
+from estab.lab.parts.figures import failed
+from estab.lab.parts.scenario import Act, Figure, Played, Remedy, setting
+from estab.lab.stage.server import Nobody
+from estab.lab.stage.stage import PORT
 from estab.lab.wire.spec import WireSpec
 
 CAUSE = "nobody_listening"

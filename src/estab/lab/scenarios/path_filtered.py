@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from estab.api.hold import hold
-from estab.lab.figures import failed
-from estab.lab.scenario import Act, Figure, Played, Remedy, Row, setting, this
+from estab.lab.parts.figures import failed
+from estab.lab.parts.scenario import Act, Figure, Played, Remedy, Row, setting, this
 from estab.lab.wire.spec import WireSpec
 
 CAUSE = "path_filtered"

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 
 from estab.api.hold import hold
 from estab.kernel.rules.conntrack import fits_ct_count
-from estab.lab.figures import lost_on_the_way
-from estab.lab.ping import pings
-from estab.lab.scenario import Act, Ceiling, Figure, Played, Remedy, Row, setting, sizes, this
-from estab.lab.stage import CLIENT, SERVER
+from estab.lab.parts.figures import lost_on_the_way
+from estab.lab.parts.scenario import Act, Ceiling, Figure, Played, Remedy, Row, setting, sizes, this
+from estab.lab.stage.ping import pings
+from estab.lab.stage.stage import CLIENT, SERVER
 from estab.lab.wire.spec import WireSpec
 
 CAUSE = "path_flow_table_full"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from estab.api.hold import hold
 from estab.kernel.rules import syn_retries
 from estab.kernel.rules.interval import Interval
-from estab.lab.figures import LINEAR, failed
-from estab.lab.scenario import Act, Figure, Played, Remedy, setting
+from estab.lab.parts.figures import LINEAR, failed
+from estab.lab.parts.scenario import Act, Figure, Played, Remedy, setting
 from estab.lab.wire.spec import WireSpec
 
 CAUSE = "path_syn_loss"

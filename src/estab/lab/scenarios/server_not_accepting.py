@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from estab.lab.bursts import play_burst, predict_burst
-from estab.lab.figures import queue_sysctls
-from estab.lab.scenario import Act, Figure, Played, Remedy, setting
+from estab.lab.parts.bursts import play_burst, predict_burst
+from estab.lab.parts.figures import queue_sysctls
+from estab.lab.parts.scenario import Act, Figure, Played, Remedy, setting
 
 CAUSE = "server_not_accepting"
 SIDE = "server"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from estab.api.hold import hold
 from estab.kernel.rules.interval import Interval
-from estab.lab.figures import queue_sysctls
-from estab.lab.scenario import Act, Figure, Played, Remedy, setting
+from estab.lab.parts.figures import queue_sysctls
+from estab.lab.parts.scenario import Act, Figure, Played, Remedy, setting
 from estab.lab.wire.spec import WireSpec
 from estab.load.plan import OWN_DESCRIPTORS
 

@@ -16,8 +16,8 @@ from estab.api.bench import bench
 from estab.api.churn import churn
 from estab.kernel.rules import accept_queue, syn_retries
 from estab.kernel.rules.interval import Interval
-from estab.lab.figures import LINEAR, failed, moved, none_failed, queue_sysctls
-from estab.lab.scenario import Act, Figure, Played, Remedy, Row, changed, compared, setting, this
+from estab.lab.parts.figures import LINEAR, failed, moved, none_failed, queue_sysctls
+from estab.lab.parts.scenario import Act, Figure, Played, Remedy, Row, changed, compared, setting, this
 from estab.lab.wire.spec import WireSpec
 from estab.records import RunResult
 

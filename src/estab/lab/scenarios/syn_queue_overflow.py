@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from estab.api.hold import hold
 from estab.kernel.rules import accept_queue, syn_queue
-from estab.lab.figures import failed, queue_sysctls
-from estab.lab.scenario import KERNEL, Act, Figure, Played, Remedy, Row, setting
-from estab.lab.serving import ByHand
-from estab.lab.stage import PORT
+from estab.lab.parts.figures import failed, queue_sysctls
+from estab.lab.parts.scenario import KERNEL, Act, Figure, Played, Remedy, Row, setting
+from estab.lab.stage.server import ByHand
+from estab.lab.stage.stage import PORT
 from estab.lab.wire.spec import WireSpec
 
 CAUSE = "syn_queue_overflow"

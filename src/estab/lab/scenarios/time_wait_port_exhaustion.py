@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from estab.api.churn import churn
 from estab.kernel.rules import ephemeral_ports, time_wait
 from estab.kernel.rules.interval import Interval
-from estab.lab import one_port
-from estab.lab.figures import failed
-from estab.lab.scenario import Act, Figure, Played, Remedy, Row, setting
+from estab.lab.parts import one_port
+from estab.lab.parts.figures import failed
+from estab.lab.parts.scenario import Act, Figure, Played, Remedy, Row, setting
 from estab.lab.wire.spec import WireSpec
 
 CAUSE = "time_wait_port_exhaustion"

@@ -1,5 +1,4 @@
 """The twin: a recorded failure rebuilt in network namespaces, and each remedy tried on it.
 
-`estab.lab.twin.run.twin` does it. `plan`, `scaling`, `remedies` and `nearness` decide, and are pure; `play` and `hand`
-work in namespaces.
+`estab.lab.twin.session.twin` does it, and its `worker` works in namespaces. All else decides, and is pure.
 """

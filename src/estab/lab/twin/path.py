@@ -8,7 +8,7 @@ from estab.diagnose import facts
 from estab.diagnose.suspects import path_filtered
 from estab.kernel.rules import syn_queue
 from estab.kernel.rules.inputs import RuleInputError
-from estab.lab.twin.setup import Closed, Path
+from estab.lab.stage.setup import Closed, Path
 from estab.records import RunResult
 
 _AT_ONCE_S = 1.0  # within it no SYN is sent again: those of the connects come first, then those sent again

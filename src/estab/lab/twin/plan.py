@@ -9,12 +9,12 @@ from typing import Any
 from estab.diagnose import descriptors, facts
 from estab.diagnose.advice import ports
 from estab.errors import EstabError, ReadError, UsageError
-from estab.lab.space import check_sysctl
+from estab.lab.process.namespace import check_sysctl
+from estab.lab.stage.setup import Command, Path, Replay, Setup, Sysctls
 from estab.lab.twin.causes import NOT_ISOLATED
 from estab.lab.twin.path import path_of
 from estab.lab.twin.scaling import PORT_RANGE
 from estab.lab.twin.serving import serving
-from estab.lab.twin.setup import Command, Path, Replay, Setup, Sysctls
 from estab.load.target import parse
 from estab.records import RunResult, Snapshot
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 from estab.errors import UsageError
-from estab.lab.space import check_sysctl
+from estab.lab.process.namespace import check_sysctl
+from estab.lab.stage.setup import Host, Setup
 from estab.lab.twin import scaling
-from estab.lab.twin.setup import Host, Setup
 from estab.load.plan import OWN_DESCRIPTORS
 from estab.records import Change, ChangeKind, Remedy
 

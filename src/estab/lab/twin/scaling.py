@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from estab.errors import UsageError
-from estab.lab.twin.setup import Path, Setup, Sysctls
+from estab.lab.stage.setup import Path, Setup, Sysctls
 from estab.load.plan import OWN_DESCRIPTORS
 
 COUNTS = ("net.core.somaxconn", "net.ipv4.tcp_max_syn_backlog", "net.ipv4.tcp_max_tw_buckets")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from estab.diagnose import facts
-from estab.lab.twin.setup import Setup
+from estab.lab.stage.setup import Setup
 from estab.records import RunResult, TimelinePoint
 
 BURNERS = 8  # as the lab's scenario: enough that the accepting thread seldom gets the interpreter's lock

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from estab.lab.twin.setup import Closed, Path, Replay, Setup
+from estab.lab.stage.setup import Closed, Path, Replay, Setup
 from estab.report.words import count, seconds
 
 _CLOSED: dict[Closed, str] = {

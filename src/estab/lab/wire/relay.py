@@ -15,7 +15,7 @@ from contextlib import suppress
 from heapq import heappop, heappush
 from multiprocessing.connection import Connection
 
-from estab.lab.child import say
+from estab.lab.process.child import say
 from estab.lab.wire import packets
 from estab.lab.wire.pcapng import SNAP
 from estab.lab.wire.spec import Captured, Syn, WireReport, WireSpec

@@ -1,0 +1,69 @@
+"""Figures that scenarios read off a run, and the sysctls that several of them set. Pure."""
+
+from __future__ import annotations
+
+from estab.kernel.rules import accept_queue, burst, syn_retries
+from estab.lab.parts.scenario import KERNEL, Played
+from estab.lab.wire.spec import WireReport
+from estab.records import RunResult
+
+MSS = 1448  # bytes of data in a full segment on the wire: MTU 1500, timestamps on
+LINEAR = syn_retries.default_linear_timeouts(KERNEL)
+
+
+def failed(run: RunResult, *errnos: str, phase: str | None = None) -> int:
+    """Failures with one of these errnos, at whatever phase or at one."""
+    return sum(one.count for one in run.failures if one.errno in errnos and phase in (None, one.phase))
+
+
+def none_failed(played: Played) -> bool:
+    """Whether no client failed: `mended` where a connect that takes longer, or a queue that stays full, is whole."""
+    return played.run is not None and not played.run.failures
+
+
+def moved(run: RunResult, counter: str) -> int | None:
+    """By how much a counter of the server's namespace rose, as `ListenOverflows`."""
+    return None if run.server.deltas is None else run.server.deltas.get(f"TcpExt.{counter}", 0)
+
+
+def queue_sysctls(somaxconn: int, cookies: int, max_syn_backlog: int = 2048) -> dict[str, int | str]:
+    """The sysctls that rule a listener's queues."""
+    return {
+        "net.core.somaxconn": somaxconn,
+        "net.ipv4.tcp_syncookies": cookies,
+        "net.ipv4.tcp_max_syn_backlog": max_syn_backlog,
+    }
+
+
+def predicted_burst(
+    clients: burst.Clients, at_s: float | None, *, backlog: int, somaxconn: int, cookies: int,
+    max_syn_backlog: int = 2048, abort: int = 0, accepts_from_s: float = 0.0, accepts_per_s: float | None = 0.0,
+) -> burst.Prediction:  # fmt: skip
+    """What `burst.predict` says of a listener that listen(backlog) made on the kernel that runs here."""
+    server = burst.Server(
+        limit=accept_queue.granted(backlog, somaxconn),
+        tcp_syncookies=cookies,
+        tcp_max_syn_backlog=max_syn_backlog,
+        tcp_abort_on_overflow=abort,
+        accepts_from_s=accepts_from_s,
+        accepts_per_s=accepts_per_s,
+        kernel=KERNEL,
+    )
+    found = burst.predict(clients, server, at_s)
+    assert found is not None, "the running kernel's patch level is known"
+    return found
+
+
+def segments(size: int) -> tuple[int, ...]:
+    """The data segments of one write of `size` bytes."""
+    return tuple(min(MSS, size - start) for start in range(0, size, MSS))
+
+
+def lost_on_the_way(report: WireReport) -> dict[str, int]:
+    """Of the connections none of whose SYNs reached the server: how many, and their SYNs at both ends of the wire."""
+    stranded = report.stranded()
+    return {
+        "lost on the way": len({one.source_port for one in stranded}),
+        "SYNs of those that left": len(stranded),
+        "SYNs of those that arrived": sum(one.arrived for one in stranded),
+    }

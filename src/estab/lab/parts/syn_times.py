@@ -1,0 +1,39 @@
+"""When a SYN that nobody answers is sent again and given up: the rule's intervals, and what wire and run saw."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from estab.kernel.rules import syn_retries
+from estab.kernel.rules.interval import Interval
+from estab.lab.parts.scenario import KERNEL, Figure, Value
+from estab.lab.wire.spec import Syn
+from estab.records import RunResult
+
+LOAD_S = 0.25  # what a busy machine may add to a time that the kernel's timer wheel already rounded
+EARLY_S = 0.01  # the first SYN is timed at the wire, a moment after it was sent
+
+
+def predicted_times(retries: int, linear: int) -> dict[str, Figure]:
+    """Each retransmission and the ETIMEDOUT, in seconds after the first SYN (docs/kernel.md rule 17)."""
+    line = syn_retries.timeline(retries, linear, kernel=KERNEL)
+    times = dict(enumerate(map(_loaded, line.retransmits_between_s), 2))
+    figures: dict[str, Figure] = {_name(number): between for number, between in times.items()}
+    return figures | {"ETIMEDOUT after (s)": _loaded(line.gives_up_between_s)}
+
+
+def measured_times(syns: list[Syn], run: RunResult) -> dict[str, Value]:
+    """The same of the connection that sent the most SYNs, as they came to the wire, and of the first ETIMEDOUT."""
+    port = Counter(one.source_port for one in syns).most_common(1)[0][0]
+    times = [one.at_s for one in syns if one.source_port == port]
+    figures: dict[str, Value] = {_name(number): at - times[0] for number, at in enumerate(times[1:], 2)}
+    gave_up = [one.first_s for one in run.failures if one.errno == "ETIMEDOUT"]
+    return figures | {"ETIMEDOUT after (s)": gave_up[0] if gave_up else None}
+
+
+def _name(number: int) -> str:
+    return f"SYN {number} after (s)"
+
+
+def _loaded(between: Interval) -> Interval:
+    return Interval(low=between.low - EARLY_S, high=(between.high or between.low) + LOAD_S)

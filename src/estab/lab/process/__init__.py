@@ -1,0 +1,1 @@
+"""Processes and namespaces: leaving the host, children, work in parallel."""

@@ -1,0 +1,132 @@
+"""Network namespaces without a name: each is held open by this process alone, and goes when it goes.
+
+What lives here: making and entering namespaces, links between them, and sysctls inside them. What never may: a write to
+a sysctl of a namespace that the lab did not make; `sysctl()` refuses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+
+from estab.errors import MachineError, UsageError
+from estab.lab.process import linux
+
+# Not one per network namespace: a write would change the host (`net/core/sysctl_net_core.c` and
+# `net/ipv4/sysctl_net_ipv4.c` register them in init_net's table alone, or share one variable).
+_GLOBAL = {
+    "net.ipv4.tcp_mem": "the memory of all TCP sockets of the machine is one account",
+    "net.ipv4.tcp_max_orphans": "orphans are counted for the whole machine",
+    "net.ipv4.udp_mem": "the memory of all UDP sockets of the machine is one account",
+    "net.core.netdev_max_backlog": "the queue of each CPU serves all namespaces",
+    "net.core.rmem_max": "socket buffers are bounded for the whole machine",
+    "net.core.wmem_max": "socket buffers are bounded for the whole machine",
+    "net.netfilter.nf_conntrack_max": "only the initial namespace's value counts",
+    "net.netfilter.nf_conntrack_buckets": "the hash table is the whole machine's",
+    "net.nf_conntrack_max": "only the initial namespace's value counts",
+}
+_NAME = re.compile(r"net(\.[A-Za-z0-9_-]+)+")
+_made: set[int] = set()
+
+
+class Namespace:
+    """A network namespace without IPv6. Made by `Namespace()`, gone after `close()` and the last socket in it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        before = linux.open_network_namespace()
+        try:
+            linux.unshare(linux.CLONE_NEWNET)
+            _made.add(linux.network_namespace())
+            self._file = linux.open_network_namespace()
+            for which in ("all", "default"):  # no neighbour discovery beside the packets that are counted
+                with contextlib.suppress(FileNotFoundError):
+                    sysctl(f"net.ipv6.conf.{which}.disable_ipv6", 1)
+        finally:
+            linux.setns(before)
+            os.close(before)
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """This thread is inside within the block; sockets that it opens there stay there."""
+        before = linux.open_network_namespace()
+        try:
+            linux.setns(self._file)
+            yield
+        finally:
+            linux.setns(before)
+            os.close(before)
+
+    def enter(self) -> None:
+        """This process is inside from now on: for a child."""
+        linux.setns(self._file)
+
+    @property
+    def path(self) -> str:
+        """A path that others can enter it by while this process lives."""
+        return f"/proc/{os.getpid()}/fd/{self._file}"
+
+    def close(self) -> None:
+        """Lets go of it."""
+        os.close(self._file)
+
+    def configure(self, sysctls: Mapping[str, int | str]) -> None:
+        """Writes sysctls inside. Raises UsageError for one that is not per namespace, with the reason."""
+        with self.entered():
+            for name, value in sysctls.items():
+                sysctl(name, value)
+
+
+def check_sysctl(name: str) -> None:
+    """Raises UsageError for a sysctl that cannot be set for one namespace alone."""
+    if name in _GLOBAL:
+        raise UsageError(f"{name} is not per network namespace ({_GLOBAL[name]}): the lab does not write it")
+    if not _NAME.fullmatch(name) or ".." in name:
+        raise UsageError(f"sysctl {name!r}: only those below net. belong to a network namespace")
+
+
+def sysctl(name: str, value: int | str | None = None) -> str:
+    """Reads `net.…` in this thread's namespace, or writes it where `value` is given; what stands there afterwards.
+
+    Raises UsageError for what is not per namespace, and where this namespace was not made by the lab.
+    """
+    path = "/proc/sys/" + name.replace(".", "/")
+    if value is not None:
+        check_sysctl(name)
+        if linux.network_namespace() not in _made:
+            raise UsageError(f"{name}: the lab writes sysctls only inside namespaces that it made")
+        try:
+            with open(path, "w", encoding="ascii") as stream:
+                stream.write(str(value))
+        except PermissionError as error:
+            raise UsageError(f"{name} can't be written in a network namespace of this kernel") from error
+    with open(path, encoding="ascii") as stream:
+        return stream.read().strip()
+
+
+def ip_batch(commands: list[str]) -> None:
+    """Runs `ip` commands in this thread's namespace, in one process. Raises MachineError with what failed."""
+    tool = shutil.which("ip", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if tool is None:
+        raise MachineError("the lab needs `ip`: apt-get install iproute2")
+    done = subprocess.run(
+        [tool, "-batch", "-"], input="\n".join(commands) + "\n", capture_output=True, text=True, check=False, timeout=20
+    )
+    if done.returncode:
+        raise MachineError(f"ip: {' '.join(done.stderr.split())} (of: {'; '.join(commands)})")
+
+
+def veth(left: Namespace, left_name: str, right: Namespace, right_name: str) -> None:
+    """A veth pair between two namespaces, both ends up, offloads off."""
+    with left.entered():
+        ip_batch(
+            [f"link add {left_name} type veth peer name {right_name} netns {right.path}", f"link set {left_name} up"]
+        )
+        linux.offloads_off(left_name)
+    with right.entered():
+        ip_batch([f"link set {right_name} up"])
+        linux.offloads_off(right_name)

@@ -1,0 +1,109 @@
+"""What a twin's setup is on the lab's stage: the wire, the server's program, ports that others own. No judgement."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path as File
+from typing import get_args
+
+from estab.lab.process.child import Child, say
+from estab.lab.process.namespace import ip_batch
+from estab.lab.stage import programs
+from estab.lab.stage.server import Foreign, Nobody, What
+from estab.lab.stage.setup import Setup
+from estab.lab.stage.stage import CLIENT, PORT, SERVER, Stage
+from estab.lab.twin.scaling import PORT_RANGE
+from estab.lab.wire.spec import Filter, WireSpec
+from estab.load.serving import Service
+
+_PROGRAMS = File(programs.__file__).parent
+_MOST_SYNS = 500_000
+
+
+def wire(setup: Setup) -> WireSpec | None:
+    """The wire between the hosts; None: there is none."""
+    if setup.rtt_s is None:
+        return None
+    path = setup.path
+    closed: Filter = next((one for one in get_args(Filter) if one == path.closed), "none")
+    return WireSpec(
+        rtt_s=setup.rtt_s, filter=closed, lose_syns=lost_syns(setup), flows=path.flows, gather_syns=path.gather
+    )
+
+
+def lost_syns(setup: Setup) -> frozenset[int]:
+    """Which SYNs are lost, by number: first those of the connects, then those that are sent again, evenly spread."""
+    path = setup.path
+    if path.lost_share:
+        every = max(1, round(1 / path.lost_share))
+        return frozenset(range(every, _MOST_SYNS, every))
+    found: set[int] = set()
+    sent, many = 0, setup.load.connections
+    for lost in path.lost:
+        found |= {sent + 1 + number * many // lost for number in range(min(lost, many))} if lost else set()
+        sent, many = sent + many, min(lost, many)
+    return frozenset(found)
+
+
+def server(host: str, setup: Setup) -> What:
+    """What serves."""
+    if not setup.listens:
+        return Nobody(host, PORT)
+    if setup.burners:
+        return _program("starved", host, setup.backlog, setup.burners)
+    if setup.defer_s:
+        return _program("deferring", host, setup.backlog, setup.defer_s)
+    closes = setup.load.size_bytes if setup.load.first_close == "server" else None
+    return Service(
+        "echo" if setup.accepts else "stall", host, PORT, setup.backlog, setup.accept_gap_s, setup.processes, closes
+    )
+
+
+def _program(name: str, host: str, backlog: int, last: int) -> Foreign:
+    return Foreign(f"{sys.executable} -I {_PROGRAMS / name}.py {host} {PORT} {backlog} {last}", host, PORT)
+
+
+def sources(stage: Stage, setup: Setup) -> Sequence[str]:
+    """As many addresses at the client as the twin wants, put there where they are not."""
+    many = setup.load.sources
+    if many == 0:
+        return ()
+    if setup.rtt_s is None:
+        return [f"127.0.0.{number}" for number in range(1, many + 1)]
+    more = [f"10.77.0.{number}" for number in range(3, many + 2)]
+    if more:
+        with stage.client.entered():
+            ip_batch([f"address add {one}/24 dev eth0" for one in more])
+    return [CLIENT, *more]
+
+
+@contextlib.contextmanager
+def surroundings(stage: Stage, setup: Setup) -> Iterator[None]:
+    """What else is at the client while the block lasts: its own policy, and ports that another program owns."""
+    if setup.path.closed == "policy":
+        with stage.client.entered():
+            ip_batch([f"route add prohibit {SERVER}/32"])
+    if not setup.bound:
+        yield
+        return
+    low = int(str(dict(setup.client).get(PORT_RANGE, "32768 60999")).split()[0])
+    with Child(lambda connection: _own(low, setup.bound, connection), stage.client) as owner:
+        owner.receive()
+        yield
+
+
+def _own(low: int, many: int, connection: Connection) -> None:
+    """What the other program runs: it owns ports until it is killed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
+    free = (port for port in range(low, 65536) if port != PORT)
+    with contextlib.ExitStack() as kept:
+        for _, port in zip(range(many), free, strict=False):
+            kept.enter_context(socket.socket()).bind(("0.0.0.0", port))
+        say(connection, "bound")
+        connection.recv()

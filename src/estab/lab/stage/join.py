@@ -1,0 +1,60 @@
+"""Both ends of a run in one record: the client's, as `estab.api` made it, and the server's, seen in its namespace.
+
+Pure, but for asking the judge, who is pure too.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+from estab.diagnose import judge
+from estab.lab.stage.server import Moment, Seen, What
+from estab.load.serving import Service
+from estab.observe import ghosts
+from estab.records import RunResult, TimelinePoint
+
+
+def joined(run: RunResult, began_s: float, established: frozenset[bytes] | None, what: What, seen: Seen) -> RunResult:
+    """The run with its server's end, judged anew. `began_s`: when its timeline began, monotonic."""
+    backlog = getattr(what, "backlog", None)
+    config = dict(run.config)
+    if backlog is not None:
+        config["backlog_asked"] = backlog
+    if isinstance(what, Service):
+        config["accept_gap_s"] = what.accept_gap_s
+    found = None
+    if established is not None and seen.established is not None:
+        found = ghosts.match(established, seen.established)
+    whole = run.replace(
+        config=config,
+        server=seen.server,
+        funnel=run.funnel.replace(accepted=seen.accepted),
+        failures=sorted([*run.failures, *seen.failures], key=lambda one: -one.count),
+        timeline=_timeline(run.timeline, began_s, seen.moments),
+        ghosts=found,
+    )
+    return whole.replace(diagnosis=judge(whole))
+
+
+def _timeline(points: list[TimelinePoint], began_s: float, moments: list[Moment]) -> list[TimelinePoint]:
+    """Each point with what the server's end showed last at that time."""
+    times = [at for at, _, _ in moments]
+    whole = []
+    for point in points:
+        place = bisect_right(times, began_s + point.t_s) - 1
+        if place < 0:
+            whole.append(point)
+            continue
+        _, sample, accepted = moments[place]
+        whole.append(
+            point.replace(
+                accepted=accepted,
+                queue_depth=sample.queue_depth,
+                queue_limit=sample.queue_limit,
+                listen_overflows=sample.listen_overflows,
+                listen_drops=sample.listen_drops,
+                listener_drops=sample.listener_drops,
+                server_fds=sample.server_fds,
+            )
+        )
+    return whole

@@ -1,0 +1,230 @@
+"""The server of a stage: what serves, in the server's namespace, and what is seen of it there meanwhile.
+
+What serves is the engine's server, an idle listener made by hand, or any foreign command. All of it runs in a child.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import shlex
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+from estab.errors import MachineError
+from estab.lab.process import linux
+from estab.lab.process.child import say
+from estab.lab.process.isolation import descendants, end_descendants
+from estab.load import outcome
+from estab.load.fleet import Fleet
+from estab.load.serving import Service, serving
+from estab.observe import host
+from estab.observe.sock_diag import SockDiag
+from estab.observe.watch import Observed, Sample, Watch
+from estab.records import Failure, ServerSide
+
+_SAMPLE_EVERY_S = 0.02
+LISTENS_WITHIN_S = 10.0
+Moment = tuple[float, Sample, int | None]  # monotonic seconds, what was seen, accepted so far
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A program of the user's: `command` is run without a shell, and must listen on `host` and `port`."""
+
+    command: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """A listening socket made by hand; `options` are (level, name, value). `accepts`: what comes is taken at once."""
+
+    host: str
+    port: int
+    backlog: int
+    options: tuple[tuple[int, int, int], ...] = ()
+    accepts: bool = False
+
+
+@dataclass(frozen=True)
+class Nobody:
+    """No server at all on `host` and `port`; its end is watched all the same."""
+
+    host: str
+    port: int
+
+
+What = Service | Foreign | ByHand | Nobody
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The server's end over one run: what `Watch` saw, sample by sample too, and the engine's own word."""
+
+    server: ServerSide
+    moments: list[Moment]
+    accepted: int | None
+    failures: list[Failure]
+    established: frozenset[bytes] | None
+
+
+def attend(what: What, nofile: int | None, connection: Connection) -> Seen:
+    """Serves until told to finish. Messages: "settled", "pause", "resume", ("listen", backlog), "finish"."""
+    if nofile is not None:
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, hard))
+    with _serving(what) as (fleet, pids, address, port, listener):
+        watch = Watch(address, port, server_pids=pids)
+        with contextlib.closing(watch):
+            watch.start()
+            say(connection, (address, port))
+            attendance = _Attendance(watch, fleet, pids, port, listener)
+            attendance.accepts = isinstance(what, ByHand) and what.accepts
+            attendance.stay(connection)
+            return attendance.seen(watch.finish())
+
+
+@contextlib.contextmanager
+def _serving(what: What) -> Iterator[tuple[Fleet | None, list[int], str, int, socket.socket | None]]:
+    if isinstance(what, Service):
+        with serving(what) as (fleet, address):
+            yield fleet, fleet.pids(), address[0], address[1], None
+    elif isinstance(what, ByHand):
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            for option in what.options:
+                listener.setsockopt(*option)
+            listener.bind((what.host, what.port))
+            listener.listen(what.backlog)
+            yield None, [os.getpid()], what.host, what.port, listener
+    elif isinstance(what, Foreign):
+        with _program(what) as pids:
+            yield None, pids, what.host, what.port, None
+    else:
+        yield None, [], what.host, what.port, None
+
+
+@contextlib.contextmanager
+def _program(what: Foreign) -> Iterator[list[int]]:
+    """The processes of a foreign server, once it listens; it dies with this child, also where it is a daemon."""
+    parent = os.getpid()
+    linux.adopt_orphans()
+    try:
+        process = subprocess.Popen(
+            shlex.split(what.command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            preexec_fn=lambda: linux.die_with_parent(parent),  # noqa: PLW1509 - this child has one thread
+        )
+    except OSError as error:
+        raise MachineError(f"can't start --server {what.command!r}: {error.strerror}") from error
+    try:
+        _wait_listening(what, process)
+        yield descendants()
+    finally:
+        process.kill()
+        process.wait()
+        end_descendants()
+        if process.stderr:
+            process.stderr.close()
+
+
+def _wait_listening(what: Foreign, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + LISTENS_WITHIN_S
+    with SockDiag() as diag:
+        while not diag.listening(what.port):
+            if process.poll():  # one that ends with status 0 may have made a daemon of itself
+                said = process.stderr.read().decode("utf-8", "replace").split("\n") if process.stderr else []
+                last = next((line for line in reversed(said) if line.strip()), "without a word")
+                raise MachineError(f"--server {what.command!r} ended at once (status {process.returncode}): {last}")
+            if time.monotonic() > deadline:
+                raise MachineError(
+                    f"--server {what.command!r} did not listen on port {what.port} within {LISTENS_WITHIN_S:g} s; "
+                    f"{{port}} in the command stands for the port, {{host}} for the address"
+                )
+            time.sleep(0.01)
+
+
+class _Attendance:
+    def __init__(
+        self, watch: Watch, fleet: Fleet | None, pids: list[int], port: int, listener: socket.socket | None
+    ) -> None:
+        self.watch, self.fleet, self.pids, self.port, self.listener = watch, fleet, pids, port, listener
+        self.accepts = False
+        self.kept: list[socket.socket] = []
+        self.moments: list[Moment] = []
+        self.established: frozenset[bytes] | None = None
+        self.cpu = outcome.CpuWatch()
+
+    def stay(self, connection: Connection) -> None:
+        """Samples until "finish"."""
+        orders: Mapping[str, Callable[[], object]] = {
+            "settled": self._settled,
+            "pause": lambda: self._signal(signal.SIGSTOP),
+            "resume": lambda: self._signal(signal.SIGCONT),
+        }
+        while True:
+            self._sample()
+            if not connection.poll(_SAMPLE_EVERY_S):
+                continue
+            message = connection.recv()
+            if message == "finish":
+                self._sample()
+                return
+            if isinstance(message, tuple):
+                assert self.listener is not None
+                self.listener.listen(message[1])
+            else:
+                orders[message]()
+            say(connection, "done")
+
+    def _settled(self) -> None:
+        self.watch.settled()
+        with SockDiag() as diag:
+            self.established = diag.established_at(self.port)
+
+    def _signal(self, number: int) -> None:
+        for pid in self.pids:
+            os.kill(pid, number)
+
+    def _accept(self) -> None:
+        assert self.listener is not None
+        self.listener.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.kept.append(self.listener.accept()[0])
+
+    def _sample(self) -> None:
+        if self.accepts:
+            self._accept()
+        accepted = self.fleet.totals()["accepted"] if self.fleet else len(self.kept) if self.listener else None
+        self.moments.append((time.monotonic(), self.watch.sample(), accepted))
+        for worker in self.fleet.workers if self.fleet else ():
+            self.cpu.look(worker.pid, time.monotonic_ns(), worker.block.get("cpu_ns"))
+
+    def seen(self, observed: Observed) -> Seen:
+        """All that was seen."""
+        fleet, server = self.fleet, observed.server
+        accepted: int | None = len(self.kept) if self.listener is not None else None
+        failures: list[Failure] = []
+        if fleet is not None:
+            self._signal(signal.SIGCONT)
+            fleet.stop()
+            soft, _hard = host.own_open_files()
+            workers = outcome.workers(fleet, outcome.Seen(soft, self.cpu, {}, self.watch.worst_fds))
+            server = server.replace(workers=workers)
+            accepted = fleet.totals()["accepted"]
+            failures = outcome.failures(worker.block for worker in fleet.workers)
+        elif server.listener is not None and self.listener is None:
+            accepted = server.listener.accepted_at_end
+            server = server.replace(embedded=False)
+        return Seen(server, self.moments, accepted, failures, self.established)
