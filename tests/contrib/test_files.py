@@ -38,7 +38,9 @@ def run(*command: str | Path, folder: Path | None = None) -> str:
 def exported() -> set[str]:
     """The names of all metrics, as rules and dashboard write them."""
     suffix = {"counter": "_total", "info": "_info"}
-    return {one.name + suffix.get(one.type, "") for one in families([], OwnCost({}, {}, {}), "0", most_listeners=1)}
+    return {
+        family.name + suffix.get(family.type, "") for family in families([], OwnCost({}, {}, {}), "0", most_listeners=1)
+    }
 
 
 def named_in(text: str) -> set[str]:

@@ -42,18 +42,18 @@ def ask(path: str, **query: str) -> Any:
 
 
 def value(expression: str) -> float | None:
-    found = ask("query", query=expression)["result"]
-    return float(found[0]["value"][1]) if found else None
+    samples = ask("query", query=expression)["result"]
+    return float(samples[0]["value"][1]) if samples else None
 
 
 def dashboard_expressions() -> list[str]:
     """What Grafana would ask, with its variables filled in."""
     board = json.loads(DASHBOARD.read_text(encoding="utf-8"))
     asked = [target["expr"] for panel in board["panels"] for target in panel.get("targets", ())]
-    asked += [one["expr"] for one in board["annotations"]["list"]]
+    asked += [annotation["expr"] for annotation in board["annotations"]["list"]]
     variables = {"$__rate_interval": "1m", "$__range": "5m", "$instance": ".*", "$namespace": ".*"}
     for name, text in variables.items():
-        asked = [one.replace(name, text) for one in asked]
+        asked = [expression.replace(name, text) for expression in asked]
     return asked
 
 
@@ -114,8 +114,12 @@ def firing(clients: Clients, *names: str) -> list[dict[str, Any]]:
     """Whether all these alerts fire; one more client comes each time it is asked."""
     if len(clients.sockets) < 500:
         clients.one_more()
-    found = [one for one in ask("alerts")["alerts"] if one["state"] == "firing" and one["labels"]["alertname"] in names]
-    return found if {one["labels"]["alertname"] for one in found} == set(names) else []
+    alerts = [
+        alert
+        for alert in ask("alerts")["alerts"]
+        if alert["state"] == "firing" and alert["labels"]["alertname"] in names
+    ]
+    return alerts if {alert["labels"]["alertname"] for alert in alerts} == set(names) else []
 
 
 def overflow_seen_by_prometheus() -> dict[str, Any]:
@@ -141,9 +145,9 @@ def overflow_seen_by_prometheus() -> dict[str, Any]:
         for name in ("queue_depth", "queue_limit", "queue_worst_depth", "drops_total", "full_seconds_total"):
             seen[name] = value(f"estab_listener_{name}{labels}")
         seen["causes"] = value("count(estab_cause)")
-        seen["metadata"] = {one["metric"] for one in ask("targets/metadata")}
+        seen["metadata"] = {family["metric"] for family in ask("targets/metadata")}
         asked = dashboard_expressions() + rule_expressions()
-        seen["asked"] = {one: len(ask("query", query=one)["result"]) for one in asked}
+        seen["asked"] = {expression: len(ask("query", query=expression)["result"]) for expression in asked}
         clients.close()
         server.setblocking(False)
         with contextlib.suppress(BlockingIOError):
@@ -161,7 +165,7 @@ def seen() -> dict[str, Any]:
 
 def test_the_alerts_fire_while_the_queue_overflows_and_not_before(seen: dict[str, Any]) -> None:
     assert seen["alerts before"] == []
-    by_name = {one["labels"]["alertname"]: one for one in seen["alerts"]}
+    by_name = {alert["labels"]["alertname"]: alert for alert in seen["alerts"]}
     assert by_name["EstabCause"]["labels"]["cause"] == "accept_queue_overflow"
     overflow = by_name["EstabAcceptQueueOverflow"]
     assert (overflow["labels"]["address"], overflow["labels"]["port"]) == ("127.0.0.1", str(PORT))
@@ -182,11 +186,12 @@ def test_a_past_overflow_is_no_cause_and_its_drops_stay(seen: dict[str, Any]) ->
 
 def test_every_metric_that_rules_and_dashboard_name_exists(seen: dict[str, Any]) -> None:
     assert len(seen["asked"]) > 30
-    named = {name for one in seen["asked"] for name in re.findall(r"\bestab_\w+", one)}
+    named = {name for expression in seen["asked"] for name in re.findall(r"\bestab_\w+", expression)}
     assert named - seen["metadata"] == set()
 
 
 def test_the_dashboard_shows_the_overflow(seen: dict[str, Any]) -> None:
-    about = [one for one in seen["asked"] if "estab_listener" in one and "rate" not in one and ">" not in one]
+    results = seen["asked"]
+    about = [text for text in results if "estab_listener" in text and "rate" not in text and ">" not in text]
     assert len(about) >= 3
-    assert all(seen["asked"][one] for one in about)
+    assert all(results[text] for text in about)

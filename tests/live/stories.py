@@ -74,7 +74,7 @@ def snapshot(
     return plain.replace(**fields)
 
 
-def counted(one: Snapshot) -> Snapshot:
+def counted(snapshot: Snapshot) -> Snapshot:
     """With what a live view counts only now and then."""
     states = {"LISTEN": 4, "ESTAB": 412, "TIME-WAIT": 340, "SYN-RECV": 9}
     targets = [
@@ -84,7 +84,7 @@ def counted(one: Snapshot) -> Snapshot:
                 worst_source_used=200),
     ]  # fmt: skip
     census = Census(sockets=765, states=states, ports=[], peers=[PeerCount(address="10.0.0.5", sockets=400)])
-    return one.replace(states=states, census=census, targets=targets, port_use=targets[0])
+    return snapshot.replace(states=states, census=census, targets=targets, port_use=targets[0])
 
 
 def moment(second: int) -> Snapshot:
@@ -110,5 +110,5 @@ def story(seconds: int = 10) -> list[Snapshot]:
 
 
 def written(path: Path, snapshots: Sequence[Snapshot]) -> Path:
-    path.write_bytes(b"".join(encode(one) + b"\n" for one in snapshots))
+    path.write_bytes(b"".join(encode(snapshot) + b"\n" for snapshot in snapshots))
     return path

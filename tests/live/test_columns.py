@@ -7,28 +7,28 @@ from rich.cells import cell_len
 from tests.live.stories import listener, snapshot, story
 
 from estab.live import columns
-from estab.live.arrange import ORDERS, Filter, arranged
+from estab.live.arrange import ORDERS, ListenerFilter, arranged
 from estab.live.columns import ASCII, UNICODE, bar, fit, heading, line, plain, where
 from estab.live.detail import chart, detail
 from estab.live.model import Model
-from estab.live.view import Row
+from estab.live.view import ListenerRow
 
 
-def rows() -> list[Row]:
+def rows() -> list[ListenerRow]:
     model = Model()
-    for one in story():
-        model.feed([one])
+    for taken in story():
+        model.feed([taken])
     assert model.view is not None
     return list(model.view.rows)
 
 
 @pytest.mark.parametrize("width", [1, 2, 5, 10, 20, 39, 40, 60, 79, 80, 81, 100, 160, 300])
 @pytest.mark.parametrize("signs", [UNICODE, ASCII])
-def test_every_line_fits(width: int, signs: columns.Signs) -> None:
+def test_every_line_fits(width: int, signs: columns.BarGlyphs) -> None:
     placed = fit(width, namespaces=True)
     assert placed
     lines = [heading(placed, "state"), *(line(row, placed, signs) for row in rows())]
-    widths = {sum(cell_len(text) for text, _ in one) for one in lines}
+    widths = {sum(cell_len(text) for text, _ in styled) for styled in lines}
     assert len(widths) == 1
     assert max(widths) <= width
 
@@ -43,13 +43,13 @@ def test_every_line_fits(width: int, signs: columns.Signs) -> None:
     ],
 )
 def test_what_fits(width: int, names: str) -> None:
-    assert " ".join(one.column.name for one in fit(width, namespaces=False)) == names
+    assert " ".join(placed.column.name for placed in fit(width, namespaces=False)) == names
 
 
 def test_numbers_stand_under_each_other() -> None:
     placed = fit(80, namespaces=False)
     lines = [plain(line(row, placed, UNICODE)) for row in rows()]
-    assert len({one.index("/") for one in lines if "/" in one}) > 0
+    assert len({text.index("/") for text in lines if "/" in text}) > 0
     assert "*:8080" in lines[0]
     assert "17/16" in lines[0]
     assert "OVERFLOW" in lines[0]
@@ -80,35 +80,40 @@ def test_where(address: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("wanted", "ports"),
     [
-        (Filter(), [443, 5432, 8080, 9000]),
-        (Filter(port=443), [443]),
-        (Filter(process="NGI"), [443]),
-        (Filter(process="4812"), [8080]),
-        (Filter(text=":5432"), [5432]),
-        (Filter(text="999"), [5432]),
-        (Filter(text="python overflow"), [8080]),
-        (Filter(text="2001:db8"), [9000]),
-        (Filter(text="own"), [443, 5432, 8080, 9000]),
-        (Filter(text="nobody"), []),
-        (Filter(port=443, text="python"), []),
+        (ListenerFilter(), [443, 5432, 8080, 9000]),
+        (ListenerFilter(port=443), [443]),
+        (ListenerFilter(process="NGI"), [443]),
+        (ListenerFilter(process="4812"), [8080]),
+        (ListenerFilter(text=":5432"), [5432]),
+        (ListenerFilter(text="999"), [5432]),
+        (ListenerFilter(text="python overflow"), [8080]),
+        (ListenerFilter(text="2001:db8"), [9000]),
+        (ListenerFilter(text="own"), [443, 5432, 8080, 9000]),
+        (ListenerFilter(text="nobody"), []),
+        (ListenerFilter(port=443, text="python"), []),
     ],
 )
-def test_filter(wanted: Filter, ports: list[int]) -> None:
+def test_filter(wanted: ListenerFilter, ports: list[int]) -> None:
     assert [row.port for row in arranged(rows(), wanted, "listener")] == ports
 
 
 def test_orders() -> None:
-    found = {by: [row.port for row in arranged(rows(), Filter(), by)] for by in ORDERS}
-    assert found["state"][0] == found["queue"][0] == found["drops"][0] == found["fds"][0] == 8080
-    assert found["process"] == [9000, 443, 5432, 8080]
-    assert [row.port for row in arranged(rows(), Filter(), "process", backwards=True)] == [8080, 5432, 443, 9000]
-    assert all(sorted(ports) == [443, 5432, 8080, 9000] for ports in found.values())
+    orders = {by: [row.port for row in arranged(rows(), ListenerFilter(), by)] for by in ORDERS}
+    assert orders["state"][0] == orders["queue"][0] == orders["drops"][0] == orders["fds"][0] == 8080
+    assert orders["process"] == [9000, 443, 5432, 8080]
+    assert [row.port for row in arranged(rows(), ListenerFilter(), "process", backwards=True)] == [
+        8080,
+        5432,
+        443,
+        9000,
+    ]
+    assert all(sorted(ports) == [443, 5432, 8080, 9000] for ports in orders.values())
 
 
 def test_a_filter_by_namespace() -> None:
     model = Model()
     view = model.feed([snapshot(0, listener(80)), snapshot(0, listener(80), netns="box", inode=2)])
-    assert [row.netns for row in arranged(view.rows, Filter(text="box"))] == ["box"]
+    assert [row.netns for row in arranged(view.rows, ListenerFilter(text="box"))] == ["box"]
 
 
 def test_chart() -> None:
@@ -119,8 +124,8 @@ def test_chart() -> None:
 
 def test_detail_says_it_all() -> None:
     model = Model()
-    for one in story():
-        view = model.feed([one])
+    for taken in story():
+        view = model.feed([taken])
     row = next(row for row in view.rows if row.port == 8080)
     text = detail(row, model.history(row.key), model.diagnosis_of(row.key), gone=False, width=76, signs=UNICODE).plain
     for words in (

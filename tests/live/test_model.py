@@ -8,16 +8,16 @@ import pytest
 from tests.live.stories import START_S, counted, listener, snapshot, story
 
 from estab.live import rates
-from estab.live.judgement import Facts, judge
+from estab.live.judgement import ListenerFacts, judge
 from estab.live.model import Model, rounds
-from estab.live.view import PUT_OFF, View
+from estab.live.view import PUT_OFF, HostView
 from estab.records import Conntrack, Process, Snapshot, Unobserved
 
 
-def fed(*snapshots: Snapshot) -> View:
+def fed(*snapshots: Snapshot) -> HostView:
     model = Model()
-    for one in snapshots:
-        model.feed([one])
+    for taken in snapshots:
+        model.feed([taken])
     assert model.view is not None
     return model.view
 
@@ -55,41 +55,45 @@ OUT = Process(pid=7, name="app", fds=64, nofile_soft=64)
 @pytest.mark.parametrize(
     ("facts", "word", "says"),
     [
-        (Facts(0, 16), "ok", "nothing waits"),
-        (Facts(1, 16), "waiting", "1 connection to be accepted"),
-        (Facts(9, 16, growth_per_s=2.0), "filling", "filling: at this rate full in 4 s"),
-        (Facts(16, 16, growth_per_s=4.0), "filling", "filling: at this rate full in less than 1 s"),
-        (Facts(9, 16, growth_per_s=0.1), "waiting", "9 connections to be accepted"),
-        (Facts(9, 16, growth_per_s=-2.0), "waiting", "9 connections to be accepted"),
-        (Facts(0, 16, growth_per_s=2.0), "ok", "nothing waits"),
-        (Facts(16, 16), "waiting", "16 connections to be accepted"),
-        (Facts(17, 16), "FULL", "full (17 fit): whoever connects next is turned away"),
-        (Facts(17, 16, drops_per_s=12), "OVERFLOW", "full (17 fit): 12 packets a second are turned away"),
-        (Facts(3, 16, 0.5, overflows=True), "OVERFLOW", "0.5 packets a second dropped: the queue was full between"),
-        (Facts(3, 16, 0.5, overflows=False), "drops", "without an overflow"),
-        (Facts(3, 16, unmoved_s=4.9), "waiting", "3 connections"),
-        (Facts(3, 16, unmoved_s=5.0), "stuck", "3 wait and none was accepted for 5 s"),
+        (ListenerFacts(0, 16), "ok", "nothing waits"),
+        (ListenerFacts(1, 16), "waiting", "1 connection to be accepted"),
+        (ListenerFacts(9, 16, growth_per_s=2.0), "filling", "filling: at this rate full in 4 s"),
+        (ListenerFacts(16, 16, growth_per_s=4.0), "filling", "filling: at this rate full in less than 1 s"),
+        (ListenerFacts(9, 16, growth_per_s=0.1), "waiting", "9 connections to be accepted"),
+        (ListenerFacts(9, 16, growth_per_s=-2.0), "waiting", "9 connections to be accepted"),
+        (ListenerFacts(0, 16, growth_per_s=2.0), "ok", "nothing waits"),
+        (ListenerFacts(16, 16), "waiting", "16 connections to be accepted"),
+        (ListenerFacts(17, 16), "FULL", "full (17 fit): whoever connects next is turned away"),
+        (ListenerFacts(17, 16, drops_per_s=12), "OVERFLOW", "full (17 fit): 12 packets a second are turned away"),
         (
-            Facts(17, 16, 9.0, owners=(OUT,)),
+            ListenerFacts(3, 16, 0.5, overflows=True),
+            "OVERFLOW",
+            "0.5 packets a second dropped: the queue was full between",
+        ),
+        (ListenerFacts(3, 16, 0.5, overflows=False), "drops", "without an overflow"),
+        (ListenerFacts(3, 16, unmoved_s=4.9), "waiting", "3 connections"),
+        (ListenerFacts(3, 16, unmoved_s=5.0), "stuck", "3 wait and none was accepted for 5 s"),
+        (
+            ListenerFacts(17, 16, 9.0, owners=(OUT,)),
             "no fds",
             "app (7) has all 64 descriptors in use: it can't accept, 17 wait",
         ),
-        (Facts(0, 16, owners=(OUT.replace(fds=63),)), "ok", "nothing waits"),
-        (Facts(0, 16, owners=(OUT.replace(fds=None),)), "ok", "nothing waits"),
-        (Facts(1, 0), "FULL", "full (1 fit)"),
-        (Facts(0, -1), "ok", "nothing waits"),
+        (ListenerFacts(0, 16, owners=(OUT.replace(fds=63),)), "ok", "nothing waits"),
+        (ListenerFacts(0, 16, owners=(OUT.replace(fds=None),)), "ok", "nothing waits"),
+        (ListenerFacts(1, 0), "FULL", "full (1 fit)"),
+        (ListenerFacts(0, -1), "ok", "nothing waits"),
     ],
 )
-def test_judgement(facts: Facts, word: str, says: str) -> None:
-    found = judge(facts)
-    assert found.word == word
-    assert says in found.says
+def test_judgement(facts: ListenerFacts, word: str, says: str) -> None:
+    judgement = judge(facts)
+    assert judgement.word == word
+    assert says in judgement.says
 
 
 def test_a_queue_that_fills_and_overflows() -> None:
     model, words = Model(), []
-    for one in story(9):
-        view = model.feed([one])
+    for taken in story(9):
+        view = model.feed([taken])
         words.append(next(row.judgement.word for row in view.rows if row.port == 8080))
     assert words == ["ok", *["filling"] * 5, "OVERFLOW", "OVERFLOW", "OVERFLOW"]
     row = next(row for row in view.rows if row.port == 8080)
@@ -134,7 +138,7 @@ def test_what_is_counted_seldom_stays_and_ages() -> None:
     assert view.totals.states is not None
     assert view.totals.states["ESTAB"] == 412
     assert view.totals.states_age_s == 3
-    assert [(one.use.port, one.age_s) for one in view.targets] == [(5432, 3), (6379, 3)]
+    assert [(target.use.port, target.age_s) for target in view.targets] == [(5432, 3), (6379, 3)]
     assert view.targets[0].fill == pytest.approx(24_500 / 28_229)
 
 
@@ -171,7 +175,7 @@ def test_namespaces_are_kept_apart_and_summed() -> None:
     assert view.totals.rates is not None
     assert view.totals.rates["Tcp.PassiveOpens"] == 15
     assert view.totals.inuse == 240
-    assert len(model.feed([snapshot(2)]).spaces) == 1
+    assert len(model.feed([snapshot(2)]).namespaces) == 1
 
 
 def test_conntrack_drops() -> None:
@@ -183,12 +187,12 @@ def test_conntrack_drops() -> None:
 def test_less_names_what_is_missing_once() -> None:
     gap = Unobserved(field="listeners.owners", why="run as root")
     put_off = Unobserved(field="census", why=PUT_OFF)
-    assert fed(snapshot(0, unobserved=[gap, gap, put_off])).less == [("listeners.owners", "run as root")]
+    assert fed(snapshot(0, unobserved=[gap, gap, put_off])).unobserved == [("listeners.owners", "run as root")]
 
 
 def test_rounds_of_a_recording() -> None:
     mine, other = snapshot(0), snapshot(0, netns="box", inode=2)
-    assert [len(one) for one in rounds([mine, other, mine, other, mine])] == [2, 2, 1]
+    assert [len(group) for group in rounds([mine, other, mine, other, mine])] == [2, 2, 1]
     assert rounds([]) == []
 
 

@@ -12,10 +12,10 @@ from tests.live.stories import snapshot, story
 from tests.namespaces import in_namespace
 
 from estab.errors import MachineError, UsageError
-from estab.live import tally
+from estab.live import background
+from estab.live.background import BackgroundWork, seldom
 from estab.live.recording import Recorder, recorded
 from estab.live.sampling import Sampler, check_interval
-from estab.live.tally import Tally, seldom
 from estab.live.view import PUT_OFF
 from estab.load.conductor import Stop
 from estab.observe.pace import Pace
@@ -31,20 +31,20 @@ def test_cheap_at_every_look_and_whole_at_both_ends() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=9) as server:
         address = server.getsockname()
         with socket.create_connection(address):
-            taken = [one for (one,) in looked(4)]
-    for one in taken:
-        mine = next(row for row in one.listeners or () if row.port == address[1])
+            snapshots = [alone for (alone,) in looked(4)]
+    for moment in snapshots:
+        mine = next(row for row in moment.listeners or () if row.port == address[1])
         assert (mine.depth, mine.limit, mine.worst_depth) == (1, 9, 1)
         assert [owner.pid for owner in mine.owners or ()] == [os.getpid()]
-        assert one.counters is not None
-        assert one.sysctls is not None
-    assert taken[0].census is not None
-    assert taken[-1].census is not None
-    assert taken[-1].states == taken[-1].census.states
-    assert taken[-1].targets is not None
-    between = taken[1:-1]
-    assert all(one.census is None for one in between)
-    assert all(("census", PUT_OFF) in [(gap.field, gap.why) for gap in one.unobserved] for one in between)
+        assert moment.counters is not None
+        assert moment.sysctls is not None
+    assert snapshots[0].census is not None
+    assert snapshots[-1].census is not None
+    assert snapshots[-1].states == snapshots[-1].census.states
+    assert snapshots[-1].targets is not None
+    between = snapshots[1:-1]
+    assert all(moment.census is None for moment in between)
+    assert all(("census", PUT_OFF) in [(gap.field, gap.why) for gap in moment.unobserved] for moment in between)
 
 
 def test_the_busiest_target_is_counted() -> None:
@@ -54,32 +54,32 @@ def test_the_busiest_target_is_counted() -> None:
             ((taken,),) = looked(1)
             for client in clients:
                 client.close()
-        return [(one.address, one.used, one.sources) for one in taken.targets or ()]
+        return [(target.address, target.used, target.sources) for target in taken.targets or ()]
 
     assert in_namespace(work) == [("127.0.0.1", 20, 1)]
 
 
 def test_a_stop_gives_one_last_whole_look() -> None:
     with Stop() as stop:
-        found = Sampler().rounds(3600, stop)
-        next(found)
+        rounds = Sampler().rounds(3600, stop)
+        next(rounds)
         stop.set()
-        (last,) = next(found)
+        (last,) = next(rounds)
         assert last.census is not None
-        assert next(found, None) is None
+        assert next(rounds, None) is None
 
 
 def test_all_namespaces_begin_with_the_own() -> None:
     (together,) = looked(1, sampler=Sampler(all_namespaces=True))
     assert together[0].netns is None
-    inodes = [one.host.netns_inode for one in together]
+    inodes = [snapshot.host.netns_inode for snapshot in together]
     assert len(set(inodes)) == len(inodes)
 
 
 def test_a_namespace_that_goes_away_ends_the_looks(tmp_path: Path) -> None:
     sampler = Sampler(namespace=str(os.getpid()))
-    found = sampler._found[0]
-    sampler._found = [found.replace(path=str(tmp_path / "gone"))]
+    namespace = sampler._namespaces[0]
+    sampler._namespaces = [namespace.replace(path=str(tmp_path / "gone"))]
     with pytest.raises(MachineError, match="can't look into network namespace"):
         looked(1, sampler=sampler)
 
@@ -103,9 +103,9 @@ def test_pace_puts_off_what_costs_much() -> None:
 
 
 def test_what_takes_long_does_not_hold_up_the_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tally, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(background, "WAIT_S", 0.01)
     go = threading.Event()
-    counting: Tally[int] = Tally(seldom())
+    counting: BackgroundWork[int] = BackgroundWork(seldom())
 
     def work() -> int:
         go.wait(20)
@@ -120,7 +120,7 @@ def test_what_takes_long_does_not_hold_up_the_looks(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_recording_holds_what_was_seen(tmp_path: Path) -> None:
-    rounds = [[one] for one in story()]
+    rounds = [[snapshot] for snapshot in story()]
     rounds[3].append(snapshot(3.0, netns="box", inode=2))
     with Recorder(str(tmp_path / "kept")) as recorder:
         assert list(recorder.through(rounds)) == rounds

@@ -13,15 +13,15 @@ from tests.live.stories import START_S, story, written
 from textual.pilot import Pilot
 
 from estab.errors import MachineError
-from estab.live.arrange import Filter
+from estab.live.arrange import ListenerFilter
 from estab.live.columns import UNICODE
 from estab.live.recording import recorded
 from estab.live.screen.app import WatchApp
 from estab.live.screen.detail import DetailScreen
-from estab.live.screen.feeds import Ended, Replay
+from estab.live.screen.feeds import ReplayFeed, RoundsEnded
 from estab.live.screen.help import HelpScreen
+from estab.live.screen.styled import StyledText
 from estab.live.screen.table import LineTable
-from estab.live.screen.words import Words
 
 SIZES = [(80, 24), (160, 50)]
 
@@ -29,11 +29,11 @@ SIZES = [(80, 24), (160, 50)]
 @pytest.fixture
 def app(tmp_path: Path) -> WatchApp:
     """A recording, paused at its first moment."""
-    feed = Replay(recorded(written(tmp_path / "story.ndjson", story())), 1.0)
+    feed = ReplayFeed(recorded(written(tmp_path / "story.ndjson", story())), 1.0)
     feed.paused = True
-    found = WatchApp(feed, Filter(), "state", what="story.ndjson")
-    found.signs = UNICODE
-    return found
+    app = WatchApp(feed, ListenerFilter(), "state", what="story.ndjson")
+    app.signs = UNICODE
+    return app
 
 
 def drive(app: WatchApp, work: Callable[[Pilot[int]], Awaitable[None]], size: tuple[int, int] = (80, 24)) -> None:
@@ -122,7 +122,7 @@ def test_filtering(app: WatchApp) -> None:
         assert first_words(app) == ["127.0.0.1:5432"]
         await pilot.press("enter")
         assert isinstance(app.focused, LineTable)
-        assert "filter postgres" in str(app.query_one("#head", Words).visual)
+        assert "filter postgres" in str(app.query_one("#head", StyledText).visual)
         await pilot.press("escape")
         assert len(first_words(app)) == 4
         await pilot.press("slash", *"nobody", "enter")
@@ -138,7 +138,7 @@ def test_drilling_down(app: WatchApp) -> None:
         await pilot.press("enter")
         await pilot.pause()
         assert isinstance(app.screen, DetailScreen)
-        words = app.screen.query_one("#detail", Words)
+        words = app.screen.query_one("#detail", StyledText)
         assert "filling: at this rate full in 2 s" in str(words.visual)
         for _ in range(4):
             await pilot.press("right")
@@ -173,8 +173,8 @@ def test_a_recording_is_stepped_both_ways(app: WatchApp) -> None:
 
 
 def test_a_recording_plays_by_itself_to_its_end(tmp_path: Path) -> None:
-    feed = Replay(recorded(written(tmp_path / "story.ndjson", story())), 1000.0)
-    app = WatchApp(feed, Filter(), "state", what="story.ndjson")
+    feed = ReplayFeed(recorded(written(tmp_path / "story.ndjson", story())), 1000.0)
+    app = WatchApp(feed, ListenerFilter(), "state", what="story.ndjson")
 
     async def work(pilot: Pilot[int]) -> None:
         while app.model.view is None or app.model.view.at_s < START_S + 9:
@@ -197,17 +197,17 @@ def test_pause_holds_a_live_screen_still(app: WatchApp) -> None:
     app.feed = Still()  # type: ignore[assignment]
 
     async def work(pilot: Pilot[int]) -> None:
-        from estab.live.screen.feeds import Arrived
+        from estab.live.screen.feeds import RoundArrived
 
         first, second = story()[6:8]
-        app.post_message(Arrived([first]))
+        app.post_message(RoundArrived([first]))
         await pilot.pause()
         before = lines(app)
         await pilot.press("space")
-        app.post_message(Arrived([second]))
+        app.post_message(RoundArrived([second]))
         await pilot.pause()
         assert lines(app) == before
-        assert "PAUSED" in str(app.query_one("#head", Words).visual)
+        assert "PAUSED" in str(app.query_one("#head", StyledText).visual)
         await pilot.press("space")
         assert lines(app) != before
 
@@ -266,9 +266,9 @@ def test_how_it_ends(app: WatchApp, key: str, code: int) -> None:
 def test_what_ends_the_looks_is_said_and_the_screen_stays(app: WatchApp) -> None:
     async def work(pilot: Pilot[int]) -> None:
         app.feed = object()  # type: ignore[assignment]
-        app.post_message(Ended(MachineError("the command ended")))
+        app.post_message(RoundsEnded(MachineError("the command ended")))
         await pilot.pause()
-        assert "ENDED: the command ended" in str(app.query_one("#head", Words).visual)
+        assert "ENDED: the command ended" in str(app.query_one("#head", StyledText).visual)
         assert len(first_words(app)) == 4
 
     drive(app, work)
@@ -278,13 +278,13 @@ def test_what_ends_the_looks_is_said_and_the_screen_stays(app: WatchApp) -> None
 def test_a_record_from_elsewhere_does_not_move_the_cursor(tmp_path: Path) -> None:
     evil = story()[9]
     assert evil.listeners is not None
-    listeners = [one.replace(address="\x1b[2J[red]") for one in evil.listeners]
-    feed = Replay(recorded(written(tmp_path / "evil.ndjson", [evil.replace(listeners=listeners)])), 1.0)
-    app = WatchApp(feed, Filter(), "state", what="\x1b[31mevil")
+    listeners = [listener.replace(address="\x1b[2J[red]") for listener in evil.listeners]
+    feed = ReplayFeed(recorded(written(tmp_path / "evil.ndjson", [evil.replace(listeners=listeners)])), 1.0)
+    app = WatchApp(feed, ListenerFilter(), "state", what="\x1b[31mevil")
 
     async def work(pilot: Pilot[int]) -> None:
         await pilot.pause()
-        segments: list[Segment] = [one for y in range(5) for one in app.query_one(LineTable).render_line(y)]
-        assert not any("\x1b" in one.text for one in segments)
+        segments: list[Segment] = [segment for y in range(5) for segment in app.query_one(LineTable).render_line(y)]
+        assert not any("\x1b" in segment.text for segment in segments)
 
     drive(app, work)

@@ -18,7 +18,7 @@ from estab.errors import MachineError, UsageError
 from estab.load.conductor import Stop
 
 if TYPE_CHECKING:
-    from estab.live.arrange import Filter
+    from estab.live.arrange import ListenerFilter
     from estab.live.recording import Recorder
     from estab.records import Snapshot
 
@@ -29,7 +29,7 @@ _INSTEAD = "estab watch --once prints the table without it"
 
 @Parameter(name="*", group=SHOWN)
 @dataclass(frozen=True)
-class Shown:
+class ShownListeners:
     """Which listeners are shown; all are recorded."""
 
     port: Whole | None = None
@@ -42,7 +42,7 @@ class Shown:
     """What the listeners are sorted by; the worst state comes first."""
 
 
-DEFAULT_SHOWN = Shown()
+DEFAULT_SHOWN = ShownListeners()
 
 
 def watch(
@@ -53,7 +53,7 @@ def watch(
     netns: str | None = None,
     all_netns: Annotated[bool, Parameter(negative="")] = False,
     via: str | None = None,
-    shown: Shown = DEFAULT_SHOWN,
+    shown: ShownListeners = DEFAULT_SHOWN,
     record: Annotated[str | None, Parameter(group=OUTPUT)] = None,
     replay: str | None = None,
     speed: Number = 1.0,
@@ -88,31 +88,31 @@ def watch(
     """
     asked = {"interval": interval, "count": count, "netns": netns, "all-netns": all_netns or None, "via": via}
     _check(asked, once=once, record=record, replay=replay, speed=speed, port=shown.port)
-    from estab.live.arrange import Filter
+    from estab.live.arrange import ListenerFilter
 
-    chosen = Filter(port=shown.port, process=shown.process)
+    chosen = ListenerFilter(port=shown.port, process=shown.process)
     if replay is not None:
         return _replay(replay, speed, chosen, shown.sort, once=once)
     with Stop() as stop, contextlib.ExitStack() as stack:
-        found = _rounds(asked, shown.port, stop)
+        rounds = _rounds(asked, shown.port, stop)
         # Only what is in order may cost a file what it holds; and a pipe that nobody reads is no stop's to wait for.
         recorder = stack.enter_context(_recorder(record))
         stack.enter_context(stoppable(stop))
         if recorder is not None:
-            found = recorder.through(found)
+            rounds = recorder.through(rounds)
         if once:
-            return _once(found, chosen, shown.sort, stop)
+            return _once(rounds, chosen, shown.sort, stop)
         instead = _why_no_view()
         if instead is None:
             from estab.live.screen.run import watch_live
 
             code = watch_live(
-                found, stop, chosen, shown.sort, recorder=recorder, interval_s=None if via else interval or 1.0
+                rounds, stop, chosen, shown.sort, recorder=recorder, interval_s=None if via else interval or 1.0
             )
             return _ended(code, recorder)
         if recorder is None:
             raise MachineError(instead)
-        return _ended(_record_only(found, recorder, stop), recorder)
+        return _ended(_record_only(rounds, recorder, stop), recorder)
 
 
 def _check(
@@ -148,7 +148,7 @@ def _rounds(asked: Mapping[str, object], port: int | None, stop: Stop) -> Iterat
     count = asked["count"] or 0
     assert isinstance(count, int)
     if isinstance(via := asked["via"], str):
-        return ([one] for one in observe_via(via, port=port, count=count, stop=stop))
+        return ([snapshot] for snapshot in observe_via(via, port=port, count=count, stop=stop))
     name = asked["netns"]
     sampler = Sampler(namespace=str(name) if name is not None else None, all_namespaces=bool(asked["all-netns"]))
     interval = asked["interval"]
@@ -166,23 +166,23 @@ def _recorder(path: str | None) -> Iterator[Recorder | None]:
         yield recorder
 
 
-def _replay(path: str, speed: float, chosen: Filter, by: str, *, once: bool) -> int:
+def _replay(path: str, speed: float, chosen: ListenerFilter, by: str, *, once: bool) -> int:
     from estab.live.recording import recorded
 
-    found = recorded(path)
+    rounds = recorded(path)
     if once:
-        return _print(found, chosen, by)
+        return _print(rounds, chosen, by)
     if (instead := _why_no_view()) is not None:
         raise MachineError(instead)
     from estab.live.screen.run import watch_replay
 
-    return watch_replay(found, chosen, by, speed=speed, name=os.path.basename(path))
+    return watch_replay(rounds, chosen, by, speed=speed, name=os.path.basename(path))
 
 
-def _once(found: Iterator[list[Snapshot]], chosen: Filter, by: str, stop: Stop) -> int:
+def _once(rounds: Iterator[list[Snapshot]], chosen: ListenerFilter, by: str, stop: Stop) -> int:
     """Two looks, for the rates between them; one where a command prints no more."""
     seen = []
-    for together in found:
+    for together in rounds:
         seen.append(together)
         if stop.is_set:
             raise KeyboardInterrupt
@@ -191,13 +191,13 @@ def _once(found: Iterator[list[Snapshot]], chosen: Filter, by: str, stop: Stop) 
     return _print(seen, chosen, by)
 
 
-def _print(found: list[list[Snapshot]], chosen: Filter, by: str) -> int:
+def _print(rounds: list[list[Snapshot]], chosen: ListenerFilter, by: str) -> int:
     from estab.live.arrange import arranged
     from estab.live.model import Model
     from estab.live.plain import render
 
     model = Model()
-    for together in found:
+    for together in rounds:
         model.feed(together)
     assert model.view is not None
     render(model.view, arranged(model.view.rows, chosen, by), paper(), by=by)
@@ -218,9 +218,9 @@ def _why_no_view() -> str | None:
     return None
 
 
-def _record_only(found: Iterator[list[Snapshot]], recorder: Recorder, stop: Stop) -> int:
+def _record_only(rounds: Iterator[list[Snapshot]], recorder: Recorder, stop: Stop) -> int:
     with status_line(Output()) as show:
-        for _ in found:
+        for _ in rounds:
             if recorder.failed is not None:
                 break
             show(f"recording to {recorder.path}: {recorder.snapshots:,} snapshots; Ctrl-C ends it")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from estab.live.columns import where
-from estab.live.view import Row
+from estab.live.view import ListenerRow
 from estab.records import Process
 
 # The order of each column: what is worth a look comes first. The address decides where all else is equal.
-ORDERS: dict[str, Callable[[Row], Any]] = {
+ORDERS: dict[str, Callable[[ListenerRow], Any]] = {
     "state": lambda row: (row.judgement.severity, row.fill, row.drops_per_s or 0.0, row.worst),
     "queue": lambda row: (row.fill, row.depth),
     "worst": lambda row: row.worst,
@@ -25,14 +25,14 @@ _UPWARDS = ("process", "listener")  # names and ports read from the least to the
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class ListenerFilter:
     """What a listener must have. None and "" let all pass."""
 
     port: int | None = None
     process: str | None = None
     text: str = ""
 
-    def passes(self, row: Row) -> bool:
+    def passes(self, row: ListenerRow) -> bool:
         """Whether the listener is shown."""
         if self.port is not None and row.port != self.port:
             return False
@@ -41,7 +41,9 @@ class Filter:
         return all(_has(row, word) for word in self.text.lower().split())
 
 
-def arranged(rows: Sequence[Row], wanted: Filter, by: str = "state", *, backwards: bool = False) -> list[Row]:
+def arranged(
+    rows: Sequence[ListenerRow], wanted: ListenerFilter, by: str = "state", *, backwards: bool = False
+) -> list[ListenerRow]:
     """The rows that pass, sorted; equal ones by port and address."""
     shown = sorted((row for row in rows if wanted.passes(row)), key=ORDERS["listener"])
     return sorted(shown, key=ORDERS[by], reverse=downwards(by, backwards=backwards))
@@ -52,22 +54,22 @@ def downwards(by: str, *, backwards: bool = False) -> bool:
     return (by not in _UPWARDS) != backwards
 
 
-def _has(row: Row, word: str) -> bool:
+def _has(row: ListenerRow, word: str) -> bool:
     """`:80` is a port; a number a port or a PID; else part of a process, an address, a namespace or a state."""
     if word.startswith(":") and word[1:].isdigit():
         return row.port == int(word[1:])
     if word.isdigit():
-        return row.port == int(word) or any(one.pid == int(word) for one in row.owners) or row.netns == word
+        return row.port == int(word) or any(owner.pid == int(word) for owner in row.owners) or row.netns == word
     known = [where(row.address, row.port), row.address, row.netns or "own", row.judgement.word]
-    known += [one.name or "" for one in row.owners]
-    return any(word in one.lower() for one in known)
+    known += [owner.name or "" for owner in row.owners]
+    return any(word in text.lower() for text in known)
 
 
-def _is_process(row: Row, name: str) -> bool:
+def _is_process(row: ListenerRow, name: str) -> bool:
     """A PID, or part of a name."""
     if name.isdigit():
-        return any(one.pid == int(name) for one in row.owners)
-    return any(name.lower() in (one.name or "").lower() for one in row.owners)
+        return any(owner.pid == int(name) for owner in row.owners)
+    return any(name.lower() in (owner.name or "").lower() for owner in row.owners)
 
 
 def _fds_fill(tightest: Process | None) -> float:

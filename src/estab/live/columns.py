@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from estab.live.judgement import rate
-from estab.live.view import Row
+from estab.live.view import ListenerRow
 from estab.report.words import DASH, clean, count
 
 GAP = 1
@@ -18,7 +18,7 @@ Line = tuple[Cell, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Signs:
+class BarGlyphs:
     """What bars are drawn with."""
 
     full: str
@@ -27,8 +27,8 @@ class Signs:
     more: str
 
 
-UNICODE = Signs("█", EIGHTHS, "░", "…")
-ASCII = Signs("#", "", ".", "~")
+UNICODE = BarGlyphs("█", EIGHTHS, "░", "…")
+ASCII = BarGlyphs("#", "", ".", "~")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Column:
     name: str
     title: str
     width: int
-    cell: Callable[[Row, int, Signs], Cell]
+    cell: Callable[[ListenerRow, int, BarGlyphs], Cell]
     right: bool = False
     keep: int = 0
     grow: int = 0
@@ -46,14 +46,14 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedColumn:
     """A column with the width that it got."""
 
     column: Column
     width: int
 
 
-def bar(fill: float | None, width: int, signs: Signs) -> str:
+def bar(fill: float | None, width: int, signs: BarGlyphs) -> str:
     """A bar of `width` characters; what is more than nothing shows at least a sliver, and only 1 or more fills it."""
     if fill is None or width <= 0:
         return " " * max(0, width)
@@ -71,7 +71,7 @@ def where(address: str, port: int) -> str:
     return f"{clean(host)}:{port}"
 
 
-def process(row: Row) -> str:
+def process(row: ListenerRow) -> str:
     """The owner, `nginx 4711`, with how many more there are; a dash where it is not known."""
     if not row.owners:
         return DASH
@@ -80,7 +80,7 @@ def process(row: Row) -> str:
     return f"{clean(first.name or '?')} {first.pid}{more}"
 
 
-def _listener(row: Row, width: int, signs: Signs) -> Cell:
+def _listener(row: ListenerRow, width: int, signs: BarGlyphs) -> Cell:
     text = where(row.address, row.port)
     if len(text) > width:  # the port is what people look for: the middle goes
         port = f":{row.port}"
@@ -88,7 +88,7 @@ def _listener(row: Row, width: int, signs: Signs) -> Cell:
     return text, "bold" if row.judgement.severity >= 3 else ""
 
 
-def _queue(row: Row, width: int, signs: Signs) -> Cell:
+def _queue(row: ListenerRow, width: int, signs: BarGlyphs) -> Cell:
     return bar(row.fill, width, signs), _level(row.fill)
 
 
@@ -96,7 +96,7 @@ def _level(fill: float) -> str:
     return "red" if fill >= 1 else "yellow" if fill >= 0.7 else "green" if fill > 0 else "dim"
 
 
-def _fds(row: Row, _width: int, _signs: Signs) -> Cell:
+def _fds(row: ListenerRow, _width: int, _signs: BarGlyphs) -> Cell:
     tightest = row.tightest
     if tightest is None:
         return DASH, "dim"
@@ -104,7 +104,7 @@ def _fds(row: Row, _width: int, _signs: Signs) -> Cell:
     return (f"{fill:.0%}" if fill >= 1 else f"{min(99, fill * 100):.0f}%"), _level(fill) if fill >= 0.7 else ""
 
 
-def _growth(row: Row, _width: int, _signs: Signs) -> Cell:
+def _growth(row: ListenerRow, _width: int, _signs: BarGlyphs) -> Cell:
     value = row.growth_per_s
     if value is None:
         return DASH, "dim"
@@ -113,17 +113,17 @@ def _growth(row: Row, _width: int, _signs: Signs) -> Cell:
     return f"{'+' if value > 0 else '-'}{rate(abs(value))}", "yellow" if value > 0 else ""
 
 
-def _drops(row: Row, _width: int, _signs: Signs) -> Cell:
+def _drops(row: ListenerRow, _width: int, _signs: BarGlyphs) -> Cell:
     if row.drops_per_s is None:
         return DASH, "dim"
     return (rate(row.drops_per_s), "bold red") if row.drops_per_s else ("0", "dim")
 
 
-def _text(get: Callable[[Row], Cell]) -> Callable[[Row, int, Signs], Cell]:
+def _text(get: Callable[[ListenerRow], Cell]) -> Callable[[ListenerRow, int, BarGlyphs], Cell]:
     return lambda row, _width, _signs: get(row)
 
 
-def _style(row: Row) -> str:
+def _style(row: ListenerRow) -> str:
     return BY_SEVERITY[row.judgement.severity]
 
 
@@ -142,60 +142,62 @@ COLUMNS = (
 )
 
 
-def fit(width: int, *, namespaces: bool) -> list[Placed]:
+def fit(width: int, *, namespaces: bool) -> list[PlacedColumn]:
     """The columns that fit `width` characters, in their order; the most needed one stays however narrow it is."""
-    chosen = [one for one in COLUMNS if namespaces or one.name != "netns"]
+    chosen = [column for column in COLUMNS if namespaces or column.name != "netns"]
     while len(chosen) > 1 and _needed(chosen) > width:
-        chosen.remove(min(chosen, key=lambda one: one.keep))
-    widths = {one.name: min(one.width, max(1, width)) for one in chosen}
+        chosen.remove(min(chosen, key=lambda column: column.keep))
+    widths = {column.name: min(column.width, max(1, width)) for column in chosen}
     left = width - _needed(chosen)
-    growers = [one for one in chosen if one.grow]
+    growers = [column for column in chosen if column.grow]
     while left > 0 and growers:
-        shares = sum(one.grow for one in growers)
-        for one in growers:
-            more = min(max(1, left * one.grow // shares), one.most - widths[one.name], left)
-            widths[one.name] += more
+        shares = sum(column.grow for column in growers)
+        for column in growers:
+            more = min(max(1, left * column.grow // shares), column.most - widths[column.name], left)
+            widths[column.name] += more
             left -= more
-        growers = [one for one in growers if widths[one.name] < one.most]
-    return [Placed(one, widths[one.name]) for one in chosen]
+        growers = [column for column in growers if widths[column.name] < column.most]
+    return [PlacedColumn(column, widths[column.name]) for column in chosen]
 
 
 def _needed(columns: Sequence[Column]) -> int:
-    return sum(one.width for one in columns) + GAP * (len(columns) - 1)
+    return sum(column.width for column in columns) + GAP * (len(columns) - 1)
 
 
-def heading(placed: Sequence[Placed], sorted_by: str = "", down: bool = True) -> Line:
+def heading(columns: Sequence[PlacedColumn], sorted_by: str = "", down: bool = True) -> Line:
     """The titles; the one that the rows are sorted by is marked."""
     cells = []
-    for one in placed:
-        mine = one.column.name == sorted_by
-        title = one.column.title + ((" v" if down else " ^") if mine and len(one.column.title) < one.width - 1 else "")
-        cells.append((_fixed(title, one.width, one.column.right, UNICODE), "bold underline" if mine else "bold"))
+    for placed in columns:
+        title, width = placed.column.title, placed.width
+        mine = placed.column.name == sorted_by
+        if mine and len(title) < width - 1:
+            title += " v" if down else " ^"
+        cells.append((_fixed(title, width, placed.column.right, UNICODE), "bold underline" if mine else "bold"))
     return _spaced(cells)
 
 
-def line(row: Row, placed: Sequence[Placed], signs: Signs) -> Line:
+def line(row: ListenerRow, columns: Sequence[PlacedColumn], signs: BarGlyphs) -> Line:
     """One listener."""
     cells = []
-    for one in placed:
-        text, style = one.column.cell(row, one.width, signs)
-        cells.append((_fixed(text, one.width, one.column.right, signs), style))
+    for placed in columns:
+        text, style = placed.column.cell(row, placed.width, signs)
+        cells.append((_fixed(text, placed.width, placed.column.right, signs), style))
     return _spaced(cells)
 
 
-def plain(one: Line) -> str:
+def plain(styled: Line) -> str:
     """A line without its styles."""
-    return "".join(text for text, _ in one).rstrip()
+    return "".join(text for text, _ in styled).rstrip()
 
 
 def _spaced(cells: Sequence[Cell]) -> Line:
-    found: list[Cell] = []
+    spaced: list[Cell] = []
     for number, cell in enumerate(cells):
-        found += [(" " * GAP, ""), cell] if number else [cell]
-    return tuple(found)
+        spaced += [(" " * GAP, ""), cell] if number else [cell]
+    return tuple(spaced)
 
 
-def _fixed(text: str, width: int, right: bool, signs: Signs) -> str:
+def _fixed(text: str, width: int, right: bool, signs: BarGlyphs) -> str:
     if len(text) > width:
         return text[: max(0, width - 1)] + signs.more[:width]
     return text.rjust(width) if right else text.ljust(width)

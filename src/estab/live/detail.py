@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 from rich.text import Text
 
-from estab.live.columns import BY_SEVERITY, Signs, bar, where
+from estab.live.columns import BY_SEVERITY, BarGlyphs, bar, where
 from estab.live.judgement import capacity, rate
 from estab.live.panels import label
-from estab.live.view import Row, Sample
+from estab.live.view import ListenerRow, QueueSample
 from estab.records import Diagnosis, Process
 from estab.report.words import DASH, clean, count, plural, size
 
@@ -17,13 +17,13 @@ _RISES = " ▁▂▃▄▅▆▇█"
 
 
 def detail(
-    row: Row,
-    samples: Sequence[Sample],
+    row: ListenerRow,
+    samples: Sequence[QueueSample],
     judged: Diagnosis | None,
     *,
     gone: bool,
     width: int,
-    signs: Signs,
+    signs: BarGlyphs,
     height: int = 6,
 ) -> Text:
     """All that is known of one listener, in lines of `width` characters (sentences may be longer and wrap).
@@ -36,11 +36,14 @@ def detail(
         Text(row.judgement.says, BY_SEVERITY[row.judgement.severity]),
     ]
     fits = capacity(row.limit)
-    parts += [Text(""), *_history("Depth", samples, lambda one: one.depth, width, signs, most=fits, height=height)]
-    if any(one.drops_per_s for one in samples):
+    parts += [
+        Text(""),
+        *_history("Depth", samples, lambda sample: sample.depth, width, signs, most=fits, height=height),
+    ]
+    if any(sample.drops_per_s for sample in samples):
         parts += [
             Text(""),
-            *_history("Drops a second", samples, lambda one: one.drops_per_s, width, signs, height=height // 2),
+            *_history("Drops a second", samples, lambda sample: sample.drops_per_s, width, signs, height=height // 2),
         ]
     parts += [Text(""), _rates(row), *_owners(row.owners)]
     if judged is not None:
@@ -48,20 +51,20 @@ def detail(
     return Text("\n").join(parts)
 
 
-def _title(row: Row, gone: bool) -> Text:
+def _title(row: ListenerRow, gone: bool) -> Text:
     text = Text(where(row.address, row.port), "bold")
     if row.netns:
         text.append(f"   namespace {clean(row.netns)}", style="not bold")
     return text.append("   listens no more", style="yellow") if gone else text
 
 
-def _queue(row: Row, width: int, signs: Signs) -> Text:
+def _queue(row: ListenerRow, width: int, signs: BarGlyphs) -> Text:
     says = f"  {row.depth:,} wait, {capacity(row.limit):,} fit (limit {row.limit:,}); worst {row.worst:,}"
     style = "red" if row.fill >= 1 else "yellow" if row.fill >= 0.7 else "green"
     return Text(bar(row.fill, max(8, min(40, width - len(says))), signs), style).append(says, style="default")
 
 
-def _rates(row: Row) -> Text:
+def _rates(row: ListenerRow) -> Text:
     text = label("Rates")
     text.append(f"queue {_signed(row.growth_per_s)} a second   ")
     return text.append(f"dropped {DASH if row.drops_per_s is None else rate(row.drops_per_s)} a second")
@@ -76,23 +79,23 @@ def _signed(value: float | None) -> str:
 def _owners(owners: Sequence[Process], most: int = 6) -> list[Text]:
     if not owners:
         return [label("Owner").append("not observed: run as root, or as the server's user", style="yellow")]
-    found = []
-    for number, one in enumerate(owners[:most]):
+    lines = []
+    for number, owner in enumerate(owners[:most]):
         text = label("Owner" if number == 0 else "")
-        text.append(f"{clean(one.name or '?')} {one.pid}", style="bold")
-        text.append(f"   descriptors {count(one.fds)} of {count(one.nofile_soft)}   memory {size(one.rss_bytes)}")
-        found.append(text)
+        text.append(f"{clean(owner.name or '?')} {owner.pid}", style="bold")
+        text.append(f"   descriptors {count(owner.fds)} of {count(owner.nofile_soft)}   memory {size(owner.rss_bytes)}")
+        lines.append(text)
     if len(owners) > most:
-        found.append(label("").append(f"and {len(owners) - most:,} more", style="dim"))
-    return found
+        lines.append(label("").append(f"and {len(owners) - most:,} more", style="dim"))
+    return lines
 
 
 def _history(
     title: str,
-    samples: Sequence[Sample],
-    get: Callable[[Sample], float | None],
+    samples: Sequence[QueueSample],
+    get: Callable[[QueueSample], float | None],
     width: int,
-    signs: Signs,
+    signs: BarGlyphs,
     *,
     most: float | None = None,
     height: int,
@@ -100,24 +103,24 @@ def _history(
     """Columns, one a look, the newest at the right. `most` is the height's value; None: the greatest seen."""
     axis = 8
     shown = list(samples)[-max(1, width - axis - 1) :]
-    values = [get(one) for one in shown]
-    top = most if most is not None else max((one for one in values if one), default=0)
+    values = [get(sample) for sample in shown]
+    top = most if most is not None else max((value for value in values if value), default=0)
     span = shown[-1].at_s - shown[0].at_s if shown else 0.0
     head = Text(title, "bold").append(f"   last {span:,.0f} s, {plural(len(shown), 'look')}", style="not bold dim")
     lines = chart(values, top, height, signs)
     marks = {0: rate(top) if top and top < 9.5 and top != int(top) else f"{top:,.0f}", height - 1: "0"}
-    return [head, *(Text(f"{marks.get(n, ''):>{axis}} ", "dim").append(one, "cyan") for n, one in enumerate(lines))]
+    return [head, *(Text(f"{marks.get(n, ''):>{axis}} ", "dim").append(line, "cyan") for n, line in enumerate(lines))]
 
 
-def chart(values: Sequence[float | None], top: float, height: int, signs: Signs) -> list[str]:
+def chart(values: Sequence[float | None], top: float, height: int, signs: BarGlyphs) -> list[str]:
     """Columns of `height` lines, the uppermost line first; what is not known is a blank, and 0 a thin foot."""
     rises = _RISES if signs.parts else " #"
     steps = len(rises) - 1
-    lit = [None if one is None else _lit(one, top, height * steps) for one in values]
+    lit = [None if value is None else _lit(value, top, height * steps) for value in values]
     lines = []
     for line in range(height - 1, -1, -1):
         foot = "_" if not signs.parts else "▁"
-        lines.append("".join(_cell(one, line, steps, rises, foot) for one in lit))
+        lines.append("".join(_cell(eighths, line, steps, rises, foot) for eighths in lit))
     return lines
 
 
@@ -135,21 +138,22 @@ def _cell(lit: int | None, line: int, steps: int, rises: str, foot: str) -> str:
     return rises[min(steps, max(0, lit - line * steps))]
 
 
-def _judged(found: Diagnosis) -> list[Text]:
+def _judged(diagnosis: Diagnosis) -> list[Text]:
     """The verdict with its evidence and what to do."""
     text = label("Verdict")
-    cause = found.accused
+    cause = diagnosis.accused
     if cause is None:
-        return [text.append(clean(found.summary))]
-    parts = [text.append(cause.cause, style="bold red").append(f"  {clean(found.summary)}")]
+        return [text.append(clean(diagnosis.summary))]
+    parts = [text.append(cause.cause, style="bold red").append(f"  {clean(diagnosis.summary)}")]
     parts += [
-        Text(f"  - {clean(one.text or one.field)}").append(f"  [{clean(one.source)}]", "dim") for one in cause.evidence
+        Text(f"  - {clean(fact.text or fact.field)}").append(f"  [{clean(fact.source)}]", "dim")
+        for fact in cause.evidence
     ]
-    works = [one for one in cause.remedies if one.works]
-    nothing = [one for one in cause.remedies if not one.works]
+    works = [remedy for remedy in cause.remedies if remedy.works]
+    nothing = [remedy for remedy in cause.remedies if not remedy.works]
     for title, some, style in (("What to do", works, "green"), ("What does nothing", nothing, "yellow")):
         if some:
             parts += [Text(""), Text(title, "bold")]
-        for one in some:
-            parts += [Text(f"  {clean(one.command)}", style), Text(f"      {clean(one.why)}", "dim")]
+        for remedy in some:
+            parts += [Text(f"  {clean(remedy.command)}", style), Text(f"      {clean(remedy.why)}", "dim")]
     return parts

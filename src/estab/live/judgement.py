@@ -1,4 +1,4 @@
-"""What is the matter with one listener right now, in a word and in a sentence. Pure: `Facts` in, `Judgement` out.
+"""What is the matter with one listener right now, in a word and in a sentence. Pure: facts in, a `Judgement` out.
 
 It asks the kernel's rules how much fits and what an overflow is. What explains a whole host is the judge's to say
 (`estab.diagnose`); this is the reading of one queue while it moves.
@@ -18,7 +18,7 @@ STUCK_S = 5.0  # so long nothing may leave a queue before it is called stuck
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ListenerFacts:
     """One listener now. Rates are a second; None: not known. `unmoved_s`: how long its depth has not fallen while
     something waited. `overflows`: whether the namespace's ListenOverflows rose since the last look.
     """
@@ -42,13 +42,13 @@ class Judgement:
     full_in_s: float | None = None
 
 
-def judge(seen: Facts) -> Judgement:
+def judge(facts: ListenerFacts) -> Judgement:
     """The worst that is so. Order: what keeps the owner from accepting, then overflow, then what leads to it."""
     for look in (_without_descriptors, _full, _dropping, _filling, _stuck):
-        if (found := look(seen)) is not None:
-            return found
-    if seen.depth > 0:
-        return Judgement("waiting", f"{plural(seen.depth, 'connection')} to be accepted", 1)
+        if (judgement := look(facts)) is not None:
+            return judgement
+    if facts.depth > 0:
+        return Judgement("waiting", f"{plural(facts.depth, 'connection')} to be accepted", 1)
     return Judgement("ok", "nothing waits", 0)
 
 
@@ -62,55 +62,55 @@ def is_full(depth: int, limit: int) -> bool:
     return accept_queue.is_full(max(0, depth), max(0, limit))
 
 
-def full_in_s(seen: Facts) -> float | None:
+def full_in_s(facts: ListenerFacts) -> float | None:
     """Seconds until the queue is full at the rate at which it grows; None where it does not grow."""
-    if seen.growth_per_s is None or seen.growth_per_s <= 0 or seen.depth <= 0:
+    if facts.growth_per_s is None or facts.growth_per_s <= 0 or facts.depth <= 0:
         return None
-    return max(0.0, capacity(seen.limit) - seen.depth) / seen.growth_per_s
+    return max(0.0, capacity(facts.limit) - facts.depth) / facts.growth_per_s
 
 
-def _without_descriptors(seen: Facts) -> Judgement | None:
+def _without_descriptors(facts: ListenerFacts) -> Judgement | None:
     """A process whose descriptors are used up cannot accept (accept(2): EMFILE), however short its queue is."""
-    for owner in seen.owners:
+    for owner in facts.owners:
         if owner.fds is not None and owner.nofile_soft is not None and owner.fds >= owner.nofile_soft:
             who = f"{clean(owner.name or 'the owner')} ({owner.pid})"
-            wait = f", {seen.depth:,} wait" if seen.depth else ""
+            wait = f", {facts.depth:,} wait" if facts.depth else ""
             says = f"{who} has all {owner.nofile_soft:,} descriptors in use: it can't accept{wait}"
-            return Judgement("no fds", says, 5 if seen.depth else 3)
+            return Judgement("no fds", says, 5 if facts.depth else 3)
     return None
 
 
-def _full(seen: Facts) -> Judgement | None:
-    if not is_full(seen.depth, seen.limit):
+def _full(facts: ListenerFacts) -> Judgement | None:
+    if not is_full(facts.depth, facts.limit):
         return None
-    fits = capacity(seen.limit)
-    if seen.drops_per_s:
-        says = f"full ({fits:,} fit): {rate(seen.drops_per_s)} packets a second are turned away"
+    fits = capacity(facts.limit)
+    if facts.drops_per_s:
+        says = f"full ({fits:,} fit): {rate(facts.drops_per_s)} packets a second are turned away"
         return Judgement("OVERFLOW", says, 5)
     return Judgement("FULL", f"full ({fits:,} fit): whoever connects next is turned away", 4)
 
 
-def _dropping(seen: Facts) -> Judgement | None:
+def _dropping(facts: ListenerFacts) -> Judgement | None:
     """Drops at a queue that has room now: it was full between two looks, or they are TCP_DEFER_ACCEPT's (rule 5)."""
-    if not seen.drops_per_s:
+    if not facts.drops_per_s:
         return None
-    drops = f"{rate(seen.drops_per_s)} packets a second dropped"
-    if seen.overflows is False:
+    drops = f"{rate(facts.drops_per_s)} packets a second dropped"
+    if facts.overflows is False:
         return Judgement("drops", f"{drops} without an overflow: TCP_DEFER_ACCEPT or a full SYN queue", 3)
     return Judgement("OVERFLOW", f"{drops}: the queue was full between two looks", 4)
 
 
-def _filling(seen: Facts) -> Judgement | None:
-    left = full_in_s(seen)
+def _filling(facts: ListenerFacts) -> Judgement | None:
+    left = full_in_s(facts)
     if left is None or left > SOON_S:
         return None
     return Judgement("filling", f"filling: at this rate full in {_soon(left)}", 3, left)
 
 
-def _stuck(seen: Facts) -> Judgement | None:
-    if seen.unmoved_s is None or seen.unmoved_s < STUCK_S or seen.depth <= 0:
+def _stuck(facts: ListenerFacts) -> Judgement | None:
+    if facts.unmoved_s is None or facts.unmoved_s < STUCK_S or facts.depth <= 0:
         return None
-    return Judgement("stuck", f"{seen.depth:,} wait and none was accepted for {seen.unmoved_s:,.0f} s", 3)
+    return Judgement("stuck", f"{facts.depth:,} wait and none was accepted for {facts.unmoved_s:,.0f} s", 3)
 
 
 def _soon(seconds: float) -> str:

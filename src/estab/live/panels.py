@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from estab.live import rates
-from estab.live.columns import BY_SEVERITY, Signs, bar, where
+from estab.live.columns import BY_SEVERITY, BarGlyphs, bar, where
 from estab.live.judgement import rate
-from estab.live.view import Peers, Row, Target, Totals, View
+from estab.live.view import HostTotals, HostView, ListenerRow, PeerConnections, Target
 from estab.records import Diagnosis
 from estab.report.words import DASH, clean, count
 
@@ -27,90 +27,96 @@ def label(text: str) -> Text:
     return Text().append(text.ljust(_LABEL), style="dim")
 
 
-def sockets(totals: Totals) -> Text:
+def sockets(totals: HostTotals) -> Text:
     """Sockets by state, the busiest first; what is cheap to count stands for them until they were counted."""
-    found = label("Sockets")
+    text = label("Sockets")
     if totals.states is None:
-        return found.append(_uncounted(totals))
+        return text.append(_uncounted(totals))
     listening = totals.states.get("LISTEN", 0)
-    found.append(f"{sum(totals.states.values()):,}", style="bold")
-    found.append(f"   LISTEN {listening:,}" if listening else "")
+    text.append(f"{sum(totals.states.values()):,}", style="bold")
+    text.append(f"   LISTEN {listening:,}" if listening else "")
     for name, number in sorted(totals.states.items(), key=lambda item: (-item[1], item[0])):
         if name != "LISTEN" and number:
-            found.append(f"   {clean(name)} ").append(f"{number:,}", style="bold")
+            text.append(f"   {clean(name)} ").append(f"{number:,}", style="bold")
     if (totals.states_age_s or 0) > _STALE_S:
-        found.append(f"   ({totals.states_age_s:,.0f} s ago)", style="dim")
-    return found
+        text.append(f"   ({totals.states_age_s:,.0f} s ago)", style="dim")
+    return text
 
 
-def _uncounted(totals: Totals) -> Text:
+def _uncounted(totals: HostTotals) -> Text:
     parts = [("in use", totals.inuse), ("TIME-WAIT", totals.time_wait), ("orphans", totals.orphans)]
     known = [f"{name} {number:,}" for name, number in parts if number is not None]
     return Text("   ".join(known) if known else "not observed")
 
 
-def changes(totals: Totals) -> Text:
+def changes(totals: HostTotals) -> Text:
     """What happens a second: those that always stand there, and of the others what is not 0."""
-    found = label("A second")
+    text = label("A second")
     if totals.rates is None:
-        return found.append("rates come with the second look", style="dim")
+        return text.append("rates come with the second look", style="dim")
     shown = [name for name in rates.COUNTERS if name in totals.rates and (name in _ALWAYS or totals.rates[name])]
-    for number, name in enumerate(sorted(shown, key=lambda one: _ALWAYS.index(one) if one in _ALWAYS else 99)):
+    for number, name in enumerate(sorted(shown, key=lambda name: _ALWAYS.index(name) if name in _ALWAYS else 99)):
         value = totals.rates[name]
-        found.append("   " if number else "").append(f"{rates.COUNTERS[name]} ")
-        found.append(rate(value) if value else "0", style="bold red" if value and name in _BAD else "bold")
-    return found
+        text.append("   " if number else "").append(f"{rates.COUNTERS[name]} ")
+        text.append(rate(value) if value else "0", style="bold red" if value and name in _BAD else "bold")
+    return text
 
 
-def conntrack(totals: Totals, signs: Signs) -> Text:
+def conntrack(totals: HostTotals, signs: BarGlyphs) -> Text:
     """The connection tracking table."""
-    found = label("Conntrack")
+    text = label("Conntrack")
     table = totals.conntrack
     if table is None or table.count is None:
-        return found.append("not loaded here, or not readable", style="dim")
+        return text.append("not loaded here, or not readable", style="dim")
     fill = table.count / table.maximum if table.maximum else None
-    found.append(bar(fill, BAR, signs) + "  ", style=_level(fill))
-    found.append(f"{table.count:,}", style="bold").append(f" of {count(table.maximum)}")
+    text.append(bar(fill, BAR, signs) + "  ", style=_level(fill))
+    text.append(f"{table.count:,}", style="bold").append(f" of {count(table.maximum)}")
     if totals.conntrack_drops_per_s is not None:
         style = "bold red" if totals.conntrack_drops_per_s else ""
-        found.append("   dropped a second ").append(_zero(totals.conntrack_drops_per_s), style=style)
-    return found
+        text.append("   dropped a second ").append(_zero(totals.conntrack_drops_per_s), style=style)
+    return text
 
 
-def verdict(found: Diagnosis | None) -> Text:
+def verdict(diagnosis: Diagnosis | None) -> Text:
     """The judge's word on the last seconds, in a paragraph."""
     text = label("Verdict")
-    if found is None:
+    if diagnosis is None:
         return text.append(DASH, style="dim")
-    if found.cause is not None:
-        text.append(clean(found.cause), style="bold red").append("  ")
-    style = "" if found.cause else "yellow" if any(one.verdict == "possible" for one in found.suspects) else "green"
-    return text.append(clean(found.summary), style=style)
+    if diagnosis.cause is not None:
+        text.append(clean(diagnosis.cause), style="bold red").append("  ")
+    style = (
+        ""
+        if diagnosis.cause
+        else "yellow"
+        if any(suspect.verdict == "possible" for suspect in diagnosis.suspects)
+        else "green"
+    )
+    return text.append(clean(diagnosis.summary), style=style)
 
 
-def worst(rows: Sequence[Row]) -> Text:
+def worst(rows: Sequence[ListenerRow]) -> Text:
     """The judgement of the listener in the greatest distress, in words; nothing where none is in any."""
     first = max(rows, key=lambda row: (row.judgement.severity, row.fill, row.drops_per_s or 0.0), default=None)
     if first is None or first.judgement.severity < 3:
         return Text("")
-    found = label("Worst").append(f"{where(first.address, first.port)}  ", style="bold")
-    return found.append(first.judgement.says, style=BY_SEVERITY[first.judgement.severity])
+    text = label("Worst").append(f"{where(first.address, first.port)}  ", style="bold")
+    return text.append(first.judgement.says, style=BY_SEVERITY[first.judgement.severity])
 
 
-def ports(view: View, most: int, signs: Signs, width: int) -> list[Text]:
+def ports(view: HostView, most: int, signs: BarGlyphs, width: int) -> list[Text]:
     """The busiest targets with their port budget; where no ports were counted, the busiest peers. Title first."""
     if view.targets:
-        return [_ports_title(view.targets, width), *(_target(one, signs, width) for one in view.targets[:most])]
+        return [_ports_title(view.targets, width), *(_target(target, signs, width) for target in view.targets[:most])]
     if view.peers:
         title = Text("PEERS WITH MOST CONNECTIONS", style="bold")
-        return [title, *(_peer(one) for one in view.peers[:most])]
+        return [title, *(_peer(peer) for peer in view.peers[:most])]
     return [Text("LOCAL PORTS TOWARDS", style="bold"), Text("no connection from here to anywhere", style="dim")][
         : most + 1
     ]
 
 
 def _ports_title(targets: Sequence[Target], width: int) -> Text:
-    age = max(one.age_s for one in targets)
+    age = max(target.age_s for target in targets)
     text = Text(f"{'LOCAL PORTS TOWARDS':<{_name_width(width)}} {'':<{BAR}} {'IN USE/OF':>13} {'TIME-WAIT':>9}", "bold")
     text.append(f" {'SOURCES':>7}" if width >= _WIDE else "")
     return text.append(f"  ({age:,.0f} s ago)" if age > _STALE_S and width >= 100 else "", style="not bold dim")
@@ -120,20 +126,20 @@ def _name_width(width: int) -> int:
     return max(16, min(44, width - BAR - (33 if width >= _WIDE else 25)))
 
 
-def _target(one: Target, signs: Signs, width: int) -> Text:
+def _target(target: Target, signs: BarGlyphs, width: int) -> Text:
     """One target; of several source addresses the one that uses most, which is the first to run out."""
-    use = one.use
-    name = where(use.address, use.port) + (f" ({clean(one.netns)})" if one.netns else "")
+    use = target.use
+    name = where(use.address, use.port) + (f" ({clean(target.netns)})" if target.netns else "")
     room = _name_width(width)
     text = Text(name[:room].ljust(room) + " ")
-    text.append(bar(one.fill, BAR, signs), style=_level(one.fill))
+    text.append(bar(target.fill, BAR, signs), style=_level(target.fill))
     used = use.used if use.worst_source_used is None else use.worst_source_used
     text.append(f" {f'{used:,}/{count(use.capacity)}':>13} {use.time_wait:>9,}")
     return text.append(f" {use.sources:>7,}" if width >= _WIDE else "")
 
 
-def _peer(one: Peers) -> Text:
-    return Text(f"{clean(one.address):<40} {one.sockets:>9,}")
+def _peer(peer: PeerConnections) -> Text:
+    return Text(f"{clean(peer.address):<40} {peer.sockets:>9,}")
 
 
 def _level(fill: float | None) -> str:
@@ -144,7 +150,7 @@ def _zero(value: float) -> str:
     return rate(value) if value else "0"
 
 
-def less(view: View, most: int = 3) -> Text:
+def unobserved(view: HostView, most: int = 3) -> Text:
     """What this user does not see, in a line; nothing where all was seen."""
-    asked = list(dict.fromkeys(clean(why) for field, why in view.less if field in _NEEDED))
+    asked = list(dict.fromkeys(clean(why) for field, why in view.unobserved if field in _NEEDED))
     return label("Less").append("; ".join(asked[:most]), style="yellow") if asked else Text("")

@@ -11,43 +11,43 @@ from rich.text import Text
 from estab.live import panels
 from estab.live.arrange import downwards
 from estab.live.columns import ASCII, UNICODE, Line, fit, heading, line
-from estab.live.view import Row, View
+from estab.live.view import HostView, ListenerRow
 from estab.report.words import plural
 
 PIPE_WIDTH = 180
 _MOST_TARGETS = 10
 
 
-def render(view: View, rows: Sequence[Row], console: Console, *, by: str = "state") -> None:
+def render(view: HostView, rows: Sequence[ListenerRow], console: Console, *, by: str = "state") -> None:
     """Prints totals, the verdict, every row and the busiest targets on `console`."""
     asked = console.file.isatty() or "COLUMNS" in os.environ
     width = console.width if asked else PIPE_WIDTH
     signs = ASCII if console.options.ascii_only else UNICODE
-    placed = fit(width, namespaces=len(view.spaces) > 1)
+    columns = fit(width, namespaces=len(view.namespaces) > 1)
     parts = [panels.sockets(view.totals), panels.changes(view.totals), panels.conntrack(view.totals, signs)]
-    if not any(one.column.name == "says" for one in placed) and (worst := panels.worst(rows)):
+    if not any(placed.column.name == "says" for placed in columns) and (worst := panels.worst(rows)):
         parts.append(worst)
     parts.append(panels.verdict(view.verdict))
-    if less := panels.less(view):
-        parts.append(less)
-    parts += [Text(""), _styled(heading(placed, by, downwards(by)))]
-    parts += [_styled(line(row, placed, signs)) for row in rows]
+    if unobserved := panels.unobserved(view):
+        parts.append(unobserved)
+    parts += [Text(""), _styled(heading(columns, by, downwards(by)))]
+    parts += [_styled(line(row, columns, signs)) for row in rows]
     if not rows:
         parts.append(Text(_nothing(view), style="dim"))
     parts += [Text(""), *panels.ports(view, _MOST_TARGETS, signs, width)]
-    for one in parts:
-        one.rstrip()
-        console.print(one, soft_wrap=not asked or len(one) > width, highlight=False)
+    for part in parts:
+        part.rstrip()
+        console.print(part, soft_wrap=not asked or len(part) > width, highlight=False)
 
 
-def _nothing(view: View) -> str:
+def _nothing(view: HostView) -> str:
     if view.rows:
         return f"{plural(len(view.rows), 'listener')}, none of which the filter lets pass"
     return "nothing listens here"
 
 
-def _styled(one: Line) -> Text:
+def _styled(styled: Line) -> Text:
     text = Text()
-    for part, style in one:
+    for part, style in styled:
         text.append(part, style=style)
     return text

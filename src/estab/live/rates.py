@@ -44,8 +44,8 @@ def counter_rates(
     """The rates of `COUNTERS` by counter, those that are known; None where the counters were not read twice."""
     if before is None or after is None or seconds is None:
         return None
-    found = {name: per_second(rose(before.get(name), after.get(name)), seconds) for name in COUNTERS}
-    return {name: rate for name, rate in found.items() if rate is not None}
+    by_name = {name: per_second(rose(before.get(name), after.get(name)), seconds) for name in COUNTERS}
+    return {name: rate for name, rate in by_name.items() if rate is not None}
 
 
 def growth_per_s(points: Sequence[tuple[float, float]]) -> float | None:
@@ -63,7 +63,11 @@ def growth_per_s(points: Sequence[tuple[float, float]]) -> float | None:
 
 def summed(rates: Sequence[Mapping[str, float] | None]) -> dict[str, float] | None:
     """Rates of several namespaces together; None where none is known."""
-    known = [one for one in rates if one is not None]
+    known = [by_name for by_name in rates if by_name is not None]
     if not known:
         return None
-    return {name: sum(one[name] for one in known if name in one) for name in COUNTERS if any(name in o for o in known)}
+    return {
+        name: sum(by_name[name] for by_name in known if name in by_name)
+        for name in COUNTERS
+        if any(name in o for o in known)
+    }

@@ -43,17 +43,17 @@ class Recorder:
         if self.failed is not None or self._fd < 0:
             return
         try:
-            for one in together:
-                left = memoryview(encode(one) + b"\n")
+            for snapshot in together:
+                left = memoryview(encode(snapshot) + b"\n")
                 while left:
                     left = left[os.write(self._fd, left) :]
                 self.snapshots += 1
         except OSError as error:
             self.failed = f"recording to {self.path} ended after {self.snapshots:,} snapshots: {error.strerror}"
 
-    def through(self, found: Iterable[list[Snapshot]]) -> Iterator[list[Snapshot]]:
+    def through(self, rounds: Iterable[list[Snapshot]]) -> Iterator[list[Snapshot]]:
         """The rounds, each written before it is passed on."""
-        for together in found:
+        for together in rounds:
             self.write(together)
             yield together
 
@@ -66,7 +66,7 @@ class Recorder:
 
 def recorded(path: str | Path) -> list[list[Snapshot]]:
     """The rounds of a recording. Raises ReadError, with the path and the line, for what is none."""
-    found = read_record(path)
-    if isinstance(found, RunResult):
+    record = read_record(path)
+    if isinstance(record, RunResult):
         raise ReadError(f"{path}: it holds a run, not snapshots; estab diagnose {path} judges it")
-    return rounds(found)
+    return rounds(record)

@@ -2,7 +2,7 @@
 
 A complete snapshot walks every socket of the host: 50 ms of CPU for 10,000. Here the listeners, the counters, the
 tables and the owners' descriptors are read at each look; the census and the targets are put off until they take at
-most one hundredth of a core (`tally.SHARE`).
+most one hundredth of a core (`background.SHARE`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from estab.errors import MachineError, UsageError
-from estab.live.tally import Tally, seldom
+from estab.live.background import BackgroundWork, seldom
 from estab.live.view import PUT_OFF
 from estab.load.conductor import Stop
 from estab.observe import counters, host, netns, nics, sysctls, system, targets
@@ -35,13 +35,13 @@ class _Counted:
     unobserved: Sequence[Unobserved] = ()
 
 
-class Eye:
+class NamespaceReader:
     """Looks into one namespace again and again. Made, used and closed in a thread that is inside it."""
 
     def __init__(self) -> None:
         self._diag: SockDiag | None = None
         self._owners = KnownOwners()
-        self._count: Tally[_Counted] = Tally(seldom())
+        self._count: BackgroundWork[_Counted] = BackgroundWork(seldom())
         self._worst: dict[int | None, int] = {}
 
     def close(self) -> None:
@@ -81,21 +81,25 @@ class Eye:
         )
 
     def _listeners(self, gaps: Gaps) -> list[Listener] | None:
-        found = gaps.read("listeners", self._diag.listeners) if self._diag is not None else None
-        if found is None:
+        listeners = gaps.read("listeners", self._diag.listeners) if self._diag is not None else None
+        if listeners is None:
             return None
-        self._worst = {one.inode: max(self._worst.get(one.inode, 0), one.depth) for one in found}
-        return [one.replace(worst_depth=self._worst[one.inode]) for one in self._owners.fill(found, gaps)]
+        self._worst = {
+            listener.inode: max(self._worst.get(listener.inode, 0), listener.depth) for listener in listeners
+        }
+        return [
+            listener.replace(worst_depth=self._worst[listener.inode]) for listener in self._owners.fill(listeners, gaps)
+        ]
 
     def _counted(self, gaps: Gaps, values: _Sysctls, listeners: Sequence[Listener] | None, *, whole: bool) -> _Counted:
-        served = {one.port for one in listeners or ()}
-        found = self._count.result(lambda: _count(values, served), now=whole)
-        if found is None:
+        served = {listener.port for listener in listeners or ()}
+        counted = self._count.result(lambda: _count(values, served), now=whole)
+        if counted is None:
             for field in ("census", "states", "targets", "port_use"):
                 gaps.note(field, PUT_OFF)
             return _Counted()
-        gaps.found += found.unobserved
-        return found
+        gaps.found += counted.unobserved
+        return counted
 
 
 def _count(values: _Sysctls, served: set[int]) -> _Counted:
@@ -119,8 +123,8 @@ class Sampler:
         if namespace is not None and all_namespaces:
             raise UsageError("--netns and --all-netns exclude each other; leave one out")
         self._all = all_namespaces
-        self._found = [netns.find(namespace) if namespace is not None else netns.own()]
-        self._eyes: dict[int, Eye] = {}
+        self._namespaces = [netns.find(namespace) if namespace is not None else netns.own()]
+        self._readers: dict[int, NamespaceReader] = {}
         self._scan = seldom()
         self._hidden = 0
 
@@ -147,31 +151,34 @@ class Sampler:
 
     def close(self) -> None:
         """Give back what is held open."""
-        for eye in self._eyes.values():
-            eye.close()
-        self._eyes.clear()
+        for reader in self._readers.values():
+            reader.close()
+        self._readers.clear()
 
     def _round(self, *, whole: bool) -> list[Snapshot]:
         if self._all and (whole or self._scan.due):
             self._look_for_namespaces()
         taken = []
-        for space in self._found:
-            eye = self._eyes.setdefault(space.inode, Eye())
+        for namespace in self._namespaces:
             try:
-                taken.append(netns.inside(space, lambda eye=eye, space=space: eye.look(whole=whole, netns=space.name)))  # type: ignore[misc]
+                taken.append(self._look(namespace, whole=whole))
             except (MachineError, OSError) as error:
                 if not self._all:
-                    gone = f"can't look into network namespace {space.name}: {error}"
+                    gone = f"can't look into network namespace {namespace.name}: {error}"
                     raise MachineError(gone) from error
-                self._eyes.pop(space.inode).close()
-        return [self._noted(one) for one in taken]
+                self._readers.pop(namespace.inode).close()
+        return [self._noted(snapshot) for snapshot in taken]
+
+    def _look(self, namespace: netns.Namespace, *, whole: bool) -> Snapshot:
+        reader = self._readers.setdefault(namespace.inode, NamespaceReader())
+        return netns.inside(namespace, lambda: reader.look(whole=whole, netns=namespace.name))
 
     def _look_for_namespaces(self) -> None:
-        found = self._scan.spend(netns.find_all)
-        self._found, self._hidden = found.namespaces, found.hidden
-        known = {space.inode for space in self._found}
-        for inode in self._eyes.keys() - known:
-            self._eyes.pop(inode).close()
+        scanned = self._scan.spend(netns.find_all)
+        self._namespaces, self._hidden = scanned.namespaces, scanned.hidden
+        known = {namespace.inode for namespace in self._namespaces}
+        for inode in self._readers.keys() - known:
+            self._readers.pop(inode).close()
 
     def _noted(self, taken: Snapshot) -> Snapshot:
         if not self._hidden:

@@ -1,4 +1,4 @@
-"""What the model hands out: one `View` a look, made of plain values. Unknown is None, never 0."""
+"""What the model hands out: one `HostView` a look, made of plain values. Unknown is None, never 0."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from estab.live.judgement import Judgement
 from estab.records import Conntrack, Diagnosis, PortUse, Process
 
 PUT_OFF = "not at every look: counting all sockets is put off, so that watching stays cheap"
-Space = tuple[str | None, int | None, str | None]  # host name, inode and name of the network namespace
-Key = tuple[Space, int, str, int, int | None]  # space, family, address, port, inode
+NamespaceId = tuple[str | None, int | None, str | None]  # host name, inode and name of the network namespace
+Key = tuple[NamespaceId, int, str, int, int | None]  # namespace, family, address, port, inode
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class QueueSample:
     """One listener at one moment (Unix time)."""
 
     at_s: float
@@ -23,7 +23,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ListenerRow:
     """One listener now. `limit` is B: B+1 fit. `worst` is the worst depth seen, by the snapshots' author or here."""
 
     key: Key
@@ -46,8 +46,8 @@ class Row:
     @property
     def tightest(self) -> Process | None:
         """The owner that is nearest to its RLIMIT_NOFILE."""
-        known = [one for one in self.owners if one.fds is not None and one.nofile_soft]
-        return max(known, key=lambda one: (one.fds or 0) / (one.nofile_soft or 1), default=None)
+        known = [owner for owner in self.owners if owner.fds is not None and owner.nofile_soft]
+        return max(known, key=lambda owner: (owner.fds or 0) / (owner.nofile_soft or 1), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Peers:
+class PeerConnections:
     """Where no ports were counted: connections by peer, as a census has them."""
 
     address: str
@@ -75,7 +75,7 @@ class Peers:
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
+class HostTotals:
     """The namespaces together. `states` was counted `states_age_s` ago; `inuse`, `time_wait`, `orphans` now."""
 
     states: Mapping[str, int] | None = None
@@ -90,16 +90,16 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """All that can be shown at one moment. `less`: what was not observed and why, each once."""
+class HostView:
+    """All that can be shown at one moment. `unobserved`: what was not observed and why, each once."""
 
     at_s: float
     host: str | None = None
-    spaces: Sequence[Space] = ()
+    namespaces: Sequence[NamespaceId] = ()
     interval_s: float | None = None
-    rows: Sequence[Row] = ()
+    rows: Sequence[ListenerRow] = ()
     targets: Sequence[Target] = ()
-    peers: Sequence[Peers] = ()
-    totals: Totals = field(default_factory=Totals)
+    peers: Sequence[PeerConnections] = ()
+    totals: HostTotals = field(default_factory=HostTotals)
     verdict: Diagnosis | None = None
-    less: Sequence[tuple[str, str]] = ()
+    unobserved: Sequence[tuple[str, str]] = ()

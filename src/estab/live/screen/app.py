@@ -13,22 +13,24 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
 from textual.events import Resize
+from textual.geometry import Size
 from textual.widgets import Footer, Input
 
 from estab.live import columns, panels
-from estab.live.arrange import ORDERS, Filter, arranged, downwards
+from estab.live.arrange import ORDERS, ListenerFilter, arranged, downwards
+from estab.live.detail import detail
 from estab.live.model import Model
 from estab.live.recording import Recorder
 from estab.live.screen.detail import DetailScreen
-from estab.live.screen.feeds import Arrived, Ended, Feed, Replay
+from estab.live.screen.feeds import Feed, ReplayFeed, RoundArrived, RoundsEnded
 from estab.live.screen.help import HelpScreen
+from estab.live.screen.styled import StyledText
 from estab.live.screen.table import LineTable
-from estab.live.screen.words import Words
-from estab.live.view import View
+from estab.live.view import HostView, Key
 from estab.report.words import clean, plural
 
 INTERRUPTED = 130
-_TALL = 30  # lines from which on more targets are shown
+_TALL = 30  # lines from which on more targets, and a higher history, are shown
 _OF_TABLE = ("filter", "sort", "reverse", "nothing", "clear", "help")
 _LOW = 15  # and below which the panels give their lines to the table
 
@@ -59,7 +61,7 @@ class WatchApp(App[int]):
     def __init__(
         self,
         feed: Feed,
-        chosen: Filter,
+        chosen: ListenerFilter,
         by: str,
         *,
         what: str,
@@ -74,17 +76,17 @@ class WatchApp(App[int]):
         self._what, self._recorder = what, recorder
         self._paused = False
         self._over = False
-        self._shown: View | None = None
+        self._shown: HostView | None = None
 
     # -- what the screen is made of -----------------------------------------------------------------------------------
 
     def compose(self) -> ComposeResult:
         """Head, totals, verdict, table, targets, filter, keys."""
-        yield Words(id="head")
-        for name in ("sockets", "changes", "conntrack", "worst", "verdict", "less"):
-            yield Words(id=name)
+        yield StyledText(id="head")
+        for name in ("sockets", "changes", "conntrack", "worst", "verdict", "unobserved"):
+            yield StyledText(id=name)
         yield LineTable(id="listeners")
-        yield Words(id="ports")
+        yield StyledText(id="ports")
         yield Input(placeholder="filter: :80, a PID, part of a process, an address or a namespace", id="filter")
         yield Footer(show_command_palette=False)
 
@@ -100,7 +102,7 @@ class WatchApp(App[int]):
 
     # -- what arrives -------------------------------------------------------------------------------------------------
 
-    def on_arrived(self, message: Arrived) -> None:
+    def on_round_arrived(self, message: RoundArrived) -> None:
         """One more round. While paused the model goes on, and the screen does not."""
         if message.anew:
             self.model = Model()
@@ -109,7 +111,7 @@ class WatchApp(App[int]):
             self._shown = self.model.view
             self._draw()
 
-    def on_ended(self, message: Ended) -> None:
+    def on_rounds_ended(self, message: RoundsEnded) -> None:
         """Nothing more comes. Where there is nothing to show, why is all there is to say."""
         self._over, self.error = True, message.error
         if message.error is not None and self._shown is None:
@@ -129,7 +131,7 @@ class WatchApp(App[int]):
         """The keys of the table work, and are shown, only where it is; those of a replay only in one."""
         del parameters
         if action in ("step", "faster"):
-            return isinstance(self.feed, Replay)
+            return isinstance(self.feed, ReplayFeed)
         return action not in _OF_TABLE or len(self.screen_stack) == 1
 
     async def action_quit(self) -> None:
@@ -142,7 +144,7 @@ class WatchApp(App[int]):
 
     def action_pause(self) -> None:
         """Hold the screen still, or go on with what is so now; a recording is held itself."""
-        if isinstance(self.feed, Replay):
+        if isinstance(self.feed, ReplayFeed):
             self.feed.toggle()
         else:
             self._paused = not self._paused
@@ -151,13 +153,13 @@ class WatchApp(App[int]):
 
     def action_step(self, by: int) -> None:
         """One round of a recording on, or back."""
-        if isinstance(self.feed, Replay):
+        if isinstance(self.feed, ReplayFeed):
             self.feed.step(by)
             self._draw()
 
     def action_faster(self, factor: float) -> None:
         """Play a recording faster or slower."""
-        if isinstance(self.feed, Replay):
+        if isinstance(self.feed, ReplayFeed):
             self.feed.faster(factor)
             self._draw()
 
@@ -197,26 +199,26 @@ class WatchApp(App[int]):
 
     def on_line_table_opened(self, message: LineTable.Opened) -> None:
         """Drill down."""
-        self.push_screen(DetailScreen(message.key))
+        self.push_screen(DetailScreen(lambda size: self._detail(message.key, size)))
 
     def on_line_table_heading_clicked(self, message: LineTable.HeadingClicked) -> None:
         """Sort by the column that was clicked; once more turns it around."""
         x = 0
-        for one in self._placed():
-            if x <= message.x < x + one.width + columns.GAP and one.column.name in ORDERS:
-                if one.column.name == self._by:
+        for placed in self._placed():
+            if x <= message.x < x + placed.width + columns.GAP and placed.column.name in ORDERS:
+                if placed.column.name == self._by:
                     self.action_reverse()
                 else:
-                    self._sort_by(one.column.name)
+                    self._sort_by(placed.column.name)
                 return
-            x += one.width + columns.GAP
+            x += placed.width + columns.GAP
 
     def _sort_by(self, name: str) -> None:
         self._by, self._backwards = name, False
         self._draw()
 
     def _set_filter(self, text: str) -> None:
-        self._chosen = Filter(port=self._chosen.port, process=self._chosen.process, text=text)
+        self._chosen = ListenerFilter(port=self._chosen.port, process=self._chosen.process, text=text)
         self._draw()
 
     def _close_filter(self) -> None:
@@ -237,37 +239,53 @@ class WatchApp(App[int]):
     def _draw_main(self) -> None:
         main, view = self.screen_stack[0], self._shown
         width, height = self.size
-        main.query_one("#head", Words).say(self._head(width))
+        main.query_one("#head", StyledText).say(self._head(width))
         for name, text in ({} if view is None else self._panels(view)).items():
-            main.query_one(f"#{name}", Words).say(text)
+            main.query_one(f"#{name}", StyledText).say(text)
             main.query_one(f"#{name}").display = bool(text) and (name == "worst" or height >= _LOW)
         ports = [] if view is None else panels.ports(view, 10 if height >= _TALL else 3, self.signs, width)
-        main.query_one("#ports", Words).say(Text("\n").join(ports))
+        main.query_one("#ports", StyledText).say(Text("\n").join(ports))
         main.query_one("#ports").display = height >= _LOW + 5
         self._draw_table(main.query_one(LineTable), view)
 
-    def _draw_table(self, table: LineTable, view: View | None) -> None:
+    def _draw_table(self, table: LineTable, view: HostView | None) -> None:
         placed = self._placed()
         rows = arranged(view.rows, self._chosen, self._by, backwards=self._backwards) if view is not None else []
         lines = [(row.key, columns.line(row, placed, self.signs)) for row in rows]
         heading = columns.heading(placed, self._by, downwards(self._by, backwards=self._backwards))
         table.show(heading, lines, self._nothing(view))
 
-    def _placed(self) -> list[columns.Placed]:
-        return columns.fit(self.size.width, namespaces=self._shown is not None and len(self._shown.spaces) > 1)
+    def _placed(self) -> list[columns.PlacedColumn]:
+        return columns.fit(self.size.width, namespaces=self._shown is not None and len(self._shown.namespaces) > 1)
 
-    def _panels(self, view: View) -> dict[str, Text]:
-        in_table = any(one.column.name == "says" for one in self._placed())
+    def _panels(self, view: HostView) -> dict[str, Text]:
+        in_table = any(placed.column.name == "says" for placed in self._placed())
         return {
             "sockets": panels.sockets(view.totals),
             "changes": panels.changes(view.totals),
             "conntrack": panels.conntrack(view.totals, self.signs),
             "worst": Text("") if in_table else panels.worst([row for row in view.rows if self._chosen.passes(row)]),
             "verdict": panels.verdict(view.verdict),
-            "less": panels.less(view),
+            "unobserved": panels.unobserved(view),
         }
 
-    def _nothing(self, view: View | None) -> str:
+    def _detail(self, key: Key, size: Size) -> Text:
+        """What is known of one listener, though it may listen no more."""
+        row = self.model.last_row(key)
+        if row is None:
+            return Text("This listener is gone, and so is what was known of it.")
+        view = self.model.view
+        return detail(
+            row,
+            self.model.history(key),
+            self.model.diagnosis_of(key),
+            gone=view is None or all(shown.key != key for shown in view.rows),
+            width=max(20, size.width - 6),  # the margins and a scrollbar
+            height=6 if size.height >= _TALL else 4,
+            signs=self.signs,
+        )
+
+    def _nothing(self, view: HostView | None) -> str:
         if view is None:
             return "looking ..."
         if view.rows:
@@ -279,24 +297,24 @@ class WatchApp(App[int]):
         view = self._shown
         left = ["estab watch", *([clean(view.host)] if view is not None and view.host else []), *self._mode()]
         wanted = [f"port {self._chosen.port}"] if self._chosen.port is not None else []
-        wanted += [clean(one) for one in (self._chosen.process, self._chosen.text) if one]
+        wanted += [clean(words) for words in (self._chosen.process, self._chosen.text) if words]
         left += [f"filter {' '.join(wanted)}"] if wanted else []
         moment = "" if view is None else _clock(view.at_s)
         text = "  ".join(left)[: max(0, width - len(moment) - 3)]
         return Text(f" {text}{moment:>{max(0, width - len(text) - 2)}} ", no_wrap=True)
 
     def _mode(self) -> list[str]:
-        if isinstance(self.feed, Replay):
+        if isinstance(self.feed, ReplayFeed):
             held = "paused" if self.feed.paused else "ended" if self._over else f"x{self.feed.speed:g}"
             return [f"replay {clean(self._what)} {self.feed.position}/{len(self.feed.rounds)} {held}"]
         if self.error is not None:
             return [f"ENDED: {' '.join(clean(str(self.error)).split())}"]
-        found = [self._what] if not self._over else ["ended"]
-        found += ["PAUSED"] if self._paused else []
+        mode = [self._what] if not self._over else ["ended"]
+        mode += ["PAUSED"] if self._paused else []
         if self._recorder is not None:
             known = f"recording {self._recorder.snapshots:,}"
-            found.append("RECORDING FAILED" if self._recorder.failed is not None else known)
-        return found
+            mode.append("RECORDING FAILED" if self._recorder.failed is not None else known)
+        return mode
 
 
 def _clock(at_s: float) -> str:

@@ -21,7 +21,7 @@ _REMEMBERED = 600  # stepping back plays so many rounds again
 
 
 @dataclass
-class Arrived(Message):
+class RoundArrived(Message):
     """A round was taken. `anew`: what was seen before is to be forgotten."""
 
     together: Sequence[Snapshot]
@@ -29,13 +29,13 @@ class Arrived(Message):
 
 
 @dataclass
-class Ended(Message):
+class RoundsEnded(Message):
     """No round comes any more; `error` is why, where it should have."""
 
     error: BaseException | None = None
 
 
-class Live:
+class LiveFeed:
     """Takes rounds in a thread until `stop`. What goes wrong there is told, not raised."""
 
     def __init__(self, rounds: Iterator[list[Snapshot]], stop: Stop) -> None:
@@ -58,14 +58,14 @@ class Live:
         try:
             for together in self._rounds:
                 if not self._stop.is_set:
-                    app.post_message(Arrived(together))
+                    app.post_message(RoundArrived(together))
         except (EstabError, OSError) as failure:
             error = failure
         if not self._stop.is_set:
-            app.post_message(Ended(error))
+            app.post_message(RoundsEnded(error))
 
 
-class Replay:
+class ReplayFeed:
     """Plays recorded rounds at the pace at which they were taken, times `speed`."""
 
     def __init__(self, rounds: Sequence[Sequence[Snapshot]], speed: float) -> None:
@@ -108,14 +108,14 @@ class Replay:
         """A model only goes forward: it is made anew and shown what came before."""
         self.position = position
         for number, together in enumerate(self.rounds[max(0, position - _REMEMBERED) : position]):
-            self._post(Arrived(together, anew=number == 0))
+            self._post(RoundArrived(together, anew=number == 0))
 
     def _play(self) -> None:
         together = self.rounds[self.position]
         self.position += 1
-        self._post(Arrived(together))
+        self._post(RoundArrived(together))
         if self.position == len(self.rounds):
-            self._post(Ended())
+            self._post(RoundsEnded())
         self._schedule()
 
     def _schedule(self) -> None:
@@ -131,4 +131,4 @@ class Replay:
             self._app.post_message(message)
 
 
-Feed = Live | Replay
+Feed = LiveFeed | ReplayFeed

@@ -11,7 +11,7 @@ from textual.containers import VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from estab.live.view import View
+from estab.live.view import HostView
 from estab.report.words import clean
 
 _KEYS = (
@@ -51,7 +51,7 @@ class HelpScreen(Screen[None]):
         Binding("escape,q,question_mark,enter,space", "back", "Back", key_display="esc")
     ]
 
-    def __init__(self, view: View | None) -> None:
+    def __init__(self, view: HostView | None) -> None:
         super().__init__()
         self._view = view
 
@@ -71,9 +71,11 @@ class HelpScreen(Screen[None]):
 
     def _text(self) -> Text:
         parts = [*_section("Keys", _KEYS), *_section("In a replay", _REPLAY), *_section("Words", _WORDS)]
-        less = list(self._view.less) if self._view is not None else []
+        unobserved = list(self._view.unobserved) if self._view is not None else []
         parts += [Text("Not observed, and why", "bold")]
-        parts += [Text(f"  {clean(field)}: {clean(why)}") for field, why in less] or [Text("  nothing is missing")]
+        parts += [Text(f"  {clean(field)}: {clean(why)}") for field, why in unobserved] or [
+            Text("  nothing is missing")
+        ]
         return Text("\n").join(parts)
 
 

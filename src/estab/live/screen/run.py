@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from estab.live.arrange import Filter
+from estab.live.arrange import ListenerFilter
 from estab.live.recording import Recorder
 from estab.live.screen.app import WatchApp
-from estab.live.screen.feeds import Feed, Live, Replay
+from estab.live.screen.feeds import Feed, LiveFeed, ReplayFeed
 from estab.load.conductor import Stop
 from estab.records import Snapshot
 
@@ -15,23 +15,25 @@ from estab.records import Snapshot
 def watch_live(
     rounds: Iterator[list[Snapshot]],
     stop: Stop,
-    chosen: Filter,
+    chosen: ListenerFilter,
     by: str,
     *,
     recorder: Recorder | None,
     interval_s: float | None,
 ) -> int:
     """Show rounds as they come until the user ends it. The exit code; raises what ended the rounds."""
-    feed = Live(rounds, stop)
+    feed = LiveFeed(rounds, stop)
     return _run(
         feed,
         WatchApp(feed, chosen, by, what="live" if interval_s is None else f"every {interval_s:g} s", recorder=recorder),
     )
 
 
-def watch_replay(rounds: Sequence[Sequence[Snapshot]], chosen: Filter, by: str, *, speed: float, name: str) -> int:
+def watch_replay(
+    rounds: Sequence[Sequence[Snapshot]], chosen: ListenerFilter, by: str, *, speed: float, name: str
+) -> int:
     """Play recorded rounds until the user ends it. The exit code."""
-    feed = Replay(rounds, speed)
+    feed = ReplayFeed(rounds, speed)
     return _run(feed, WatchApp(feed, chosen, by, what=name))
 
 

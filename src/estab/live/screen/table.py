@@ -76,7 +76,10 @@ class LineTable(ScrollView, can_focus=True):
         segments = [Segment(text, Style.parse(style)) for text, style in line]
         if cursor:
             over = [_CURSOR_FIRST, *[_CURSOR] * len(segments)]
-            segments = [Segment(one.text, (one.style or Style()) + on) for one, on in zip(segments, over, strict=False)]
+            segments = [
+                Segment(segment.text, (segment.style or Style()) + on)
+                for segment, on in zip(segments, over, strict=False)
+            ]
         strip = Strip(segments).crop(0, self.size.width)
         return strip.extend_cell_length(self.size.width, _CURSOR if cursor else None).apply_style(self.rich_style)
 

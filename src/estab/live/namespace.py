@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from estab.diagnose.snapshots import judge_snapshots
 from estab.kernel.rules.accept_queue import drops_since
 from estab.live import rates
-from estab.live.judgement import Facts, judge
-from estab.live.view import Key, Row, Sample, Space, Target
+from estab.live.judgement import ListenerFacts, judge
+from estab.live.view import Key, ListenerRow, NamespaceId, QueueSample, Target
 from estab.records import Census, Conntrack, Diagnosis, Listener, PortUse, Snapshot
 
 WINDOW_S = 10.0  # the verdict is on what changed within the last so many seconds
@@ -19,27 +19,29 @@ MOST_SAMPLES = 600  # a listener's history
 _FORGET_S = 120.0  # a listener that closed is forgotten after so long
 
 
-class _Track:
+class _ListenerHistory:
     """One listener's past."""
 
     def __init__(self) -> None:
-        self.samples: deque[Sample] = deque(maxlen=MOST_SAMPLES)
+        self.samples: deque[QueueSample] = deque(maxlen=MOST_SAMPLES)
         self.drops: int | None = None
         self.worst = 0
         self.unmoved_since_s: float | None = None
-        self.row: Row | None = None
+        self.row: ListenerRow | None = None
 
-    def note(self, one: Listener, at_s: float, elapsed_s: float | None) -> None:
+    def note(self, listener: Listener, at_s: float, elapsed_s: float | None) -> None:
         """One more look; `elapsed_s` since the one before."""
-        dropped = drops_since(self.drops, one.drops) if self.drops is not None and one.drops is not None else None
+        dropped = (
+            drops_since(self.drops, listener.drops) if self.drops is not None and listener.drops is not None else None
+        )
         last = self.samples[-1] if self.samples else None
-        if one.depth <= 0 or last is None or one.depth < last.depth:
-            self.unmoved_since_s = at_s if one.depth > 0 else None
+        if listener.depth <= 0 or last is None or listener.depth < last.depth:
+            self.unmoved_since_s = at_s if listener.depth > 0 else None
         elif self.unmoved_since_s is None:
             self.unmoved_since_s = at_s
-        self.drops = one.drops
-        self.worst = max(self.worst, one.depth, one.worst_depth or 0)
-        self.samples.append(Sample(at_s, one.depth, rates.per_second(dropped, elapsed_s)))
+        self.drops = listener.drops
+        self.worst = max(self.worst, listener.depth, listener.worst_depth or 0)
+        self.samples.append(QueueSample(at_s, listener.depth, rates.per_second(dropped, elapsed_s)))
 
     def growth_per_s(self, now_s: float) -> float | None:
         """The slope of the depth since it last fell, over GROWTH_S at most and the last two looks at least."""
@@ -52,25 +54,25 @@ class _Track:
         return rates.growth_per_s(points)
 
 
-def space_of(taken: Snapshot) -> Space:
+def namespace_of(taken: Snapshot) -> NamespaceId:
     """Which namespace of which host a snapshot is of."""
     return taken.host.hostname, taken.host.netns_inode, taken.netns
 
 
-class SpaceModel:
+class NamespaceModel:
     """`feed` takes the namespace's next snapshot; the rest is what is known then."""
 
-    def __init__(self, space: Space) -> None:
-        self.space = space
+    def __init__(self, namespace: NamespaceId) -> None:
+        self.namespace = namespace
         self.elapsed_s: float | None = None
         self.rates: dict[str, float] | None = None
         self.states: dict[str, int] | None = None
         self.census: Census | None = None
-        self.rows: list[Row] = []
+        self.rows: list[ListenerRow] = []
         self.conntrack_drops_per_s: float | None = None
         self._states_at_s = self._targets_at_s = math.nan
         self._targets: list[PortUse] = []
-        self._tracks: dict[Key, _Track] = {}
+        self._histories: dict[Key, _ListenerHistory] = {}
         self._window: deque[Snapshot] = deque()
         self._now: Snapshot | None = None
 
@@ -87,7 +89,7 @@ class SpaceModel:
             self._targets, self._targets_at_s = targets, taken.taken_at_s
         elif taken.targets is not None:
             self._targets, self._targets_at_s = [], taken.taken_at_s
-        self.rows = [self._row(one, taken) for one in taken.listeners or ()]
+        self.rows = [self._row(listener, taken) for listener in taken.listeners or ()]
         self._forget(taken.taken_at_s)
         self._window.append(taken)
         while len(self._window) > 2 and taken.taken_at_s - self._window[1].taken_at_s >= WINDOW_S:
@@ -109,24 +111,24 @@ class SpaceModel:
 
     def sockstat(self, *names: str) -> int | None:
         """The sum of these figures of sockstat; None where none was read."""
-        found = (self._now.sockstat if self._now else None) or {}
-        known = [found[name] for name in names if name in found]
+        figures = (self._now.sockstat if self._now else None) or {}
+        known = [figures[name] for name in names if name in figures]
         return sum(known) if known else None
 
     def targets(self) -> list[Target]:
         """The busiest targets, as they were last counted."""
         age = self._age(self._targets_at_s)
-        return [Target(one, _name(self.space), age) for one in self._targets]
+        return [Target(use, _name(self.namespace), age) for use in self._targets]
 
-    def history(self, key: Key) -> Sequence[Sample]:
+    def history(self, key: Key) -> Sequence[QueueSample]:
         """A listener's samples, oldest first."""
-        track = self._tracks.get(key)
-        return list(track.samples) if track is not None else ()
+        history = self._histories.get(key)
+        return list(history.samples) if history is not None else ()
 
-    def last_row(self, key: Key) -> Row | None:
+    def last_row(self, key: Key) -> ListenerRow | None:
         """A listener as it was last seen."""
-        track = self._tracks.get(key)
-        return track.row if track is not None else None
+        history = self._histories.get(key)
+        return history.row if history is not None else None
 
     def window(self) -> tuple[Snapshot | None, Snapshot]:
         """What the judge compares: a moment some WINDOW_S ago (None: there is one moment alone), and now."""
@@ -137,65 +139,65 @@ class SpaceModel:
     def diagnosis_of(self, key: Key) -> Diagnosis | None:
         """The verdict as if this listener were alone."""
         before, now = self.window()
-        if not any(self._key(one) == key for one in now.listeners or ()):
+        if not any(self._key(listener) == key for listener in now.listeners or ()):
             return None
         return judge_snapshots(before and self._only(before, key), self._only(now, key))
 
     def _only(self, taken: Snapshot, key: Key) -> Snapshot:
-        return taken.replace(listeners=[one for one in taken.listeners or () if self._key(one) == key])
+        return taken.replace(listeners=[listener for listener in taken.listeners or () if self._key(listener) == key])
 
     def _with_ports(self, taken: Snapshot) -> Snapshot:
         """The judge looks at one target: the one whose ports are fullest."""
-        fullest = max(self.targets(), key=lambda one: one.fill or 0.0, default=None)
+        fullest = max(self.targets(), key=lambda target: target.fill or 0.0, default=None)
         return taken if taken.port_use is not None or fullest is None else taken.replace(port_use=fullest.use)
 
-    def _key(self, one: Listener) -> Key:
-        return self.space, one.family, one.address, one.port, one.inode
+    def _key(self, listener: Listener) -> Key:
+        return self.namespace, listener.family, listener.address, listener.port, listener.inode
 
-    def _row(self, one: Listener, taken: Snapshot) -> Row:
-        key = self._key(one)
-        track = self._tracks.setdefault(key, _Track())
-        track.note(one, taken.taken_at_s, self.elapsed_s)
-        dropped, growth = track.samples[-1].drops_per_s, track.growth_per_s(taken.taken_at_s)
-        since = track.unmoved_since_s
+    def _row(self, listener: Listener, taken: Snapshot) -> ListenerRow:
+        key = self._key(listener)
+        history = self._histories.setdefault(key, _ListenerHistory())
+        history.note(listener, taken.taken_at_s, self.elapsed_s)
+        dropped, growth = history.samples[-1].drops_per_s, history.growth_per_s(taken.taken_at_s)
+        since = history.unmoved_since_s
         overflows = (self.rates or {}).get(rates.OVERFLOWS)
-        facts = Facts(
-            depth=one.depth,
-            limit=one.limit,
+        facts = ListenerFacts(
+            depth=listener.depth,
+            limit=listener.limit,
             drops_per_s=dropped,
             growth_per_s=growth,
             unmoved_s=None if since is None else taken.taken_at_s - since,
             overflows=None if overflows is None else overflows > 0,
-            owners=tuple(one.owners or ()),
+            owners=tuple(listener.owners or ()),
         )
-        track.row = Row(
+        history.row = ListenerRow(
             key=key,
-            address=one.address,
-            port=one.port,
-            netns=_name(self.space),
-            depth=one.depth,
-            limit=one.limit,
-            worst=track.worst,
+            address=listener.address,
+            port=listener.port,
+            netns=_name(self.namespace),
+            depth=listener.depth,
+            limit=listener.limit,
+            worst=history.worst,
             drops_per_s=dropped,
             growth_per_s=growth,
             owners=facts.owners,
             judgement=judge(facts),
         )
-        return track.row
+        return history.row
 
     def _forget(self, now_s: float) -> None:
-        gone = [key for key, one in self._tracks.items() if now_s - one.samples[-1].at_s > _FORGET_S]
+        gone = [key for key, history in self._histories.items() if now_s - history.samples[-1].at_s > _FORGET_S]
         for key in gone:
-            del self._tracks[key]
+            del self._histories[key]
 
     def _age(self, at_s: float) -> float:
         age = (self._now.taken_at_s if self._now else math.nan) - at_s
         return max(0.0, age) if math.isfinite(age) else 0.0
 
 
-def _name(space: Space) -> str:
+def _name(namespace: NamespaceId) -> str:
     """How people call a namespace: its name or PID; the own one has none."""
-    return space[2] or ""
+    return namespace[2] or ""
 
 
 def _conntrack_drops(before: Snapshot | None, after: Snapshot, seconds: float | None) -> float | None:
@@ -203,5 +205,5 @@ def _conntrack_drops(before: Snapshot | None, after: Snapshot, seconds: float | 
     if then is None or now is None:
         return None
     pairs = ((then.drop, now.drop), (then.early_drop, now.early_drop), (then.insert_failed, now.insert_failed))
-    known = [change for one in pairs if (change := rates.rose(*one)) is not None]
+    known = [change for pair in pairs if (change := rates.rose(*pair)) is not None]
     return rates.per_second(sum(known), seconds) if known else None

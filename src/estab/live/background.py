@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 SHARE = 0.01
 EVERY_S = 2.0
-PATIENCE_S = 0.3
+WAIT_S = 0.3
 
 
 def seldom() -> Pace:
@@ -20,10 +20,10 @@ def seldom() -> Pace:
     return Pace(SHARE, EVERY_S)
 
 
-class Tally(Generic[T]):
+class BackgroundWork(Generic[T]):
     """Does `work` in a thread of its own, in the network namespace of the thread that asks (clone(2)).
 
-    Where it takes longer than PATIENCE_S, as with a million sockets, the looks go on and its result comes to a later
+    Where it takes longer than WAIT_S, as with a million sockets, the looks go on and its result comes to a later
     one. `work` must not raise.
     """
 
@@ -35,15 +35,15 @@ class Tally(Generic[T]):
     def result(self, work: Callable[[], T], *, now: bool = False) -> T | None:
         """A result that nobody had yet; None where none is ready. Starts the work where it is due, or `now`."""
         if self._thread is None and (now or self.pace.due):
-            self._thread = threading.Thread(target=self._run, args=(work,), name="tally", daemon=True)
+            self._thread = threading.Thread(target=self._run, args=(work,), name="count", daemon=True)
             self._thread.start()
         if self._thread is None:
             return None
-        self._thread.join(PATIENCE_S)
+        self._thread.join(WAIT_S)
         if self._thread.is_alive():
             return None
-        found, self._thread, self._result = self._result, None, None
-        return found
+        result, self._thread, self._result = self._result, None, None
+        return result
 
     def _run(self, work: Callable[[], T]) -> None:
         self._result = self.pace.spend(work)

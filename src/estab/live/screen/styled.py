@@ -6,7 +6,7 @@ from rich.text import Text
 from textual.widgets import Static
 
 
-class Words(Static):
+class StyledText(Static):
     """Some lines of text."""
 
     _said: Text | None = None
