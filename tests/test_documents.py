@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import runpy
 import shlex
@@ -14,8 +13,8 @@ import pytest
 from tests.docs.pages import calls
 
 import estab
-from estab.cli.app import app
-from estab.cli.main import COMMANDS
+from estab.cli.app import app, commands
+from estab.cli.commands import COMMANDS
 from estab.diagnose.suspects import SUSPECTS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,8 +42,7 @@ def command_lines(markdown: str) -> list[str]:
 
 
 def help_examples() -> list[str]:
-    modules = [importlib.import_module(f"estab.cli.{name}") for name in COMMANDS]
-    docs = [getattr(module, name).__doc__ or "" for module, name in zip(modules, COMMANDS, strict=True)]
+    docs = [command.default_command.__doc__ or "" for _words, command in commands() if command.default_command]
     return [line for doc in docs for line in re.findall(r"Example: (estab .+)", doc)]
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import re
-from collections.abc import Callable
 from typing import Any
 
-from estab.cli.app import COMMANDS, app
+from estab.cli.app import app
+from estab.cli.commands import COMMANDS
 
 # Examples in the help that a test can't run as they stand, and why. Each becomes the marker of its block.
 NOT_RUN = {
@@ -49,39 +48,45 @@ def _index() -> str:
 
 def _page(name: str) -> str:
     command = app[name]
-    said, example = _docstring(name)
-    parts = [f"# estab {name}", COMMANDS[name], said, _example(example), "## Usage", _usage(command, name)]
+    parts = [f"# estab {name}", COMMANDS[name]]
+    if command.default_command is not None:
+        parts += _about(command, name, "##")
+    else:
+        parts.append(command.help_epilogue)
+        for sub in (word for word in command if not word.startswith("-")):
+            one = command[sub]
+            summary = inspect.cleandoc(one.default_command.__doc__ or "").partition("\n")[0]
+            parts += [f"## estab {name} {sub}", summary, *_about(one, f"{name} {sub}", "###")]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _docstring(name: str) -> tuple[str, str | None]:
-    """What the docstring says beyond its first line, and its example."""
-    found = _function(name)
-    text = inspect.getdoc(found) if found else None
+def _about(command: Any, name: str, heading: str) -> list[str]:
+    """What stands below a command's title and its summary."""
+    said, example = _docstring(command.default_command.__doc__)
+    return [said, _example(example, heading), f"{heading} Usage", _usage(command, name, heading)]
+
+
+def _docstring(text: str | None) -> tuple[str, str | None]:
+    """What a docstring says beyond its first line, and its example."""
     if not text:
         return "", None
-    text = text.partition("\nParameters\n---")[0]
+    text = inspect.cleandoc(text).partition("\nParameters\n---")[0]
     example = EXAMPLE.search(text)
     rest = EXAMPLE.sub("", text).partition("\n")[2].strip()
     return re.sub(r"\n{3,}", "\n\n", rest), " ".join(example[1].split()) if example else None
 
 
-def _function(name: str) -> Callable[..., Any] | None:
-    found = getattr(importlib.import_module(f"estab.cli.{name}"), name, None)
-    return found if inspect.isfunction(found) else getattr(app[name], "default_command", None)
-
-
-def _example(line: str | None) -> str:
+def _example(line: str | None, heading: str) -> str:
     if line is None:
         return ""
     why = next((reason for part, reason in NOT_RUN.items() if part in line), None)
     marker = f"<!-- not run: {why} -->\n" if why else ""
     if any(part in line for part in EITHER):
         marker = "<!-- exits 0 or 1, as fast as both ends can: a slow machine may meet a limit -->\n"
-    return f"## Example\n\n{marker}```sh\n{line}\n```"
+    return f"{heading} Example\n\n{marker}```sh\n{line}\n```"
 
 
-def _usage(command: Any, name: str) -> str:
+def _usage(command: Any, name: str, heading: str) -> str:
     """The help's own words as markdown, by cyclopts; its title and summary stand above already."""
     text: str = command.generate_docs(usage_name=f"estab {name}", heading_level=2)
     text = re.sub(r"\n {4,}(?=\S)", " ", text)  # a wrapped docstring line is no code block
@@ -91,9 +96,9 @@ def _usage(command: Any, name: str) -> str:
     rest = text[end:].strip()
     first_group = re.search(r"^(\*\*|#)", rest, re.MULTILINE)
     rest = rest[first_group.start() :] if first_group else ""
-    return f"{shown}\n\n{_lists(rest)}".strip()
+    return f"{shown}\n\n{_lists(rest, heading)}".strip()
 
 
-def _lists(text: str) -> str:
+def _lists(text: str, heading: str) -> str:
     """Headings for the groups of options, so that the page has a table of contents."""
-    return re.sub(r"^\*\*([^*]+)\*\*:$", r"### \1", text, flags=re.MULTILINE)
+    return re.sub(r"^\*\*([^*]+)\*\*:$", rf"{heading}# \1", text, flags=re.MULTILINE)

@@ -23,7 +23,7 @@ What flows, and what stands in JSON: the same names. Units stand in the names. W
 `null`, never 0. A field may be added at any time; one that changes its meaning or goes away needs a new number in
 `schema`."""
 WIDTH = 88
-RULE = re.compile(r"KERNEL\.md (?:rules? )?(\d+)")
+RULE = re.compile(r"docs/kernel\.md\s+rule\s+(\d+)")
 
 
 def pages() -> dict[str, str]:

@@ -11,7 +11,7 @@ import pytest
 from tests.cli.terminal import ESTAB, assert_one_clear_line, estab
 from tests.servers import program
 
-from estab.cli.main import COMMANDS
+from estab.cli.commands import COMMANDS
 from estab.diagnose.suspects import SUSPECTS
 
 # What bash does at a TAB: the words so far, the function that `complete` names, the answers in COMPREPLY. Where there

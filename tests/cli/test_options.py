@@ -8,24 +8,24 @@ import pytest
 from tests.cli.terminal import assert_one_clear_line, estab
 
 from estab.cli import values
-from estab.cli.app import app, call
-from estab.cli.main import COMMANDS
+from estab.cli.app import call, commands
 
-GIVEN = {"lab": ["run", "healthy"], "compare": ["a", "b"], "cluster": ["check", "tcp://127.0.0.1:1"]}
+GIVEN = {"lab": ["run", "healthy"], "compare": ["a", "b"], "cluster check": ["tcp://127.0.0.1:1"]}
 NO_NUMBERS = ("", "0x10", "1_000", "\u0663")  # of which Python takes three
 
 
 def numeric(kind: str) -> Iterator[tuple[str, str]]:
     """Every option of every command that takes such a number, as (command, option)."""
-    for name in COMMANDS:
-        for one in app[name].assemble_argument_collection():
-            if kind in str(one.hint) and "bool" not in str(one.hint) and one.parse and one.names:
-                yield name, one.names[0]
+    for words, command in commands():
+        for argument in command.assemble_argument_collection():
+            hint = str(argument.hint)
+            if kind in hint and "bool" not in hint and argument.parse and argument.names:
+                yield " ".join(words), argument.names[0]
 
 
 def refused(capsys: pytest.CaptureFixture[str], name: str, option: str, value: str) -> str:
     """What is said of a value that can't be; fails where it is taken, or said in more than a line."""
-    assert call([name, *GIVEN.get(name, []), option, value]) == 2
+    assert call([*name.split(), *GIVEN.get(name, []), option, value]) == 2
     said = capsys.readouterr().err
     assert said.startswith("estab: ")
     assert said.count("\n") == 1

@@ -11,8 +11,8 @@ from docs.generate.library import all_records
 from tests.docs.pages import DOCS
 
 import estab
-from estab.cli.app import app
-from estab.cli.main import COMMANDS
+from estab.cli.app import commands
+from estab.cli.commands import COMMANDS
 from estab.lab.parts import scenario
 
 GENERATED = sorted(pages())
@@ -31,14 +31,12 @@ def test_no_page_is_left_of_what_is_gone() -> None:
 
 
 def options_of(name: str) -> set[str]:
-    """The options that the parser itself knows, those of subcommands included."""
-    command = app[name]
-    apps = [command, *(command[sub] for sub in command if not sub.startswith("-"))]
+    """The options that the parser itself knows, those of sub-commands included."""
     return {
         option
-        for one in apps
-        if one.default_command
-        for argument in one.assemble_argument_collection(parse_docstring=True)
+        for words, command in commands()
+        if words[0] == name
+        for argument in command.assemble_argument_collection(parse_docstring=True)
         for option in argument.names
         if option.startswith("--") and not option.startswith("--no-")
     }

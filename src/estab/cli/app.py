@@ -7,12 +7,12 @@ import io
 import os
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import cyclopts
 
 from estab import __version__
-from estab.cli.main import COMMANDS
+from estab.cli.commands import COMMANDS, GROUPS
 from estab.cli.show import INTERRUPTED, MACHINE, USAGE
 from estab.errors import EstabError
 
@@ -26,11 +26,32 @@ app = cyclopts.App(
     result_action="return_value",
 )
 _HELP = {"--help", "-h"}
-for _name, _help in COMMANDS.items():
+for _at, (_name, _help) in enumerate(COMMANDS.items()):
     # Named, not imported: a command's module is loaded when it is called, so that --help starts fast.
-    app.command(
-        f"estab.cli.{_name}:{_name}", name=_name, help=_help, sort_key=list(COMMANDS).index(_name), help_epilogue=""
-    )
+    _own: dict[str, str] = {} if _name in GROUPS else {"help_epilogue": ""}
+    app.command(f"estab.cli.{_name}:{_name}", name=_name, help=_help, sort_key=_at, **_own)
+
+
+def commands() -> Iterator[tuple[tuple[str, ...], cyclopts.App]]:
+    """Every command that can be called, by its words: ("bench",), ("cluster", "check"). Loads all their modules."""
+    for name in COMMANDS:
+        command = app[name]
+        if command.default_command is not None:
+            yield (name,), command
+        for sub in command:
+            if not sub.startswith("-"):
+                yield (name, sub), command[sub]
+
+
+def find(tokens: Sequence[str]) -> tuple[tuple[str, ...], cyclopts.App]:
+    """The command that a command line begins with, by its words; the whole `estab` where it begins with none."""
+    words: tuple[str, ...] = ()
+    command = app
+    for token in tokens:
+        if token.startswith("-") or token not in command:
+            break
+        words, command = (*words, token), command[token]
+    return words, command
 
 
 def _stdout_is_gone() -> None:
@@ -91,8 +112,9 @@ def _on_one_line(said: str) -> str:
 
 def _help_in_full(tokens: list[str]) -> None:
     """The command's docstring, with its example, instead of the one line that the list of commands has."""
-    command = app[tokens[0]]
-    command.help = None
+    _words, command = find(tokens)
+    if command.default_command is not None:
+        command.help = None
     if tokens[0] == "lab":
         command.help_epilogue = _lab_settings(tokens)
 
@@ -108,7 +130,7 @@ def _explain(error: BaseException, tokens: list[str]) -> tuple[str, int]:
     """One line and an exit code for whatever ended a command."""
     match error:
         case cyclopts.CycloptsError():
-            return f"{_asked_wrongly(error)} (estab {_command(tokens)}--help says what it takes)", USAGE
+            return f"{_asked_wrongly(error)} ({_command(tokens)} --help says what it takes)", USAGE
         case EstabError():
             return str(error), error.exit_code
         case OSError(errno=errno.ENOSPC, filename=None):
@@ -137,4 +159,4 @@ def _nofile() -> int:
 
 
 def _command(tokens: list[str]) -> str:
-    return f"{tokens[0]} " if tokens and tokens[0] in COMMANDS else ""
+    return " ".join(("estab", *find(tokens)[0]))

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from estab.cli.load import Options, run_load
-from estab.cli.options import DEFAULT_CLIENT, DEFAULT_EMBEDDED, DEFAULT_OUTPUT, Client, Embedded, Output
+from estab.cli.load import run_load
+from estab.cli.options import DEFAULT_CLIENT, DEFAULT_EMBEDDED, DEFAULT_OUTPUT, Client, Embedded, LoadFlags, Output
 from estab.cli.values import Bytes, Number, Seconds, Whole
 from estab.errors import UsageError
 
@@ -60,7 +60,7 @@ def bench(
     """
     from estab.api.bench import bench as run_bench
 
-    options = Options(client, embedded, output)
+    options = LoadFlags(client, embedded, output)
     if find_rate is not None:
         from estab.cli.search import find_rate as search
 

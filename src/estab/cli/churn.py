@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from estab.cli.load import Options, run_load
-from estab.cli.options import DEFAULT_CLIENT, DEFAULT_EMBEDDED, DEFAULT_OUTPUT, Client, Embedded, Output
+from estab.cli.load import run_load
+from estab.cli.options import DEFAULT_CLIENT, DEFAULT_EMBEDDED, DEFAULT_OUTPUT, Client, Embedded, LoadFlags, Output
 from estab.cli.values import Bytes, Number, Seconds, Whole
 
 
@@ -56,7 +56,7 @@ def churn(
     """
     from estab.api.churn import churn as run_churn
 
-    options = Options(client, embedded, output)
+    options = LoadFlags(client, embedded, output)
     return run_load(
         run_churn,
         target,

@@ -1,98 +1,44 @@
-"""`estab cluster check`, and `--cluster` of the loads: the same plan on every host of a Dask cluster."""
+"""`estab cluster check`."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Literal
+
+from cyclopts import App
 
 from estab.cli.options import DEFAULT_OUTPUT, Output
-from estab.cli.show import FAILED, INTERRUPTED, MACHINE, OK, JsonFile, paper, progress_on, status_line, stoppable
-from estab.errors import UsageError
+from estab.cli.show import MACHINE, OK, JsonFile, paper, status_line
 
-if TYPE_CHECKING:
-    from estab.cli.load import Options
-    from estab.cluster.run import ClusterProgress
-    from estab.records.cluster import ClusterCheck, ClusterResult
+cluster = App(
+    name="cluster",
+    help_epilogue="A load runs there with --cluster ADDRESS: `estab hold TARGET -n 100000 --cluster ADDRESS`. "
+    "One worker a host generates. The worker on the server's host, started with `--resources estab-server=1`, watches "
+    "the server's end. --json of such a load writes estab.cluster/1.",
+)
+cluster.command("estab.cli.cluster:check", name="check")
 
 
-def cluster(what: Literal["check"], address: str, /, *, output: Output = DEFAULT_OUTPUT) -> int:
+def check(address: str, /, *, output: Output = DEFAULT_OUTPUT) -> int:
     """Ask every worker of a Dask cluster: which estab, which limits, how far its clock is off, what it could generate.
 
-    A load runs there with --cluster ADDRESS: `estab hold TARGET -n 100000 --cluster ADDRESS`. One worker a host
-    generates. The worker on the server's host, started with `--resources estab-server=1`, watches the server's end.
-
-    Exit code 3 where a worker can't take part: each says why. --json writes estab.cluster_check/1, and estab.cluster/1
-    where a load ran on a cluster.
+    Exit code 3 where a worker can't take part: each says why. --json writes estab.cluster_check/1.
 
     Example: estab cluster check tcp://10.0.0.9:8786
 
     Parameters
     ----------
-    what
-        check.
     address
         The scheduler's address, as tcp://HOST:8786, or the file that `dask scheduler --scheduler-file` writes.
     """
-    from estab.cluster.check import check
+    from estab.cluster.check import check as ask
 
     json_file = JsonFile(output.json)
     with status_line(output) as show:
-        found = check(address, told=show)
-    json_file.write(found)
+        answers = ask(address, told=show)
+    json_file.write(answers)
     if not output.quiet and output.json != "-":
         from estab.report.cluster import render_check
 
-        render_check(found, paper())
+        render_check(answers, paper())
         sys.stdout.flush()
-    return _ready(found)
-
-
-def _ready(found: ClusterCheck) -> int:
-    return MACHINE if any(one.problem is not None for one in found.workers if one.role != "idle") else OK
-
-
-def run_on_cluster(command: str, target: str | None, connections: int, options: Options, asked: dict[str, Any]) -> int:
-    """A load on every host of the cluster that `--cluster` names; shows what came. Returns the exit code."""
-    client, output = options.client, options.output
-    if client.repeat != 1:
-        raise UsageError("--repeat with --cluster: run the command again for each; estab compare reads the totals")
-    options.embedded.service(target)
-    json_file = JsonFile(output.json)
-    arguments = {
-        "connections": connections,
-        "timeout_s": client.timeout,
-        "sources": tuple(client.source or ()),
-        "workers": client.processes,
-        "server_via": client.server_via,
-        **asked,
-    }
-    result = _run(command, str(client.cluster), target, arguments, output)
-    json_file.write(result)
-    if not output.quiet and output.json != "-":
-        from estab.report.cluster import render_cluster
-
-        render_cluster(result, paper())
-        sys.stdout.flush()
-    return _exit_code(result)
-
-
-def _run(command: str, address: str, target: str | None, arguments: dict[str, Any], output: Output) -> ClusterResult:
-    from estab.cluster.run import run
-
-    with stoppable() as stop, progress_on(output, arguments["connections"]) as show, status_line(output) as say:
-
-        def told(now: ClusterProgress) -> None:
-            show(now.progress)
-
-        return run(command, address, target, arguments, stop=stop, progress=told, told=say)
-
-
-def _exit_code(result: ClusterResult) -> int:
-    """As of one run; a host that was lost counts as a worker that was."""
-    if result.interrupted:
-        return INTERRUPTED
-    run = result.total
-    lost = any(one.lost for one in result.hosts) or (result.server is not None and result.server.lost is not None)
-    lost = lost or any(worker.lost for worker in run.client.workers)
-    cause = run.diagnosis is not None and run.diagnosis.cause is not None
-    return FAILED if run.failures or cause or lost else OK
+    return MACHINE if any(worker.problem is not None for worker in answers.workers if worker.role != "idle") else OK

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from estab.cli.load import Options, run_load
-from estab.cli.options import DEFAULT_CLIENT, DEFAULT_EMBEDDED, DEFAULT_OUTPUT, Client, Embedded, Output
+from estab.cli.load import run_load
+from estab.cli.options import DEFAULT_CLIENT, DEFAULT_EMBEDDED, DEFAULT_OUTPUT, Client, Embedded, LoadFlags, Output
 from estab.cli.values import Bytes, Number, Seconds, Whole
 from estab.errors import UsageError
 
@@ -66,7 +66,7 @@ def hold(
     """
     from estab.api.hold import hold as run_hold
 
-    options = Options(client, embedded, output)
+    options = LoadFlags(client, embedded, output)
     if trickle is None and size != _SIZE:
         raise UsageError(f"--size is that of the requests of --trickle; give --trickle too, or leave out --size {size}")
     if find_ceiling:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from estab.cli.options import Client, Embedded, Output
+from estab.cli.options import LoadFlags
 from estab.cli.repeat import repeat
 from estab.cli.show import JsonFile, finish, progress_on, stoppable
 from estab.load.conductor import Stop
@@ -16,22 +15,13 @@ if TYPE_CHECKING:
     from estab.api.run import Progress
 
 
-@dataclass(frozen=True)
-class Options:
-    """The options that every load has."""
-
-    client: Client
-    embedded: Embedded
-    output: Output
-
-
 def run_load(
-    call: Callable[..., RunResult], target: str | None, connections: int, options: Options, **asked: Any
+    call: Callable[..., RunResult], target: str | None, connections: int, options: LoadFlags, **asked: Any
 ) -> int:
     """Calls the library's function with the shared options and `asked`; shows what came. Returns the exit code."""
     client, output = options.client, options.output
     if client.cluster is not None:
-        from estab.cli.cluster import run_on_cluster
+        from estab.cli.on_cluster import run_on_cluster
 
         return run_on_cluster(call.__name__, target, connections, options, asked)
 

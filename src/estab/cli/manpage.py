@@ -25,14 +25,14 @@ _CODES = (
 def page() -> str:
     """The whole page."""
     from estab.cli.app import app
-    from estab.cli.main import COMMANDS
+    from estab.cli.commands import COMMANDS
 
     lines = [f'.TH ESTAB 1 "" "estab {__version__}" "User Commands"']
     lines += [".SH NAME", "estab \\- why TCP connections fail, and how many there can be"]
     lines += [".SH SYNOPSIS", ".B estab", ".I COMMAND", ".RI [ OPTIONS ]"]
     lines += [".SH DESCRIPTION", escaped(DESCRIPTION), ".SH COMMANDS"]
     for name in COMMANDS:
-        lines += _command(name, app)
+        lines += _command(name, app[name])
     lines += [".SH EXIT STATUS"]
     for code, meaning in _CODES:
         lines += [".TP", f".B {code}", escaped(meaning)]
@@ -48,15 +48,22 @@ DESCRIPTION = (
 )
 
 
-def _command(name: str, app: App) -> Iterator[str]:
-    found = app[name]
-    arguments = [one for one in found.assemble_argument_collection(parse_docstring=True) if one.parse and one.show]
-    places = [one for one in arguments if one.index is not None and not _options(one)]
+def _command(name: str, command: App) -> Iterator[str]:
+    """A command, and its sub-commands where it has some."""
     yield f".SS estab {escaped(name)}"
+    if command.default_command is None:
+        for paragraph in (command.help, command.help_epilogue):
+            yield from (".PP", escaped(_plain(paragraph or "")))
+        for sub in command:
+            if not sub.startswith("-"):
+                yield from _command(f"{name} {sub}", command[sub])
+        return
+    arguments = [one for one in command.assemble_argument_collection(parse_docstring=True) if one.parse and one.show]
+    places = [one for one in arguments if one.index is not None and not _options(one)]
     asked = " ".join(f"[{place(one)}]" if not one.required else place(one) for one in places)
     yield f".B estab {escaped(name)}"
     yield f".I {escaped(asked)} [options]" if asked else "[options]"
-    yield from _help(found)
+    yield from _help(command)
     for one in [*places, *(one for one in arguments if one not in places)]:
         yield ".TP"
         yield f".B {escaped(_named(one))}"
@@ -92,9 +99,9 @@ def _told(one: Argument) -> str:
     return text.strip() or "-"
 
 
-def _help(found: App) -> Iterator[str]:
+def _help(command: App) -> Iterator[str]:
     """The help's paragraphs, without what lists the parameters; an example stands by itself."""
-    text = (found.default_command.__doc__ or found.help) if found.default_command else found.help
+    text = command.default_command.__doc__ or "" if command.default_command else ""
     for paragraph in re.split(r"\n\s*\n", text.partition("Parameters\n")[0].strip()):
         said = _plain(paragraph)
         yield ".PP"

@@ -93,6 +93,15 @@ class Client:
     rates are those of all together. `estab cluster check` says who is there."""
 
 
+@dataclass(frozen=True)
+class LoadFlags:
+    """The options that every load has."""
+
+    client: Client
+    embedded: Embedded
+    output: Output
+
+
 DEFAULT_OUTPUT = Output()
 DEFAULT_CLIENT = Client()
 DEFAULT_EMBEDDED = Embedded()

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from estab.cli.load import Options
+from estab.cli.options import LoadFlags
 from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, paper, progress_on, stoppable, wiped
 from estab.cli.values import seconds
 from estab.errors import UsageError
@@ -30,7 +30,7 @@ def bound(text: str) -> tuple[float, float]:
         raise UsageError(f"--find-rate is {text!r}: {error}") from error
 
 
-def find_ceiling(target: str | None, most: int | None, options: Options) -> int:
+def find_ceiling(target: str | None, most: int | None, options: LoadFlags) -> int:
     """Searches, shows, and gives the exit code: 0 when the number is sure."""
     from estab.api.ceiling import find_ceiling as run
     from estab.report.search import ceiling_step, render_ceiling
@@ -40,7 +40,7 @@ def find_ceiling(target: str | None, most: int | None, options: Options) -> int:
     return _code(found.interrupted, found.confirmed or (found.ceiling is not None and not found.met))
 
 
-def find_rate(target: str | None, text: str, connections: int, options: Options, **asked: Any) -> int:
+def find_rate(target: str | None, text: str, connections: int, options: LoadFlags, **asked: Any) -> int:
     """Searches, shows, and gives the exit code: 0 when the rate is sure."""
     from estab.api.highest_rate import find_rate as run
     from estab.report.search import rate_step, render_rate
@@ -59,7 +59,12 @@ def _code(interrupted: bool, sure: bool) -> int:
 
 
 def _search(
-    run: Callable[..., Any], target: str | None, options: Options, said: Callable[[Any], str], wanted: int, **asked: Any
+    run: Callable[..., Any],
+    target: str | None,
+    options: LoadFlags,
+    said: Callable[[Any], str],
+    wanted: int,
+    **asked: Any,
 ) -> Any:
     client, output = options.client, options.output
     JsonFile(output.json)  # no search is lost to a path that can't be written
@@ -88,7 +93,7 @@ def _search(
         )
 
 
-def _show(found: Record, options: Options, render: Callable[[Any, Any], None]) -> None:
+def _show(found: Record, options: LoadFlags, render: Callable[[Any, Any], None]) -> None:
     output = options.output
     JsonFile(output.json).write(found)
     if not output.quiet and output.json != "-":
