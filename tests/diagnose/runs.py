@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from estab.kernel.formats.proc_net import parse_counters
 from estab.records import (
     ClientSide,
     Conntrack,
@@ -24,6 +26,7 @@ from estab.records import (
     TimelinePoint,
     Worker,
 )
+from estab.records.deltas import between
 
 HOST = HostFacts(hostname="box", kernel="6.18.44", machine="x86_64", cores=2, memory_bytes=8 << 30, euid=0)
 
@@ -70,11 +73,17 @@ def watch(**fields: Any) -> ListenerWatch:
     return ListenerWatch(**{**values, **fields})
 
 
-def deltas(**counters: int) -> dict[str, int]:
-    """Counter deltas by their short names, over a quiet namespace."""
-    quiet = {"ListenOverflows": 0, "ListenDrops": 0, "TCPDeferAcceptDrop": 0, "SyncookiesFailed": 0}
-    quiet |= {"TCPReqQFullDrop": 0, "TCPReqQFullDoCookies": 0, "SyncookiesSent": 0, "EmbryonicRsts": 0}
-    return {f"TcpExt.{name}": value for name, value in {**quiet, **counters}.items()}
+_DATA = Path(__file__).parents[1] / "data" / "6.18"
+COUNTERS = {
+    name: value for file in ("netstat", "snmp") for name, value in parse_counters((_DATA / file).read_bytes()).items()
+}
+
+
+def deltas(**risen: int) -> dict[str, int]:
+    """What a run records where these counters rose: `X` is `TcpExt.X`, `Tcp_X` is `Tcp.X`. Its connects were made."""
+    risen = {"Tcp_ActiveOpens": 400, "Tcp_PassiveOpens": 400, **risen}
+    moved = {name.replace("_", ".") if "_" in name else f"TcpExt.{name}": by for name, by in risen.items()}
+    return between(COUNTERS, {name: value + moved.get(name, 0) for name, value in COUNTERS.items()}) or {}
 
 
 def local(listener: ListenerWatch | None = None, **fields: Any) -> ServerSide:

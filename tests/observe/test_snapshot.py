@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from estab.observe import counters, host, processes, sysctls, take
+from estab.observe import host, processes, sysctls, take
 from estab.observe.gaps import Gaps
 from estab.records import Snapshot, decode, encode
 
@@ -62,21 +62,6 @@ def test_missing_sysctls_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
         "sysctls.net.ipv4.no_such_thing",
         "No such file or directory: /proc/sys/net/ipv4/no_such_thing",
     )
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "changed"),
-    [
-        ({"a": 1, "b": 2}, {"a": 1, "b": 5}, {"b": 3}),
-        ({"gauge": 5}, {"gauge": 2}, {"gauge": -3}),
-        ({}, {"new": 2, "zero": 0}, {"new": 2}),
-        ({"gone": 1}, {}, {}),
-        (None, {"a": 1}, None),
-        ({"a": 1}, None, None),
-    ],
-)
-def test_deltas(before: dict[str, int] | None, after: dict[str, int] | None, changed: dict[str, int] | None) -> None:
-    assert counters.deltas(before, after) == changed
 
 
 def test_facts_of_the_host() -> None:

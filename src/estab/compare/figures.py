@@ -49,8 +49,8 @@ def _late(run: RunResult) -> Value:
 
 
 def _delta(name: str) -> Callable[[RunResult], Value]:
-    """A counter of the server's namespace; a counter that did not move need not stand in the record."""
-    return lambda run: None if run.server.deltas is None else run.server.deltas.get(name, 0)
+    """A counter of the server's namespace."""
+    return lambda run: run.server.rose(name)
 
 
 def _percentile(latency: str, field: str) -> Callable[[RunResult], Value]:

@@ -40,12 +40,12 @@ def counter(name: str, delta: int | None, means: str = "", side: str = "server")
 
 def server_counter(run: RunResult, name: str, means: str = "") -> Evidence:
     """`counter` of the server's network namespace."""
-    return counter(name, facts.server_delta(run, name), means)
+    return counter(name, run.server.rose(name), means)
 
 
 def client_counter(run: RunResult, name: str, means: str = "") -> Evidence:
     """`counter` of the client's network namespace."""
-    return counter(name, facts.client_delta(run, name), means, side="client")
+    return counter(name, run.client.rose(name), means, side="client")
 
 
 def count(source: str, field: str, value: float | None, text: str, threshold: float | None = 0) -> Evidence:

@@ -96,33 +96,6 @@ def overflow_symptoms(run: RunResult) -> int:
 # Counters and sysctls ----------------------------------------------------------------------------------------------
 
 
-def server_delta(run: RunResult, name: str) -> int | None:
-    """How much a counter of the server's network namespace rose within the run. None: not observed."""
-    server = run.server
-    if not server.observed:
-        return None
-    if server.deltas is not None and name in server.deltas:
-        return server.deltas[name]
-    before, after = _counters(server.before), _counters(server.after)
-    if name in before and name in after:
-        return after[name] - before[name]
-    return None
-
-
-def client_delta(run: RunResult, name: str) -> int | None:
-    """How much a counter of the client's network namespace rose within the run. None: not observed."""
-    if run.client.deltas is not None and name in run.client.deltas:
-        return run.client.deltas[name]
-    before, after = _counters(run.client.before), _counters(run.client.after)
-    if name in before and name in after:
-        return after[name] - before[name]
-    return None
-
-
-def _counters(snapshot: Snapshot | None) -> dict[str, int]:
-    return (snapshot.counters if snapshot else None) or {}
-
-
 def server_sysctl(run: RunResult, name: str) -> int | None:
     """An integer sysctl of the server's namespace as it stood before the run. None: not observed."""
     return _sysctl(run.server.before, name) if run.server.observed else None

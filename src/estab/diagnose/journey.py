@@ -60,12 +60,12 @@ def _arrived(run: RunResult) -> bool | None:
         return None
     drops = facts.listener_drops(run)
     if drops is None:
-        drops = facts.server_delta(run, facts.LISTEN_DROPS)
+        drops = run.server.rose(facts.LISTEN_DROPS)
     if drops is None:
         return True if facts.was_full(watch) else None
-    if drops - max(0, facts.server_delta(run, facts.DEFER_DROPS) or 0) > 0:
+    if drops - max(0, run.server.rose(facts.DEFER_DROPS) or 0) > 0:
         return True
-    lost, opened = facts.connect_timeouts(run), facts.server_delta(run, facts.PASSIVE_OPENS)
+    lost, opened = facts.connect_timeouts(run), run.server.rose(facts.PASSIVE_OPENS)
     return lost > 0 and opened is not None and opened - run.funnel.connected >= max(1, lost / 2)
 
 
@@ -82,9 +82,9 @@ def _unanswered(run: RunResult) -> bool | None:
     if facts.failed(run, ("connect",), ("ETIMEDOUT",)) * 2 >= lost:
         return True
     if _patient(run):
-        again = facts.client_delta(run, facts.SYN_RETRANS)
+        again = run.client.rose(facts.SYN_RETRANS)
         return None if again is None else again * 2 >= lost
-    opened = facts.server_delta(run, facts.PASSIVE_OPENS)
+    opened = run.server.rose(facts.PASSIVE_OPENS)
     return None if opened is None else opened - run.funnel.connected < lost / 2
 
 
@@ -114,7 +114,7 @@ def _stood_still(run: RunResult) -> bool | None:
 
 def arrival_evidence(run: RunResult) -> list[Evidence]:
     """What left the client, and what the listener's end shows of it."""
-    again = facts.client_delta(run, facts.SYN_RETRANS)
+    again = run.client.rose(facts.SYN_RETRANS)
     seen = "was not observed at the client" if again is None else f"rose by {again:,}: SYNs left again, unanswered"
     text = f"TCPSynRetrans {seen}"
     evidence = [Evidence(source="/proc/net/netstat", field=facts.SYN_RETRANS, value=again, threshold=0, text=text)]
@@ -122,7 +122,7 @@ def arrival_evidence(run: RunResult) -> list[Evidence]:
     if watch is None:
         text = f"whether they arrived was not observed: {facts.why_unseen(run)}"
         return [*evidence, Evidence(source="sock_diag", field="listener", text=text)]
-    drops, opened = facts.listener_drops(run), facts.server_delta(run, facts.PASSIVE_OPENS)
+    drops, opened = facts.listener_drops(run), run.server.rose(facts.PASSIVE_OPENS)
     turned = "were not observed" if drops is None else f"rose by {drops:,}"
     text = f"the listener's own drops {turned}; its queue's worst depth was {watch.worst_depth:,} of {watch.limit:,}"
     evidence.append(Evidence(source="sock_diag", field="drops", value=drops, threshold=0, text=text))

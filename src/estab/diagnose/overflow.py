@@ -15,13 +15,13 @@ from estab.records import Evidence, ListenerWatch, RunResult
 
 def turned_away(run: RunResult, watch: ListenerWatch) -> bool | None:
     """Whether the accept queue of `watch` turned packets away within the run. None: what was observed does not tell."""
-    overflows = facts.server_delta(run, facts.LISTEN_OVERFLOWS)
+    overflows = run.server.rose(facts.LISTEN_OVERFLOWS)
     drops = facts.listener_drops(run)
     # Every overflow adds to both. So either at 0 rules it out: the other's rise has another origin.
     if (overflows is not None and overflows <= 0) or (drops is not None and drops <= 0):
         return False
     full = facts.was_full(watch)
-    deferred = facts.server_delta(run, facts.DEFER_DROPS)
+    deferred = run.server.rose(facts.DEFER_DROPS)
     own = None if drops is None else overflow_in_drops(max(0, drops), None if deferred is None else max(0, deferred))
     if overflows is None:
         return True if full and own else None
@@ -53,7 +53,7 @@ def overflow_evidence(run: RunResult) -> list[Evidence]:
     watch = facts.listener(run)
     if watch is None:
         return [Evidence(source="sock_diag", field="listener", text=f"not observed: {facts.why_unseen(run)}")]
-    delta = facts.server_delta(run, facts.LISTEN_OVERFLOWS)
+    delta = run.server.rose(facts.LISTEN_OVERFLOWS)
     seen = "was not observed" if delta is None else f"rose by {delta:,} within the run (packets, not clients)"
     text = f"the queue's worst depth was {watch.worst_depth:,} of {watch.limit:,} ({facts.room(watch):,} fit)"
     return [

@@ -59,11 +59,3 @@ def read_sockstat() -> dict[str, int]:
             if name == _SOCKSTATS[0]:
                 raise
     return found
-
-
-def deltas(before: dict[str, int] | None, after: dict[str, int] | None) -> dict[str, int] | None:
-    """What changed from `before` to `after`; None where either is. A counter that is new counted from 0."""
-    if before is None or after is None:
-        return None
-    changes = ((name, value - before.get(name, 0)) for name, value in after.items())
-    return {name: change for name, change in changes if change}

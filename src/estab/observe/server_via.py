@@ -12,8 +12,8 @@ from contextlib import suppress
 from estab.errors import EstabError
 from estab.kernel.formats import inet_diag
 from estab.kernel.rules.accept_queue import drops_since
-from estab.observe import counters, via
-from estab.records import Listener, ListenerWatch, Process, ServerSide, ServerSockets, Snapshot
+from estab.observe import via
+from estab.records import Listener, ListenerWatch, Process, ServerSide, ServerSockets, Snapshot, deltas
 
 Runner = Callable[[str, int], list[Snapshot]]
 _WILDCARDS = ("0.0.0.0", "::")
@@ -73,7 +73,7 @@ class ViaServer:
             via=self._command,
             before=before,
             after=after,
-            deltas=counters.deltas(before.counters, after.counters),
+            deltas=deltas.between(before.counters, after.counters),
             listener=listener,
             processes=self._processes(),
         )

@@ -15,7 +15,7 @@ from contextlib import suppress
 from estab.errors import EstabError, UsageError
 from estab.kernel.formats import inet_diag, proc_net
 from estab.kernel.formats.inet_diag import InetSocket
-from estab.observe import counters, ghosts, processes, snapshot
+from estab.observe import ghosts, processes, snapshot
 from estab.observe.counters import NetFile
 from estab.observe.descriptors import Descriptors
 from estab.observe.gaps import Gaps
@@ -24,7 +24,7 @@ from estab.observe.pace import LookBudget
 from estab.observe.queue_watch import QueueNow, QueueWatch
 from estab.observe.server_via import ViaServer
 from estab.observe.sock_diag import ClientEnd, ServerEnd, SockDiag
-from estab.records import ClientSide, Ghosts, Listener, PortUse, Record, ServerSide, ServerSockets, Snapshot
+from estab.records import ClientSide, Ghosts, Listener, PortUse, Record, ServerSide, ServerSockets, Snapshot, deltas
 
 _OVERFLOWS, _DROPS = "TcpExt.ListenOverflows", "TcpExt.ListenDrops"
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -179,7 +179,7 @@ class Watch:
         after = after.replace(listeners=self._with_worst_depth(after))
         self._note_use(after.port_use)
         self._last_sockets = after.server_sockets or self._last_sockets
-        changes = counters.deltas(before.counters if before else None, after.counters)
+        changes = deltas.between(before.counters if before else None, after.counters)
         client = ClientSide(before=before, after=after, deltas=changes, port_use=self._worst_use)
         return Observed(client=client, server=self._server_side(before, after, changes), ghosts=self._ghosts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from estab.records.base import Record
+from estab.records.deltas import rise
 from estab.records.diagnosis import Diagnosis
 from estab.records.snapshot import HostFacts, PortUse, Process, Snapshot, Tuple4
 
@@ -204,7 +205,10 @@ class Ghosts(Record, frozen=True, kw_only=True):
 
 
 class ClientSide(Record, frozen=True, kw_only=True):
-    """The client's end. `port_use` is the worst seen towards the target, `deltas` counters of its namespace."""
+    """The client's end. `port_use` is the worst seen towards the target.
+
+    `deltas` is what the counters of its namespace rose by, zeros included; ask `rose`, which reads old records too.
+    """
 
     before: Snapshot | None = None
     after: Snapshot | None = None
@@ -212,12 +216,17 @@ class ClientSide(Record, frozen=True, kw_only=True):
     port_use: PortUse | None = None
     workers: list[Worker] = []
 
+    def rose(self, counter: str) -> int | None:
+        """By how much a counter (`TcpExt.ListenOverflows`) rose within the run; None: not observed."""
+        return rise(counter, self.deltas, _counters(self.before), _counters(self.after))
+
 
 class ServerSide(Record, frozen=True, kw_only=True):
     """The server's end, when the target listens on this host; otherwise `observed` is False and `why` says so.
 
     `processes` are the listener's owners with the most descriptors that were seen in use (`fds`).
     `embedded`: the server is this run's own. `via`: the command that its snapshots came from.
+    `deltas` is what the counters of its namespace rose by, zeros included; ask `rose`, which reads old records too.
     """
 
     observed: bool
@@ -230,6 +239,14 @@ class ServerSide(Record, frozen=True, kw_only=True):
     listener: ListenerWatch | None = None
     processes: list[Process] | None = None
     workers: list[Worker] = []
+
+    def rose(self, counter: str) -> int | None:
+        """By how much a counter (`TcpExt.ListenOverflows`) rose within the run; None: not observed."""
+        return rise(counter, self.deltas, _counters(self.before), _counters(self.after)) if self.observed else None
+
+
+def _counters(snapshot: Snapshot | None) -> dict[str, int] | None:
+    return snapshot.counters if snapshot is not None else None
 
 
 class RunResult(Record, frozen=True, kw_only=True):

@@ -31,7 +31,7 @@ def defer(seen: Seen) -> Found:
     """ACKs dropped for TCP_DEFER_ACCEPT. Whether a client suffers by it only a run can tell."""
     if (missing := _no_deltas(seen)) is not None:
         return missing
-    dropped = (seen.deltas or {}).get(facts.DEFER_DROPS)
+    dropped = seen.rose(facts.DEFER_DROPS)
     evidence = [counter(facts.DEFER_DROPS, dropped, "ACKs without data that were dropped by design")]
     if dropped is None:
         return unseen("TCPDeferAcceptDrop was not observed.", "/proc/net/netstat", "not read", evidence)
@@ -45,8 +45,8 @@ def cookies(seen: Seen) -> Found:
     """Cookies that failed while a queue overflowed: somebody was reset, who and how many only a run shows."""
     if (missing := _no_deltas(seen)) is not None:
         return missing
-    failed = (seen.deltas or {}).get(facts.COOKIES_FAILED)
-    over = (seen.deltas or {}).get(facts.LISTEN_OVERFLOWS)
+    failed = seen.rose(facts.COOKIES_FAILED)
+    over = seen.rose(facts.LISTEN_OVERFLOWS)
     evidence = [
         counter(facts.COOKIES_FAILED, failed, "segments whose cookie was not valid, each answered by RST"),
         counter(facts.LISTEN_OVERFLOWS, over, "packets that a full accept queue turned away"),
@@ -71,7 +71,7 @@ def aborted(seen: Seen) -> Found:
         return clear("tcp_abort_on_overflow is 0.", [is_set])
     if (missing := _no_deltas(seen)) is not None:
         return missing
-    reset, over = ((seen.deltas or {}).get(name) for name in (facts.EMBRYONIC_RSTS, facts.LISTEN_OVERFLOWS))
+    reset, over = (seen.rose(name) for name in (facts.EMBRYONIC_RSTS, facts.LISTEN_OVERFLOWS))
     evidence = [is_set, counter(facts.EMBRYONIC_RSTS, reset), counter(facts.LISTEN_OVERFLOWS, over)]
     if reset is None or over is None:
         return unseen("Its counters were not observed.", "/proc/net/netstat", "not read", evidence)

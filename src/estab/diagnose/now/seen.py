@@ -21,6 +21,7 @@ from estab.records import (
     Snapshot,
     Suspect,
     Verdict,
+    deltas,
 )
 
 
@@ -79,11 +80,11 @@ class Seen:
     @cached_property
     def deltas(self) -> dict[str, int] | None:
         """What each counter rose by between the two. None: there is one, or its counters were not read."""
-        if self.before is None or self.before.counters is None or self.after.counters is None:
-            return None
-        then = self.before.counters
-        # One that fell began anew: nothing can be said of it.
-        return {name: now - then[name] for name, now in self.after.counters.items() if now >= then.get(name, now + 1)}
+        return deltas.between(self.before.counters if self.before else None, self.after.counters)
+
+    def rose(self, counter: str) -> int | None:
+        """By how much a counter rose between the two; None: not known."""
+        return (self.deltas or {}).get(counter)
 
     @cached_property
     def queues(self) -> list[Queue]:

@@ -37,7 +37,7 @@ def _weigh(run: RunResult) -> tuple[Verdict, str]:
         return "ruled_out", innocent
     if facts.server_sysctl(run, SYSCTL) is None:
         return "not_observed", "tcp_abort_on_overflow was not observed."
-    reset, over, aborted = facts.resets(run), overflowed(run), facts.server_delta(run, facts.EMBRYONIC_RSTS)
+    reset, over, aborted = facts.resets(run), overflowed(run), run.server.rose(facts.EMBRYONIC_RSTS)
     if over is None or aborted is None:
         return (
             "possible",
@@ -50,7 +50,7 @@ def _weigh(run: RunResult) -> tuple[Verdict, str]:
 
 
 def _why_not(run: RunResult) -> str | None:
-    order, aborted = facts.reset_orders(run), facts.server_delta(run, facts.EMBRYONIC_RSTS)
+    order, aborted = facts.reset_orders(run), run.server.rose(facts.EMBRYONIC_RSTS)
     excluded = {
         "tcp_abort_on_overflow is 0.": facts.server_sysctl(run, SYSCTL) == 0,
         "No connection was reset.": not facts.resets(run),

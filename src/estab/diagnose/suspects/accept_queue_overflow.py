@@ -80,7 +80,7 @@ def _why_not(run: RunResult, watch: ListenerWatch) -> str:
         return f"The queue filled to its last place ({watch.worst_depth:,}), and nothing was turned away."
     if facts.listener_drops(run):
         return "The listener dropped packets, but none of them for a full accept queue."
-    if facts.server_delta(run, facts.LISTEN_OVERFLOWS):
+    if run.server.rose(facts.LISTEN_OVERFLOWS):
         return "Another listener overflowed: this one dropped nothing."
     return f"{watch.worst_depth:,} of {facts.room(watch):,} places used, none turned away."
 
@@ -109,7 +109,7 @@ def _full_samples(watch: ListenerWatch) -> list[Evidence]:
 
 
 def _overflows(run: RunResult) -> Evidence:
-    delta = facts.server_delta(run, facts.LISTEN_OVERFLOWS)
+    delta = run.server.rose(facts.LISTEN_OVERFLOWS)
     if delta is None:
         text = "ListenOverflows was not observed"
     else:
@@ -118,7 +118,7 @@ def _overflows(run: RunResult) -> Evidence:
 
 
 def _drops(run: RunResult) -> list[Evidence]:
-    drops, deferred = facts.listener_drops(run), facts.server_delta(run, facts.DEFER_DROPS)
+    drops, deferred = facts.listener_drops(run), run.server.rose(facts.DEFER_DROPS)
     if drops is None:
         return [Evidence(source="sock_diag", field="drops", text="the listener's own drops were not observed")]
     text = f"the listener's own drops rose by {drops:,} within the run"
@@ -133,7 +133,7 @@ def _drops(run: RunResult) -> list[Evidence]:
 
 def _cookies(run: RunResult) -> list[Evidence]:
     """With SYN cookies the second data segment of a connection that was never queued is answered by RST."""
-    spoiled = facts.server_delta(run, facts.COOKIES_FAILED)
+    spoiled = run.server.rose(facts.COOKIES_FAILED)
     if not spoiled or not facts.resets(run):
         return []
     text = f"SyncookiesFailed rose by {spoiled:,}: connections that only the client held were reset at their data"

@@ -37,7 +37,7 @@ def failures(run: RunResult) -> int:
 def _weigh(run: RunResult) -> tuple[Verdict, str]:
     if (innocent := _why_not(run)) is not None:
         return "ruled_out", innocent
-    reset, over, failed = facts.resets(run), overflowed(run), facts.server_delta(run, facts.COOKIES_FAILED)
+    reset, over, failed = facts.resets(run), overflowed(run), run.server.rose(facts.COOKIES_FAILED)
     if failed is None or over is None:
         text = f"{reset:,} connections were reset; what the server's cookies did was not observed"
         return "possible", f"{text} ({facts.why_unseen(run)})." if facts.listener(run) is None else f"{text}."
@@ -49,7 +49,7 @@ def _weigh(run: RunResult) -> tuple[Verdict, str]:
 
 
 def _why_not(run: RunResult) -> str | None:
-    order, failed = facts.reset_orders(run), facts.server_delta(run, facts.COOKIES_FAILED)
+    order, failed = facts.reset_orders(run), run.server.rose(facts.COOKIES_FAILED)
     excluded = {
         "No connection was reset.": not facts.resets(run),
         "The server closed first: EPIPE came without an ECONNRESET before it.": order is not None and order[0] <= 0,

@@ -32,7 +32,7 @@ def failures(run: RunResult) -> int:
 
 
 def _weigh(run: RunResult) -> tuple[Verdict, str]:
-    dropped = facts.server_delta(run, facts.DEFER_DROPS)
+    dropped = run.server.rose(facts.DEFER_DROPS)
     if facts.listener(run) is None or dropped is None:
         unseen = facts.why_unseen(run) if facts.listener(run) is None else "no counters"
         return "not_observed", f"TCPDeferAcceptDrop of the listener was not observed ({unseen})."
@@ -54,7 +54,7 @@ def _evidence(run: RunResult) -> list[Evidence]:
         return [shape.unseen(run)]
     means = "ACKs without data that TCP_DEFER_ACCEPT dropped"
     evidence = [shape.server_counter(run, facts.DEFER_DROPS, means)]
-    own, over = facts.listener_drops(run), facts.server_delta(run, facts.LISTEN_OVERFLOWS)
+    own, over = facts.listener_drops(run), run.server.rose(facts.LISTEN_OVERFLOWS)
     if own is not None:
         beside = "" if over is None else f", while ListenOverflows rose by {over:,}"
         text = f"the listener's own drops rose by {own:,}{beside}"

@@ -65,8 +65,8 @@ def _weigh_reject(run: RunResult, rejected: int) -> tuple[Verdict, str]:
 def _has_no_route(run: RunResult, unreachable: int) -> bool:
     """Whether connect() failed before it sent anything (`tcp_v4_connect` in `net/ipv4/tcp_ipv4.c`: OutNoRoutes; a route
     that is there to forbid counts nothing, and neither begins a connection)."""
-    routes = sum(facts.client_delta(run, f"{family}.OutNoRoutes") or 0 for family in ("Ip", "Ip6"))
-    return routes >= unreachable or facts.client_delta(run, "Tcp.ActiveOpens") == 0
+    routes = sum(run.client.rose(f"{family}.OutNoRoutes") or 0 for family in ("Ip", "Ip6"))
+    return routes >= unreachable or run.client.rose("Tcp.ActiveOpens") == 0
 
 
 def _weigh_reject_unseen(run: RunResult, rejected: int, unreachable: int) -> tuple[Verdict, str]:

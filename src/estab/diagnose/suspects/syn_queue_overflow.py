@@ -46,7 +46,7 @@ def split(run: RunResult) -> DropSplit:
     """ListenDrops within the run, taken apart; a counter that fell (a namespace made anew) counts as 0."""
     names = {"ListenDrops": facts.LISTEN_DROPS, "ListenOverflows": facts.LISTEN_OVERFLOWS}
     names["TCPReqQFullDrop"] = facts.REQ_QUEUE_DROP
-    found = {short: facts.server_delta(run, name) for short, name in names.items()}
+    found = {short: run.server.rose(name) for short, name in names.items()}
     return split_drops({short: max(0, delta) for short, delta in found.items() if delta is not None})
 
 
@@ -54,7 +54,7 @@ def _weigh(run: RunResult) -> tuple[Verdict, str]:
     cookies = facts.server_sysctl(run, COOKIES)
     found = split(run)
     if cookies is not None and cookies != 0 and not found.syn_queue:
-        answered = facts.server_delta(run, facts.REQ_QUEUE_COOKIES)
+        answered = run.server.rose(facts.REQ_QUEUE_COOKIES)
         text = "With cookies on a full SYN queue drops nothing"
         return "ruled_out", f"{text}: {answered:,} SYNs got a cookie instead." if answered else f"{text}."
     dropped = None if found.syn_queue is None else found.syn_queue + (found.unexplained or 0)
@@ -74,7 +74,7 @@ def _weigh_drops(run: RunResult, found: DropSplit, dropped: int) -> tuple[Verdic
     if overflows >= dropped:
         text = f"{dropped:,} SYNs found the SYN queue full, but more packets ({overflows:,}) a full accept queue."
         return "possible", text
-    other = overflows + max(0, facts.server_delta(run, facts.DEFER_DROPS) or 0)
+    other = overflows + max(0, run.server.rose(facts.DEFER_DROPS) or 0)
     told = f"the SYN queue was full and {dropped:,} SYNs were dropped"
     if own is None or own <= other:
         return "possible", f"In this namespace {told}; whether at this listener was not observed."

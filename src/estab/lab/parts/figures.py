@@ -23,7 +23,7 @@ def none_failed(played: Played) -> bool:
 
 def moved(run: RunResult, counter: str) -> int | None:
     """By how much a counter of the server's namespace rose, as `ListenOverflows`."""
-    return None if run.server.deltas is None else run.server.deltas.get(f"TcpExt.{counter}", 0)
+    return run.server.rose(f"TcpExt.{counter}")
 
 
 def queue_sysctls(somaxconn: int, cookies: int, max_syn_backlog: int = 2048) -> dict[str, int | str]:

@@ -61,9 +61,8 @@ def _failures(run: RunResult, phases: tuple[str, ...]) -> dict[str, int]:
 
 
 def _per_connect(run: RunResult, counter: str) -> float | None:
-    if run.server.deltas is None or not run.funnel.attempted:
-        return None
-    return run.server.deltas.get(f"TcpExt.{counter}", 0) / run.funnel.attempted
+    rise = run.server.rose(f"TcpExt.{counter}")
+    return rise / run.funnel.attempted if rise is not None and run.funnel.attempted else None
 
 
 def wrong(run: RunResult) -> int:

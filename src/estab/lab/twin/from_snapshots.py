@@ -170,7 +170,7 @@ def _with(setup: Setup, connections: int, assumed: list[str], told: str) -> Setu
 
 def _turned_away(queue: Queue, found: Moments) -> int | None:
     """SYNs that found no room between the two, as far as the twin plays that time. None: not known."""
-    known = [queue.drops, (found.seen.deltas or {}).get(facts.LISTEN_OVERFLOWS)]
+    known = [queue.drops, found.seen.rose(facts.LISTEN_OVERFLOWS)]
     most = max((one for one in known if one is not None), default=None)
     if most is None or not found.seen.span_s:
         return most
@@ -179,7 +179,7 @@ def _turned_away(queue: Queue, found: Moments) -> int | None:
 
 def _accepted(queue: Queue, found: Moments) -> int:
     """Accepted between the two: what the kernel opened, less what the queue grew by. 0 also where it is not known."""
-    opened = (found.seen.deltas or {}).get(facts.PASSIVE_OPENS)
+    opened = found.seen.rose(facts.PASSIVE_OPENS)
     if opened is None or queue.then is None:
         return 0
     return max(0, opened - (queue.now.depth - queue.then.depth))
@@ -230,7 +230,7 @@ def figures(found: Moments, scale: float = 1.0) -> dict[str, float | None]:
     }
     if found.before is not None and found.seen.span_s > 0 and found.seen.deltas is not None:
         for name in (facts.LISTEN_OVERFLOWS, facts.LISTEN_DROPS, facts.REQ_QUEUE_DROP, facts.EMBRYONIC_RSTS):
-            rose = found.seen.deltas.get(name)
+            rose = found.seen.rose(name)
             shown[f"{name.split('.')[1]} a second"] = None if rose is None else rose * scale / found.seen.span_s
     return shown
 

@@ -75,8 +75,8 @@ def _losses(run: RunResult) -> Path:
 
 def _together(run: RunResult, assumed: list[str]) -> int:
     """How many SYNs must have met at the SYN queue: it holds so many, and so many more found it full."""
-    sent = [facts.server_delta(run, name) or 0 for name in (facts.REQ_QUEUE_COOKIES, facts.REQ_QUEUE_DROP)]
-    drops, over = (facts.server_delta(run, name) or 0 for name in (facts.LISTEN_DROPS, facts.LISTEN_OVERFLOWS))
+    sent = [run.server.rose(name) or 0 for name in (facts.REQ_QUEUE_COOKIES, facts.REQ_QUEUE_DROP)]
+    drops, over = (run.server.rose(name) or 0 for name in (facts.LISTEN_DROPS, facts.LISTEN_OVERFLOWS))
     beyond = sent[0] + max(sent[1], drops - over)
     watch = facts.listener(run)
     if watch is None or beyond <= 0:

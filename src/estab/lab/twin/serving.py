@@ -68,9 +68,9 @@ def _paced(run: RunResult, setup: Setup, points: list[_Seen], assumed: list[str]
         assumed.append(f"accept() paused {told}, as ten samples a second show it")
         return replace(setup, pauses=found)
     rate = _accepts_per_s(points)
-    if rate is not None and facts.server_delta(run, facts.LISTEN_OVERFLOWS):
+    if rate is not None and run.server.rose(facts.LISTEN_OVERFLOWS):
         return replace(setup, accept_gap_s=min(3600.0, 1 / rate))
-    if rate is None and facts.server_delta(run, facts.LISTEN_OVERFLOWS):
+    if rate is None and run.server.rose(facts.LISTEN_OVERFLOWS):
         assumed.append("how fast the server accepted was not seen: at once")
     return setup
 
