@@ -7,6 +7,11 @@ PATH="$PATH:/usr/sbin:/sbin"
 need nginx nginx-light
 need redis-server redis-server
 need node nodejs
+need haproxy haproxy
+need memcached memcached
+need apache2 apache2-bin
+need lighttpd lighttpd
+need gunicorn gunicorn
 need ss iproute2
 need nft nftables
 need unshare util-linux

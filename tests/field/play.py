@@ -1,0 +1,155 @@
+"""Plays one situation and prints what came of it as JSON: process 1 of a PID namespace, started by `runner.py`.
+
+All that it starts ends with it. Its network namespace is never the host's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tests.field import evidence, stage
+from tests.field.catalogue import SITUATIONS
+from tests.field.evidence import Evidence
+from tests.field.mark import Said
+from tests.field.situation import PORT, Situation
+from tests.field.stage import NotSetUp, Stage
+from tests.namespaces import ChildFailed
+
+_COMMAND_S = 25.0
+_ALL_S = 45
+_ESTAB = [sys.executable, "-m", "estab"]
+_KEEPS_JSON = ("hold", "churn", "bench", "diagnose", "limits")
+
+
+def main(name: str, folder: Path) -> None:
+    """Plays it in the folder, which must exist, and prints the outcome."""
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(1))  # process 1 ignores what it has no handler for
+    signal.alarm(_ALL_S)
+    try:
+        said, unproved = _play(SITUATIONS[name], folder)
+        outcome: dict[str, Any] = {"said": asdict(said), "unproved": unproved}
+    except (NotSetUp, ChildFailed, OSError, subprocess.TimeoutExpired) as error:
+        outcome = {"unproved": [f"{type(error).__name__}: {error}"]}
+    except Exception:
+        outcome = {"unproved": [traceback.format_exc()]}
+    print(json.dumps(outcome), flush=True)
+
+
+def _play(situation: Situation, folder: Path) -> tuple[Said, list[str]]:
+    with stage.tidy(stage.build(situation.world, folder)) as built:
+        for program in situation.programs:
+            built.start(program)
+        time.sleep(situation.settle_s)  # what the programs of `before` began has come about, or its proof fails
+        said, seen = _judged(situation, built)
+        for program in situation.programs:
+            seen.logs[program.name] = built.log(program.name).read_text(encoding="utf-8", errors="replace")
+    return said, [proof.text for proof in situation.proofs if not proof.holds(seen)]
+
+
+def _judged(situation: Situation, built: Stage) -> tuple[Said, Evidence]:
+    """The commands of estab, the last of which is judged, and what was seen from outside meanwhile."""
+    counts = {name: evidence.counters(space) for name, space in built.places.items()}
+    tracked = {name: evidence.conntrack(space) for name, space in built.places.items()}
+    started_s = time.monotonic()
+    with evidence.Looking(built.places, PORT, situation.look_s) as looking, _acting(situation, built):
+        for command in situation.first:
+            _run(built, situation, command, folder_name="first")
+        said = _run(built, situation, situation.command, folder_name="run", prefix=situation.prefix)
+    seen = Evidence(looks=looking.looks, seconds=time.monotonic() - started_s)
+    for name, space in built.places.items():
+        after, flows = evidence.counters(space), evidence.conntrack(space)
+        seen.counters[name] = {key: value - counts[name].get(key, 0) for key, value in after.items()}
+        seen.conntrack[name] = {key: value - tracked[name].get(key, 0) for key, value in flows.items()}
+        seen.rules[name] = evidence.rules(space)
+    return said, seen
+
+
+@contextlib.contextmanager
+def _acting(situation: Situation, built: Stage) -> Any:
+    """What comes later comes at its time, in threads that end with the block."""
+    timers = [threading.Timer(later.after_s, built.act, (later,)) for later in situation.later]
+    for timer in timers:
+        timer.daemon = True
+        timer.start()
+    try:
+        yield
+    finally:
+        for timer in timers:
+            timer.cancel()
+            timer.join()
+
+
+def _run(built: Stage, situation: Situation, command: str, *, folder_name: str, prefix: tuple[str, ...] = ()) -> Said:
+    words = shlex.split(built.filled(command))
+    record = built.folder / f"{folder_name}.json"
+    if words[0] in _KEEPS_JSON:
+        words += ["--json", str(record)]
+    if situation.both_ends:
+        inside = f"nsenter --net={built.places['server'].path} {shlex.join(_ESTAB)} observe --port {PORT}"
+        words += ["--server-via", inside]
+    with built.places[situation.at].entered():
+        done = subprocess.run(
+            [*prefix, *_ESTAB, *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_COMMAND_S,
+            env={**os.environ, "COLUMNS": "120", "NO_COLOR": "1"},
+        )
+    text = done.stdout + done.stderr
+    if record.exists() and record.stat().st_size:
+        return said_in_record(json.loads(record.read_text(encoding="utf-8")), done.returncode, text)
+    return said_on_screen(done.returncode, text)
+
+
+def said_in_record(record: dict[str, Any], code: int, text: str) -> Said:
+    """From what a run, `diagnose` or `limits` writes with --json."""
+    diagnosis = record.get("diagnosis") or record
+    suspects = diagnosis.get("suspects", [])
+    cause = diagnosis.get("cause")
+    return Said(
+        exit=code,
+        text=text,
+        cause=cause,
+        possible=tuple(suspect["cause"] for suspect in suspects if suspect["verdict"] == "possible"),
+        remedies=tuple(
+            f"{remedy['command']} — {remedy['why']}"
+            for suspect in suspects
+            if suspect["cause"] == cause
+            for remedy in suspect["remedies"]
+            if remedy["works"]
+        ),
+        record={key: value for key, value in record.items() if key != "timeline"},
+    )
+
+
+def said_on_screen(code: int, text: str) -> Said:
+    """From `watch --once`, which writes no JSON: the line that begins with "Verdict"."""
+    line = re.search(r"^Verdict +(.*)$", text, re.MULTILINE)
+    words = line[1] if line else ""
+    cause = re.match(r"([a-z]+(?:_[a-z]+)+)\b", words)
+    listed = re.search(r"Possible: ([a-z_, ]+)", words)
+    return Said(
+        exit=code,
+        text=text,
+        cause=cause[1] if cause else None,
+        possible=tuple(listed[1].replace(" ", "").split(",")) if listed else (),
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -1,0 +1,4 @@
+"""Burns one core until it is killed."""
+
+while True:
+    pass

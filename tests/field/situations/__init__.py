@@ -1,0 +1,1 @@
+"""The entries, a module a topic; each lists its own in `SITUATIONS`."""
