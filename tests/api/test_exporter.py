@@ -16,7 +16,7 @@ from tests.namespaces import in_namespace, until
 from estab.api.exporter.scrape import Scrapes, Shown
 from estab.api.exporter.space import Space
 from estab.errors import UsageError
-from estab.report.prometheus import View
+from estab.report.prometheus import NamespaceMetrics
 
 PORT = 8080
 
@@ -84,7 +84,7 @@ def looks_at_an_overflow() -> list[tuple[str | None, int | None]]:
     found: list[tuple[str | None, int | None]] = []
 
     def look() -> tuple[str | None, int | None]:
-        view: View = space.look()
+        view: NamespaceMetrics = space.look()
         assert view.snapshot is not None
         assert view.snapshot.listeners is not None
         assert view.diagnosis is not None

@@ -23,11 +23,11 @@ from estab.report.html import over_time, page, percentiles, rungs, syns
 from estab.report.html.labels import beside
 from estab.report.html.repeat import command
 from estab.report.html.subject import Capture
-from estab.report.html.table import Table
+from estab.report.html.table import PlotTable
 
 
 def test_csv_keeps_what_was_not_recorded_apart_from_zero() -> None:
-    text = Table("t", {"t_s": [0.0, 1.5], "n": [0, None], "what": ['a "b", c', "=SUM(A1)"]}).csv()
+    text = PlotTable("t", {"t_s": [0.0, 1.5], "n": [0, None], "what": ['a "b", c', "=SUM(A1)"]}).csv()
     assert list(csv.reader(io.StringIO(text))) == [
         ["t_s", "n", "what"],
         ["0", "0", 'a "b", c'],

@@ -20,7 +20,7 @@ from tests.diagnose import runs
 from estab.diagnose import judge_snapshots
 from estab.diagnose.suspects import SUSPECTS
 from estab.records import Conntrack, Listener, Nic, PortUse, Process, Snapshot, Unobserved
-from estab.report.prometheus import ListenerTotals, OwnCost, View, families
+from estab.report.prometheus import ListenerTotals, NamespaceMetrics, OwnCost, families
 from estab.report.prometheus_names import process_names
 
 COST = OwnCost({"snapshot": 0.25, "sample": 0.5}, {"snapshot": 3, "sample": 40}, {"own": 2}, 0.02)
@@ -34,7 +34,7 @@ class Given(Collector):
         return self.found
 
 
-def text_of(*views: View, most: int = 250, cost: OwnCost = COST) -> str:
+def text_of(*views: NamespaceMetrics, most: int = 250, cost: OwnCost = COST) -> str:
     return generate_latest(Given(list(families(views, cost, "0.1.0", most_listeners=most)))).decode()
 
 
@@ -57,9 +57,11 @@ def listener(port: int = 80, depth: int = 0, limit: int = 511, **fields: Any) ->
     return Listener(port=port, depth=depth, limit=limit, **values)
 
 
-def view(*listeners: Listener, totals: Mapping[tuple[str, int], ListenerTotals] | None = None, **fields: Any) -> View:
+def view(
+    *listeners: Listener, totals: Mapping[tuple[str, int], ListenerTotals] | None = None, **fields: Any
+) -> NamespaceMetrics:
     taken = runs.snapshot(listeners=list(listeners), **fields)
-    return View("own", taken, judge_snapshots(None, taken), totals or {})
+    return NamespaceMetrics("own", taken, judge_snapshots(None, taken), totals or {})
 
 
 def test_what_promtool_has_to_say_of_the_text() -> None:
@@ -129,7 +131,7 @@ def test_beyond_the_bound_the_quiet_ones_stand_together() -> None:
 
 def test_unknown_is_absent_and_never_0() -> None:
     taken = Snapshot(taken_at_s=1.0, host=runs.HOST, listeners=[listener(owners=None)])
-    text = text_of(View("own", taken, judge_snapshots(None, taken)))
+    text = text_of(NamespaceMetrics("own", taken, judge_snapshots(None, taken)))
     assert named(text, "estab_listener_drops_total") == []
     assert named(text, "estab_process_open_fds") == []
     assert named(text, "estab_conntrack_entries") == []
@@ -146,7 +148,7 @@ def test_a_known_count_of_none_is_0() -> None:
 
 
 def test_a_namespace_that_cannot_be_looked_at() -> None:
-    text = text_of(view(), View("web"), cost=OwnCost({}, {}, {"web": 4}))
+    text = text_of(view(), NamespaceMetrics("web"), cost=OwnCost({}, {}, {"web": 4}))
     assert named(text, "estab_observation_success", namespace="own") == [1]
     assert named(text, "estab_observation_success", namespace="web") == [0]
     assert named(text, "estab_observation_errors_total", namespace="web") == [4]
@@ -158,7 +160,7 @@ def test_ports_towards_targets() -> None:
     use = PortUse(
         address="10.0.0.5", port=443, used=300, time_wait=40, sources=2, worst_source_used=200, capacity=1000, bound=50
     )
-    text = text_of(View("own", taken, None, {}, [use], (7, 90, 3)))
+    text = text_of(NamespaceMetrics("own", taken, None, {}, [use], (7, 90, 3)))
     labels = {"address": "10.0.0.5", "port": "443"}
     assert named(text, "estab_target_ports_used", **labels) == [200]
     assert named(text, "estab_target_ports_limit", **labels) == [950]

@@ -15,21 +15,23 @@ _DATA = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _PROPERTY = {**_DATA, ":": "%3A", ",": "%2C"}
 
 
-def workflow_commands(found: Comparison) -> list[str]:
+def workflow_commands(comparison: Comparison) -> list[str]:
     """An ::error for each term that fired, a ::warning for what bounds the answer and what is worse beyond noise."""
-    errors = [command("error", f"estab compare: {one.term}", one.reason) for one in found.gate if one.fired]
-    return [*_bounded(errors, "error"), *_bounded(list(_warnings(found)), "warning")]
+    errors = [command("error", f"estab compare: {term.term}", term.reason) for term in comparison.gate if term.fired]
+    return [*_bounded(errors, "error"), *_bounded(list(_warnings(comparison)), "warning")]
 
 
-def _warnings(found: Comparison) -> Iterator[str]:
-    for note in found.notes:
+def _warnings(comparison: Comparison) -> Iterator[str]:
+    for note in comparison.notes:
         yield command("warning", "estab compare", note)
-    if found.differences:
-        said = "; ".join(f"{one.what}: A {one.a}, B {one.b}" for one in found.differences)
+    if comparison.differences:
+        said = "; ".join(
+            f"{difference.what}: A {difference.a}, B {difference.b}" for difference in comparison.differences
+        )
         yield command("warning", "estab compare: not alike", said)
-    for one in found.figures:
-        if worse(one):
-            yield command("warning", "estab compare: worse", f"{label(one)} {change(one)} ({noise(one)})")
+    for figure in comparison.figures:
+        if worse(figure):
+            yield command("warning", "estab compare: worse", f"{label(figure)} {change(figure)} ({noise(figure)})")
 
 
 def _bounded(lines: list[str], kind: str) -> list[str]:

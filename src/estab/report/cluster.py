@@ -29,9 +29,9 @@ def _hosts(result: ClusterResult, glyphs: Glyphs) -> Iterator[RenderableType]:
         yield line(f"{clean(result.scheduler_lost)}: what follows is what was known by then.", style="bold yellow")
     yield line(f"{plural(len(result.hosts), 'host')} by the scheduler at {clean(result.scheduler)}", style="bold")
     yield indented(_table(result.hosts, glyphs))
-    for one in result.hosts:
-        if one.lost is not None:
-            yield indented(line(f"{clean(one.name)} was lost: {clean(one.lost)}", style="bold yellow"))
+    for host in result.hosts:
+        if host.lost is not None:
+            yield indented(line(f"{clean(host.name)} was lost: {clean(host.lost)}", style="bold yellow"))
     yield indented(line(_start(result, glyphs), style="dim"))
     yield indented(line(_server(result), style="dim"))
     for address, why in result.idle.items():
@@ -43,20 +43,20 @@ def _table(hosts: list[ClusterHost], glyphs: Glyphs) -> Table:
     table.add_column("host", no_wrap=True)
     for title in ("began", "attempted", "connected", "failed", "requests", "p99"):
         table.add_column(title, justify="right", no_wrap=True)
-    for one in hosts:
-        table.add_row(clean(one.name), *(Text(cell) for cell in _cells(one, glyphs)))
+    for host in hosts:
+        table.add_row(clean(host.name), *(Text(cell) for cell in _cells(host, glyphs)))
     return table
 
 
-def _cells(one: ClusterHost, glyphs: Glyphs) -> Iterator[str]:
-    yield "" if one.start_skew_ms is None else f"{one.start_skew_ms:+.2f} ms"
-    if one.run is None:
-        last = one.last
+def _cells(host: ClusterHost, glyphs: Glyphs) -> Iterator[str]:
+    yield "" if host.start_skew_ms is None else f"{host.start_skew_ms:+.2f} ms"
+    if host.run is None:
+        last = host.last
         yield from (["", "", "", ""] if last is None else map(count, (last.attempted, last.connected, last.failed)))
         yield from ([] if last is None else [count(last.requests) if last.requests else ""])
         yield "lost"
         return
-    run = one.run
+    run = host.run
     yield from map(count, (run.funnel.attempted, run.funnel.connected, sum(each.count for each in run.failures)))
     yield count(run.requests.count) if run.requests else ""
     latency = run.latency.request_us or run.latency.connect_us
@@ -64,7 +64,7 @@ def _cells(one: ClusterHost, glyphs: Glyphs) -> Iterator[str]:
 
 
 def _start(result: ClusterResult, glyphs: Glyphs) -> str:
-    clocks = [abs(one.clock.offset_ms) for one in result.hosts]
+    clocks = [abs(host.clock.offset_ms) for host in result.hosts]
     told = f"clocks within {max(clocks):.2f} ms of this one" if clocks else ""
     if result.start_spread_ms is None:
         return told
@@ -80,51 +80,53 @@ def _server(result: ClusterResult) -> str:
     return f"server's end: watched by {clean(result.server.name)}"
 
 
-def render_check(found: ClusterCheck, console: Console) -> None:
+def render_check(check: ClusterCheck, console: Console) -> None:
     """Prints every worker of a cluster: what it is, how far its clock is off, what it could generate."""
     glyphs = glyphs_for(console)
-    title = f"{plural(len(found.workers), 'worker')} by the scheduler at {clean(found.scheduler)}"
+    title = f"{plural(len(check.workers), 'worker')} by the scheduler at {clean(check.scheduler)}"
     print_trimmed(console, line(title, style="bold"))
     table = columns(header=True)
     for title in ("worker", "part", "estab"):
         table.add_column(title, no_wrap=True)
     for title in ("cores", "nofile", "ports", "clock", "can hold"):
         table.add_column(title, justify="right", no_wrap=True)
-    for one in found.workers:
-        table.add_row(*(Text(cell) for cell in _check_cells(one)))
+    for worker in check.workers:
+        table.add_row(*(Text(cell) for cell in _check_cells(worker)))
     print_trimmed(console, indented(table))
-    for one in found.workers:
-        for told in _remarks(one, glyphs):
+    for worker in check.workers:
+        for told in _remarks(worker, glyphs):
             print_trimmed(console, indented(told))
-    print_trimmed(console, line("\n" + _sum(found)))
+    print_trimmed(console, line("\n" + _sum(check)))
 
 
-def _check_cells(one: ClusterWorker) -> Iterator[str]:
-    yield clean(one.name)
-    yield one.role
-    yield clean(one.estab_version or "?")
-    for number in (one.cores, one.nofile_soft, one.ports):
+def _check_cells(worker: ClusterWorker) -> Iterator[str]:
+    yield clean(worker.name)
+    yield worker.role
+    yield clean(worker.estab_version or "?")
+    for number in (worker.cores, worker.nofile_soft, worker.ports):
         yield "?" if number is None else count(number)
-    yield "?" if one.clock is None else f"{one.clock.offset_ms:+.2f} ±{one.clock.uncertainty_ms:.2f} ms"
-    yield "" if one.role == "server" else "?" if one.connections is None else count(one.connections)
+    yield "?" if worker.clock is None else f"{worker.clock.offset_ms:+.2f} ±{worker.clock.uncertainty_ms:.2f} ms"
+    yield "" if worker.role == "server" else "?" if worker.connections is None else count(worker.connections)
 
 
-def _remarks(one: ClusterWorker, glyphs: Glyphs) -> Iterator[Text]:
-    if one.problem is not None:
-        yield line(clean(one.problem), style="bold yellow")
-    elif one.role == "generator" and one.binding is not None:
-        parts = [f"{clean(one.name)}: {clean(one.binding)} is the first limit there"]
+def _remarks(worker: ClusterWorker, glyphs: Glyphs) -> Iterator[Text]:
+    if worker.problem is not None:
+        yield line(clean(worker.problem), style="bold yellow")
+    elif worker.role == "generator" and worker.binding is not None:
+        parts = [f"{clean(worker.name)}: {clean(worker.binding)} is the first limit there"]
         parts += (
-            [f"{one.processes:,} process{'' if one.processes == 1 else 'es'} would carry them"] if one.processes else []
+            [f"{worker.processes:,} process{'' if worker.processes == 1 else 'es'} would carry them"]
+            if worker.processes
+            else []
         )
         yield line(glyphs.dot.join(parts), style="dim")
 
 
-def _sum(found: ClusterCheck) -> str:
-    generators = [one for one in found.workers if one.role == "generator"]
-    if any(one.problem is not None for one in found.workers if one.role != "idle"):
+def _sum(check: ClusterCheck) -> str:
+    generators = [worker for worker in check.workers if worker.role == "generator"]
+    if any(worker.problem is not None for worker in check.workers if worker.role != "idle"):
         return "Not ready: see above."
-    sees = any(one.role == "server" for one in found.workers)
+    sees = any(worker.role == "server" for worker in check.workers)
     server = "" if sees else " No worker sees the server's end (--resources estab-server=1)."
-    connections = "an unknown number of" if found.connections is None else count(found.connections)
+    connections = "an unknown number of" if check.connections is None else count(check.connections)
     return f"Ready: {plural(len(generators), 'host')} could hold {connections} connections to one target.{server}"

@@ -9,44 +9,50 @@ from estab.report.compare_words import change, interval, label, noise, sections,
 from estab.report.markup import plain
 
 
-def markdown(found: Comparison) -> str:
+def markdown(comparison: Comparison) -> str:
     """The whole comparison in GitHub's Markdown: the verdict on top, the figures folded away."""
-    return "\n".join(_lines(found)) + "\n"
+    return "\n".join(_lines(comparison)) + "\n"
 
 
-def _lines(found: Comparison) -> Iterator[str]:
-    fired = [term for term in found.gate if term.fired]
-    state = "" if not found.gate else " fails" if fired else " passes"
+def _lines(comparison: Comparison) -> Iterator[str]:
+    fired = [term for term in comparison.gate if term.fired]
+    state = "" if not comparison.gate else " fails" if fired else " passes"
     yield f"### estab compare{state}"
     yield ""
-    yield plain(summary(found))
+    yield plain(summary(comparison))
     yield ""
     yield from (f"- **{plain(term.term)}**: {plain(term.reason)}" for term in fired)
     yield from [""] if fired else []
-    yield from _sides(found)
-    yield from (f"> {plain(note)}\n" for note in found.notes)
+    yield from _sides(comparison)
+    yield from (f"> {plain(note)}\n" for note in comparison.notes)
     yield f"<details{' open' if fired else ''}><summary>Figures</summary>"
     yield ""
-    yield from _figures(found)
+    yield from _figures(comparison)
     yield ""
     yield "</details>"
 
 
-def _sides(found: Comparison) -> Iterator[str]:
+def _sides(comparison: Comparison) -> Iterator[str]:
     yield "| | |"
     yield "|---|---|"
-    for name, sample in (("A", found.a), ("B", found.b)):
+    for name, sample in (("A", comparison.a), ("B", comparison.b)):
         yield f"| {name}: {plain(sample.name)} | {plain(side(sample))} |"
-    for one in found.differences:
-        yield f"| not alike: {plain(one.what)} | A {plain(one.a)}, B {plain(one.b)} |"
+    for difference in comparison.differences:
+        yield f"| not alike: {plain(difference.what)} | A {plain(difference.a)}, B {plain(difference.b)} |"
     yield ""
 
 
-def _figures(found: Comparison) -> Iterator[str]:
+def _figures(comparison: Comparison) -> Iterator[str]:
     yield "| figure | A | B | change | 95% interval | beyond noise? |"
     yield "|---|---:|---:|---:|---|---|"
-    for _title, figures in sections(found):
-        for one in figures:
-            cells = [value(one, one.a, "µs"), value(one, one.b, "µs"), change(one), interval(one), noise(one)]
-            bold = "**" if worse(one) else ""
-            yield f"| {bold}{plain(label(one))}{bold} | {' | '.join(plain(cell) for cell in cells)} |"
+    for _title, figures in sections(comparison):
+        for figure in figures:
+            cells = [
+                value(figure, figure.a, "µs"),
+                value(figure, figure.b, "µs"),
+                change(figure),
+                interval(figure),
+                noise(figure),
+            ]
+            bold = "**" if worse(figure) else ""
+            yield f"| {bold}{plain(label(figure))}{bold} | {' | '.join(plain(cell) for cell in cells)} |"

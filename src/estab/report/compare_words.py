@@ -15,9 +15,11 @@ SECTIONS = (
 _QUIET = ("listener_drops", "listen_overflows", "ghosts", "late", "queue_depth")  # left out while nothing happened
 
 
-def sections(found: Comparison) -> list[tuple[str, list[Figure]]]:
+def sections(comparison: Comparison) -> list[tuple[str, list[Figure]]]:
     """The figures by section; what was nothing on both sides and needs no saying is left out."""
-    groups = [(title, [one for one in found.figures if _belongs(one, names)]) for title, names in SECTIONS]
+    groups = [
+        (title, [figure for figure in comparison.figures if _belongs(figure, names)]) for title, names in SECTIONS
+    ]
     return [(title, figures) for title, figures in groups if figures]
 
 
@@ -112,14 +114,14 @@ def _rose(figure: Figure) -> bool:
     return (figure.b or 0.0) > (figure.a or 0.0)
 
 
-def pooled(figure: Figure, found: Pooled | None, micro: str = "us") -> str:
+def pooled(figure: Figure, percentile: Pooled | None, micro: str = "us") -> str:
     """A percentile of all values of a side, with its sampling interval."""
-    if found is None:
+    if percentile is None:
         return DASH
-    said = value(figure, found.value, micro)
-    if found.low is None or found.high is None:
+    said = value(figure, percentile.value, micro)
+    if percentile.low is None or percentile.high is None:
         return f"{said} (too few values)"
-    low, high = (value(figure, one, micro) for one in (found.low, found.high))
+    low, high = (value(figure, bound, micro) for bound in (percentile.low, percentile.high))
     if low.split()[-1] == high.split()[-1]:
         low = low.split()[0]  # one unit for both ends
     return f"{said} ({low} to {high})"
@@ -130,23 +132,25 @@ def side(sample: Sample) -> str:
     runs = f"{sample.runs} runs" if sample.runs > 1 else "1 run"
     names = {"": "no cause", "?": "not judged"}
     if sample.runs == 1:
-        causes = [names.get(one, one) for one in sample.causes]
+        causes = [names.get(cause, cause) for cause in sample.causes]
     else:
-        causes = [f"{names.get(one, one)} in {'all' if n == sample.runs else n}" for one, n in sample.causes.items()]
+        causes = [
+            f"{names.get(cause, cause)} in {'all' if n == sample.runs else n}" for cause, n in sample.causes.items()
+        ]
     return clean(f"{runs} of {sample.command}: {', '.join(causes)}")
 
 
-def summary(found: Comparison) -> str:
+def summary(comparison: Comparison) -> str:
     """The comparison in a sentence or two."""
     parts = []
-    if set(found.a.causes) != set(found.b.causes):
-        parts.append(f"The verdict changed: {_causes(found.a)} before, {_causes(found.b)} after.")
-    if min(found.a.runs, found.b.runs) < 2:
+    if set(comparison.a.causes) != set(comparison.b.causes):
+        parts.append(f"The verdict changed: {_causes(comparison.a)} before, {_causes(comparison.b)} after.")
+    if min(comparison.a.runs, comparison.b.runs) < 2:
         return " ".join([*parts, "Without repeats on both sides, no difference can be told from noise."])
-    few = any(one.noise == "separated" for one in found.figures)
+    few = any(figure.noise == "separated" for figure in comparison.figures)
     sure = "as far as so few runs tell" if few else "beyond noise"
     for words, test in (("Worse", worse), ("Better", better), ("Different", _neither)):
-        figures = [label(one) for one in found.figures if test(one)]
+        figures = [label(figure) for figure in comparison.figures if test(figure)]
         if figures:
             parts.append(f"{words} {sure}: {', '.join(figures)}.")
     return " ".join(parts) or "No difference is more than noise."
@@ -154,4 +158,4 @@ def summary(found: Comparison) -> str:
 
 def _causes(sample: Sample) -> str:
     names = {"": "no cause", "?": "not judged"}
-    return clean(" and ".join(names.get(one, one) for one in sample.causes))
+    return clean(" and ".join(names.get(cause, cause) for cause in sample.causes))

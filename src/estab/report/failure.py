@@ -14,25 +14,28 @@ WIDTH = 100
 
 def faults(run: RunResult) -> list[str]:
     """What went wrong, a line each; empty where nothing did."""
-    found = [f"{plural(one.count, 'failure')}: {one.phase} {one.errno}{_example(one.example)}" for one in run.failures]
-    found += [f"worker process lost: {worker.role} {worker.pid}, {worker.lost}" for worker in run.lost_workers]
+    lines = [
+        f"{plural(failure.count, 'failure')}: {failure.phase} {failure.errno}{_example(failure.example)}"
+        for failure in run.failures
+    ]
+    lines += [f"worker process lost: {worker.role} {worker.pid}, {worker.lost}" for worker in run.lost_workers]
     if run.diagnosis is not None and run.diagnosis.cause is not None:
-        found.append(f"cause: {run.diagnosis.cause}, at the {run.diagnosis.side}")
+        lines.append(f"cause: {run.diagnosis.cause}, at the {run.diagnosis.side}")
     if run.interrupted:
-        found.append("the run was interrupted")
-    return [clean(one) for one in found]
+        lines.append("the run was interrupted")
+    return [clean(line) for line in lines]
 
 
 def _example(text: str | None) -> str:
     return f", as {text}" if text else ""
 
 
-def failure_text(run: RunResult, found: Sequence[str]) -> str:
+def failure_text(run: RunResult, lines: Sequence[str]) -> str:
     """The whole message: what was asked, what went wrong, the verdict with its evidence, what to do and what not."""
-    return "\n".join(_lines(run, found))
+    return "\n".join(_lines(run, lines))
 
 
-def _lines(run: RunResult, found: Sequence[str]) -> Iterator[str]:
+def _lines(run: RunResult, lines: Sequence[str]) -> Iterator[str]:
     yield f"estab {clean(run.command)}: {'; '.join(asked(run))}"
     funnel = run.funnel
     accepted = "" if funnel.accepted is None else f", {count(funnel.accepted)} accepted"
@@ -40,7 +43,7 @@ def _lines(run: RunResult, found: Sequence[str]) -> Iterator[str]:
     connect = run.latency.connect_us
     if connect is not None and connect.max is not None:
         yield f"the slowest connect took {seconds(connect.max / 1e6)}"
-    yield from (f"  {one}" for one in found)
+    yield from (f"  {line}" for line in lines)
     diagnosis = run.diagnosis
     if diagnosis is None:
         return
@@ -51,12 +54,12 @@ def _lines(run: RunResult, found: Sequence[str]) -> Iterator[str]:
         return
     yield from (_wrapped(f"{clean(fact.text)} [{clean(fact.source)}]", "  - ") for fact in named.evidence if fact.text)
     for title, works in (("What to do:", True), ("What does nothing:", False)):
-        remedies = [one for one in named.remedies if one.works is works]
+        remedies = [remedy for remedy in named.remedies if remedy.works is works]
         if remedies:
             yield title
-        for one in remedies:
-            yield f"  {clean(one.command)}"
-            yield _wrapped(one.why, "      ")
+        for remedy in remedies:
+            yield f"  {clean(remedy.command)}"
+            yield _wrapped(remedy.why, "      ")
 
 
 def _wrapped(text: str, indent: str = "") -> str:

@@ -13,24 +13,30 @@ _NEVER = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 SUITE = "estab compare"
 
 
-def junit(found: Comparison, said: str = "") -> bytes:
+def junit(comparison: Comparison, said: str = "") -> bytes:
     """The XML, UTF-8. A suite without a gate has one case, which passes. `said` becomes the suite's output."""
-    fired = sum(one.fired for one in found.gate)
+    fired = sum(term.fired for term in comparison.gate)
     suites = ElementTree.Element(
-        "testsuites", name=SUITE, tests=str(len(found.gate) or 1), failures=str(fired), errors="0"
+        "testsuites", name=SUITE, tests=str(len(comparison.gate) or 1), failures=str(fired), errors="0"
     )
     suite = ElementTree.SubElement(
-        suites, "testsuite", name=SUITE, tests=str(len(found.gate) or 1), failures=str(fired), errors="0", skipped="0"
+        suites,
+        "testsuite",
+        name=SUITE,
+        tests=str(len(comparison.gate) or 1),
+        failures=str(fired),
+        errors="0",
+        skipped="0",
     )
     properties = ElementTree.SubElement(suite, "properties")
-    for name, text in (("A", found.a.name), ("B", found.b.name), ("summary", summary(found))):
+    for name, text in (("A", comparison.a.name), ("B", comparison.b.name), ("summary", summary(comparison))):
         ElementTree.SubElement(properties, "property", name=name, value=_clean(text))
-    for one in found.gate:
-        case = ElementTree.SubElement(suite, "testcase", classname=SUITE, name=_clean(one.term))
-        if one.fired:
-            failure = ElementTree.SubElement(case, "failure", message=_clean(one.reason), type="regression")
-            failure.text = _clean(f"{one.term}: {one.reason}")
-    if not found.gate:
+    for term in comparison.gate:
+        case = ElementTree.SubElement(suite, "testcase", classname=SUITE, name=_clean(term.term))
+        if term.fired:
+            failure = ElementTree.SubElement(case, "failure", message=_clean(term.reason), type="regression")
+            failure.text = _clean(f"{term.term}: {term.reason}")
+    if not comparison.gate:
         ElementTree.SubElement(suite, "testcase", classname=SUITE, name="compared, without --fail-on")
     if said:
         ElementTree.SubElement(suite, "system-out").text = _clean(said)

@@ -29,12 +29,12 @@ def _parts(limits: Limits, glyphs: Glyphs) -> Iterator[RenderableType]:
     if limits.why_server_unobserved and limits.target:
         yield line(f"The server's side was not observed: {clean(limits.why_server_unobserved)}", style="yellow")
     yield from _first(limits, arrow)
-    known = [one for one in limits.limits if one.capacity_connections is not None]
+    known = [limit for limit in limits.limits if limit.capacity_connections is not None]
     yield heading("Limits, the first to be met first")
     yield indented(_table(known))
-    for one in known:
-        yield from _detail(one)
-    yield from _unknown([one for one in limits.limits if one.capacity_connections is None])
+    for limit in known:
+        yield from _detail(limit)
+    yield from _unknown([limit for limit in limits.limits if limit.capacity_connections is None])
     yield from _rates(limits.rates)
 
 
@@ -66,12 +66,16 @@ def _table(limits: list[Limit]) -> Table:
     table.add_column("at")
     table.add_column("value", justify="right", overflow="fold")
     table.add_column("used", justify="right", overflow="fold")
-    for one in limits:
-        style = "bold red" if one.capacity_connections == 0 else ""
-        allowed = _about(one.limit, one.capacity_connections or 0).removesuffix(" million")
+    for limit in limits:
+        style = "bold red" if limit.capacity_connections == 0 else ""
+        allowed = _about(limit.limit, limit.capacity_connections or 0).removesuffix(" million")
         allowed = f"{allowed} M" if "." in allowed else allowed
         table.add_row(
-            Text(allowed, style=style), clean(one.limit), one.side, _amount(one, one.value), _amount(one, one.used)
+            Text(allowed, style=style),
+            clean(limit.limit),
+            limit.side,
+            _amount(limit, limit.value),
+            _amount(limit, limit.used),
         )
     return table
 
@@ -105,23 +109,23 @@ def _unknown(limits: list[Limit]) -> Iterator[RenderableType]:
     if not limits:
         return
     yield heading("No ceiling of connections, or not known")
-    for one in limits:
-        of = "" if one.value is None else f" {_amount(one, one.value)}"
-        used = "" if one.used is None else f", used {_amount(one, one.used)}"
-        yield indented(line(f"{clean(one.limit)}{of}{used} ({clean(one.unit)}, at the {one.side})"))
-        yield from _said("why", one.why_unknown, "dim")
-        yield from _said("note", one.note)
-        if one.value is not None:
-            yield from _said("raise", one.raise_with, "green")
-            yield from _said("restart", one.restart)
+    for limit in limits:
+        of = "" if limit.value is None else f" {_amount(limit, limit.value)}"
+        used = "" if limit.used is None else f", used {_amount(limit, limit.used)}"
+        yield indented(line(f"{clean(limit.limit)}{of}{used} ({clean(limit.unit)}, at the {limit.side})"))
+        yield from _said("why", limit.why_unknown, "dim")
+        yield from _said("note", limit.note)
+        if limit.value is not None:
+            yield from _said("raise", limit.raise_with, "green")
+            yield from _said("restart", limit.restart)
 
 
 def _rates(rates: list[RateLimit]) -> Iterator[RenderableType]:
     if not rates:
         return
     yield heading("Short connections a second")
-    for one in rates:
-        much = "no ceiling known" if one.per_second is None else f"{count(one.per_second)} a second"
-        yield indented(line(f"{clean(one.limit)}: {much}"))
-        yield from _said("raise", one.raise_with, "green")
-        yield from _said("note", one.note, "dim")
+    for rate in rates:
+        much = "no ceiling known" if rate.per_second is None else f"{count(rate.per_second)} a second"
+        yield indented(line(f"{clean(rate.limit)}: {much}"))
+        yield from _said("raise", rate.raise_with, "green")
+        yield from _said("note", rate.note, "dim")

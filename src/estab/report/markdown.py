@@ -25,8 +25,8 @@ def markdown(material: Material, *, version: str) -> str:
     parts: list[str] = []
     if len(material.subjects) > 1:
         parts += _overview(material.subjects)
-    for one in material.subjects:
-        parts += _subject(one, heading="##" if len(material.subjects) > 1 else "")
+    for subject in material.subjects:
+        parts += _subject(subject, heading="##" if len(material.subjects) > 1 else "")
     for title, lab in material.labs:
         parts += _lab(title, lab)
     parts += [f"*{plain(note)}*" for note in material.notes]
@@ -38,15 +38,15 @@ def _subject(subject: Subject, heading: str) -> Iterator[str]:
     if heading:
         yield f"{heading} {plain(subject.title)}"
     yield _verdict(subject)
-    found = diagnosis.accused
-    if found is not None and found.evidence:
+    suspect = diagnosis.accused
+    if suspect is not None and suspect.evidence:
         facts_said = [
-            f"- {plain(one.text or f'{one.field} {one.value}')} ({code(one.source)})" for one in found.evidence
+            f"- {plain(fact.text or f'{fact.field} {fact.value}')} ({code(fact.source)})" for fact in suspect.evidence
         ]
         yield "\n".join(facts_said)
     if run is not None:
         yield from _run(run)
-    yield from _remedies(found.remedies if found else leads(diagnosis))
+    yield from _remedies(suspect.remedies if suspect else leads(diagnosis))
     if subject.twin is not None:
         yield from _twin(subject.twin)
     yield from _ledger(diagnosis)
@@ -77,7 +77,7 @@ def _run(run: RunResult) -> Iterator[str]:
 
 def _remedies(remedies: Sequence[Remedy]) -> Iterator[str]:
     for title, works in (("What to do", True), ("What does nothing", False)):
-        lines = [f"- {code(one.command)}: {plain(one.why)}" for one in remedies if one.works is works]
+        lines = [f"- {code(remedy.command)}: {plain(remedy.why)}" for remedy in remedies if remedy.works is works]
         if lines:
             yield f"**{title}**\n\n" + "\n".join(lines)
 
@@ -87,16 +87,16 @@ def _twin(twin: TwinResult) -> Iterator[str]:
     yield f"**Tried on the twin** ({named})"
     if twin.remedies:
         rows = [
-            (one.command, twin.before if one.after else "", one.after, one.came.replace("_", " "))
-            for one in twin.remedies
+            (remedy.command, twin.before if remedy.after else "", remedy.after, remedy.came.replace("_", " "))
+            for remedy in twin.remedies
         ]
         yield table([("what was changed", False), ("before", False), ("after", False), ("", False)], rows)
 
 
 def _ledger(diagnosis: Diagnosis) -> Iterator[str]:
-    others = [one for one in diagnosis.suspects if one.cause != diagnosis.cause]
+    others = [suspect for suspect in diagnosis.suspects if suspect.cause != diagnosis.cause]
     if others:
-        rows = [(one["verdict"], one["cause"], one["summary"]) for one in suspects(others)]
+        rows = [(line["verdict"], line["cause"], line["summary"]) for line in suspects(others)]
         listed = table([("", False), ("suspect", False), ("why", False)], rows)
         yield f"<details><summary>{plural(len(others), 'other suspect')}</summary>\n\n{listed}\n\n</details>"
 
@@ -107,33 +107,33 @@ def _host(subject: Subject) -> str:
 
 def _overview(subjects: Sequence[Subject]) -> Iterator[str]:
     rows = []
-    for one in subjects:
-        tone, tag = tone_of(one.diagnosis, failed=one.failed)
-        run = one.run
+    for subject in subjects:
+        tone, tag = tone_of(subject.diagnosis, failed=subject.failed)
+        run = subject.run
         shown = (
             [count(run.funnel.attempted), count(run.funnel.connected), count(run.funnel.accepted)]
             if run
             else ["", "", ""]
         )
-        rows.append([one.title, f"{_MARKS[tone]} {tag}", *shown])
+        rows.append([subject.title, f"{_MARKS[tone]} {tag}", *shown])
     columns = [("", False), ("verdict", False), ("attempted", True), ("connected", True), ("accepted", True)]
     yield table(columns, rows)
 
 
 def _lab(title: str, lab: LabResult) -> Iterator[str]:
-    good = sum(one.status == "as_predicted" for one in lab.scenarios)
+    good = sum(scenario.status == "as_predicted" for scenario in lab.scenarios)
     yield f"**estab lab**, {plain(title)}: {good} of {plural(len(lab.scenarios), 'scenario')} as predicted"
-    for one in lab.scenarios:
-        yield from _scenario(one)
+    for scenario in lab.scenarios:
+        yield from _scenario(scenario)
 
 
-def _scenario(one: LabScenario) -> Iterator[str]:
-    yield f"**{plain(one.name)}**: {one.status.replace('_', ' ')}. {plain(one.symptom)}"
-    if one.why:
-        yield plain(one.why)
-    if one.rows:
-        rows = [(row.what, row.predicted, row.measured, "" if row.agrees else "differs") for row in one.rows]
+def _scenario(scenario: LabScenario) -> Iterator[str]:
+    yield f"**{plain(scenario.name)}**: {scenario.status.replace('_', ' ')}. {plain(scenario.symptom)}"
+    if scenario.why:
+        yield plain(scenario.why)
+    if scenario.rows:
+        rows = [(row.what, row.predicted, row.measured, "" if row.agrees else "differs") for row in scenario.rows]
         yield table([("", False), ("predicted", True), ("measured", True), ("", False)], rows)
-    if one.remedies:
+    if scenario.remedies:
         marks = {True: "works", False: "does nothing", None: "not tried"}
-        yield "\n".join(f"- {marks[r.works]}: {code(r.command)} {plain(r.text)}" for r in one.remedies)
+        yield "\n".join(f"- {marks[r.works]}: {code(r.command)} {plain(r.text)}" for r in scenario.remedies)

@@ -133,20 +133,20 @@ def _visitors(run: RunResult, glyphs: Glyphs) -> list[tuple[str, str]]:
 
 def _latency(run: RunResult, glyphs: Glyphs) -> Table | None:
     rows = [("connect", run.latency.connect_us), ("request", run.latency.request_us)]
-    known = [(name, found) for name, found in rows if found is not None and found.count]
+    known = [(name, percentiles) for name, percentiles in rows if percentiles is not None and percentiles.count]
     if not known:
         return None
     table = columns(header=True)
     table.add_column("latency", no_wrap=True)
     for name in ("p50", "p90", "p99", "p99.9", "max"):
         table.add_column(name, justify="right", no_wrap=True)
-    for name, found in known:
-        table.add_row(name, *(_micro(value, glyphs) for value in _quantiles(found)))
+    for name, percentiles in known:
+        table.add_row(name, *(_micro(value, glyphs) for value in _quantiles(percentiles)))
     return table
 
 
-def _quantiles(found: Percentiles) -> list[float | None]:
-    return [found.p50, found.p90, found.p99, found.p999, found.max]
+def _quantiles(percentiles: Percentiles) -> list[float | None]:
+    return [percentiles.p50, percentiles.p90, percentiles.p99, percentiles.p999, percentiles.max]
 
 
 def _micro(value: float | None, glyphs: Glyphs) -> str:

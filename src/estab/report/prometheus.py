@@ -44,7 +44,7 @@ class ListenerTotals:
 
 
 @dataclass(frozen=True)
-class View:
+class NamespaceMetrics:
     """One network namespace at one scrape. `snapshot` None: it could not be looked at.
 
     `totals` is by address and port of the listeners; None for `targets`: the ports were not counted.
@@ -69,22 +69,24 @@ class OwnCost:
     last_s: float | None = None
 
 
-def families(views: Sequence[View], cost: OwnCost, version: str, *, most_listeners: int) -> Iterator[Metric]:
+def families(
+    namespaces: Sequence[NamespaceMetrics], cost: OwnCost, version: str, *, most_listeners: int
+) -> Iterator[Metric]:
     """Every family, the same ones in the same order whatever was seen."""
-    seen = [(view.name, view.snapshot) for view in views if view.snapshot is not None]
+    seen = [(namespace.name, namespace.snapshot) for namespace in namespaces if namespace.snapshot is not None]
     yield InfoMetricFamily("estab_build", "The version of estab that answers.", value={"version": version})
-    yield from _causes(views)
-    yield from _listeners(views, most_listeners)
+    yield from _causes(namespaces)
+    yield from _listeners(namespaces, most_listeners)
     yield from _owners(seen, most_listeners)
-    yield from _targets(views)
+    yield from _targets(namespaces)
     yield from host_families(seen)
-    yield from _observation(views, cost)
+    yield from _observation(namespaces, cost)
 
 
 # The judgement ------------------------------------------------------------------------------------------------------
 
 
-def _causes(views: Sequence[View]) -> list[Metric]:
+def _causes(namespaces: Sequence[NamespaceMetrics]) -> list[Metric]:
     labels = (NAMESPACE, "cause", "side")
     confirmed = GaugeMetricFamily(
         "estab_cause",
@@ -101,12 +103,12 @@ def _causes(views: Sequence[View]) -> list[Metric]:
         "0 where what would tell was not seen, so that the 0 of estab_cause excludes nothing; else 1.",
         labels=labels,
     )
-    for view in views:
-        for one in view.diagnosis.suspects if view.diagnosis else ():
-            values = (view.name, one.cause, one.side)
-            confirmed.add_metric(values, one.verdict == "confirmed")
-            possible.add_metric(values, one.verdict == "possible")
-            observed.add_metric(values, one.verdict != "not_observed")
+    for namespace in namespaces:
+        for suspect in namespace.diagnosis.suspects if namespace.diagnosis else ():
+            values = (namespace.name, suspect.cause, suspect.side)
+            confirmed.add_metric(values, suspect.verdict == "confirmed")
+            possible.add_metric(values, suspect.verdict == "possible")
+            observed.add_metric(values, suspect.verdict != "not_observed")
     return [confirmed, possible, observed]
 
 
@@ -114,7 +116,7 @@ def _causes(views: Sequence[View]) -> list[Metric]:
 
 
 @dataclass
-class _Place:
+class _ListenAddress:
     """All sockets that listen at one address and port, or (`other`) all those that are not named."""
 
     address: str
@@ -126,41 +128,41 @@ class _Place:
 
     @property
     def fullest(self) -> Listener:
-        return max(self.sockets, key=lambda one: (one.depth / (max(0, one.limit) + 1), one.depth))
+        return max(self.sockets, key=lambda listener: (listener.depth / (max(0, listener.limit) + 1), listener.depth))
 
     @property
     def worst_depth(self) -> int:
-        return max(max(one.depth, one.worst_depth or 0) for one in self.sockets)
+        return max(max(listener.depth, listener.worst_depth or 0) for listener in self.sockets)
 
     @property
     def owners(self) -> list[Process]:
-        return [owner for one in self.sockets for owner in one.owners or ()]
+        return [owner for listener in self.sockets for owner in listener.owners or ()]
 
 
-def _places(view: View, most: int) -> list[_Place]:
+def _listen_addresses(namespace: NamespaceMetrics, most: int) -> list[_ListenAddress]:
     """The named ones, those in trouble first, so that none of these is lost in `other`, which comes last."""
-    by_place: dict[tuple[str, int], list[Listener]] = {}
-    for one in (view.snapshot.listeners if view.snapshot else None) or ():
-        by_place.setdefault((one.address, one.port), []).append(one)
-    found = [_place(address, port, sockets, view) for (address, port), sockets in by_place.items()]
-    found.sort(key=lambda one: (not one.troubled, int(one.port), one.address))
-    named, rest = found[:most], found[most:]
+    by_address: dict[tuple[str, int], list[Listener]] = {}
+    for listener in (namespace.snapshot.listeners if namespace.snapshot else None) or ():
+        by_address.setdefault((listener.address, listener.port), []).append(listener)
+    places = [_listen_address(address, port, sockets, namespace) for (address, port), sockets in by_address.items()]
+    places.sort(key=lambda place: (not place.troubled, int(place.port), place.address))
+    named, rest = places[:most], places[most:]
     return [*named, _other(rest)] if rest else named
 
 
-def _place(address: str, port: int, sockets: list[Listener], view: View) -> _Place:
-    totals = view.totals.get((address, port), ListenerTotals(None, 0.0))
-    return _Place(address, str(port), sockets, totals.drops, totals.full_s, totals.troubled)
+def _listen_address(address: str, port: int, sockets: list[Listener], namespace: NamespaceMetrics) -> _ListenAddress:
+    totals = namespace.totals.get((address, port), ListenerTotals(None, 0.0))
+    return _ListenAddress(address, str(port), sockets, totals.drops, totals.full_s, totals.troubled)
 
 
-def _other(rest: list[_Place]) -> _Place:
-    drops = [one.drops for one in rest if one.drops is not None]
-    full_s = sum(one.full_s for one in rest)
-    sockets = [socket for one in rest for socket in one.sockets]
-    return _Place(OTHER, OTHER, sockets, sum(drops) if drops else None, full_s, False)
+def _other(rest: list[_ListenAddress]) -> _ListenAddress:
+    drops = [place.drops for place in rest if place.drops is not None]
+    full_s = sum(place.full_s for place in rest)
+    sockets = [socket for place in rest for socket in place.sockets]
+    return _ListenAddress(OTHER, OTHER, sockets, sum(drops) if drops else None, full_s, False)
 
 
-def _listeners(views: Sequence[View], most: int) -> list[Metric]:
+def _listeners(namespaces: Sequence[NamespaceMetrics], most: int) -> list[Metric]:
     gauges = {
         key: GaugeMetricFamily(f"estab_listener_{key}", LISTENER_HELP[key], labels=_LISTENER_LABELS)
         for key in ("queue_depth", "queue_limit", "queue_worst_depth", "sockets")
@@ -169,11 +171,11 @@ def _listeners(views: Sequence[View], most: int) -> list[Metric]:
         key: CounterMetricFamily(f"estab_listener_{key}", LISTENER_HELP[key], labels=_LISTENER_LABELS)
         for key in ("drops", "full_seconds")
     }
-    for view in views:
-        for place in _places(view, most):
+    for namespace in namespaces:
+        for place in _listen_addresses(namespace, most):
             # The processes of all that are not named have nothing to say together.
             process = OTHER if place.address == OTHER else process_names(place.owners)
-            values = (view.name, place.address, place.port, process)
+            values = (namespace.name, place.address, place.port, process)
             fullest = place.fullest
             gauges["queue_depth"].add_metric(values, fullest.depth)
             gauges["queue_limit"].add_metric(values, fullest.limit)
@@ -199,14 +201,14 @@ def _owners(seen: Iterable[tuple[str, Snapshot]], most: int) -> list[Metric]:
 def _fullest_owners(snapshot: Snapshot) -> list[tuple[str, Process]]:
     """Of the listeners' owners with one name the one that is nearest to its limit; the fullest first."""
     fullest: dict[str, Process] = {}
-    for one in snapshot.listeners or ():
-        for owner in one.owners or ():
+    for listener in snapshot.listeners or ():
+        for owner in listener.owners or ():
             name = process_names([owner])
             if owner.fds is None or not owner.nofile_soft or not name:
                 continue
             if name not in fullest or _fill(owner) > _fill(fullest[name]):
                 fullest[name] = owner
-    return sorted(fullest.items(), key=lambda one: (-_fill(one[1]), one[0]))
+    return sorted(fullest.items(), key=lambda item: (-_fill(item[1]), item[0]))
 
 
 def _fill(process: Process) -> float:
@@ -216,8 +218,8 @@ def _fill(process: Process) -> float:
 # Ports ---------------------------------------------------------------------------------------------
 
 
-def _targets(views: Sequence[View]) -> list[Metric]:
-    found = {
+def _targets(namespaces: Sequence[NamespaceMetrics]) -> list[Metric]:
+    families = {
         key: GaugeMetricFamily(f"estab_target_{key}", text, labels=_TARGET_LABELS) for key, text in TARGET_HELP.items()
     }
     others = GaugeMetricFamily(
@@ -225,28 +227,30 @@ def _targets(views: Sequence[View]) -> list[Metric]:
         "Destinations that are not named: they stand together under `other`.",
         labels=(NAMESPACE,),
     )
-    for view in views:
-        if view.targets is None:
+    for namespace in namespaces:
+        if namespace.targets is None:
             continue
-        for use in view.targets:
-            values = (view.name, use.address, str(use.port))
-            found["ports_used"].add_metric(values, use.used if use.worst_source_used is None else use.worst_source_used)
-            found["sockets"].add_metric(values, use.used)
-            found["time_wait_sockets"].add_metric(values, use.time_wait)
+        for use in namespace.targets:
+            values = (namespace.name, use.address, str(use.port))
+            families["ports_used"].add_metric(
+                values, use.used if use.worst_source_used is None else use.worst_source_used
+            )
+            families["sockets"].add_metric(values, use.used)
+            families["time_wait_sockets"].add_metric(values, use.time_wait)
             if use.capacity is not None:
-                found["ports_limit"].add_metric(values, max(0, use.capacity - (use.bound or 0)))
-        count, used, time_wait = view.other_targets
-        others.add_metric((view.name,), count)
+                families["ports_limit"].add_metric(values, max(0, use.capacity - (use.bound or 0)))
+        count, used, time_wait = namespace.other_targets
+        others.add_metric((namespace.name,), count)
         if count:
-            found["sockets"].add_metric((view.name, OTHER, OTHER), used)
-            found["time_wait_sockets"].add_metric((view.name, OTHER, OTHER), time_wait)
-    return [*found.values(), others]
+            families["sockets"].add_metric((namespace.name, OTHER, OTHER), used)
+            families["time_wait_sockets"].add_metric((namespace.name, OTHER, OTHER), time_wait)
+    return [*families.values(), others]
 
 
 # The exporter itself ------------------------------------------------------------------------------------------------
 
 
-def _observation(views: Sequence[View], cost: OwnCost) -> list[Metric]:
+def _observation(namespaces: Sequence[NamespaceMetrics], cost: OwnCost) -> list[Metric]:
     up = GaugeMetricFamily(
         "estab_observation_success", "1 where this namespace could be looked at; else 0.", labels=(NAMESPACE,)
     )
@@ -262,13 +266,13 @@ def _observation(views: Sequence[View], cost: OwnCost) -> list[Metric]:
     )
     times = CounterMetricFamily("estab_observations", "How often each was done.", labels=("part",))
     last = GaugeMetricFamily("estab_observation_seconds", "How long the last look at all namespaces took.")
-    for view in views:
-        up.add_metric((view.name,), view.snapshot is not None)
-        errors.add_metric((view.name,), cost.errors.get(view.name, 0))
-        if view.snapshot is not None:
-            taken.add_metric((view.name,), view.snapshot.taken_at_s)
-            for name, why in _gaps(view.snapshot):
-                gaps.add_metric((view.name, name, why), 1)
+    for namespace in namespaces:
+        up.add_metric((namespace.name,), namespace.snapshot is not None)
+        errors.add_metric((namespace.name,), cost.errors.get(namespace.name, 0))
+        if namespace.snapshot is not None:
+            taken.add_metric((namespace.name,), namespace.snapshot.taken_at_s)
+            for name, why in _gaps(namespace.snapshot):
+                gaps.add_metric((namespace.name, name, why), 1)
     for part, value in cost.seconds.items():
         seconds.add_metric((part,), value)
     for part, value in cost.times.items():
@@ -280,5 +284,5 @@ def _observation(views: Sequence[View], cost: OwnCost) -> list[Metric]:
 
 def _gaps(snapshot: Snapshot) -> list[tuple[str, str]]:
     """What could not be read, each once. A number in the reason would make a new series of each change."""
-    found = {gap.field: _NUMBER.sub("#", gap.why) for gap in snapshot.unobserved}
-    return sorted(found.items())[:_MOST_GAPS]
+    reasons = {gap.field: _NUMBER.sub("#", gap.why) for gap in snapshot.unobserved}
+    return sorted(reasons.items())[:_MOST_GAPS]

@@ -80,7 +80,7 @@ def _nics(seen: Iterable[tuple[str, Snapshot]]) -> list[Metric]:
         labels=labels,
     )
     for namespace, snapshot in seen:
-        for nic in [one for one in snapshot.nics or () if one.allowances][:_MOST_NICS]:
+        for nic in [nic for nic in snapshot.nics or () if nic.allowances][:_MOST_NICS]:
             for allowance, kind, value in _allowances(nic):
                 (lost if kind == "exceeded" else left).add_metric((namespace, nic.name, allowance), value)
     return [lost, left]
@@ -89,8 +89,8 @@ def _nics(seen: Iterable[tuple[str, Snapshot]]) -> list[Metric]:
 def _allowances(nic: Nic) -> Iterator[tuple[str, str, int]]:
     """`bw_in_allowance_exceeded` as ("bw_in", "exceeded", its value)."""
     for name, value in sorted(nic.allowances.items()):
-        allowance, found, kind = name.rpartition(_ALLOWANCE)
-        if found and kind in ("exceeded", "available"):
+        allowance, separator, kind = name.rpartition(_ALLOWANCE)
+        if separator and kind in ("exceeded", "available"):
             yield allowance, kind, value
 
 

@@ -74,4 +74,6 @@ def process_names(owners: Iterable[Process]) -> str:
 
 
 def _clean(name: str) -> str:
-    return "".join(one if one.isprintable() and one != "," else "?" for one in name[:_LONGEST_NAME])
+    return "".join(
+        character if character.isprintable() and character != "," else "?" for character in name[:_LONGEST_NAME]
+    )

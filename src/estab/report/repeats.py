@@ -27,7 +27,7 @@ def render_run(run: RunResult, at: int, number: int, console: Console) -> None:
     latency = run.latency.request_us or run.latency.connect_us
     if latency and latency.p99 is not None:
         parts.append(f"p99 {seconds(latency.p99 / 1e6, glyphs.micro)}")
-    failed = sum(one.count for one in run.failures)
+    failed = sum(failure.count for failure in run.failures)
     parts += [plural(failed, "failure")] if failed else []
     print_trimmed(console, line(glyphs.dot.join([*parts, clean(run.cause or "no cause")])))
 
@@ -46,8 +46,8 @@ def render_repeats(runs: Sequence[RunResult], figures: Sequence[Figure], number:
     table.add_column("", no_wrap=True)
     for title in ("median", "least", "most", "apart"):
         table.add_column(title, justify="right", no_wrap=True)
-    for one in figures:
-        _row(table, one, glyphs.micro)
+    for figure in figures:
+        _row(table, figure, glyphs.micro)
     print_trimmed(console, indented(table))
     named = [run for run in runs if run.diagnosis and run.diagnosis.cause]
     if named:
@@ -60,14 +60,18 @@ def render_repeats(runs: Sequence[RunResult], figures: Sequence[Figure], number:
 
 def _verdict(run: RunResult, glyphs: Glyphs) -> Iterator[RenderableType]:
     """The cause with its evidence and what to do, without the ledger of the others."""
-    found = run.diagnosis
-    if found is not None:
-        yield from diagnosed(found.replace(suspects=[found.accused] if found.accused else []), glyphs, failed=True)
+    diagnosis = run.diagnosis
+    if diagnosis is not None:
+        yield from diagnosed(
+            diagnosis.replace(suspects=[diagnosis.accused] if diagnosis.accused else []), glyphs, failed=True
+        )
 
 
-def _row(table: Table, one: Figure, micro: str) -> None:
-    known = [amount for amount in one.a_runs if amount is not None]
+def _row(table: Table, figure: Figure, micro: str) -> None:
+    known = [amount for amount in figure.a_runs if amount is not None]
     if not known or not any(known):
         return
     apart = "" if min(known) == max(known) else percent(max(known) / min(known) - 1) if min(known) > 0 else ""
-    table.add_row(label(one), *(value(one, amount, micro) for amount in (one.a, min(known), max(known))), Text(apart))
+    table.add_row(
+        label(figure), *(value(figure, amount, micro) for amount in (figure.a, min(known), max(known))), Text(apart)
+    )

@@ -25,15 +25,15 @@ def verdict(run: RunResult, glyphs: Glyphs) -> Iterator[RenderableType]:
 
 def diagnosed(diagnosis: Diagnosis, glyphs: Glyphs, *, failed: bool) -> Iterator[RenderableType]:
     """A diagnosis by itself, of a run or of snapshots. `failed`: there were failures that want a cause."""
-    found = diagnosis.accused
+    suspect = diagnosis.accused
     yield _title(diagnosis, failed)
     yield indented(line(clean(diagnosis.summary)))
-    if found is not None:
-        yield from _evidence(found, glyphs)
-        yield from _remedies(found)
+    if suspect is not None:
+        yield from _evidence(suspect, glyphs)
+        yield from _remedies(suspect)
     else:
         yield from _leads(diagnosis)
-    yield from ledger([s for s in diagnosis.suspects if s is not found], "Other suspects" if found else "Suspects")
+    yield from ledger([s for s in diagnosis.suspects if s is not suspect], "Other suspects" if suspect else "Suspects")
 
 
 def _title(diagnosis: Diagnosis, failed: bool) -> Text:

@@ -17,7 +17,7 @@ import estab
 from estab.api.exporter.space import Space
 from estab.errors import EstabError
 from estab.observe.pace import Pace
-from estab.report.prometheus import OwnCost, View, families
+from estab.report.prometheus import NamespaceMetrics, OwnCost, families
 
 # Whoever asks more often gets the same text again; and however dear a look is, it takes no more than a twentieth.
 _FRESH_S = 0.25
@@ -43,7 +43,7 @@ class Scrapes(Collector):
         names = dict.fromkeys(shown.namespaces)
         self._spaces = [Space(name, window_s, shown.targets) for name in (None, *names)]
         self._most_listeners = shown.listeners
-        self._views: list[View] = []
+        self._views: list[NamespaceMetrics] = []
         self._text = b""
         self._pace = Pace(_LOOK_SHARE, _FRESH_S, cost=time.monotonic)
         self._seconds: defaultdict[str, float] = defaultdict(float)
@@ -98,14 +98,14 @@ class Scrapes(Collector):
         yield from families(self._views, cost, estab.__version__, most_listeners=self._most_listeners)
         yield from self._process.collect()
 
-    def _look(self, space: Space) -> View:
+    def _look(self, space: Space) -> NamespaceMetrics:
         try:
             return space.look()
         except (EstabError, OSError):
             # The namespace is gone, or not to be entered any more: the others are shown, and this one as missing.
             self._errors[space.label] += 1
             space.close()
-            return View(space.label)
+            return NamespaceMetrics(space.label)
 
     @contextmanager
     def _counted(self, part: str) -> Iterator[None]:

@@ -17,7 +17,7 @@ from estab.observe.owners import KnownOwners
 from estab.observe.peaks import Peaks
 from estab.observe.sock_diag import SockDiag
 from estab.records import Listener, Snapshot
-from estab.report.prometheus import ListenerTotals, View
+from estab.report.prometheus import ListenerTotals, NamespaceMetrics
 
 OWN = "own"
 # Gaps that do not count here: owners are searched by `KnownOwners`, and no metric and no look rests on the others.
@@ -48,7 +48,7 @@ class Space:
         if self._entered is not None:
             self._entered.sample()
 
-    def look(self) -> View:
+    def look(self) -> NamespaceMetrics:
         """A whole snapshot, judged. Raises EstabError or OSError where the namespace can't be looked at."""
         namespace = netns.own() if self._name is None else netns.find(self._name)
         if self._entered is not None and self._entered.namespace.inode != namespace.inode:
@@ -84,7 +84,7 @@ class _Entered:
         except EstabError:
             return
 
-    def look(self, most_targets: int) -> View:
+    def look(self, most_targets: int) -> NamespaceMetrics:
         self.sample()
         gaps = Gaps()
         taken = snapshot.take(diag=self._diag, owner_pids=())
@@ -106,12 +106,12 @@ class _Entered:
             "targets", lambda: targets.busiest(diag, taken.sysctls or {}, gaps, most=most, listening=listening)
         )
 
-    def _judged(self, taken: Snapshot, found: targets.Targets | None) -> View:
+    def _judged(self, taken: Snapshot, found: targets.Targets | None) -> NamespaceMetrics:
         base = self._history.add(self._clock(), taken, self._peaks.turn())
         shown = taken
         if taken.listeners is not None:
             shown = taken.replace(listeners=[self._with_worst(one) for one in taken.listeners])
-        return View(
+        return NamespaceMetrics(
             name=self.namespace.name or OWN,
             snapshot=shown,
             diagnosis=judge_snapshots(base, shown),

@@ -26,13 +26,13 @@ _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
 def groups(subject: Subject, plots: Sequence[Plot], shown: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Sections with the plots, as the template takes them by name in `shown`, and with their tables."""
     names = {plot.name for plot in plots}
-    found = []
+    sections = []
     for title, members in _SECTIONS:
         here = [shown[name] for name in members if name in names]
         tables = _tables(title, subject)
         if here or tables:
-            found.append({"title": title, "plots": here, "tables": tables})
-    return found
+            sections.append({"title": title, "plots": here, "tables": tables})
+    return sections
 
 
 def _tables(title: str, subject: Subject) -> list[dict[str, Any]]:
@@ -54,17 +54,18 @@ _MOST_LISTENERS = 12
 
 def _listeners(snapshot: Snapshot) -> list[dict[str, Any]]:
     listeners = sorted(
-        snapshot.listeners or [], key=lambda one: (-one.depth / (max(one.limit, 0) + 1), -(one.drops or 0))
+        snapshot.listeners or [],
+        key=lambda listener: (-listener.depth / (max(listener.limit, 0) + 1), -(listener.drops or 0)),
     )
     rows = [
         [
-            clean(endpoint(one.address, one.port)),
-            count(one.depth),
-            count(one.limit),
-            count(one.drops),
-            clean(", ".join(f"{owner.name or '?'} {owner.pid}" for owner in one.owners or [])),
+            clean(endpoint(listener.address, listener.port)),
+            count(listener.depth),
+            count(listener.limit),
+            count(listener.drops),
+            clean(", ".join(f"{owner.name or '?'} {owner.pid}" for owner in listener.owners or [])),
         ]
-        for one in listeners[:_MOST_LISTENERS]
+        for listener in listeners[:_MOST_LISTENERS]
     ]
     columns = [
         ("listener", False),

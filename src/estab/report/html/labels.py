@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from estab.report.html.table import Table, table
+from estab.report.html.table import PlotTable, table
 
 _LINE_PX = 15
 
 
 def beside(
     name: str, ends: Sequence[tuple[str, float, str]], *, t_s: float, top: float, height: int, log_from: float = 0.0
-) -> Table:
+) -> PlotTable:
     """Labels for lines that end at (series, value, text): moved apart to a line's height each, upwards.
 
     `top` is the axis' upper end; `log_from` its lower end where the axis is logarithmic, else 0.
@@ -33,12 +33,12 @@ def beside(
 
 def _apart(places: Sequence[float], gap: float) -> list[float]:
     """Places from 0 to 1 with at least `gap` between them, in the same order, the lowest staying where it is."""
-    found = list(places)
+    moved = list(places)
     order = sorted(range(len(places)), key=lambda i: places[i])
     for lower, upper in pairwise(order):
-        found[upper] = max(found[upper], found[lower] + gap)
+        moved[upper] = max(moved[upper], moved[lower] + gap)
     highest = 1.0
     for i in reversed(order):  # what was pushed out at the top comes down again, and with it what it touches
-        found[i] = min(found[i], highest)
-        highest = found[i] - gap
-    return found
+        moved[i] = min(moved[i], highest)
+        highest = moved[i] - gap
+    return moved

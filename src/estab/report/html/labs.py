@@ -22,54 +22,58 @@ _SIZED = re.compile(r"(.*?)\s*\b(\d[\d,]*)")
 
 def view(title: str, lab: LabResult) -> dict[str, Any]:
     """The lab's words, and each scenario's with its plots."""
-    good = sum(one.status == "as_predicted" for one in lab.scenarios)
-    bad = any(one.status in ("differs", "failed") for one in lab.scenarios)
-    names = " ".join(one.name for one in lab.scenarios)
+    good = sum(scenario.status == "as_predicted" for scenario in lab.scenarios)
+    bad = any(scenario.status in ("differs", "failed") for scenario in lab.scenarios)
+    names = " ".join(scenario.name for scenario in lab.scenarios)
     return {
         "tone": "bad" if bad else "good",
         "eyebrow": f"estab lab · {clean(title)} · Linux {clean(lab.kernel)} · {seconds(lab.seconds, 'µs')}",
         "summary": f"{good} of {plural(len(lab.scenarios), 'scenario')} as predicted."
         + (" The run was interrupted." if lab.interrupted else ""),
-        "scenarios": [_scenario(one) for one in lab.scenarios],
+        "scenarios": [_scenario(scenario) for scenario in lab.scenarios],
         "repeat": clean(f"estab lab run {names if len(lab.scenarios) <= 4 else 'all'}"),
     }
 
 
-def _scenario(one: LabScenario) -> dict[str, Any]:
-    status, tone = _STATUS[one.status]
+def _scenario(scenario: LabScenario) -> dict[str, Any]:
+    status, tone = _STATUS[scenario.status]
     return {
-        "name": clean(one.name),
+        "name": clean(scenario.name),
         "status": status,
         "tone": tone,
-        "symptom": clean(one.symptom),
-        "why": clean(one.why or ""),
-        "verdict": clean(f"Verdict: {one.cause or 'nobody'}. {one.summary}") if one.summary or one.cause else "",
-        "rows": [(clean(row.what), clean(row.predicted), clean(row.measured), row.agrees) for row in one.rows],
-        "remedies": [_remedy(remedy) for remedy in one.remedies],
-        "plots": plots(one),
+        "symptom": clean(scenario.symptom),
+        "why": clean(scenario.why or ""),
+        "verdict": clean(f"Verdict: {scenario.cause or 'nobody'}. {scenario.summary}")
+        if scenario.summary or scenario.cause
+        else "",
+        "rows": [(clean(row.what), clean(row.predicted), clean(row.measured), row.agrees) for row in scenario.rows],
+        "remedies": [_remedy(remedy) for remedy in scenario.remedies],
+        "plots": plots(scenario),
     }
 
 
-def _remedy(one: LabRemedy) -> dict[str, str]:
-    mark = {True: "works", False: "does nothing", None: "not tried"}[one.works]
-    tone = "" if one.works is None else "bad" if one.works != one.claimed else "good" if one.works else "open"
-    return {"mark": mark, "tone": tone, "command": clean(one.command), "text": clean(one.text)}
+def _remedy(remedy: LabRemedy) -> dict[str, str]:
+    mark = {True: "works", False: "does nothing", None: "not tried"}[remedy.works]
+    tone = (
+        "" if remedy.works is None else "bad" if remedy.works != remedy.claimed else "good" if remedy.works else "open"
+    )
+    return {"mark": mark, "tone": tone, "command": clean(remedy.command), "text": clean(remedy.text)}
 
 
-def plots(one: LabScenario) -> list[Plot]:
+def plots(scenario: LabScenario) -> list[Plot]:
     """The sweep of a scenario: rows that differ in one number of their name, and measure one."""
     families: dict[str, list[tuple[str, int, int, int | None]]] = {}
-    for row in one.rows:
+    for row in scenario.rows:
         named, measured = _SIZED.search(row.what), _whole(row.measured)
         if named is not None and measured is not None:
             stem = row.what[: named.start(2)] + "…" + row.what[named.end(2) :]
             size = int(named[2].replace(",", ""))
             families.setdefault(stem, []).append((row.what, size, measured, _whole(row.predicted)))
-    found: list[Plot] = []
+    sweeps: list[Plot] = []
     for stem, rows in families.items():
         if len(rows) >= 3 and len({size for _, size, _, _ in rows}) == len(rows):
-            found.append(_sweep(stem, rows, len(found)))
-    return found
+            sweeps.append(_sweep(stem, rows, len(sweeps)))
+    return sweeps
 
 
 def _sweep(stem: str, rows: list[tuple[str, int, int, int | None]], number: int) -> Plot:

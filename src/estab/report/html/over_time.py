@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from estab.records import RunResult, Spread, TimelinePoint
-from estab.report.html.table import Cell, Table, table
+from estab.report.html.table import Cell, PlotTable, table
 from estab.report.words import clean
 
 STATES = (
@@ -28,17 +28,17 @@ _UNLISTED = ("LISTEN", "CLOSE", "UNCONN", "BOUND-INACTIVE")
 MOST_KINDS = 8
 
 
-def states(points: Sequence[TimelinePoint]) -> Table:
+def states(points: Sequence[TimelinePoint]) -> PlotTable:
     """States at both ends, of the points that have them. `ghosts`: client ESTAB less server ESTAB in one point."""
     seen = [point for point in points if point.client_states is not None or point.server_states is not None]
     columns: dict[str, list[Cell]] = {"t_s": [point.t_s for point in seen]}
     for end in ("client", "server"):
-        found = [_listed(getattr(point, f"{end}_states")) for point in seen]
+        counted = [_listed(getattr(point, f"{end}_states")) for point in seen]
         for state in STATES:
-            if state == "ESTAB" or any(one and one.get(state) for one in found):
-                columns[f"{end} {state}"] = [None if one is None else one.get(state, 0) for one in found]
+            if state == "ESTAB" or any(counts and counts.get(state) for counts in counted):
+                columns[f"{end} {state}"] = [None if counts is None else counts.get(state, 0) for counts in counted]
     columns["ghosts"] = [ghosts_of(point) for point in seen]
-    return Table("states", columns)
+    return PlotTable("states", columns)
 
 
 def ghosts_of(point: TimelinePoint) -> int | None:
@@ -48,33 +48,33 @@ def ghosts_of(point: TimelinePoint) -> int | None:
     return max(0, point.client_states.get("ESTAB", 0) - point.server_states.get("ESTAB", 0))
 
 
-def _listed(found: dict[str, int] | None) -> dict[str, int] | None:
-    if found is None:
+def _listed(counts: dict[str, int] | None) -> dict[str, int] | None:
+    if counts is None:
         return None
-    known = {state: count for state, count in found.items() if state in STATES}
-    other = sum(count for state, count in found.items() if state not in STATES and state not in _UNLISTED)
+    known = {state: count for state, count in counts.items() if state in STATES}
+    other = sum(count for state, count in counts.items() if state not in STATES and state not in _UNLISTED)
     return known | ({"other": known.get("other", 0) + other} if other else {})
 
 
-def connections(points: Sequence[TimelinePoint]) -> Table:
+def connections(points: Sequence[TimelinePoint]) -> PlotTable:
     """The engine's own counts: totals since the start, and how many are open now."""
     names = ("t_s", "attempted", "connected", "accepted", "open", "completed", "failed")
-    return Table("connections", {name: [getattr(point, name) for point in points] for name in names})
+    return PlotTable("connections", {name: [getattr(point, name) for point in points] for name in names})
 
 
-def queue(points: Sequence[TimelinePoint]) -> Table:
+def queue(points: Sequence[TimelinePoint]) -> PlotTable:
     """The accept queue and the counters that rise when it overflows, deltas since the start."""
     seen = [point for point in points if point.queue_depth is not None or point.listen_overflows is not None]
     names = ("t_s", "queue_depth", "queue_limit", "listen_overflows", "listen_drops", "listener_drops")
-    return Table("queue", {name: [getattr(point, name) for point in seen] for name in names})
+    return PlotTable("queue", {name: [getattr(point, name) for point in seen] for name in names})
 
 
-def failures(run: RunResult) -> Table:
+def failures(run: RunResult) -> PlotTable:
     """Failures by phase and errno, totals since the start. The rarest of many kinds are put together as "others".
 
     A kind is 0 until it is first counted. Its count stands until the next look.
     """
-    last: dict[str, int] = {f"{one.phase} {one.errno}": one.count for one in run.failures}
+    last: dict[str, int] = {f"{failure.phase} {failure.errno}": failure.count for failure in run.failures}
     for point in run.timeline:
         for kind, count in (point.failures or {}).items():
             last.setdefault(kind, count)
@@ -92,12 +92,12 @@ def failures(run: RunResult) -> Table:
     return table("failures", ("t_s", "failure", "count"), rows)
 
 
-def failed(points: Sequence[TimelinePoint]) -> Table:
+def failed(points: Sequence[TimelinePoint]) -> PlotTable:
     """All failures together, where they were not recorded by kind."""
     return table("failures", ("t_s", "failure", "count"), ((p.t_s, "all kinds together", p.failed) for p in points))
 
 
-def throughput(points: Sequence[TimelinePoint], *, connects: bool) -> Table:
+def throughput(points: Sequence[TimelinePoint], *, connects: bool) -> PlotTable:
     """Requests (or, for churn, connects) answered a second between two points, `total` since the start."""
     name = "connected" if connects else "requests"
     rows = []
@@ -107,7 +107,7 @@ def throughput(points: Sequence[TimelinePoint], *, connects: bool) -> Table:
     return table("throughput", ("t_s", f"{name}_total", f"{name}_per_s"), rows)
 
 
-def latency(points: Sequence[TimelinePoint]) -> Table:
+def latency(points: Sequence[TimelinePoint]) -> PlotTable:
     """Connect and request latency between two looks, in microseconds."""
     rows: list[tuple[Cell, ...]] = []
     for point in points:
@@ -116,5 +116,5 @@ def latency(points: Sequence[TimelinePoint]) -> Table:
     return table("latency", ("t_s", "kind", "over_s", "count", "p50_us", "p90_us", "p99_us", "max_us"), rows)
 
 
-def _spread(t_s: float, kind: str, found: Spread) -> tuple[Cell, ...]:
-    return t_s, kind, found.over_s, found.count, found.p50, found.p90, found.p99, found.max
+def _spread(t_s: float, kind: str, spread: Spread) -> tuple[Cell, ...]:
+    return t_s, kind, spread.over_s, spread.count, spread.p50, spread.p90, spread.p99, spread.max

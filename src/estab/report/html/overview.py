@@ -12,7 +12,7 @@ from estab.report.html.charts.style import HEIGHT
 from estab.report.html.plot import Plot
 from estab.report.html.rungs import asked_and_reached
 from estab.report.html.subject import Subject
-from estab.report.html.table import Table, table
+from estab.report.html.table import PlotTable, table
 from estab.report.html.view import tone_of
 from estab.report.words import DASH, clean, count, seconds
 
@@ -22,9 +22,9 @@ _LATENCY_COLUMNS = ("place", "run", "percentile", "one_in", "latency_us")
 
 def overview(subjects: Sequence[Subject]) -> dict[str, Any]:
     """What stands above the single runs."""
-    runs = [(one, one.run) for one in subjects if one.run is not None]
+    runs = [(subject, subject.run) for subject in subjects if subject.run is not None]
     return {
-        "tone": "bad" if any(one.diagnosis.cause for one in subjects) else "good",
+        "tone": "bad" if any(subject.diagnosis.cause for subject in subjects) else "good",
         "eyebrow": "before and after" if is_pair(subjects) else f"{len(subjects):,} records",
         "summary": _sentence(subjects),
         "columns": _columns(subjects),
@@ -35,21 +35,21 @@ def overview(subjects: Sequence[Subject]) -> dict[str, Any]:
 
 def is_pair(subjects: Sequence[Subject]) -> bool:
     """Two runs of the same command: before, and after."""
-    runs = [one.run for one in subjects if one.run is not None]
+    runs = [subject.run for subject in subjects if subject.run is not None]
     return len(subjects) == 2 and len(runs) == 2 and runs[0].command == runs[1].command
 
 
 def _sentence(subjects: Sequence[Subject]) -> str:
-    causes = [one.diagnosis.cause for one in subjects]
+    causes = [subject.diagnosis.cause for subject in subjects]
     if is_pair(subjects):
         first, second = (clean(cause or "no cause") for cause in causes)
         if causes[0] and not causes[1]:
             return f"{first} before; after it, no cause is left."
         return f"{first} before and after." if first == second else f"{first} before, {second} after."
-    found = sorted({clean(cause) for cause in causes if cause})
-    if not found:
+    named = sorted({clean(cause) for cause in causes if cause})
+    if not named:
         return f"None of {len(subjects):,} met a limit that is named."
-    return f"{sum(cause is not None for cause in causes):,} of {len(subjects):,} have a cause: {', '.join(found)}."
+    return f"{sum(cause is not None for cause in causes):,} of {len(subjects):,} have a cause: {', '.join(named)}."
 
 
 # The table ---------------------------------------------------------------------------------------------------------
@@ -76,31 +76,33 @@ def _measures(subject: Subject) -> list[tuple[str, str]]:
     ]
 
 
-def _p99(found: Any) -> str:
-    return seconds(found.p99 / 1e6, "µs") if found is not None and found.p99 is not None else DASH
+def _p99(latency: Any) -> str:
+    return seconds(latency.p99 / 1e6, "µs") if latency is not None and latency.p99 is not None else DASH
 
 
 def _columns(subjects: Sequence[Subject]) -> list[tuple[str, bool]]:
     if is_pair(subjects):
-        return [("", False), *((clean(one.title), True) for one in subjects)]
+        return [("", False), *((clean(subject.title), True) for subject in subjects)]
     return [("", False), *((name, name != "verdict") for name in _shown(subjects))]
 
 
 def _shown(subjects: Sequence[Subject]) -> list[str]:
     """The measures that at least one record has."""
-    found: dict[str, bool] = {}
-    for one in subjects:
-        for name, value in _measures(one):
-            found[name] = found.get(name, False) or value != DASH
-    return [name for name, known in found.items() if known]
+    known: dict[str, bool] = {}
+    for subject in subjects:
+        for name, value in _measures(subject):
+            known[name] = known.get(name, False) or value != DASH
+    return [name for name, is_known in known.items() if is_known]
 
 
 def _rows(subjects: Sequence[Subject]) -> list[list[str]]:
     shown = _shown(subjects)
-    values = [dict(_measures(one)) for one in subjects]
+    values = [dict(_measures(subject)) for subject in subjects]
     if is_pair(subjects):
-        return [[name, *(one.get(name, DASH) for one in values)] for name in shown]
-    return [[clean(s.title), *(one.get(n, DASH) for n in shown)] for s, one in zip(subjects, values, strict=True)]
+        return [[name, *(measures.get(name, DASH) for measures in values)] for name in shown]
+    return [
+        [clean(s.title), *(measures.get(n, DASH) for n in shown)] for s, measures in zip(subjects, values, strict=True)
+    ]
 
 
 # The plots ---------------------------------------------------------------------------------------------------------
@@ -108,10 +110,10 @@ def _rows(subjects: Sequence[Subject]) -> list[list[str]]:
 
 def _sweep(runs: Sequence[tuple[Subject, RunResult]]) -> list[Plot]:
     """Reached over asked for, where several sizes of the same command were tried."""
-    holds = [(one, *asked_and_reached(run)) for one, run in runs if run.command == "hold"]
+    holds = [(subject, *asked_and_reached(run)) for subject, run in runs if run.command == "hold"]
     if len(holds) < 3 or len({asked for _, asked, _ in holds}) < 3:
         return []
-    rows = sorted(((clean(one.title), asked, reached) for one, asked, reached in holds), key=lambda row: row[1])
+    rows = sorted(((clean(subject.title), asked, reached) for subject, asked, reached in holds), key=lambda row: row[1])
     top = max(max(asked, reached) for _, asked, reached in rows) * 1.08
     tables = [
         table("sweep", ("what", "size", "reached"), rows),
@@ -122,32 +124,32 @@ def _sweep(runs: Sequence[tuple[Subject, RunResult]]) -> list[Plot]:
 
 
 def _open(runs: Sequence[tuple[Subject, RunResult]]) -> list[Plot]:
-    lines = [(one, run) for one, run in runs if run.timeline][:MOST_LINES]
+    lines = [(subject, run) for subject, run in runs if run.timeline][:MOST_LINES]
     if len(lines) < 2:
         return []
     step = max(1, sum(len(run.timeline) for _, run in lines) // 3000)
     rows = [
-        (str(place), clean(one.title), point.t_s, point.open)
-        for place, (one, run) in enumerate(lines)
+        (str(place), clean(subject.title), point.t_s, point.open)
+        for place, (subject, run) in enumerate(lines)
         for point in [*run.timeline[:-1:step], run.timeline[-1]]
     ]
     end_s = max(t_s for _, _, t_s, _ in rows) or 1.0
     top = float(max(1, *(n for _, _, _, n in rows)))
-    ends = [(str(i), float(run.timeline[-1].open), clean(one.title)) for i, (one, run) in enumerate(lines)]
+    ends = [(str(i), float(run.timeline[-1].open), clean(subject.title)) for i, (subject, run) in enumerate(lines)]
     label = labels.beside("open_labels", ends, t_s=end_s, top=top, height=HEIGHT)
-    found = table("open", ("place", "run", "t_s", "open"), rows)
-    return [Plot("open", "Open connections", "", [found, label], several.open_over_time(len(lines), end_s, top))]
+    points = table("open", ("place", "run", "t_s", "open"), rows)
+    return [Plot("open", "Open connections", "", [points, label], several.open_over_time(len(lines), end_s, top))]
 
 
 def _latency(runs: Sequence[tuple[Subject, RunResult]], kind: str) -> list[Plot]:
     rows: list[tuple[str, str, float, float, float]] = []
     names: list[str] = []
-    for one, run in runs[:MOST_LINES]:
+    for subject, run in runs[:MOST_LINES]:
         place = str(len(names))
         mine = [row for row in percentiles.percentiles(run.latency).rows() if row["kind"] == kind]
         mine = [row for row in mine if float(row["latency_us"] or 0) > 0]
         if mine:
-            names.append(clean(one.title))
+            names.append(clean(subject.title))
             rows += [
                 (place, names[-1], float(r["percentile"] or 0), float(r["one_in"] or 1), float(r["latency_us"] or 0))
                 for r in mine
@@ -159,6 +161,6 @@ def _latency(runs: Sequence[tuple[Subject, RunResult]], kind: str) -> list[Plot]
     low, high = min(row[4] for row in rows), max(row[4] for row in rows)
     ends = [(str(i), max(row[4] for row in rows if row[0] == str(i)), title) for i, title in enumerate(names)]
     label = labels.beside(f"{name}_labels", ends, t_s=max(most, 10), top=high, height=220, log_from=low)
-    tables: list[Table] = [table(name, _LATENCY_COLUMNS, rows), label]
+    tables: list[PlotTable] = [table(name, _LATENCY_COLUMNS, rows), label]
     chart = distribution.percentiles([str(i) for i in range(len(names))], most, name, "place")
     return [Plot(name, f"{kind.capitalize()} latency by percentile", "Both axes are logarithmic.", tables, chart)]

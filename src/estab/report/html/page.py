@@ -64,7 +64,7 @@ def _thinned(material: Material, step: int) -> Material:
         return subject
 
     note = f"To stay below 2 MB, the plots and their files have every {step}th point of the timelines."
-    return replace(material, subjects=[thin(one) for one in material.subjects], notes=[*material.notes, note])
+    return replace(material, subjects=[thin(subject) for subject in material.subjects], notes=[*material.notes, note])
 
 
 class _Parts:
@@ -79,8 +79,8 @@ class _Parts:
     def plot(self, plot: Plot, key: str, title: str) -> dict[str, Any]:
         """The plot as the template takes it."""
         prefix = f"{key}."
-        for one in plot.tables:
-            self.tables.setdefault(prefix + one.name, one.data())
+        for table in plot.tables:
+            self.tables.setdefault(prefix + table.name, table.data())
         return {
             "id": f"{key}-{plot.name}",
             "title": plot.title,
@@ -90,8 +90,12 @@ class _Parts:
             "chart": self._chart(plot),
             "prefix": prefix,
             "downloads": [
-                {"key": prefix + one.name, "words": _TITLES.get(one.name, one.name), "file": _file(title, one.name)}
-                for one in plot.downloads
+                {
+                    "key": prefix + table.name,
+                    "words": _TITLES.get(table.name, table.name),
+                    "file": _file(title, table.name),
+                }
+                for table in plot.downloads
             ],
         }
 
@@ -123,16 +127,16 @@ def _render(material: Material, version: str, *, with_files: bool) -> str:
         "title": _title(material),
         "notes": material.notes,
         "many": many,
-        "overview": summary and {**summary, "plots": [parts.plot(one, "all", "runs") for one in summary["plots"]]},
-        "labs": [_lab(found, parts, number) for number, found in enumerate(material.labs)],
-        "subjects": [_subject(one, f"run{n}", parts, with_files) for n, one in enumerate(material.subjects)],
+        "overview": summary and {**summary, "plots": [parts.plot(plot, "all", "runs") for plot in summary["plots"]]},
+        "labs": [_lab(lab, parts, number) for number, lab in enumerate(material.labs)],
+        "subjects": [_subject(subject, f"run{n}", parts, with_files) for n, subject in enumerate(material.subjects)],
         "captures": [
             {
-                "name": one.name,
-                "size": size(one.size),
-                "key": parts.file(one.data) if with_files and one.data is not None else None,
+                "name": capture.name,
+                "size": size(capture.size),
+                "key": parts.file(capture.data) if with_files and capture.data is not None else None,
             }
-            for one in material.captures
+            for capture in material.captures
         ],
         "files": parts.files,
         "colours": Markup(colours()),
@@ -145,21 +149,21 @@ def _render(material: Material, version: str, *, with_files: bool) -> str:
     return _environment().get_template("page.html").render(shown)
 
 
-def _lab(found: tuple[str, Any], parts: _Parts, number: int) -> dict[str, Any]:
-    made = labs.view(*found)
-    for place, one in enumerate(made["scenarios"]):
-        one["plots"] = [parts.plot(plot, f"lab{number}-{place}", one["name"]) for plot in one["plots"]]
+def _lab(lab: tuple[str, Any], parts: _Parts, number: int) -> dict[str, Any]:
+    made = labs.view(*lab)
+    for place, scenario in enumerate(made["scenarios"]):
+        scenario["plots"] = [parts.plot(plot, f"lab{number}-{place}", scenario["name"]) for plot in scenario["plots"]]
     return made
 
 
 def _subject(subject: Subject, key: str, parts: _Parts, with_files: bool) -> dict[str, Any]:
-    found = all_plots(subject)
-    shown = {plot.name: parts.plot(plot, key, subject.title) for plot in found}
+    drawable = all_plots(subject)
+    shown = {plot.name: parts.plot(plot, key, subject.title) for plot in drawable}
     record = parts.file(subject.source) if with_files and subject.source else None
     return {
         **view.view(subject),
         "key": key,
-        "groups": groups(subject, found, shown),
+        "groups": groups(subject, drawable, shown),
         "record": record,
         "file": _file(subject.title, "") + (".json" if subject.run else ".ndjson"),
     }
@@ -207,15 +211,15 @@ def _environment() -> jinja2.Environment:
 
 def figures(material: Material) -> Sequence[tuple[str, Plot]]:
     """Every plot that is drawn, with a name for its file."""
-    found = []
+    drawn = []
     for subject in material.subjects:
         for plot in all_plots(subject):
             if plot.chart is not None:
                 name = plot.name if len(material.subjects) == 1 else _file(subject.title, plot.name)
-                found.append((name, plot))
+                drawn.append((name, plot))
     if len(material.subjects) > 1:
-        found += [(f"all-{plot.name}", plot) for plot in overview.overview(material.subjects)["plots"]]
+        drawn += [(f"all-{plot.name}", plot) for plot in overview.overview(material.subjects)["plots"]]
     for _, lab in material.labs:
         for scenario in lab.scenarios:
-            found += [(_file(scenario.name, plot.name), plot) for plot in labs.plots(scenario)]
-    return found
+            drawn += [(_file(scenario.name, plot.name), plot) for plot in labs.plots(scenario)]
+    return drawn

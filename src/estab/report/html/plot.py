@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from estab.report.html.table import Table
+from estab.report.html.table import PlotTable
 
 
 @dataclass(frozen=True)
@@ -19,15 +19,15 @@ class Plot:
     name: str
     title: str
     caption: str = ""
-    tables: Sequence[Table] = ()
+    tables: Sequence[PlotTable] = ()
     chart: Mapping[str, Any] | None = None
     missing: str = ""
     legend: Sequence[tuple[str, str]] = ()
 
     @property
-    def downloads(self) -> list[Table]:
+    def downloads(self) -> list[PlotTable]:
         """The tables that a reader may want as files."""
-        return [one for one in self.tables if not one.drawn_only and len(one)]
+        return [table for table in self.tables if not table.drawn_only and len(table)]
 
 
 def nothing(name: str, title: str, why: str) -> Plot:

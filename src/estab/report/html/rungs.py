@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from estab.records import Limits, RunResult
-from estab.report.html.table import Table, table
+from estab.report.html.table import PlotTable, table
 from estab.report.words import clean
 
 _COLUMNS = ("limit", "side", "allows_more", "value", "used", "unit", "met", "raise_with")
 
 
-def ladder(limits: Limits, run: RunResult) -> tuple[Table, Table]:
+def ladder(limits: Limits, run: RunResult) -> tuple[PlotTable, PlotTable]:
     """The known rungs, smallest first, and (asked, reached) connections. `met`: no more than were asked for fitted."""
     asked, reached = asked_and_reached(run)
     rows = [
         (
-            clean(one.limit),
-            one.side,
-            one.capacity_connections,
-            one.value,
-            one.used,
-            clean(one.unit),
-            one.capacity_connections < asked,
-            clean(one.raise_with or ""),
+            clean(limit.limit),
+            limit.side,
+            limit.capacity_connections,
+            limit.value,
+            limit.used,
+            clean(limit.unit),
+            limit.capacity_connections < asked,
+            clean(limit.raise_with or ""),
         )
-        for one in limits.limits
-        if one.capacity_connections is not None
+        for limit in limits.limits
+        if limit.capacity_connections is not None
     ]
     stood = table("stood", ("what", "connections"), [("asked", asked), ("reached", reached)], drawn_only=True)
     return table("rungs", _COLUMNS, rows), stood

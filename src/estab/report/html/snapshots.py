@@ -11,7 +11,7 @@ from estab.report.html.charts.style import STATE_COLOURS
 from estab.report.html.over_time import STATES
 from estab.report.html.plot import Plot, nothing
 from estab.report.html.subject import Subject
-from estab.report.html.table import Cell, Table
+from estab.report.html.table import Cell, PlotTable
 from estab.report.words import clean, count
 
 MOST_SNAPSHOTS = 2_000
@@ -27,33 +27,33 @@ def plots(subject: Subject) -> Iterator[Plot]:
     if len(series) < 2:
         yield nothing("queue", "Over time", "One snapshot is one moment: two or more give a plot.")
         return
-    times = [one.taken_at_s - series[0].taken_at_s for one in series]
+    times = [snapshot.taken_at_s - series[0].taken_at_s for snapshot in series]
     yield _states(series, times)
     yield from _queue(series, times)
 
 
 def _series(snapshots: Sequence[Snapshot]) -> list[Snapshot]:
-    ordered = sorted(snapshots, key=lambda one: one.taken_at_s)
+    ordered = sorted(snapshots, key=lambda snapshot: snapshot.taken_at_s)
     step = max(1, -(-len(ordered) // MOST_SNAPSHOTS))
     return ordered if step == 1 else [*ordered[:-1:step], ordered[-1]]
 
 
 def _states(series: Sequence[Snapshot], times: Sequence[float]) -> Plot:
-    found = [one.states for one in series]
-    if not any(found):
+    counted = [snapshot.states for snapshot in series]
+    if not any(counted):
         return nothing("states_host", "Sockets by state", "Not recorded.")
-    shown = [state for state in STATES if state == "ESTAB" or any(one and one.get(state) for one in found)]
+    shown = [state for state in STATES if state == "ESTAB" or any(counts and counts.get(state) for counts in counted)]
     columns: dict[str, list[Cell]] = {"t_s": list(times)}
     for state in shown:
-        columns[f"host {state}"] = [None if one is None else one.get(state, 0) for one in found]
-    top = max(1.0, *(sum(float((one or {}).get(state, 0)) for state in shown) for one in found))
-    legend = [(STATE_COLOURS[s], f"{s} {count(max((one or {}).get(s, 0) for one in found))}") for s in shown]
+        columns[f"host {state}"] = [None if counts is None else counts.get(state, 0) for counts in counted]
+    top = max(1.0, *(sum(float((counts or {}).get(state, 0)) for state in shown) for counts in counted))
+    legend = [(STATE_COLOURS[s], f"{s} {count(max((counts or {}).get(s, 0) for counts in counted))}") for s in shown]
     chart = charts.states("host", shown, times[-1], top)
     return Plot(
         "states_host",
         "Sockets by state",
         "All of the network namespace.",
-        [Table("states", columns)],
+        [PlotTable("states", columns)],
         chart,
         legend=legend,
     )
@@ -66,8 +66,8 @@ def _key(listener: Listener) -> _Key:
 def _fullest(series: Sequence[Snapshot]) -> _Key | None:
     """The listener that was nearest to its limit at any moment, or dropped most."""
     worst: dict[_Key, tuple[float, int]] = {}
-    for one in series:
-        for listener in one.listeners or ():
+    for snapshot in series:
+        for listener in snapshot.listeners or ():
             full = max(listener.depth, listener.worst_depth or 0) / (max(listener.limit, 0) + 1), listener.drops or 0
             worst[_key(listener)] = max(worst.get(_key(listener), (0.0, 0)), full)
     return max(worst, key=lambda key: worst[key], default=None)
@@ -75,21 +75,21 @@ def _fullest(series: Sequence[Snapshot]) -> _Key | None:
 
 def _queue(series: Sequence[Snapshot], times: Sequence[float]) -> Iterator[Plot]:
     key = _fullest(series)
-    mine = [next((x for x in one.listeners or () if _key(x) == key), None) for one in series]
+    mine = [next((x for x in snapshot.listeners or () if _key(x) == key), None) for snapshot in series]
     columns: dict[str, list[Cell]] = {"t_s": list(times)}
-    columns["queue_depth"] = [one.depth if one else None for one in mine]
-    columns["queue_limit"] = [one.limit if one else None for one in mine]
+    columns["queue_depth"] = [listener.depth if listener else None for listener in mine]
+    columns["queue_limit"] = [listener.limit if listener else None for listener in mine]
     for name, counter in _COUNTERS.items():
-        columns[name] = _since([(one.counters or {}).get(counter) for one in series])
-    columns["listener_drops"] = _since([one.drops if one else None for one in mine])
-    found = Table("queue", columns)
+        columns[name] = _since([(snapshot.counters or {}).get(counter) for snapshot in series])
+    columns["listener_drops"] = _since([listener.drops if listener else None for listener in mine])
+    table = PlotTable("queue", columns)
     if key is None:
         yield nothing("queue", "Accept queue", "No listener was seen.")
     else:
-        yield _depth(found, key, times[-1])
+        yield _depth(table, key, times[-1])
     names = [name for name in (*_COUNTERS, "listener_drops") if any(v is not None for v in columns[name])]
     if names:
-        yield _rises(found, names, times[-1])
+        yield _rises(table, names, times[-1])
 
 
 def _since(values: Sequence[int | None]) -> list[Cell]:
@@ -97,22 +97,22 @@ def _since(values: Sequence[int | None]) -> list[Cell]:
     return [None if value is None or first is None else max(0, value - first) for value in values]
 
 
-def _depth(found: Table, key: _Key, end_s: float) -> Plot:
-    depths = [int(value) for value in found.columns["queue_depth"] if value is not None]
-    limits = [int(value) for value in found.columns["queue_limit"] if value is not None]
+def _depth(table: PlotTable, key: _Key, end_s: float) -> Plot:
+    depths = [int(value) for value in table.columns["queue_depth"] if value is not None]
+    limits = [int(value) for value in table.columns["queue_limit"] if value is not None]
     top = float(max(*depths, limits[-1] + 1))
     ends = [("depth", float(depths[-1]), f"worst {count(max(depths))}")]
     ends.append(("limit", limits[-1] + 1.0, f"{count(limits[-1] + 1)} fit"))
     label = labels.beside("queue_labels", ends, t_s=end_s, top=top, height=150)
     title = clean(f"Accept queue of {key[0]}:{key[1]}, the fullest")
-    return Plot("queue", title, "At the moments of the snapshots.", [found, label], charts.queue(end_s, top))
+    return Plot("queue", title, "At the moments of the snapshots.", [table, label], charts.queue(end_s, top))
 
 
-def _rises(found: Table, names: list[str], end_s: float) -> Plot:
+def _rises(table: PlotTable, names: list[str], end_s: float) -> Plot:
     words = {"listen_overflows": "ListenOverflows", "listen_drops": "ListenDrops", "listener_drops": "drops here"}
-    last = {name: float([v for v in found.columns[name] if v is not None][-1]) for name in names}
-    top = max([1.0, *(float(v) for name in names for v in found.columns[name] if v is not None)])
+    last = {name: float([v for v in table.columns[name] if v is not None][-1]) for name in names}
+    top = max([1.0, *(float(v) for name in names for v in table.columns[name] if v is not None)])
     ends = [(name, value, f"{words[name]} {count(value)}") for name, value in last.items()]
     label = labels.beside("counters_labels", ends, t_s=end_s, top=top, height=110)
     caption = "Since the first snapshot. They count packets, not clients."
-    return Plot("counters", "Overflow counters", caption, [found, label], charts.counters(names, end_s, top))
+    return Plot("counters", "Overflow counters", caption, [table, label], charts.counters(names, end_s, top))

@@ -11,7 +11,7 @@ from estab.kernel.rules import kernel_version, syn_retries
 from estab.kernel.rules.inputs import RuleInputError
 from estab.records import RunResult, Snapshot
 from estab.report.html.percentiles import histogram
-from estab.report.html.table import Cell, Table, table
+from estab.report.html.table import Cell, PlotTable, table
 
 MOST_RUNGS = 8
 MOST_DOTS = 400
@@ -26,9 +26,9 @@ class SynLadder:
     or by our own timeout, whichever comes first; `why` says which.
     """
 
-    rungs: Table
-    measured: Table
-    captured: Table
+    rungs: PlotTable
+    measured: PlotTable
+    captured: PlotTable
     gives_up_s: float | None
     why: str
 
@@ -54,9 +54,9 @@ def ladder(run: RunResult, syns: Sequence[Syn] = ()) -> SynLadder:
     )
 
 
-def is_worth_showing(found: SynLadder) -> bool:
+def is_worth_showing(ladder: SynLadder) -> bool:
     """Whether there is anything to set beside the rule: a connect, or a SYN in a capture."""
-    return bool(len(found.measured) or len(found.captured) or any(found.rungs.columns["connects"]))
+    return bool(len(ladder.measured) or len(ladder.captured) or any(ladder.rungs.columns["connects"]))
 
 
 def _high(value: float | None) -> float | None:
@@ -65,9 +65,9 @@ def _high(value: float | None) -> float | None:
 
 def _linear(run: RunResult) -> int:
     """The client's tcp_syn_linear_timeouts; where it was not read, its kernel's default."""
-    found = _sysctl(run.client.before, "net.ipv4.tcp_syn_linear_timeouts")
-    if found is not None and 0 <= found <= 127:
-        return found
+    linear = _sysctl(run.client.before, "net.ipv4.tcp_syn_linear_timeouts")
+    if linear is not None and 0 <= linear <= 127:
+        return linear
     try:
         return syn_retries.default_linear_timeouts(kernel_version.parse(run.host.kernel or ""))
     except RuleInputError:
@@ -91,14 +91,14 @@ def _end(run: RunResult, linear: int) -> tuple[float | None, str]:
         return None, ""
 
 
-def _measured(run: RunResult, linear: int) -> Table:
+def _measured(run: RunResult, linear: int) -> PlotTable:
     """Answered connects by latency. Neighbours are put together, so that no more than a few hundred are drawn."""
     columns = ("retransmit", "answered_after_s", "connects")
-    found = histogram(run.latency.connect_us)
-    if found is None:
+    decoded = histogram(run.latency.connect_us)
+    if decoded is None:
         return table("syn_measured", columns, [])
     counts: Counter[float] = Counter()
-    for item in found.get_recorded_iterator():
+    for item in decoded.get_recorded_iterator():
         after_s = item.value_iterated_to / _NS
         counts[round(after_s, 3 if after_s >= 0.5 else 4)] += item.count_added_in_this_iter_step
     step = max(1, -(-len(counts) // MOST_DOTS))
@@ -112,15 +112,15 @@ def _measured(run: RunResult, linear: int) -> Table:
     return table("syn_measured", columns, rows)
 
 
-def _captured(syns: Sequence[Syn], linear: int) -> Table:
+def _captured(syns: Sequence[Syn], linear: int) -> PlotTable:
     """Each SYN of a capture on its rung: the first of its flow is 0. The same millisecond is counted together."""
     first: dict[tuple[str, int, str, int, int], float] = {}
     times: Counter[tuple[str, int, str, int, int]] = Counter()
     rows: Counter[tuple[int, float]] = Counter()
-    for syn in sorted(syns, key=lambda one: one.at_s):
+    for syn in sorted(syns, key=lambda syn: syn.at_s):
         flow = (syn.source, syn.source_port, syn.target, syn.target_port, syn.sequence)
         after_s = syn.at_s - first.setdefault(flow, syn.at_s)
         rows[min(times[flow], MOST_RUNGS), round(after_s, 3)] += 1
         times[flow] += 1
-    found = [(k, after_s, count) for (k, after_s), count in sorted(rows.items())]
-    return table("syn_captured", ("retransmit", "after_s", "syns"), found)
+    counted = [(k, after_s, count) for (k, after_s), count in sorted(rows.items())]
+    return table("syn_captured", ("retransmit", "after_s", "syns"), counted)

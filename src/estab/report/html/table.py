@@ -1,4 +1,4 @@
-"""`Table`: the numbers behind a plot. The same ones are drawn, and downloaded from the page as CSV or JSON. Pure."""
+"""`PlotTable`: the numbers behind a plot; drawn, and downloaded from the page as CSV or JSON. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
-class Table:
+class PlotTable:
     """Columns of equal length, by name; units stand in the names. None: not recorded.
 
     `drawn_only`: labels and marks that a plot needs and nobody wants as a file.
@@ -49,18 +49,18 @@ class Table:
             writer.writerow(["" if value is None else _harmless(value) for value in map(_finite, row)])
         return out.getvalue()
 
-    def every(self, step: int) -> Table:
+    def every(self, step: int) -> PlotTable:
         """Each `step`-th row, and the last one."""
         if step <= 1 or len(self) < 3:
             return self
         kept = [*range(0, len(self) - 1, step), len(self) - 1]
-        return Table(self.name, {k: [v[i] for i in kept] for k, v in self.columns.items()}, self.drawn_only)
+        return PlotTable(self.name, {k: [v[i] for i in kept] for k, v in self.columns.items()}, self.drawn_only)
 
 
-def table(name: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, drawn_only: bool = False) -> Table:
+def table(name: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, drawn_only: bool = False) -> PlotTable:
     """A table of rows, which may be none."""
-    found = list(rows)
-    return Table(name, {key: [row[i] for row in found] for i, key in enumerate(columns)}, drawn_only)
+    cells = list(rows)
+    return PlotTable(name, {key: [row[i] for row in cells] for i, key in enumerate(columns)}, drawn_only)
 
 
 def _finite(value: Cell) -> Cell:

@@ -11,7 +11,7 @@ from typing import Any
 import vl_convert
 
 from estab.report.html.charts.style import COLOURS, STATIC_WIDTH
-from estab.report.html.table import Table
+from estab.report.html.table import PlotTable
 
 _VEGA_LITE = "6.4"
 # Only Vega would be needed, since charts are compiled here. But vl-convert hands out `vega` as its default export,
@@ -30,25 +30,25 @@ def compiled(chart: dict[str, Any]) -> dict[str, Any]:
 @functools.cache
 def bundle() -> str:
     """Vega as one script that can stand in a page."""
-    found = vl_convert.javascript_bundle(_SNIPPET, vl_version=_VEGA_LITE)
-    return found.replace("</script", "<\\/script").replace("<!--", "\\x3c!--")
+    script = vl_convert.javascript_bundle(_SNIPPET, vl_version=_VEGA_LITE)
+    return script.replace("</script", "<\\/script").replace("<!--", "\\x3c!--")
 
 
-def png(chart: dict[str, Any], tables: Sequence[Table], *, scale: float = 2.0) -> bytes:
+def png(chart: dict[str, Any], tables: Sequence[PlotTable], *, scale: float = 2.0) -> bytes:
     """The plot on white, `STATIC_WIDTH` wide times `scale`."""
     return vl_convert.vegalite_to_png(_still(chart, tables), vl_version=_VEGA_LITE, scale=scale)
 
 
-def svg(chart: dict[str, Any], tables: Sequence[Table]) -> str:
+def svg(chart: dict[str, Any], tables: Sequence[PlotTable]) -> str:
     """The plot on white as SVG."""
     return vl_convert.vegalite_to_svg(_still(chart, tables), vl_version=_VEGA_LITE)
 
 
-def _still(chart: dict[str, Any], tables: Sequence[Table]) -> dict[str, Any]:
+def _still(chart: dict[str, Any], tables: Sequence[PlotTable]) -> dict[str, Any]:
     """With its numbers in it, in the colours for paper and with a width of its own."""
-    text = _VARIABLE.sub(lambda found: COLOURS[found[1]][0], json.dumps(chart))
+    text = _VARIABLE.sub(lambda match: COLOURS[match[1]][0], json.dumps(chart))
     made: dict[str, Any] = json.loads(text)
     made["width"] = STATIC_WIDTH
-    made["datasets"] = {one.name: list(Table(one.name, one.data()).rows()) for one in tables}
+    made["datasets"] = {table.name: list(PlotTable(table.name, table.data()).rows()) for table in tables}
     made["config"] = {**made["config"], "background": "#ffffff", "padding": 16}
     return made

@@ -34,9 +34,9 @@ _CAME = {
 def view(subject: Subject) -> dict[str, Any]:
     """All words of a subject."""
     diagnosis, run = subject.diagnosis, subject.run
-    found = diagnosis.accused
+    suspect = diagnosis.accused
     tone, tag = tone_of(diagnosis, failed=subject.failed)
-    remedies = found.remedies if found else leads(diagnosis)
+    remedies = suspect.remedies if suspect else leads(diagnosis)
     return {
         "title": clean(subject.title),
         "tone": tone,
@@ -44,13 +44,13 @@ def view(subject: Subject) -> dict[str, Any]:
         "eyebrow": _eyebrow(subject),
         "summary": clean(diagnosis.summary),
         "cause": _cause(diagnosis, tag),
-        "evidence": [_fact(one) for one in found.evidence] if found else [],
+        "evidence": [_fact(fact) for fact in suspect.evidence] if suspect else [],
         "command": f"estab {clean(run.command)}" if run else "estab observe",
         "asked": " · ".join(asked(run)) if run else plural(len(subject.snapshots), "snapshot"),
         "figures": figures(run) if run else [],
-        "works": [_remedy(one) for one in remedies if one.works],
-        "nothing": [_remedy(one) for one in remedies if not one.works],
-        "suspects": suspects([one for one in diagnosis.suspects if one is not found]),
+        "works": [_remedy(remedy) for remedy in remedies if remedy.works],
+        "nothing": [_remedy(remedy) for remedy in remedies if not remedy.works],
+        "suspects": suspects([other for other in diagnosis.suspects if other is not suspect]),
         "twin": _twin(subject.twin) if subject.twin else None,
         "facts": facts(subject),
         "repeat": command(run) if run else "",
@@ -64,7 +64,7 @@ def tone_of(diagnosis: Diagnosis, *, failed: bool) -> tuple[str, str]:
     """(tone, a few words): bad a cause was found, open something is not explained, good all was well."""
     if diagnosis.cause is not None:
         return "bad", clean(diagnosis.cause)
-    if any(one.verdict == "possible" for one in diagnosis.suspects):
+    if any(suspect.verdict == "possible" for suspect in diagnosis.suspects):
         return "open", "no cause confirmed"
     return ("open", "no known cause") if failed else ("good", "no cause")
 
@@ -92,27 +92,27 @@ def _fact(fact: Any) -> dict[str, str]:
 
 def leads(diagnosis: Diagnosis) -> list[Remedy]:
     """Nothing is confirmed: the first thing to do about each possible suspect."""
-    open_ones = [one for one in diagnosis.suspects if one.verdict == "possible" and one.remedies]
-    return [one.remedies[0].replace(why=f"{one.cause}: {one.remedies[0].why}") for one in open_ones]
+    open_ones = [suspect for suspect in diagnosis.suspects if suspect.verdict == "possible" and suspect.remedies]
+    return [suspect.remedies[0].replace(why=f"{suspect.cause}: {suspect.remedies[0].why}") for suspect in open_ones]
 
 
 def _remedy(remedy: Remedy) -> dict[str, str]:
     return {"command": clean(remedy.command), "why": clean(remedy.why)}
 
 
-def suspects(found: Sequence[Suspect]) -> list[dict[str, str]]:
+def suspects(others: Sequence[Suspect]) -> list[dict[str, str]]:
     """The ledger's lines, by verdict."""
     return [
         {
             "verdict": words,
             "tone": _TONES[verdict],
-            "cause": clean(one.cause),
-            "summary": clean(one.summary),
-            "test": clean(test(one)),
+            "cause": clean(suspect.cause),
+            "summary": clean(suspect.summary),
+            "test": clean(test(suspect)),
         }
         for verdict, words, _ in ORDER
-        for one in found
-        if one.verdict == verdict
+        for suspect in others
+        if suspect.verdict == verdict
     ]
 
 
@@ -123,44 +123,54 @@ def figures(run: RunResult) -> list[tuple[str, str, str]]:
     """The handful of numbers that a reader looks for first: (name, value, a few words)."""
     funnel = run.funnel
     failed = run.client_failures
-    found = []
+    rows = []
     if funnel.attempted:
         of = f"{percent(funnel.connected, funnel.attempted)} of {count(funnel.attempted)}"
-        found.append(("connected", count(funnel.connected), of))
+        rows.append(("connected", count(funnel.connected), of))
     if funnel.attempted or failed:
-        worst = max((one for one in run.failures if one.phase != "accept"), key=lambda one: one.count, default=None)
-        found.append(("failed", count(failed), clean(f"mostly {worst.phase} {worst.errno}") if worst else "nothing"))
+        worst = max(
+            (failure for failure in run.failures if failure.phase != "accept"),
+            key=lambda failure: failure.count,
+            default=None,
+        )
+        rows.append(("failed", count(failed), clean(f"mostly {worst.phase} {worst.errno}") if worst else "nothing"))
     if run.ghosts is not None and run.ghosts.count:
-        found.append(("ghosts", count(run.ghosts.count), "ESTAB at the client alone"))
+        rows.append(("ghosts", count(run.ghosts.count), "ESTAB at the client alone"))
     listener = run.server.listener
     if listener is not None:
-        found.append(("accept queue", count(listener.worst_depth), f"at worst, {count(listener.limit + 1)} fit"))
+        rows.append(("accept queue", count(listener.worst_depth), f"at worst, {count(listener.limit + 1)} fit"))
     if run.requests is not None and run.requests.per_second is not None:
-        found.append(("requests", f"{count(run.requests.per_second)}/s", f"{count(run.requests.count)} in all"))
+        rows.append(("requests", f"{count(run.requests.per_second)}/s", f"{count(run.requests.count)} in all"))
     for name, spread in (("connect", run.latency.connect_us), ("request", run.latency.request_us)):
         if spread is not None and spread.p99 is not None:
-            found.append(
+            rows.append(
                 (f"{name} p99", seconds(spread.p99 / 1e6, MICRO), f"p50 {_us(spread.p50)}, max {_us(spread.max)}")
             )
-    return found
+    return rows
 
 
 def latency_rows(run: RunResult) -> list[list[str]]:
     """Each latency's percentiles, in words."""
     rows = []
-    for name, found in (("connect", run.latency.connect_us), ("request", run.latency.request_us)):
-        if found is not None and found.count:
-            values = (found.p50, found.p90, found.p99, found.p999, found.max)
-            rows.append([name, count(found.count), *(_us(value) for value in values)])
+    for name, percentiles in (("connect", run.latency.connect_us), ("request", run.latency.request_us)):
+        if percentiles is not None and percentiles.count:
+            values = (percentiles.p50, percentiles.p90, percentiles.p99, percentiles.p999, percentiles.max)
+            rows.append([name, count(percentiles.count), *(_us(value) for value in values)])
     return rows
 
 
 def failure_rows(run: RunResult) -> list[list[str]]:
     """Each kind of failure with its first time and example."""
-    ordered = sorted(run.failures, key=lambda one: -one.count)
+    ordered = sorted(run.failures, key=lambda failure: -failure.count)
     return [
-        [clean(one.phase), clean(one.errno), count(one.count), seconds(one.first_s, MICRO), clean(one.example or "")]
-        for one in ordered
+        [
+            clean(failure.phase),
+            clean(failure.errno),
+            count(failure.count),
+            seconds(failure.first_s, MICRO),
+            clean(failure.example or ""),
+        ]
+        for failure in ordered
     ]
 
 
@@ -179,23 +189,23 @@ def _twin(twin: TwinResult) -> dict[str, Any]:
     return {
         "summary": f"{told} {clean(twin.summary)}" if not twin.same_cause else told,
         "before": clean(twin.before),
-        "remedies": [_tried(one) for one in twin.remedies],
+        "remedies": [_tried(remedy) for remedy in twin.remedies],
         "rows": [[clean(r.what), _number(r.recorded), _number(r.twin), _percent(r.percent)] for r in twin.rows],
     }
 
 
-def _tried(one: TwinRemedy) -> dict[str, str]:
-    mark, tone = _CAME[one.came]
-    if one.came == "works" and not one.claimed:
+def _tried(remedy: TwinRemedy) -> dict[str, str]:
+    mark, tone = _CAME[remedy.came]
+    if remedy.came == "works" and not remedy.claimed:
         mark, tone = "works, though it should not", "bad"
-    elif one.came in ("does_nothing", "helps") and one.claimed:
+    elif remedy.came in ("does_nothing", "helps") and remedy.claimed:
         tone = "bad"
-    did = f"{one.did}, and {one.too}" if one.too else one.did
-    left = f"; {one.left} is left" if one.left else ""
+    did = f"{remedy.did}, and {remedy.too}" if remedy.too else remedy.did
+    left = f"; {remedy.left} is left" if remedy.left else ""
     return {
-        "command": clean(one.command),
+        "command": clean(remedy.command),
         "did": clean(did),
-        "after": clean(one.after) + clean(left) if one.after else "",
+        "after": clean(remedy.after) + clean(left) if remedy.after else "",
         "mark": mark,
         "tone": tone,
     }
@@ -230,23 +240,23 @@ _SYSCTLS = (
 def facts(subject: Subject) -> list[tuple[str, str]]:
     """What the host is, and the settings that matter most, as they stood before the run."""
     host, run = subject.host, subject.run
-    found = [("host", clean(host.hostname or DASH)), ("kernel", clean(host.kernel or DASH))]
-    found.append(("machine", clean(host.machine or DASH)))
-    found.append(("cores", count(host.cores)))
-    found.append(("memory", size(host.memory_bytes)))
+    rows = [("host", clean(host.hostname or DASH)), ("kernel", clean(host.kernel or DASH))]
+    rows.append(("machine", clean(host.machine or DASH)))
+    rows.append(("cores", count(host.cores)))
+    rows.append(("memory", size(host.memory_bytes)))
     snapshot = (run.client.before if run else None) or (subject.snapshots[-1] if subject.snapshots else None)
     if run is not None:
-        found.append(("engine", clean(run.engine)))
-        found.append(("estab", clean(run.estab_version or DASH)))
-        found.append(("server's end", _server(run)))
+        rows.append(("engine", clean(run.engine)))
+        rows.append(("estab", clean(run.estab_version or DASH)))
+        rows.append(("server's end", _server(run)))
     if snapshot is not None:
-        found.append(("open files", f"{count(snapshot.nofile_soft)} of {count(snapshot.nofile_hard)}"))
+        rows.append(("open files", f"{count(snapshot.nofile_soft)} of {count(snapshot.nofile_hard)}"))
         for name in _SYSCTLS:
             value = (snapshot.sysctls or {}).get(name)
             if value is not None:
                 text = " ".join(map(str, value)) if isinstance(value, list) else value
-                found.append((name.rpartition(".")[2], clean(text)))
-    return found
+                rows.append((name.rpartition(".")[2], clean(text)))
+    return rows
 
 
 def _server(run: RunResult) -> str:
