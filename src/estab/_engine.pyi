@@ -57,7 +57,7 @@ def census(ports: bool, peers: bool, sources: bool, packed_states: int, at_serve
     Sockets in the states of the mask `packed_states` are packed as 36 bytes each; `at_server` says which end they are.
     """
 
-def missing(these: bytes | bytearray | memoryview, those: bytes | bytearray | memoryview, /) -> bytes:
+def set_difference(these: bytes | bytearray | memoryview, those: bytes | bytearray | memoryview, /) -> bytes:
     """The packed connections among `these` that are not among `those`, as `inet_diag.missing`; without the GIL."""
 
 def gained(now: bytes | bytearray | memoryview, known: bytearray | memoryview, /) -> list[tuple[int, int]]:

@@ -46,7 +46,7 @@ def build(folder: Path, *, sanitize: bool, faults: bool = False) -> Path:
     out = folder / NAME
     flags = ["-std=gnu11", "-D_GNU_SOURCE", "-U_FORTIFY_SOURCE", "-O1", "-g", "-fPIC", "-shared", "-Wall", "-Wextra"]
     flags += [f"-DPy_LIMITED_API={0x030B0000:#x}", f"-I{sysconfig.get_path('include')}"]
-    sources = [str(path) for path in sorted(SOURCES.glob("*.c"))]
+    sources = [str(path) for path in sorted(SOURCES.rglob("*.c"))]
     if sanitize:
         flags += [*SANITIZERS, "-fno-omit-frame-pointer"]
     if faults:

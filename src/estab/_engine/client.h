@@ -1,4 +1,23 @@
-/* The client: one epoll loop, on which each workload is a few callbacks. */
+/* A client: what it was told, its connections, and what a workload is. What it does stands in loop.c (the turns of one
+ * epoll loop), connect.c (how a connection begins), connection.c (how it goes on and ends), workloads/.
+ *
+ * The states of a connection. Each arrow names who takes it:
+ *
+ *                 conn_start()               note_established()             churn_finish(), where
+ *    +--> IDLE -----------------> CONNECTING ------------------> OPEN        the server closes first
+ *    |     ^                          |                           | |      +-------------------+
+ *    |     |                          |                           | +----->|   AWAITING_FIN    |
+ *    |     |   conn_done(): it did what it should (completed)     |        +-------------------+
+ *    |     +----------------------------------------------- <-----+-----------------+  |
+ *    |     |                          |                           |                    |
+ *    |     |   conn_fail(): counted once, by phase and code (failed)                   |
+ *    |     +----------------------- <-+---------------------------+--------------------+
+ *    |                                |   so too, but where the workload loops and the end has not come:
+ *    |   expire(), REST_NS later      v
+ *    +----------------------------- RESTING
+ *
+ * What waits stands in one of three lists, each in order of its deadlines by itself: `waiting` for a time-out (CONNECTING,
+ * churn's answers and AWAITING_FIN), `resting` (RESTING), `idle` for the next request that is due (OPEN, `is_idle`). */
 #ifndef ESTAB_CLIENT_H
 #define ESTAB_CLIENT_H
 
@@ -40,9 +59,9 @@ struct config {
     union address *sources;
     uint32_t source_count;
     uint32_t port_low, port_count; /* local ports to offer in turn; 0 of them: the kernel's choice */
-    uint32_t connections; /* open at once; churn: slots */
+    uint32_t connections; /* open at once; where the workload loops: slots */
     uint32_t in_flight;   /* connects at once */
-    uint64_t attempts;    /* churn: at most so many, 0 for no bound */
+    uint64_t attempts;    /* where the workload loops: at most so many, 0 for no bound */
     double ramp_per_s;    /* 0: as fast as can be */
     uint64_t duration_ns;
     uint64_t timeout_ns; /* of a connect (churn: of each wait); 0: the kernel's own */
@@ -53,14 +72,20 @@ struct config {
 };
 
 struct client;
+
+/* One row of the table in workloads.c. The loop reads its traits; what is NULL is not done. */
 struct workload {
     const char *name;
-    uint32_t events; /* what epoll is asked for once connected */
+    bool loops;          /* a slot whose connection has ended begins the next one, and asks as it connects */
+    bool ends_by_parent; /* stays until the parent says "close", whatever the duration */
+    bool asks;           /* needs something to ask: `size` is at least 1 */
+    bool paced;          /* asks at a rate, once all are connected; the duration counts from then */
+    uint32_t events;     /* what epoll is asked for once connected */
     void (*connected)(struct client *k, struct conn *c);
     void (*event)(struct client *k, struct conn *c, uint32_t events);
     void (*at_end)(struct client *k, struct conn *c); /* the duration is over */
-    void (*due)(struct client *k, uint64_t now);      /* open loop: begins what is due */
-    void (*alone)(struct client *k, struct conn *c);  /* where there is one connection: asks until something else happens */
+    void (*due)(struct client *k, uint64_t now);      /* each turn: begins what is due */
+    void (*single)(struct client *k, struct conn *c); /* where there is one connection: asks until something else happens */
 };
 
 struct client {
@@ -74,45 +99,20 @@ struct client {
     uint32_t ready_count;
     struct list waiting, resting, idle;
     struct schedule schedule;
+    bool schedules_connects; /* an open loop of connects; else what is scheduled are requests */
     uint64_t free_at_ns;    /* open loop of connects: since when a slot is free */
     int epoll, control;
     uint32_t live;          /* slots that are not idle */
     uint32_t next_source;
     uint64_t next_port;
     uint32_t eager_misses;  /* connects in a row that were not complete at once */
-    uint64_t alone_at;      /* so many answers: the one connection is waited for alone */
+    uint64_t single_at;     /* so many answers: the one connection is waited for in recv() */
     uint64_t to_start;      /* connects still to be made */
     uint64_t start_ns, end_ns, drain_end_ns, drained_bytes, cpu_start_ns, cpu_due_ns;
     bool ending, quit;
     struct epoll_event events[MAX_EVENTS];
 };
 
-extern const struct workload workload_rr, workload_flood, workload_hold, workload_churn, workload_rate;
-
 static inline uint32_t conn_index(const struct client *k, const struct conn *c) { return (uint32_t)(c - k->conns); }
-
-int connect_from_port(struct client *k, int fd); /* ports.c */
-void conn_fail(struct client *k, struct conn *c, enum phase phase, uint64_t code);
-void conn_done(struct client *k, struct conn *c);
-void conn_wait(struct client *k, struct conn *c);    /* starts its time-out */
-void conn_no_wait(struct client *k, struct conn *c); /* ends it */
-bool conn_watch(struct client *k, struct conn *c, uint32_t events);
-ssize_t conn_read(struct client *k, struct conn *c); /* bytes verified; 0: nothing now; -1: the connection is over */
-ssize_t conn_await(struct client *k, struct conn *c); /* the same, but waits: alone.h */
-ssize_t send_payload(struct client *k, struct conn *c, size_t size); /* send(2), MSG_DONTWAIT */
-void note_sent(struct client *k, struct conn *c, size_t n);
-bool send_wanted(struct client *k, struct conn *c); /* sends what may be sent; false: the connection is over */
-void note_cpu(struct client *k, uint64_t now); /* now and then */
-void list_append(struct client *k, struct list *l, struct conn *c, uint64_t deadline);
-void list_remove(struct client *k, struct list *l, struct conn *c);
-
-/* The open loop (open_loop.c). */
-void open_loop_begin(struct client *k, uint64_t now);
-bool schedule_is_due(const struct client *k, uint64_t now);
-bool has_backlog(const struct client *k, uint64_t now); /* the end has come, and what was due before it is unsent */
-uint64_t take_due(struct client *k, uint64_t now, uint64_t free_since_ns);
-void abandon_backlog(struct client *k, uint64_t now);
-
-int client_run(struct client *k);
 
 #endif

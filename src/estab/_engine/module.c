@@ -2,11 +2,12 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "census.h"
-#include "client.h"
-#include "histogram.h"
-#include "missing.h"
+#include "counting/census.h"
+#include "counting/histogram.h"
+#include "counting/set_difference.h"
+#include "loop.h"
 #include "server.h"
+#include "workloads/table.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -91,12 +92,12 @@ static bool parse_sources(PyObject *config, struct config *out) {
 }
 
 static const struct workload *find_workload(PyObject *config) {
-    const struct workload *all[] = {&workload_rr, &workload_flood, &workload_hold, &workload_churn, &workload_rate};
-    PyObject *name = PyDict_GetItemString(config, "workload");
-    for (size_t i = 0; name && PyUnicode_Check(name) && i < sizeof all / sizeof *all; i++)
-        if (PyUnicode_CompareWithASCIIString(name, all[i]->name) == 0) return all[i];
-    PyErr_SetString(PyExc_ValueError, "workload is rr, flood, hold, churn or rate");
-    return NULL;
+    PyObject *text = PyDict_GetItemString(config, "workload");
+    PyObject *name = text && PyUnicode_Check(text) ? PyUnicode_AsUTF8String(text) : NULL;
+    const struct workload *row = name ? workload_named(PyBytes_AsString(name)) : NULL;
+    Py_XDECREF(name);
+    if (!row && !PyErr_Occurred()) PyErr_Format(PyExc_ValueError, "no workload: %R", text ? text : Py_None);
+    return row;
 }
 
 static bool parse_schedule(PyObject *d, struct client *k) {
@@ -104,8 +105,8 @@ static bool parse_schedule(PyObject *d, struct client *k) {
           get_number(d, "phase", &k->schedule.phase) && get_u64(d, "seed", &k->schedule.random)))
         return false;
     if (!(k->config.rate_per_s >= 0 && k->config.rate_per_s <= 1e9) ||
-        (k->workload == &workload_rate && k->config.rate_per_s == 0)) {
-        PyErr_SetString(PyExc_ValueError, "rate_per_s is 0 to 1e9, and more than 0 for rate");
+        (k->workload->paced && k->config.rate_per_s == 0)) {
+        PyErr_Format(PyExc_ValueError, "rate_per_s is %s to 1e9", k->workload->paced ? "more than 0, and up" : "0");
         return false;
     }
     k->schedule.gap_ns = k->config.rate_per_s > 0 ? 1e9 / k->config.rate_per_s : 0;
@@ -136,9 +137,8 @@ static bool parse_client(PyObject *d, struct client *k) {
         PyErr_SetString(PyExc_ValueError, "local ports are 0 to 65535");
         return false;
     }
-    bool asks = k->workload != &workload_hold && k->workload != &workload_churn;
-    if (asks && c->size == 0) {
-        PyErr_SetString(PyExc_ValueError, "rr, flood and rate need a size of at least 1");
+    if (k->workload->asks && c->size == 0) {
+        PyErr_Format(PyExc_ValueError, "%s needs a size of at least 1", k->workload->name);
         return false;
     }
     return true;
@@ -256,7 +256,7 @@ static PyMethodDef methods[] = {
     {"run_client", run_client, METH_VARARGS, "run_client(block_fd, control_fd, config): load until it is over."},
     {"run_server", run_server, METH_VARARGS, "run_server(block_fd, control_fd, config): serve until told to stop."},
     {"census", census, METH_VARARGS, CENSUS_DOC},
-    {"missing", missing, METH_VARARGS, MISSING_DOC},
+    {"set_difference", set_difference, METH_VARARGS, SET_DIFFERENCE_DOC},
     {"gained", gained, METH_VARARGS, GAINED_DOC},
     {"layout", layout, METH_NOARGS, "layout(): names of the slots and byte offsets in the shared block."},
     {"state_bytes", state_bytes, METH_NOARGS, "state_bytes(): bytes of state kept for each connection, by role."},

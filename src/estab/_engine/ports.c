@@ -2,7 +2,7 @@
  * slows as the range fills: of 28,000 ports the last thousands take a millisecond each (net/ipv4/inet_hashtables.c
  * __inet_hash_connect). So one port after the other is offered to it, by a range of one port (IP_LOCAL_PORT_RANGE,
  * Linux 6.3); where some in a row are taken, it searches the whole range, and its answer stands. */
-#include "client.h"
+#include "ports.h"
 
 #include <errno.h>
 

@@ -1,7 +1,7 @@
 /* The server's loop: accepts as fast or as slowly as asked, echoes or swallows, and counts. */
 #include "server.h"
 
-#include "alone.h"
+#include "single.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -299,25 +299,25 @@ static void note_cpu(struct server *s, uint64_t now) {
 }
 
 /* Whether one peer was all there was to serve, turn after turn. */
-static bool is_alone(struct server *s, int n) {
+static bool has_single_peer(struct server *s, int n) {
     int fd = n == 1 ? s->events[0].data.fd : -1;
-    s->turns_alone = fd >= 0 && fd == s->last_fd ? s->turns_alone + 1 : 0;
+    s->single_turns = fd >= 0 && fd == s->last_fd ? s->single_turns + 1 : 0;
     s->last_fd = fd;
-    if (s->turns_alone < ALONE_AFTER || block_get(s->block, S_open) != 1) return false;
-    s->turns_alone = 0;
+    if (s->single_turns < SINGLE_AFTER || block_get(s->block, S_open) != 1) return false;
+    s->single_turns = 0;
     if (s->service != SERVICE_ECHO || s->pause_ns || s->close_after != UINT64_MAX || !s->listening) return false;
     struct peer *p = fd == s->listener || fd == s->control ? NULL : &s->peers[fd];
     return p && p->is_open && !p->spill && !p->is_again && !p->at_eof;
 }
 
 /* Serves the only peer there is, until something else happens. */
-static void serve_alone(struct server *s, int fd) {
-    const int others[ALONE_OTHERS] = {s->control, s->listener};
-    struct alone alone;
+static void serve_single(struct server *s, int fd) {
+    const int others[SINGLE_OTHERS] = {s->control, s->listener};
+    struct single single;
     size_t size = 0, sent = 0;
     ssize_t n = 0;
     int error = 0;
-    if (!alone_begin(&alone, fd, s->epoll, others, 0)) return;
+    if (!single_begin(&single, fd, s->epoll, others, 0)) return;
     for (uint32_t turn = 1; sent == size; turn++) {
         n = recv(fd, s->buffer, CHUNK, 0);
         error = errno;
@@ -327,7 +327,7 @@ static void serve_alone(struct server *s, int fd) {
         sent = echo_some(s, fd, 0, size);
         if (turn % CPU_TURNS == 0) note_cpu(s, now_ns());
     }
-    alone_end(&alone, true);
+    single_end(&single, true);
     s->peers[fd].is_watched = 0;
     if (!watch(s, fd, PEER_EVENTS)) peer_error(s, fd, PHASE_read, errno);
     else if (sent < size) echo(s, fd, sent, size);
@@ -346,7 +346,7 @@ static void loop(struct server *s) {
         }
         for (int i = 0; i < n; i++) on_event(s, &s->events[i]);
         serve_those_again(s);
-        if (is_alone(s, n)) serve_alone(s, s->last_fd);
+        if (has_single_peer(s, n)) serve_single(s, s->last_fd);
         if (!s->listening && s->service != SERVICE_STALL) accept_some(s);
         uint64_t now = now_ns();
         pause_if_due(s, now);

@@ -37,7 +37,7 @@ struct server {
     uint32_t batch, filled; /* accepts before the next look at events; how often in a row that was too few */
     uint32_t silent;       /* peers in a row that had said nothing yet when they were accepted */
     int last_fd;           /* the peer of the last turn that had one event; -1: none */
-    uint32_t turns_alone;  /* such turns in a row */
+    uint32_t single_turns;  /* such turns in a row */
     uint8_t *buffer;
     struct epoll_event events[512];
 };

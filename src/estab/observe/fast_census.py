@@ -97,6 +97,6 @@ else:
     class _EngineEstablished(Established, _EngineCensus):
         pass
 
-    EngineCensus, EngineEstablished, missing = _EngineCensus, _EngineEstablished, _engine.missing
+    EngineCensus, EngineEstablished, missing = _EngineCensus, _EngineEstablished, _engine.set_difference
 
 __all__ = ["EngineCensus", "EngineEstablished", "Receiver", "missing", "truncated"]

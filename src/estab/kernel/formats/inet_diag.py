@@ -504,7 +504,7 @@ def rest_of_dump(data: bytes | memoryview, offset: int, flags: int) -> DumpState
 def missing(these: bytes, those: bytes) -> bytes:
     """The connections among `these` (packed, 36 bytes each) that are not among `those`, each once, in their order.
 
-    This is the specification of `estab._engine.missing`. Raises ValueError where either is not whole.
+    This is the specification of `estab._engine.set_difference`. Raises ValueError where either is not whole.
     """
     known = {one for (one,) in _whole(those)}
     return b"".join(dict.fromkeys(one for (one,) in _whole(these) if one not in known))

@@ -60,11 +60,12 @@ class Conn:
 
 
 class Workload:
-    """What a workload does on the shared loop; this base does nothing and never ends by itself."""
+    """What a workload does on the shared loop; this base does nothing."""
 
-    loops = False
-    has_end = True
-    uses_depth = False
+    loops = False  # a slot whose connection has ended begins the next one
+    ends_by_parent = False  # stays until the parent says "close", whatever the duration
+    asks = False  # needs something to ask: `size` is at least 1
+    paced = False  # asks at a rate, once all are connected; the duration counts from then
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -111,7 +112,9 @@ class Client(OpenLoop):
         self.drain_end_ns = self.drained_bytes = 0
         self.idle: OrderedDict[Conn, None] = OrderedDict()
         self.workload = workload(self)
-        self.schedules_connects = self.workload.loops
+        if self.workload.asks and not config["size"]:
+            raise ValueError(f"{config['workload']} needs a size of at least 1")
+        self.schedules_connects = self.workload.loops and config["rate_per_s"] > 0
 
     # --- the end of a connection ---
 
@@ -199,7 +202,7 @@ class Client(OpenLoop):
     def _start(self, conn: Conn) -> None:
         self.count.add("attempted")
         self.count.add("connecting")
-        if self.workload.loops and self.schedule.rate_per_s:
+        if self.schedules_connects:
             conn.started_ns = self.take_due(time.monotonic_ns(), self.free_at_ns)
         host, port, scope = self.target
         try:
@@ -314,7 +317,7 @@ class Client(OpenLoop):
     def _may_start(self, now: int) -> bool:
         if (self.ending and not self.has_backlog(now)) or not self.ready or not self.to_start:
             return False
-        if self.workload.loops and self.schedule.rate_per_s and not self.schedule_is_due(now):
+        if self.schedules_connects and not self.schedule_is_due(now):
             return False
         if self.count.get("connecting") >= self.config["in_flight"]:
             return False
@@ -466,9 +469,9 @@ class Client(OpenLoop):
             self.count.begin()
             start = self.count.start_ns
             self.to_start = (self.config["attempts"] or 1 << 62) if self.workload.loops else self.config["connections"]
-            timed = self.workload.has_end and self.config["duration_ns"]
+            timed = not self.workload.ends_by_parent and not self.workload.paced and self.config["duration_ns"]
             self.end_ns = start + self.config["duration_ns"] if timed else 0
-            if self.workload.loops and self.schedule.rate_per_s:
+            if self.schedules_connects:
                 self.open_loop_begin(start)
             self.count.set("state", RUNNING)
             self._loop()

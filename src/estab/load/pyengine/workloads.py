@@ -15,6 +15,8 @@ from estab.load.pyengine.counting import CHUNK, Count
 class RequestResponse(Workload):
     """So many requests in flight a connection, the next when one is answered."""
 
+    asks = True
+
     def _begin(self, conn: Conn) -> None:
         conn.want += self.client.config["size"]
         conn.began.append(time.monotonic_ns())
@@ -55,6 +57,8 @@ class RequestResponse(Workload):
 class Flood(Workload):
     """Writes without waiting, counts what comes back; one request at a time is timed."""
 
+    asks = True
+
     def connected(self, conn: Conn) -> None:
         """Asks for both directions."""
         self.client.watch(conn, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLOUT)
@@ -93,7 +97,7 @@ class Flood(Workload):
 class Hold(Workload):
     """Opens, stays, closes when told."""
 
-    has_end = False
+    ends_by_parent = True
 
     def connected(self, conn: Conn) -> None:
         """Stays; or goes at once, when all are told to."""
@@ -172,7 +176,8 @@ class Churn(Workload):
 class Rate(Workload):
     """Requests at a rate, over connections that stay: each takes the connection that has been idle longest."""
 
-    has_end = False  # it begins, and so ends, when all are connected
+    asks = True
+    paced = True
 
     def connected(self, conn: Conn) -> None:
         """Waits for its turn."""

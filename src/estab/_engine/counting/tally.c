@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "mix.h"
+#include "hash.h"
 
 enum { FIRST_SIZE = 1024 };
 
@@ -68,16 +68,16 @@ static bool skipped(struct tally_key key, const struct tally_key *skip, size_t s
 
 size_t tally_busiest(const struct tally *t, const struct tally_key *skip, size_t skips, struct tally_entry *out,
                      size_t most) {
-    size_t found = 0;
+    size_t taken = 0;
     for (size_t i = 0; i < t->size; i++) {
         const struct tally_entry *entry = &t->entries[i];
-        if (!entry->count || (found == most && (!most || !before(entry, &out[most - 1])))) continue;
+        if (!entry->count || (taken == most && (!most || !before(entry, &out[most - 1])))) continue;
         if (skipped(entry->key, skip, skips)) continue;
-        size_t at = found < most ? found++ : most - 1; /* the last one falls out of a full list */
+        size_t at = taken < most ? taken++ : most - 1; /* the last one falls out of a full list */
         for (; at && before(entry, &out[at - 1]); at--) out[at] = out[at - 1];
         out[at] = *entry;
     }
-    return found;
+    return taken;
 }
 
 void tally_free(struct tally *t) {

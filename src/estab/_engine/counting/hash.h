@@ -1,6 +1,6 @@
 /* Hashing of what strangers choose: with a seed, nobody can choose keys that fall together. */
-#ifndef ESTAB_MIX_H
-#define ESTAB_MIX_H
+#ifndef ESTAB_HASH_H
+#define ESTAB_HASH_H
 
 #include <stdint.h>
 #include <sys/random.h>

@@ -1,13 +1,13 @@
 /* Two ends of a million connections set against each other, in a tenth of the memory of Python's sets:
  * `estab.kernel.formats.inet_diag.missing` says what is meant, and a test holds both equal. */
-#include "missing.h"
+#include "set_difference.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "mix.h"
+#include "hash.h"
 
 enum { TUPLE = 36, FIRST_SIZE = 64 };
 
@@ -24,25 +24,25 @@ static const uint8_t *record(const struct set *s, size_t number) {
     return number < s->of_those ? s->those + number * TUPLE : s->these + (number - s->of_those) * TUPLE;
 }
 
-static uint64_t hash(const struct set *s, const uint8_t *one) {
+static uint64_t hash(const struct set *s, const uint8_t *packed) {
     uint64_t words[TUPLE / 8], h = s->seed;
     uint32_t ports;
-    memcpy(words, one, sizeof words);
-    memcpy(&ports, one + sizeof words, sizeof ports);
+    memcpy(words, packed, sizeof words);
+    memcpy(&ports, packed + sizeof words, sizeof ports);
     for (size_t i = 0; i < TUPLE / 8; i++) h = mixed(h ^ words[i]);
     return mixed(h ^ ports);
 }
 
 /* Puts the record in; false where an equal one was there. */
 static bool put(struct set *s, size_t number, uint64_t h) {
-    const uint8_t *one = record(s, number);
+    const uint8_t *packed = record(s, number);
     for (size_t at = (size_t)h;; at++) {
         uint64_t *place = &s->places[at & (s->size - 1)];
         if (!*place) {
             *place = (h & ~(uint64_t)UINT32_MAX) | (uint32_t)(number + 1);
             return true;
         }
-        if ((*place ^ h) >> 32 == 0 && memcmp(record(s, (uint32_t)*place - 1), one, TUPLE) == 0) return false;
+        if ((*place ^ h) >> 32 == 0 && memcmp(record(s, (uint32_t)*place - 1), packed, TUPLE) == 0) return false;
     }
 }
 
@@ -76,7 +76,7 @@ static ssize_t find(const Py_buffer *these, const Py_buffer *those, uint8_t *out
     return (ssize_t)length;
 }
 
-static PyObject *found(const Py_buffer *these, const Py_buffer *those) {
+static PyObject *as_bytes(const Py_buffer *these, const Py_buffer *those) {
     uint8_t *out = malloc((size_t)these->len + 1);
     ssize_t length = -1;
     if (out) {
@@ -89,14 +89,14 @@ static PyObject *found(const Py_buffer *these, const Py_buffer *those) {
     return result;
 }
 
-PyObject *missing(PyObject *self, PyObject *args) {
+PyObject *set_difference(PyObject *self, PyObject *args) {
     (void)self;
     Py_buffer these, those;
     PyObject *result = NULL;
     if (!PyArg_ParseTuple(args, "y*y*", &these, &those)) return NULL;
     if (these.len % TUPLE || those.len % TUPLE || these.len / TUPLE + those.len / TUPLE >= UINT32_MAX)
         PyErr_SetString(PyExc_ValueError, "packed connections have 36 bytes each");
-    else result = found(&these, &those);
+    else result = as_bytes(&these, &those);
     PyBuffer_Release(&these);
     PyBuffer_Release(&those);
     return result;

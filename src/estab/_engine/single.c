@@ -1,8 +1,8 @@
-/* Waiting for one connection alone, in recv() itself: a round trip then costs an end two system calls, not three, and no
- * packet has to wake epoll's queue as well. Whatever else may happen (the parent's word, a new connection, the end of the
- * run) comes as a signal. Its handler makes the socket non-blocking: a recv() that waits is interrupted, and one that is
- * just being entered no longer waits. */
-#include "alone.h"
+/* The fast path of a single connection: it is waited for in recv() itself. A round trip then costs an end two system
+ * calls, not three, and no packet has to wake epoll's queue as well. Whatever else may happen (the parent's word, a new
+ * connection, the end of the run) comes as a signal. Its handler makes the socket non-blocking: a recv() that waits is
+ * interrupted, and one that is just being entered no longer waits. */
+#include "single.h"
 
 #include "net.h"
 
@@ -46,7 +46,7 @@ static bool tell_of(int fd) {
     return fcntl(fd, F_SETOWN_EX, &owner) == 0 && set_flag(fd, O_ASYNC, true);
 }
 
-static bool tell_at(struct alone *a, uint64_t until_ns) {
+static bool tell_at(struct single *a, uint64_t until_ns) {
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGIO};
     struct itimerspec at = {.it_value = {.tv_sec = (time_t)(until_ns / NS_PER_S), .tv_nsec = (long)(until_ns % NS_PER_S)}};
     event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
@@ -55,9 +55,9 @@ static bool tell_at(struct alone *a, uint64_t until_ns) {
     return timer_settime(a->timer, TIMER_ABSTIME, &at, NULL) == 0;
 }
 
-static bool all_tell(struct alone *a, const int *others, uint64_t until_ns) {
+static bool all_tell(struct single *a, const int *others, uint64_t until_ns) {
     if (!catch_signals() || (until_ns && !tell_at(a, until_ns))) return false;
-    for (int i = 0; i < ALONE_OTHERS && others[i] >= 0; i++) {
+    for (int i = 0; i < SINGLE_OTHERS && others[i] >= 0; i++) {
         a->others[i] = others[i];
         if (!tell_of(others[i])) return false;
     }
@@ -67,9 +67,9 @@ static bool all_tell(struct alone *a, const int *others, uint64_t until_ns) {
 /* Takes `fd` out of epoll. From here on its recv() without MSG_DONTWAIT waits until there is something that epoll would
  * tell of `others`, or `until_ns` has come (0: no such time); it then fails with EINTR or EAGAIN. Where that can't be
  * had, it fails so at once. False: `fd` is in epoll as before. */
-bool alone_begin(struct alone *a, int fd, int epoll, const int *others, uint64_t until_ns) {
+bool single_begin(struct single *a, int fd, int epoll, const int *others, uint64_t until_ns) {
     struct epoll_event e;
-    *a = (struct alone){.fd = fd, .others = {-1, -1}};
+    *a = (struct single){.fd = fd, .others = {-1, -1}};
     if (epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL) < 0) return false;
     awaited = fd;
     bool told = all_tell(a, others, until_ns) && set_flag(fd, O_NONBLOCK, false);
@@ -80,8 +80,8 @@ bool alone_begin(struct alone *a, int fd, int epoll, const int *others, uint64_t
 }
 
 /* recv() waits no longer; its descriptor is not in epoll yet, or is closed (then `open` is false). */
-void alone_end(struct alone *a, bool open) {
-    for (int i = 0; i < ALONE_OTHERS && a->others[i] >= 0; i++) set_flag(a->others[i], O_ASYNC, false);
+void single_end(struct single *a, bool open) {
+    for (int i = 0; i < SINGLE_OTHERS && a->others[i] >= 0; i++) set_flag(a->others[i], O_ASYNC, false);
     if (a->has_timer) timer_delete(a->timer);
     awaited = -1;
     if (open) set_flag(a->fd, O_NONBLOCK, true);

@@ -320,10 +320,10 @@ static PyObject *busiest_of(const struct tally *t, PyObject *args, const struct 
                             PyObject *(*object_of)(struct tally_key)) {
     size_t most;
     if (!parse_most(args, t->used, &most)) return NULL;
-    struct tally_entry *found = calloc(most ? most : 1, sizeof *found);
-    if (!found) return PyErr_NoMemory();
-    PyObject *list = as_list(found, tally_busiest(t, skip, skips, found, most), object_of);
-    free(found);
+    struct tally_entry *busiest = calloc(most ? most : 1, sizeof *busiest);
+    if (!busiest) return PyErr_NoMemory();
+    PyObject *list = as_list(busiest, tally_busiest(t, skip, skips, busiest, most), object_of);
+    free(busiest);
     return list;
 }
 

@@ -1,0 +1,27 @@
+/* A connection on its way: its deadlines, reading and writing, its end. */
+#ifndef ESTAB_CONNECTION_H
+#define ESTAB_CONNECTION_H
+
+#include "client.h"
+
+#define READABLE (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP) /* there is something to read, or the peer is gone */
+#define READS_A_TURN 16 /* so that a peer that sends without end keeps nobody waiting, nor the end of the run */
+
+void list_append(struct client *k, struct list *l, struct conn *c, uint64_t deadline);
+void list_remove(struct client *k, struct list *l, struct conn *c);
+void conn_wait(struct client *k, struct conn *c);    /* starts its time-out */
+void conn_no_wait(struct client *k, struct conn *c); /* ends it */
+
+bool conn_watch(struct client *k, struct conn *c, uint32_t events); /* false: refused, the connection is over */
+ssize_t conn_read(struct client *k, struct conn *c);  /* bytes verified; 0: nothing now; -1: the connection is over */
+ssize_t conn_await(struct client *k, struct conn *c); /* the same, but waits: single.h */
+ssize_t send_payload(struct client *k, struct conn *c, size_t size); /* send(2), MSG_DONTWAIT */
+void note_sent(struct client *k, struct conn *c, size_t n);
+bool send_wanted(struct client *k, struct conn *c); /* sends what may be sent; false: the connection is over */
+void note_cpu(struct client *k, uint64_t now);      /* now and then */
+
+void conn_free(struct client *k, struct conn *c); /* its slot may start again */
+void conn_fail(struct client *k, struct conn *c, enum phase phase, uint64_t code);
+void conn_done(struct client *k, struct conn *c);
+
+#endif
