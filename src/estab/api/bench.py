@@ -7,7 +7,7 @@ from typing import Literal
 
 from estab.api.run import Asked, ProgressCallback, execute
 from estab.errors import UsageError
-from estab.load.conductor import ALONE, Stop, Together
+from estab.load.conductor import SOLO, Barrier, Stop
 from estab.load.plan import Load
 from estab.load.serving import Service
 from estab.records import RunResult
@@ -34,7 +34,7 @@ def bench(
     server_via: str | None = None,
     stop: Stop | None = None,
     progress: ProgressCallback | None = None,
-    together: Together = ALONE,
+    barrier: Barrier = SOLO,
 ) -> RunResult:
     """Opens `connections` to an echo server at once and asks for `duration_s` seconds, `size_bytes` a request.
 
@@ -45,7 +45,7 @@ def bench(
     connected. What is echoed is verified byte for byte. `timeout_s` bounds each connect, and the silence that is borne
     after the end; 0 leaves connects to the kernel. `sources` are local addresses to connect from in turn. `server_via`
     is a command that prints snapshots of the server's host (as "ssh HOST estab observe --port {port}"), so that its end
-    is judged too. `together` is what is agreed with other hosts, where the load is one of several.
+    is judged too. `barrier` is what is agreed with other hosts, where the load is one of several.
 
     Raises UsageError for values that cannot be, MachineError for what this machine can't do. Failures of connections
     are no exceptions: they stand in the result.
@@ -74,7 +74,7 @@ def bench(
         "arrivals": None if rate_per_s is None else arrivals,
         "timeout_s": timeout_s,
     }
-    asked = Asked("bench", load, config, server_via=server_via, together=together)
+    asked = Asked("bench", load, config, server_via=server_via, barrier=barrier)
     return execute(asked, target=target, service=service or Service("echo"), stop=stop, progress=progress)
 
 

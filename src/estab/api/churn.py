@@ -9,7 +9,7 @@ from typing import Literal
 from estab.api.bench import NOWHERE, Arrivals
 from estab.api.run import Asked, ProgressCallback, execute
 from estab.errors import UsageError
-from estab.load.conductor import ALONE, Stop, Together
+from estab.load.conductor import SOLO, Barrier, Stop
 from estab.load.plan import Load
 from estab.load.serving import Service
 from estab.records import RunResult
@@ -36,7 +36,7 @@ def churn(
     server_via: str | None = None,
     stop: Stop | None = None,
     progress: ProgressCallback | None = None,
-    together: Together = ALONE,
+    barrier: Barrier = SOLO,
 ) -> RunResult:
     """Keeps `connections` slots busy for `duration_s` seconds: each connects, perhaps asks once, closes, and again.
 
@@ -88,5 +88,5 @@ def churn(
     service = service or Service("echo")
     if first_close == "server" and service.close_after_bytes is None:
         service = replace(service, close_after_bytes=size_bytes)
-    asked = Asked("churn", load, config, server_via=server_via, together=together)
+    asked = Asked("churn", load, config, server_via=server_via, barrier=barrier)
     return execute(asked, target=target, service=service, stop=stop, progress=progress)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from estab.api.bench import NOWHERE
 from estab.api.run import Asked, ProgressCallback, execute
-from estab.load.conductor import ALONE, Stop, Together
+from estab.load.conductor import SOLO, Barrier, Stop
 from estab.load.plan import MOST_RATE, Load, at_least, check
 from estab.load.serving import Service
 from estab.records import RunResult
@@ -32,7 +32,7 @@ def hold(
     server_via: str | None = None,
     stop: Stop | None = None,
     progress: ProgressCallback | None = None,
-    together: Together = ALONE,
+    barrier: Barrier = SOLO,
 ) -> RunResult:
     """Opens `connections`, keeps them `duration_s` seconds once every connect is settled, and closes them.
 
@@ -75,7 +75,7 @@ def hold(
         "reset": reset,
     }
     visitors = None if churn_per_s is None else _visitors(load, churn_per_s, embedded=target is None)
-    asked = Asked("hold", load, config, hold_s=duration_s, server_via=server_via, visitors=visitors, together=together)
+    asked = Asked("hold", load, config, hold_s=duration_s, server_via=server_via, visitors=visitors, barrier=barrier)
     return execute(asked, target=target, service=service or Service("echo"), stop=stop, progress=progress)
 
 

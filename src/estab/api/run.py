@@ -16,7 +16,7 @@ from estab.kernel.formats import sysctl
 from estab.kernel.formats.endpoint import endpoint
 from estab.kernel.rules import memory
 from estab.load import fleet, outcome, plan
-from estab.load.conductor import ALONE, Callbacks, Stop, Together, conduct
+from estab.load.conductor import SOLO, Barrier, Callbacks, Stop, conduct
 from estab.load.fleet import Fleet, WorkerProcess, engine_name
 from estab.load.outcome import CpuWatch
 from estab.load.plan import Load, Machine, is_address
@@ -134,9 +134,9 @@ class _Recorder:
             if found is not None and found.rss_bytes is not None:
                 self.rss_bytes[worker.pid] = found.rss_bytes
 
-    def seen(self) -> outcome.Seen:
+    def figures(self) -> outcome.ProcessFigures:
         soft, _hard = host.own_open_files()
-        return outcome.Seen(soft, self.cpu, self.rss_bytes, self.watch.worst_fds)
+        return outcome.ProcessFigures(soft, self.cpu, self.rss_bytes, self.watch.worst_fds)
 
     def _workers(self) -> list[WorkerProcess]:
         return [*self.clients.workers, *(self.servers.workers if self.servers else ())]
@@ -175,7 +175,7 @@ class Asked:
 
     `visitors` is a second load that comes and goes beside the first for as long as it lasts.
     `server_via` is a command that prints snapshots of the server's host, as "ssh HOST estab observe --port {port}".
-    `together`: what is agreed with the other hosts, where the load is one of several.
+    `barrier`: what is agreed with the other hosts, where the load is one of several.
     """
 
     command: str
@@ -184,7 +184,7 @@ class Asked:
     hold_s: float | None = None
     server_via: str | None = None
     visitors: Load | None = None
-    together: Together = ALONE
+    barrier: Barrier = SOLO
 
 
 def execute(
@@ -276,7 +276,7 @@ def _run(
         watch.start(clients.pids())
         recorder = _Recorder(clients, servers, watch, progress)
         recorder.visiting = made.visiting
-        told = Callbacks(recorder.tick, recorder.settled, watch.closing, asked.together)
+        told = Callbacks(recorder.tick, recorder.settled, watch.closing, asked.barrier)
         interrupted = conduct(clients, told, hold_s=asked.hold_s, stop=stop)
         seen = watch.finish()
         if servers is not None:
@@ -323,7 +323,7 @@ def _result(asked: Asked, recorder: _Recorder, seen: Observed, started_at: float
         timeline=recorder.timeline(),
         error_orders=outcome.error_orders(blocks),
         ghosts=seen.ghosts,
-        client=seen.client.replace(workers=outcome.workers(clients, recorder.seen())),
-        server=seen.server.replace(workers=outcome.workers(servers, recorder.seen()) if servers else []),
+        client=seen.client.replace(workers=outcome.workers(clients, recorder.figures())),
+        server=seen.server.replace(workers=outcome.workers(servers, recorder.figures()) if servers else []),
         estab_version=__version__,
     )

@@ -72,7 +72,7 @@ def serve(
             funnel=Funnel(accepted=totals["accepted"], first_byte=totals["first_byte"], completed=totals["closed"]),
             failures=outcome.failures(blocks),
             timeline=loop.points,
-            server=seen.server.replace(workers=outcome.workers(servers, outcome.Seen(soft))),
+            server=seen.server.replace(workers=outcome.workers(servers, outcome.ProcessFigures(soft))),
             estab_version=__version__,
         )
 

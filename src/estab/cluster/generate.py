@@ -18,7 +18,7 @@ from estab.cluster.ear import Ear
 from estab.cluster.messages import Generated, Order
 from estab.errors import EstabError
 from estab.kernel.formats.inet_diag import plain_address
-from estab.load.conductor import Together
+from estab.load.conductor import Barrier
 from estab.load.target import resolve
 from estab.observe.sock_diag import SockDiag
 from estab.records import RunResult, encode
@@ -36,7 +36,7 @@ def generate(payload: bytes) -> bytes:
             **_arguments(order.arguments),
             stop=ear.stop,
             progress=part.progress,
-            together=Together(part.ready, part.may_hold),
+            barrier=Barrier(part.ready, part.may_hold),
         )
     return msgspec.json.encode(Generated(run=msgspec.Raw(encode(run)), began_s=part.began_s, held=part.held))
 

@@ -116,23 +116,23 @@ class Block:
 
     def failures(self) -> list[FailureCount]:
         """The table of failures, in the order in which their kinds appeared."""
-        found = []
+        kinds = []
         for i in range(min(self.get("failure_kinds"), FAILURE_KINDS)):
             at = FAILURES_AT + i * FAILURE_BYTES
             phase, code, count, first_ns = self.words[at // 8 : at // 8 + 4].tolist()
             example = self._map[at + 32 : at + FAILURE_BYTES].split(b"\0", 1)[0].decode("ascii", "replace")
             name = PHASES[phase] if phase < len(PHASES) else f"phase_{phase}"
-            found.append(FailureCount(name, code_name(code), count, first_ns, example))
-        return found
+            kinds.append(FailureCount(name, code_name(code), count, first_ns, example))
+        return kinds
 
     def error_orders(self) -> dict[tuple[str, ...], int]:
         """How often one more write and one more read gave these after a first error; "ok" is what worked."""
-        found = {}
+        orders = {}
         for i in range(min(self.get("order_kinds"), ORDER_KINDS)):
             at = ORDERS_AT // 8 + i * ORDER_WORDS
             *codes, count = self.words[at : at + ORDER_WORDS].tolist()
-            found[tuple(code_name(code) if code else "ok" for code in codes)] = count
-        return found
+            orders[tuple(code_name(code) if code else "ok" for code in codes)] = count
+        return orders
 
     def histogram_view(self, at: int) -> memoryview:
         """The buckets of the histogram at CONNECT_NS_AT or REQUEST_NS_AT: HDR_LENGTH native u64. Release it soon."""

@@ -71,7 +71,7 @@ class _Waiter:
 
 
 @dataclass(frozen=True)
-class Together:
+class Barrier:
     """What a load that is one of several, on as many hosts, waits for.
 
     `ready` is called once all workers are; it gives the start as Unix time by this host's clock, None for at once.
@@ -83,7 +83,7 @@ class Together:
     may_hold: Callable[[], bool] = lambda: True
 
 
-ALONE = Together()
+SOLO = Barrier()
 
 
 @dataclass(frozen=True)
@@ -91,33 +91,35 @@ class Callbacks:
     """Who is told: `tick` ten times a second and once at the end, `settled` once every connect has been settled, and
     then `tick` at once where connections are only held; `closing` before those are closed.
 
-    `together`: with whom the start and the time of holding are agreed, where loads on several hosts are one.
+    `barrier`: where the start and the time of holding are agreed, if loads on several hosts are one.
     """
 
     tick: Callable[[], None] = lambda: None
     settled: Callable[[], None] = lambda: None
     closing: Callable[[], None] = lambda: None
-    together: Together = ALONE
+    barrier: Barrier = SOLO
 
 
-NOBODY = Callbacks()
+NO_CALLBACKS = Callbacks()
 
 
-def conduct(clients: Fleet, told: Callbacks = NOBODY, *, hold_s: float | None = None, stop: Stop | None = None) -> bool:
+def conduct(
+    clients: Fleet, callbacks: Callbacks = NO_CALLBACKS, *, hold_s: float | None = None, stop: Stop | None = None
+) -> bool:
     """Starts the clients and stays until they are done. True when it was interrupted.
 
     `hold_s`: so long after every connect was settled, the connections are closed in order. KeyboardInterrupt is a stop
     too.
     """
     clients.wait_until(READY)
-    start_at_s = told.together.ready()
-    if told.together is not ALONE and stop is not None and stop.is_set:  # nothing has begun, and nothing is to
+    start_at_s = callbacks.barrier.ready()
+    if callbacks.barrier is not SOLO and stop is not None and stop.is_set:  # nothing has begun, and nothing is to
         clients.stop()
         return True
     clients.go(start_at_s)
     waiter = _Waiter(clients, stop)
     try:
-        _watch(clients, waiter, told, hold_s, stop)
+        _watch(clients, waiter, callbacks, hold_s, stop)
     except KeyboardInterrupt:
         return True
     finally:
@@ -131,7 +133,7 @@ def _look_again(hold_s: float | None, held_from: float | None) -> float:
     return math.inf if hold_s is None or held_from is not None else time.monotonic() + SETTLED_LOOK_S
 
 
-def _watch(clients: Fleet, waiter: _Waiter, told: Callbacks, hold_s: float | None, stop: Stop | None) -> None:
+def _watch(clients: Fleet, waiter: _Waiter, callbacks: Callbacks, hold_s: float | None, stop: Stop | None) -> None:
     next_tick = time.monotonic()
     settled_at: float | None = None
     held_from: float | None = None
@@ -139,21 +141,21 @@ def _watch(clients: Fleet, waiter: _Waiter, told: Callbacks, hold_s: float | Non
     while alive := clients.alive():
         now = time.monotonic()
         if now >= next_tick:
-            told.tick()
+            callbacks.tick()
             next_tick = max(next_tick + TICK_S, time.monotonic())
         if settled_at is None and all(worker.block.get("state") >= SETTLED for worker in alive):
             settled_at = time.monotonic()
-            told.settled()
+            callbacks.settled()
             if hold_s is not None:
-                told.tick()  # seen once at the least with all of it open, however late a busy machine lets us come here
-        if settled_at is not None and held_from is None and told.together.may_hold():
-            held_from = settled_at if told.together is ALONE else time.monotonic()
+                callbacks.tick()  # seen once at the least with all open, however late a busy machine lets us come
+        if settled_at is not None and held_from is None and callbacks.barrier.may_hold():
+            held_from = settled_at if callbacks.barrier is SOLO else time.monotonic()
         close_at = None if hold_s is None or held_from is None or closing else held_from + hold_s
         if close_at is not None and time.monotonic() >= close_at:
-            told.closing()
+            callbacks.closing()
             clients.close()
             closing, close_at = True, None
         waiter.wait(min(next_tick, close_at or next_tick, _look_again(hold_s, held_from)) - time.monotonic())
         if stop is not None and stop.is_set:
             break
-    told.tick()
+    callbacks.tick()

@@ -202,9 +202,9 @@ def totals(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     every = list(counts)
     if not every:
         return {}
-    found = {name: sum(one[name] for one in every) for name in every[0]}
+    summed = {name: sum(worker[name] for worker in every) for name in every[0]}
     for name in _GREATEST:
-        found[name] = max(one[name] for one in every)
-    found["started_ns"] = min(one["started_ns"] for one in every)
-    found["state"] = min(one["state"] for one in every)
-    return found
+        summed[name] = max(worker[name] for worker in every)
+    summed["started_ns"] = min(worker["started_ns"] for worker in every)
+    summed["state"] = min(worker["state"] for worker in every)
+    return summed

@@ -33,16 +33,20 @@ def failures(blocks: Iterable[Block]) -> list[Failure]:
     """All failures by phase and errno, most frequent first; first time and example are the earliest of its kind."""
     merged: dict[tuple[str, str], Failure] = {}
     for block in blocks:
-        for found in block.failures():
-            key = (found.phase, found.errno)
-            first_s = found.first_ns / NS_PER_S
+        for counted in block.failures():
+            key = (counted.phase, counted.errno)
+            first_s = counted.first_ns / NS_PER_S
             known = merged.get(key)
-            count = found.count + (known.count if known else 0)
+            count = counted.count + (known.count if known else 0)
             if known and known.first_s is not None and known.first_s <= first_s:
                 merged[key] = known.replace(count=count)
             else:
                 merged[key] = Failure(
-                    phase=found.phase, errno=found.errno, count=count, first_s=first_s, example=found.example or None
+                    phase=counted.phase,
+                    errno=counted.errno,
+                    count=count,
+                    first_s=first_s,
+                    example=counted.example or None,
                 )
     return sorted(merged.values(), key=lambda failure: (-failure.count, failure.phase, failure.errno))
 
@@ -158,7 +162,7 @@ class CpuWatch:
 
 
 @dataclass(frozen=True)
-class Seen:
+class ProcessFigures:
     """What was seen of the worker processes from outside, by pid."""
 
     nofile_soft: int | None = None
@@ -167,10 +171,10 @@ class Seen:
     worst_fds: Mapping[int, int] = field(default_factory=dict)
 
 
-def _worker(worker: WorkerProcess, seen: Seen) -> Worker:
+def _worker(worker: WorkerProcess, figures: ProcessFigures) -> Worker:
     counts = worker.block.counts()
-    busiest = seen.cpu.busiest.get(worker.pid)
-    rss_bytes = seen.rss_bytes.get(worker.pid)
+    busiest = figures.cpu.busiest.get(worker.pid)
+    rss_bytes = figures.rss_bytes.get(worker.pid)
     return Worker(
         pid=worker.pid,
         role=worker.role,
@@ -179,13 +183,13 @@ def _worker(worker: WorkerProcess, seen: Seen) -> Worker:
         cpu_s=round(counts["cpu_ns"] / NS_PER_S, 3),
         cpu_fraction=None if busiest is None else round(busiest, 3),
         worst_lag_ms=round(counts["worst_lag_ns"] / 1e6, 3),
-        nofile_soft=seen.nofile_soft,
-        worst_fds=seen.worst_fds.get(worker.pid),
+        nofile_soft=figures.nofile_soft,
+        worst_fds=figures.worst_fds.get(worker.pid),
         rss_bytes=rss_bytes,
         lost=worker.lost,
     )
 
 
-def workers(fleet: Fleet, seen: Seen) -> list[Worker]:
+def workers(fleet: Fleet, figures: ProcessFigures) -> list[Worker]:
     """A record for each process."""
-    return [_worker(worker, seen) for worker in fleet.workers]
+    return [_worker(worker, figures) for worker in fleet.workers]

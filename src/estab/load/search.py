@@ -24,7 +24,7 @@ class CeilingSearch:
     steps: int = 0
 
     def next(self) -> int | None:
-        """How many to try; None: it is found, or given up."""
+        """How many to try; None: the search is over, or given up."""
         if self.steps >= MOST_STEPS:
             return None
         if self.high is None:
@@ -73,7 +73,7 @@ class RateSearch:
         return max(self.good, default=None)
 
     def next(self) -> float | None:
-        """The rate to try; None: it is found, or given up."""
+        """The rate to try; None: the search is over, or given up."""
         best = self.best
         if self.steps >= MOST_STEPS or self.confirmed or (best or 0) >= MOST_RATE:
             return None
@@ -91,4 +91,4 @@ class RateSearch:
             self.good.append(rate)
             return
         self.bad = rate if self.bad is None else min(self.bad, rate)
-        self.good = [one for one in self.good if one < self.bad]
+        self.good = [lower for lower in self.good if lower < self.bad]

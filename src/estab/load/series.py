@@ -42,11 +42,11 @@ class LatencySeries:
         if over_s < LOOK_EVERY_S and not last:
             return {}
         self._looked_at = now
-        found = {
+        spreads = {
             "connect_us": self._spread("connect", CONNECT_NS_AT, blocks, over_s),
             "request_us": self._spread("request", REQUEST_NS_AT, blocks, over_s),
         }
-        return {name: spread for name, spread in found.items() if spread is not None}
+        return {name: spread for name, spread in spreads.items() if spread is not None}
 
     def _spread(self, kind: str, at: int, blocks: Sequence[Block], over_s: float) -> Spread | None:
         count = sum(block.get(f"{kind}_count") for block in blocks)
@@ -54,7 +54,7 @@ class LatencySeries:
             return None
         self._counted[kind] = count
         histograms = self._kinds.setdefault(kind, [_Gained(block, at) for block in blocks])
-        return spread((one.take() for one in histograms), over_s)
+        return spread((histogram.take() for histogram in histograms), over_s)
 
 
 def spread(counts: Iterable[Counter[int]], over_s: float) -> Spread | None:

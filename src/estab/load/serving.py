@@ -97,10 +97,10 @@ def _listener(service: Service, family: int, address: tuple[Any, ...]) -> socket
 
 def _resolve(service: Service) -> tuple[int, tuple[Any, ...]]:
     try:
-        found = socket.getaddrinfo(service.host, service.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        addresses = socket.getaddrinfo(service.host, service.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise UsageError(f"can't listen on host {service.host!r}: {error.strerror}") from error
-    return found[0][0], found[0][4]
+    return addresses[0][0], addresses[0][4]
 
 
 def _open_listeners(service: Service) -> list[socket.socket]:
@@ -140,7 +140,11 @@ def serving(service: Service) -> Iterator[tuple[Fleet, tuple[str, int, int]]]:
         for listener in listeners:
             stack.callback(listener.close)
         fleet = stack.enter_context(Fleet())
-        fleet.start("server", [_config(service, one) for one in listeners], [[one.fileno()] for one in listeners])
+        fleet.start(
+            "server",
+            [_config(service, listener) for listener in listeners],
+            [[listener.fileno()] for listener in listeners],
+        )
         for listener in listeners:
             listener.close()  # ours would keep the queue open after the worker's death
         fleet.wait_serving()

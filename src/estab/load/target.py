@@ -43,13 +43,13 @@ def resolve(text: str) -> Address:
 def look_up(host: str, port: int, asked: str) -> Address:
     """As `resolve`, of a host and a port. `asked` is what an error begins with."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"{asked}: unknown host {host!r} ({why})") from error
     except OSError as error:
         raise MachineError(f"{asked}: can't look up {host!r}: {error.strerror}") from error
-    address = found[0][4]
+    address = addresses[0][4]
     scope = address[3] if len(address) == 4 else 0
     return str(address[0]).split("%")[0], port, scope
 

@@ -220,7 +220,7 @@ class _Attendance:
             self._signal(signal.SIGCONT)
             fleet.stop()
             soft, _hard = host.own_open_files()
-            workers = outcome.workers(fleet, outcome.Seen(soft, self.cpu, {}, self.watch.worst_fds))
+            workers = outcome.workers(fleet, outcome.ProcessFigures(soft, self.cpu, {}, self.watch.worst_fds))
             server = server.replace(workers=workers)
             accepted = fleet.totals()["accepted"]
             failures = outcome.failures(worker.block for worker in fleet.workers)

@@ -33,7 +33,7 @@ from estab.load.pyengine.counting import (
     payload,
     set_option,
 )
-from estab.load.pyengine.open_loop import OpenLoop
+from estab.load.pyengine.open_loop import ClientSchedule
 
 IP_BIND_ADDRESS_NO_PORT = 24
 START_BATCH = 64
@@ -67,7 +67,7 @@ class Workload:
     asks = False  # needs something to ask: `size` is at least 1
     paced = False  # asks at a rate, once all are connected; the duration counts from then
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: ClientLoop) -> None:
         self.client = client
 
     def due(self, now: int) -> None:
@@ -90,11 +90,11 @@ class Workload:
         """The duration is over."""
 
 
-class Client(OpenLoop):
+class ClientLoop(ClientSchedule):
     """The loop and what it counts."""
 
     def __init__(
-        self, count: Count, control_fd: int, config: Mapping[str, Any], workload: Callable[[Client], Workload]
+        self, count: Count, control_fd: int, config: Mapping[str, Any], workload: Callable[[ClientLoop], Workload]
     ) -> None:
         super().__init__(count, config)
         self.control = control_fd

@@ -39,7 +39,7 @@ class Schedule:
         self.next_ns = self.start_ns + int(self._since_ns)
 
 
-class OpenLoop:
+class ClientSchedule:
     """The client's part of it. `schedules_connects`: connects are what is due (churn); else requests are."""
 
     def __init__(self, count: Count, config: Mapping[str, Any]) -> None:

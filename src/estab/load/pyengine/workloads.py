@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from estab.load.block import REQUEST_NS_AT, SETTLED
-from estab.load.pyengine.client import AWAITING_FIN, START_BATCH, Client, Conn, Workload
+from estab.load.pyengine.client import AWAITING_FIN, START_BATCH, ClientLoop, Conn, Workload
 from estab.load.pyengine.counting import CHUNK, Count
 
 
@@ -237,6 +237,6 @@ def run_client(block_fd: int, control_fd: int, config: Mapping[str, Any]) -> Non
     """Loads until it is over or the control pipe says so. Raises OSError with what kept it from starting."""
     count = Count(block_fd)
     try:
-        Client(count, control_fd, config, WORKLOADS[config["workload"]]).run()
+        ClientLoop(count, control_fd, config, WORKLOADS[config["workload"]]).run()
     finally:
         count.close()
