@@ -47,12 +47,12 @@ def hostile() -> RunResult:
     points = [point.replace(failures={f"{HOSTILE} {HOSTILE}": 7}, client_states={HOSTILE: 3}) for point in run.timeline]
     assert run.diagnosis is not None
     accused = [
-        one.replace(
+        suspect.replace(
             summary=HOSTILE,
-            evidence=[fact.replace(text=HOSTILE, source=HOSTILE) for fact in one.evidence],
-            remedies=[remedy.replace(command=HOSTILE, why=HOSTILE) for remedy in one.remedies],
+            evidence=[fact.replace(text=HOSTILE, source=HOSTILE) for fact in suspect.evidence],
+            remedies=[remedy.replace(command=HOSTILE, why=HOSTILE) for remedy in suspect.remedies],
         )
-        for one in run.diagnosis.suspects
+        for suspect in run.diagnosis.suspects
     ]
     return run.replace(
         host=run.host.replace(hostname=HOSTILE, kernel=HOSTILE, machine=HOSTILE),
@@ -86,8 +86,8 @@ def drawn(opened: Opened) -> Page:
 
 def rows_of(page: Page, plot: str, table: str) -> int:
     """How many rows of a table the plot's Vega view holds."""
-    found: int = page.evaluate(
+    rows: int = page.evaluate(
         "([plot, table]) => document.getElementById(plot).querySelector('.canvas').view.data(table).length",
         [plot, table],
     )
-    return found
+    return rows

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import shlex
 from dataclasses import replace
@@ -23,22 +21,12 @@ from estab.report.html import over_time, page, percentiles, rungs, syns
 from estab.report.html.labels import beside
 from estab.report.html.repeat import command
 from estab.report.html.subject import Capture
-from estab.report.html.table import PlotTable
-
-
-def test_csv_keeps_what_was_not_recorded_apart_from_zero() -> None:
-    text = PlotTable("t", {"t_s": [0.0, 1.5], "n": [0, None], "what": ['a "b", c', "=SUM(A1)"]}).csv()
-    assert list(csv.reader(io.StringIO(text))) == [
-        ["t_s", "n", "what"],
-        ["0", "0", 'a "b", c'],
-        ["1.5", "", "'=SUM(A1)"],
-    ]
 
 
 def test_states_of_points_without_them_are_not_made_up() -> None:
-    found = over_time.states(full().timeline)
-    assert list(found.columns["t_s"]) == [point.t_s for point in full().timeline if point.client_states]
-    assert "server LISTEN" not in found.columns
+    states = over_time.states(full().timeline)
+    assert list(states.columns["t_s"]) == [point.t_s for point in full().timeline if point.client_states]
+    assert "server LISTEN" not in states.columns
 
 
 def test_ghosts_are_unknown_where_an_end_was_not_seen() -> None:
@@ -50,9 +38,9 @@ def test_ghosts_are_unknown_where_an_end_was_not_seen() -> None:
 def test_rare_kinds_of_failures_are_put_together() -> None:
     kinds = {f"connect E{i}": 20 - i for i in range(12)}
     run = runs.run(timeline=[runs.point(0.1, failed=100, failures=kinds)])
-    found = over_time.failures(run)
-    assert len(found) == over_time.MOST_KINDS + 1
-    assert sum(int(value or 0) for value in found.columns["count"]) == sum(kinds.values())
+    failures = over_time.failures(run)
+    assert len(failures) == over_time.MOST_KINDS + 1
+    assert sum(int(value or 0) for value in failures.columns["count"]) == sum(kinds.values())
 
 
 def test_percentiles_end_at_the_maximum() -> None:
@@ -72,9 +60,9 @@ def test_a_damaged_histogram_falls_back_to_the_percentiles() -> None:
 @pytest.mark.parametrize(("linear", "expected"), [(4, [0, 1, 2, 3]), (0, [0, 1, 3, 7])])
 def test_the_ladder_of_syns_follows_the_rule(linear: int, expected: list[float]) -> None:
     before = runs.snapshot(sysctls={"net.ipv4.tcp_syn_linear_timeouts": [linear]})
-    found = syns.ladder(runs.run(syn_retransmits={"0": 1, "3": 2}, client={"before": before}))
-    assert found.rungs.columns["rule_from_s"] == expected
-    assert found.rungs.columns["connects"] == [1, 0, 0, 2]
+    ladder = syns.ladder(runs.run(syn_retransmits={"0": 1, "3": 2}, client={"before": before}))
+    assert ladder.rungs.columns["rule_from_s"] == expected
+    assert ladder.rungs.columns["connects"] == [1, 0, 0, 2]
 
 
 def test_captured_syns_count_from_their_flow_s_first() -> None:
@@ -82,13 +70,13 @@ def test_captured_syns_count_from_their_flow_s_first() -> None:
         Syn(at_s=at, source="10.0.0.1", source_port=port, target="10.0.0.2", target_port=80, sequence=7)
         for port, at in ((1, 100.0), (1, 101.02), (2, 100.5), (2, 101.52), (2, 102.54))
     ]
-    found = syns.ladder(runs.run(), caught).captured
-    assert [tuple(row.values()) for row in found.rows()] == [(0, 0.0, 2), (1, 1.02, 2), (2, 2.04, 1)]
+    captured = syns.ladder(runs.run(), caught).captured
+    assert [tuple(row.values()) for row in captured.rows()] == [(0, 0.0, 2), (1, 1.02, 2), (2, 2.04, 1)]
 
 
 def test_labels_do_not_touch() -> None:
-    found = beside("l", [(str(i), 0.0, "x") for i in range(5)], t_s=1, top=100, height=150)
-    places = sorted(float(value or 0) for value in found.columns["at"])
+    labels = beside("l", [(str(i), 0.0, "x") for i in range(5)], t_s=1, top=100, height=150)
+    places = sorted(float(value or 0) for value in labels.columns["at"])
     assert all(upper - lower >= 9.9 for lower, upper in pairwise(places))
     crowded = beside("l", [(str(i), 100.0, "x") for i in range(3)], t_s=1, top=100, height=150)
     assert max(float(value or 0) for value in crowded.columns["at"]) <= 100
@@ -163,8 +151,8 @@ def test_a_hostile_command_is_quoted() -> None:
 def test_the_rungs_say_which_were_met() -> None:
     made = report.subject(runs.run(config={"connections": 30_000}))
     assert made.limits is not None
-    found, stood = rungs.ladder(made.limits, runs.run(config={"connections": 30_000}))
-    met = {row["limit"]: row["met"] for row in found.rows()}
+    made_ladder, stood = rungs.ladder(made.limits, runs.run(config={"connections": 30_000}))
+    met = {row["limit"]: row["met"] for row in made_ladder.rows()}
     assert met["ephemeral_ports"] is True
     assert stood.columns["connections"][0] == 30_000
 

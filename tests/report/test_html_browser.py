@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 from tests.browser.pages import Opened, chromium
 from tests.diagnose import runs
-from tests.report.html_pages import drawn, full, hostile, rows_of, written
+from tests.report.html_pages import HOSTILE, drawn, full, hostile, rows_of, written
 
 from estab.api import report
 from estab.api.files import diagnose, load_run
@@ -21,24 +21,24 @@ from estab.api.files import diagnose, load_run
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
+    with chromium() as chrome:
+        yield chrome
 
 
 @pytest.fixture(scope="module")
-def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def single_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(tmp_path_factory.mktemp("one"), run=full())
 
 
 def wide(page: Page) -> int:
-    found: int = page.evaluate("document.documentElement.scrollWidth")
-    return found
+    width: int = page.evaluate("document.documentElement.scrollWidth")
+    return width
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1280])
-def test_it_opens_in_peace(browser: Browser, one: Path, scheme: Any, width: int) -> None:
-    with Opened(browser, one, viewport={"width": width, "height": 800}, color_scheme=scheme) as opened:
+def test_it_opens_in_peace(browser: Browser, single_run: Path, scheme: Any, width: int) -> None:
+    with Opened(browser, single_run, viewport={"width": width, "height": 800}, color_scheme=scheme) as opened:
         page = drawn(opened)
         assert opened.complaints == []
         assert opened.asked == []
@@ -47,7 +47,7 @@ def test_it_opens_in_peace(browser: Browser, one: Path, scheme: Any, width: int)
         assert ground == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(21, 24, 28)")
 
 
-def test_every_plot_is_there_with_its_points(browser: Browser, one: Path) -> None:
+def test_every_plot_is_there_with_its_points(browser: Browser, single_run: Path) -> None:
     run = full()
     with_states = [point for point in run.timeline if point.client_states]
     expected = {
@@ -61,18 +61,18 @@ def test_every_plot_is_there_with_its_points(browser: Browser, one: Path) -> Non
         ("percentiles", "percentiles"): 4,
         ("latency", "latency"): sum(point.connect_us is not None for point in run.timeline),
     }
-    with Opened(browser, one) as opened:
+    with Opened(browser, single_run) as opened:
         page = drawn(opened)
-        found = {pair: rows_of(page, f"run0-{pair[0]}", pair[1]) for pair in expected}
-        assert found == expected
+        rows = {pair: rows_of(page, f"run0-{pair[0]}", pair[1]) for pair in expected}
+        assert rows == expected
         # Stacked at the client: ESTAB that both have, ghosts, SYN-SENT.
         areas = page.locator("#run0-states_client .mark-area path").count()
         assert areas == 3
         assert page.locator("#run0-failures .mark-line path").count() == 2
 
 
-def test_the_ghosts_are_what_the_ends_differ_by(browser: Browser, one: Path) -> None:
-    with Opened(browser, one) as opened:
+def test_the_ghosts_are_what_the_ends_differ_by(browser: Browser, single_run: Path) -> None:
+    with Opened(browser, single_run) as opened:
         rows = drawn(opened).evaluate(
             "document.querySelector('#run0-states_client .canvas').view.data('states').map(r => [r.t_s, r.ghosts])"
         )
@@ -90,9 +90,9 @@ def number(text: str) -> float | None:
     return float(text) if text else None
 
 
-def test_downloaded_data_equals_the_run(browser: Browser, one: Path) -> None:
+def test_downloaded_data_equals_the_run(browser: Browser, single_run: Path) -> None:
     run = full()
-    with Opened(browser, one, accept_downloads=True) as opened:
+    with Opened(browser, single_run, accept_downloads=True) as opened:
         page = drawn(opened)
         rows = list(csv.DictReader(io.StringIO(downloaded(page, "#run0-queue [data-as=csv]"), newline="")))
         names = ("t_s", "queue_depth", "queue_limit", "listen_overflows", "listen_drops", "listener_drops")
@@ -105,17 +105,25 @@ def test_downloaded_data_equals_the_run(browser: Browser, one: Path) -> None:
             for point in run.timeline
             for kind in ("connect own_timeout", "read ECONNRESET")
         }
-        assert downloaded(page, "[data-file]") == (one.parent / "run.json").read_text()
+        assert downloaded(page, "[data-file]") == (single_run.parent / "run.json").read_text()
 
 
-def test_the_page_s_csv_is_ours(browser: Browser, tmp_path: Path) -> None:
-    """The script writes CSV as `Table.csv` does, formulas and all."""
-    page_path = written(tmp_path, run=hostile())
-    from estab.report.html.over_time import failures
-
+def test_a_csv_file_is_text_and_what_was_not_recorded_is_no_zero(browser: Browser, tmp_path: Path) -> None:
+    """RFC 4180; a whole number has no fraction, None is an empty cell, a formula has an apostrophe before it."""
+    run = hostile()
+    formula = '=SUM(A1) "b", c'
+    first = run.timeline[0].replace(queue_depth=None, listen_overflows=0, failures={formula: 2})
+    page_path = written(tmp_path, run=run.replace(timeline=[first, *run.timeline[1:]]))
     with Opened(browser, page_path, accept_downloads=True) as opened:
-        text = downloaded(drawn(opened), "#run0-failures [data-as=csv]")
-    assert list(csv.reader(io.StringIO(text))) == list(csv.reader(io.StringIO(failures(hostile()).csv())))
+        page = drawn(opened)
+        queue, failures = (
+            list(csv.DictReader(io.StringIO(downloaded(page, f"#run0-{name} [data-as=csv]"), newline="")))
+            for name in ("queue", "failures")
+        )
+    assert (queue[0]["t_s"], queue[0]["queue_depth"], queue[0]["listen_overflows"]) == ("0", "", "0")
+    assert queue[1]["t_s"] == "0.1"
+    counts = {row["failure"]: row["count"] for row in failures if row["t_s"] == "0"}
+    assert counts == {f"'{formula}": "2", f"{HOSTILE} {HOSTILE}": "0"}
 
 
 def test_nothing_in_a_record_is_run(browser: Browser, tmp_path: Path) -> None:
@@ -128,9 +136,9 @@ def test_nothing_in_a_record_is_run(browser: Browser, tmp_path: Path) -> None:
         assert "<script>alert(1)</script>" in page.locator("h1").inner_text()
 
 
-def test_the_toggle_goes_round_and_is_remembered(browser: Browser, one: Path) -> None:
+def test_the_toggle_goes_round_and_is_remembered(browser: Browser, single_run: Path) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
-    with Opened(browser, one, color_scheme="light") as opened:
+    with Opened(browser, single_run, color_scheme="light") as opened:
         page = opened.page
         seen = []
         for _ in range(3):

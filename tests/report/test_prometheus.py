@@ -28,10 +28,10 @@ COST = OwnCost({"snapshot": 0.25, "sample": 0.5}, {"snapshot": 3, "sample": 40},
 
 @dataclass
 class Given(Collector):
-    found: list[Metric]
+    metrics: list[Metric]
 
     def collect(self) -> Iterable[Metric]:
-        return self.found
+        return self.metrics
 
 
 def text_of(*views: NamespaceMetrics, most: int = 250, cost: OwnCost = COST) -> str:
@@ -40,15 +40,15 @@ def text_of(*views: NamespaceMetrics, most: int = 250, cost: OwnCost = COST) -> 
 
 def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     return {
-        (one.name, tuple(sorted(one.labels.items()))): one.value
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
-        for one in family.samples
+        for sample in family.samples
     }
 
 
 def named(text: str, name: str, **labels: str) -> list[float]:
     wanted = set(labels.items())
-    return [value for (found, have), value in samples(text).items() if found == name and wanted <= set(have)]
+    return [value for (called, have), value in samples(text).items() if called == name and wanted <= set(have)]
 
 
 def listener(port: int = 80, depth: int = 0, limit: int = 511, **fields: Any) -> Listener:
@@ -82,8 +82,8 @@ def test_what_promtool_has_to_say_of_the_text() -> None:
 
 def test_every_cause_is_there_whatever_was_seen() -> None:
     causes = {module.CAUSE for module in SUSPECTS}
-    for one in (view(), view(listener(depth=512))):
-        have = {dict(labels)["cause"] for name, labels in samples(text_of(one)) if name == "estab_cause"}
+    for namespace in (view(), view(listener(depth=512))):
+        have = {dict(labels)["cause"] for name, labels in samples(text_of(namespace)) if name == "estab_cause"}
         assert have == causes
     assert len(causes) == 20
 
@@ -172,12 +172,12 @@ def test_ports_towards_targets() -> None:
 
 def test_allowances_and_tables() -> None:
     allowances = {"conntrack_allowance_exceeded": 5, "bw_in_allowance_exceeded": 6, "conntrack_allowance_available": 70}
-    one = view(
+    namespace = view(
         nics=[Nic(name="ens5", allowances=allowances), Nic(name="lo")],
         conntrack=Conntrack(count=9, maximum=100, drop=3),
         counters={"TcpExt.ListenOverflows": 5, "TcpExt.Unheard": 1},
     )
-    text = text_of(one)
+    text = text_of(namespace)
     exceeded = "estab_nic_allowance_exceeded_packets_total"
     assert named(text, exceeded, device="ens5", allowance="conntrack") == [5]
     assert named(text, exceeded, device="ens5", allowance="bw_in") == [6]
@@ -228,7 +228,7 @@ def test_names_of_owners() -> None:
 def test_no_name_breaks_the_text(name: str, address: str) -> None:
     """Neither a process, which may call itself anything, nor a record from elsewhere."""
     address = address.encode("utf-8", "replace").decode()
-    one = view(listener(address=address, owners=[Process(pid=1, name=name, fds=1, nofile_soft=9)]))
-    text = text_of(one)
+    namespace = view(listener(address=address, owners=[Process(pid=1, name=name, fds=1, nofile_soft=9)]))
+    text = text_of(namespace)
     assert named(text, "estab_listener_queue_depth", address=address) == [0]
     assert sum(line.startswith("estab_listener_queue_depth{") for line in text.split("\n")) == 1

@@ -361,12 +361,12 @@ Verdict  no known cause
 @pytest.mark.parametrize("width", [60, 80, 120])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_fits_its_console_and_a_pipe(shape: Callable[[], RunResult], width: int) -> None:
-    found = text(shape(), width)
-    for one in found.splitlines():
-        assert cell_len(one) <= width
-        assert one == one.rstrip()
-    assert "\x1b" not in found
-    assert "None" not in found
+    shown = text(shape(), width)
+    for line in shown.splitlines():
+        assert cell_len(line) <= width
+        assert line == line.rstrip()
+    assert "\x1b" not in shown
+    assert "None" not in shown
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
@@ -377,11 +377,11 @@ def test_an_ascii_console_gets_ascii(shape: Callable[[], RunResult]) -> None:
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_every_suspect_and_every_remedy_of_the_cause_stands_there(shape: Callable[[], RunResult]) -> None:
     run = shape()
-    found = judge(run)
+    diagnosis = judge(run)
     said = " ".join(text(run).split())
-    for suspect in found.suspects:
+    for suspect in diagnosis.suspects:
         assert suspect.cause in said
-    for remedy in next((s.remedies for s in found.suspects if s.cause == found.cause), []):
+    for remedy in next((s.remedies for s in diagnosis.suspects if s.cause == diagnosis.cause), []):
         assert " ".join(remedy.command.split()) in said
         assert remedy.why in said
 
@@ -430,20 +430,20 @@ def test_a_record_from_elsewhere_moves_no_cursor_and_is_no_markup() -> None:
             cause="x", summary=evil, suspects=[Suspect(cause=evil, side="client", verdict="possible", summary=evil)]
         ),
     )
-    found = text(run)
-    assert not set(found) & {"\x1b", "\r", "\x07"}
-    assert "[bold]x[/bold]" in found
+    shown = text(run)
+    assert not set(shown) & {"\x1b", "\r", "\x07"}
+    assert "[bold]x[/bold]" in shown
 
 
 def test_workers_that_were_lost_are_told() -> None:
-    found = text(runs.run(client={"workers": [runs.worker(exit=-9, lost="died of signal 9")]}))
-    assert "client 42: died of signal 9; its numbers until then are kept" in " ".join(found.split())
+    shown = text(runs.run(client={"workers": [runs.worker(exit=-9, lost="died of signal 9")]}))
+    assert "client 42: died of signal 9; its numbers until then are kept" in " ".join(shown.split())
 
 
 @pytest.mark.parametrize(("cpu", "said"), [(0.9, True), (0.89, False), (None, False)])
 def test_cpu_bound_is_told_from_ninety_percent(cpu: float | None, said: bool) -> None:
-    found = text(runs.run(client={"workers": [runs.worker(cpu_fraction=cpu)]}))
-    assert ("CPU bound" in found) is said
+    shown = text(runs.run(client={"workers": [runs.worker(cpu_fraction=cpu)]}))
+    assert ("CPU bound" in shown) is said
 
 
 def test_the_ledger_shows_each_suspects_test_and_value() -> None:
@@ -453,27 +453,27 @@ def test_the_ledger_shows_each_suspects_test_and_value() -> None:
     assert "[TCPReqQFullDrop 0 / 0]" in said
 
 
-def snapshots_text(found: Diagnosis, title: str = "this host", width: int = 80) -> str:
+def snapshots_text(diagnosis: Diagnosis, title: str = "this host", width: int = 80) -> str:
     out = Utf8()
-    render_diagnosis(found, title, Console(file=out, width=width))
+    render_diagnosis(diagnosis, title, Console(file=out, width=width))
     return out.getvalue()
 
 
 def test_a_diagnosis_of_snapshots_alone() -> None:
     full = runs.snapshot(conntrack=runs.Conntrack(count=1000, maximum=1000))
-    found = snapshots_text(judge_snapshots(None, full), "snapshot.json")
-    assert found.startswith("snapshot.json\n\nVerdict  conntrack_full_local  (at the client)\n")
-    assert "From one snapshot" in found
-    assert "What to do" in found
-    assert all(cell_len(one) <= 80 and one == one.rstrip() for one in found.splitlines())
+    shown = snapshots_text(judge_snapshots(None, full), "snapshot.json")
+    assert shown.startswith("snapshot.json\n\nVerdict  conntrack_full_local  (at the client)\n")
+    assert "From one snapshot" in shown
+    assert "What to do" in shown
+    assert all(cell_len(line) <= 80 and line == line.rstrip() for line in shown.splitlines())
     for suspect in judge_snapshots(None, full).suspects:
-        assert suspect.cause in found
+        assert suspect.cause in shown
 
 
 def test_a_quiet_host_and_a_title_that_moves_no_cursor() -> None:
-    found = snapshots_text(judge_snapshots(None, runs.snapshot()), "a\x1b[2Jb\n")
-    assert "Verdict  no cause\n" in found
-    assert "\x1b" not in found
+    shown = snapshots_text(judge_snapshots(None, runs.snapshot()), "a\x1b[2Jb\n")
+    assert "Verdict  no cause\n" in shown
+    assert "\x1b" not in shown
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -56,12 +54,13 @@ def report(
     quiet
         Say nothing of what was written.
     """
+    from estab.api.directory import make_directory
     from estab.api.report import html, material, pictures
     from estab.api.report import markdown as as_markdown
 
     folders: list[tuple[Literal["png", "svg"], Path]] = []
-    folders += [("png", _folder("--png", png))] if png is not None else []
-    folders += [("svg", _folder("--svg", svg))] if svg is not None else []
+    folders += [("png", make_directory(png, "pictures (--png)"))] if png is not None else []
+    folders += [("svg", make_directory(svg, "pictures (--svg)"))] if svg is not None else []
     if page is None and not folders and not markdown:
         page = "report.html"
     if markdown and page == "-":
@@ -88,17 +87,3 @@ def report(
         for path, size in written:
             print(f"wrote {clean(path)}, {size / 1000:,.0f} kB", file=where)
     return OK
-
-
-def _folder(option: str, name: str) -> Path:
-    if not name:
-        raise UsageError(f"{option} is empty; give it a directory")
-    path = Path(name)
-    try:
-        path.mkdir(exist_ok=True)
-    except OSError as error:
-        hint = "; make its parent directory first" if error.errno == errno.ENOENT else ""
-        raise UsageError(f"can't write to {option} {name}: {error.strerror}{hint}") from error
-    if not os.access(path, os.W_OK):
-        raise UsageError(f"can't write to {option} {name}: permission denied")
-    return path

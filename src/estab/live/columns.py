@@ -185,11 +185,6 @@ def line(row: ListenerRow, columns: Sequence[PlacedColumn], signs: BarGlyphs) ->
     return _spaced(cells)
 
 
-def plain(styled: Line) -> str:
-    """A line without its styles."""
-    return "".join(text for text, _ in styled).rstrip()
-
-
 def _spaced(cells: Sequence[Cell]) -> Line:
     spaced: list[Cell] = []
     for number, cell in enumerate(cells):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import platform
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from estab import __version__
+from estab.api.directory import make_directory
 from estab.errors import MachineError, UsageError
 from estab.lab.parts.scenario import Value, find, names, own_server, settings_of
 from estab.lab.run.collector import Collector, Told
@@ -65,7 +65,7 @@ def lab(
     if command is not None:
         _check_server(command, [] if "all" in scenarios else wanted)
     if captures is not None:
-        _make_directory(captures)
+        make_directory(captures, "captures (--pcap)")
     if inside is not None and len(wanted) != 1:
         raise UsageError(f"one scenario can be kept to look around in, not {len(wanted)}: name one")
     order = {
@@ -110,22 +110,6 @@ def _check_server(command: str, wanted: Sequence[str]) -> None:
     for name in wanted:
         if (reason := own_server(find(name))) is not None:
             raise UsageError(f"--server can't take part in {name}: {reason}; leave out --server, or the scenario")
-
-
-def _make_directory(name: str | Path) -> None:
-    """The directory for captures; not those above it. Raises UsageError where nothing can be written into it."""
-    if not str(name):
-        raise UsageError("captures (--pcap) is empty; give it a directory")
-    path, where = Path(name), f"can't write captures (--pcap) to {name}"
-    try:
-        path.mkdir(exist_ok=True)
-    except FileExistsError as error:
-        raise UsageError(f"{where}: it is no directory") from error
-    except OSError as error:
-        hint = "; make its parent directory first" if error.errno == errno.ENOENT else ""
-        raise UsageError(f"{where}: {error.strerror}{hint}") from error
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise UsageError(f"{where}: permission denied; give a directory of your own")
 
 
 def _jobs(wanted: int | None) -> int:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 Cell = int | float | str | None
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -37,25 +34,6 @@ class PlotTable:
         """The columns for JSON, which knows neither NaN nor infinity: those are None."""
         return {name: [_finite(value) for value in values] for name, values in self.columns.items()}
 
-    def csv(self) -> str:
-        """As the page's own download gives it (RFC 4180, lines end in CR LF); None is an empty cell.
-
-        Text that a spreadsheet would run as a formula gets an apostrophe before it.
-        """
-        out = io.StringIO()
-        writer = csv.writer(out)
-        writer.writerow(self.columns)
-        for row in zip(*self.columns.values(), strict=True):
-            writer.writerow(["" if value is None else _harmless(value) for value in map(_finite, row)])
-        return out.getvalue()
-
-    def every(self, step: int) -> PlotTable:
-        """Each `step`-th row, and the last one."""
-        if step <= 1 or len(self) < 3:
-            return self
-        kept = [*range(0, len(self) - 1, step), len(self) - 1]
-        return PlotTable(self.name, {k: [v[i] for i in kept] for k, v in self.columns.items()}, self.drawn_only)
-
 
 def table(name: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, drawn_only: bool = False) -> PlotTable:
     """A table of rows, which may be none."""
@@ -65,9 +43,3 @@ def table(name: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, 
 
 def _finite(value: Cell) -> Cell:
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _harmless(value: Cell) -> Cell:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)  # as JavaScript writes it
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
