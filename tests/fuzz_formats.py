@@ -56,7 +56,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Parser]]] = {
             "attributes": lambda data: list(netlink.attributes(data, 0, len(data))),
             "sockets": lambda data: inet_diag.Sockets().add(data),
             "socket": lambda data: inet_diag.parse_socket(data, 0, len(data)),
-            "census": lambda data: inet_diag.Census(ports=True, peers=True, sources=True).add(data),
+            "census": lambda data: inet_diag.SocketCounts(ports=True, peers=True, sources=True).add(data),
             "engine census": lambda data: EngineCensus(ports=True, peers=True, sources=True).add(data),
             "established": lambda data: inet_diag.Established(at_server=True).add(data),
             "engine established": lambda data: EngineEstablished(at_server=False).add(data),

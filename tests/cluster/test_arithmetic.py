@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 from estab.cluster import clock, merge, shares, timeline
 from estab.cluster.clock import Exchange
 from estab.cluster.members import cast, read
-from estab.cluster.messages import Sample
 from estab.cluster.timeline import Track
 from estab.errors import MachineError, ReadError, UsageError
 from estab.kernel.formats import hdr
-from estab.records import Failure, Percentiles, TimelinePoint
+from estab.records import Failure, Percentiles, ServerSample, TimelinePoint
 from estab.records.cluster import Clock
 
 
@@ -168,7 +167,7 @@ def test_unknown_counts_make_an_unknown_sum() -> None:
 def test_timelines_are_summed_where_each_stood_last() -> None:
     early = Track([point(0.1, 1), point(0.2, 4)])
     late = Track([point(0.1, 10), point(0.2, 20)], late_s=0.1)
-    found = timeline.joined([early, late], [(0.15, Sample(at_s=0.0, queue_depth=7))])
+    found = timeline.joined([early, late], [(0.15, ServerSample(queue_depth=7))])
     assert [(one.t_s, one.connected, one.queue_depth) for one in found] == [(0.1, 1, None), (0.2, 14, 7), (0.3, 24, 7)]
 
 

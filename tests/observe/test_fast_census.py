@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from estab import _engine
 from estab.errors import ParseError, ReadError
 from estab.kernel.formats import inet_diag, netlink
-from estab.kernel.formats.inet_diag import Census, Established
+from estab.kernel.formats.inet_diag import Established, SocketCounts
 from estab.observe.fast_census import EngineCensus, EngineEstablished, Receiver, missing
 from estab.records import PeerCount
 
@@ -24,10 +24,10 @@ DUMPS = sorted((Path(__file__).parents[1] / "data").glob("[0-9]*/inet*.bin"))
 
 
 WANTED = {"ports": True, "peers": True, "sources": True, "packed_states": 1 << inet_diag.ESTABLISHED}
-Make = Callable[..., Census]
+Make = Callable[..., SocketCounts]
 
 
-def seen(census: Census) -> list[object]:
+def seen(census: SocketCounts) -> list[object]:
     """All that a census says."""
     return [
         census.held,
@@ -44,7 +44,7 @@ def seen(census: Census) -> list[object]:
     ]
 
 
-def outcome(collector: Census, *datagrams: bytes) -> list[object]:
+def outcome(collector: SocketCounts, *datagrams: bytes) -> list[object]:
     said: list[object] = []
     for data in datagrams:
         try:
@@ -55,8 +55,8 @@ def outcome(collector: Census, *datagrams: bytes) -> list[object]:
 
 
 def same(*datagrams: bytes) -> None:
-    assert outcome(Census(**WANTED), *datagrams) == outcome(EngineCensus(**WANTED), *datagrams)
-    assert outcome(Census(), *datagrams) == outcome(EngineCensus(), *datagrams)
+    assert outcome(SocketCounts(**WANTED), *datagrams) == outcome(EngineCensus(**WANTED), *datagrams)
+    assert outcome(SocketCounts(), *datagrams) == outcome(EngineCensus(), *datagrams)
     for at_server in (True, False):
         spec, fast = Established(at_server=at_server), EngineEstablished(at_server=at_server)
         assert outcome(spec, *datagrams) == outcome(fast, *datagrams)
@@ -71,7 +71,7 @@ def message(state: int, local: tuple[bytes, int], remote: tuple[bytes, int], *, 
 
 
 def test_the_engine_is_built() -> None:
-    assert EngineCensus is not Census
+    assert EngineCensus is not SocketCounts
     assert isinstance(EngineCensus(), Receiver)
 
 
@@ -126,7 +126,7 @@ def test_more_keys_than_a_table_begins_with() -> None:
     assert census.busiest_ports(1)[0].states == {"ESTAB": 50_001}  # one of the clients has port 80 as well
 
 
-@pytest.mark.parametrize("make", [Census, EngineCensus])
+@pytest.mark.parametrize("make", [SocketCounts, EngineCensus])
 @given(parts=st.lists(st.sampled_from(DUMPS), min_size=2, max_size=4))
 def test_merging_is_counting_on(make: Make, parts: list[Path]) -> None:
     options = {"ports": True, "peers": True, "sources": True}
@@ -166,7 +166,7 @@ def test_connections_that_are_not_whole(find: Callable[[bytes, bytes], bytes]) -
 
 def test_only_its_like_is_merged() -> None:
     with pytest.raises(TypeError, match="in C"):
-        EngineCensus().merge(Census())
+        EngineCensus().merge(SocketCounts())
     one = _engine.census(False, False, False, 0, False)
     for other in (one, None):
         with pytest.raises(TypeError, match="another census"):
@@ -185,7 +185,7 @@ ONE = message(1, (bytes(4), 1), (b"\n\0\0\1", 2), kind=20)
 DONE = struct.pack("=IHHIIi", 20, netlink.NLMSG_DONE, 0, 1, 0, 0)
 
 
-def receive(census: Census, ours: socket.socket, size: int = 4096) -> inet_diag.DumpState:
+def receive(census: SocketCounts, ours: socket.socket, size: int = 4096) -> inet_diag.DumpState:
     assert isinstance(census, Receiver)
     return census.receive(ours.fileno(), bytearray(size))
 

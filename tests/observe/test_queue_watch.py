@@ -2,33 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from estab.kernel.formats.inet_diag import LISTEN, InetSocket
 from estab.observe.queue_watch import QueueNow, QueueWatch
-from estab.records import ListenerWatch, ServerSockets
+from estab.records import Listener, ListenerWatch, ServerSockets
 
 
-def seen(depth: int, limit: int = 4, *, cookie: int = 1, drops: int | None = 0) -> InetSocket:
-    return InetSocket(
-        family=4,
-        state=LISTEN,
-        timer=0,
-        retransmits=0,
-        local_address="127.0.0.1",
-        local_port=80,
-        remote_address="0.0.0.0",
-        remote_port=0,
-        interface=0,
-        cookie=cookie,
-        timer_ms=0,
-        rqueue=depth,
-        wqueue=limit,
-        uid=0,
-        inode=cookie * 10,
-        drops=drops,
-    )
+def seen(depth: int, limit: int = 4, *, inode: int = 10, drops: int | None = 0) -> Listener:
+    return Listener(family=4, address="127.0.0.1", port=80, depth=depth, limit=limit, inode=inode, drops=drops)
 
 
-def watched(*samples: list[InetSocket], before: tuple[InetSocket, ...] = ()) -> ListenerWatch | None:
+def watched(*samples: list[Listener], before: tuple[Listener, ...] = ()) -> ListenerWatch | None:
     queue = QueueWatch()
     queue.start(before)
     for sample in samples:
@@ -72,7 +54,7 @@ def test_nothing_ever_listened() -> None:
     ("before", "now", "drops"),
     [((seen(0, drops=7),), 9, 2), ((), 9, 9), ((seen(0, drops=None),), 9, None), ((seen(0, drops=2**32 - 1),), 1, 2)],
 )
-def test_drops_are_this_runs(before: tuple[InetSocket, ...], now: int, drops: int | None) -> None:
+def test_drops_are_this_runs(before: tuple[Listener, ...], now: int, drops: int | None) -> None:
     queue = QueueWatch()
     queue.start(before)
     assert queue.add([seen(0, drops=now)]).drops == drops
@@ -87,9 +69,9 @@ def test_kernels_without_drops() -> None:
 
 def test_sums_over_many_listeners_and_the_fullest_of_them() -> None:
     queue = QueueWatch()
-    now = queue.add([seen(number % 3, cookie=number + 1, drops=1) for number in range(200)])
+    now = queue.add([seen(number % 3, inode=10 * number + 10, drops=1) for number in range(200)])
     assert now == QueueNow(depth=199, limit=800, drops=200)
-    queue.add([seen(3, cookie=150, drops=1), seen(2, cookie=2)])
+    queue.add([seen(3, inode=1500, drops=1), seen(2, inode=20)])
     result = queue.result()
     assert result is not None
     assert (result.listeners, result.worst_depth, result.samples, result.drops) == (200, 3, 2, 1)
@@ -98,17 +80,17 @@ def test_sums_over_many_listeners_and_the_fullest_of_them() -> None:
 
 
 def test_full_is_by_the_limit_not_by_the_depth() -> None:
-    result = watched([seen(50, 100, cookie=1), seen(5, 4, cookie=2)])
+    result = watched([seen(50, 100, inode=10), seen(5, 4, inode=20)])
     assert result is not None
     assert (result.worst_depth, result.limit) == (5, 4)
 
 
 def test_a_listener_that_closes_keeps_what_it_dropped() -> None:
     queue = QueueWatch()
-    queue.start([seen(0, cookie=1, drops=1)])
-    queue.add([seen(5, cookie=1, drops=4)])
+    queue.start([seen(0, inode=10, drops=1)])
+    queue.add([seen(5, inode=10, drops=4)])
     assert queue.add([]) == QueueNow(depth=None, limit=None, drops=3)
-    assert queue.add([seen(0, cookie=2, drops=2)]) == QueueNow(depth=0, limit=4, drops=5)
+    assert queue.add([seen(0, inode=20, drops=2)]) == QueueNow(depth=0, limit=4, drops=5)
     result = queue.result()
     assert result is not None
     assert (result.listeners, result.worst_depth, result.drops) == (1, 5, 3)

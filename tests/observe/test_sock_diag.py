@@ -383,10 +383,10 @@ def test_the_halves_of_a_census_are_the_whole(port: int) -> None:
             clients = [socket.create_connection(listener.getsockname(), source_address=("", own)) for own in ports]
             everything = inet_diag.ALL_STATES & ~inet_diag.states(inet_diag.BOUND_INACTIVE)
             halves = [
-                diag._dump(inet_diag.Census, everything, half=inet_diag.Half(46_883, same=same)).total
+                diag._dump(inet_diag.SocketCounts, everything, half=inet_diag.Half(46_883, same=same)).total
                 for same in (True, False)
             ]
-            whole = diag._dump(inet_diag.Census, everything).total
+            whole = diag._dump(inet_diag.SocketCounts, everything).total
             for client in clients:
                 client.close()
         return whole, *halves

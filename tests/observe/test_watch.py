@@ -282,8 +282,8 @@ def test_a_host_that_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(SockDiag, "_open", staticmethod(refuse))
         monkeypatch.setattr("estab.observe.counters.os.open", missing)
         with watching(client_pids=[2**22 + 1]) as seen:
-            assert set(watch.Sample.__struct_fields__) == {
-                name for name in watch.Sample.__struct_fields__ if getattr(seen.sample(), name) is None
+            assert set(watch.EndsSample.__struct_fields__) == {
+                name for name in watch.EndsSample.__struct_fields__ if getattr(seen.sample(), name) is None
             }
             seen.settled()
             observed = seen.finish()
@@ -311,7 +311,7 @@ def test_is_local(host: str, local: bool) -> None:
 
 def test_a_watch_that_was_not_started() -> None:
     unstarted = Watch(*TARGET)
-    assert unstarted.sample() == watch.Sample()
+    assert unstarted.sample() == watch.EndsSample()
     unstarted.settled()
     unstarted.close()
     unstarted.close()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psutil
 
 from estab.api.run import machine
-from estab.diagnose.ladder import Spread, View, ladder, serving
+from estab.diagnose.ladder import Spread, View, ladder
 from estab.errors import UsageError
 from estab.kernel.formats import inet_diag
+from estab.kernel.rules.listening import reached, serving
 from estab.load import plan
 from estab.load import target as targets
 from estab.load.fleet import engine_name
@@ -18,9 +20,6 @@ from estab.observe import processes, snapshot, via
 from estab.observe.local import is_local
 from estab.records import Limits, Listener, Snapshot
 
-# What a worker of `hold` has open besides its connections: standard streams, block and epoll; Python's selector pair.
-_OWN_DESCRIPTORS = {"c": 5, "python": 7}
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _NOWHERE = "192.0.2.1"  # RFC 5737: for a plan without a target, where nothing is spread over loopback addresses
 
 
@@ -75,7 +74,7 @@ class _Address:
 
 def _towards(target: str, server_via: str | None, timeout_s: float) -> View:
     host, port, _scope = targets.resolve(target)
-    address = _Address(_WILDCARDS.get(host, inet_diag.canonical(host)), port)
+    address = _Address(reached(inet_diag.canonical(host)), port)
     if server_via is None:
         return _local(address, None) if is_local(address.host) else _remote(address, None)
     return _remote(address, via.snapshots(server_via, address.port, within_s=timeout_s)[-1])
@@ -102,7 +101,7 @@ def _local(address: _Address, owner: int | None) -> View:
 def _remote(address: _Address, there: Snapshot | None) -> View:
     """A target elsewhere, its side as `there` shows it. None: nobody showed it."""
     why = f"{address.host} is not an address of this host; --server-via shows its side"
-    listeners: tuple[Listener, ...] = ()
+    listeners: Sequence[Listener] = ()
     if there is not None:
         listeners = serving(there.listeners or (), address.host, address.port, anywhere=True)
         seen = f"the snapshot of --server-via has no listener on port {address.port}"
@@ -124,11 +123,11 @@ def _listening_on(listen: str) -> _Address:
     found = [one for one in snapshot.take().listeners or () if one.port == port]
     if not anywhere and port:
         host = targets.resolve(listen)[0]
-        found = list(serving(found, _WILDCARDS.get(host, host), port))
+        found = serving(found, reached(host), port)
     if not found:
         raise UsageError(f"nothing listens on {listen} in this network namespace; `ss -ltnp` shows what does")
     address = found[0].address if anywhere else host
-    return _Address(_WILDCARDS.get(address, address), port)
+    return _Address(reached(address), port)
 
 
 def _of_process(pid: int) -> Limits:
@@ -143,7 +142,7 @@ def _of_process(pid: int) -> Limits:
     if len({one.port for one in owned}) > 1:
         return ladder(View(client=here, spread=_spread(None), server=here, listeners=owned))
     address = owned[0].address
-    return ladder(_local(_Address(_WILDCARDS.get(address, address), owned[0].port), pid))
+    return ladder(_local(_Address(reached(address), owned[0].port), pid))
 
 
 def _owned(here: Snapshot, owner: int | None) -> tuple[Listener, ...]:
@@ -171,7 +170,7 @@ def _spread(toward: _Address | None) -> Spread:
     here, host = machine(), toward.host if toward else _NOWHERE
     load = Load("hold", (host, toward.port if toward else 1, 0), plan.MOST_CONNECTIONS, 1.0)
     return Spread(
-        own_descriptors=_OWN_DESCRIPTORS[engine_name()],
+        own_descriptors=plan.HOLDS_OPEN[engine_name()],
         processes=plan.client_processes_for(load, here, beside_server=False),
         sources=max(1, len(plan.loopback_sources(host, plan.MOST_CONNECTIONS, here.ports))),
         most=plan.MOST_CONNECTIONS,

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from estab import __version__
 from estab.api.files import diagnose_snapshots, named, parse_record, read_bytes
 from estab.diagnose import judge
-from estab.diagnose.ladder import Spread, View, ladder, serving
+from estab.diagnose.ladder import Spread, View, ladder
 from estab.errors import EstabError, MachineError, ParseError, ReadError, UsageError
 from estab.kernel.formats.captures import Syn, parse_syns
+from estab.kernel.rules.listening import serving
 from estab.load import plan
 from estab.records import Limits, RunResult, Snapshot, decode, encode, schema_of
 from estab.records.lab import LAB_SCHEMA, LabResult
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Literal
 
-_OWN_DESCRIPTORS = {"c": 5, "python": 7}
 _DRAWS_WITH = 16
 _ADDS = "pip install 'estab[report]'"
 Pathname = str | Path
@@ -209,10 +209,10 @@ def _limits(run: RunResult) -> Limits | None:
         return None
     target = _target(run)
     server = run.server.before if run.server.observed else None
-    listeners = serving((server.listeners or ()) if server else (), *target, anywhere=True) if target else ()
+    listeners = serving((server.listeners or ()) if server else (), *target, anywhere=True) if target else []
     sources = run.config.get("sources")
     spread = Spread(
-        own_descriptors=_OWN_DESCRIPTORS.get(run.engine, 5),
+        own_descriptors=plan.HOLDS_OPEN.get(run.engine, 5),
         processes=max(1, len(run.client.workers)),
         sources=max(1, len(sources)) if isinstance(sources, list) else 1,
         most=plan.MOST_CONNECTIONS,

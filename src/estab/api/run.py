@@ -25,7 +25,7 @@ from estab.load.serving import Service, serving
 from estab.load.target import parse, resolve
 from estab.observe import host, processes, sysctls, via
 from estab.observe.local import is_local
-from estab.observe.watch import Observed, Sample, Watch
+from estab.observe.watch import EndsSample, Observed, Watch
 from estab.records import RunResult, TimelinePoint
 
 MOST_POINTS = 2_000
@@ -91,8 +91,8 @@ class _Recorder:
         """The points that were kept, and the last of all: what the run came to."""
         return self.points if self._left_out is None else [*self.points, self._left_out]
 
-    def _point(self, totals: dict[str, int], sample: Sample) -> TimelinePoint:
-        return TimelinePoint(
+    def _point(self, totals: dict[str, int], sample: EndsSample) -> TimelinePoint:
+        point = TimelinePoint(
             t_s=round((time.monotonic_ns() - totals["started_ns"]) / 1e9, 4),
             attempted=totals["attempted"],
             connected=totals["connected"],
@@ -102,19 +102,13 @@ class _Recorder:
             open=totals["open"],
             requests=totals["requests"],
             accepted=self.servers.totals()["accepted"] if self.servers else None,
-            queue_depth=sample.queue_depth,
-            queue_limit=sample.queue_limit,
-            listen_overflows=sample.listen_overflows,
-            listen_drops=sample.listen_drops,
-            listener_drops=sample.listener_drops,
             time_wait=sample.time_wait,
             client_fds=sample.client_fds,
-            server_fds=sample.server_fds,
             failures=self._failures() if totals["failed"] else None,
             client_states=sample.client_states,
-            server_states=sample.server_states,
-            **self._latency.look([worker.block for worker in self.clients.workers]),
         )
+        latency = self._latency.look([worker.block for worker in self.clients.workers])
+        return point.with_server(sample).replace(**latency)
 
     def _soon(self, totals: dict[str, int]) -> int:
         """How many connections there will be in a second, if they go on as since the last tick."""

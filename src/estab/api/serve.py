@@ -17,7 +17,7 @@ from estab.load.fleet import Fleet, engine_name
 from estab.load.plan import MOST_DURATION_S
 from estab.load.serving import Service, serving
 from estab.observe import host
-from estab.observe.watch import Sample, Watch
+from estab.observe.watch import EndsSample, Watch
 from estab.records import Funnel, RunResult, TimelinePoint
 
 
@@ -128,7 +128,7 @@ class _Loop:
             granted = None if limit is None else limit // count
             self.progress(ServeProgress(*self.where, count, self.service.backlog, granted, point))
 
-    def _point(self, sample: Sample) -> TimelinePoint:
+    def _point(self, sample: EndsSample) -> TimelinePoint:
         totals = self.servers.totals()
         return TimelinePoint(
             t_s=round(time.monotonic() - self.began, 4),
@@ -140,11 +140,5 @@ class _Loop:
             open=totals["open"],
             requests=0,
             accepted=totals["accepted"],
-            queue_depth=sample.queue_depth,
-            queue_limit=sample.queue_limit,
-            listen_overflows=sample.listen_overflows,
-            listen_drops=sample.listen_drops,
-            listener_drops=sample.listener_drops,
             time_wait=sample.time_wait,
-            server_fds=sample.server_fds,
-        )
+        ).with_server(sample)

@@ -9,7 +9,7 @@ import msgspec
 
 from estab.cluster.ear import Ear
 from estab.cluster.generate import by_client
-from estab.cluster.messages import Attended, Order, Sample
+from estab.cluster.messages import Attended, Order, TimedSample
 from estab.errors import EstabError
 from estab.load.target import resolve
 from estab.observe.sock_diag import SockDiag
@@ -40,24 +40,14 @@ def attend(payload: bytes) -> bytes:
 class _Attendance:
     def __init__(self, watch: Watch, port: int, ear: Ear) -> None:
         self.watch, self.port, self.ear = watch, port, ear
-        self.samples: list[Sample] = []
+        self.samples: list[TimedSample] = []
         self.held: dict[str, int] | None = None
 
     def sample(self) -> None:
         """One look at the listener's queue and the counters."""
         sockets = self.watch.server_sockets
         seen = self.watch.sample(sum(sockets.states.values()) if sockets else 0)
-        self.samples.append(
-            Sample(
-                at_s=time.time(),
-                queue_depth=seen.queue_depth,
-                queue_limit=seen.queue_limit,
-                listen_overflows=seen.listen_overflows,
-                listen_drops=seen.listen_drops,
-                listener_drops=seen.listener_drops,
-                server_fds=seen.server_fds,
-            )
-        )
+        self.samples.append(TimedSample(at_s=time.time(), seen=seen))
 
     def look(self) -> None:
         """Every connect on every host is settled: what the server has is counted before anything closes."""

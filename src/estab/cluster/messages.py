@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from estab.records import ServerSide, TimelinePoint
+from estab.records import ServerSample, ServerSide, TimelinePoint
 from estab.records.base import Record
 
 TOPIC = "estab"  # one for all runs: a topic's last events stay with the scheduler
@@ -48,23 +48,18 @@ class Told(Record, frozen=True, kw_only=True):
     held: dict[str, int] | None = None
 
 
-class Sample(Record, frozen=True, kw_only=True):
-    """The server's end at one moment, Unix time by its clock; what `TimelinePoint` has of it."""
+class TimedSample(Record, frozen=True, kw_only=True):
+    """What the server's end showed at a moment, Unix time by its clock."""
 
     at_s: float
-    queue_depth: int | None = None
-    queue_limit: int | None = None
-    listen_overflows: int | None = None
-    listen_drops: int | None = None
-    listener_drops: int | None = None
-    server_fds: int | None = None
+    seen: ServerSample
 
 
 class Attended(Record, frozen=True, kw_only=True):
     """All that the worker on the server's host saw. `held`: connections at the server by the client's address."""
 
     server: ServerSide
-    samples: list[Sample] = []
+    samples: list[TimedSample] = []
     held: dict[str, int] | None = None
 
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from estab.cluster import merge
-from estab.cluster.messages import Sample
-from estab.records import TimelinePoint
+from estab.records import ServerSample, TimelinePoint
 
 STEP_S = 0.1
 MOST_POINTS = 2_000
@@ -28,7 +27,7 @@ class Track:
         return self.points[place - 1] if place else None
 
 
-def joined(tracks: Sequence[Track], samples: Sequence[tuple[float, Sample]] = ()) -> list[TimelinePoint]:
+def joined(tracks: Sequence[Track], samples: Sequence[tuple[float, ServerSample]] = ()) -> list[TimelinePoint]:
     """One point each 0.1 s (of a long run: less often) since the agreed start; `samples` with seconds since then."""
     ends = [track.points[-1].t_s + track.late_s for track in tracks if track.points]
     if not ends:
@@ -42,7 +41,8 @@ def joined(tracks: Sequence[Track], samples: Sequence[tuple[float, Sample]] = ()
         known = [found for track in tracks if (found := track.at(moment)) is not None]
         place = bisect_right(times, moment)
         if known:
-            points.append(_with(_sum(moment, known), samples[place - 1][1] if place else None))
+            point = _sum(moment, known)
+            points.append(point.with_server(samples[place - 1][1]) if place else point)
     return [one for one, later in pairwise(points) if one.t_s < later.t_s] + points[-1:]
 
 
@@ -59,20 +59,6 @@ def _sum(moment: float, known: Sequence[TimelinePoint]) -> TimelinePoint:
         time_wait=merge.added(one.time_wait for one in known),
         client_fds=max((one.client_fds for one in known if one.client_fds is not None), default=None),
         failures=merge.counts(one.failures for one in known),
-    )
-
-
-def _with(point: TimelinePoint, seen: Sample | None) -> TimelinePoint:
-    """The point with the server's end."""
-    if seen is None:
-        return point
-    return point.replace(
-        queue_depth=seen.queue_depth,
-        queue_limit=seen.queue_limit,
-        listen_overflows=seen.listen_overflows,
-        listen_drops=seen.listen_drops,
-        listener_drops=seen.listener_drops,
-        server_fds=seen.server_fds,
     )
 
 

@@ -26,6 +26,7 @@ from estab.records import (
     HostFacts,
     PortUse,
     RunResult,
+    ServerSample,
     ServerSide,
     TimelinePoint,
     decode,
@@ -185,12 +186,12 @@ def _tracks(hosts: Sequence[ClusterHost]) -> list[Track]:
     ]
 
 
-def _samples(followed: Followed, attended: Attended | None) -> list[tuple[float, Any]]:
+def _samples(followed: Followed, attended: Attended | None) -> list[tuple[float, ServerSample]]:
     """The server's samples, by seconds since the agreed start."""
     if attended is None or followed.server is None or followed.agreed_s is None:
         return []
     ahead = clocks.correction_s(followed.server.clock) + followed.agreed_s
-    return [(one.at_s - ahead, one) for one in attended.samples]
+    return [(one.at_s - ahead, one.seen) for one in attended.samples]
 
 
 def _server_side(followed: Followed, attended: Attended | None) -> ServerSide:

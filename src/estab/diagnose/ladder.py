@@ -10,12 +10,11 @@ from collections.abc import Iterable, Iterator
 
 from estab.diagnose.rungs import client, host, rates, server
 from estab.diagnose.rungs.host import Host
-from estab.diagnose.rungs.server import serving
 from estab.diagnose.rungs.view import Spread, View, unknown
 from estab.kernel.formats.endpoint import endpoint
 from estab.records import Limit, Limits
 
-__all__ = ["Spread", "View", "is_met", "ladder", "reach", "serving"]
+__all__ = ["Spread", "View", "is_met", "ladder", "reach"]
 
 
 def ladder(view: View) -> Limits:

@@ -14,6 +14,8 @@ from estab.errors import UsageError
 
 NS_PER_S = 1_000_000_000
 OWN_DESCRIPTORS = 16  # what a worker has open besides its connections: standard streams, block, epoll, Python's own
+# What a worker of `hold` in fact has open besides them, by engine; Python's selector takes a pair.
+HOLDS_OPEN = {"c": 5, "python": 7}
 WORTH_SPREADING = 1_000
 PORTS_PER_SOURCE = 10_000  # connect() searches a fuller range ever more slowly (net/ipv4/inet_hashtables.c)
 CHURNED_A_SECOND = 40_000  # about what two cores can, both ends; each port is free again after a second

@@ -3,6 +3,6 @@
 from estab.observe.local import is_local
 from estab.observe.snapshot import take
 from estab.observe.sock_diag import SockDiag
-from estab.observe.watch import Observed, Sample, Watch
+from estab.observe.watch import EndsSample, Observed, Watch
 
-__all__ = ["Observed", "Sample", "SockDiag", "Watch", "is_local", "take"]
+__all__ = ["EndsSample", "Observed", "SockDiag", "Watch", "is_local", "take"]

@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from estab.errors import ReadError
 from estab.kernel.formats import inet_diag
-from estab.kernel.formats.inet_diag import Census, DumpState, Established
+from estab.kernel.formats.inet_diag import DumpState, Established, SocketCounts
 from estab.records import PeerCount, PortCount
 
 
@@ -36,12 +36,12 @@ def truncated(size: int) -> ReadError:
 try:
     from estab import _engine
 except ImportError:  # running from a source tree without a compiler
-    EngineCensus: type[Census] = Census
+    EngineCensus: type[SocketCounts] = SocketCounts
     EngineEstablished: type[Established] = Established
     missing: Callable[[bytes, bytes], bytes] = inet_diag.missing
 else:
 
-    class _EngineCensus(Census):
+    class _EngineCensus(SocketCounts):
         def __init__(self, **asked: Any) -> None:
             super().__init__(**asked)
             ports, peers, sources = (wanted is not None for wanted in (self._ports, self._peers, self._sources))
@@ -59,7 +59,7 @@ else:
                 raise truncated(len(buffer))
             return inet_diag.rest_of_dump(memoryview(buffer)[:length], offset, flags)
 
-        def merge(self, other: Census) -> None:
+        def merge(self, other: SocketCounts) -> None:
             if not isinstance(other, _EngineCensus):
                 raise TypeError("a census in C takes over only what another one in C counted")
             self._in_c.merge(other._in_c)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from estab.kernel.formats.inet_diag import InetSocket
-from estab.kernel.rules.accept_queue import drops_since
+from estab.kernel.rules.accept_queue import drops_since, is_full
+from estab.records import Listener
 
 Place = tuple[str, int]
 # A sample stands for the time since the one before. Where sampling stood still, it does not stand for all of that.
@@ -17,7 +17,7 @@ _LONGEST_S = 1.0
 
 
 @dataclass
-class Totals:
+class PlaceTotals:
     """Of all sockets that listened at one address and port. They only rise while something listens there.
 
     `drops` starts with what the kernel had counted when the socket was first seen, None where it does not tell.
@@ -32,40 +32,41 @@ class Peaks:
     """Follows every listener of one namespace by its inode."""
 
     def __init__(self) -> None:
-        self.totals: dict[Place, Totals] = {}
+        self.totals: dict[Place, PlaceTotals] = {}
         self._drops: dict[int, int | None] = {}
         self._peaks: dict[int, int] = {}
         self._last_s: float | None = None
 
-    def add(self, at_s: float, listeners: Sequence[InetSocket]) -> None:
+    def add(self, at_s: float, listeners: Sequence[Listener]) -> None:
         """One sample of all that listen, taken at `at_s` of a clock that only goes forward."""
         span = 0.0 if self._last_s is None else min(_LONGEST_S, max(0.0, at_s - self._last_s))
         self._last_s = at_s
         full: set[Place] = set()
         places: set[Place] = set()
-        for one in listeners:
-            place = one.local_address, one.local_port
+        for listener in listeners:
+            place, inode = (listener.address, listener.port), listener.inode or 0
             places.add(place)
-            self._count_drops(self.totals.setdefault(place, Totals()), one)
-            self._peaks[one.inode] = max(self._peaks.get(one.inode, 0), one.rqueue)
-            if one.rqueue > one.wqueue:
+            self._count_drops(self.totals.setdefault(place, PlaceTotals()), listener)
+            self._peaks[inode] = max(self._peaks.get(inode, 0), listener.depth)
+            if is_full(listener.depth, listener.limit):
                 full.add(place)
         for place in full:
             self.totals[place].full_s += span
-        self._forget(places, {one.inode for one in listeners})
+        self._forget(places, {listener.inode or 0 for listener in listeners})
 
     def turn(self) -> dict[int, int]:
         """The greatest depth of each listener since the last turn, by inode; then it begins anew."""
         found, self._peaks = self._peaks, {}
         return found
 
-    def _count_drops(self, totals: Totals, one: InetSocket) -> None:
-        if one.drops is None:
+    def _count_drops(self, totals: PlaceTotals, listener: Listener) -> None:
+        if listener.drops is None:
             return
-        dropped = drops_since(self._drops.get(one.inode) or 0, one.drops)
+        inode = listener.inode or 0
+        dropped = drops_since(self._drops.get(inode) or 0, listener.drops)
         # A socket that was given the inode of one that closed began to count at 0.
-        totals.drops = (totals.drops or 0) + (one.drops if dropped is None else dropped)
-        self._drops[one.inode] = one.drops
+        totals.drops = (totals.drops or 0) + (listener.drops if dropped is None else dropped)
+        self._drops[inode] = listener.drops
 
     def _forget(self, places: set[Place], inodes: set[int]) -> None:
         """Nothing is kept of what listens no more: what is remembered is bounded by what is there."""

@@ -11,12 +11,12 @@ from contextlib import suppress
 
 from estab.errors import EstabError
 from estab.kernel.formats import inet_diag
-from estab.kernel.rules.accept_queue import drops_since
+from estab.kernel.rules.listening import serving
 from estab.observe import via
+from estab.observe.queue_watch import QueueWatch
 from estab.records import Listener, ListenerWatch, Process, ServerSide, ServerSockets, Snapshot, deltas
 
 Runner = Callable[[str, int], list[Snapshot]]
-_WILDCARDS = ("0.0.0.0", "::")
 
 
 class ViaServer:
@@ -78,40 +78,17 @@ class ViaServer:
             processes=self._processes(),
         )
 
-    def _serving(self, one: Snapshot) -> list[Listener]:
-        """Those of the port that a connect() to the target reaches; all, where its address is another one there."""
-        found = [listener for listener in one.listeners or () if listener.port == self._port]
-        return (
-            [listener for listener in found if listener.address == self._address]
-            or [listener for listener in found if listener.address in _WILDCARDS]
-            or found
-        )
+    def _serving(self, taken: Snapshot) -> list[Listener]:
+        return serving(taken.listeners or (), self._address, self._port, anywhere=True)
 
     def _listener(self) -> ListenerWatch | None:
-        series: dict[int, list[Listener]] = {}
-        for one in self._taken:
-            for listener in self._serving(one):
-                series.setdefault(listener.inode or 0, []).append(listener)
-        if not series:
-            return None
-        fullest = max(series.values(), key=lambda seen: max(one.depth / (one.limit + 1) for one in seen))
-        depths = [one.depth for one in fullest]
-        first, last = fullest[0], fullest[-1]
-        worst = max(depths + [one.worst_depth or 0 for one in fullest])
-        return ListenerWatch(
-            address=last.address,
-            port=last.port,
-            listeners=max(len(self._serving(one)) for one in self._taken),
-            limit=last.limit,
-            worst_depth=worst,
-            last_depth=last.depth,
-            samples=len(depths),
-            full_samples=sum(one.depth > one.limit for one in fullest),
-            rose_only=worst > 0 and depths == sorted(depths),
-            drops=None if first.drops is None or last.drops is None else drops_since(first.drops, last.drops),
-            queued_at_end=self._at_end.queued if self._at_end else None,
-            accepted_at_end=self._at_end.accepted if self._at_end else None,
-        )
+        queue = QueueWatch()
+        queue.start(self._serving(self._taken[0]))
+        for taken in self._taken:
+            queue.add(self._serving(taken))
+        if self._at_end is not None:
+            queue.settled(self._at_end)
+        return queue.result()
 
     def _processes(self) -> list[Process] | None:
         """The listeners' owners, each as it was with most descriptors open, fullest first; None where not told."""

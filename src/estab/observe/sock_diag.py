@@ -192,7 +192,7 @@ class SockDiag:
             peers=counted.busiest_peers(most),
         )
 
-    def _count_all(self) -> inet_diag.Census:
+    def _count_all(self) -> inet_diag.SocketCounts:
         """All sockets, a half by each of two threads where there are two cores: nearly all of it is the kernel's work.
 
         Each half walks the whole table, so that more threads would soon gain nothing.
@@ -329,6 +329,7 @@ def as_listener(found: InetSocket) -> Listener:
         drops=found.drops,
         inode=found.inode,
         uid=found.uid,
+        v6only=found.v6only,
     )
 
 
@@ -337,11 +338,11 @@ def _by_family(found: list[InetSocket]) -> list[InetSocket]:
     return sorted(found, key=lambda one: one.family)
 
 
-def _everything() -> inet_diag.Census:
+def _everything() -> inet_diag.SocketCounts:
     return EngineCensus(ports=True, peers=True)
 
 
-def _count_other_half() -> inet_diag.Census:
+def _count_other_half() -> inet_diag.SocketCounts:
     with SockDiag() as diag:
         return diag._dump(_everything, _ALL_BUT_BOUND, half=inet_diag.Half(_MIDDLE_PORT, same=False))
 

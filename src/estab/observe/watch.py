@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from estab.errors import EstabError, UsageError
 from estab.kernel.formats import inet_diag, proc_net
-from estab.kernel.formats.inet_diag import InetSocket
+from estab.kernel.rules import listening
 from estab.observe import ghosts, processes, snapshot
 from estab.observe.counters import NetFile
 from estab.observe.descriptors import Descriptors
@@ -24,32 +24,32 @@ from estab.observe.pace import LookBudget
 from estab.observe.queue_watch import QueueNow, QueueWatch
 from estab.observe.server_via import ViaServer
 from estab.observe.sock_diag import ClientEnd, ServerEnd, SockDiag
-from estab.records import ClientSide, Ghosts, Listener, PortUse, Record, ServerSide, ServerSockets, Snapshot, deltas
+from estab.records import (
+    ClientSide,
+    Ghosts,
+    Listener,
+    PortUse,
+    Record,
+    ServerSample,
+    ServerSide,
+    ServerSockets,
+    Snapshot,
+    deltas,
+)
 
 _OVERFLOWS, _DROPS = "TcpExt.ListenOverflows", "TcpExt.ListenDrops"
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _UNSEEN_QUEUE = QueueNow(depth=None, limit=None, drops=None)
 
 
-class Sample(Record, frozen=True, kw_only=True):
-    """One sample; None: not observed. As `TimelinePoint` has them: `*_overflows` and `*_drops` count since `start`.
+class EndsSample(ServerSample, frozen=True, kw_only=True):
+    """Both ends at one moment; None: not observed. The client's part is as `TimelinePoint` has it.
 
-    `queue_*` are sums over the target's listeners. `time_wait` is the namespace's as sockstat counts it, orphans in
-    FIN-WAIT-2 included: they hold their ports as well. `client_fds` and `server_fds` are
-    the descriptors of the one process, among the client's and the server's, that has most: the limit is per process.
-    `client_states` (sockets towards the target) and `server_states` (at its port) follow a closer look.
+    `time_wait` is the namespace's as sockstat counts it, orphans in FIN-WAIT-2 included: they hold their ports as well.
     """
 
-    queue_depth: int | None = None
-    queue_limit: int | None = None
-    listen_overflows: int | None = None
-    listen_drops: int | None = None
-    listener_drops: int | None = None
     time_wait: int | None = None
     client_fds: int | None = None
-    server_fds: int | None = None
     client_states: dict[str, int] | None = None
-    server_states: dict[str, int] | None = None
 
 
 class Observed(Record, frozen=True, kw_only=True):
@@ -88,8 +88,7 @@ class Watch:
             address = inet_diag.canonical(host)
         except EstabError as error:
             raise UsageError(f"cannot watch {host!r}: {error}") from error
-        # connect() to the wildcard reaches this host itself.
-        self._address = _WILDCARDS.get(address, address)
+        self._address = listening.reached(address)
         self._host = host
         self._port = port
         self._embedded = server_pids is not None
@@ -132,7 +131,7 @@ class Watch:
         self._server.count()
         self._budget.begin()
 
-    def sample(self, connections: int = 0) -> Sample:
+    def sample(self, connections: int = 0) -> EndsSample:
         """What can be seen cheaply, now; and once in a while also what costs more with the number of connections.
 
         `connections`: how many there may be in a moment, so that a look at a million is not taken for a cheap one.
@@ -143,7 +142,7 @@ class Watch:
         if self._budget.allows(connections):
             self._budget.spend(lambda: self._look_closer(found or ()), connections)
         states, self._new_states = self._new_states, {}
-        return Sample(
+        return EndsSample(
             queue_depth=queue.depth,
             queue_limit=queue.limit,
             listen_overflows=overflows,
@@ -254,12 +253,12 @@ class Watch:
         use = self._look_at_ports(packed=True)
         return use.held if use is not None else None
 
-    def _listeners(self) -> list[InetSocket] | None:
+    def _listeners(self) -> list[Listener] | None:
         """The listeners that serve the target; None where they cannot be seen from here."""
         if self._diag is None or self._why_unseen is not None:
             return None
         try:
-            return inet_diag.serving(self._diag.listening(self._port), self._address)
+            return listening.serving(self._diag.listeners(self._port), self._address, self._port)
         except EstabError:
             return None
 
@@ -284,7 +283,7 @@ class Watch:
         except (OSError, EstabError):
             return None
 
-    def _look_closer(self, listeners: Iterable[InetSocket]) -> None:
+    def _look_closer(self, listeners: Iterable[Listener]) -> None:
         """What costs more with the number of connections."""
         self._look_at_ports()
         self._look_at_server()
@@ -340,7 +339,7 @@ class Watch:
             diag=self._diag,
             owner_pids=list(self._server.pids) if self._embedded else None,
         )
-        serving = {one.inode for one in self._listeners() or ()}
+        serving = {listener.inode for listener in self._listeners() or () if listener.inode}
         self._searched |= serving
         if not self._embedded:
             owned = (one for one in taken.listeners or () if one.inode in serving)

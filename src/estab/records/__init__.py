@@ -27,8 +27,6 @@ from estab.records.run import (
     Requests,
     RunResult,
     ServerSide,
-    Spread,
-    TimelinePoint,
     Visitors,
     Worker,
 )
@@ -51,6 +49,7 @@ from estab.records.snapshot import (
     Tuple4,
     Unobserved,
 )
+from estab.records.timeline import ServerSample, Spread, TimelinePoint
 
 __all__ = [
     "DIAGNOSIS_SCHEMA",
@@ -89,6 +88,7 @@ __all__ = [
     "Requests",
     "RunResult",
     "Security",
+    "ServerSample",
     "ServerSide",
     "ServerSockets",
     "Side",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from estab.records.base import Record
 from estab.records.limits import Limits
-from estab.records.run import Failure, RunResult, TimelinePoint
+from estab.records.run import Failure, RunResult
+from estab.records.timeline import TimelinePoint
 
 CLUSTER_SCHEMA = "estab.cluster/1"
 CLUSTER_CHECK_SCHEMA = "estab.cluster_check/1"

@@ -6,6 +6,7 @@ from estab.records.base import Record
 from estab.records.deltas import rise
 from estab.records.diagnosis import Diagnosis
 from estab.records.snapshot import HostFacts, PortUse, Process, Snapshot, Tuple4
+from estab.records.timeline import TimelinePoint
 
 RUN_SCHEMA = "estab.run/1"
 
@@ -95,51 +96,6 @@ class Visitors(Record, frozen=True, kw_only=True):
     failures: list[Failure] = []
     open_loop: OpenLoop | None = None
     latency: Latency
-
-
-class Spread(Record, frozen=True, kw_only=True):
-    """Latency in microseconds of the `count` that ended within the last `over_s` seconds before this point."""
-
-    over_s: float
-    count: int
-    p50: float
-    p90: float
-    p99: float
-    max: float
-
-
-class TimelinePoint(Record, frozen=True, kw_only=True):
-    """One sample, ten a second. Counts are totals since the start, `t_s` seconds since then; None: not observed.
-
-    `queue_depth` is the sum over the target's listeners, `queue_limit` likewise. `listen_overflows` and `listen_drops`
-    are deltas of the server's network namespace since the start, `listener_drops` of the listeners themselves.
-
-    What costs more is not in every point. `client_states` are the sockets towards the target, `server_states` those at
-    its port, by state as `ss` names it. `failures` are totals by phase and errno ("connect ETIMEDOUT").
-    """
-
-    t_s: float
-    attempted: int
-    connected: int
-    first_byte: int
-    completed: int
-    failed: int
-    open: int
-    requests: int
-    accepted: int | None = None
-    queue_depth: int | None = None
-    queue_limit: int | None = None
-    listen_overflows: int | None = None
-    listen_drops: int | None = None
-    listener_drops: int | None = None
-    time_wait: int | None = None
-    client_fds: int | None = None
-    server_fds: int | None = None
-    failures: dict[str, int] | None = None
-    client_states: dict[str, int] | None = None
-    server_states: dict[str, int] | None = None
-    connect_us: Spread | None = None
-    request_us: Spread | None = None
 
 
 class ListenerWatch(Record, frozen=True, kw_only=True):

@@ -42,7 +42,7 @@ class Listener(Record, frozen=True, kw_only=True):
     """A listening TCP socket as sock_diag shows it: rqueue is the queue, wqueue the limit (docs/kernel.md rule 2).
 
     `limit` is the backlog that the kernel granted, B: B+1 connections fit. `drops` is sk_drops, which also counts
-    TCP_DEFER_ACCEPT drops. `owners` is None where it could not be read.
+    TCP_DEFER_ACCEPT drops. `owners` is None where it could not be read. `v6only` is of IPv6 ones alone.
     """
 
     family: int  # 4 or 6
@@ -54,6 +54,7 @@ class Listener(Record, frozen=True, kw_only=True):
     drops: int | None = None
     inode: int | None = None
     uid: int | None = None
+    v6only: bool | None = None
     owners: list[Process] | None = None
 
 

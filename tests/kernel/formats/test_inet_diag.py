@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from estab.errors import ParseError
 from estab.kernel.formats import inet_diag, netlink, tcp_info
-from estab.kernel.formats.inet_diag import Census, InetSocket, Sockets
+from estab.kernel.formats.inet_diag import InetSocket, SocketCounts, Sockets
 
 Captured = Callable[[str], bytes]
 
@@ -61,7 +61,7 @@ def test_captured_tcp_info(captured: Captured) -> None:
     "name", ["inet-all.bin", "inet6-all.bin", "inet-listen.bin", "inet6-info.bin", "inet-info.bin"]
 )
 def test_census_counts_what_sockets_lists(captured: Captured, name: str) -> None:
-    census, listed = Census(ports=True, peers=True, sources=True), Sockets()
+    census, listed = SocketCounts(ports=True, peers=True, sources=True), Sockets()
     assert census.add(captured(name)) == listed.add(captured(name))
     assert census.total == len(listed.found)
     assert census.local_ports == {one.local_port for one in listed.found}
@@ -78,18 +78,18 @@ def test_census_counts_what_sockets_lists(captured: Captured, name: str) -> None
 
 def test_census_says_why_it_stopped() -> None:
     done = struct.pack("=IHHIIi", 20, netlink.NLMSG_DONE, netlink.NLM_F_DUMP_INTR, 1, 0, 0)
-    assert Census().add(done) == inet_diag.DumpState(done=True, interrupted=True)
+    assert SocketCounts().add(done) == inet_diag.DumpState(done=True, interrupted=True)
     refused = struct.pack("=IHHIIi", 20, netlink.NLMSG_ERROR, 0, 1, 0, -22) + bytes(16)
-    for collector in (Census(), Sockets()):
+    for collector in (SocketCounts(), Sockets()):
         assert collector.add(refused[:20]) == inet_diag.DumpState(done=True, interrupted=False, errno=22)
     overrun = struct.pack("=IHHII", 16, netlink.NLMSG_OVERRUN, 0, 1, 0)
     with pytest.raises(ParseError, match="OVERRUN"):
-        Census().add(overrun)
+        SocketCounts().add(overrun)
 
 
 def test_a_short_socket_is_damage(captured: Captured) -> None:
     short = struct.pack("=IHHII", 16 + 71, inet_diag.SOCK_DIAG_BY_FAMILY, 0, 1, 0) + bytes(72)
-    for collector in (Census(), Sockets()):
+    for collector in (SocketCounts(), Sockets()):
         with pytest.raises(ParseError, match="71"):
             collector.add(short)
     alien = bytearray(captured("inet-all.bin"))
@@ -161,49 +161,6 @@ def test_bytecode_matches_mapped_peers() -> None:
 @given(data=st.binary(min_size=16, max_size=16))
 def test_addresses_read_back(data: bytes) -> None:
     assert ip_address(inet_diag.format_address(data)).packed == data
-
-
-def listener(address: str, *, v6only: bool | None = None, port: int = 80) -> InetSocket:
-    return InetSocket(
-        family=6 if ":" in address else 4,
-        state=inet_diag.LISTEN,
-        timer=0,
-        retransmits=0,
-        local_address=address,
-        local_port=port,
-        remote_address="",
-        remote_port=0,
-        interface=0,
-        cookie=1,
-        timer_ms=0,
-        rqueue=0,
-        wqueue=1,
-        uid=0,
-        inode=1,
-        v6only=v6only,
-    )
-
-
-@pytest.mark.parametrize(
-    ("listening", "address", "serves"),
-    [
-        (["127.0.0.1"], "127.0.0.1", ["127.0.0.1"]),
-        (["127.0.0.2"], "127.0.0.1", []),
-        (["0.0.0.0", "127.0.0.1"], "127.0.0.1", ["127.0.0.1"]),
-        (["0.0.0.0", "0.0.0.0"], "127.0.0.1", ["0.0.0.0", "0.0.0.0"]),
-        (["::"], "127.0.0.1", ["::"]),
-        (["::!"], "127.0.0.1", []),
-        (["::!", "0.0.0.0"], "127.0.0.1", ["0.0.0.0"]),
-        (["::!"], "::1", ["::"]),
-        (["0.0.0.0"], "::1", []),
-        (["::ffff:10.0.0.1"], "10.0.0.1", ["::ffff:10.0.0.1"]),
-        (["::1"], "::1", ["::1"]),
-        ([], "::1", []),
-    ],
-)
-def test_which_listener_serves(listening: list[str], address: str, serves: list[str]) -> None:
-    found = [listener(one.rstrip("!"), v6only=one.endswith("!")) for one in listening]
-    assert [one.local_address for one in inet_diag.serving(found, address)] == serves
 
 
 @pytest.mark.parametrize(

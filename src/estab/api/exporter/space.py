@@ -80,7 +80,7 @@ class _Entered:
         if self._diag is None:
             return
         try:
-            self._peaks.add(self._clock(), self._diag.listening())
+            self._peaks.add(self._clock(), self._diag.listeners())
         except EstabError:
             return
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from estab.kernel.rules.accept_queue import drops_since
+from estab.kernel.rules.accept_queue import drops_since, fill, is_full
+from estab.kernel.rules.listener_history import ListenerHistory
 from estab.records import (
     ClientSide,
     Evidence,
@@ -62,7 +63,12 @@ class Queue:
     @property
     def full(self) -> bool:
         """Is it full at this moment (B+1 waiting)?"""
-        return self.now.depth > max(0, self.now.limit)
+        return is_full(max(0, self.now.depth), max(0, self.now.limit))
+
+    @property
+    def distress(self) -> tuple[bool, bool, float, int]:
+        """Of two listeners the greater one is in greater distress."""
+        return self.full, bool(self.drops), fill(self.now.depth, self.now.limit), self.drops or 0
 
 
 class Seen:
@@ -91,7 +97,7 @@ class Seen:
         """Every listener, the one in the greatest distress first."""
         known = {_key(one): one for one in (self.before.listeners if self.before else None) or []}
         found = [_queue(one, known.get(_key(one))) for one in self.after.listeners or []]
-        return sorted(found, key=lambda q: (q.full, bool(q.drops), _fill(q.now), q.drops or 0), reverse=True)
+        return sorted(found, key=lambda queue: queue.distress, reverse=True)
 
     def run(self, queue: Queue | None) -> RunResult:
         """The snapshots as a run in which nothing was attempted, watched at `queue`."""
@@ -123,10 +129,6 @@ def _key(one: Listener) -> tuple[int, str, int, int | None]:
     return one.family, one.address, one.port, one.inode
 
 
-def _fill(one: Listener) -> float:
-    return one.depth / (max(0, one.limit) + 1)
-
-
 def _queue(now: Listener, then: Listener | None) -> Queue:
     drops = None
     if then is not None and now.drops is not None and then.drops is not None:
@@ -135,16 +137,10 @@ def _queue(now: Listener, then: Listener | None) -> Queue:
 
 
 def _watch(queue: Queue) -> ListenerWatch:
-    depths = [queue.now.depth, *([queue.then.depth] if queue.then is not None else [])]
-    return ListenerWatch(
-        address=queue.now.address,
-        port=queue.now.port,
-        listeners=1,
-        limit=queue.now.limit,
-        worst_depth=max(*depths, queue.now.worst_depth or 0) if len(depths) > 1 else depths[0],
-        last_depth=queue.now.depth,
-        samples=len(depths),
-        full_samples=sum(depth > max(0, queue.now.limit) for depth in depths),
-        rose_only=False,
-        drops=queue.drops,
-    )
+    history = ListenerHistory(queue.then.drops if queue.then is not None else None)
+    if queue.then is not None:
+        history.add(queue.then.replace(worst_depth=None))
+    # Of one moment alone the worst depth is what an exporter saw before it, since nobody knows when.
+    history.add(queue.now if queue.then is not None else queue.now.replace(worst_depth=None))
+    # Between two moments it may have fallen.
+    return history.watch(1).replace(rose_only=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from estab.diagnose.advice.backlog import PROGRAMS
 from estab.diagnose.rungs.view import View, natural, number, unknown, why
@@ -13,29 +13,6 @@ from estab.records import Limit, Listener, Process, Snapshot
 
 OPEN_FILES, ACCEPT_QUEUE, SYN_QUEUE = "server_open_files", "accept_queue", "syn_queue"
 SOMAXCONN = "net.core.somaxconn"
-_WILDCARDS = ("0.0.0.0", "::", "*")
-
-
-def serving(listeners: Iterable[Listener], address: str, port: int, *, anywhere: bool = False) -> tuple[Listener, ...]:
-    """Those that a connect() to `address` reaches: bound to it, else to its family's wildcard, else to `::`.
-
-    `anywhere`: else any on that port, for a server that knows its own address by another name (NAT, a container).
-    Source: `compute_score` in net/ipv4/inet_hashtables.c. What `v6only` would keep away is not known here.
-    """
-    there = [one for one in listeners if one.port == port]
-    family = 6 if ":" in address else 4
-    candidates = (
-        [one for one in there if _plain(one.address) == address],
-        [one for one in there if one.address in _WILDCARDS and one.family == family],
-        [one for one in there if one.address in _WILDCARDS and one.family == 6],
-        there if anywhere else [],
-    )
-    return tuple(next((found for found in candidates if found), []))
-
-
-def _plain(address: str) -> str:
-    """An IPv4-mapped address as IPv4."""
-    return address[7:] if address.startswith("::ffff:") and "." in address else address
 
 
 def rungs(view: View) -> Iterator[Limit]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -38,7 +39,7 @@ class View:
     spread: Spread
     target: tuple[str, int] | None = None
     server: Snapshot | None = None
-    listeners: tuple[Listener, ...] = ()
+    listeners: Sequence[Listener] = ()
     why_unobserved: str | None = None
 
     @property

@@ -71,6 +71,11 @@ def is_full(depth: int, limit: int) -> bool:
     return depth > limit
 
 
+def fill(depth: int, limit: int) -> float:
+    """How full a queue is: 1 where it takes no more. A limit below 0, as only a damaged record has, is taken for 0."""
+    return depth / fits(max(0, limit))
+
+
 def drops_syn(depth: int, limit: int, kernel: KernelVersion, young: int = 0) -> bool:
     """Whether a SYN that meets an accept queue `depth` deep is dropped.
 

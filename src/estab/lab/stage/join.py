@@ -46,15 +46,5 @@ def _timeline(points: list[TimelinePoint], began_s: float, moments: list[Moment]
             whole.append(point)
             continue
         _, sample, accepted = moments[place]
-        whole.append(
-            point.replace(
-                accepted=accepted,
-                queue_depth=sample.queue_depth,
-                queue_limit=sample.queue_limit,
-                listen_overflows=sample.listen_overflows,
-                listen_drops=sample.listen_drops,
-                listener_drops=sample.listener_drops,
-                server_fds=sample.server_fds,
-            )
-        )
+        whole.append(point.with_server(sample).replace(accepted=accepted))
     return whole

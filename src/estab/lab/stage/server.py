@@ -26,12 +26,12 @@ from estab.load.fleet import Fleet
 from estab.load.serving import Service, serving
 from estab.observe import host
 from estab.observe.sock_diag import SockDiag
-from estab.observe.watch import Observed, Sample, Watch
+from estab.observe.watch import EndsSample, Observed, Watch
 from estab.records import Failure, ServerSide
 
 _SAMPLE_EVERY_S = 0.02
 LISTENS_WITHIN_S = 10.0
-Moment = tuple[float, Sample, int | None]  # monotonic seconds, what was seen, accepted so far
+Moment = tuple[float, EndsSample, int | None]  # monotonic seconds, what was seen, accepted so far
 
 
 @dataclass(frozen=True)
