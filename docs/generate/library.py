@@ -151,11 +151,16 @@ def _class(name: str, one: Any) -> str:
 
 
 def _fields(name: str, record: Any) -> str:
-    own = [(field.name, str(record.__annotations__[field.name])) for field in msgspec.structs.fields(record)
-           if field.name in record.__annotations__]  # fmt: skip
+    # With the fields of the records that it extends.
+    kinds = {
+        field: kind
+        for base in reversed(record.__mro__)
+        for field, kind in vars(base).get("__annotations__", {}).items()
+    }
+    shown = [(field.name, str(kinds[field.name])) for field in msgspec.structs.fields(record)]
     schema = next((field.default for field in msgspec.structs.fields(record) if field.name == "schema"), None)
     said = f'\n\n`"schema": "{schema}"`' if isinstance(schema, str) else ""
-    return f"## {name}{said}\n\n{_text(record)}\n\n{_table(own)}"
+    return f"## {name}{said}\n\n{_text(record)}\n\n{_table(shown)}"
 
 
 def _table(rows: Any) -> str:
