@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import pty
 import re
+import select
 import shlex
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.terminal import ESTAB, assert_one_clear_line, estab
+from tests.cli.terminal import ESTAB, assert_one_clear_line, children, ended, estab
 from tests.live.stories import START_S, story, written
 from tests.namespaces import in_namespace
 from tests.servers import program
@@ -227,6 +232,11 @@ class Terminal:
             time.sleep(0.02)
         return int(self.ended.read_text())
 
+    def told(self, what: str) -> int:
+        """A number that tmux knows, as `#{pid}` of its server."""
+        command = [*self._tmux, "display-message", "-p", what]
+        return int(subprocess.run(command, capture_output=True, check=True, timeout=20).stdout)
+
     def close(self) -> None:
         subprocess.run([*self._tmux, "kill-server"], check=False, capture_output=True, timeout=20)
 
@@ -298,3 +308,80 @@ def test_a_replay_in_a_terminal_and_its_end(tmp_path: Path, keys: str, code: int
         term.press(keys)
         assert term.exit_code() == code
         assert "Traceback" not in term.screen()
+
+
+# -- its end with its terminal ----------------------------------------------------------------------------------------
+
+GONE_S = 2.0
+
+
+@contextlib.contextmanager
+def on_a_pty(*arguments: str, controlling: bool) -> Iterator[tuple[subprocess.Popen[bytes], int, int]]:
+    """`estab` on a terminal of its own once it has drawn on it: the process and the terminal's two ends.
+
+    `controlling`: it is the leader of a session on that terminal, whose end the kernel tells it by SIGHUP.
+    """
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    leads = ["setsid", "--ctty"] if controlling else ["setsid"]
+    process = subprocess.Popen([*leads, ESTAB, *arguments], stdin=slave, stdout=slave, stderr=slave)
+    try:
+        drawn = b""
+        while b"LISTENER" not in drawn:
+            assert select.select([master], [], [], 30)[0], drawn
+            drawn += os.read(master, 65536)
+        yield process, master, slave
+    finally:
+        process.kill()
+        process.wait()
+        for fd in (master, slave):
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+
+def cpu_s(pid: int) -> float:
+    return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13])) / os.sysconf(
+        "SC_CLK_TCK"
+    )
+
+
+def ends_at_once(process: subprocess.Popen[bytes], end: Callable[[], object]) -> None:
+    before_s = cpu_s(process.pid)
+    handle = os.pidfd_open(process.pid)
+    end()
+    gone = select.select([handle], [], [], GONE_S)[0]
+    used_s = cpu_s(process.pid) - before_s  # a zombie keeps its times
+    os.close(handle)
+    assert gone, f"still there after {GONE_S} s, with {used_s} s of CPU used"
+    assert used_s < GONE_S / 2
+    assert process.wait() == 130
+
+
+@pytest.mark.parametrize("controlling", [True, False], ids=["SIGHUP", "no SIGHUP"])
+@pytest.mark.parametrize("replay", [True, False], ids=["replay", "live"])
+def test_it_ends_with_its_terminal(tmp_path: Path, replay: bool, controlling: bool) -> None:
+    story_path = str(written(tmp_path / "story", story()))
+    source = ("--replay", story_path) if replay else ("--record", str(tmp_path / "kept"))
+    with on_a_pty("watch", *source, controlling=controlling) as (process, master, slave):
+        os.close(slave)
+        ends_at_once(process, lambda: os.close(master))
+    if not replay:
+        assert snapshots(tmp_path / "kept")[-1].census is not None
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_though_its_terminal_takes_nothing(number: signal.Signals) -> None:
+    with on_a_pty("watch", controlling=True) as (process, _master, slave):
+        termios.tcflow(slave, termios.TCOOFF)  # as Ctrl-S, or a connection that stalls
+        ends_at_once(process, lambda: process.send_signal(number))
+        assert termios.tcgetattr(slave)[3] & termios.ECHO
+
+
+def test_it_ends_when_its_tmux_is_killed(tmp_path: Path) -> None:
+    with terminal(tmp_path) as term:
+        term.start(80, 24, ESTAB, "watch")
+        term.until("LISTENER")
+        (watching,) = children(term.told("#{pane_pid}"))
+        handle = os.pidfd_open(watching)
+        os.kill(term.told("#{pid}"), signal.SIGKILL)
+        assert ended(handle)

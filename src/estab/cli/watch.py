@@ -207,7 +207,7 @@ def _print(rounds: list[list[Snapshot]], chosen: ListenerFilter, by: str) -> int
 
 def _why_no_view() -> str | None:
     """Why there can be no live view here, and what to do instead; None where there can."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):  # it draws on standard error
         return "the live view needs a terminal; estab watch --once prints a table, --record FILE keeps what is seen"
     if is_dumb():
         return "this terminal (TERM=dumb) can't show a live view; estab watch --once prints a table"

@@ -1,4 +1,4 @@
-"""The ledger, as field report 001 kept one by hand: each suspect that is not the cause, its test, value and verdict."""
+"""The ledger: each suspect that is not the cause, with its test, its value and its verdict."""
 
 from __future__ import annotations
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import locale
-import signal
 from datetime import datetime
 from typing import ClassVar
 
@@ -91,10 +89,7 @@ class WatchApp(App[int]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Begin to look. Signals end it as the keys do, so that the terminal is given back."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.action_interrupt)
+        """Begin to look."""
         self.query_one("#filter", Input).display = False
         self.query_one(LineTable).focus()
         self.feed.start(self)
@@ -139,7 +134,7 @@ class WatchApp(App[int]):
         self.exit(0)
 
     def action_interrupt(self) -> None:
-        """Ctrl-C, SIGINT, SIGTERM."""
+        """Ctrl-C."""
         self.exit(INTERRUPTED)
 
     def action_pause(self) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from estab.live.arrange import ListenerFilter
 from estab.live.recording import Recorder
-from estab.live.screen.app import WatchApp
+from estab.live.screen.app import INTERRUPTED, WatchApp
 from estab.live.screen.feeds import Feed, LiveFeed, ReplayFeed
+from estab.live.screen.watchdog import watchdog
 from estab.load.conductor import Stop
 from estab.records import Snapshot
 
@@ -39,7 +40,8 @@ def watch_replay(
 
 def _run(feed: Feed, app: WatchApp) -> int:
     try:
-        code = app.run()
+        with watchdog(lambda: app.call_later(app.exit, INTERRUPTED), feed.finish, INTERRUPTED):
+            code = app.run()
     finally:
         feed.finish()
     if app.error is not None:

@@ -3,14 +3,14 @@
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const tables = read("tables"), charts = read("charts");
   const rows = (key) => {
-    const columns = tables[key], names = Object.keys(columns), found = [];
+    const columns = tables[key], names = Object.keys(columns), made = [];
     const length = names.length ? columns[names[0]].length : 0;
     for (let i = 0; i < length; i++) {
       const row = {};
       for (const name of names) row[name] = columns[name][i];
-      found.push(row);
+      made.push(row);
     }
-    return found;
+    return made;
   };
 
   // Plots: the charts name tables; the same chart may stand for several runs, each with its own.
