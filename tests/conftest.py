@@ -1,13 +1,15 @@
-"""In CI a test that cannot run is a failure, not a skip: it says what the machine lacks."""
+"""What holds for all tests: a worker of `pytest -n` has a network of its own, and in CI a skip is a failure."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
-from tests import ordinary_user
+from tests import namespaces, ordinary_user
 
 
 def pytest_configure() -> None:
@@ -18,6 +20,25 @@ def pytest_configure() -> None:
     for number, handler in ((signal.SIGHUP, lambda _number, _frame: None), (signal.SIGINT, signal.default_int_handler)):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(specs: list[Any]) -> None:
+    """Start each worker in a network namespace of its own: no test counts what those of another worker do."""
+    for spec in specs:
+        spec.python = f"{sys.executable} {namespaces.__file__} {sys.executable}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Keep in one worker what shares a fixture that outlives a test, so that it is made once."""
+    for item in items:
+        definitions = [definition for same in item._fixtureinfo.name2fixturedefs.values() for definition in same]
+        for definition in definitions:
+            if definition.baseid.startswith("tests") and definition.scope != "function":
+                module = definition.scope == "module"
+                item.add_marker(pytest.mark.xdist_group(item.path.stem if module else definition.argname))
+                break
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -59,9 +60,10 @@ def in_the_starting_namespace() -> bool:
 # -- namespaces -------------------------------------------------------------------------------------------------------
 
 
-def enter_new_namespace() -> None:
+def enter_new_namespace(*, as_root: bool = True) -> None:
     """Move this process into a fresh network namespace with lo up. Without root, into a user namespace as well.
 
+    There it is root, or keeps its uid where `as_root` is False: then what it executes has no capability.
     Raises NamespaceRefused with the reason where the kernel says no. Call it in a child only.
     """
     flags = _CLONE_NEWNET if os.geteuid() == 0 else _CLONE_NEWNET | _CLONE_NEWUSER
@@ -75,8 +77,8 @@ def enter_new_namespace() -> None:
         )
     if flags & _CLONE_NEWUSER:
         _write("/proc/self/setgroups", "deny")
-        _write("/proc/self/uid_map", f"0 {uid} 1")
-        _write("/proc/self/gid_map", f"0 {gid} 1")
+        _write("/proc/self/uid_map", f"{0 if as_root else uid} {uid} 1")
+        _write("/proc/self/gid_map", f"{0 if as_root else gid} {gid} 1")
     link_up("lo")
 
 
@@ -335,3 +337,15 @@ def until(holds: Callable[[], object], *, within_s: float = 30, why: str = "") -
 def _write(path: str, text: str) -> None:
     with open(path, "w", encoding="ascii") as stream:
         stream.write(text)
+
+
+def execute_in_new_namespace(command: list[str]) -> NoReturn:
+    """Become `command`, in a fresh network namespace where one can be had and in this one otherwise."""
+    with contextlib.suppress(NamespaceRefused, ChildFailed):
+        start_child(lambda: enter_new_namespace(as_root=False)).result()
+        enter_new_namespace(as_root=False)
+    os.execv(command[0], command)
+
+
+if __name__ == "__main__":
+    execute_in_new_namespace(sys.argv[1:])

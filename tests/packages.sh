@@ -15,6 +15,7 @@ need gunicorn gunicorn
 need ss iproute2
 need nft nftables
 need unshare util-linux
+need tshark tshark
 need groff groff-base
 need tmux tmux
 need chromium chromium

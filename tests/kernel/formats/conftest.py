@@ -10,7 +10,7 @@ import pytest
 DATA = Path(__file__).parents[2] / "data"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def captured() -> Callable[[str], bytes]:
     """The captured file of this name from 6.18."""
     return lambda name: (DATA / "6.18" / name).read_bytes()
