@@ -24,10 +24,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-if str(Path(__file__).parents[1]) not in sys.path:
-    sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests import namespaces as ns
 
-import namespaces as ns
 from estab.kernel.rules import accept_queue, burst, syn_queue
 from estab.kernel.rules.interval import Interval
 from estab.lab.parts.figures import LINEAR, predicted_burst, queue_sysctls

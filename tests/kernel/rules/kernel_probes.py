@@ -11,9 +11,9 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-import packets
+from tests import namespaces as ns
+from tests.kernel.rules import packets
 
-import namespaces as ns
 from estab.kernel.rules.kernel_version import parse
 
 KERNEL = parse(platform.release())

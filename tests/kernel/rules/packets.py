@@ -8,7 +8,7 @@ import socket
 import struct
 import time
 
-from namespaces import in_the_starting_namespace
+from tests.namespaces import in_the_starting_namespace
 
 _ETH_P_ALL, _ETH_P_IP = 3, 0x0800
 _SYN, _RST, _ACK = 0x02, 0x04, 0x10

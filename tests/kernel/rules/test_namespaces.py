@@ -6,10 +6,9 @@ import os
 import signal
 import time
 
-import packets
 import pytest
-
-import namespaces as ns
+from tests import namespaces as ns
+from tests.kernel.rules import packets
 
 pytestmark = pytest.mark.namespace
 

@@ -16,7 +16,8 @@ import time
 from collections.abc import Callable
 
 import pytest
-from kernel_probes import (
+from tests import namespaces as ns
+from tests.kernel.rules.kernel_probes import (
     HERE,
     PORT,
     begin_connects,
@@ -24,7 +25,6 @@ from kernel_probes import (
     listener,
 )
 
-import namespaces as ns
 from estab.kernel.rules import (
     descriptors,
     ephemeral_ports,

@@ -12,9 +12,10 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-import packets
 import pytest
-from kernel_probes import (
+from tests import namespaces as ns
+from tests.kernel.rules import packets
+from tests.kernel.rules.kernel_probes import (
     HERE,
     KERNEL,
     PORT,
@@ -27,7 +28,6 @@ from kernel_probes import (
     states,
 )
 
-import namespaces as ns
 from estab.kernel.rules import (
     accept_queue,
     burst,

@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-import packets
 import pytest
-from kernel_probes import (
+from tests import namespaces as ns
+from tests.kernel.rules import packets
+from tests.kernel.rules.kernel_probes import (
     FAR,
     HERE,
     KERNEL,
@@ -32,7 +33,6 @@ from kernel_probes import (
     states,
 )
 
-import namespaces as ns
 from estab.kernel.rules import (
     burst,
     syn_cookies,
