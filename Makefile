@@ -6,6 +6,12 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find src CMakeLists.txt pyproject.toml -name '*.py' -o -name '*.pyi' -o -name '*.[ch]' -o -name '*.toml' -o -name CMakeLists.txt) README.md LICENSE
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
+# How many tests at once: more than processors, for most of their time is waiting.
+TEST_WORKERS ?= 6
+PYTEST := $(BIN)/python -m pytest --dist loadgroup --no-loadscope-reorder
+# Each worker collects all tests: what one has compiled, the next reads.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test check field bench bench-docs docs sanitize lock packages clean
 
 run: $(VENV)/.built
@@ -17,7 +23,7 @@ run: $(VENV)/.built
 	$(BIN)/estab lab run cookie_reset || [ $$? = 3 ]
 
 test: $(VENV)/.dev packages
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(PYTEST) -n $(TEST_WORKERS) $(PYTEST_ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

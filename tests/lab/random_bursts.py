@@ -1,9 +1,9 @@
 """Random bursts on a listener that does not accept: does the kernel do what `kernel/rules` predicts, packet by packet?
 
-    python tests/lab/random_bursts.py CASES [SEED [FIRST]]
+    python -m tests.lab.random_bursts CASES [SEED [FIRST]]
 
 Two hosts and the lab's wire are made once; each case has its own listener, sysctls, round-trip time and clients. Case k
-of a seed is always the same: `random_bursts.py 1 SEED k` plays it alone. Exit status 1 where one differed.
+of a seed is always the same: `… 1 SEED k` plays it alone. Exit status 1 where one differed.
 
 What is looked at is independent of the lab's own eyes: TCP_INFO of each client, /proc/net/tcp and counters at the
 server, accept() itself. Nothing is slept for: a case is over when every packet that a host sent has come to the other.
