@@ -12,7 +12,7 @@ from estab.cluster.members import cast, read
 from estab.cluster.timeline import Track
 from estab.errors import MachineError, ReadError, UsageError
 from estab.kernel.formats import hdr
-from estab.records import Failure, Percentiles, ServerSample, TimelinePoint
+from estab.records import Percentiles, ServerSample, TimelinePoint
 from estab.records.cluster import Clock
 
 
@@ -149,13 +149,6 @@ def test_a_host_without_histogram_leaves_the_whole_unknown() -> None:
     assert merge.percentiles([None, Percentiles(count=0)]) is None
     with pytest.raises(ReadError, match="damaged"):
         merge.percentiles([known.replace(hdr_ns="HISTgarbage")])
-
-
-def test_failures_are_added_and_the_earliest_is_the_example() -> None:
-    one = Failure(phase="connect", errno="ETIMEDOUT", count=2, first_s=3.0, example="late")
-    other = one.replace(count=5, first_s=1.0, example="early")
-    third = Failure(phase="read", errno="eof", count=1)
-    assert merge.failures([one, third, other]) == [one.replace(count=7, first_s=1.0, example="early"), third]
 
 
 def test_unknown_counts_make_an_unknown_sum() -> None:

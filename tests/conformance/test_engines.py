@@ -18,6 +18,7 @@ from estab.load import block, pyengine
 from estab.load.block import hdr_index, hdr_value
 from estab.load.pyengine.counting import payload
 from estab.observe import SockDiag
+from estab.records import PHASES
 
 SHORT = 0.3
 
@@ -265,7 +266,7 @@ def test_server_out_of_descriptors_is_no_accept_queue_overflow() -> None:
 def test_both_engines_share_the_block_layout() -> None:
     layout = _engine.layout()
     assert tuple(layout["slots"]) == block.SLOTS
-    assert tuple(layout["phases"]) == block.PHASES
+    assert tuple(layout["phases"]) == PHASES
     assert layout["retransmits"] == block.RETRANSMITS_AT
     assert layout["failures"] == block.FAILURES_AT
     assert layout["orders"] == block.ORDERS_AT

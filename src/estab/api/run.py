@@ -119,7 +119,7 @@ class _Recorder:
 
     def _failures(self) -> dict[str, int]:
         found = outcome.failures(worker.block for worker in self._workers())
-        return {f"{failure.phase} {failure.errno}": failure.count for failure in found}
+        return {str(failure.kind): failure.count for failure in found}
 
     def settled(self) -> None:
         self.watch.settled()

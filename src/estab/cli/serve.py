@@ -131,5 +131,5 @@ def _summary(run: RunResult) -> str:
         parts.append(f"worst queue {listener.worst_depth:,} of {listener.limit:,} ({listener.limit + 1:,} fit)")
         if listener.drops:
             parts.append(f"{listener.drops:,} drops")
-    parts += [f"{failure.count:,} times {failure.phase} {failure.errno}" for failure in run.failures]
+    parts += [f"{failure.count:,} times {failure.kind}" for failure in run.failures]
     return f"stopped after {run.elapsed_s:.1f} s: " + ", ".join(parts)

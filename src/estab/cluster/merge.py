@@ -9,7 +9,8 @@ from hdrh.histogram import HdrHistogram
 
 from estab.errors import ParseError, ReadError
 from estab.kernel.formats import hdr
-from estab.records import ErrorOrder, Failure, Funnel, Latency, OpenLoop, Percentiles, Requests, Visitors
+from estab.records import ErrorOrder, Funnel, Latency, OpenLoop, Percentiles, Requests, Visitors
+from estab.records.failure import by_kind
 
 NS_PER_US = 1_000.0
 
@@ -41,20 +42,6 @@ def funnel(every: Sequence[Funnel], accepted: int | None) -> Funnel:
         first_byte=sum(one.first_byte for one in every),
         completed=sum(one.completed for one in every),
     )
-
-
-def failures(every: Iterable[Failure]) -> list[Failure]:
-    """By phase and errno, most frequent first; first time and example are the earliest of its kind."""
-    merged: dict[tuple[str, str], Failure] = {}
-    for one in every:
-        known = merged.get((one.phase, one.errno))
-        if known is None:
-            merged[one.phase, one.errno] = one
-            continue
-        times = [at for at in (known.first_s, one.first_s) if at is not None]
-        earlier = one if times and one.first_s == min(times) else known
-        merged[one.phase, one.errno] = earlier.replace(count=known.count + one.count)
-    return sorted(merged.values(), key=lambda one: (-one.count, one.phase, one.errno))
 
 
 def requests(every: Iterable[Requests | None]) -> Requests | None:
@@ -137,7 +124,7 @@ def visitors(every: Iterable[Visitors | None]) -> Visitors | None:
         return None
     return Visitors(
         funnel=funnel([one.funnel for one in known], None),
-        failures=failures(failure for one in known for failure in one.failures),
+        failures=by_kind(failure for one in known for failure in one.failures),
         open_loop=open_loop(one.open_loop for one in known),
         latency=latency([one.latency for one in known]),
     )

@@ -21,6 +21,7 @@ from estab.records import (
     RUN_SCHEMA,
     ClientSide,
     Failure,
+    FailureKind,
     Funnel,
     Ghosts,
     HostFacts,
@@ -32,6 +33,7 @@ from estab.records import (
     decode,
 )
 from estab.records.cluster import ClusterHost, ClusterResult, ClusterServer
+from estab.records.failure import by_kind
 
 UNSEEN = "no worker is on the server's host; start one there: dask worker ADDRESS --resources estab-server=1"
 
@@ -90,11 +92,8 @@ def host(part: Part, share: int, followed: Followed) -> ClusterHost:
 
 def _failures(point: TimelinePoint) -> list[Failure]:
     """The failures that a point counts, by phase and errno."""
-    found = []
-    for name, count in (point.failures or {}).items():
-        phase, _, errno = name.partition(" ")
-        found.append(Failure(phase=phase, errno=errno, count=count))
-    return merge.failures(found)
+    counted = ((FailureKind.parse(text), count) for text, count in (point.failures or {}).items())
+    return by_kind(Failure(phase=kind.phase, errno=kind.errno, count=count) for kind, count in counted)
 
 
 def _server(followed: Followed) -> ClusterServer | None:
@@ -108,9 +107,7 @@ def _server(followed: Followed) -> ClusterServer | None:
 def total(told: Told, followed: Followed, hosts: Sequence[ClusterHost], attended: Attended | None) -> RunResult:
     """All hosts as one run, with the server's end where it was seen, judged."""
     runs = [one.run for one in hosts if one.run is not None]
-    failures = merge.failures(
-        failure for one in hosts for failure in (one.failures if one.run is None else one.run.failures)
-    )
+    failures = by_kind(failure for one in hosts for failure in (one.failures if one.run is None else one.run.failures))
     server = _server_side(followed, attended)
     whole = RunResult(
         command=told.command,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from estab.records import Percentiles, RunResult
 from estab.records.comparison import Better, Unit
+from estab.records.failure import OWN_CODES, PHASES
 
 Value = float | None
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
@@ -26,8 +27,8 @@ class Kind:
 
 def failures(run: RunResult, phase: str | None = None, errno: str | None = None) -> float:
     """Failures of a run, of one phase, of one errno, or all."""
-    wanted = (one for one in run.failures if phase in (None, one.phase) and errno in (None, one.errno))
-    return sum(one.count for one in wanted)
+    wanted = (failure for failure in run.failures if phase in (None, failure.phase) and errno in (None, failure.errno))
+    return sum(failure.count for failure in wanted)
 
 
 def _requests_per_s(run: RunResult) -> Value:
@@ -89,9 +90,7 @@ TIMES = tuple(
     for field in (*QUANTILES, "mean", "max")
 )
 KNOWN = {kind.name: kind for kind in (*FUNNEL, FAILED, *SEEN, *RATES, *TIMES)}
-OWN_CODES = ("own_timeout", "eof", "wrong_bytes", "other")  # what no errno tells
 CODES = frozenset({*numbers.errorcode.values(), *OWN_CODES})
-PHASES = ("connect", "write", "read", "close", "accept")
 
 
 def failure_kind(name: str) -> Kind | None:
@@ -112,9 +111,9 @@ def failures_of(runs: Iterable[RunResult]) -> list[Kind]:
     """A figure for each phase and errno that occurs in `runs`, the most frequent first."""
     total: dict[str, int] = {}
     for run in runs:
-        for one in run.failures:
-            name = f"failures.{one.phase}.{one.errno}"
-            total[name] = total.get(name, 0) + one.count
+        for failure in run.failures:
+            name = f"failures.{failure.phase}.{failure.errno}"
+            total[name] = total.get(name, 0) + failure.count
     ordered = sorted(total, key=lambda name: (-total[name], name))
     return [kind for kind in map(failure_kind, ordered) if kind is not None]
 

@@ -113,9 +113,9 @@ def _no_cause(run: RunResult, suspects: list[Suspect]) -> str:
         told = f"{failures:,} failures" if failures else "Nothing failed, but not all was well"
         return f"{told}; no cause is confirmed. Possible: {', '.join(open_questions)}."
     if failures:
-        worst = max((f for f in run.failures if f.phase != "accept"), key=lambda f: f.count)
+        worst = max((f for f in run.failures if f.is_clients), key=lambda f: f.count)
         return (
-            f"{failures:,} failures, most of them {worst.errno} at {worst.phase} ({worst.count:,}); "
+            f"{failures:,} failures, most of them {worst.kind.words} ({worst.count:,}); "
             "none of the known causes explains them."
         )
     if lost := run.lost_workers:

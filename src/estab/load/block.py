@@ -12,6 +12,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Self
 
+from estab.records.failure import PHASES
+
 MAGIC = 0x6573746162303031
 SLOTS = (
     "magic", "state", "start_ns", "started_ns", "settled_ns", "last_answer_ns", "ended_ns", "cpu_ns", "worst_lag_ns",
@@ -20,7 +22,6 @@ SLOTS = (
     "connect_max_ns", "request_count", "request_sum_ns", "request_max_ns", "order_kinds",
     "schedule_ns", "scheduled", "late", "worst_late_ns", "waited", "unsent",
 )  # fmt: skip
-PHASES = ("connect", "write", "read", "close", "accept")
 STARTING, READY, RUNNING, SETTLED, CLOSING, DONE = range(6)
 OWN_TIMEOUT, EOF, WRONG_BYTES, OTHER = range(1000, 1004)
 CODE_NAMES = {OWN_TIMEOUT: "own_timeout", EOF: "eof", WRONG_BYTES: "wrong_bytes", OTHER: "other"}

@@ -12,6 +12,7 @@ from estab.load.block import CONNECT_NS_AT, REQUEST_NS_AT, Block
 from estab.load.fleet import Fleet, WorkerProcess
 from estab.load.plan import Load
 from estab.records import ErrorOrder, Failure, Funnel, Latency, OpenLoop, Percentiles, Requests, Visitors, Worker
+from estab.records.failure import by_kind
 
 NS_PER_S = 1_000_000_000
 NS_PER_US = 1_000.0
@@ -31,24 +32,17 @@ def funnel(totals: dict[str, int], accepted: int | None) -> Funnel:
 
 def failures(blocks: Iterable[Block]) -> list[Failure]:
     """All failures by phase and errno, most frequent first; first time and example are the earliest of its kind."""
-    merged: dict[tuple[str, str], Failure] = {}
-    for block in blocks:
-        for counted in block.failures():
-            key = (counted.phase, counted.errno)
-            first_s = counted.first_ns / NS_PER_S
-            known = merged.get(key)
-            count = counted.count + (known.count if known else 0)
-            if known and known.first_s is not None and known.first_s <= first_s:
-                merged[key] = known.replace(count=count)
-            else:
-                merged[key] = Failure(
-                    phase=counted.phase,
-                    errno=counted.errno,
-                    count=count,
-                    first_s=first_s,
-                    example=counted.example or None,
-                )
-    return sorted(merged.values(), key=lambda failure: (-failure.count, failure.phase, failure.errno))
+    return by_kind(
+        Failure(
+            phase=counted.phase,
+            errno=counted.errno,
+            count=counted.count,
+            first_s=counted.first_ns / NS_PER_S,
+            example=counted.example or None,
+        )
+        for block in blocks
+        for counted in block.failures()
+    )
 
 
 def error_orders(blocks: Iterable[Block]) -> list[ErrorOrder]:

@@ -12,12 +12,12 @@ from estab.records.diagnosis import (
     Suspect,
     Verdict,
 )
+from estab.records.failure import PHASES, Failure, FailureKind
 from estab.records.limits import LIMITS_SCHEMA, Limit, Limits, RateLimit
 from estab.records.run import (
     RUN_SCHEMA,
     ClientSide,
     ErrorOrder,
-    Failure,
     Funnel,
     Ghosts,
     Latency,
@@ -54,6 +54,7 @@ from estab.records.timeline import ServerSample, Spread, TimelinePoint
 __all__ = [
     "DIAGNOSIS_SCHEMA",
     "LIMITS_SCHEMA",
+    "PHASES",
     "RUN_SCHEMA",
     "SNAPSHOT_SCHEMA",
     "Census",
@@ -67,6 +68,7 @@ __all__ = [
     "ErrorOrder",
     "Evidence",
     "Failure",
+    "FailureKind",
     "Funnel",
     "Ghosts",
     "HostFacts",

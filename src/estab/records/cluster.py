@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from estab.records.base import Record
+from estab.records.failure import Failure
 from estab.records.limits import Limits
-from estab.records.run import Failure, RunResult
+from estab.records.run import RunResult
 from estab.records.timeline import TimelinePoint
 
 CLUSTER_SCHEMA = "estab.cluster/1"

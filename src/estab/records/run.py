@@ -5,6 +5,7 @@ from __future__ import annotations
 from estab.records.base import Record
 from estab.records.deltas import rise
 from estab.records.diagnosis import Diagnosis
+from estab.records.failure import Failure
 from estab.records.snapshot import HostFacts, PortUse, Process, Snapshot, Tuple4
 from estab.records.timeline import TimelinePoint
 
@@ -23,21 +24,6 @@ class Funnel(Record, frozen=True, kw_only=True):
     accepted: int | None = None
     first_byte: int = 0
     completed: int = 0
-
-
-class Failure(Record, frozen=True, kw_only=True):
-    """Failures of one kind. `phase` is connect, write, read, close, or accept (at a server).
-
-    `errno` is the kernel's name (`ETIMEDOUT`), or in lower case what no errno tells: `own_timeout` (our --timeout
-    ended it), `eof` (the peer closed early), `wrong_bytes` (the echo differs), `other` (the table was full).
-    `first_s` counts from the start of the run.
-    """
-
-    phase: str
-    errno: str
-    count: int
-    first_s: float | None = None
-    example: str | None = None
 
 
 class Requests(Record, frozen=True, kw_only=True):
@@ -239,7 +225,7 @@ class RunResult(Record, frozen=True, kw_only=True):
     @property
     def client_failures(self) -> int:
         """All failures that a client met. Those of accept() are the server's and cost a client nothing as such."""
-        return sum(one.count for one in self.failures if one.phase != "accept")
+        return sum(failure.count for failure in self.failures if failure.is_clients)
 
     @property
     def lost_workers(self) -> list[Worker]:

@@ -15,8 +15,7 @@ WIDTH = 100
 def faults(run: RunResult) -> list[str]:
     """What went wrong, a line each; empty where nothing did."""
     lines = [
-        f"{plural(failure.count, 'failure')}: {failure.phase} {failure.errno}{_example(failure.example)}"
-        for failure in run.failures
+        f"{plural(failure.count, 'failure')}: {failure.kind}{_example(failure.example)}" for failure in run.failures
     ]
     lines += [f"worker process lost: {worker.role} {worker.pid}, {worker.lost}" for worker in run.lost_workers]
     if run.diagnosis is not None and run.diagnosis.cause is not None:

@@ -145,7 +145,7 @@ def _came_of(played: Played) -> str:
     if run is None:
         return ""
     parts = [f"{run.funnel.connected:,} of {run.funnel.attempted:,} connected"]
-    parts += [f"{one.count:,} {one.errno} at {one.phase}" for one in run.failures[:2]]
+    parts += [f"{one.count:,} {one.kind.words}" for one in run.failures[:2]]
     if run.ghosts and run.ghosts.count:
         parts.append(f"{run.ghosts.count:,} ghosts")
     return ", ".join(parts)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from estab.records import Diagnosis, Remedy, RunResult
+from estab.records import PHASES, Diagnosis, Remedy, RunResult
+from estab.records.failure import CLIENT_PHASES
 from estab.records.twin import Came, TwinRow
 
 COUNTERS = (
@@ -22,7 +23,7 @@ def nearness(recorded: RunResult, twin: RunResult, scale: float) -> list[TwinRow
     """Each stage of the funnel, each failure, ghosts, SYNs sent again, and counters a connect."""
     rows = [_stage(name, recorded, twin, scale) for name in _FUNNEL]
     # A foreign server does not tell what accept() said; the twin's does.
-    phases = ("connect", "write", "read", "close", "accept")[: 5 if recorded.server.embedded else 4]
+    phases = PHASES if recorded.server.embedded else CLIENT_PHASES
     there, here = _failures(recorded, phases), _failures(twin, phases)
     for name in sorted({*there, *here}, key=lambda one: -there.get(one, 0)):
         rows.append(_row(name, there.get(name, 0) * scale, here.get(name, 0)))
@@ -55,7 +56,7 @@ def _times(count: int | None, scale: float) -> float | None:
 def _failures(run: RunResult, phases: tuple[str, ...]) -> dict[str, int]:
     found: dict[str, int] = {}
     for one in (one for one in run.failures if one.phase in phases):
-        name = f"{one.errno} at {one.phase}"
+        name = one.kind.words
         found[name] = found.get(name, 0) + one.count
     return found
 
@@ -112,7 +113,7 @@ def outcome(run: RunResult) -> str:
     queued = run.server.listener.queued_at_end if run.server.listener else None
     if queued:
         parts.append(f"{queued:,} in the accept queue")
-    parts += [f"{one.count:,} {one.errno} at {one.phase}" for one in run.failures[:3]]
+    parts += [f"{one.count:,} {one.kind.words}" for one in run.failures[:3]]
     if run.ghosts is not None and run.ghosts.count:
         parts.append(f"{run.ghosts.count:,} ghosts")
     if run.retransmitted:

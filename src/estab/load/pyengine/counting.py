@@ -18,12 +18,12 @@ from estab.load.block import (
     ORDER_WORDS,
     ORDERS_AT,
     OTHER,
-    PHASES,
     RETRANSMIT_BUCKETS,
     RETRANSMITS_AT,
     Block,
     hdr_index,
 )
+from estab.records import PHASES
 
 CHUNK = 65536
 PERIOD = 8191  # the payload repeats after so many bytes: a prime, so that no request size hides a shift

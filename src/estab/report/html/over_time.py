@@ -74,7 +74,7 @@ def failures(run: RunResult) -> PlotTable:
 
     A kind is 0 until it is first counted. Its count stands until the next look.
     """
-    last: dict[str, int] = {f"{failure.phase} {failure.errno}": failure.count for failure in run.failures}
+    last: dict[str, int] = {str(failure.kind): failure.count for failure in run.failures}
     for point in run.timeline:
         for kind, count in (point.failures or {}).items():
             last.setdefault(kind, count)

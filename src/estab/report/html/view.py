@@ -129,11 +129,11 @@ def figures(run: RunResult) -> list[tuple[str, str, str]]:
         rows.append(("connected", count(funnel.connected), of))
     if funnel.attempted or failed:
         worst = max(
-            (failure for failure in run.failures if failure.phase != "accept"),
+            (failure for failure in run.failures if failure.is_clients),
             key=lambda failure: failure.count,
             default=None,
         )
-        rows.append(("failed", count(failed), clean(f"mostly {worst.phase} {worst.errno}") if worst else "nothing"))
+        rows.append(("failed", count(failed), clean(f"mostly {worst.kind}") if worst else "nothing"))
     if run.ghosts is not None and run.ghosts.count:
         rows.append(("ghosts", count(run.ghosts.count), "ESTAB at the client alone"))
     listener = run.server.listener

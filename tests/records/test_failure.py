@@ -1,0 +1,31 @@
+"""A kind of failure is one pair, spelled one way."""
+
+from __future__ import annotations
+
+from estab.load import block
+from estab.records import PHASES, Failure, FailureKind
+from estab.records.failure import OWN_CODES, by_kind
+
+TIMEOUT = Failure(phase="connect", errno="ETIMEDOUT", count=2, first_s=3.0, example="late")
+
+
+def test_a_kind_is_read_as_it_is_spelled() -> None:
+    assert str(TIMEOUT.kind) == "connect ETIMEDOUT"
+    assert TIMEOUT.kind.words == "ETIMEDOUT at connect"
+    assert FailureKind.parse("connect ETIMEDOUT") == TIMEOUT.kind
+
+
+def test_accept_is_no_failure_of_a_client() -> None:
+    assert [phase for phase in PHASES if not TIMEOUT.replace(phase=phase).is_clients] == ["accept"]
+
+
+def test_the_engine_has_no_code_of_its_own_that_is_not_known() -> None:
+    assert tuple(block.CODE_NAMES.values()) == OWN_CODES
+
+
+def test_the_first_of_a_kind_gives_time_and_example() -> None:
+    early = TIMEOUT.replace(count=5, first_s=1.0, example="early")
+    unknown = TIMEOUT.replace(count=1, first_s=None, example="when?")
+    rare = Failure(phase="read", errno="eof", count=1)
+    assert by_kind([TIMEOUT, rare, unknown, early]) == [early.replace(count=8), rare]
+    assert by_kind([unknown, TIMEOUT]) == [TIMEOUT.replace(count=3)]
