@@ -17,7 +17,7 @@
  *    +----------------------------- RESTING
  *
  * What waits stands in one of three lists, each in order of its deadlines by itself: `waiting` for a time-out (CONNECTING,
- * churn's answers and AWAITING_FIN), `resting` (RESTING), `idle` for the next request that is due (OPEN, `is_idle`). */
+ * OPEN with an answer due, AWAITING_FIN), `resting` (RESTING), `idle` for the next request that is due (OPEN, `is_idle`). */
 #ifndef ESTAB_CLIENT_H
 #define ESTAB_CLIENT_H
 
@@ -64,7 +64,7 @@ struct config {
     uint64_t attempts;    /* where the workload loops: at most so many, 0 for no bound */
     double ramp_per_s;    /* 0: as fast as can be */
     uint64_t duration_ns;
-    uint64_t timeout_ns; /* of a connect (churn: of each wait); 0: the kernel's own */
+    uint64_t timeout_ns; /* of a connect, and of a silence while an answer is due; 0: the kernel's own, and none */
     uint64_t drain_ns;   /* how long answers may come after the end */
     uint32_t size, depth;
     double rate_per_s; /* of an open loop; 0: a closed one */

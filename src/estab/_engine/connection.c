@@ -11,25 +11,6 @@
 
 /* --- deadlines --- */
 
-void list_append(struct client *k, struct list *l, struct conn *c, uint64_t deadline) {
-    uint32_t i = conn_index(k, c);
-    c->deadline_ns = deadline;
-    c->prev = l->tail;
-    c->next = NONE;
-    if (l->tail == NONE) l->head = i;
-    else k->conns[l->tail].next = i;
-    l->tail = i;
-}
-
-void list_remove(struct client *k, struct list *l, struct conn *c) {
-    if (c->deadline_ns == 0) return;
-    if (c->prev == NONE) l->head = c->next;
-    else k->conns[c->prev].next = c->next;
-    if (c->next == NONE) l->tail = c->prev;
-    else k->conns[c->next].prev = c->prev;
-    c->deadline_ns = 0;
-}
-
 void conn_wait(struct client *k, struct conn *c) {
     if (k->config.timeout_ns) list_append(k, &k->waiting, c, now_ns() + k->config.timeout_ns);
 }
@@ -163,13 +144,17 @@ void note_sent(struct client *k, struct conn *c, size_t n) {
     block_add(k->block, S_bytes_sent, n);
 }
 
-/* A full socket is no failure: epoll tells when to go on. */
+/* A full socket is no failure: epoll tells when to go on. While a long request goes out, its answer is not overdue. */
 bool send_wanted(struct client *k, struct conn *c) {
+    uint64_t before = c->sent;
     while (c->sent < c->want) {
         uint64_t rest = c->want - c->sent;
         ssize_t n = send_payload(k, c, rest < CHUNK ? (size_t)rest : CHUNK);
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0 && errno == EAGAIN) return true;
+        if (n < 0 && errno == EAGAIN) {
+            if (c->sent > before && c->deadline_ns) conn_wait_anew(k, c, now_ns());
+            return true;
+        }
         if (n < 0) {
             conn_fail(k, c, PHASE_write, (uint64_t)errno);
             return false;

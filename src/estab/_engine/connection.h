@@ -7,8 +7,36 @@
 #define READABLE (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP) /* there is something to read, or the peer is gone */
 #define READS_A_TURN 16 /* so that a peer that sends without end keeps nobody waiting, nor the end of the run */
 
-void list_append(struct client *k, struct list *l, struct conn *c, uint64_t deadline);
-void list_remove(struct client *k, struct list *l, struct conn *c);
+static inline void list_append(struct client *k, struct list *l, struct conn *c, uint64_t deadline) {
+    uint32_t i = conn_index(k, c);
+    c->deadline_ns = deadline;
+    c->prev = l->tail;
+    c->next = NONE;
+    if (l->tail == NONE) l->head = i;
+    else k->conns[l->tail].next = i;
+    l->tail = i;
+}
+
+static inline void list_remove(struct client *k, struct list *l, struct conn *c) {
+    if (c->deadline_ns == 0) return;
+    if (c->prev == NONE) l->head = c->next;
+    else k->conns[c->prev].next = c->next;
+    if (c->next == NONE) l->tail = c->prev;
+    else k->conns[c->next].prev = c->prev;
+    c->deadline_ns = 0;
+}
+
+/* Starts its time-out again, as something came at `now`: to the end of the list, which stays in order. */
+static inline void conn_wait_anew(struct client *k, struct conn *c, uint64_t now) {
+    if (k->config.timeout_ns == 0) return;
+    if (c->deadline_ns && c->next == NONE) { /* it is there */
+        c->deadline_ns = now + k->config.timeout_ns;
+        return;
+    }
+    list_remove(k, &k->waiting, c);
+    list_append(k, &k->waiting, c, now + k->config.timeout_ns);
+}
+
 void conn_wait(struct client *k, struct conn *c);    /* starts its time-out */
 void conn_no_wait(struct client *k, struct conn *c); /* ends it */
 

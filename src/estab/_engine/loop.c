@@ -37,8 +37,6 @@ static void start_due(struct client *k, uint64_t now) {
     }
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
-
 static bool is_over(const struct client *k) {
     if (k->quit) return true;
     if (k->ending) return k->live == 0 && k->to_start == 0;

@@ -31,6 +31,8 @@ static inline uint64_t cpu_ns(void) {
     return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
+static inline uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
 static inline socklen_t address_length(const union address *a) {
     return a->any.sa_family == AF_INET6 ? sizeof a->v6 : sizeof a->v4;
 }

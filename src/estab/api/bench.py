@@ -42,10 +42,11 @@ def bench(
     requests in flight on each connection; "flood" writes without waiting and counts what came back. "rate" is an open
     loop: `rate_per_s` requests a second begin when they are due, over whichever connection is free, and their latency
     counts from when they were due; `arrivals` come at random ("poisson") or evenly ("constant"), once all have
-    connected. What is echoed is verified byte for byte. `timeout_s` bounds each connect, and the silence that is borne
-    after the end; 0 leaves connects to the kernel. `sources` are local addresses to connect from in turn. `server_via`
-    is a command that prints snapshots of the server's host (as "ssh HOST estab observe --port {port}"), so that its end
-    is judged too. `barrier` is what is agreed with other hosts, where the load is one of several.
+    connected. What is echoed is verified byte for byte. `timeout_s` bounds each connect, and each silence while an
+    answer is due; 0 leaves connects to the kernel, and bounds no silence before the end. `sources` are local addresses
+    to connect from in turn. `server_via` is a command that prints snapshots of the server's host (as "ssh HOST estab
+    observe --port {port}"), so that its end is judged too. `barrier` is what is agreed with other hosts, where the load
+    is one of several.
 
     Raises UsageError for values that cannot be, MachineError for what this machine can't do. Failures of connections
     are no exceptions: they stand in the result.

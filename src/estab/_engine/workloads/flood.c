@@ -25,11 +25,13 @@ static void flood_write(struct client *k, struct conn *c) {
 }
 
 static void flood_connected(struct client *k, struct conn *c) {
+    conn_wait(k, c);
     if (conn_watch(k, c, EVENTS)) flood_write(k, c);
 }
 
 static void flood_answers(struct client *k, struct conn *c, uint64_t before) {
     uint64_t now = now_ns();
+    conn_wait_anew(k, c, now); /* there is always more to come: it writes for as long as the run lasts */
     uint64_t answered = c->received / k->config.size - before / k->config.size;
     if (answered) {
         block_add(k->block, S_requests, answered);

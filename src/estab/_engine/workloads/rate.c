@@ -7,6 +7,7 @@
 #define SEND_BATCH 64 /* requests between two looks at events */
 
 static void go_idle(struct client *k, struct conn *c, uint64_t now) {
+    conn_no_wait(k, c);
     c->mark_ns = now;
     c->is_idle = 1;
     list_append(k, &k->idle, c, now);
@@ -22,6 +23,7 @@ static void rate_send(struct client *k, struct conn *c) {
     conn_no_wait(k, c);
     c->mark_ns = take_due(k, now_ns(), free_since);
     c->want += k->config.size;
+    conn_wait(k, c);
     send_wanted(k, c);
 }
 
@@ -36,8 +38,12 @@ static void rate_due(struct client *k, uint64_t now) {
 }
 
 static void rate_answer(struct client *k, struct conn *c) {
-    if (c->is_idle || c->received != c->want) return;
     uint64_t now = now_ns();
+    if (c->is_idle) return;
+    if (c->received < c->want) {
+        conn_wait_anew(k, c, now);
+        return;
+    }
     block_add(k->block, S_requests, 1);
     block_set(k->block, S_last_answer_ns, now);
     block_request_latency(k->block, now - c->mark_ns);

@@ -26,6 +26,7 @@ static void rr_connected(struct client *k, struct conn *c) {
     uint64_t now = now_ns();
     if (!c->registered && !conn_watch(k, c, EVENTS)) return;
     for (uint32_t i = 0; i < k->config.depth; i++) rr_begin_request(k, c, now);
+    conn_wait(k, c);
     send_wanted(k, c);
 }
 
@@ -41,6 +42,8 @@ static void rr_answers(struct client *k, struct conn *c, size_t n) {
         if (!k->ending) rr_begin_request(k, c, now);
     }
     c->left -= (uint32_t)n;
+    if (c->received < c->want) conn_wait_anew(k, c, now);
+    else conn_no_wait(k, c);
 }
 
 static void rr_event(struct client *k, struct conn *c, uint32_t events) {
@@ -67,7 +70,10 @@ static void rr_single(struct client *k, struct conn *c) {
     uint64_t now = 0;
     if (c->state != CONN_OPEN || k->config.depth > 1 || block_get(k->block, S_requests) < k->single_at) return;
     k->single_at += SINGLE_AFTER;
-    if (!single_begin(&single, c->fd, k->epoll, others, k->end_ns)) return;
+    /* Now and then the loop has to look: at what is overdue, too. */
+    uint64_t until = k->end_ns, looks = now_ns() + k->config.timeout_ns;
+    if (k->config.timeout_ns) until = until ? earlier(until, looks) : looks;
+    if (!single_begin(&single, c->fd, k->epoll, others, until)) return;
     c->registered = 0;
     while (c->sent == c->want && !(k->end_ns && now >= k->end_ns)) {
         ssize_t n = conn_await(k, c);

@@ -119,7 +119,8 @@ class ClientLoop(ClientSchedule):
     # --- the end of a connection ---
 
     def wait_for(self, conn: Conn) -> None:
-        """Starts its time-out."""
+        """Starts its time-out, or starts it again: something came."""
+        self.waiting.pop(conn, None)
         if self.config["timeout_ns"]:
             self.waiting[conn] = time.monotonic_ns() + self.config["timeout_ns"]
 
@@ -296,7 +297,11 @@ class ClientLoop(ClientSchedule):
         return sent
 
     def write_wanted(self, conn: Conn) -> bool:
-        """Writes what may be written. False: the connection is over."""
+        """Writes what may be written. False: the connection is over.
+
+        While a long request goes out, its answer is not overdue.
+        """
+        before = conn.sent
         while conn.sent < conn.want:
             sent = self.write(conn, conn.want - conn.sent)
             if sent < 0:
@@ -304,6 +309,8 @@ class ClientLoop(ClientSchedule):
             if sent == 0:
                 break
         full = select.EPOLLOUT if conn.sent < conn.want else 0
+        if full and conn.sent > before and conn in self.waiting:
+            self.wait_for(conn)
         return self.watch(conn, select.EPOLLIN | select.EPOLLRDHUP | full)
 
     def answered(self, conn: Conn, requests: int) -> None:

@@ -25,6 +25,7 @@ class RequestResponse(Workload):
         """Sends the first requests."""
         for _ in range(self.client.config["depth"]):
             self._begin(conn)
+        self.client.wait_for(conn)
         self.client.write_wanted(conn)
 
     def readable(self, conn: Conn) -> None:
@@ -39,6 +40,10 @@ class RequestResponse(Workload):
             if not client.ending:
                 self._begin(conn)
         client.answered(conn, answers)
+        if conn.received < conn.want:
+            client.wait_for(conn)
+        else:
+            client.waiting.pop(conn, None)
         if client.ending and conn.received == conn.want:
             client.done(conn)
         else:
@@ -61,6 +66,7 @@ class Flood(Workload):
 
     def connected(self, conn: Conn) -> None:
         """Asks for both directions."""
+        self.client.wait_for(conn)
         self.client.watch(conn, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLOUT)
 
     def readable(self, conn: Conn) -> None:
@@ -68,6 +74,7 @@ class Flood(Workload):
         client, size, before = self.client, self.client.config["size"], conn.received
         if client.read(conn) <= 0:
             return
+        client.wait_for(conn)  # there is always more to come: it writes for as long as the run lasts
         answers = conn.received // size - before // size
         if answers:
             client.answered(conn, answers)
@@ -184,6 +191,7 @@ class Rate(Workload):
         self._idle(conn)
 
     def _idle(self, conn: Conn) -> None:
+        self.client.waiting.pop(conn, None)
         conn.idle_since_ns = time.monotonic_ns()
         self.client.idle[conn] = None
 
@@ -202,6 +210,7 @@ class Rate(Workload):
             conn, _none = client.idle.popitem(last=False)
             conn.began.append(client.take_due(time.monotonic_ns(), conn.idle_since_ns))
             conn.want += client.config["size"]
+            client.wait_for(conn)
             client.write_wanted(conn)
         if client.ending and not client.has_backlog(now):
             client.abandon_backlog(now)
@@ -217,6 +226,8 @@ class Rate(Workload):
             client.count.latency("request", REQUEST_NS_AT, time.monotonic_ns() - conn.began.popleft())
             client.answered(conn, 1)
             self._idle(conn)
+        elif conn.began:
+            client.wait_for(conn)
         client.write_wanted(conn)
 
     def writable(self, conn: Conn) -> None:
