@@ -55,9 +55,8 @@ def find(tokens: Sequence[str]) -> tuple[tuple[str, ...], cyclopts.App]:
 
 
 def _stdout_is_gone() -> None:
-    # What is still buffered can't be written; without this, Python would say so once more at exit.
+    # Who closes it has read enough (`| head`): nothing is said. Without this, Python would, at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    print("estab: standard output was closed before all was written", file=sys.stderr)
 
 
 def _fill_standard_descriptors() -> None:

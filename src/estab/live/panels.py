@@ -13,7 +13,7 @@ from estab.live.view import HostTotals, HostView, ListenerRow, PeerConnections, 
 from estab.records import Diagnosis
 from estab.report.words import DASH, clean, count
 
-_LABEL = 11
+LABEL = 11
 _ALWAYS = ("Tcp.PassiveOpens", "Tcp.ActiveOpens", rates.OVERFLOWS, rates.DROPS, "Tcp.RetransSegs")
 _BAD = (rates.OVERFLOWS, rates.DROPS)
 _STALE_S = 3.0
@@ -24,7 +24,7 @@ _WIDE = 76
 
 def label(text: str) -> Text:
     """The name of a line, dim and of one width."""
-    return Text().append(text.ljust(_LABEL), style="dim")
+    return Text().append(text.ljust(LABEL), style="dim")
 
 
 def sockets(totals: HostTotals) -> Text:

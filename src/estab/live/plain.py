@@ -1,9 +1,9 @@
-"""The view as plain lines, for `--once`: a terminal as wide as it is, and a pipe that cuts nothing off."""
+"""The view as plain lines, for `--once`: as wide as the terminal is, and in a pipe nothing is cut off."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -19,25 +19,36 @@ _MOST_TARGETS = 10
 
 
 def render(view: HostView, rows: Sequence[ListenerRow], console: Console, *, by: str = "state") -> None:
-    """Prints totals, the verdict, every row and the busiest targets on `console`."""
-    asked = console.file.isatty() or "COLUMNS" in os.environ
-    width = console.width if asked else PIPE_WIDTH
-    signs = ASCII if console.options.ascii_only else UNICODE
-    columns = fit(width, namespaces=len(view.namespaces) > 1)
-    parts = [panels.sockets(view.totals), panels.changes(view.totals), panels.conntrack(view.totals, signs)]
-    if not any(placed.column.name == "says" for placed in columns) and (worst := panels.worst(rows)):
+    """Prints totals, the verdict, every row and the busiest targets on `console`, no line longer than it is wide."""
+    known = console.file.isatty() or "COLUMNS" in os.environ
+    width = console.width if known else PIPE_WIDTH
+    glyphs = ASCII if console.options.ascii_only else UNICODE
+    placed = fit(width, namespaces=len(view.namespaces) > 1)
+    parts = [panels.sockets(view.totals), panels.changes(view.totals), panels.conntrack(view.totals, glyphs)]
+    if not any(column.column.name == "says" for column in placed) and (worst := panels.worst(rows)):
         parts.append(worst)
     parts.append(panels.verdict(view.verdict))
     if unobserved := panels.unobserved(view):
         parts.append(unobserved)
-    parts += [Text(""), _styled(heading(columns, by, downwards(by)))]
-    parts += [_styled(line(row, columns, signs)) for row in rows]
+    if known:
+        parts = [line for part in parts for line in _folded(part, width, console)]
+    parts += [Text(""), _styled(heading(placed, by, downwards(by)))]
+    parts += [_styled(line(row, placed, glyphs)) for row in rows]
     if not rows:
         parts.append(Text(_nothing(view), style="dim"))
-    parts += [Text(""), *panels.ports(view, _MOST_TARGETS, signs, width)]
+    parts += [Text(""), *panels.ports(view, _MOST_TARGETS, glyphs, width)]
     for part in parts:
+        if known:
+            part.truncate(width)
         part.rstrip()
-        console.print(part, soft_wrap=not asked or len(part) > width, highlight=False)
+        console.print(part, soft_wrap=True, highlight=False)
+
+
+def _folded(part: Text, width: int, console: Console) -> Iterator[Text]:
+    """What finds no room after a label goes on beneath, each line under the first."""
+    name, said = part.divide([panels.LABEL])
+    for number, folded in enumerate(said.wrap(console, max(1, width - panels.LABEL))):
+        yield (Text(" " * panels.LABEL) if number else name) + folded
 
 
 def _nothing(view: HostView) -> str:
