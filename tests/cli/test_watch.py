@@ -109,7 +109,9 @@ def test_without_textual(tmp_path: Path) -> None:
         lines = (
             "import sys, os, pty",
             "sys.modules['textual'] = None",
-            "sys.stdin.isatty = sys.stdout.isatty = sys.stderr.isatty = lambda: True" if "--once" not in options else "",
+            "sys.stdin.isatty = sys.stdout.isatty = sys.stderr.isatty = lambda: True"
+            if "--once" not in options
+            else "",
             "from estab.cli.main import run",
             f"run({['watch', *options]!r})",
         )
