@@ -16,7 +16,7 @@ from tests.docs.pages import calls
 from tests.test_documents import command_lines
 
 from estab.cli.app import app
-from estab.diagnose.suspects import SUSPECTS
+from estab.diagnose.suspects import BY_ID
 from estab.report.prometheus import OwnCost, families
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,7 +71,7 @@ def test_every_alert_says_what_to_do_next() -> None:
 
 
 def test_the_causes_that_runbooks_name_are_causes_with_a_page() -> None:
-    causes = {module.CAUSE for module in SUSPECTS}
+    causes = BY_ID.keys()
     named = {word for word in re.findall(r"[a-z]+(?:_[a-z]+)+", RULES_TEXT) if word in causes}
     assert named >= {"server_open_files", "conntrack_full_local", "path_flow_table_full"}
     assert causes <= {path.stem for path in (ROOT / "docs" / "causes").glob("*.md")}

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import pytest
 from tests.diagnose import runs
-
-from estab.diagnose.suspects.accept_queue_overflow import judge
+from tests.diagnose.alone import alone
 
 
 def verdict(listener: dict[str, object], counters: dict[str, int] | None, **fields: object) -> str:
-    return judge(runs.run(server=runs.local(runs.watch(**listener), deltas=counters), **fields)).verdict
+    return alone(
+        "accept_queue_overflow", runs.run(server=runs.local(runs.watch(**listener), deltas=counters), **fields)
+    ).verdict
 
 
 @pytest.mark.parametrize(
@@ -62,14 +63,14 @@ def test_counters_fall_back_on_the_two_snapshots() -> None:
     before = runs.snapshot(counters={"TcpExt.ListenOverflows": 100})
     after = runs.snapshot(counters={"TcpExt.ListenOverflows": 107})
     server = runs.local(runs.watch(worst_depth=129, drops=None), deltas=None, before=before, after=after)
-    found = judge(runs.run(server=server))
+    found = alone("accept_queue_overflow", runs.run(server=server))
     assert found.verdict == "confirmed"
     assert any(e.field == "TcpExt.ListenOverflows" and e.value == 7 for e in found.evidence)
 
 
 def test_slow_connects_without_a_failure_confirm() -> None:
     server = runs.local(runs.watch(worst_depth=129, drops=30), deltas=runs.deltas(ListenOverflows=30))
-    found = judge(runs.run(syn_retransmits={"0": 370, "1": 30}, server=server))
+    found = alone("accept_queue_overflow", runs.run(syn_retransmits={"0": 370, "1": 30}, server=server))
     assert found.verdict == "confirmed"
     assert "30 connects had to send their SYN again" in found.summary
 
@@ -88,7 +89,7 @@ def test_slow_connects_without_a_failure_confirm() -> None:
     ],
 )
 def test_the_client_alone_never_confirms(fields: dict[str, object], expected: str) -> None:
-    assert judge(runs.run(server=runs.remote(), **fields)).verdict == expected
+    assert alone("accept_queue_overflow", runs.run(server=runs.remote(), **fields)).verdict == expected
 
 
 def test_reuseport_zero_drops_of_the_fullest_do_not_speak_for_the_others() -> None:
@@ -101,7 +102,9 @@ def test_cookie_resets_and_ghosts_stand_in_the_evidence() -> None:
     full = runs.watch(worst_depth=129, drops=900, queued_at_end=129, accepted_at_end=60)
     server = runs.local(full, deltas=runs.deltas(ListenOverflows=900, SyncookiesFailed=2140))
     failures = [runs.failure("write", "ECONNRESET", 11)]
-    found = judge(runs.run(funnel=runs.funnel(400, 400, accepted=60), failures=failures, server=server))
+    found = alone(
+        "accept_queue_overflow", runs.run(funnel=runs.funnel(400, 400, accepted=60), failures=failures, server=server)
+    )
     fields = {e.field: e.value for e in found.evidence}
     assert fields["TcpExt.SyncookiesFailed"] == 2140
     assert fields["ghosts"] == 400 - 11 - 189
@@ -119,7 +122,10 @@ def remedies(
     server = runs.local(
         full, deltas=runs.deltas(ListenOverflows=9), before=runs.snapshot(sysctls=sysctls), processes=[owner]
     )
-    return {r.command: (r.works, r.why) for r in judge(runs.run(**{"server": server, **fields})).remedies}
+    return {
+        r.command: (r.works, r.why)
+        for r in alone("accept_queue_overflow", runs.run(**{"server": server, **fields})).remedies
+    }
 
 
 def test_a_limit_at_somaxconn_needs_the_sysctl_and_a_new_listen() -> None:
@@ -161,7 +167,7 @@ def test_an_unknown_program_gets_them_all() -> None:
 def test_an_embedded_server_says_what_was_asked_and_granted() -> None:
     full = runs.watch(limit=128, worst_depth=129, drops=9)
     run = runs.run(config={"backlog_asked": 1024}, server=runs.embedded(full, deltas=runs.deltas(ListenOverflows=9)))
-    found = {r.command: r for r in judge(run).remedies}
+    found = {r.command: r for r in alone("accept_queue_overflow", run).remedies}
     assert "1,024 was asked for, 128 was granted" in found["--backlog 512"].why
 
 
@@ -169,7 +175,11 @@ def test_an_embedded_server_says_what_was_asked_and_granted() -> None:
 def test_tcp_max_syn_backlog_does_nothing_with_cookies_on(cookies: int | None, named: bool) -> None:
     before = runs.snapshot(sysctls={"net.ipv4.tcp_syncookies": None if cookies is None else [cookies]})
     server = runs.local(runs.watch(worst_depth=129, drops=9), deltas=runs.deltas(ListenOverflows=9), before=before)
-    found = [r for r in judge(runs.run(server=server)).remedies if "tcp_max_syn_backlog" in r.command]
+    found = [
+        r
+        for r in alone("accept_queue_overflow", runs.run(server=server)).remedies
+        if "tcp_max_syn_backlog" in r.command
+    ]
     assert bool(found) is named
     assert not any(r.works for r in found)
 
@@ -182,7 +192,9 @@ def test_a_bigger_queue_is_futile_where_clients_keep_coming_faster() -> None:
     ]
     full = runs.watch(worst_depth=129, drops=9, full_samples=30)
     server = runs.local(full, deltas=runs.deltas(ListenOverflows=9))
-    found = judge(runs.run("churn", config={"connections": 400}, timeline=timeline, server=server)).remedies
+    found = alone(
+        "accept_queue_overflow", runs.run("churn", config={"connections": 400}, timeline=timeline, server=server)
+    ).remedies
     bigger = next(r for r in found if r.command.startswith("sysctl -w net.core.somaxconn=512"))
     assert not bigger.works
     assert "delays the overflow by 0.5 s, and no more" in bigger.why
@@ -192,17 +204,17 @@ def test_a_bigger_queue_is_futile_where_clients_keep_coming_faster() -> None:
 
 def test_an_unseen_listener_is_to_be_looked_at_first() -> None:
     run = runs.run(server=runs.remote(), failures=[runs.failure("connect", "ETIMEDOUT", 5)])
-    assert judge(run).remedies[0].command.startswith("nstat -az TcpExtListenOverflows")
+    assert alone("accept_queue_overflow", run).remedies[0].command.startswith("nstat -az TcpExtListenOverflows")
 
 
 def test_hold_shows_a_foreign_servers_accepts_by_its_descriptors() -> None:
     timeline = [runs.point(t / 10, attempted=400, open=17, queue_depth=9, server_fds=8 + 2 * t) for t in range(20)]
-    found = judge(runs.overflowed(timeline=timeline)).remedies
+    found = alone("accept_queue_overflow", runs.overflowed(timeline=timeline)).remedies
     assert any("With connections waiting, 20/s were accepted." in r.why for r in found)
 
 
 def test_a_bigger_queue_works_for_a_burst() -> None:
-    found = judge(runs.overflowed()).remedies
+    found = alone("accept_queue_overflow", runs.overflowed()).remedies
     assert found[0].command == "sysctl -w net.core.somaxconn=512"
     assert found[0].works
 
@@ -210,4 +222,4 @@ def test_a_bigger_queue_works_for_a_burst() -> None:
 @pytest.mark.parametrize(("timeout_s", "named"), [(0.3, True), (1.0, True), (3.0, False), (0, False)])
 def test_a_timeout_that_never_sees_a_retransmission_is_named(timeout_s: float, named: bool) -> None:
     run = runs.overflowed(config={"timeout_s": timeout_s})
-    assert any(r.command == "--timeout 3" for r in judge(run).remedies) is named
+    assert any(r.command == "--timeout 3" for r in alone("accept_queue_overflow", run).remedies) is named

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 from tests.diagnose import runs
 
+from estab.diagnose.cause import Cause
 from estab.diagnose.judge import judge
-from estab.diagnose.suspects import SUSPECTS
+from estab.diagnose.suspects import CAUSES
 from estab.records import ChangeKind, Remedy, RunResult
 
 RUNS: tuple[Callable[[], RunResult], ...] = (
@@ -23,20 +24,10 @@ RUNS: tuple[Callable[[], RunResult], ...] = (
 )
 
 
-def remedies_of(module: object, run: RunResult) -> list[Remedy]:
-    names = ("remedies", "_remedies", "backlog_remedies")  # its own, or those that it shares
-    asked = next(getattr(module, name) for name in names if hasattr(module, name))
-    try:
-        found: list[Remedy] = asked(run)
-    except AttributeError:  # it asks for a table, not for a run
-        found = asked(None)
-    return found
-
-
-@pytest.mark.parametrize("module", SUSPECTS, ids=lambda module: module.CAUSE)
-def test_every_remedy_says_what_it_changes(module: object) -> None:
+@pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.id)
+def test_every_remedy_says_what_it_changes(cause: Cause) -> None:
     for make in RUNS:
-        found = remedies_of(module, make())
+        found = cause.remedies(make())
         assert any(remedy.works for remedy in found)
         assert any(not remedy.works for remedy in found)
         for remedy in found:

@@ -28,12 +28,13 @@ def no_machine(opener):
     return opened
 
 builtins.open, io.open, os.open = no_machine(builtins.open), no_machine(io.open), no_machine(os.open)
-socket.socket = subprocess.Popen = os.uname = os.listdir = os.cpu_count = os.getpid = refuse
+socket.socket = subprocess.Popen = os.uname = os.cpu_count = os.getpid = refuse
 sys.addaudithook(lambda event, _: refuse() if event.startswith(("socket.", "subprocess.")) else None)
 
 from estab.diagnose import judge, judge_snapshots
 from estab.records import RunResult, Snapshot, decode, encode
 
+os.listdir = refuse  # until here the import of the suspects looked for their files
 for line in sys.stdin.buffer.read().splitlines():
     if b'"estab.run/1"' in line:
         found = judge(decode(line, RunResult, "estab.run/1"))

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 from tests.diagnose import runs
+from tests.diagnose.alone import alone
 
-from estab.diagnose.suspects.generator_saturated import judge
 from estab.records import OpenLoop, RunResult
 
 
@@ -30,7 +30,7 @@ def late(lag_ms: float | None, timeout_s: float | None = 1.0, own: int = 20) -> 
     ],
 )
 def test_own_timeouts_beside_our_own_lag(run: RunResult, expected: str) -> None:
-    assert judge(run).verdict == expected
+    assert alone("generator_saturated", run).verdict == expected
 
 
 def paced(reached_per_s: float, cpu: float | None, attempted: int = 1000) -> RunResult:
@@ -57,11 +57,11 @@ def paced(reached_per_s: float, cpu: float | None, attempted: int = 1000) -> Run
     ],
 )
 def test_a_rate_that_was_asked_for(run: RunResult, expected: str) -> None:
-    assert judge(run).verdict == expected
+    assert alone("generator_saturated", run).verdict == expected
 
 
 def test_a_closed_loop_at_full_cpu_is_no_fault() -> None:
-    found = judge(runs.healthy_bench())
+    found = alone("generator_saturated", runs.healthy_bench())
     assert found.verdict == "ruled_out"
     assert any("99% of a core: throughput is bound by CPU" in e.text for e in found.evidence)
 
@@ -88,4 +88,4 @@ def scheduled(late: int = 0, waited: int = 0, unsent: int = 0, cpu: float | None
     ],
 )
 def test_the_schedule_of_an_open_loop(run: RunResult, expected: str) -> None:
-    assert judge(run).verdict == expected
+    assert alone("generator_saturated", run).verdict == expected

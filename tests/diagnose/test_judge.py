@@ -10,12 +10,17 @@ from tests.diagnose import runs
 from tests.diagnose.anything import of
 
 from estab.diagnose import judge
-from estab.diagnose.judge import EXPLAINS
-from estab.diagnose.suspects import SUSPECTS
+from estab.diagnose.suspects import CAUSES
 from estab.records import DIAGNOSIS_SCHEMA, Diagnosis, Failure, RunResult, ServerSide, Worker, decode, encode
 
 ROOT = Path(__file__).resolve().parents[2]
-CAUSES = [module.CAUSE for module in SUSPECTS]
+ORDER = [cause.id for cause in CAUSES]
+EXPLAINS = {
+    (origin.id, other.id): why
+    for origin in CAUSES
+    for other in CAUSES
+    if (why := origin.why_it_explains(other)) is not None
+}
 
 
 def verdicts(run: RunResult) -> dict[str, str]:
@@ -28,12 +33,12 @@ def verdicts(run: RunResult) -> dict[str, str]:
 def test_every_suspect_has_a_file_a_page_and_a_place_in_the_registry() -> None:
     files = {p.stem for p in (ROOT / "src/estab/diagnose/suspects").glob("*.py")} - {"__init__"}
     pages = {p.stem for p in (ROOT / "docs/causes").glob("*.md")} - {"index", "README"}
-    assert files == set(CAUSES)
-    assert pages == set(CAUSES)
-    assert len(CAUSES) == len(set(CAUSES))
+    assert files == set(ORDER)
+    assert pages == set(ORDER)
+    assert len(ORDER) == len(set(ORDER))
 
 
-@pytest.mark.parametrize("cause", CAUSES)
+@pytest.mark.parametrize("cause", ORDER)
 def test_every_page_tells_the_six_things(cause: str) -> None:
     page = (ROOT / "docs/causes" / f"{cause}.md").read_text()
     assert page.startswith(f"# {cause}\n")
@@ -52,7 +57,7 @@ def test_every_page_tells_the_six_things(cause: str) -> None:
 
 def test_what_explains_stands_before_what_it_explains() -> None:
     for origin, consequence in EXPLAINS:
-        assert CAUSES.index(origin) < CAUSES.index(consequence)
+        assert ORDER.index(origin) < ORDER.index(consequence)
 
 
 # One cause ---------------------------------------------------------------------------------------------------------
@@ -299,7 +304,7 @@ def test_never_raises_and_names_at_most_one_cause(run: RunResult) -> None:
     found = judge(run)
     confirmed = [s.cause for s in found.suspects if s.verdict == "confirmed"]
     assert confirmed == ([found.cause] if found.cause else [])
-    assert [s.cause for s in found.suspects] == CAUSES
+    assert [s.cause for s in found.suspects] == ORDER
     assert found.summary
     assert all(s.summary and (s.evidence or s.verdict == "not_observed") for s in found.suspects)
     assert decode(encode(found), Diagnosis, DIAGNOSIS_SCHEMA).cause == found.cause

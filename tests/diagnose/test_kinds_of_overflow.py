@@ -6,16 +6,8 @@ from typing import Any
 
 import pytest
 from tests.diagnose import runs
+from tests.diagnose.alone import alone
 
-from estab.diagnose.suspects import (
-    abort_on_overflow,
-    accept_thread_starved,
-    backlog_clamped,
-    cookie_reset,
-    defer_accept_drops,
-    short_connection_storm,
-    syn_queue_overflow,
-)
 from estab.records import ErrorOrder, Ghosts, Process, RunResult
 
 
@@ -47,7 +39,7 @@ def server(cookies: int | None = 0, drops: int | None = 900, **counters: int) ->
     ],
 )
 def test_syn_queue(end: Any, expected: str) -> None:
-    assert syn_queue_overflow.judge(runs.run(server=end)).verdict == expected
+    assert alone("syn_queue_overflow", runs.run(server=end)).verdict == expected
 
 
 @pytest.mark.parametrize(
@@ -55,14 +47,14 @@ def test_syn_queue(end: Any, expected: str) -> None:
     [({"TCPReqQFullDrop": 9, "ListenDrops": 9}, False), ({"ListenDrops": 9}, True)],
 )
 def test_tcp_max_syn_backlog_helps_only_where_it_was_full(counters: dict[str, int], works: bool) -> None:
-    found = syn_queue_overflow.judge(runs.run(server=server(**counters))).remedies
+    found = alone("syn_queue_overflow", runs.run(server=server(**counters))).remedies
     raised = next(r for r in found if r.command.startswith("sysctl -w net.ipv4.tcp_max_syn_backlog"))
     assert raised.works is works
 
 
 def test_the_bound_is_the_kernels_rule() -> None:
     """B=128, M=2048, cookies off: docs/kernel.md's table says 129."""
-    found = syn_queue_overflow.judge(runs.run(server=server(TCPReqQFullDrop=1, ListenDrops=1)))
+    found = alone("syn_queue_overflow", runs.run(server=server(TCPReqQFullDrop=1, ListenDrops=1)))
     assert next(e.threshold for e in found.evidence if e.field == "SYN_RECV") == 129
 
 
@@ -96,7 +88,7 @@ def mixed(resets: int, timeouts: int) -> list[Any]:
     ],
 )
 def test_cookies_that_could_not_be_honoured(run: RunResult, expected: str) -> None:
-    assert cookie_reset.judge(run).verdict == expected
+    assert alone("cookie_reset", run).verdict == expected
 
 
 def aborting(value: int | None, **counters: int) -> Any:
@@ -120,7 +112,7 @@ def aborting(value: int | None, **counters: int) -> Any:
     ],
 )
 def test_resets_by_sysctl(run: RunResult, expected: str) -> None:
-    assert abort_on_overflow.judge(run).verdict == expected
+    assert alone("abort_on_overflow", run).verdict == expected
 
 
 # short_connection_storm --------------------------------------------------------------------------------------------
@@ -141,11 +133,11 @@ def test_resets_by_sysctl(run: RunResult, expected: str) -> None:
     ],
 )
 def test_a_storm_of_short_connections(run: RunResult, expected: str) -> None:
-    assert short_connection_storm.judge(run).verdict == expected
+    assert alone("short_connection_storm", run).verdict == expected
 
 
 def test_a_storms_remedies_are_the_reports() -> None:
-    found = short_connection_storm.judge(runs.storm()).remedies
+    found = alone("short_connection_storm", runs.storm()).remedies
     works = [r.command for r in found if r.works]
     assert works[0].startswith("keep connections open")
     assert works[1].startswith("--timeout 3")
@@ -169,7 +161,7 @@ def test_a_storms_remedies_are_the_reports() -> None:
     ],
 )
 def test_a_backlog_that_was_cut(run: RunResult, expected: str) -> None:
-    assert backlog_clamped.judge(run).verdict == expected
+    assert alone("backlog_clamped", run).verdict == expected
 
 
 def test_the_clamp_is_no_reason_where_clients_outrun_accept() -> None:
@@ -177,7 +169,7 @@ def test_the_clamp_is_no_reason_where_clients_outrun_accept() -> None:
         runs.point(t / 10, attempted=100 * t, connected=20 * t, accepted=20 * t, queue_depth=129, queue_limit=128)
         for t in range(31)
     ]
-    assert backlog_clamped.judge(runs.clamped(timeline=timeline).replace(command="churn")).verdict == "possible"
+    assert alone("backlog_clamped", runs.clamped(timeline=timeline).replace(command="churn")).verdict == "possible"
 
 
 # accept_thread_starved ---------------------------------------------------------------------------------------------
@@ -212,14 +204,14 @@ def owned(name: str, cpu_s: float) -> RunResult:
     ],
 )
 def test_a_starved_accepting_thread(run: RunResult, expected: str) -> None:
-    assert accept_thread_starved.judge(run).verdict == expected
+    assert alone("accept_thread_starved", run).verdict == expected
 
 
 def test_cpu_of_a_process_that_was_not_there_before_is_not_known() -> None:
     base = runs.starved()
     other = [Process(pid=9, name="new", fds=3, nofile_soft=64, cpu_s=99.0)]
     run = base.replace(server=base.server.replace(processes=other))
-    assert accept_thread_starved.judge(run).verdict == "not_observed"
+    assert alone("accept_thread_starved", run).verdict == "not_observed"
 
 
 # defer_accept_drops ------------------------------------------------------------------------------------------------
@@ -248,4 +240,4 @@ def test_cpu_of_a_process_that_was_not_there_before_is_not_known() -> None:
     ],
 )
 def test_deferred_accept(run: RunResult, expected: str) -> None:
-    assert defer_accept_drops.judge(run).verdict == expected
+    assert alone("defer_accept_drops", run).verdict == expected

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 from tests.diagnose import runs
+from tests.diagnose.alone import alone
 
-from estab.diagnose.suspects.nobody_listening import judge
 from estab.records import Listener, RunResult
 
 ELSEWHERE = Listener(family=4, address="127.0.0.1", port=22, depth=0, limit=128)
@@ -34,10 +34,10 @@ def some_refused(refused: int, connected: int, timed_out: int = 0, **fields: obj
     ],
 )
 def test_refused(run: RunResult, expected: str) -> None:
-    assert judge(run).verdict == expected
+    assert alone("nobody_listening", run).verdict == expected
 
 
 def test_remedies_look_at_the_port() -> None:
-    found = judge(runs.refused()).remedies
+    found = alone("nobody_listening", runs.refused()).remedies
     assert found[0].command.startswith("ss -ltnp 'sport = :5000'")
     assert {r.command for r in found if not r.works} >= {"a longer connect timeout"}

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 from tests.diagnose import runs
+from tests.diagnose.alone import alone
 
-from estab.diagnose.suspects import client_open_files, server_open_files
 from estab.records import Process
 
 
@@ -40,7 +40,7 @@ def test_the_servers_descriptors(
     processes: list[Process] | None, queue: dict[str, object], failures: list[runs.Failure], expected: str
 ) -> None:
     server = runs.local(runs.watch(**queue), processes=processes)
-    assert server_open_files.judge(runs.run(server=server, failures=failures)).verdict == expected
+    assert alone("server_open_files", runs.run(server=server, failures=failures)).verdict == expected
 
 
 @pytest.mark.parametrize(("depth", "expected"), [(3, "confirmed"), (0, "ruled_out")])
@@ -48,13 +48,13 @@ def test_samples_that_hold_both_figures_decide(depth: int, expected: str) -> Non
     """A depth that was seen at another moment than the last descriptor is no evidence."""
     timeline = [runs.point(0.1, server_fds=30, queue_depth=9), runs.point(0.2, server_fds=64, queue_depth=depth)]
     server = runs.local(runs.watch(worst_depth=9), processes=owner(64))
-    assert server_open_files.judge(runs.run(server=server, timeline=timeline)).verdict == expected
+    assert alone("server_open_files", runs.run(server=server, timeline=timeline)).verdict == expected
 
 
 @pytest.mark.parametrize("errno", ["EMFILE", "ENFILE"])
 def test_an_embedded_servers_accept_tells_it_itself(errno: str) -> None:
     run = runs.run(server=runs.embedded(), failures=[runs.failure("accept", errno, 1)])
-    found = server_open_files.judge(run)
+    found = alone("server_open_files", run)
     assert found.verdict == "confirmed"
     assert ("fs.file-max" in found.remedies[0].command) == (errno == "ENFILE")
 
@@ -62,7 +62,7 @@ def test_an_embedded_servers_accept_tells_it_itself(errno: str) -> None:
 def test_an_embedded_servers_workers_are_read() -> None:
     workers = [runs.Worker(pid=7, role="server", nofile_soft=64, worst_fds=64)]
     server = runs.embedded(runs.watch(**WAITING), workers=workers)
-    assert server_open_files.judge(runs.run(server=server)).verdict == "confirmed"
+    assert alone("server_open_files", runs.run(server=server)).verdict == "confirmed"
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,11 @@ def test_an_embedded_servers_workers_are_read() -> None:
     [([], "not_observed"), (TIMED_OUT, "possible"), ([runs.failure("read", "eof", 9)], "not_observed")],
 )
 def test_a_remote_server(failures: list[runs.Failure], expected: str) -> None:
-    assert server_open_files.judge(runs.run(server=runs.remote(), failures=failures)).verdict == expected
+    assert alone("server_open_files", runs.run(server=runs.remote(), failures=failures)).verdict == expected
 
 
 def test_server_remedies() -> None:
-    found = {r.command: r.works for r in server_open_files.judge(runs.server_without_descriptors()).remedies}
+    found = {r.command: r.works for r in alone("server_open_files", runs.server_without_descriptors()).remedies}
     assert found["prlimit --pid 4321 --nofile=1024:1024"]
     assert not found["sysctl -w fs.file-max=2097152"]
     assert not found["a bigger backlog, sysctl -w net.core.somaxconn=65535"]
@@ -94,17 +94,17 @@ def test_server_remedies() -> None:
     ],
 )
 def test_the_clients_descriptors(failures: list[runs.Failure], expected: str) -> None:
-    assert client_open_files.judge(runs.run(failures=failures)).verdict == expected
+    assert alone("client_open_files", runs.run(failures=failures)).verdict == expected
 
 
 def test_client_remedies() -> None:
-    found = client_open_files.judge(runs.client_without_descriptors()).remedies
+    found = alone("client_open_files", runs.client_without_descriptors()).remedies
     assert found[0].command.startswith("ulimit -n 1024")
     assert not next(r for r in found if "fs.file-max" in r.command).works
     enfile = runs.run(failures=[runs.failure("connect", "ENFILE", 5)])
-    assert client_open_files.judge(enfile).remedies[0].command == "sysctl -w fs.file-max=2097152"
+    assert alone("client_open_files", enfile).remedies[0].command == "sysctl -w fs.file-max=2097152"
 
 
 def test_a_hard_limit_in_the_way_is_said() -> None:
     run = runs.client_without_descriptors(config={"connections": 60_000})
-    assert "hard limit here is 20,000" in client_open_files.judge(run).remedies[0].why
+    assert "hard limit here is 20,000" in alone("client_open_files", run).remedies[0].why

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from tests.diagnose import runs
+from tests.diagnose.alone import alone
 
-from estab.diagnose.suspects import conntrack_full_local, path_filtered, path_flow_table_full, path_syn_loss
 from estab.records import DropReasons, Nic, RunResult, Security
 
 ETIMEDOUT = [runs.failure("connect", "ETIMEDOUT", 150)]
@@ -70,7 +70,7 @@ def impatient(after_first_failure: int, then: int = 250, final: int = 250) -> di
     ],
 )
 def test_a_table_that_fills(run: RunResult, expected: str) -> None:
-    assert path_flow_table_full.judge(run).verdict == expected
+    assert alone("path_flow_table_full", run).verdict == expected
 
 
 def ena(lost_packets: int | None, available: int = 10) -> dict[str, Any]:
@@ -90,14 +90,14 @@ def ena(lost_packets: int | None, available: int = 10) -> dict[str, Any]:
 def test_the_clouds_own_counter_confirms_from_one_end(lost_packets: int | None, expected: str) -> None:
     """40 were lost before the run: only what is lost within it counts."""
     client = {**runs.sent_again(300), **ena(lost_packets)}
-    found = path_flow_table_full.judge(lost(150, server=runs.remote(), client=client))
+    found = alone("path_flow_table_full", lost(150, server=runs.remote(), client=client))
     assert found.verdict == expected
     if lost_packets:
         assert any(e.field == "conntrack_allowance_exceeded" and e.value == lost_packets for e in found.evidence)
 
 
 def test_the_counter_without_a_lost_connect_accuses_nobody() -> None:
-    assert path_flow_table_full.judge(runs.run(client=ena(900))).verdict == "ruled_out"
+    assert alone("path_flow_table_full", runs.run(client=ena(900))).verdict == "ruled_out"
 
 
 # path_filtered -----------------------------------------------------------------------------------------------------
@@ -145,11 +145,11 @@ def with_rules(rules: bool | None, drops: int | None) -> dict[str, Any]:
     ],
 )
 def test_a_filter(run: RunResult, expected: str) -> None:
-    assert path_filtered.judge(run).verdict == expected
+    assert alone("path_filtered", run).verdict == expected
 
 
 def test_rules_and_drop_events_stand_in_the_evidence() -> None:
-    found = path_filtered.judge(runs.dropped(client=with_rules(True, 812)))
+    found = alone("path_filtered", runs.dropped(client=with_rules(True, 812)))
     fields = {e.field: e.value for e in found.evidence}
     assert fields["rules"] == "true"
     assert fields["NETFILTER_DROP"] == 812
@@ -175,7 +175,7 @@ def test_rules_and_drop_events_stand_in_the_evidence() -> None:
     ],
 )
 def test_loss_by_chance(run: RunResult, expected: str) -> None:
-    assert path_syn_loss.judge(run).verdict == expected
+    assert alone("path_syn_loss", run).verdict == expected
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_loss_by_chance(run: RunResult, expected: str) -> None:
 )
 def test_the_latency_bands_follow_the_clients_sysctl(linear: int, starts: str, needed: str) -> None:
     before = runs.snapshot(sysctls={"net.ipv4.tcp_syn_linear_timeouts": [linear]})
-    found = path_syn_loss.judge(runs.lossy(client={**runs.sent_again(20), "before": before}))
+    found = alone("path_syn_loss", runs.lossy(client={**runs.sent_again(20), "before": before}))
     text = next(e.text for e in found.evidence if e.field == "connect_us")
     assert f"begin at {starts} s" in text
     assert needed in text
@@ -212,10 +212,10 @@ def tracked(before: Any, after: Any, **fields: Any) -> RunResult:
     ],
 )
 def test_this_hosts_own_table(run: RunResult, expected: str) -> None:
-    assert conntrack_full_local.judge(run).verdict == expected
+    assert alone("conntrack_full_local", run).verdict == expected
 
 
 def test_the_servers_table_is_the_servers_side() -> None:
     server = runs.untouched(250, before=runs.conntrack(0), after=runs.conntrack(300))
-    found = conntrack_full_local.judge(lost(150, server=server))
+    found = alone("conntrack_full_local", lost(150, server=server))
     assert (found.verdict, found.side) == ("confirmed", "server")

@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import pytest
 from tests.diagnose import runs
+from tests.diagnose.alone import alone
 
-from estab.diagnose.suspects import bound_ports_poisoned, ephemeral_port_exhaustion, time_wait_port_exhaustion
 from estab.records import RunResult
 
 NONE_FREE = [runs.failure("connect", "EADDRNOTAVAIL", 90)]
 
 
 def verdicts(run: RunResult) -> tuple[str, str]:
-    return ephemeral_port_exhaustion.judge(run).verdict, time_wait_port_exhaustion.judge(run).verdict
+    return alone("ephemeral_port_exhaustion", run).verdict, alone("time_wait_port_exhaustion", run).verdict
 
 
 def with_ports(connections: int | None = 500, failures: object = NONE_FREE, **use: object) -> RunResult:
@@ -75,7 +75,7 @@ def remedy(reuse: int, *, address: str = "127.0.0.1", kernel: str = "6.1.0", **s
     )
     use = runs.ports(address=address, used=10, worst_source_used=10, time_wait=10, capacity=10)
     run = runs.run("churn", failures=NONE_FREE, client={"port_use": use, "before": before})
-    found = next(r for r in time_wait_port_exhaustion.judge(run).remedies if "tcp_tw_reuse" in r.command)
+    found = next(r for r in alone("time_wait_port_exhaustion", run).remedies if "tcp_tw_reuse" in r.command)
     return found.command, found.works
 
 
@@ -110,22 +110,22 @@ def test_the_ceiling_is_ports_by_wait(reuse: int, ceiling: float) -> None:
     before = runs.snapshot(sysctls={"net.ipv4.tcp_tw_reuse": [reuse]})
     use = runs.ports(used=10, worst_source_used=10, time_wait=10, capacity=10)
     run = runs.run("churn", failures=NONE_FREE, client={"port_use": use, "before": before})
-    found = next(e for e in time_wait_port_exhaustion.judge(run).evidence if e.source == "kernel rule")
+    found = next(e for e in alone("time_wait_port_exhaustion", run).evidence if e.source == "kernel rule")
     assert found.threshold == pytest.approx(ceiling)
 
 
 def test_what_does_nothing_is_said() -> None:
-    found = {r.command: r.works for r in time_wait_port_exhaustion.judge(runs.churned_out()).remedies}
+    found = {r.command: r.works for r in alone("time_wait_port_exhaustion", runs.churned_out()).remedies}
     assert found["keep connections open and reuse them: a connection pool, HTTP keep-alive"]
     assert not found["sysctl -w net.ipv4.tcp_fin_timeout=10"]
     assert not found["sysctl -w net.ipv4.tcp_tw_reuse=1   # on the server"]
-    found = {r.command: r.works for r in ephemeral_port_exhaustion.judge(runs.range_full()).remedies}
+    found = {r.command: r.works for r in alone("ephemeral_port_exhaustion", runs.range_full()).remedies}
     assert not found["sysctl -w net.ipv4.tcp_tw_reuse=1"]
 
 
 def test_a_range_that_is_wide_already_is_not_widened() -> None:
     wide = with_ports(capacity=64_512, used=64_512, worst_source_used=64_512)
-    assert not any("ip_local_port_range" in r.command for r in ephemeral_port_exhaustion.judge(wide).remedies)
+    assert not any("ip_local_port_range" in r.command for r in alone("ephemeral_port_exhaustion", wide).remedies)
 
 
 # Ports that bind() owns --------------------------------------------------------------------------------------------
@@ -154,4 +154,4 @@ def test_a_range_that_is_wide_already_is_not_widened() -> None:
     ],
 )
 def test_ports_that_bind_owns(run: RunResult, expected: str) -> None:
-    assert bound_ports_poisoned.judge(run).verdict == expected
+    assert alone("bound_ports_poisoned", run).verdict == expected

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 from tests.diagnose import runs
+from tests.diagnose.alone import alone
 
-from estab.diagnose.suspects.server_not_accepting import judge
 from estab.records import TimelinePoint
 
 
@@ -32,13 +32,16 @@ def queue(worst_depth: int, *, rose_only: bool = True, accepted: int | None = 0)
     ],
 )
 def test_a_queue_that_only_rose_and_nobody_accepted(fields: dict[str, object], expected: str) -> None:
-    assert judge(runs.run(**fields)).verdict == expected
+    assert alone("server_not_accepting", runs.run(**fields)).verdict == expected
 
 
 def test_an_answer_proves_an_accept_that_the_end_census_missed() -> None:
     fields = queue(17)
     assert (
-        judge(runs.run(**{**fields, "funnel": runs.funnel(400, 129, accepted=0, first_byte=3)})).verdict == "ruled_out"
+        alone(
+            "server_not_accepting", runs.run(**{**fields, "funnel": runs.funnel(400, 129, accepted=0, first_byte=3)})
+        ).verdict
+        == "ruled_out"
     )
 
 
@@ -64,7 +67,7 @@ def stopped(gap_s: float, accepted_until_s: float = 1.0, until_s: float = 3.0) -
 )
 def test_a_server_that_accepted_and_then_stopped(timeline: list[TimelinePoint], expected: str) -> None:
     fields = queue(35, accepted=10)
-    assert judge(runs.run(**fields, timeline=timeline)).verdict == expected
+    assert alone("server_not_accepting", runs.run(**fields, timeline=timeline)).verdict == expected
 
 
 @pytest.mark.parametrize(
@@ -78,10 +81,10 @@ def test_a_server_that_accepted_and_then_stopped(timeline: list[TimelinePoint], 
     ],
 )
 def test_from_the_client_alone(fields: dict[str, object], expected: str) -> None:
-    assert judge(runs.run(server=runs.remote(), **fields)).verdict == expected
+    assert alone("server_not_accepting", runs.run(server=runs.remote(), **fields)).verdict == expected
 
 
 def test_remedies_name_the_process_and_what_does_nothing() -> None:
-    found = judge(runs.stalled()).remedies
+    found = alone("server_not_accepting", runs.stalled()).remedies
     assert any("-p 4321" in r.command for r in found if r.works)
     assert any("backlog" in r.command for r in found if not r.works)

@@ -11,8 +11,8 @@ from tests.diagnose import runs
 from tests.diagnose.anything import of
 
 from estab.diagnose import judge_snapshots
-from estab.diagnose.snapshots import LOOKS, NeedsRun
-from estab.diagnose.suspects import SUSPECTS
+from estab.diagnose.cause import NeedsRun
+from estab.diagnose.suspects import CAUSES
 from estab.records import Conntrack, Diagnosis, Listener, Nic, Process, Snapshot
 
 COUNTERS = {
@@ -50,10 +50,6 @@ def verdict(found: Diagnosis, cause: str) -> str:
     return next(s.verdict for s in found.suspects if s.cause == cause)
 
 
-def test_every_suspect_has_a_look() -> None:
-    assert set(LOOKS) == {module.CAUSE for module in SUSPECTS}
-
-
 @pytest.mark.parametrize("before", [None, moment(90.0)], ids=["one", "two"])
 def test_a_quiet_host_accuses_nobody_whatever_it_counted_since_boot(before: Snapshot | None) -> None:
     found = judge_snapshots(before, moment())
@@ -72,9 +68,9 @@ def test_one_snapshot_says_that_it_is_one() -> None:
 
 def test_what_needs_a_run_says_why() -> None:
     found = judge_snapshots(moment(90.0), moment())
-    for cause, look in LOOKS.items():
-        if isinstance(look, NeedsRun):
-            suspect = next(s for s in found.suspects if s.cause == cause)
+    for cause in CAUSES:
+        if isinstance(cause.judge_snapshots, NeedsRun):
+            suspect = next(s for s in found.suspects if s.cause == cause.id)
             assert suspect.verdict == "not_observed"
             assert "run estab hold, bench or churn" in suspect.summary
 
@@ -220,6 +216,6 @@ def test_never_raises_and_names_at_most_one(before: Snapshot | None, after: Snap
     found = judge_snapshots(before, after)
     confirmed = [s.cause for s in found.suspects if s.verdict == "confirmed"]
     assert confirmed == ([found.cause] if found.cause else [])
-    assert [s.cause for s in found.suspects] == [module.CAUSE for module in SUSPECTS]
+    assert [s.cause for s in found.suspects] == [cause.id for cause in CAUSES]
     assert all(s.summary and s.evidence for s in found.suspects)
     assert judge_snapshots(before, after) == found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from string import Template
 
-from estab.diagnose.suspects import SUSPECTS
+from estab.diagnose.suspects import BY_ID
 from estab.lab.parts import scenario
 
 # Cyclopts completes commands, options and choices, and nothing where a value may be anything. There come files, as in
@@ -38,8 +38,7 @@ compdef _estab_names estab
 
 def names() -> list[str]:
     """What can follow `estab lab run`: the scenarios, which are named after causes, and all."""
-    causes = {suspect.CAUSE for suspect in SUSPECTS}
-    return [*sorted(scenario.names(), key=lambda name: (name not in causes, name)), "all"]
+    return [*sorted(scenario.names(), key=lambda name: (name not in BY_ID, name)), "all"]
 
 
 def script(shell: str) -> str:

@@ -1,71 +1,52 @@
-"""Shapes that suspects share: a suspect's record, a counter as evidence, failures as evidence. No verdict is made here.
-
-Remedies are asked for only where somebody is accused: a suspect that is ruled out needs none.
-"""
+"""One fact of a verdict, in the shapes that suspects share. No verdict is made here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from estab.diagnose import facts
-from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
+from estab.records import Evidence, RunResult
 
 NETSTAT = "/proc/net/netstat"
 SNMP = "/proc/net/snmp"
 
 
-def suspect(
-    cause: str,
-    side: Side,
-    weighed: tuple[Verdict, str],
-    evidence: list[Evidence],
-    remedies: Callable[[], list[Remedy]],
-) -> Suspect:
-    """The suspect's record. `weighed`: verdict and summary; `remedies` is called where the verdict accuses."""
-    verdict, summary = weighed
-    found = remedies() if verdict in ("confirmed", "possible") else []
-    return Suspect(cause=cause, side=side, verdict=verdict, summary=summary, evidence=evidence, remedies=found)
-
-
-def counter(name: str, delta: int | None, means: str = "", side: str = "server") -> Evidence:
-    """How much a counter rose within the run, against 0; `means` says what the kernel counts by it."""
-    short = name.partition(".")[2]
-    if delta is None:
-        text = f"{short} was not observed at the {side}"
-    else:
-        text = f"{short} rose by {delta:,} within the run" + (f": {means}" if means else "")
-    source = NETSTAT if name.startswith("TcpExt.") else SNMP
-    return Evidence(source=source, field=name, value=delta, threshold=0, text=text)
-
-
-def server_counter(run: RunResult, name: str, means: str = "") -> Evidence:
-    """`counter` of the server's network namespace."""
-    return counter(name, run.server.rose(name), means)
-
-
-def client_counter(run: RunResult, name: str, means: str = "") -> Evidence:
-    """`counter` of the client's network namespace."""
-    return counter(name, run.client.rose(name), means, side="client")
-
-
-def count(source: str, field: str, value: float | None, text: str, threshold: float | None = 0) -> Evidence:
-    """One number against its threshold."""
+def measured(source: str, field: str, value: float | str | None, text: str, threshold: float | None = 0) -> Evidence:
+    """A value against its threshold. `threshold` None: it stands for itself."""
     return Evidence(source=source, field=field, value=value, threshold=threshold, text=text)
 
 
-def unseen(run: RunResult) -> Evidence:
+def unknown(source: str, field: str, text: str) -> Evidence:
+    """What was not observed, or what only words can tell."""
+    return Evidence(source=source, field=field, text=text)
+
+
+def listener_unseen(run: RunResult) -> Evidence:
     """That the listener was not observed, and why."""
-    return Evidence(source="sock_diag", field="listener", text=f"not observed: {facts.why_unseen(run)}")
+    return unknown("sock_diag", "listener", f"not observed: {facts.why_unseen(run)}")
+
+
+def counter(name: str, delta: int | None, means: str = "") -> Evidence:
+    """How much a counter of the server's namespace rose, against 0; `means` says what the kernel counts by it."""
+    short = name.partition(".")[2]
+    if delta is None:
+        text = f"{short} was not observed at the server"
+    else:
+        text = f"{short} rose by {delta:,} within the run" + (f": {means}" if means else "")
+    return measured(NETSTAT if name.startswith("TcpExt.") else SNMP, name, delta, text)
+
+
+def server_counter(run: RunResult, name: str, means: str = "") -> Evidence:
+    """`counter`, as the run counted it."""
+    return counter(name, run.server.rose(name), means)
 
 
 def connect_timeouts(run: RunResult) -> Evidence:
     """Connects that timed out, of how many."""
     lost = facts.connect_timeouts(run)
     text = f"{lost:,} of {run.funnel.attempted:,} connects timed out"
-    return count("failures", "connect ETIMEDOUT, own_timeout", lost, text)
+    return measured("failures", "connect ETIMEDOUT, own_timeout", lost, text)
 
 
 def sysctl(name: str, value: int | None, says: str = "") -> Evidence:
     """A sysctl as it stood before the run."""
     stands = "was not observed" if value is None else f"is {value:,}"
-    return Evidence(source="/proc/sys", field=name, value=value, text=f"{name} {stands}{says}")
+    return measured("/proc/sys", name, value, f"{name} {stands}{says}", None)

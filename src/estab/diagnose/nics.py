@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from estab.diagnose.journey import ends
+from estab.diagnose.evidence import measured, unknown
+from estab.diagnose.syn_path import ends
 from estab.kernel.rules.cloud_flows import AVAILABLE, EXCEEDED
 from estab.records import Evidence, Nic, RunResult, Snapshot
 
@@ -57,7 +58,7 @@ def allowance_evidence(run: RunResult) -> list[Evidence]:
     found = allowances(run)
     if not found:
         text = f"no interface counts {EXCEEDED} (ENA does): a cloud's own flow table was not observed"
-        return [Evidence(source="ethtool -S", field=EXCEEDED, text=text)]
+        return [unknown("ethtool -S", EXCEEDED, text)]
     return [as_evidence(one) for one in found]
 
 
@@ -65,4 +66,4 @@ def as_evidence(one: Allowance) -> Evidence:
     """What one interface says, as evidence."""
     left = "" if one.available is None else f"; room for {one.available:,} more flows was left at the end"
     text = f"{EXCEEDED} of {one.nic} at the {one.end} rose by {one.lost:,} within the run{left}"
-    return Evidence(source="ethtool -S", field=EXCEEDED, value=one.lost, threshold=0, text=text)
+    return measured("ethtool -S", EXCEEDED, one.lost, text)

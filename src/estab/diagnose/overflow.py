@@ -9,6 +9,8 @@ ListenOverflows, to ListenDrops and to the listener's own sk_drops (docs/kernel.
 from __future__ import annotations
 
 from estab.diagnose import facts
+from estab.diagnose.evidence import measured, unknown
+from estab.diagnose.on_snapshots import Queue, Snapshots
 from estab.kernel.rules.accept_queue import overflow_in_drops
 from estab.records import Evidence, ListenerWatch, RunResult
 
@@ -34,6 +36,13 @@ def overflowed(run: RunResult) -> bool | None:
     return None if watch is None else turned_away(run, watch)
 
 
+def overflowed_at(snapshots: Snapshots, queue: Queue) -> bool | None:
+    """Whether `queue` is full now, or turned packets away between the two. None: not known."""
+    if queue.full:
+        return True
+    return None if snapshots.before is None else overflowed(snapshots.run(queue))
+
+
 def ghosts_of_queue(run: RunResult) -> int:
     """Connections that the client holds and the server does not have, 0 where they were not counted.
 
@@ -52,17 +61,11 @@ def overflow_evidence(run: RunResult) -> list[Evidence]:
     """The counter and the depth that tell of an overflow, for the suspects that build on one."""
     watch = facts.listener(run)
     if watch is None:
-        return [Evidence(source="sock_diag", field="listener", text=f"not observed: {facts.why_unseen(run)}")]
+        return [unknown("sock_diag", "listener", f"not observed: {facts.why_unseen(run)}")]
     delta = run.server.rose(facts.LISTEN_OVERFLOWS)
     seen = "was not observed" if delta is None else f"rose by {delta:,} within the run (packets, not clients)"
     text = f"the queue's worst depth was {watch.worst_depth:,} of {watch.limit:,} ({facts.room(watch):,} fit)"
     return [
-        Evidence(
-            source="/proc/net/netstat",
-            field=facts.LISTEN_OVERFLOWS,
-            value=delta,
-            threshold=0,
-            text=f"ListenOverflows {seen}",
-        ),
-        Evidence(source="sock_diag", field="worst_depth", value=watch.worst_depth, threshold=watch.limit, text=text),
+        measured("/proc/net/netstat", facts.LISTEN_OVERFLOWS, delta, f"ListenOverflows {seen}"),
+        measured("sock_diag", "worst_depth", watch.worst_depth, text, watch.limit),
     ]

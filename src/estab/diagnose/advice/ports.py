@@ -1,104 +1,12 @@
-"""More local ports: a wider range, more addresses, or fewer of them lost to TIME_WAIT. Pure reads of a run's port use.
-
-Source: `__inet_hash_connect` (net/ipv4/inet_hashtables.c): every port of the range is tried, then EADDRNOTAVAIL.
-A port is free for each other (source address, destination address, destination port).
-"""
+"""More local ports: a wider range or more addresses; and what people try that the port search never asks."""
 
 from __future__ import annotations
 
-from estab.diagnose import facts
+from estab.diagnose import local_ports
 from estab.diagnose.advice import changes
-from estab.kernel.formats.endpoint import endpoint
-from estab.records import Evidence, PortUse, Remedy, RunResult, TimelinePoint
+from estab.records import Remedy, RunResult
 
-# Sampled ten a second, the worst use can be a little under the use that failed.
-FULL = 0.9
 WIDEST = 65535 - 1024 + 1
-
-
-def failed_for_ports(run: RunResult) -> int:
-    """Connects that found no local port."""
-    return facts.failed(run, ("connect",), facts.NO_PORT)
-
-
-def capacity(use: PortUse) -> int | None:
-    """Ports that one source address may use towards the target: the range, less what bind() owns."""
-    return None if use.capacity is None else max(0, use.capacity - (use.bound or 0))
-
-
-def fill(use: PortUse) -> float | None:
-    """How much of its range the fullest source address uses: 0 and up. None: not known."""
-    room = capacity(use)
-    used = use.worst_source_used if use.worst_source_used is not None else use.used / max(1, use.sources)
-    return None if room is None else used / max(1, room)
-
-
-def time_wait_share(run: RunResult) -> float | None:
-    """Of the ports in use when connects failed, the share in TIME_WAIT: 0 to 1. None: not observed.
-
-    The timeline decides where it can, each interval weighted by its failures: `hold` leaves TIME_WAIT behind when it
-    closes, long after its failures, and the worst use alone would be blamed on that.
-    """
-    use = run.client.port_use
-    waiting = ports = failed = 0
-    for now in run.timeline:
-        fails, failed = now.failed - failed, now.failed
-        if fails > 0 and now.time_wait is not None:
-            held = _time_wait_at(now, use)
-            waiting += fails * held
-            ports += fails * (held + max(0, now.open))
-    if ports > 0:
-        return waiting / ports
-    return None if use is None or use.used <= 0 else min(1.0, max(0.0, use.time_wait / use.used))
-
-
-def _time_wait_at(now: TimelinePoint, use: PortUse | None) -> int:
-    """TIME_WAIT towards the target at that moment: at most what the live connections leave of the range.
-
-    The timeline's figure is the whole namespace's, towards whatever target.
-    """
-    known = [now.time_wait or 0]
-    if use is not None:
-        known.append(use.time_wait)
-        room = capacity(use)
-        known += [] if room is None else [room * max(1, use.sources) - now.open]
-    return max(0, min(known))
-
-
-def fits_without_time_wait(run: RunResult) -> bool:
-    """Would what was asked for at once fit, were it not for TIME_WAIT? False where that is not known."""
-    use, asked = run.client.port_use, facts.asked_connections(run)
-    room = capacity(use) if use else None
-    if use is None or asked is None or room is None:
-        return False
-    return asked <= room * max(1, use.sources)
-
-
-def use_evidence(run: RunResult) -> list[Evidence]:
-    """Ports in use towards the target, of how many, and how many of them in TIME_WAIT."""
-    use = run.client.port_use
-    if use is None:
-        return [Evidence(source="sock_diag", field="port_use", text="the use of local ports was not observed")]
-    room = capacity(use)
-    each = "" if use.sources <= 1 else f" (from {use.sources:,} source addresses)"
-    of = "" if room is None else f"; one source address has {room:,}"
-    text = f"at worst {use.used:,} local ports were in use towards {endpoint(use.address, use.port)}{each}{of}"
-    evidence = [Evidence(source="sock_diag", field="used", value=use.used, threshold=room, text=text)]
-    text = f"{use.time_wait:,} of them were in TIME_WAIT"
-    share = time_wait_share(run)
-    if failed_for_ports(run) and share is not None:
-        text += f" at worst; when connects failed, {share:.0%} of the ports in use"
-    evidence.append(Evidence(source="sock_diag", field="time_wait", value=use.time_wait, threshold=0, text=text))
-    if use.bound:
-        text = f"bind() owns {use.bound:,} of the range, a listener's own port included"
-        evidence.append(Evidence(source="sock_diag", field="bound", value=use.bound, threshold=0, text=text))
-    return evidence
-
-
-def errno_evidence(count: int) -> Evidence:
-    """How many connects found no port."""
-    text = f"connect() found no local port {count:,} times (EADDRNOTAVAIL)"
-    return Evidence(source="failures", field="connect EADDRNOTAVAIL", value=count, threshold=0, text=text)
 
 
 def more_ports(run: RunResult) -> list[Remedy]:
@@ -116,8 +24,8 @@ def more_ports(run: RunResult) -> list[Remedy]:
 
 def _wider_range(run: RunResult) -> list[Remedy]:
     use = run.client.port_use
-    room = capacity(use) if use else None
-    if room is not None and room >= WIDEST * FULL:
+    room = local_ports.capacity(use) if use else None
+    if room is not None and room >= WIDEST * local_ports.FULL:
         return []
     now = "" if room is None else f" instead of {room:,}"
     why = f"{WIDEST:,} ports for each pair of addresses{now}. Counts at once."

@@ -7,24 +7,21 @@ dropped as ever, and so are cookies' ACKs (docs/kernel.md rule 7).
 
 from __future__ import annotations
 
-from typing import Final
-
-from estab.diagnose import evidence as shape
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import backlog_remedies
+from estab.diagnose.cause import Cause, Judgement, Kind, Rebuilt, Stage
+from estab.diagnose.evidence import NETSTAT, counter, measured, server_counter, sysctl, unknown
+from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.overflow import overflow_evidence, overflowed
-from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
-
-CAUSE: Final = "abort_on_overflow"
-SIDE: Final[Side] = "server"
+from estab.records import Evidence, Remedy, RunResult, Verdict
 
 SYSCTL = "net.ipv4.tcp_abort_on_overflow"
 
 
-def judge(run: RunResult) -> Suspect:
+def judge_run(run: RunResult) -> Judgement:
     """Confirmed where it is set, the queue overflowed, half-open connections were reset, and most clients felt it."""
-    return shape.suspect(CAUSE, SIDE, _weigh(run), _evidence(run), lambda: remedies(run))
+    return Judgement(*_weigh(run), _evidence(run))
 
 
 def failures(run: RunResult) -> int:
@@ -64,13 +61,13 @@ def _why_not(run: RunResult) -> str | None:
 def _evidence(run: RunResult) -> list[Evidence]:
     reset = facts.resets(run)
     evidence = [
-        shape.sysctl(SYSCTL, facts.server_sysctl(run, SYSCTL)),
-        shape.count("failures", "ECONNRESET, EPIPE", reset, f"{reset:,} connections were reset"),
+        sysctl(SYSCTL, facts.server_sysctl(run, SYSCTL)),
+        measured("failures", "ECONNRESET, EPIPE", reset, f"{reset:,} connections were reset"),
     ]
     if not reset:
         return evidence
     means = "half-open connections that were reset"
-    return [*evidence, shape.server_counter(run, facts.EMBRYONIC_RSTS, means), *overflow_evidence(run)]
+    return [*evidence, server_counter(run, facts.EMBRYONIC_RSTS, means), *overflow_evidence(run)]
 
 
 def remedies(run: RunResult) -> list[Remedy]:
@@ -91,3 +88,40 @@ def remedies(run: RunResult) -> list[Remedy]:
             why="The queue is still full: the retry is reset too, and adds to the load.",
         ),
     ]
+
+
+def judge_snapshots(snapshots: Snapshots) -> Judgement:
+    """tcp_abort_on_overflow set, a queue that overflowed, and half-open connections that were reset."""
+    value = snapshots.sysctl(SYSCTL)
+    if value is None:
+        return Judgement(
+            "not_observed", "tcp_abort_on_overflow was not observed.", [unknown("/proc/sys", "-", "not read")]
+        )
+    is_set = measured("/proc/sys", SYSCTL, value, f"it is {value}", None)
+    if not value:
+        return Judgement("ruled_out", "tcp_abort_on_overflow is 0.", [is_set])
+    if (why := snapshots.why_no_deltas) is not None:
+        return Judgement("not_observed", why, [unknown(NETSTAT, "-", why)])
+    reset, over = snapshots.rose(facts.EMBRYONIC_RSTS), snapshots.rose(facts.LISTEN_OVERFLOWS)
+    evidence = [is_set, counter(facts.EMBRYONIC_RSTS, reset), counter(facts.LISTEN_OVERFLOWS, over)]
+    if reset is None or over is None:
+        return Judgement("not_observed", "Its counters were not observed.", evidence)
+    if not reset or not over:
+        return Judgement("ruled_out", "It is set, but reset nothing.", evidence)
+    text = f"tcp_abort_on_overflow reset up to {reset:,} connections that found the accept queue full."
+    return Judgement("confirmed", text, evidence, about=snapshots.run(snapshots.fullest))
+
+
+CAUSE = Cause(
+    id="abort_on_overflow",
+    side="server",
+    stage=Stage.ACCEPT_QUEUE,
+    kind=Kind.ACCEPT_QUEUE,
+    specificity=3,
+    explains={Kind.ACCEPT_QUEUE: "the queue overflowed, and tcp_abort_on_overflow made resets of it"},
+    judge_run=judge_run,
+    judge_snapshots=judge_snapshots,
+    failures=failures,
+    remedies=remedies,
+    twin=Rebuilt("the sysctl, the queue's bounds and the record's pauses of accept()"),
+)

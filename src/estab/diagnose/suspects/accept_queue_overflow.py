@@ -8,33 +8,33 @@ sk_drops also counts SYN-queue and TCP_DEFER_ACCEPT drops: alone it proves nothi
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import replace
 
 from estab.diagnose import facts
 from estab.diagnose.advice.backlog import backlog_remedies
+from estab.diagnose.cause import Cause, Judgement, Kind, Rebuilt, Stage
+from estab.diagnose.evidence import measured, unknown
+from estab.diagnose.on_snapshots import LISTENERS_UNSEEN, Snapshots
 from estab.diagnose.overflow import ghosts_of_queue, turned_away
 from estab.kernel.formats.endpoint import endpoint
-from estab.records import Evidence, ListenerWatch, RunResult, Side, Suspect, Verdict
-
-CAUSE: Final = "accept_queue_overflow"
-SIDE: Final[Side] = "server"
+from estab.records import Evidence, ListenerWatch, RunResult
 
 
-def judge(run: RunResult) -> Suspect:
+def judge_run(run: RunResult) -> Judgement:
     """Confirmed only where this listener's own queue turned packets away within the run."""
     watch = facts.listener(run)
     if watch is None:
         return _unseen(run)
     overflowed = turned_away(run, watch)
     if overflowed:
-        return _suspect("confirmed", _summary(run, watch), _evidence(run, watch), run)
+        return Judgement("confirmed", _summary(run, watch), _evidence(run, watch))
     if overflowed is False:
-        return _suspect("ruled_out", _why_not(run, watch), _evidence(run, watch), run)
+        return Judgement("ruled_out", _why_not(run, watch), _evidence(run, watch))
     if facts.overflow_symptoms(run):
         text = "The accept queue may have overflowed: connections suffered, and whose the drops are could not be told."
-        return _suspect("possible", text, _evidence(run, watch), run)
+        return Judgement("possible", text, _evidence(run, watch))
     text = "Whether this listener turned anything away could not be read; no connection shows it."
-    return _suspect("not_observed", text, _evidence(run, watch), run)
+    return Judgement("not_observed", text, _evidence(run, watch))
 
 
 def failures(run: RunResult) -> int:
@@ -42,25 +42,19 @@ def failures(run: RunResult) -> int:
     return facts.unserved(run)
 
 
-def _unseen(run: RunResult) -> Suspect:
+def _unseen(run: RunResult) -> Judgement:
     why = facts.why_unseen(run)
     evidence = [_unseen_evidence(run)]
     if facts.overflow_symptoms(run):
         evidence += _client_evidence(run)
         text = f"A full accept queue would look like this from the client, but the listener was not observed ({why})."
-        return _suspect("possible", text, evidence, run)
-    return _suspect("not_observed", f"The listener's queue was not observed ({why}).", evidence, run)
+        return Judgement("possible", text, evidence)
+    return Judgement("not_observed", f"The listener's queue was not observed ({why}).", evidence)
 
 
 def _unseen_evidence(run: RunResult) -> Evidence:
     text = f"not observed: {facts.why_unseen(run)}"
-    return Evidence(source="sock_diag", field="listener", text=text)
-
-
-def _suspect(verdict: Verdict, summary: str, evidence: list[Evidence], run: RunResult) -> Suspect:
-    accused = verdict in ("confirmed", "possible")
-    remedies = backlog_remedies(run) if accused else []
-    return Suspect(cause=CAUSE, side=SIDE, verdict=verdict, summary=summary, evidence=evidence, remedies=remedies)
+    return unknown("sock_diag", "listener", text)
 
 
 def _summary(run: RunResult, watch: ListenerWatch) -> str:
@@ -98,14 +92,14 @@ def _depth(watch: ListenerWatch) -> Evidence:
     if watch.worst_depth > facts.room(watch):
         # `tcp_v4_syn_recv_sock` tests for room, `inet_csk_reqsk_queue_add` adds: two steps, on an unlocked listener.
         text += "; handshakes that end on several CPUs at once can go over that"
-    return Evidence(source="sock_diag", field="worst_depth", value=watch.worst_depth, threshold=watch.limit, text=text)
+    return measured("sock_diag", "worst_depth", watch.worst_depth, text, watch.limit)
 
 
 def _full_samples(watch: ListenerWatch) -> list[Evidence]:
     if not watch.full_samples:
         return []
     text = f"full in {watch.full_samples:,} of {watch.samples:,} samples, ten a second"
-    return [Evidence(source="sock_diag", field="full_samples", value=watch.full_samples, threshold=0, text=text)]
+    return [measured("sock_diag", "full_samples", watch.full_samples, text)]
 
 
 def _overflows(run: RunResult) -> Evidence:
@@ -114,20 +108,18 @@ def _overflows(run: RunResult) -> Evidence:
         text = "ListenOverflows was not observed"
     else:
         text = f"ListenOverflows rose by {delta:,} within the run (packets, not clients; whole network namespace)"
-    return Evidence(source="/proc/net/netstat", field=facts.LISTEN_OVERFLOWS, value=delta, threshold=0, text=text)
+    return measured("/proc/net/netstat", facts.LISTEN_OVERFLOWS, delta, text)
 
 
 def _drops(run: RunResult) -> list[Evidence]:
     drops, deferred = facts.listener_drops(run), run.server.rose(facts.DEFER_DROPS)
     if drops is None:
-        return [Evidence(source="sock_diag", field="drops", text="the listener's own drops were not observed")]
+        return [unknown("sock_diag", "drops", "the listener's own drops were not observed")]
     text = f"the listener's own drops rose by {drops:,} within the run"
-    evidence = [Evidence(source="sock_diag", field="drops", value=drops, threshold=0, text=text)]
+    evidence = [measured("sock_diag", "drops", drops, text)]
     if drops and deferred:
         text = f"TCPDeferAcceptDrop rose by {deferred:,}: so many of those drops may be TCP_DEFER_ACCEPT's"
-        evidence.append(
-            Evidence(source="/proc/net/netstat", field=facts.DEFER_DROPS, value=deferred, threshold=0, text=text)
-        )
+        evidence.append(measured("/proc/net/netstat", facts.DEFER_DROPS, deferred, text))
     return evidence
 
 
@@ -137,7 +129,7 @@ def _cookies(run: RunResult) -> list[Evidence]:
     if not spoiled or not facts.resets(run):
         return []
     text = f"SyncookiesFailed rose by {spoiled:,}: connections that only the client held were reset at their data"
-    return [Evidence(source="/proc/net/netstat", field=facts.COOKIES_FAILED, value=spoiled, threshold=0, text=text)]
+    return [measured("/proc/net/netstat", facts.COOKIES_FAILED, spoiled, text)]
 
 
 def _ghosts(run: RunResult) -> list[Evidence]:
@@ -145,7 +137,7 @@ def _ghosts(run: RunResult) -> list[Evidence]:
     if not ghosts:
         return []
     text = f"the client holds {ghosts:,} ESTABLISHED connections that the server does not have (ghosts)"
-    return [Evidence(source="sock_diag", field="ghosts", value=ghosts, threshold=0, text=text)]
+    return [measured("sock_diag", "ghosts", ghosts, text)]
 
 
 def _client_evidence(run: RunResult) -> list[Evidence]:
@@ -153,13 +145,40 @@ def _client_evidence(run: RunResult) -> list[Evidence]:
     evidence = []
     if late:
         text = f"{late:,} connects had to send their SYN again"
-        evidence.append(Evidence(source="tcp_info", field="syn_retransmits", value=late, threshold=0, text=text))
+        evidence.append(measured("tcp_info", "syn_retransmits", late, text))
     if timeouts:
         text = f"{timeouts:,} connections timed out"
-        evidence.append(
-            Evidence(source="failures", field="ETIMEDOUT, own_timeout", value=timeouts, threshold=0, text=text)
-        )
+        evidence.append(measured("failures", "ETIMEDOUT, own_timeout", timeouts, text))
     if resets:
         text = f"{resets:,} connections were reset"
-        evidence.append(Evidence(source="failures", field="ECONNRESET, EPIPE", value=resets, threshold=0, text=text))
+        evidence.append(measured("failures", "ECONNRESET, EPIPE", resets, text))
     return evidence
+
+
+def judge_snapshots(snapshots: Snapshots) -> Judgement:
+    """Full now, or turned packets away between the two."""
+    if snapshots.after.listeners is None:
+        return Judgement("not_observed", LISTENERS_UNSEEN, [unknown("sock_diag", "-", "listeners were not read")])
+    if snapshots.fullest is None:
+        return Judgement("ruled_out", "Nothing listens here.", [measured("sock_diag", "listeners", 0, "none", None)])
+    queue, run = snapshots.fullest, snapshots.run(snapshots.fullest)
+    if queue.full:
+        text = f"The accept queue of {queue.where} is full now: {queue.now.depth:,} wait, {queue.now.limit + 1:,} fit."
+        return Judgement("confirmed", text, [queue.evidence], about=run)
+    if snapshots.before is None:
+        text = f"No queue is full now (fullest: {queue.now.depth:,} of {queue.now.limit:,}); before is not known."
+        return Judgement("not_observed", text, [queue.evidence])
+    return replace(judge_run(run), about=run)
+
+
+CAUSE = Cause(
+    id="accept_queue_overflow",
+    side="server",
+    stage=Stage.ACCEPT_QUEUE,
+    kind=Kind.ACCEPT_QUEUE,
+    judge_run=judge_run,
+    judge_snapshots=judge_snapshots,
+    failures=failures,
+    remedies=backlog_remedies,
+    twin=Rebuilt("the queue's bounds, and accepts at the record's rate or with its pauses"),
+)

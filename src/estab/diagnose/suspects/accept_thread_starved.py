@@ -9,19 +9,17 @@ spent on accepting: some ten microseconds a connection).
 from __future__ import annotations
 
 import math
-from typing import Final
 
-from estab.diagnose import evidence as shape
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import delay_text, wanted_backlog
 from estab.diagnose.advice.futile import does_nothing
+from estab.diagnose.cause import Cause, Judgement, Kind, Rebuilt, Stage
+from estab.diagnose.evidence import listener_unseen, measured, unknown
+from estab.diagnose.on_snapshots import Queue, Snapshots
 from estab.diagnose.overflow import overflowed
 from estab.diagnose.rates import queue_rates
-from estab.records import Evidence, ListenerWatch, Remedy, RunResult, Side, Suspect, Verdict
-
-CAUSE: Final = "accept_thread_starved"
-SIDE: Final[Side] = "server"
+from estab.records import Evidence, ListenerWatch, Remedy, RunResult, Verdict
 
 BUSY = 0.9  # of all cores: nobody gets a turn at once
 COST_S = 0.001  # of CPU for each connection that came: a hundred accepts' worth, so it went elsewhere
@@ -29,10 +27,10 @@ COST_S = 0.001  # of CPU for each connection that came: a hundred accepts' worth
 ONE_CORE = ("node", "python", "ruby", "redis", "estab")
 
 
-def judge(run: RunResult) -> Suspect:
+def judge_run(run: RunResult) -> Judgement:
     """Confirmed where the queue overflowed while accepts went on, and the CPU was used up on something else."""
     verdict, summary = _weigh(run, facts.listener(run))
-    return shape.suspect(CAUSE, SIDE, (verdict, summary), _evidence(run), lambda: remedies(run))
+    return Judgement(verdict, summary, _evidence(run))
 
 
 def failures(run: RunResult) -> int:
@@ -107,24 +105,24 @@ def cost_s(run: RunResult) -> float | None:
 def _evidence(run: RunResult) -> list[Evidence]:
     watch = facts.listener(run)
     if watch is None:
-        return [shape.unseen(run)]
+        return [listener_unseen(run)]
     text = f"the queue's worst depth was {watch.worst_depth:,} of {watch.limit:,}"
-    evidence = [shape.count("sock_diag", "worst_depth", watch.worst_depth, text, watch.limit)]
+    evidence = [measured("sock_diag", "worst_depth", watch.worst_depth, text, watch.limit)]
     cores, full, cost = facts.server_cores(run), capacity(run), cost_s(run)
     if cores is None:
-        return [*evidence, Evidence(source="/proc/PID/stat", field="cpu_s", text="the server's CPU was not observed")]
+        return [*evidence, unknown("/proc/PID/stat", "cpu_s", "the server's CPU was not observed")]
     of = "" if full is None else f" of the {full:g} that it can use"
     text = f"the server's processes used {cores:.2f} cores{of}"
-    evidence.append(shape.count("/proc/PID/stat", "cpu_s", cores, text, None if full is None else BUSY * full))
+    evidence.append(measured("/proc/PID/stat", "cpu_s", cores, text, None if full is None else BUSY * full))
     if cost is not None:
         text = f"that is {cost * 1e3:,.2f} ms of CPU for each connection; accept() alone takes about 0.01"
-        evidence.append(shape.count("/proc/PID/stat", "cpu_s / connection", cost, text, COST_S))
+        evidence.append(measured("/proc/PID/stat", "cpu_s / connection", cost, text, COST_S))
     rates = queue_rates(run)
     if rates is not None:
         text = (
             f"with connections waiting, {rates.accepts_per_s:,.0f}/s were accepted, {rates.arrivals_per_s:,.0f}/s came"
         )
-        evidence.append(shape.count("timeline", "accepted", rates.accepts_per_s, text, rates.arrivals_per_s))
+        evidence.append(measured("timeline", "accepted", rates.accepts_per_s, text, rates.arrivals_per_s))
     return evidence
 
 
@@ -173,3 +171,49 @@ def remedies(run: RunResult) -> list[Remedy]:
     if delay is not None:
         found[-2] = found[-2].replace(why=f"Here {delay}.")
     return found
+
+
+def judge_snapshots(snapshots: Snapshots) -> Judgement:
+    """CPU of the owners between the two, while connections waited at both. Never more than possible."""
+    if snapshots.before is None:
+        text = "How much CPU a server uses takes two snapshots."
+        return Judgement("not_observed", text, [unknown("/proc/PID/stat", "-", "one moment has no rate")])
+    queue = next((q for q in snapshots.queues if q.now.depth > 0 and q.then is not None and q.then.depth > 0), None)
+    if queue is None:
+        nothing = measured("sock_diag", "depth", 0, "no queue held any at both")
+        return Judgement("ruled_out", "No connections waited at both moments.", [nothing])
+    cores, full = _owners_cores(queue, snapshots.span_s), snapshots.after.host.cores
+    if cores is None or not full or full < 1:
+        return Judgement("not_observed", "The server's CPU was not observed.", [queue.evidence])
+    text = f"its owners used {cores:.2f} of {full:,} cores in between"
+    evidence = [queue.evidence, measured("/proc/PID/stat", "cpu_s", cores, text, BUSY * full)]
+    if cores < BUSY * full:
+        return Judgement("ruled_out", "The server had CPU to spare.", evidence)
+    text = f"Connections wait while the server uses {cores:.1f} of {full:,} cores: its accepting thread may be starved."
+    return Judgement("possible", text, evidence, about=snapshots.run(queue))
+
+
+def _owners_cores(queue: Queue, span_s: float) -> float | None:
+    """How many cores the listener's owners kept busy between the two. None: not read at both."""
+    began = {owner.pid: owner.cpu_s for owner in (queue.then.owners if queue.then else None) or []}
+    used = [
+        owner.cpu_s - before
+        for owner in queue.now.owners or []
+        if owner.cpu_s is not None and (before := began.get(owner.pid)) is not None
+    ]
+    return max(0.0, sum(used)) / span_s if used and span_s > 0 else None
+
+
+_TOO_SELDOM = "the accepting thread got its turn too seldom to empty the queue"
+CAUSE = Cause(
+    id="accept_thread_starved",
+    side="server",
+    stage=Stage.ACCEPT,
+    kind=Kind.NO_ACCEPT,
+    explains={"syn_queue_overflow": _TOO_SELDOM, Kind.ACCEPT_QUEUE: _TOO_SELDOM},
+    judge_run=judge_run,
+    judge_snapshots=judge_snapshots,
+    failures=failures,
+    remedies=remedies,
+    twin=Rebuilt("a program whose accepting thread shares one interpreter lock with threads that burn CPU"),
+)

@@ -8,27 +8,24 @@ listen().
 
 from __future__ import annotations
 
-from typing import Final
-
-from estab.diagnose import evidence as shape
 from estab.diagnose import facts
 from estab.diagnose.advice.backlog import SOMAXCONN, backlog_remedies, outrun
-from estab.diagnose.overflow import overflow_evidence, overflowed
+from estab.diagnose.cause import Cause, Judgement, Kind, Rebuilt, Stage
+from estab.diagnose.evidence import listener_unseen, measured, sysctl, unknown
+from estab.diagnose.on_snapshots import LISTENERS_UNSEEN, Snapshots
+from estab.diagnose.overflow import overflow_evidence, overflowed, overflowed_at
 from estab.kernel.rules.accept_queue import granted
-from estab.records import Evidence, ListenerWatch, Remedy, RunResult, Side, Suspect, Verdict
-
-CAUSE: Final = "backlog_clamped"
-SIDE: Final[Side] = "server"
+from estab.records import Evidence, ListenerWatch, RunResult, Verdict
 
 
-def judge(run: RunResult) -> Suspect:
+def judge_run(run: RunResult) -> Judgement:
     """Confirmed where the queue overflowed at a limit that somaxconn cut, and a longer one would have held."""
     watch = facts.listener(run)
     if watch is None:
         text = f"The listener's limit was not observed ({facts.why_unseen(run)})."
-        return shape.suspect(CAUSE, SIDE, ("not_observed", text), [shape.unseen(run)], list)
+        return Judgement("not_observed", text, [listener_unseen(run)])
     verdict, summary = _weigh(run, watch)
-    return shape.suspect(CAUSE, SIDE, (verdict, summary), _evidence(run, watch), lambda: remedies(run))
+    return Judgement(verdict, summary, _evidence(run, watch))
 
 
 def failures(run: RunResult) -> int:
@@ -69,10 +66,42 @@ def _evidence(run: RunResult, watch: ListenerWatch) -> list[Evidence]:
     asked, somaxconn = facts.asked(run, "backlog_asked"), facts.server_sysctl(run, SOMAXCONN)
     wanted = "what the program asked for was not observed" if asked is None else f"{asked:,.0f} was asked for"
     text = f"listen() granted {watch.limit:,} ({facts.room(watch):,} fit); {wanted}"
-    evidence = [shape.count("sock_diag", "limit", watch.limit, text, asked)]
-    return [*evidence, shape.sysctl(SOMAXCONN, somaxconn, " in the server's namespace"), *overflow_evidence(run)]
+    evidence = [measured("sock_diag", "limit", watch.limit, text, asked)]
+    return [*evidence, sysctl(SOMAXCONN, somaxconn, " in the server's namespace"), *overflow_evidence(run)]
 
 
-def remedies(run: RunResult) -> list[Remedy]:
-    """somaxconn, then a new listen(): the order is the point."""
-    return backlog_remedies(run)
+def judge_snapshots(snapshots: Snapshots) -> Judgement:
+    """An overflow, now or between the two, at a limit that is somaxconn."""
+    queue, somaxconn = snapshots.fullest, snapshots.sysctl(SOMAXCONN)
+    if queue is None:
+        return Judgement("not_observed", LISTENERS_UNSEEN, [unknown("sock_diag", "-", "listeners were not read")])
+    if somaxconn is None:
+        return Judgement(
+            "not_observed", "somaxconn was not observed.", [unknown("/proc/sys", "-", "somaxconn was not read")]
+        )
+    evidence = [queue.evidence, measured("/proc/sys", SOMAXCONN, somaxconn, "somaxconn now", None)]
+    if queue.now.limit != somaxconn:
+        text = f"The limit of {queue.where} is {queue.now.limit:,}, somaxconn is {somaxconn:,}."
+        return Judgement("ruled_out", text, evidence)
+    over = overflowed_at(snapshots, queue)
+    if over is None:
+        return Judgement("not_observed", "Whether a queue overflowed is not known.", evidence)
+    if not over:
+        return Judgement("ruled_out", "No accept queue overflowed.", evidence)
+    text = f"The limit of {queue.where} is exactly somaxconn ({somaxconn:,}), and its queue overflows."
+    return Judgement("confirmed", text, evidence, about=snapshots.run(queue))
+
+
+CAUSE = Cause(
+    id="backlog_clamped",
+    side="server",
+    stage=Stage.ACCEPT_QUEUE,
+    kind=Kind.ACCEPT_QUEUE,
+    specificity=1,
+    explains={Kind.ACCEPT_QUEUE: "somaxconn cut the queue that overflowed"},
+    judge_run=judge_run,
+    judge_snapshots=judge_snapshots,
+    failures=failures,
+    remedies=backlog_remedies,
+    twin=Rebuilt("somaxconn below the backlog that was asked for"),
+)

@@ -7,45 +7,42 @@ IP_BIND_ADDRESS_NO_PORT (4.2) a bound source address owns no port (docs/kernel.m
 
 from __future__ import annotations
 
-from typing import Final
-
-from estab.diagnose import evidence as shape
-from estab.diagnose import facts
+from estab.diagnose import facts, local_ports
 from estab.diagnose.advice import changes, ports
-from estab.records import PortUse, Remedy, RunResult, Side, Suspect, Verdict
-
-CAUSE: Final = "bound_ports_poisoned"
-SIDE: Final[Side] = "client"
+from estab.diagnose.cause import Cause, Judgement, Kind, Rebuilt, Stage
+from estab.diagnose.evidence import unknown
+from estab.diagnose.on_snapshots import Snapshots
+from estab.records import PortUse, Remedy, RunResult, Verdict
 
 MOST = 0.5  # of the range: from here bind() is what took it
 SOME = 0.1  # of the range, and enough that what was asked for would have found room without it
 
 
-def judge(run: RunResult) -> Suspect:
+def judge_run(run: RunResult) -> Judgement:
     """Confirmed where connects found no port, the rest of the range was full, and bind() holds what is missing."""
     count = failures(run)
-    evidence = [ports.errno_evidence(count), *ports.use_evidence(run)]
+    evidence = [local_ports.errno_evidence(count), *local_ports.use_evidence(run)]
     verdict, summary = _weigh(run, count)
-    return shape.suspect(CAUSE, SIDE, (verdict, summary), evidence, lambda: remedies(run))
+    return Judgement(verdict, summary, evidence)
 
 
 def failures(run: RunResult) -> int:
     """Connects that found no local port."""
-    return ports.failed_for_ports(run)
+    return local_ports.failed_for_ports(run)
 
 
 def _weigh(run: RunResult, count: int) -> tuple[Verdict, str]:
     use = run.client.port_use
     if not count:
         return "ruled_out", "Every connect found a local port."
-    fill = ports.fill(use) if use else None
+    fill = local_ports.fill(use) if use else None
     if use is None or use.capacity is None or fill is None:
         return "not_observed", "How much of the range bind() owns was not observed."
     if use.bound is None:
         return _weigh_unseen(count, fill)
     if not poisoned(use, facts.asked_connections(run)):
         return "ruled_out", f"bind() owns {use.bound:,} of {use.capacity:,} ports: not what is missing."
-    if fill < ports.FULL and use.bound < ports.FULL * use.capacity:
+    if fill < local_ports.FULL and use.bound < local_ports.FULL * use.capacity:
         text = f"bind() owns {use.bound:,} of {use.capacity:,} ports, but the rest was not seen in use."
         return "possible", text
     text = f"bind() owns {use.bound:,} of the {use.capacity:,} ports of the range: {count:,} connects found none."
@@ -53,7 +50,7 @@ def _weigh(run: RunResult, count: int) -> tuple[Verdict, str]:
 
 
 def _weigh_unseen(count: int, fill: float) -> tuple[Verdict, str]:
-    if fill >= ports.FULL:
+    if fill >= local_ports.FULL:
         return "ruled_out", "Connections alone fill the range."
     text = f"{count:,} connects found no local port though few are in use; what bind() owns was not observed."
     return "possible", text
@@ -100,3 +97,35 @@ def remedies(run: RunResult) -> list[Remedy]:
         ),
         *ports.does_nothing(),
     ]
+
+
+def judge_snapshots(snapshots: Snapshots) -> Judgement:
+    """Most of the range owned by bind() now; confirmed where the rest is full too."""
+    use = snapshots.after.port_use
+    fill = local_ports.fill(use) if use else None
+    if use is None or use.bound is None or fill is None:
+        return Judgement(
+            "not_observed", local_ports.UNSEEN, [unknown("sock_diag", "-", "ports owned by bind() were not read")]
+        )
+    evidence = local_ports.use_evidence(snapshots.run(None))
+    if not poisoned(use, None):
+        return Judgement("ruled_out", f"bind() owns {use.bound:,} of {use.capacity or 0:,} ports.", evidence)
+    text = f"bind() owns {use.bound:,} of the {use.capacity or 0:,} ports of the range"
+    if fill >= 1 or local_ports.capacity(use) == 0:
+        return Judgement("confirmed", f"{text}, and the rest is full.", evidence)
+    return Judgement("possible", f"{text}; the rest has room still.", evidence)
+
+
+CAUSE = Cause(
+    id="bound_ports_poisoned",
+    side="client",
+    stage=Stage.LOCAL_PORT,
+    kind=Kind.LOCAL_PORTS,
+    specificity=2,
+    explains={Kind.LOCAL_PORTS: "bind() holds what the range lacks"},
+    judge_run=judge_run,
+    judge_snapshots=judge_snapshots,
+    failures=failures,
+    remedies=remedies,
+    twin=Rebuilt("sockets of another program that own as many ports by bind()"),
+)

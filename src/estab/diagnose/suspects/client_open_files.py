@@ -7,28 +7,22 @@ so their absence rules it out.
 
 from __future__ import annotations
 
-from typing import Final
-
 from estab.diagnose import descriptors, facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.descriptors import file_max_does_nothing, file_max_remedies, wanted_descriptors
-from estab.records import Evidence, Remedy, RunResult, Side, Suspect
+from estab.diagnose.cause import Cause, Judgement, NeedsRun, Rebuilt, Stage
+from estab.diagnose.evidence import measured
+from estab.records import Evidence, Remedy, RunResult
 
-CAUSE: Final = "client_open_files"
-SIDE: Final[Side] = "client"
 
-
-def judge(run: RunResult) -> Suspect:
+def judge_run(run: RunResult) -> Judgement:
     """Confirmed by the first socket that could not be had; ruled out where every one could."""
     count = failures(run)
     evidence = [_errno_evidence(count), *_fds_evidence(run)]
     if not count:
-        summary = "The client never lacked a descriptor."
-        return Suspect(cause=CAUSE, side=SIDE, verdict="ruled_out", summary=summary, evidence=evidence)
+        return Judgement("ruled_out", "The client never lacked a descriptor.", evidence)
     summary = f"The client ran out of descriptors: {count:,} connections could not even be begun."
-    return Suspect(
-        cause=CAUSE, side=SIDE, verdict="confirmed", summary=summary, evidence=evidence, remedies=_remedies(run)
-    )
+    return Judgement("confirmed", summary, evidence)
 
 
 def failures(run: RunResult) -> int:
@@ -38,7 +32,7 @@ def failures(run: RunResult) -> int:
 
 def _errno_evidence(count: int) -> Evidence:
     text = f"socket() failed {count:,} times for want of a descriptor (EMFILE, ENFILE)"
-    return Evidence(source="failures", field="connect EMFILE, ENFILE", value=count, threshold=0, text=text)
+    return measured("failures", "connect EMFILE, ENFILE", count, text)
 
 
 def _fds_evidence(run: RunResult) -> list[Evidence]:
@@ -46,12 +40,13 @@ def _fds_evidence(run: RunResult) -> list[Evidence]:
     if full is None:
         return []
     text = f"the fullest client worker (pid {full.pid}) had {full.fds:,} descriptors open of {full.limit:,}"
-    return [Evidence(source="/proc/PID/fd", field="worst_fds", value=full.fds, threshold=full.limit, text=text)]
+    return [measured("/proc/PID/fd", "worst_fds", full.fds, text, full.limit)]
 
 
-def _remedies(run: RunResult) -> list[Remedy]:
+def remedies(run: RunResult) -> list[Remedy]:
+    """More descriptors for the client, and what does not touch them."""
     if facts.failed(run, ("connect",), ("ENFILE",)) > facts.failed(run, ("connect",), ("EMFILE",)):
-        return file_max_remedies(SIDE)
+        return file_max_remedies("client")
     size = wanted_descriptors(run)
     hard = run.client.before.nofile_hard if run.client.before else None
     above = hard is not None and hard < size
@@ -60,13 +55,13 @@ def _remedies(run: RunResult) -> list[Remedy]:
         Remedy(
             command=f"ulimit -n {size}   # in the shell that starts the client",
             works=True,
-            changes=[changes.nofile(size, SIDE)],
+            changes=[changes.nofile(size, "client")],
             why=why,
         ),
         Remedy(
             command=f"LimitNOFILE={size}   # [Service] of its unit; Docker: --ulimit nofile={size}:{size}",
             works=True,
-            changes=[changes.nofile(size, SIDE)],
+            changes=[changes.nofile(size, "client")],
             why="For a client that runs as a service or in a container.",
         ),
         Remedy(
@@ -83,3 +78,15 @@ def _remedies(run: RunResult) -> list[Remedy]:
             why="socket() failed at the client: no packet reached the server.",
         ),
     ]
+
+
+CAUSE = Cause(
+    id="client_open_files",
+    side="client",
+    stage=Stage.SOCKET,
+    judge_run=judge_run,
+    judge_snapshots=NeedsRun("Whether a client lacks descriptors shows in its own errors"),
+    failures=failures,
+    remedies=remedies,
+    twin=Rebuilt("RLIMIT_NOFILE of the client's processes"),
+)

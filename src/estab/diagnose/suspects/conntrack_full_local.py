@@ -9,19 +9,15 @@ table go on; so does what is not tracked.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
-from estab.diagnose import evidence as shape
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
-from estab.diagnose.journey import ends, journey
+from estab.diagnose.cause import Cause, Judgement, Kind, NotRebuilt, Stage
+from estab.diagnose.evidence import measured, unknown
+from estab.diagnose.on_snapshots import Snapshots
+from estab.diagnose.syn_path import ends, syn_path
 from estab.kernel.rules.conntrack import is_full
-from estab.records import Conntrack, Evidence, Remedy, RunResult, Side, Snapshot, Suspect, Verdict
-
-CAUSE: Final = "conntrack_full_local"
-SIDE: Final[Side] = "client"
-
-SIDES: dict[str, Side] = {"client": "client", "server": "server"}
+from estab.records import Conntrack, Evidence, Remedy, RunResult, Side, Snapshot, Verdict
 
 
 @dataclass(frozen=True)
@@ -35,20 +31,27 @@ class Table:
     full: bool | None
 
 
-def judge(run: RunResult) -> Suspect:
+def judge_run(run: RunResult) -> Judgement:
     """Confirmed where the table dropped packets within the run, or stood full, and connects timed out."""
     lost = failures(run)
-    found = [t for end, before, after in ends(run) if (t := table(end, before, after)) is not None]
-    evidence = [_lost_evidence(lost), *(one for t in found for one in table_evidence(t))]
-    worst = max(found, key=lambda t: (t.dropped or 0, bool(t.full)), default=None)
+    tables, worst = _tables(run), _worst(run)
     verdict, summary = _weigh(run, lost, worst)
-    side = SIDES[worst.end] if worst is not None and verdict == "confirmed" else SIDE
-    return shape.suspect(CAUSE, side, (verdict, summary), evidence, lambda: remedies(worst))
+    evidence = [_lost_evidence(lost), *(fact for each in tables for fact in table_evidence(each))]
+    side: Side = "server" if worst is not None and worst.end == "server" and verdict == "confirmed" else "client"
+    return Judgement(verdict, summary, evidence, side)
 
 
 def failures(run: RunResult) -> int:
     """Connects that timed out, or that the host's own firewall refused."""
     return facts.connect_timeouts(run) + facts.failed(run, ("connect",), ("EPERM",))
+
+
+def _tables(run: RunResult) -> list[Table]:
+    return [read for end, before, after in ends(run) if (read := table(end, before, after)) is not None]
+
+
+def _worst(run: RunResult) -> Table | None:
+    return max(_tables(run), key=lambda each: (each.dropped or 0, bool(each.full)), default=None)
 
 
 def table(end: str, before: Snapshot | None, after: Snapshot | None) -> Table | None:
@@ -76,7 +79,7 @@ def _weigh(run: RunResult, lost: int, worst: Table | None) -> tuple[Verdict, str
         return "ruled_out", "No connect timed out."
     if worst is None:
         return "not_observed", "The connection tracking table was not observed."
-    arrived = journey(run).arrived
+    arrived = syn_path(run).arrived
     if worst.dropped and not arrived:
         text = f"The {worst.end}'s connection tracking table was full and dropped {worst.dropped:,} packets."
         return "confirmed", text
@@ -95,28 +98,29 @@ def _weigh_room(worst: Table) -> tuple[Verdict, str]:
 
 
 def _lost_evidence(lost: int) -> Evidence:
-    return shape.count("failures", "connect ETIMEDOUT, own_timeout, EPERM", lost, f"{lost:,} connects were lost")
+    return measured("failures", "connect ETIMEDOUT, own_timeout, EPERM", lost, f"{lost:,} connects were lost")
 
 
-def table_evidence(found: Table) -> list[Evidence]:
+def table_evidence(seen: Table) -> list[Evidence]:
     """The fill of one table and what it dropped."""
     evidence = []
-    if found.count is not None:
-        of = "" if found.maximum is None else f" of {found.maximum:,}"
-        text = f"the {found.end}'s table holds {found.count:,}{of} flows (nf_conntrack_count)"
-        evidence.append(shape.count("/proc/sys/net/netfilter", "conntrack.count", found.count, text, found.maximum))
-    if found.dropped is not None:
-        text = f"it dropped {found.dropped:,} packets in between (drop of /proc/net/stat/nf_conntrack)"
-        evidence.append(shape.count("/proc/net/stat/nf_conntrack", "drop", found.dropped, text))
+    if seen.count is not None:
+        of = "" if seen.maximum is None else f" of {seen.maximum:,}"
+        text = f"the {seen.end}'s table holds {seen.count:,}{of} flows (nf_conntrack_count)"
+        evidence.append(measured("/proc/sys/net/netfilter", "conntrack.count", seen.count, text, seen.maximum))
+    if seen.dropped is not None:
+        text = f"it dropped {seen.dropped:,} packets in between (drop of /proc/net/stat/nf_conntrack)"
+        evidence.append(measured("/proc/net/stat/nf_conntrack", "drop", seen.dropped, text))
     if evidence:
         return evidence
-    text = f"how full the {found.end}'s table is at the end was not observed"
-    return [Evidence(source="/proc/sys/net/netfilter", field="conntrack.count", text=text)]
+    text = f"how full the {seen.end}'s table is at the end was not observed"
+    return [unknown("/proc/sys/net/netfilter", "conntrack.count", text)]
 
 
-def remedies(found: Table | None) -> list[Remedy]:
+def remedies(run: RunResult) -> list[Remedy]:
     """A bigger table, or fewer entries in it."""
-    now = found.maximum if found is not None and found.maximum is not None and found.maximum > 0 else 65536
+    worst = _worst(run)
+    now = worst.maximum if worst is not None and worst.maximum is not None and worst.maximum > 0 else 65536
     size = min(4 * now, 1 << 31)
     return [
         Remedy(
@@ -150,3 +154,37 @@ def remedies(found: Table | None) -> list[Remedy]:
             why="The packet was dropped before TCP saw it: no limit of a socket was asked.",
         ),
     ]
+
+
+def judge_snapshots(snapshots: Snapshots) -> Judgement:
+    """Full now, or dropped packets in between."""
+    seen = table("host", snapshots.before, snapshots.after)
+    if seen is None or (seen.full is None and seen.dropped is None):
+        text = "The connection tracking table was not observed."
+        return Judgement("not_observed", text, [unknown("/proc/sys/net/netfilter", "-", "not read")])
+    evidence = table_evidence(seen)
+    now = table("host", None, snapshots.after)
+    if now is not None and now.full:
+        text = f"The connection tracking table is full now: {now.count or 0:,} of {now.maximum or 0:,}."
+        return Judgement("confirmed", text, evidence)
+    if seen.dropped:
+        text = f"The connection tracking table dropped {seen.dropped:,} packets between the two."
+        return Judgement("confirmed", text, evidence)
+    return Judgement("ruled_out", "The connection tracking table has room.", evidence)
+
+
+CAUSE = Cause(
+    id="conntrack_full_local",
+    side="client",
+    stage=Stage.PATH,
+    kind=Kind.LOST_SYN,
+    specificity=2,
+    explains={Kind.LOST_SYN: "the packets were lost in this host's own connection tracking table"},
+    judge_run=judge_run,
+    judge_snapshots=judge_snapshots,
+    failures=failures,
+    remedies=remedies,
+    twin=NotRebuilt(
+        "the connection tracking table is bounded for the whole machine (nf_conntrack_max of the initial namespace)"
+    ),
+)

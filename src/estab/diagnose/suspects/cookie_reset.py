@@ -9,24 +9,21 @@ ECONNRESET (docs/kernel.md rules 13 to 16). The origin is the full queue; this i
 
 from __future__ import annotations
 
-from typing import Final
-
-from estab.diagnose import evidence as shape
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import backlog_remedies
+from estab.diagnose.cause import Cause, Judgement, Kind, Rebuilt, Stage
+from estab.diagnose.evidence import NETSTAT, counter, measured, server_counter, sysctl, unknown
+from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.overflow import ghosts_of_queue, overflow_evidence, overflowed
-from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
-
-CAUSE: Final = "cookie_reset"
-SIDE: Final[Side] = "server"
+from estab.records import Evidence, Remedy, RunResult, Verdict
 
 COOKIES = "net.ipv4.tcp_syncookies"
 
 
-def judge(run: RunResult) -> Suspect:
+def judge_run(run: RunResult) -> Judgement:
     """Confirmed where resets are most of the damage, the queue overflowed, and cookies failed."""
-    return shape.suspect(CAUSE, SIDE, _weigh(run), _evidence(run), lambda: remedies(run))
+    return Judgement(*_weigh(run), _evidence(run))
 
 
 def failures(run: RunResult) -> int:
@@ -62,7 +59,7 @@ def _why_not(run: RunResult) -> str | None:
 
 def _evidence(run: RunResult) -> list[Evidence]:
     reset = facts.resets(run)
-    evidence = [shape.count("failures", "ECONNRESET, EPIPE", reset, f"{reset:,} connections were reset")]
+    evidence = [measured("failures", "ECONNRESET, EPIPE", reset, f"{reset:,} connections were reset")]
     if not reset:
         return evidence
     order = facts.reset_orders(run)
@@ -70,15 +67,15 @@ def _evidence(run: RunResult) -> list[Evidence]:
         text = (
             f"{order[0]:,} broken connections gave ECONNRESET first (a RST), {order[1]:,} EPIPE or end of file (a FIN)"
         )
-        evidence.append(shape.count("error_orders", "ECONNRESET first", order[0], text))
+        evidence.append(measured("error_orders", "ECONNRESET first", order[0], text))
     means = "segments whose cookie was no longer valid, each answered by RST"
-    evidence.append(shape.server_counter(run, facts.COOKIES_FAILED, means))
-    evidence.append(shape.server_counter(run, facts.COOKIES_SENT, "SYNs that got a cookie"))
-    evidence += [*overflow_evidence(run), shape.sysctl(COOKIES, facts.server_sysctl(run, COOKIES))]
+    evidence.append(server_counter(run, facts.COOKIES_FAILED, means))
+    evidence.append(server_counter(run, facts.COOKIES_SENT, "SYNs that got a cookie"))
+    evidence += [*overflow_evidence(run), sysctl(COOKIES, facts.server_sysctl(run, COOKIES))]
     held = ghosts_of_queue(run)
     if held:
         text = f"the client holds {held:,} ESTABLISHED connections that the server does not have (ghosts)"
-        evidence.append(shape.count("sock_diag", "ghosts", held, text))
+        evidence.append(measured("sock_diag", "ghosts", held, text))
     return evidence
 
 
@@ -106,3 +103,39 @@ def remedies(run: RunResult) -> list[Remedy]:
         ),
         *(r for r in backlog_remedies(run) if not r.works),
     ]
+
+
+def judge_snapshots(snapshots: Snapshots) -> Judgement:
+    """Cookies that failed while a queue overflowed: somebody was reset, who and how many only a run shows."""
+    if (why := snapshots.why_no_deltas) is not None:
+        return Judgement("not_observed", why, [unknown(NETSTAT, "-", why)])
+    failed, over = snapshots.rose(facts.COOKIES_FAILED), snapshots.rose(facts.LISTEN_OVERFLOWS)
+    evidence = [
+        counter(facts.COOKIES_FAILED, failed, "segments whose cookie was not valid, each answered by RST"),
+        counter(facts.LISTEN_OVERFLOWS, over, "packets that a full accept queue turned away"),
+    ]
+    if failed is None or over is None:
+        return Judgement("not_observed", "The cookies' counters were not observed.", evidence)
+    if not failed or not over:
+        why = "No cookie failed." if not failed else "No accept queue overflowed: what failed was no cookie of ours."
+        return Judgement("ruled_out", why, evidence)
+    text = f"{failed:,} segments with a failed cookie were reset while the accept queue overflowed."
+    return Judgement("possible", text, evidence, about=snapshots.run(snapshots.fullest))
+
+
+CAUSE = Cause(
+    id="cookie_reset",
+    side="server",
+    stage=Stage.ACCEPT_QUEUE,
+    kind=Kind.ACCEPT_QUEUE,
+    specificity=4,
+    explains={
+        "abort_on_overflow": "what was reset held a SYN cookie, which that sysctl does not touch",
+        Kind.ACCEPT_QUEUE: "the queue overflowed, and SYN cookies made resets of it",
+    },
+    judge_run=judge_run,
+    judge_snapshots=judge_snapshots,
+    failures=failures,
+    remedies=remedies,
+    twin=Rebuilt("the queue's bounds, the record's pauses of accept(), and SYNs that arrive together"),
+)

@@ -8,21 +8,18 @@ that `ss -m` looks like an overflow where there is none (rule 5). Clients that s
 
 from __future__ import annotations
 
-from typing import Final
-
-from estab.diagnose import evidence as shape
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
+from estab.diagnose.cause import Cause, Judgement, Rebuilt, Stage
+from estab.diagnose.evidence import NETSTAT, counter, listener_unseen, measured, server_counter, unknown
+from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.overflow import ghosts_of_queue, overflowed
-from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
-
-CAUSE: Final = "defer_accept_drops"
-SIDE: Final[Side] = "server"
+from estab.records import Evidence, Remedy, RunResult, Verdict
 
 
-def judge(run: RunResult) -> Suspect:
+def judge_run(run: RunResult) -> Judgement:
     """Confirmed where ACKs were dropped for it and the server does not have connections that the client holds."""
-    return shape.suspect(CAUSE, SIDE, _weigh(run), _evidence(run), lambda: remedies(run))
+    return Judgement(*_weigh(run), _evidence(run))
 
 
 def failures(run: RunResult) -> int:
@@ -51,17 +48,17 @@ def _weigh(run: RunResult) -> tuple[Verdict, str]:
 
 def _evidence(run: RunResult) -> list[Evidence]:
     if facts.listener(run) is None:
-        return [shape.unseen(run)]
+        return [listener_unseen(run)]
     means = "ACKs without data that TCP_DEFER_ACCEPT dropped"
-    evidence = [shape.server_counter(run, facts.DEFER_DROPS, means)]
+    evidence = [server_counter(run, facts.DEFER_DROPS, means)]
     own, over = facts.listener_drops(run), run.server.rose(facts.LISTEN_OVERFLOWS)
     if own is not None:
         beside = "" if over is None else f", while ListenOverflows rose by {over:,}"
         text = f"the listener's own drops rose by {own:,}{beside}"
-        evidence.append(shape.count("sock_diag", "drops", own, text))
+        evidence.append(measured("sock_diag", "drops", own, text))
     held = ghosts_of_queue(run)
     text = f"the client holds {held:,} connections that the server does not have"
-    return [*evidence, shape.count("sock_diag", "ghosts", held, text)]
+    return [*evidence, measured("sock_diag", "ghosts", held, text)]
 
 
 def remedies(run: RunResult) -> list[Remedy]:
@@ -99,3 +96,29 @@ def remedies(run: RunResult) -> list[Remedy]:
             why="It asks about a full queue alone; a deferred ACK is dropped as before.",
         ),
     ]
+
+
+def judge_snapshots(snapshots: Snapshots) -> Judgement:
+    """ACKs dropped for TCP_DEFER_ACCEPT. Whether a client suffers by it only a run can tell."""
+    if (why := snapshots.why_no_deltas) is not None:
+        return Judgement("not_observed", why, [unknown(NETSTAT, "-", why)])
+    dropped = snapshots.rose(facts.DEFER_DROPS)
+    evidence = [counter(facts.DEFER_DROPS, dropped, "ACKs without data that were dropped by design")]
+    if dropped is None:
+        return Judgement("not_observed", "TCPDeferAcceptDrop was not observed.", evidence)
+    if not dropped:
+        return Judgement("ruled_out", "No ACK was dropped for TCP_DEFER_ACCEPT.", evidence)
+    text = f"{dropped:,} bare ACKs were dropped for TCP_DEFER_ACCEPT; whether clients wait for it only a run shows."
+    return Judgement("possible", text, evidence)
+
+
+CAUSE = Cause(
+    id="defer_accept_drops",
+    side="server",
+    stage=Stage.HANDSHAKE,
+    judge_run=judge_run,
+    judge_snapshots=judge_snapshots,
+    failures=failures,
+    remedies=remedies,
+    twin=Rebuilt("a listener with TCP_DEFER_ACCEPT"),
+)

@@ -7,47 +7,40 @@ bind() owns. Where TIME_WAIT holds most of them instead, it is time_wait_port_ex
 
 from __future__ import annotations
 
-from typing import Final
-
+from estab.diagnose import local_ports
 from estab.diagnose.advice import changes, ports
-from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
+from estab.diagnose.cause import Cause, Judgement, Kind, Rebuilt, Stage
+from estab.diagnose.on_snapshots import Snapshots
+from estab.records import Remedy, RunResult
 
-CAUSE: Final = "ephemeral_port_exhaustion"
-SIDE: Final[Side] = "client"
 
-
-def judge(run: RunResult) -> Suspect:
+def judge_run(run: RunResult) -> Judgement:
     """Confirmed where connects found no port and the range was seen full of live connections."""
     count = failures(run)
-    evidence = [ports.errno_evidence(count), *ports.use_evidence(run)]
+    evidence = [local_ports.errno_evidence(count), *local_ports.use_evidence(run)]
     if not count:
-        return _suspect("ruled_out", "Every connect found a local port.", evidence, run)
+        return Judgement("ruled_out", "Every connect found a local port.", evidence)
     use = run.client.port_use
-    fill = ports.fill(use) if use else None
+    fill = local_ports.fill(use) if use else None
     if fill is None:
         text = f"{count:,} connects found no local port; how many are in use was not observed."
-        return _suspect("possible", text, evidence, run)
-    if fill < ports.FULL:
+        return Judgement("possible", text, evidence)
+    if fill < local_ports.FULL:
         text = (
             f"{count:,} connects found no local port though the range was not seen full: ports owned by bind(), a "
             "source address that is not this host's, or too brief a peak."
         )
-        return _suspect("possible", text, evidence, run)
-    share = ports.time_wait_share(run) or 0.0
-    if share >= 0.5 or (share > 0 and ports.fits_without_time_wait(run)):
-        return _suspect("ruled_out", "The range was full, but of TIME_WAIT, not of live connections.", evidence, run)
+        return Judgement("possible", text, evidence)
+    share = local_ports.time_wait_share(run) or 0.0
+    if share >= 0.5 or (share > 0 and local_ports.fits_without_time_wait(run)):
+        return Judgement("ruled_out", "The range was full, but of TIME_WAIT, not of live connections.", evidence)
     text = f"Live connections held every local port towards the target: {count:,} connects found none."
-    return _suspect("confirmed", text, evidence, run)
+    return Judgement("confirmed", text, evidence)
 
 
 def failures(run: RunResult) -> int:
     """Connects that found no local port."""
-    return ports.failed_for_ports(run)
-
-
-def _suspect(verdict: Verdict, summary: str, evidence: list[Evidence], run: RunResult) -> Suspect:
-    found = remedies(run) if verdict in ("confirmed", "possible") else []
-    return Suspect(cause=CAUSE, side=SIDE, verdict=verdict, summary=summary, evidence=evidence, remedies=found)
+    return local_ports.failed_for_ports(run)
 
 
 def remedies(run: RunResult) -> list[Remedy]:
@@ -68,3 +61,21 @@ def remedies(run: RunResult) -> list[Remedy]:
         ),
         *ports.does_nothing(),
     ]
+
+
+def judge_snapshots(snapshots: Snapshots) -> Judgement:
+    """The range is full now, of live connections mostly."""
+    return local_ports.full_now(snapshots, lambda use: use.time_wait * 2 < use.used, "live connections")
+
+
+CAUSE = Cause(
+    id="ephemeral_port_exhaustion",
+    side="client",
+    stage=Stage.LOCAL_PORT,
+    kind=Kind.LOCAL_PORTS,
+    judge_run=judge_run,
+    judge_snapshots=judge_snapshots,
+    failures=failures,
+    remedies=remedies,
+    twin=Rebuilt("the port range"),
+)

@@ -8,15 +8,13 @@ only a rate that was asked for, and missed, tells that it was not enough.
 from __future__ import annotations
 
 import math
-from typing import Final
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
+from estab.diagnose.cause import Cause, Judgement, NeedsRun, NotRebuilt, Stage
+from estab.diagnose.evidence import measured, unknown
 from estab.diagnose.rates import attempts_per_s
-from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
-
-CAUSE: Final = "generator_saturated"
-SIDE: Final[Side] = "client"
+from estab.records import Evidence, Remedy, RunResult
 
 BUSY = 0.9  # of one core, for a worker
 LATE = 0.5  # of the timeout: from here the lag alone can end a connection that was slow but sound
@@ -26,27 +24,27 @@ BEHIND = 0.05  # of an open loop's schedule: from here our own lateness shapes t
 UNSERVED = 0.02  # of it: so many found every connection busy
 
 
-def judge(run: RunResult) -> Suspect:
+def judge_run(run: RunResult) -> Judgement:
     """Confirmed by own timeouts with our lag of their order, or by a schedule or rate missed with our workers busy."""
     busy, lag = _busy(run), _lag_of_timeout(run)
     evidence = [*_cpu_evidence(busy), *_lag_evidence(run), *_rate_evidence(run), *_schedule_evidence(run)]
     own = failures(run)
     if own and lag is not None and lag >= LATE:
         text = f"Our own workers were late by the order of the timeout: the {own:,} own timeouts are the generator's."
-        return _suspect("confirmed", text, evidence, run)
+        return Judgement("confirmed", text, evidence)
     if (behind := _schedule_missed(run, busy)) is not None:
-        return _suspect("confirmed", behind, evidence, run)
+        return Judgement("confirmed", behind, evidence)
     missed = _rate_missed(run)
     if own and lag is not None and lag >= SOMEWHAT_LATE:
         text = f"Our own workers were late by {lag:.0%} of the timeout: some of the {own:,} own timeouts may be ours."
-        return _suspect("possible", text, evidence, run)
+        return Judgement("possible", text, evidence)
     if own and lag is None:
         text = "How late our own workers came was not observed, so their timeouts cannot be judged."
-        return _suspect("not_observed", text, evidence, run)
+        return Judgement("not_observed", text, evidence)
     if missed and busy is None:
         text = "The rate was missed; how busy our own workers were was not observed."
-        return _suspect("not_observed", text, evidence, run)
-    return _suspect("ruled_out", _why_not(run, busy, bool(missed)), evidence, run)
+        return Judgement("not_observed", text, evidence)
+    return Judgement("ruled_out", _why_not(run, busy, bool(missed)), evidence)
 
 
 def failures(run: RunResult) -> int:
@@ -116,24 +114,24 @@ def _schedule_missed(run: RunResult, busy: float | None) -> str | None:
 
 def _cpu_evidence(busy: float | None) -> list[Evidence]:
     if busy is None:
-        return [Evidence(source="workers", field="cpu_fraction", text="how busy our workers were was not observed")]
+        return [unknown("workers", "cpu_fraction", "how busy our workers were was not observed")]
     text = f"the busiest client worker used {busy:.0%} of a core"
     if busy > BUSY:
         text += ": throughput is bound by CPU"
-    return [Evidence(source="workers", field="cpu_fraction", value=busy, threshold=BUSY, text=text)]
+    return [measured("workers", "cpu_fraction", busy, text, BUSY)]
 
 
 def _lag_evidence(run: RunResult) -> list[Evidence]:
     lag, timeout = _lag_ms(run), facts.asked_timeout(run)
     own = failures(run)
     text = f"{own:,} connections were ended by our own timeout"
-    evidence = [Evidence(source="failures", field="own_timeout", value=own, threshold=0, text=text)]
+    evidence = [measured("failures", "own_timeout", own, text)]
     if lag is None:
         return evidence
     beside = "" if timeout is None else f", the timeout is {timeout * 1000:,.0f} ms"
     text = f"our workers came at worst {lag:,.0f} ms late to their loop{beside}"
     threshold = None if timeout is None else timeout * 1000 * LATE
-    evidence.append(Evidence(source="workers", field="worst_lag_ms", value=lag, threshold=threshold, text=text))
+    evidence.append(measured("workers", "worst_lag_ms", lag, text, threshold))
     return evidence
 
 
@@ -142,7 +140,7 @@ def _rate_evidence(run: RunResult) -> list[Evidence]:
     if rate is None or reached is None:
         return []
     text = f"{reached:,.0f} connects a second were begun, {rate:,.0f} were asked for"
-    return [Evidence(source="timeline", field="attempted", value=reached, threshold=rate, text=text)]
+    return [measured("timeline", "attempted", reached, text, rate)]
 
 
 def _schedule_evidence(run: RunResult) -> list[Evidence]:
@@ -152,17 +150,11 @@ def _schedule_evidence(run: RunResult) -> list[Evidence]:
     text = (
         f"{loop.late:,} of {loop.scheduled:,} began over 1 ms later than they could, at worst {loop.worst_late_ms:,} ms"
     )
-    return [
-        Evidence(source="open_loop", field="late", value=loop.late, threshold=round(BEHIND * loop.scheduled), text=text)
-    ]
+    return [measured("open_loop", "late", loop.late, text, round(BEHIND * loop.scheduled))]
 
 
-def _suspect(verdict: Verdict, summary: str, evidence: list[Evidence], run: RunResult) -> Suspect:
-    remedies = _remedies(run) if verdict in ("confirmed", "possible") else []
-    return Suspect(cause=CAUSE, side=SIDE, verdict=verdict, summary=summary, evidence=evidence, remedies=remedies)
-
-
-def _remedies(run: RunResult) -> list[Remedy]:
+def remedies(run: RunResult) -> list[Remedy]:
+    """More CPU for the load or less of it, and what does not touch it."""
     remedies = [
         Remedy(
             command="run the client on a machine of its own, or on more cores (taskset -c)",
@@ -189,3 +181,15 @@ def _remedies(run: RunResult) -> list[Remedy]:
         )
     )
     return remedies
+
+
+CAUSE = Cause(
+    id="generator_saturated",
+    side="client",
+    stage=Stage.MEASUREMENT,
+    judge_run=judge_run,
+    judge_snapshots=NeedsRun("There was no load of ours"),
+    failures=failures,
+    remedies=remedies,
+    twin=NotRebuilt("the CPU of the machine that ran the load is not this one's"),
+)

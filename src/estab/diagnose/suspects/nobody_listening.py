@@ -7,32 +7,29 @@ errno. A full accept queue never does: it is silent.
 
 from __future__ import annotations
 
-from typing import Final
-
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
+from estab.diagnose.cause import Cause, Judgement, NeedsRun, Rebuilt, Stage
+from estab.diagnose.evidence import measured, unknown
 from estab.kernel.formats.endpoint import endpoint
-from estab.records import Evidence, Listener, Remedy, RunResult, Side, Suspect, Verdict
-
-CAUSE: Final = "nobody_listening"
-SIDE: Final[Side] = "server"
+from estab.records import Evidence, Listener, Remedy, RunResult
 
 
-def judge(run: RunResult) -> Suspect:
+def judge_run(run: RunResult) -> Judgement:
     """Confirmed where most connects were refused and none succeeded, or the listener was seen gone afterwards."""
     count = failures(run)
     evidence = _evidence(run, count)
     if not count:
-        return _suspect("ruled_out", "No connect was refused.", evidence, run)
+        return Judgement("ruled_out", "No connect was refused.", evidence)
     most = count * 2 > facts.connect_failures(run)
     if not run.funnel.connected and most:
         text = f"Nothing listens at {_target(run)}: {count:,} of {run.funnel.attempted:,} connects were refused."
-        return _suspect("confirmed", text, evidence, run)
+        return Judgement("confirmed", text, evidence)
     if _gone_afterwards(run) and most:
         text = f"The listener went away during the run: {count:,} connects were refused."
-        return _suspect("confirmed", text, evidence, run)
+        return Judgement("confirmed", text, evidence)
     text = f"{count:,} connects were refused while others succeeded: a listener that restarts, or a firewall's REJECT."
-    return _suspect("possible", text, evidence, run)
+    return Judgement("possible", text, evidence)
 
 
 def failures(run: RunResult) -> int:
@@ -61,32 +58,28 @@ def _gone_afterwards(run: RunResult) -> bool:
     return facts.target_port(run) is not None and _local_listeners(run) == []
 
 
-def _suspect(verdict: Verdict, summary: str, evidence: list[Evidence], run: RunResult) -> Suspect:
-    remedies = _remedies(run) if verdict in ("confirmed", "possible") else []
-    return Suspect(cause=CAUSE, side=SIDE, verdict=verdict, summary=summary, evidence=evidence, remedies=remedies)
-
-
 def _evidence(run: RunResult, count: int) -> list[Evidence]:
     text = f"{count:,} connects got ECONNREFUSED: a RST came back, at once"
     if not count:
         text = "no connect got ECONNREFUSED"
-    evidence = [Evidence(source="failures", field="connect ECONNREFUSED", value=count, threshold=0, text=text)]
+    evidence = [measured("failures", "connect ECONNREFUSED", count, text)]
     if not count:
         return evidence
     text = f"{run.funnel.connected:,} of {run.funnel.attempted:,} connects succeeded"
-    evidence.append(Evidence(source="funnel", field="connected", value=run.funnel.connected, threshold=0, text=text))
+    evidence.append(measured("funnel", "connected", run.funnel.connected, text))
     found = _local_listeners(run)
     if found is None:
         text = f"the server's end: {facts.why_unseen(run)} (a firewall's REJECT looks the same)"
-        evidence.append(Evidence(source="sock_diag", field="listeners", text=text))
+        evidence.append(unknown("sock_diag", "listeners", text))
     else:
         where = ", ".join(endpoint(one.address, one.port) for one in found) or "none"
         text = f"listeners on that port after the run: {where}"
-        evidence.append(Evidence(source="sock_diag", field="listeners", value=len(found), threshold=1, text=text))
+        evidence.append(measured("sock_diag", "listeners", len(found), text, 1))
     return evidence
 
 
-def _remedies(run: RunResult) -> list[Remedy]:
+def remedies(run: RunResult) -> list[Remedy]:
+    """Where to look and what to start, and what a refusal never asks."""
     port = facts.target_port(run) or "PORT"
     return [
         Remedy(
@@ -120,3 +113,19 @@ def _remedies(run: RunResult) -> list[Remedy]:
             why="The refusal came at once; waiting changes nothing.",
         ),
     ]
+
+
+CAUSE = Cause(
+    id="nobody_listening",
+    side="server",
+    stage=Stage.LISTENER,
+    explains={
+        "server_not_accepting": "nothing listens, so nothing accepts",
+        "accept_queue_overflow": "nothing listens, so there is no queue",
+    },
+    judge_run=judge_run,
+    judge_snapshots=NeedsRun("Which port a client asks for is not known here"),
+    failures=failures,
+    remedies=remedies,
+    twin=Rebuilt("a host without a listener"),
+)

@@ -8,16 +8,12 @@ refuses at the client itself with EACCES or EPERM. A listener that is there whil
 
 from __future__ import annotations
 
-from typing import Final
-
-from estab.diagnose import evidence as shape
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
-from estab.diagnose.journey import Journey, arrival_evidence, filter_rules, journey, netfilter_drops
-from estab.records import Evidence, Remedy, RunResult, Side, Snapshot, Suspect, Verdict
-
-CAUSE: Final = "path_filtered"
-SIDE: Final[Side] = "path"
+from estab.diagnose.cause import Cause, Judgement, Kind, NeedsRun, Rebuilt, Stage
+from estab.diagnose.evidence import measured, unknown
+from estab.diagnose.syn_path import SynPath, arrival_evidence, filter_rules, netfilter_drops, syn_path
+from estab.records import Evidence, Remedy, RunResult, Snapshot, Verdict
 
 REFUSED = frozenset({"ECONNREFUSED"})
 UNREACHABLE = frozenset({"EHOSTUNREACH", "ENETUNREACH"})
@@ -25,9 +21,9 @@ POLICY = frozenset({"EACCES", "EPERM"})
 REJECTED = REFUSED | UNREACHABLE | POLICY
 
 
-def judge(run: RunResult) -> Suspect:
+def judge_run(run: RunResult) -> Judgement:
     """Confirmed where no connect got through although a listener is there and was never asked."""
-    rejected, met = facts.failed(run, ("connect",), REJECTED), journey(run)
+    rejected, met = facts.failed(run, ("connect",), REJECTED), syn_path(run)
     if not rejected and not met.timeouts:
         verdict: Verdict = "ruled_out"
         summary = "No connect was refused, unreachable or timed out."
@@ -36,7 +32,7 @@ def judge(run: RunResult) -> Suspect:
     else:
         verdict, summary = _weigh_drop(run, met)
     evidence = _evidence(run, rejected, met)
-    return shape.suspect(CAUSE, SIDE, (verdict, summary), evidence, lambda: remedies(run))
+    return Judgement(verdict, summary, evidence)
 
 
 def failures(run: RunResult) -> int:
@@ -79,7 +75,7 @@ def _weigh_reject_unseen(run: RunResult, rejected: int, unreachable: int) -> tup
     return "not_observed", text
 
 
-def _weigh_drop(run: RunResult, met: Journey) -> tuple[Verdict, str]:
+def _weigh_drop(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
     if run.funnel.connected:
         return "ruled_out", f"{run.funnel.connected:,} connects got through: a filter lets all through or none."
     if (innocent := met.reached) is not None:
@@ -112,27 +108,28 @@ def _listens(taken: Snapshot | None, port: int | None) -> bool | None:
 # Evidence ----------------------------------------------------------------------------------------------------------
 
 
-def _evidence(run: RunResult, rejected: int, met: Journey) -> list[Evidence]:
+def _evidence(run: RunResult, rejected: int, met: SynPath) -> list[Evidence]:
     text = f"{rejected:,} connects were refused or unreachable, {met.timeouts:,} timed out"
     field = "connect ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EACCES, EPERM"
-    evidence = [shape.count("failures", field, rejected, text)]
+    evidence = [measured("failures", field, rejected, text)]
     if not rejected and not met.timeouts:
         return evidence
     text = f"{run.funnel.connected:,} of {run.funnel.attempted:,} connects succeeded"
-    evidence.append(shape.count("funnel", "connected", run.funnel.connected, text))
+    evidence.append(measured("funnel", "connected", run.funnel.connected, text))
     return [*evidence, *arrival_evidence(run), *_rules(run), *_dropped(run)]
 
 
 def _rules(run: RunResult) -> list[Evidence]:
     found = filter_rules(run)
     if not found:
-        return [Evidence(source="nft, iptables", field="rules", text="firewall rules were not observed at either end")]
+        return [unknown("nft, iptables", "rules", "firewall rules were not observed at either end")]
     return [
-        Evidence(
-            source="nft, iptables",
-            field="rules",
-            value=str(there).lower(),
-            text=f"the {end} has {'nft or iptables rules' if there else 'no nft or iptables rules'}",
+        measured(
+            "nft, iptables",
+            "rules",
+            str(there).lower(),
+            f"the {end} has {'nft or iptables rules' if there else 'no nft or iptables rules'}",
+            None,
         )
         for end, there in found.items()
     ]
@@ -143,7 +140,7 @@ def _dropped(run: RunResult) -> list[Evidence]:
     if drops is None:
         return []
     text = f"tracefs showed {drops:,} drops by a firewall of this host (NETFILTER_DROP, all its namespaces)"
-    return [shape.count("tracefs", facts.NETFILTER_DROP, drops, text)]
+    return [measured("tracefs", facts.NETFILTER_DROP, drops, text)]
 
 
 def remedies(run: RunResult) -> list[Remedy]:
@@ -181,3 +178,18 @@ def remedies(run: RunResult) -> list[Remedy]:
             why="The rule stays: each SYN meets it like the first.",
         ),
     ]
+
+
+CAUSE = Cause(
+    id="path_filtered",
+    side="path",
+    stage=Stage.PATH,
+    kind=Kind.LOST_SYN,
+    specificity=1,
+    explains={"nobody_listening": "a listener is there, so what refused stands before it"},
+    judge_run=judge_run,
+    judge_snapshots=NeedsRun("What a filter does to a SYN shows only when one is sent"),
+    failures=failures,
+    remedies=remedies,
+    twin=Rebuilt("a filter on the wire that drops, resets or prohibits, as the errors say"),
+)

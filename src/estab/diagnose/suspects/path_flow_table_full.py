@@ -9,26 +9,24 @@ the evidence is that the SYN left the client, again and again, while nothing mov
 
 from __future__ import annotations
 
-from typing import Final
-
-from estab.diagnose import evidence as shape
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
-from estab.diagnose.journey import FEW, Journey, arrival_evidence, journey
-from estab.diagnose.nics import allowance_evidence, allowance_lost
-from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
+from estab.diagnose.cause import Cause, Judgement, Kind, Rebuilt, Stage
+from estab.diagnose.evidence import connect_timeouts, measured, unknown
+from estab.diagnose.nics import allowance_evidence, allowance_lost, as_evidence, between
+from estab.diagnose.on_snapshots import Snapshots
+from estab.diagnose.syn_path import FEW, SynPath, arrival_evidence, syn_path
+from estab.kernel.rules.cloud_flows import AVAILABLE, EXCEEDED
+from estab.records import Evidence, Remedy, RunResult, Snapshot, Verdict
 
-CAUSE: Final = "path_flow_table_full"
-SIDE: Final[Side] = "path"
 
-
-def judge(run: RunResult) -> Suspect:
+def judge_run(run: RunResult) -> Judgement:
     """Confirmed where the first connects succeed, then all are lost before the server; or by the NIC's own counter."""
-    met, exceeded = journey(run), allowance_lost(run)
+    met, exceeded = syn_path(run), allowance_lost(run)
     verdict, summary = _weigh(run, met, exceeded)
-    evidence = [shape.connect_timeouts(run), *_plateau(run, met), *allowance_evidence(run)]
+    evidence = [connect_timeouts(run), *_plateau(run, met), *allowance_evidence(run)]
     evidence += arrival_evidence(run) if met.timeouts else []
-    return shape.suspect(CAUSE, SIDE, (verdict, summary), evidence, lambda: remedies(run))
+    return Judgement(verdict, summary, evidence)
 
 
 def failures(run: RunResult) -> int:
@@ -36,7 +34,7 @@ def failures(run: RunResult) -> int:
     return facts.connect_timeouts(run)
 
 
-def _weigh(run: RunResult, met: Journey, exceeded: int | None) -> tuple[Verdict, str]:
+def _weigh(run: RunResult, met: SynPath, exceeded: int | None) -> tuple[Verdict, str]:
     if not met.timeouts:
         return "ruled_out", "No connect timed out."
     if (innocent := met.reached) is not None:
@@ -51,7 +49,7 @@ def _weigh(run: RunResult, met: Journey, exceeded: int | None) -> tuple[Verdict,
     return _weigh_silence(run, met)
 
 
-def _weigh_silence(run: RunResult, met: Journey) -> tuple[Verdict, str]:
+def _weigh_silence(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
     """SYNs were lost, and no connect that lost one came through."""
     told = f"{run.funnel.connected:,} connected, then every new SYN was lost"
     if met.arrived is None:
@@ -63,13 +61,13 @@ def _weigh_silence(run: RunResult, met: Journey) -> tuple[Verdict, str]:
     return "confirmed", f"{told} on its way: {met.timeouts:,} connects timed out and nothing reached the server."
 
 
-def _plateau(run: RunResult, met: Journey) -> list[Evidence]:
+def _plateau(run: RunResult, met: SynPath) -> list[Evidence]:
     if not met.timeouts:
         return []
     text = f"the first {run.funnel.connected:,} connects succeeded"
     if met.for_good is not None:
         text += f"; {met.late:,} came through at a later SYN"
-    return [shape.count("funnel", "connected", run.funnel.connected, text, run.funnel.attempted)]
+    return [measured("funnel", "connected", run.funnel.connected, text, run.funnel.attempted)]
 
 
 def remedies(run: RunResult) -> list[Remedy]:
@@ -112,3 +110,40 @@ def remedies(run: RunResult) -> list[Remedy]:
             why="The table stays full while the flows live: each SYN is lost like the first.",
         ),
     ]
+
+
+def judge_snapshots(snapshots: Snapshots) -> Judgement:
+    """ENA's counter rose in between; or no more flows are left now."""
+    if (left := _left(snapshots.after)) is not None and left <= 0:
+        evidence = [measured("ethtool -S", AVAILABLE, left, "no flow is left now")]
+        return Judgement("confirmed", f"The instance's flow table is full now: {AVAILABLE} is {left:,}.", evidence)
+    counted = between("host", snapshots.before, snapshots.after)
+    if not counted:
+        text = f"No interface shows {EXCEEDED} at two moments; what a cloud drops only a run from both ends shows."
+        return Judgement("not_observed", text, [unknown("ethtool -S", "-", text)])
+    evidence = [as_evidence(allowance) for allowance in counted]
+    lost = sum(allowance.lost for allowance in counted)
+    if not lost:
+        return Judgement("ruled_out", "The instance's flow table dropped nothing.", evidence)
+    text = f"The instance's flow table was full: {lost:,} packets were dropped between the two."
+    return Judgement("confirmed", text, evidence)
+
+
+def _left(snapshot: Snapshot) -> int | None:
+    known = [nic.allowances[AVAILABLE] for nic in snapshot.nics or [] if AVAILABLE in nic.allowances]
+    return min(known, default=None)
+
+
+CAUSE = Cause(
+    id="path_flow_table_full",
+    side="path",
+    stage=Stage.PATH,
+    kind=Kind.LOST_SYN,
+    specificity=1,
+    explains={Kind.LOST_SYN: "what was lost found no room in a flow table"},
+    judge_run=judge_run,
+    judge_snapshots=judge_snapshots,
+    failures=failures,
+    remedies=remedies,
+    twin=Rebuilt("a flow table on the wire of the size at which the record stopped"),
+)

@@ -9,29 +9,26 @@ which stand still here, tell them apart.
 from __future__ import annotations
 
 import math
-from typing import Final
 
-from estab.diagnose import evidence as shape
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
-from estab.diagnose.journey import FEW, Journey, arrival_evidence, journey
+from estab.diagnose.cause import Cause, Judgement, Kind, NeedsRun, Rebuilt, Stage
+from estab.diagnose.evidence import connect_timeouts, measured
+from estab.diagnose.syn_path import FEW, SynPath, arrival_evidence, syn_path
 from estab.kernel.rules.inputs import RuleInputError
 from estab.kernel.rules.kernel_version import KernelVersion
 from estab.kernel.rules.syn_retries import bands, default_linear_timeouts, retransmits_behind
-from estab.records import Evidence, Percentiles, Remedy, RunResult, Side, Suspect, Verdict
-
-CAUSE: Final = "path_syn_loss"
-SIDE: Final[Side] = "path"
+from estab.records import Evidence, Percentiles, Remedy, RunResult, Verdict
 
 
-def judge(run: RunResult) -> Suspect:
+def judge_run(run: RunResult) -> Judgement:
     """Confirmed where connects needed a second SYN, and the listener, seen, turned none away."""
-    met = journey(run)
+    met = syn_path(run)
     verdict, summary = _weigh(run, met)
     evidence = [*_late_evidence(run, met), *_band_evidence(run)]
-    evidence += [shape.connect_timeouts(run)] if met.timeouts else []
+    evidence += [connect_timeouts(run)] if met.timeouts else []
     evidence += arrival_evidence(run) if met.timeouts or met.late else []
-    return shape.suspect(CAUSE, SIDE, (verdict, summary), evidence, lambda: remedies(run))
+    return Judgement(verdict, summary, evidence)
 
 
 def failures(run: RunResult) -> int:
@@ -39,7 +36,7 @@ def failures(run: RunResult) -> int:
     return facts.connect_timeouts(run)
 
 
-def _weigh(run: RunResult, met: Journey) -> tuple[Verdict, str]:
+def _weigh(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
     if not met.late and not met.timeouts:
         return "ruled_out", "Every SYN was answered at the first try."
     if (innocent := _why_not(run, met)) is not None:
@@ -47,7 +44,7 @@ def _weigh(run: RunResult, met: Journey) -> tuple[Verdict, str]:
     return _weigh_loss(run, met)
 
 
-def _why_not(run: RunResult, met: Journey) -> str | None:
+def _why_not(run: RunResult, met: SynPath) -> str | None:
     if met.arrived:
         return "What was sent again had arrived: the listener itself turned packets away."
     if not run.funnel.connected:
@@ -59,7 +56,7 @@ def _why_not(run: RunResult, met: Journey) -> str | None:
     return "What was lost once was lost for good: that is no chance." if met.for_good else None
 
 
-def _weigh_loss(run: RunResult, met: Journey) -> tuple[Verdict, str]:
+def _weigh_loss(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
     lost = met.late + (met.timeouts if met.for_good is False else 0)
     told = f"{met.late:,} connects had to send their SYN again" + (
         f" and {met.timeouts:,} timed out" if met.timeouts else ""
@@ -77,12 +74,12 @@ def _weigh_loss(run: RunResult, met: Journey) -> tuple[Verdict, str]:
 # Evidence ----------------------------------------------------------------------------------------------------------
 
 
-def _late_evidence(run: RunResult, met: Journey) -> list[Evidence]:
+def _late_evidence(run: RunResult, met: SynPath) -> list[Evidence]:
     known = {times: n for times, n in run.connects_by_resent.items() if times and n > 0}
     spread = ", ".join(f"{n:,} needed {times}" for times, n in sorted(known.items()))
     text = f"{met.late:,} of {run.funnel.connected:,} connects came through after more than one SYN"
     text += f" ({spread})" if met.late and spread else ""
-    return [shape.count("tcp_info", "syn_retransmits", met.late, text)]
+    return [measured("tcp_info", "syn_retransmits", met.late, text)]
 
 
 def _linear(run: RunResult) -> int:
@@ -105,7 +102,7 @@ def _band_evidence(run: RunResult) -> list[Evidence]:
     except RuleInputError:
         return []
     text = f"connects took {' and '.join(found)}; the bands of SYN retransmissions begin at {starts} s"
-    return [Evidence(source="latency", field="connect_us", value=latency.max if latency else None, text=text)]
+    return [measured("latency", "connect_us", latency.max if latency else None, text, None)]
 
 
 def _banded(latency: Percentiles, linear: int) -> list[str]:
@@ -156,3 +153,16 @@ def remedies(run: RunResult) -> list[Remedy]:
             why="It adds tries at the end, after a minute; the first one still comes after 1 s.",
         ),
     ]
+
+
+CAUSE = Cause(
+    id="path_syn_loss",
+    side="path",
+    stage=Stage.PATH,
+    kind=Kind.LOST_SYN,
+    judge_run=judge_run,
+    judge_snapshots=NeedsRun("Lost SYNs show in the latency of connects"),
+    failures=failures,
+    remedies=remedies,
+    twin=Rebuilt("a wire that loses as many SYNs, first and later ones"),
+)

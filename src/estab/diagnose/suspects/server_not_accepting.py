@@ -8,22 +8,21 @@ Judged before accept_queue_overflow: a queue that nobody empties overflows as we
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Final
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import too_many_at_once, wanted_backlog
-from estab.records import Evidence, ListenerWatch, Remedy, RunResult, Side, Suspect, TimelinePoint, Verdict
-
-CAUSE: Final = "server_not_accepting"
-SIDE: Final[Side] = "server"
+from estab.diagnose.cause import Cause, Judgement, Kind, Rebuilt, Stage
+from estab.diagnose.evidence import measured, unknown
+from estab.diagnose.on_snapshots import LISTENERS_UNSEEN, Snapshots
+from estab.records import Evidence, ListenerWatch, Remedy, RunResult, TimelinePoint, Verdict
 
 # A server that accepted and then stopped: the silence has to last this long, and so many times its longest pause.
 SILENCE_S = 1.0
 SILENCE_OF_PAUSE = 3.0
 
 
-def judge(run: RunResult) -> Suspect:
+def judge_run(run: RunResult) -> Judgement:
     """Confirmed where connections waited, the queue never fell, and nothing was accepted (any more)."""
     watch = facts.listener(run)
     if watch is None:
@@ -33,7 +32,7 @@ def judge(run: RunResult) -> Suspect:
     evidence = _evidence(run, watch)
     if silence is not None:
         evidence.append(_silent_evidence(silence))
-    return _suspect(verdict, summary, evidence, run)
+    return Judgement(verdict, summary, evidence)
 
 
 def _weigh(run: RunResult, watch: ListenerWatch, silence: float | None) -> tuple[Verdict, str]:
@@ -71,53 +70,44 @@ def _silence(timeline: list[TimelinePoint]) -> float | None:
     return silence if silence >= SILENCE_S and silence > SILENCE_OF_PAUSE * pause else None
 
 
-def _unseen(run: RunResult) -> Suspect:
+def _unseen(run: RunResult) -> Judgement:
     """From the client alone: an answer proves an accept; silence proves nothing."""
     why = facts.why_unseen(run)
-    unseen = Evidence(source="sock_diag", field="listener", text=f"not observed: {why}")
-    answered = Evidence(
-        source="funnel",
-        field="first_byte",
-        value=run.funnel.first_byte,
-        threshold=run.funnel.connected,
-        text=f"{run.funnel.first_byte:,} of {run.funnel.connected:,} connections were answered",
+    unseen = unknown("sock_diag", "listener", f"not observed: {why}")
+    answered = measured(
+        "funnel",
+        "first_byte",
+        run.funnel.first_byte,
+        f"{run.funnel.first_byte:,} of {run.funnel.connected:,} connections were answered",
+        run.funnel.connected,
     )
     if run.funnel.connected and run.funnel.first_byte >= run.funnel.connected:
-        return _suspect("ruled_out", "Every connection was answered, so each was accepted.", [answered], run)
+        return Judgement("ruled_out", "Every connection was answered, so each was accepted.", [answered])
     if facts.timeouts(run):
         text = f"A server that accepts nothing would look like this, but its queue was not observed ({why})."
-        return _suspect("possible", text, [unseen, answered], run)
-    return _suspect("not_observed", f"Whether the server accepts was not observed ({why}).", [unseen], run)
-
-
-def _suspect(verdict: Verdict, summary: str, evidence: list[Evidence], run: RunResult) -> Suspect:
-    found = remedies(run) if verdict in ("confirmed", "possible") else []
-    return Suspect(cause=CAUSE, side=SIDE, verdict=verdict, summary=summary, evidence=evidence, remedies=found)
+        return Judgement("possible", text, [unseen, answered])
+    return Judgement("not_observed", f"Whether the server accepts was not observed ({why}).", [unseen])
 
 
 def _evidence(run: RunResult, watch: ListenerWatch) -> list[Evidence]:
     moved = "never fell" if watch.rose_only else "rose and fell"
     of = f"{watch.limit:,} ({facts.room(watch):,} fit)"
     text = f"the queue's worst depth was {watch.worst_depth:,} of {of}; it {moved}"
-    evidence = [
-        Evidence(source="sock_diag", field="worst_depth", value=watch.worst_depth, threshold=watch.limit, text=text)
-    ]
+    evidence = [measured("sock_diag", "worst_depth", watch.worst_depth, text, watch.limit)]
     taken = facts.accepted(run)
     text = "how many were accepted was not observed" if taken is None else f"the server accepted {taken:,}"
-    evidence.append(Evidence(source="sock_diag", field="accepted", value=taken, threshold=0, text=text))
+    evidence.append(measured("sock_diag", "accepted", taken, text))
     if watch.queued_at_end is not None:
         text = f"{watch.queued_at_end:,} still waited when every connect had been settled (inode 0: not accepted)"
-        evidence.append(
-            Evidence(source="sock_diag", field="queued_at_end", value=watch.queued_at_end, threshold=0, text=text)
-        )
+        evidence.append(measured("sock_diag", "queued_at_end", watch.queued_at_end, text))
     text = f"the client had {run.funnel.connected:,} connections ESTABLISHED"
-    evidence.append(Evidence(source="funnel", field="connected", value=run.funnel.connected, text=text))
+    evidence.append(measured("funnel", "connected", run.funnel.connected, text, None))
     return evidence
 
 
 def _silent_evidence(silence: float) -> Evidence:
     text = f"accepted stood still for the last {silence:.1f} s of the run, with connections waiting"
-    return Evidence(source="timeline", field="accepted", value=silence, threshold=SILENCE_S, text=text)
+    return measured("timeline", "accepted", silence, text, SILENCE_S)
 
 
 def remedies(run: RunResult) -> list[Remedy]:
@@ -174,3 +164,44 @@ def _accept_again(run: RunResult) -> Remedy:
         changes=[changes.ACCEPT, changes.queue(size)],
         why=f"What waits is then served; {together:,} connects come at once, and {facts.room(watch):,} fit.",
     )
+
+
+def judge_snapshots(snapshots: Snapshots) -> Judgement:
+    """A queue that did not fall between two snapshots, though something waited at both."""
+    if snapshots.after.listeners is None:
+        return Judgement("not_observed", LISTENERS_UNSEEN, [unknown("sock_diag", "-", "listeners were not read")])
+    queue = next((queue for queue in snapshots.queues if queue.now.depth > 0), None)
+    if queue is None:
+        evidence = [queue.evidence for queue in snapshots.queues[:1]]
+        none = measured("sock_diag", "listeners", len(snapshots.queues), "nothing waits", None)
+        return Judgement("ruled_out", "No connection waits to be accepted now.", evidence or [none])
+    evidence, now = [queue.evidence], queue.now.depth
+    if queue.then is None:
+        text = f"{now:,} wait at {queue.where} now; whether they are accepted shows in a second snapshot."
+        return Judgement("not_observed", text, evidence)
+    if 0 < queue.then.depth <= now:
+        text = f"{queue.then.depth:,} waited at {queue.where} and {now:,} wait {snapshots.span_s:,.1f} s later."
+        return Judgement("possible", text, evidence, about=snapshots.run(queue))
+    return Judgement("ruled_out", f"The queue of {queue.where} was empty before, or fell.", evidence)
+
+
+_NOBODY_EMPTIES = "a queue that nobody empties overflows whatever its length"
+_NOTHING_MORE = "it accepts nothing at all (any more)"
+CAUSE = Cause(
+    id="server_not_accepting",
+    side="server",
+    stage=Stage.ACCEPT,
+    kind=Kind.NO_ACCEPT,
+    specificity=1,
+    explains={
+        Kind.NO_ACCEPT: _NOTHING_MORE,
+        "defer_accept_drops": _NOTHING_MORE,
+        "syn_queue_overflow": _NOBODY_EMPTIES,
+        Kind.ACCEPT_QUEUE: _NOBODY_EMPTIES,
+    },
+    judge_run=judge_run,
+    judge_snapshots=judge_snapshots,
+    failures=failures,
+    remedies=remedies,
+    twin=Rebuilt("a server that never accepts, or stops when the record's did"),
+)

@@ -7,31 +7,29 @@ RLIMIT_NOFILE bounds the highest number, so a process without gaps has exactly t
 
 from __future__ import annotations
 
-from typing import Final
-
 from estab.diagnose import descriptors, facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.descriptors import file_max_does_nothing, file_max_remedies, wanted_descriptors
 from estab.diagnose.advice.futile import does_nothing
+from estab.diagnose.cause import Cause, Judgement, Kind, Rebuilt, Stage
 from estab.diagnose.descriptors import Descriptors
-from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
+from estab.diagnose.evidence import measured, unknown
+from estab.diagnose.on_snapshots import Snapshots
+from estab.records import Evidence, Process, Remedy, RunResult, Verdict
 
-CAUSE: Final = "server_open_files"
-SIDE: Final[Side] = "server"
 
-
-def judge(run: RunResult) -> Suspect:
+def judge_run(run: RunResult) -> Judgement:
     """Confirmed by accept() failing with EMFILE or ENFILE, or by a process at its limit while connections waited."""
     refused = facts.failed(run, ("accept",), facts.NO_DESCRIPTOR)
     full = descriptors.fullest_server(run)
     evidence = [*_accept_evidence(run, refused), *_fds_evidence(run, full), *_waiting_evidence(run)]
     if refused:
         text = "The server ran out of descriptors: accept() failed, and connections stayed in its queue."
-        return _suspect("confirmed", text, evidence, run)
+        return Judgement("confirmed", text, evidence)
     if full is None:
         return _unseen(run, evidence)
     verdict, summary = _weigh(run, full)
-    return _suspect(verdict, summary, evidence, run)
+    return Judgement(verdict, summary, evidence)
 
 
 def _weigh(run: RunResult, full: Descriptors) -> tuple[Verdict, str]:
@@ -67,35 +65,30 @@ def _waited(run: RunResult, full: Descriptors) -> bool:
     return stuck or (not paired and watch.worst_depth > 0)
 
 
-def _unseen(run: RunResult, evidence: list[Evidence]) -> Suspect:
+def _unseen(run: RunResult, evidence: list[Evidence]) -> Judgement:
     """The owners' descriptors were not read. A queue that is full or stuck, or clients that suffer, leave it open."""
     watch = facts.listener(run)
     why = facts.why_unseen(run) if watch is None else "the owner's /proc/PID/fd could not be read; try as root"
     stuck = watch is not None and (facts.was_full(watch) or (watch.worst_depth > 0 and watch.rose_only))
     if facts.timeouts(run) and (watch is None or stuck):
         text = f"A server out of descriptors would look like this, but its descriptors were not observed ({why})."
-        return _suspect("possible", text, evidence, run)
-    return _suspect("not_observed", f"The server's descriptors were not observed ({why}).", evidence, run)
-
-
-def _suspect(verdict: Verdict, summary: str, evidence: list[Evidence], run: RunResult) -> Suspect:
-    found = remedies(run) if verdict in ("confirmed", "possible") else []
-    return Suspect(cause=CAUSE, side=SIDE, verdict=verdict, summary=summary, evidence=evidence, remedies=found)
+        return Judgement("possible", text, evidence)
+    return Judgement("not_observed", f"The server's descriptors were not observed ({why}).", evidence)
 
 
 def _accept_evidence(run: RunResult, refused: int) -> list[Evidence]:
     if not run.server.embedded:
         return []
     text = f"accept() failed {refused:,} times for want of a descriptor (EMFILE, ENFILE)"
-    return [Evidence(source="failures", field="accept", value=refused, threshold=0, text=text)]
+    return [measured("failures", "accept", refused, text)]
 
 
 def _fds_evidence(run: RunResult, full: Descriptors | None) -> list[Evidence]:
     if full is None:
         text = "the server's descriptors were not observed"
-        return [Evidence(source="/proc/PID/fd", field="fds", text=text)]
+        return [unknown("/proc/PID/fd", "fds", text)]
     text = f"{full.name} (pid {full.pid}) had {full.fds:,} descriptors open of {full.limit:,} (RLIMIT_NOFILE)"
-    return [Evidence(source="/proc/PID/fd", field="fds", value=full.fds, threshold=full.limit, text=text)]
+    return [measured("/proc/PID/fd", "fds", full.fds, text, full.limit)]
 
 
 def _waiting_evidence(run: RunResult) -> list[Evidence]:
@@ -104,7 +97,7 @@ def _waiting_evidence(run: RunResult) -> list[Evidence]:
         return []
     waiting = watch.worst_depth if watch.queued_at_end is None else max(watch.queued_at_end, watch.worst_depth)
     text = f"at worst {waiting:,} connections waited to be accepted"
-    return [Evidence(source="sock_diag", field="worst_depth", value=waiting, threshold=0, text=text)]
+    return [measured("sock_diag", "worst_depth", waiting, text)]
 
 
 # Remedies ----------------------------------------------------------------------------------------------------------
@@ -114,13 +107,13 @@ def remedies(run: RunResult) -> list[Remedy]:
     """What works, then what does nothing."""
     enfile, emfile = (facts.failed(run, ("accept",), (name,)) for name in ("ENFILE", "EMFILE"))
     if enfile > emfile:
-        return file_max_remedies(SIDE)
+        return file_max_remedies("server")
     size = wanted_descriptors(run)
     full = descriptors.fullest_server(run)
     pid = full.pid if full else "PID"
     own = f"ulimit -n {size}; estab ...   # in the shell that starts estab"
     running = f"prlimit --pid {pid} --nofile={size}:{size}"
-    more = [changes.nofile(size, SIDE)]
+    more = [changes.nofile(size, "server")]
     works = [
         Remedy(command=own, works=True, changes=more, why="The embedded server inherits the shell's limit.")
         if run.server.embedded
@@ -158,3 +151,54 @@ def _does_nothing() -> list[Remedy]:
         ),
         file_max_does_nothing(),
     ]
+
+
+def judge_snapshots(snapshots: Snapshots) -> Judgement:
+    """A process at its RLIMIT_NOFILE now; confirmed where connections wait for it."""
+    read = [
+        (queue, owner)
+        for queue in snapshots.queues
+        for owner in queue.now.owners or []
+        if owner.fds is not None and owner.nofile_soft is not None
+    ]
+    if not read:
+        text = "No listener's owner was observed; try as root."
+        return Judgement("not_observed", text, [unknown("/proc/PID/fd", "-", "no owner's descriptors were read")])
+    queue, owner = min(read, key=lambda pair: (_spare(pair[1]), -pair[0].now.depth))
+    text = f"{owner.name or 'process'} (pid {owner.pid}) has {owner.fds:,} descriptors open of {owner.nofile_soft:,}"
+    evidence = [measured("/proc/PID/fd", "fds", owner.fds, text, owner.nofile_soft), queue.evidence]
+    if _spare(owner) > 0:
+        text = f"{owner.fds:,} of {owner.nofile_soft:,} descriptors are in use at the fullest server."
+        return Judgement("ruled_out", text, evidence)
+    text = f"{owner.name or 'A process'} (pid {owner.pid}) has all {owner.nofile_soft:,} of its descriptors in use"
+    if queue.now.depth > 0:
+        text += f", and {queue.now.depth:,} connections wait for one."
+        return Judgement("confirmed", text, evidence, about=snapshots.run(queue))
+    return Judgement(
+        "possible", f"{text}; no connection waits for one at this moment.", evidence, about=snapshots.run(queue)
+    )
+
+
+def _spare(owner: Process) -> int:
+    return (owner.nofile_soft or 0) - (owner.fds or 0)
+
+
+_STAYS_QUEUED = "accept() takes the descriptor before the connection, so EMFILE leaves it queued until it overflows"
+CAUSE = Cause(
+    id="server_open_files",
+    side="server",
+    stage=Stage.ACCEPT,
+    kind=Kind.NO_ACCEPT,
+    specificity=2,
+    explains={
+        "server_not_accepting": "accept() fails for want of a descriptor, so the queue only rises",
+        "accept_thread_starved": "accept() fails over and over for want of a descriptor",
+        "syn_queue_overflow": _STAYS_QUEUED,
+        Kind.ACCEPT_QUEUE: _STAYS_QUEUED,
+    },
+    judge_run=judge_run,
+    judge_snapshots=judge_snapshots,
+    failures=failures,
+    remedies=remedies,
+    twin=Rebuilt("RLIMIT_NOFILE of the server's processes"),
+)

@@ -7,23 +7,19 @@ connect becomes a failure, and the next attempt adds to the burst (docs/kernel.m
 
 from __future__ import annotations
 
-from typing import Final
-
-from estab.diagnose import evidence as shape
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import backlog_remedies
+from estab.diagnose.cause import Cause, Judgement, Kind, NeedsRun, Rebuilt, Stage
+from estab.diagnose.evidence import measured
 from estab.diagnose.overflow import overflow_evidence, overflowed
 from estab.kernel.rules.syn_retries import INITIAL_RTO_S, sees_retransmission
-from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
-
-CAUSE: Final = "short_connection_storm"
-SIDE: Final[Side] = "server"
+from estab.records import Evidence, Remedy, RunResult, Verdict
 
 
-def judge(run: RunResult) -> Suspect:
+def judge_run(run: RunResult) -> Judgement:
     """Confirmed where short connections overflowed the queue and our own timeout, 1 s or less, ended them."""
-    return shape.suspect(CAUSE, SIDE, _weigh(run), _evidence(run), lambda: remedies(run))
+    return Judgement(*_weigh(run), _evidence(run))
 
 
 def failures(run: RunResult) -> int:
@@ -61,15 +57,15 @@ def _why_not(run: RunResult) -> str | None:
 def _evidence(run: RunResult) -> list[Evidence]:
     timeout, lost = facts.asked_timeout(run), _lost(run)
     text = f"{lost:,} of {run.funnel.attempted:,} connects were ended by our own timeout"
-    evidence = [shape.count("failures", "connect own_timeout", lost, text)]
+    evidence = [measured("failures", "connect own_timeout", lost, text)]
     if run.command != "churn" or not lost:
         return evidence
     stands = "none was set" if timeout is None else f"is {timeout:g} s"
     text = f"the timeout {stands}; a dropped SYN is sent again after {INITIAL_RTO_S:g} s"
-    evidence.append(shape.count("config", "timeout_s", timeout, text, INITIAL_RTO_S))
+    evidence.append(measured("config", "timeout_s", timeout, text, INITIAL_RTO_S))
     if run.elapsed_s > 0:
         rate = run.funnel.attempted / run.elapsed_s
-        evidence.append(shape.count("funnel", "attempted / s", rate, f"{rate:,.0f} connects a second were begun", None))
+        evidence.append(measured("funnel", "attempted / s", rate, f"{rate:,.0f} connects a second were begun", None))
     return [*evidence, *overflow_evidence(run)]
 
 
@@ -97,3 +93,21 @@ def remedies(run: RunResult) -> list[Remedy]:
             why="Each retry is one more SYN in the same burst; the first one would have come again by itself.",
         ),
     ]
+
+
+CAUSE = Cause(
+    id="short_connection_storm",
+    side="server",
+    stage=Stage.ACCEPT_QUEUE,
+    kind=Kind.ACCEPT_QUEUE,
+    specificity=2,
+    explains={
+        Kind.ACCEPT_QUEUE: "the queue overflowed in bursts of short connections, "
+        "whose timeout let none wait for its second SYN"
+    },
+    judge_run=judge_run,
+    judge_snapshots=NeedsRun("How long clients wait and how often they come is not known here"),
+    failures=failures,
+    remedies=remedies,
+    twin=Rebuilt("the queue's bounds, the timeout, and the record's pauses of accept()"),
+)

@@ -9,32 +9,31 @@ SYN.
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import replace
 
-from estab.diagnose import evidence as shape
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import program_commands, wanted_backlog
 from estab.diagnose.advice.futile import does_nothing
+from estab.diagnose.cause import Cause, Judgement, Rebuilt, Stage
+from estab.diagnose.evidence import NETSTAT, listener_unseen, measured, server_counter, sysctl, unknown
+from estab.diagnose.on_snapshots import Snapshots
 from estab.kernel.rules.counters import DropSplit, split_drops
 from estab.kernel.rules.inputs import RuleInputError
 from estab.kernel.rules.syn_queue import fits
-from estab.records import Evidence, ListenerWatch, Remedy, RunResult, Side, Suspect, Verdict
-
-CAUSE: Final = "syn_queue_overflow"
-SIDE: Final[Side] = "server"
+from estab.records import Evidence, ListenerWatch, Remedy, RunResult, Verdict
 
 COOKIES = "net.ipv4.tcp_syncookies"
 MAX_SYN_BACKLOG = "net.ipv4.tcp_max_syn_backlog"
 
 
-def judge(run: RunResult) -> Suspect:
+def judge_run(run: RunResult) -> Judgement:
     """Confirmed where, cookies off, this listener dropped SYNs that no full accept queue explains."""
     watch = facts.listener(run)
     if watch is None:
         text = f"The SYN queue was not observed ({facts.why_unseen(run)})."
-        return shape.suspect(CAUSE, SIDE, ("not_observed", text), [shape.unseen(run)], list)
-    return shape.suspect(CAUSE, SIDE, _weigh(run), _evidence(run, watch), lambda: remedies(run))
+        return Judgement("not_observed", text, [listener_unseen(run)])
+    return Judgement(*_weigh(run), _evidence(run, watch))
 
 
 def failures(run: RunResult) -> int:
@@ -85,21 +84,21 @@ def _weigh_drops(run: RunResult, found: DropSplit, dropped: int) -> tuple[Verdic
 def _evidence(run: RunResult, watch: ListenerWatch) -> list[Evidence]:
     found = split(run)
     evidence = [
-        shape.server_counter(run, facts.REQ_QUEUE_DROP, "SYNs that found B half-open connections"),
-        shape.server_counter(run, facts.LISTEN_DROPS, "SYNs and ACKs dropped for whatever reason"),
+        server_counter(run, facts.REQ_QUEUE_DROP, "SYNs that found B half-open connections"),
+        server_counter(run, facts.LISTEN_DROPS, "SYNs and ACKs dropped for whatever reason"),
     ]
     if found.unexplained is not None:
         text = f"{found.unexplained:,} drops are left after a full accept queue and SYN queue: tcp_max_syn_backlog's"
-        evidence.append(shape.count("kernel rule", "unexplained ListenDrops", found.unexplained, text))
+        evidence.append(measured("kernel rule", "unexplained ListenDrops", found.unexplained, text))
     if (own := facts.listener_drops(run)) is not None:
-        evidence.append(shape.count("sock_diag", "drops", own, f"the listener's own drops rose by {own:,}"))
+        evidence.append(measured("sock_diag", "drops", own, f"the listener's own drops rose by {own:,}"))
     cookies, most = facts.server_sysctl(run, COOKIES), facts.server_sysctl(run, MAX_SYN_BACKLOG)
-    evidence += [shape.sysctl(COOKIES, cookies), shape.sysctl(MAX_SYN_BACKLOG, most)]
+    evidence += [sysctl(COOKIES, cookies), sysctl(MAX_SYN_BACKLOG, most)]
     room = _room(run, watch)
     half_open = (run.server.after.states or {}).get("SYN-RECV") if run.server.after else None
     if room is not None:
         text = f"the SYN queue of this listener holds {room:,} half-open connections at most"
-        evidence.append(shape.count("kernel rule", "SYN_RECV", half_open, text, room))
+        evidence.append(measured("kernel rule", "SYN_RECV", half_open, text, room))
     return evidence
 
 
@@ -174,3 +173,27 @@ def _why_b(by_m: bool) -> str:
     if by_m:
         return "tcp_max_syn_backlog was full first: TCPReqQFullDrop stood still."
     return "The listener's limit bounds its half-open connections as well: B+1 fit. Raise somaxconn with it."
+
+
+def judge_snapshots(snapshots: Snapshots) -> Judgement:
+    """SYNs dropped for a full SYN queue in between: the same test as of a run."""
+    if (why := snapshots.why_no_deltas) is not None:
+        return Judgement("not_observed", why, [unknown(NETSTAT, "-", why)])
+    if snapshots.fullest is None:
+        return Judgement(
+            "not_observed", "No listener was observed.", [unknown("sock_diag", "-", "listeners were not read")]
+        )
+    run = snapshots.run(snapshots.fullest)
+    return replace(judge_run(run), about=run)
+
+
+CAUSE = Cause(
+    id="syn_queue_overflow",
+    side="server",
+    stage=Stage.HANDSHAKE,
+    judge_run=judge_run,
+    judge_snapshots=judge_snapshots,
+    failures=failures,
+    remedies=remedies,
+    twin=Rebuilt("the queue's bounds and sysctls, and SYNs that arrive together"),
+)

@@ -8,49 +8,42 @@ So the ceiling is ports / 60 s, or ports / delay with reuse.
 
 from __future__ import annotations
 
-from typing import Final
-
-from estab.diagnose import facts
+from estab.diagnose import facts, local_ports
 from estab.diagnose.advice import changes, ports
 from estab.diagnose.advice.futile import does_nothing
+from estab.diagnose.cause import Cause, Judgement, Kind, Rebuilt, Stage
+from estab.diagnose.evidence import measured
+from estab.diagnose.on_snapshots import Snapshots
 from estab.kernel.rules.inputs import RuleInputError
 from estab.kernel.rules.kernel_version import KernelVersion, parse
 from estab.kernel.rules.time_wait import TIMEWAIT_LEN_S, reuse_after_s, reuses
-from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
-
-CAUSE: Final = "time_wait_port_exhaustion"
-SIDE: Final[Side] = "client"
+from estab.records import Evidence, Remedy, RunResult
 
 
-def judge(run: RunResult) -> Suspect:
+def judge_run(run: RunResult) -> Judgement:
     """Confirmed where connects found no port, the range was seen full, and TIME_WAIT is what filled it."""
     count = failures(run)
-    evidence = [ports.errno_evidence(count), *ports.use_evidence(run), *_reuse_evidence(run, count)]
+    evidence = [local_ports.errno_evidence(count), *local_ports.use_evidence(run), *_reuse_evidence(run, count)]
     if not count:
-        return _suspect("ruled_out", "Every connect found a local port.", evidence, run)
-    share = ports.time_wait_share(run)
+        return Judgement("ruled_out", "Every connect found a local port.", evidence)
+    share = local_ports.time_wait_share(run)
     use = run.client.port_use
-    fill = ports.fill(use) if use else None
+    fill = local_ports.fill(use) if use else None
     if share is None:
         text = f"{count:,} connects found no local port; how many TIME_WAIT holds was not observed."
-        return _suspect("possible", text, evidence, run)
-    if share < 0.5 and not (share > 0 and ports.fits_without_time_wait(run)):
-        return _suspect("ruled_out", "Connects found no port, but TIME_WAIT holds few of them.", evidence, run)
-    if fill is None or fill < ports.FULL:
+        return Judgement("possible", text, evidence)
+    if share < 0.5 and not (share > 0 and local_ports.fits_without_time_wait(run)):
+        return Judgement("ruled_out", "Connects found no port, but TIME_WAIT holds few of them.", evidence)
+    if fill is None or fill < local_ports.FULL:
         text = f"{count:,} connects found no local port and TIME_WAIT holds many, but the range was not seen full."
-        return _suspect("possible", text, evidence, run)
+        return Judgement("possible", text, evidence)
     text = f"TIME_WAIT filled the range of local ports: {count:,} connects found none."
-    return _suspect("confirmed", text, evidence, run)
+    return Judgement("confirmed", text, evidence)
 
 
 def failures(run: RunResult) -> int:
     """Connects that found no local port."""
-    return ports.failed_for_ports(run)
-
-
-def _suspect(verdict: Verdict, summary: str, evidence: list[Evidence], run: RunResult) -> Suspect:
-    found = remedies(run) if verdict in ("confirmed", "possible") else []
-    return Suspect(cause=CAUSE, side=SIDE, verdict=verdict, summary=summary, evidence=evidence, remedies=found)
+    return local_ports.failed_for_ports(run)
 
 
 # The ceiling -------------------------------------------------------------------------------------------------------
@@ -84,7 +77,7 @@ def _reuse_after_s(run: RunResult) -> float | None:
 def _ceiling(run: RunResult) -> tuple[float, str] | None:
     """Short connections a second that the ports allow, and the sum in words."""
     use = run.client.port_use
-    room = ports.capacity(use) if use else None
+    room = local_ports.capacity(use) if use else None
     if use is None or room is None:
         return None
     room *= max(1, use.sources)
@@ -101,7 +94,7 @@ def _reuse_evidence(run: RunResult, count: int) -> list[Evidence]:
     per_second, how = ceiling
     rate = run.funnel.connected / run.elapsed_s if run.elapsed_s > 0 else None
     text = f"the ceiling is {per_second:,.1f} connections a second ({how})"
-    return [Evidence(source="kernel rule", field="ports / s", value=rate, threshold=per_second, text=text)]
+    return [measured("kernel rule", "ports / s", rate, text, per_second)]
 
 
 # Remedies ----------------------------------------------------------------------------------------------------------
@@ -123,16 +116,16 @@ def _reuse_remedies(run: RunResult) -> list[Remedy]:
     after = _reuse_after_s(run)
     if after is not None and kernel is not None and kernel.at_least(6, 14):
         why = f"tcp_tw_reuse is {reuse} and at work already, after {after:g} s; this shortens that (since 6.14)."
-        sooner = [changes.sysctl("net.ipv4.tcp_tw_reuse_delay", 100, SIDE)]
+        sooner = [changes.sysctl("net.ipv4.tcp_tw_reuse_delay", 100, "client")]
         command = "sysctl -w net.ipv4.tcp_tw_reuse_delay=100"
         return [Remedy(command=command, works=True, changes=sooner, why=why)] if after > 0.1 else []
-    reused = changes.sysctl("net.ipv4.tcp_tw_reuse", 1, SIDE)
+    reused = changes.sysctl("net.ipv4.tcp_tw_reuse", 1, "client")
     if after is not None:
         why = f"It is {reuse} and at work already: a port comes back within {after:g} s, and that is what is short."
         return [Remedy(command="sysctl -w net.ipv4.tcp_tw_reuse=1", works=False, changes=[reused], why=why)]
     if facts.client_sysctl(run, "net.ipv4.tcp_timestamps") == 0:
         command = "sysctl -w net.ipv4.tcp_timestamps=1 net.ipv4.tcp_tw_reuse=1   # on the client"
-        both = [changes.sysctl("net.ipv4.tcp_timestamps", 1, SIDE), reused]
+        both = [changes.sysctl("net.ipv4.tcp_timestamps", 1, "client"), reused]
         return [Remedy(command=command, works=True, changes=both, why="Reuse needs timestamps, which are off here.")]
     stands = {0: "It is 0: a port waits its full 60 s.", 2: "It is 2: on loopback only, and this target is not."}
     why = stands.get(reuse if reuse is not None else -1, "A port comes back after 1 s instead of 60.")
@@ -156,7 +149,7 @@ def _does_nothing() -> list[Remedy]:
         does_nothing(
             "lower_tcp_fin_timeout",
             "sysctl -w net.ipv4.tcp_fin_timeout=10",
-            changes=[changes.sysctl("net.ipv4.tcp_fin_timeout", 10, SIDE)],
+            changes=[changes.sysctl("net.ipv4.tcp_fin_timeout", 10, "client")],
         ),
         does_nothing(
             "tcp_tw_reuse_on_server",
@@ -171,3 +164,23 @@ def _does_nothing() -> list[Remedy]:
         ),
         *ports.does_nothing(),
     ]
+
+
+def judge_snapshots(snapshots: Snapshots) -> Judgement:
+    """The range is full now, of TIME_WAIT mostly."""
+    return local_ports.full_now(snapshots, lambda use: use.time_wait * 2 >= use.used, "TIME_WAIT")
+
+
+CAUSE = Cause(
+    id="time_wait_port_exhaustion",
+    side="client",
+    stage=Stage.LOCAL_PORT,
+    kind=Kind.LOCAL_PORTS,
+    specificity=1,
+    explains={Kind.LOCAL_PORTS: "the ports are held by TIME_WAIT"},
+    judge_run=judge_run,
+    judge_snapshots=judge_snapshots,
+    failures=failures,
+    remedies=remedies,
+    twin=Rebuilt("the port range and the sysctls of TIME_WAIT, under the same short connections"),
+)

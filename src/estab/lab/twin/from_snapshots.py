@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, replace
 
 from estab.diagnose import facts
-from estab.diagnose.now.seen import Queue, Seen
+from estab.diagnose.on_snapshots import Queue, Snapshots
 from estab.diagnose.snapshots import fit, judge_snapshots
 from estab.errors import ReadError
 from estab.kernel.formats.endpoint import endpoint
@@ -35,9 +35,9 @@ class Moments:
     diagnosis: Diagnosis
 
     @property
-    def seen(self) -> Seen:
+    def seen(self) -> Snapshots:
         """As suspects ask of them."""
-        return Seen(self.before, self.after)
+        return Snapshots(self.before, self.after)
 
     @property
     def of_client(self) -> bool:

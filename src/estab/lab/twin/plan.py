@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any
 
-from estab.diagnose import descriptors, facts
-from estab.diagnose.advice import ports
+from estab.diagnose import descriptors, facts, local_ports
+from estab.diagnose.cause import NotRebuilt
+from estab.diagnose.suspects import BY_ID
 from estab.errors import EstabError, ReadError, UsageError
 from estab.lab.process.namespace import check_sysctl
 from estab.lab.stage.setup import Command, Path, Replay, Setup, Sysctls
-from estab.lab.twin.causes import NOT_ISOLATED
 from estab.lab.twin.path import path_of
 from estab.lab.twin.scaling import PORT_RANGE
 from estab.lab.twin.serving import serving
@@ -53,17 +53,17 @@ def plan(run: RunResult) -> Planned:
         if rtt_s is None:
             assumed.append("both ends were on one loopback; here a wire without delay joins two hosts")
         setup = replace(setup, path=path, rtt_s=rtt_s or 0.0)
-    cause = run.cause
     beyond = [f"{name}: {why}" for name, why in lost.items()]
-    if cause in NOT_ISOLATED:
-        beyond.insert(0, f"{cause}: {NOT_ISOLATED[cause]}")
+    cause = BY_ID.get(run.cause or "")
+    if cause is not None and isinstance(cause.twin, NotRebuilt):
+        beyond.insert(0, f"{cause.id}: {cause.twin.why}")
     return Planned(setup, tuple(assumed), tuple(beyond))
 
 
 def _bound(run: RunResult, assumed: list[str]) -> int:
     """Ports that others at the client own by bind(), where connects found none."""
     use = run.client.port_use
-    if use is None or not use.bound or not ports.failed_for_ports(run):
+    if use is None or not use.bound or not local_ports.failed_for_ports(run):
         return 0
     port = facts.target_port(run)
     listens = run.server.observed and port is not None and _in_range(run, port)

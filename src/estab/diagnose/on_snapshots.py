@@ -1,11 +1,12 @@
-"""`Seen`: one or two snapshots, read as suspects ask; and `Found`: what a look at them gives."""
+"""`Snapshots`: one or two moments of a host, read as suspects ask, and as a run in which nothing was attempted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
+from estab.diagnose.evidence import measured
+from estab.kernel.formats.endpoint import endpoint
 from estab.kernel.rules.accept_queue import drops_since, fill, is_full
 from estab.kernel.rules.listener_history import ListenerHistory
 from estab.records import (
@@ -15,41 +16,13 @@ from estab.records import (
     Listener,
     ListenerWatch,
     Process,
-    Remedy,
     RunResult,
     ServerSide,
-    Side,
     Snapshot,
-    Suspect,
-    Verdict,
     deltas,
 )
 
-
-@dataclass(frozen=True)
-class Found:
-    """What one look gave. `side` None: the suspect's own. `remedies` is asked for where the verdict accuses."""
-
-    verdict: Verdict
-    summary: str
-    evidence: list[Evidence] = field(default_factory=list)
-    remedies: Callable[[], list[Remedy]] = list
-    side: Side | None = None
-
-
-def unseen(summary: str, source: str, text: str, evidence: list[Evidence] | None = None) -> Found:
-    """`not_observed`, with what was missing as its evidence."""
-    return Found("not_observed", summary, evidence or [Evidence(source=source, field="-", text=text)])
-
-
-def clear(summary: str, evidence: list[Evidence]) -> Found:
-    """`ruled_out`."""
-    return Found("ruled_out", summary, evidence)
-
-
-def as_judged(suspect: Suspect) -> Found:
-    """What a suspect said of the snapshots as a run."""
-    return Found(suspect.verdict, suspect.summary, suspect.evidence, lambda: list(suspect.remedies), suspect.side)
+LISTENERS_UNSEEN = "The listeners were not observed."
 
 
 @dataclass(frozen=True)
@@ -70,8 +43,21 @@ class Queue:
         """Of two listeners the greater one is in greater distress."""
         return self.full, bool(self.drops), fill(self.now.depth, self.now.limit), self.drops or 0
 
+    @property
+    def where(self) -> str:
+        """The listener's address and port."""
+        return endpoint(self.now.address, self.now.port)
 
-class Seen:
+    @property
+    def evidence(self) -> Evidence:
+        """How many wait at the listener now, and before."""
+        then = "" if self.then is None else f", {self.then.depth:,} before"
+        fit = f"{self.now.limit:,} ({self.now.limit + 1:,} fit)"
+        text = f"{self.now.depth:,} wait at {self.where} now{then}, of {fit}"
+        return measured("sock_diag", "depth", self.now.depth, text, self.now.limit)
+
+
+class Snapshots:
     """Snapshots of one host: `after`, and `before` where there are two."""
 
     def __init__(self, before: Snapshot | None, after: Snapshot) -> None:
@@ -88,9 +74,23 @@ class Seen:
         """What each counter rose by between the two. None: there is one, or its counters were not read."""
         return deltas.between(self.before.counters if self.before else None, self.after.counters)
 
+    @property
+    def why_no_deltas(self) -> str | None:
+        """Why nothing can be said of what counters rose by. None: it can."""
+        if self.deltas is not None:
+            return None
+        if self.before is None:
+            return "Counters since boot are no evidence: it takes a second snapshot."
+        return "The counters were not observed at both moments."
+
     def rose(self, counter: str) -> int | None:
-        """By how much a counter rose between the two; None: not known."""
+        """By how much a counter rose between the two. None: not known."""
         return (self.deltas or {}).get(counter)
+
+    def sysctl(self, name: str) -> int | None:
+        """The first number of a sysctl as it stands now. None: not read, or it is text."""
+        values = (self.after.sysctls or {}).get(name)
+        return values[0] if isinstance(values, list) and values else None
 
     @cached_property
     def queues(self) -> list[Queue]:
@@ -98,6 +98,11 @@ class Seen:
         known = {_key(one): one for one in (self.before.listeners if self.before else None) or []}
         found = [_queue(one, known.get(_key(one))) for one in self.after.listeners or []]
         return sorted(found, key=lambda queue: queue.distress, reverse=True)
+
+    @property
+    def fullest(self) -> Queue | None:
+        """The first of `queues`. None: nothing listens, or the listeners were not read."""
+        return self.queues[0] if self.queues else None
 
     def run(self, queue: Queue | None) -> RunResult:
         """The snapshots as a run in which nothing was attempted, watched at `queue`."""

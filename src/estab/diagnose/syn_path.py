@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from estab.diagnose import facts
+from estab.diagnose.evidence import measured, unknown
 from estab.kernel.rules.syn_retries import sees_retransmission
 from estab.records import Evidence, RunResult, Snapshot
 
@@ -21,7 +22,7 @@ FEW = 3
 
 
 @dataclass(frozen=True)
-class Journey:
+class SynPath:
     """How the connects of a run fared on their way.
 
     `timeouts`: connects that timed out. `late`: came through after a second SYN. `arrived`: the listener's end shows
@@ -43,9 +44,9 @@ class Journey:
         return "The connects that timed out had been answered." if self.unanswered is False else None
 
 
-def journey(run: RunResult) -> Journey:
+def syn_path(run: RunResult) -> SynPath:
     """What both ends tell of the connects of `run`."""
-    return Journey(
+    return SynPath(
         timeouts=facts.connect_timeouts(run),
         late=facts.late_connects(run),
         arrived=_arrived(run),
@@ -117,26 +118,18 @@ def arrival_evidence(run: RunResult) -> list[Evidence]:
     again = run.client.rose(facts.SYN_RETRANS)
     seen = "was not observed at the client" if again is None else f"rose by {again:,}: SYNs left again, unanswered"
     text = f"TCPSynRetrans {seen}"
-    evidence = [Evidence(source="/proc/net/netstat", field=facts.SYN_RETRANS, value=again, threshold=0, text=text)]
+    evidence = [measured("/proc/net/netstat", facts.SYN_RETRANS, again, text)]
     watch = facts.listener(run)
     if watch is None:
         text = f"whether they arrived was not observed: {facts.why_unseen(run)}"
-        return [*evidence, Evidence(source="sock_diag", field="listener", text=text)]
+        return [*evidence, unknown("sock_diag", "listener", text)]
     drops, opened = facts.listener_drops(run), run.server.rose(facts.PASSIVE_OPENS)
     turned = "were not observed" if drops is None else f"rose by {drops:,}"
     text = f"the listener's own drops {turned}; its queue's worst depth was {watch.worst_depth:,} of {watch.limit:,}"
-    evidence.append(Evidence(source="sock_diag", field="drops", value=drops, threshold=0, text=text))
+    evidence.append(measured("sock_diag", "drops", drops, text))
     if opened is not None:
         text = f"the server opened {opened:,} connections (PassiveOpens), the client {run.funnel.connected:,}"
-        evidence.append(
-            Evidence(
-                source="/proc/net/snmp",
-                field=facts.PASSIVE_OPENS,
-                value=opened,
-                threshold=run.funnel.attempted,
-                text=text,
-            )
-        )
+        evidence.append(measured("/proc/net/snmp", facts.PASSIVE_OPENS, opened, text, run.funnel.attempted))
     return evidence
 
 

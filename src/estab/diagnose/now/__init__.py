@@ -1,1 +1,0 @@
-"""What snapshots show of each suspect without a run: pure looks, `Seen` in, `Found` out. One module for each kind."""
