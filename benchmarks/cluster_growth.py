@@ -17,13 +17,13 @@ from typing import Any
 import msgspec
 
 from benchmarks.timing import seconds
-from estab.api.bench import bench
+from estab.api.bench import BenchRequest, bench
+from estab.api.request import LoadOptions
 from estab.cluster import clock
 from estab.cluster.follow import Followed, Part
 from estab.cluster.members import Member
 from estab.cluster.messages import TOPIC, Generated, Told
-from estab.cluster.total import Told as Asked
-from estab.cluster.total import result
+from estab.cluster.total import ClusterRequest, result
 from estab.kernel.formats import hdr
 from estab.observe import host
 from estab.records import Percentiles, RunResult, TimelinePoint, encode
@@ -64,10 +64,10 @@ def joining(run: RunResult, hosts: int) -> Callable[[], object]:
         part = Part(Member(f"tcp://{number}:1", str(number), str(number)), CLOCK, None, 0.0)  # type: ignore[arg-type]
         part.result = data
         parts.append(part)
-    asked = Asked(
-        command="bench",
+    asked = ClusterRequest(
+        request=BenchRequest(connections=10 * hosts),
+        options=LoadOptions(),
         target="10.0.0.2:5000",
-        arguments={"connections": 10 * hosts},
         scheduler="tcp://s:1",
         idle={},
         here=host.facts(),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from typing import Any
 
 from benchmarks.space import MeasureError, finished
@@ -107,18 +106,18 @@ def _watched(seconds: int, notes: list[str], workload: str, size: int) -> Figure
 
 
 def _unwatched(seconds: int, workload: str, size: int) -> Figures:
-    """What `estab.api.run.execute` does, less the watching: the same plan, the same processes, the same conductor."""
-    from estab.api.bench import NOWHERE
-    from estab.api.run import embedded_service, machine
+    """What `estab.api.execute` does, less the watching: the same plan, the same processes, the same conductor."""
+    from estab.api.execute import embedded_service
+    from estab.api.machine import machine
     from estab.load import outcome, plan
     from estab.load.conductor import conduct
     from estab.load.fleet import Fleet
     from estab.load.serving import Service, serving
 
-    load = plan.Load(workload, NOWHERE, CONNECTIONS, float(seconds), size=size)
+    load = plan.ClientLoad(workload, CONNECTIONS, float(seconds), size=size)
     here = machine()
     with serving(embedded_service(load, Service("echo"), here)) as (_servers, address), Fleet() as clients:
-        made = plan.make(replace(load, target=address), here, beside_server=True)
+        made = plan.make(load, address, here, beside_server=True)
         clients.start("client", made.configs)
         conduct(clients)
         found = outcome.requests(clients.totals(), asked=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 
 import estab
-from estab.api.run import Progress
 
 STEPS = (25, 50, 100, 200, 400, 800, 1600)
 TOO_LONG_US = 5_000.0
@@ -20,7 +19,7 @@ def measure(target: str | None, connections: int) -> estab.RunResult:
     """One second of requests. `look` sees ten samples a second; `stop` ends the run, and what was seen is kept."""
     with estab.Stop() as stop:
 
-        def look(now: Progress) -> None:
+        def look(now: estab.Progress) -> None:
             if now.point.failed:
                 stop.set()
 

@@ -37,7 +37,7 @@ def interpreter() -> Iterator[tuple[str, ...]]:
         version = f"python3.{sys.version_info.minor}"
         for python in (sys.executable, f"/usr/bin/{version}", "/usr/bin/python3"):
             command = (*GIVE_UP, "env", f"PYTHONPATH={home}", "PYTHONDONTWRITEBYTECODE=1", python)
-            needed = [*command, "-P", "-c", "import estab.api.run, estab.cli.main, estab.report.text"]
+            needed = [*command, "-P", "-c", "import estab.api.execute, estab.cli.main, estab.report.text"]
             if subprocess.run(needed, check=False, capture_output=True, cwd="/").returncode == 0:
                 yield command
                 return

@@ -16,17 +16,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from estab.api.bench import bench
+    from estab.api.bench import BenchRequest, bench
     from estab.api.ceiling import find_ceiling
-    from estab.api.churn import churn
+    from estab.api.churn import ChurnRequest, churn
     from estab.api.compare import compare
     from estab.api.export import export
     from estab.api.files import diagnose, load_run, save_run
     from estab.api.highest_rate import find_rate
-    from estab.api.hold import hold
+    from estab.api.hold import HoldRequest, hold
     from estab.api.limits import limits
+    from estab.api.recorder import Progress
     from estab.api.report import write_report
-    from estab.api.run import Progress
+    from estab.api.request import LoadOptions
     from estab.api.serve import ServeProgress, serve
     from estab.cluster.check import check as cluster_check
     from estab.cluster.run import run as cluster_run
@@ -58,15 +59,19 @@ _WHERE = {
     "save_run": "estab.api.files",
     "serve": "estab.api.serve",
     "write_report": "estab.api.report",
+    "BenchRequest": "estab.api.bench",
+    "ChurnRequest": "estab.api.churn",
     "ClusterCheck": "estab.records.cluster",
     "ClusterResult": "estab.records.cluster",
     "Comparison": "estab.records.comparison",
     "Diagnosis": "estab.records",
     "EstabError": "estab.errors",
+    "HoldRequest": "estab.api.hold",
     "Limits": "estab.records",
+    "LoadOptions": "estab.api.request",
     "MachineError": "estab.errors",
     "ParseError": "estab.errors",
-    "Progress": "estab.api.run",
+    "Progress": "estab.api.recorder",
     "ReadError": "estab.errors",
     "LabResult": "estab.records.lab",
     "RunResult": "estab.records",
@@ -78,13 +83,17 @@ _WHERE = {
 }
 
 __all__ = [
+    "BenchRequest",
+    "ChurnRequest",
     "ClusterCheck",
     "ClusterResult",
     "Comparison",
     "Diagnosis",
     "EstabError",
+    "HoldRequest",
     "LabResult",
     "Limits",
+    "LoadOptions",
     "MachineError",
     "ParseError",
     "Progress",

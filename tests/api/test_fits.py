@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import pytest
 
 import estab
-from estab.api.run import check_fits, machine
-from estab.load.plan import Load
+from estab.api.machine import check_fits, machine
+from estab.load.plan import ClientLoad
 from estab.observe import host
 
 
-def load(connections: int) -> Load:
-    return Load("hold", ("127.0.0.1", 5000, 0), connections, 1.0)
+def load(connections: int) -> ClientLoad:
+    return ClientLoad("hold", connections, 1.0)
 
 
 def give_memory(monkeypatch: pytest.MonkeyPatch, available: int) -> None:

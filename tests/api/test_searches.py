@@ -21,7 +21,7 @@ def _from_one_address() -> Ceiling:
     run("ip", "address", "add", f"{NOT_LOOPBACK}/32", "dev", "lo")
     _with_ports(40000, 40059)
     with serving(Service("echo", host=NOT_LOOPBACK, port=5000)):
-        return estab.find_ceiling(f"{NOT_LOOPBACK}:5000", timeout_s=1, most=500)
+        return estab.find_ceiling(f"{NOT_LOOPBACK}:5000", options=estab.LoadOptions(timeout_s=1), most=500)
 
 
 def test_the_ports_of_the_only_address_are_the_ceiling() -> None:
@@ -36,7 +36,7 @@ def test_the_ports_of_the_only_address_are_the_ceiling() -> None:
 def _on_loopback() -> Ceiling:
     _with_ports(40000, 40059)
     with serving(Service("echo", port=5000)):
-        return estab.find_ceiling("127.0.0.1:5000", timeout_s=1, most=150)
+        return estab.find_ceiling("127.0.0.1:5000", options=estab.LoadOptions(timeout_s=1), most=150)
 
 
 def test_on_loopback_more_addresses_are_taken() -> None:
@@ -49,7 +49,7 @@ def test_on_loopback_more_addresses_are_taken() -> None:
 
 def _never_accepts() -> Ceiling:
     with serving(Service("stall", port=5000, backlog=16)):
-        return estab.find_ceiling("127.0.0.1:5000", timeout_s=0.3, most=100)
+        return estab.find_ceiling("127.0.0.1:5000", options=estab.LoadOptions(timeout_s=0.3), most=100)
 
 
 def test_a_server_that_keeps_what_was_closed_is_not_confirmed() -> None:
@@ -70,7 +70,9 @@ def test_a_search_that_is_stopped_tells_what_it_had() -> None:
 def test_no_rate_is_low_enough_for_a_server_that_pauses() -> None:
     """It answers nobody for 20 ms of every 50 ms: two fifths wait up to 20 ms, whatever the rate."""
     service = Service("echo", pause_s=0.02, pause_every_s=0.05)
-    found = estab.find_rate(bound_s=0.005, percentile=90, duration_s=0.3, first_per_s=500, service=service)
+    found = estab.find_rate(
+        bound_s=0.005, percentile=90, duration_s=0.3, first_per_s=500, options=estab.LoadOptions(service=service)
+    )
     assert found.rate_per_s is None or found.rate_per_s < 100
     first = found.steps[0]
     assert first.why == "over the bound" or first.generator_bound  # our own workers pause too, on a busy machine

@@ -53,7 +53,7 @@ from tests.cli.terminal import ESTAB, assert_one_clear_line, estab, recorded
         (("hold", "-n", "0"), ("connections",)),
         (("hold", "--ramp", "0"), ("ramp",)),
         (("hold", "--ramp", "nan"), ("ramp",)),
-        (("hold", "--workers", "0"), ("in flight",)),
+        (("hold", "--in-flight", "0"), ("in flight",)),
         (("hold", "--churn-rate", "nan"), ("churn rate", "nan")),
         (("hold", "--churn-rate", "1e400"), ("churn rate", "inf")),
         (("hold", "127.0.0.1:9", "--backlog", "5"), ("--backlog", "TARGET")),

@@ -13,7 +13,7 @@ CONNECTIONS = 100_000
 
 
 def _hold() -> dict[str, object]:
-    load = ["-n", str(CONNECTIONS), "-d", "3", "--workers", "100", "--trickle", "20000", "--reset"]
+    load = ["-n", str(CONNECTIONS), "-d", "3", "--in-flight", "100", "--trickle", "20000", "--reset"]
     command = [sys.executable, "-m", "estab", "hold", *load, "--json", "-"]
     done = subprocess.run(command, capture_output=True, check=False, timeout=120)
     assert not done.stderr, done.stderr.decode()

@@ -78,7 +78,7 @@ CHAPTERS: dict[str, Callable[[Stage], Done]] = {
     ),
     # As many at a time as the wire's buffer takes where nobody may raise it: none is lost but for the table.
     "table": lambda stage: _hold(
-        stage, BEHIND_THE_TABLE, "-n", "4600", "-d", "100ms", "--timeout", "1300ms", "--workers", "400"
+        stage, BEHIND_THE_TABLE, "-n", "4600", "-d", "100ms", "--timeout", "1300ms", "--in-flight", "400"
     ),
     "report": lambda stage: stage.estab("churn", TARGET, "--cluster", SCHEDULER, "-n", "20", "-d", "1"),
     "interrupted": _interrupted,

@@ -35,7 +35,7 @@ def _tell() -> None:
         load = ("-n", CONNECTIONS, "-d", "1", "--reset", "--cluster", SCHEDULER)
         _show(stage, "who is there", "cluster", "check", SCHEDULER)
         _show(stage, "two clients", "hold", TARGET, *load)
-        slow = ("--workers", "10000", "--timeout", "1500ms")
+        slow = ("--in-flight", "10000", "--timeout", "1500ms")
         _show(stage, f"a table of {TABLE:,}", "hold", BEHIND_THE_TABLE, *load, *slow)
 
 

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from estab.api.churn import ChurnRequest
+from estab.api.hold import HoldRequest
 from estab.cluster import clock, merge, shares, timeline
 from estab.cluster.clock import Exchange
 from estab.cluster.members import cast, read
@@ -26,30 +28,33 @@ def point(t_s: float, connected: int, **more: int) -> TimelinePoint:
 
 @given(st.integers(1, 10_000_000), st.integers(1, 200))
 def test_shares_add_up_and_differ_by_one_at_most(connections: int, hosts: int) -> None:
-    parts = [one["connections"] for one in shares.split({"connections": connections}, hosts)]
+    parts = [request.connections for request in shares.split(HoldRequest(connections=connections), hosts)]
     assert sum(parts) == connections
     assert len(parts) == min(connections, hosts)
     assert max(parts) - min(parts) <= 1
 
 
-@given(st.integers(1, 1_000), st.integers(1, 20), st.floats(0.1, 1e6))
+@given(st.integers(1, 1_000), st.integers(1, 20), st.floats(1.0, 1e6))
 def test_rates_add_up(connections: int, hosts: int, rate: float) -> None:
-    parts = shares.split({"connections": connections, "rate_per_s": rate, "ramp_per_s": None}, hosts)
-    assert sum(one["rate_per_s"] for one in parts) == pytest.approx(rate)
-    assert {one["ramp_per_s"] for one in parts} == {None}
+    parts = shares.split(HoldRequest(connections=connections, churn_per_s=rate), hosts)
+    assert sum(request.churn_per_s or 0 for request in parts) == pytest.approx(rate)
+    assert {request.ramp_per_s for request in parts} == {None}
 
 
 def test_counts_are_shared_and_times_are_not() -> None:
-    asked = {"connections": 10, "in_flight": 5, "attempts": 0, "duration_s": 3.0, "size_bytes": 64}
-    parts = shares.split(asked, 3)
-    assert [one["connections"] for one in parts] == [4, 3, 3]
-    assert [one["in_flight"] for one in parts] == [2, 2, 1]
-    assert [one["attempts"] for one in parts] == [0, 0, 0]
-    assert {one["duration_s"] for one in parts} == {3.0}
+    parts = shares.split(HoldRequest(connections=10, in_flight=5, duration_s=3.0), 3)
+    assert [request.connections for request in parts] == [4, 3, 3]
+    assert [request.in_flight for request in parts] == [2, 2, 1]
+    assert {request.duration_s for request in parts} == {3.0}
+
+
+def test_attempts_without_a_bound_have_none_anywhere() -> None:
+    assert [request.attempts for request in shares.split(ChurnRequest(connections=10), 3)] == [0, 0, 0]
+    assert [request.attempts for request in shares.split(ChurnRequest(connections=10, attempts=2), 3)] == [1, 1, 1]
 
 
 def test_no_host_is_left_without_a_connect_in_flight() -> None:
-    assert [one["in_flight"] for one in shares.split({"connections": 10, "in_flight": 1}, 3)] == [1, 1, 1]
+    assert [request.in_flight for request in shares.split(HoldRequest(connections=10, in_flight=1), 3)] == [1, 1, 1]
 
 
 # Clocks ------------------------------------------------------------------------------------------------------------

@@ -106,7 +106,7 @@ def answer_some(sock: socket.socket) -> None:
 
 def test_a_run_whose_server_falls_silent_ends_in_time() -> None:
     with servers.misbehaving(answer_some) as target:
-        run = estab.bench(target, connections=1, duration_s=0.5, timeout_s=1, size_bytes=64)
+        run = estab.bench(target, connections=1, duration_s=0.5, options=estab.LoadOptions(timeout_s=1), size_bytes=64)
     assert run.requests is not None
     assert run.requests.count == ROUNDS
     assert failed(run) == {("read", "own_timeout"): 1}

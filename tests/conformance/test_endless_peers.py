@@ -18,7 +18,7 @@ def send_without_end(sock: socket.socket) -> None:
 
 def test_held_connections_whose_peer_sends_without_end_are_closed_in_time() -> None:
     with servers.misbehaving(send_without_end) as target:
-        run = estab.hold(target, connections=1, duration_s=0.3, timeout_s=30)
+        run = estab.hold(target, connections=1, duration_s=0.3, options=estab.LoadOptions(timeout_s=30))
     assert failed(run) == {}
     assert run.funnel.completed == run.funnel.first_byte == 1
     assert run.elapsed_s < 15  # it did not wait for the end of what comes, nor for its patience
@@ -27,7 +27,14 @@ def test_held_connections_whose_peer_sends_without_end_are_closed_in_time() -> N
 
 def test_a_peer_that_sends_instead_of_closing_times_out() -> None:
     with servers.misbehaving(send_without_end) as target:
-        run = estab.churn(target, connections=1, attempts=1, first_close="server", timeout_s=0.3, duration_s=30)
+        run = estab.churn(
+            target,
+            connections=1,
+            attempts=1,
+            first_close="server",
+            options=estab.LoadOptions(timeout_s=0.3),
+            duration_s=30,
+        )
     assert failed(run) == {("read", "own_timeout"): 1}
     assert run.elapsed_s < 15
     assert_counts_add_up(run)

@@ -13,7 +13,7 @@ def test_connects_beyond_those_asked_for_were_never_due() -> None:
     """Ten connects take 0.1 s, in which 2,000 would have been due if more had been asked for."""
     run = estab.churn(
         connections=2, attempts=10, rate_per_s=20_000, arrivals="constant", duration_s=5,
-        service=Service("echo", accept_gap_s=0.02),
+        options=estab.LoadOptions(service=Service("echo", accept_gap_s=0.02)),
     )  # fmt: skip
     assert run.open_loop is not None
     assert run.open_loop.scheduled == run.funnel.attempted == run.funnel.completed == 10
@@ -28,7 +28,8 @@ def test_a_rate_of_connects_without_descriptors() -> None:
     with own_server(Service("sink")) as target:
         run = run_under(
             64,
-            f"estab.churn({target!r}, connections=300, size_bytes=9, duration_s=0.3, rate_per_s=2000, timeout_s=0.2)",
+            f"estab.churn({target!r}, connections=300, size_bytes=9, duration_s=0.3, rate_per_s=2000, "
+            "options=estab.LoadOptions(timeout_s=0.2))",
         )
     counts = failed(run)
     assert counts[("connect", "EMFILE")] > 0
@@ -43,7 +44,7 @@ def test_a_schedule_whose_connections_all_fail() -> None:
     """Each is closed after its first answer, long before its turn comes again; what was due later was never sent."""
     run = estab.bench(
         connections=100, duration_s=1, mode="rate", rate_per_s=500, arrivals="constant", size_bytes=100,
-        service=Service("echo", close_after_bytes=100),
+        options=estab.LoadOptions(service=Service("echo", close_after_bytes=100)),
     )  # fmt: skip
     assert failed(run) == {("read", "eof"): 100}
     assert run.open_loop is not None

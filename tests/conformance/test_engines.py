@@ -86,12 +86,12 @@ def test_a_run_that_has_nothing_left_to_do_is_over() -> None:
 
 
 def test_sink_swallows() -> None:
-    run = estab.hold(connections=5, duration_s=0.05, service=Service("sink"))
+    run = estab.hold(connections=5, duration_s=0.05, options=estab.LoadOptions(service=Service("sink")))
     assert_healthy(run, 5)
 
 
 def test_ipv6() -> None:
-    run = estab.bench(connections=10, duration_s=SHORT, service=Service("echo", host="::1"))
+    run = estab.bench(connections=10, duration_s=SHORT, options=estab.LoadOptions(service=Service("echo", host="::1")))
     assert_healthy(run, 10)
     assert str(run.config["target"]).startswith("[::1]:")
 
@@ -104,8 +104,8 @@ def test_source_addresses_are_taken_in_turn() -> None:
         sock.recv(1)
 
     with servers.misbehaving(note) as target:
-        estab.hold(target, connections=1, duration_s=0.01, sources=["127.0.0.7"])
-        estab.hold(target, connections=1, duration_s=0.01, sources=["127.0.0.8"])
+        estab.hold(target, connections=1, duration_s=0.01, options=estab.LoadOptions(sources=("127.0.0.7",)))
+        estab.hold(target, connections=1, duration_s=0.01, options=estab.LoadOptions(sources=("127.0.0.8",)))
     assert seen >= {"127.0.0.7", "127.0.0.8"}
 
 
@@ -161,7 +161,7 @@ def test_the_order_of_errors_tells_a_reset_from_a_close() -> None:
 
 def test_own_timeout_of_a_connect_is_not_the_kernels() -> None:
     with own_server(Service("stall", backlog=0)) as target, waiting_in_the_queue(target):
-        run = estab.hold(target, connections=3, duration_s=0.01, timeout_s=0.2)
+        run = estab.hold(target, connections=3, duration_s=0.01, options=estab.LoadOptions(timeout_s=0.2))
     assert failed(run) == {("connect", "own_timeout"): 3}
     assert run.funnel.connected == 0
     assert run.failures[0].first_s is not None
@@ -170,32 +170,40 @@ def test_own_timeout_of_a_connect_is_not_the_kernels() -> None:
 
 
 def test_no_answer() -> None:
-    run = estab.bench(connections=3, duration_s=0.1, timeout_s=0.2, service=Service("sink"))
+    run = estab.bench(connections=3, duration_s=0.1, options=estab.LoadOptions(timeout_s=0.2, service=Service("sink")))
     assert failed(run) == {("read", "own_timeout"): 3}
     assert run.funnel.first_byte == 0
     assert_counts_add_up(run)
 
 
 def test_churn_times_out_on_a_silent_server() -> None:
-    run = estab.churn(connections=2, attempts=4, size_bytes=5, timeout_s=0.1, service=Service("sink"))
+    run = estab.churn(
+        connections=2, attempts=4, size_bytes=5, options=estab.LoadOptions(timeout_s=0.1, service=Service("sink"))
+    )
     assert failed(run) == {("read", "own_timeout"): 4}
     assert_counts_add_up(run)
 
 
 def test_held_connections_that_the_peer_closes() -> None:
-    run = estab.hold(connections=5, duration_s=0.2, service=Service("echo", close_after_bytes=0))
+    run = estab.hold(
+        connections=5, duration_s=0.2, options=estab.LoadOptions(service=Service("echo", close_after_bytes=0))
+    )
     assert failed(run) == {("read", "eof"): 5}
     assert_counts_add_up(run)
 
 
 def test_held_connections_that_the_peer_resets() -> None:
-    run = estab.hold(connections=5, duration_s=0.2, service=Service("echo", close_after_bytes=0, reset=True))
+    run = estab.hold(
+        connections=5,
+        duration_s=0.2,
+        options=estab.LoadOptions(service=Service("echo", close_after_bytes=0, reset=True)),
+    )
     assert failed(run) == {("read", "ECONNRESET"): 5}
 
 
 def test_a_source_that_is_not_ours() -> None:
     with pytest.raises(estab.UsageError, match=r"192\.0\.2\.1 is not an address of this host"):
-        estab.hold(connections=3, duration_s=0.01, sources=["192.0.2.1"])
+        estab.hold(connections=3, duration_s=0.01, options=estab.LoadOptions(sources=("192.0.2.1",)))
 
 
 # --- limits of descriptors, in a process of their own ---
@@ -249,7 +257,7 @@ def test_client_out_of_descriptors() -> None:
 
 
 def test_server_out_of_descriptors_is_no_accept_queue_overflow() -> None:
-    run = run_under(64, "estab.hold(connections=100, duration_s=0.3, workers=4, service=estab.Service('echo'))")
+    run = run_under(64, "estab.hold(connections=100, duration_s=0.3, options=estab.LoadOptions(processes=4))")
     counts = failed(run)
     assert counts[("accept", "EMFILE")] > 0
     assert run.funnel.connected == 100

@@ -35,7 +35,13 @@ def test_requests_at_a_rate(arrivals: str) -> None:
 
 def test_the_rate_is_shared_by_the_workers() -> None:
     run = estab.bench(
-        connections=9, duration_s=0.5, mode="rate", rate_per_s=900, arrivals="constant", workers=3, size_bytes=100_000
+        connections=9,
+        duration_s=0.5,
+        mode="rate",
+        rate_per_s=900,
+        arrivals="constant",
+        options=estab.LoadOptions(processes=3),
+        size_bytes=100_000,
     )
     assert schedule(run).scheduled == pytest.approx(450, abs=4)
     assert_counts_add_up(run)
@@ -48,7 +54,12 @@ def test_a_stall_is_seen_by_all_whom_it_keeps_waiting() -> None:
     """
     service = Service("echo", pause_s=0.4, pause_every_s=1.5)
     run = estab.bench(
-        connections=500, duration_s=1.9, mode="rate", rate_per_s=1000, arrivals="constant", service=service
+        connections=500,
+        duration_s=1.9,
+        mode="rate",
+        rate_per_s=1000,
+        arrivals="constant",
+        options=estab.LoadOptions(service=service),
     )
     latency = run.latency.request_us
     assert latency is not None
@@ -64,7 +75,11 @@ def test_a_stall_is_seen_by_all_whom_it_keeps_waiting() -> None:
 
 def test_what_was_never_sent_is_told() -> None:
     run = estab.bench(
-        connections=2, duration_s=0.2, mode="rate", rate_per_s=1000, timeout_s=0.2, service=Service("sink")
+        connections=2,
+        duration_s=0.2,
+        mode="rate",
+        rate_per_s=1000,
+        options=estab.LoadOptions(timeout_s=0.2, service=Service("sink")),
     )
     loop = schedule(run)
     assert failed(run) == {("read", "own_timeout"): 2}
@@ -77,7 +92,11 @@ def test_what_was_never_sent_is_told() -> None:
 
 def test_more_than_can_be_served_waits() -> None:
     run = estab.churn(
-        connections=2, duration_s=0.3, rate_per_s=1000, arrivals="constant", service=Service("echo", accept_gap_s=0.005)
+        connections=2,
+        duration_s=0.3,
+        rate_per_s=1000,
+        arrivals="constant",
+        options=estab.LoadOptions(service=Service("echo", accept_gap_s=0.005)),
     )
     loop = schedule(run)
     assert run.funnel.attempted == loop.scheduled == pytest.approx(300, abs=2)

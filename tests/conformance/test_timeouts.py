@@ -28,7 +28,7 @@ def assert_timed_out(run: RunResult, connections: int, timeout_s: float) -> None
 @pytest.mark.parametrize(("mode", "depth"), [("rr", 1), ("rr", 4), ("flood", 1), ("rate", 1)])
 def test_a_server_that_never_answers(mode: str, depth: int) -> None:
     run = estab.bench(
-        connections=5, duration_s=LONG_S, mode=mode, depth=depth, timeout_s=0.4, service=Service("sink"),  # type: ignore[arg-type]
+        connections=5, duration_s=LONG_S, mode=mode, depth=depth, options=estab.LoadOptions(timeout_s=0.4, service=Service("sink")),  # type: ignore[arg-type]
         rate_per_s=1000 if mode == "rate" else None,
     )  # fmt: skip
     assert_timed_out(run, 5, 0.4)
@@ -39,8 +39,8 @@ def test_a_server_that_never_answers(mode: str, depth: int) -> None:
 def test_a_server_that_falls_silent(mode: str, depth: int, connections: int) -> None:
     """With one connection, the wait is in recv() by then."""
     run = estab.bench(
-        connections=connections, duration_s=LONG_S, mode=mode, depth=depth, timeout_s=0.5,  # type: ignore[arg-type]
-        rate_per_s=500 if mode == "rate" else None, service=Service("echo", pause_s=2, pause_every_s=2.6),
+        connections=connections, duration_s=LONG_S, mode=mode, depth=depth, options=estab.LoadOptions(timeout_s=0.5, service=Service("echo", pause_s=2, pause_every_s=2.6)),  # type: ignore[arg-type]
+        rate_per_s=500 if mode == "rate" else None,
     )  # fmt: skip
     assert run.requests is not None
     assert run.requests.count > 0
@@ -51,7 +51,11 @@ def test_a_server_that_falls_silent(mode: str, depth: int, connections: int) -> 
 
 def test_held_connections_whose_trickle_is_not_answered() -> None:
     run = estab.hold(
-        connections=3, duration_s=4, trickle_per_s=300, size_bytes=10, timeout_s=0.4, service=Service("sink")
+        connections=3,
+        duration_s=4,
+        trickle_per_s=300,
+        size_bytes=10,
+        options=estab.LoadOptions(timeout_s=0.4, service=Service("sink")),
     )
     assert failed(run) == {("read", "own_timeout"): 3}
     assert run.failures[0].first_s is not None
@@ -60,7 +64,9 @@ def test_held_connections_whose_trickle_is_not_answered() -> None:
 
 
 def test_held_connections_that_ask_nothing_wait_for_nothing() -> None:
-    assert_healthy(estab.hold(connections=3, duration_s=1.2, timeout_s=0.4, service=Service("sink")), 3)
+    assert_healthy(
+        estab.hold(connections=3, duration_s=1.2, options=estab.LoadOptions(timeout_s=0.4, service=Service("sink"))), 3
+    )
 
 
 def test_an_answer_that_comes_piece_by_piece_is_no_silence() -> None:
@@ -71,7 +77,9 @@ def test_an_answer_that_comes_piece_by_piece_is_no_silence() -> None:
                 time.sleep(0.3)
 
     with servers.misbehaving(slowly) as target:
-        run = estab.bench(target, connections=1, duration_s=0.5, size_bytes=1000, timeout_s=2)
+        run = estab.bench(
+            target, connections=1, duration_s=0.5, size_bytes=1000, options=estab.LoadOptions(timeout_s=2)
+        )
     assert_healthy(run, 1)
     assert run.latency.request_us is not None
     assert run.latency.request_us.max is not None
@@ -90,7 +98,7 @@ def test_a_request_that_takes_long_to_go_out_is_not_overdue() -> None:
         sock.recv(1)
 
     with servers.misbehaving(store_and_forward) as target:
-        run = estab.bench(target, connections=1, duration_s=6, size_bytes=size, timeout_s=2)
+        run = estab.bench(target, connections=1, duration_s=6, size_bytes=size, options=estab.LoadOptions(timeout_s=2))
     assert run.requests is not None
     assert run.requests.count == 1
     assert ("read", "own_timeout") not in failed(run)
@@ -107,5 +115,5 @@ def test_no_timeout_waits_for_as_long_as_it_takes() -> None:
             sock.sendall(data)
 
     with servers.misbehaving(late) as target:
-        run = estab.bench(target, connections=1, duration_s=1.5, size_bytes=64, timeout_s=0)
+        run = estab.bench(target, connections=1, duration_s=1.5, size_bytes=64, options=estab.LoadOptions(timeout_s=0))
     assert_healthy(run, 1)

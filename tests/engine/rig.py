@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from tests.engine.cases import ALSO, WHEN, Case
 
 from estab.load.block import DONE, RUNNING, SETTLED, Block
-from estab.load.plan import Load, Machine, make
+from estab.load.plan import ClientLoad, Machine, make
 
 WATCHDOG_S = 20  # of a worker with a fault; its peer outlives it
 PEER_WATCHDOG_S = 60
@@ -173,8 +173,8 @@ def listening() -> Iterator[socket.socket]:
 
 def _client_config(work: Mapping[str, Any], listener: socket.socket) -> dict[str, Any]:
     target = ("127.0.0.1", int(listener.getsockname()[1]), 0)
-    asked = Load("hold", target, connections=6, duration_s=1, size=1000)
-    (planned,) = make(asked, Machine(cores=1, nofile=1024, ports=None)).configs
+    load = ClientLoad("hold", connections=6, duration_s=1, size=1000)
+    (planned,) = make(load, target, Machine(cores=1, nofile=1024, ports=None)).configs
     return {**planned, **_COMMON, **work}
 
 

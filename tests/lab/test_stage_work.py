@@ -11,7 +11,7 @@ from tests import namespaces as ns
 
 from estab.api.bench import bench
 from estab.api.hold import hold
-from estab.api.run import Progress
+from estab.api.recorder import Progress
 from estab.errors import UsageError
 from estab.kernel.rules.interval import Interval
 from estab.kernel.rules.kernel_version import parse

@@ -9,7 +9,7 @@ from tests.namespaces import in_namespace, sysctl
 
 import estab
 from estab import RunResult
-from estab.api.run import machine
+from estab.api.machine import machine
 from estab.load import plan
 from estab.load.serving import Service, serving
 
@@ -22,7 +22,11 @@ def _in_a_range(connections: int) -> tuple[RunResult, int]:
     sysctl("net.ipv4.ip_local_reserved_ports", f"{FIRST + 10}-{FIRST + 19}")
     with serving(Service("echo", port=5000)):
         run = estab.hold(
-            "127.0.0.1:5000", connections=connections, duration_s=0.2, sources=["127.0.0.1"], in_flight=100, workers=3
+            "127.0.0.1:5000",
+            connections=connections,
+            duration_s=0.2,
+            options=estab.LoadOptions(sources=("127.0.0.1",), processes=3),
+            in_flight=100,
         )
     return run, machine().ports or 0
 
@@ -46,8 +50,9 @@ def test_one_more_is_the_kernels_refusal() -> None:
 
 def _slices(width: int) -> list[dict[str, int]]:
     here = plan.Machine(cores=2, nofile=20_000, ports=width, port_range=(FIRST, FIRST + width - 1))
-    load = plan.Load(workload="hold", target=("127.0.0.1", 5000, 0), connections=300, duration_s=1.0, workers=3)
-    return [{key: config[key] for key in ("port_low", "port_count")} for config in plan.make(load, here).configs]
+    load = plan.ClientLoad(workload="hold", connections=300, duration_s=1.0, processes=3)
+    made = plan.make(load, ("127.0.0.1", 5000, 0), here)
+    return [{key: config[key] for key in ("port_low", "port_count")} for config in made.configs]
 
 
 def test_each_worker_has_a_slice_of_its_own() -> None:
@@ -65,7 +70,13 @@ def _churn() -> tuple[RunResult, str]:
     sysctl("net.ipv4.ip_local_port_range", f"{FIRST} {LAST}")
     sysctl("net.ipv4.tcp_tw_reuse", 0)
     with serving(Service("echo", port=5000)):
-        run = estab.churn("127.0.0.1:5000", connections=20, duration_s=0.5, size_bytes=1, sources=["127.0.0.1"])
+        run = estab.churn(
+            "127.0.0.1:5000",
+            connections=20,
+            duration_s=0.5,
+            size_bytes=1,
+            options=estab.LoadOptions(sources=("127.0.0.1",)),
+        )
     return run, Path("/proc/sys/net/ipv4/tcp_tw_reuse").read_text(encoding="ascii").strip()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from estab.api.run import _keep_rare
+from estab.api.recorder import keep_rare
 from estab.records import TimelinePoint
 
 
@@ -13,6 +13,6 @@ def point(t_s: float, **more: object) -> TimelinePoint:
 
 
 def test_what_is_rare_moves_to_the_point_that_stays() -> None:
-    kept = _keep_rare(point(1, queue_depth=3), point(2, queue_depth=4, server_states={"ESTAB": 2}))
+    kept = keep_rare(point(1, queue_depth=3), point(2, queue_depth=4, server_states={"ESTAB": 2}))
     assert (kept.t_s, kept.queue_depth, kept.server_states) == (1, 3, {"ESTAB": 2})
-    assert _keep_rare(point(1, failures={"connect EMFILE": 1}), point(2, failures={})).failures == {"connect EMFILE": 1}
+    assert keep_rare(point(1, failures={"connect EMFILE": 1}), point(2, failures={})).failures == {"connect EMFILE": 1}

@@ -2,19 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
-from estab.api.run import Asked, ProgressCallback, execute
+from estab.api.execute import execute
+from estab.api.recorder import ProgressCallback
+from estab.api.request import DEFAULT_OPTIONS, Arrivals, ConfigValue, LoadOptions, LoadRequest, check_arrivals
 from estab.errors import UsageError
-from estab.load.conductor import SOLO, Barrier, Stop
-from estab.load.plan import Load
-from estab.load.serving import Service
+from estab.load.conductor import Stop
+from estab.load.plan import MOST_DEPTH, MOST_SIZE, ClientLoad, check_range
 from estab.records import RunResult
 
-NOWHERE = ("", 0, 0)  # until the target is known
 Mode = Literal["rr", "flood", "rate"]
-Arrivals = Literal["poisson", "constant"]
+
+
+class BenchRequest(LoadRequest, frozen=True, kw_only=True, tag_field="command", tag="bench"):
+    """What is asked of `bench`, which says what each field means."""
+
+    command: ClassVar[str] = "bench"
+
+    connections: int = 100
+    duration_s: float = 10.0
+    size_bytes: int = 64
+    mode: Mode = "rr"
+    depth: int = 1
+    rate_per_s: float | None = None
+    arrivals: Arrivals = "poisson"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("size_bytes", self.size_bytes, 1, MOST_SIZE)
+        check_range("depth", self.depth, 1, MOST_DEPTH)
+        check_arrivals(self.rate_per_s, self.arrivals)
+        self._check_mode()
+
+    def _check_mode(self) -> None:
+        """Raises UsageError for a mode that there is not, and for what does not go with it."""
+        if self.mode not in ("rr", "flood", "rate"):
+            raise UsageError(f"`mode` is {self.mode!r}; it can be rr, flood or rate")
+        if self.mode == "rate" and self.rate_per_s is None:
+            raise UsageError("an open loop needs its rate: give `rate_per_s`, as 1000")
+        if self.mode != "rate" and self.rate_per_s is not None:
+            raise UsageError(
+                f"a rate of {self.rate_per_s:g} goes with `mode` rate, not with {self.mode}, where answers set the "
+                "pace: leave out `rate_per_s`, or change the mode"
+            )
+        if self.mode != "rate" and self.arrivals == "constant":
+            raise UsageError(f"`arrivals` is that of `mode` rate, not of {self.mode}: leave it out, or change that")
+        if self.mode == "rate" and self.depth != 1:
+            raise UsageError(
+                f"`depth` is {self.depth}; in mode rate a connection has one request at a time: give more connections"
+            )
+        if self.mode == "flood" and self.depth != 1:
+            raise UsageError(f"`depth` is {self.depth}; mode flood writes without waiting, and has none: leave it out")
+
+    def client_load(self, options: LoadOptions) -> ClientLoad:
+        """What the client workers are to do."""
+        return ClientLoad(
+            workload=self.mode,
+            connections=self.connections,
+            duration_s=self.duration_s,
+            size=self.size_bytes,
+            depth=self.depth,
+            rate_per_s=self.rate_per_s,
+            arrivals=self.arrivals,
+            timeout_s=options.timeout_s,
+            sources=options.sources,
+            processes=options.processes,
+        )
+
+    def config(self) -> dict[str, ConfigValue]:
+        """What was asked; arrivals are those of an open loop."""
+        return {**super().config(), "arrivals": None if self.rate_per_s is None else self.arrivals}
 
 
 def bench(
@@ -27,72 +85,29 @@ def bench(
     depth: int = 1,
     rate_per_s: float | None = None,
     arrivals: Arrivals = "poisson",
-    timeout_s: float = 3.0,
-    sources: Sequence[str] = (),
-    workers: int | None = None,
-    service: Service | None = None,
-    server_via: str | None = None,
+    options: LoadOptions = DEFAULT_OPTIONS,
     stop: Stop | None = None,
     progress: ProgressCallback | None = None,
-    barrier: Barrier = SOLO,
 ) -> RunResult:
     """Opens `connections` to an echo server at once and asks for `duration_s` seconds, `size_bytes` a request.
 
-    `target` is "HOST:PORT"; None: an embedded server on loopback, as `service` says. `mode` "rr" keeps `depth`
-    requests in flight on each connection; "flood" writes without waiting and counts what came back. "rate" is an open
-    loop: `rate_per_s` requests a second begin when they are due, over whichever connection is free, and their latency
-    counts from when they were due; `arrivals` come at random ("poisson") or evenly ("constant"), once all have
-    connected. What is echoed is verified byte for byte. `timeout_s` bounds each connect, and each silence while an
-    answer is due; 0 leaves connects to the kernel, and bounds no silence before the end. `sources` are local addresses
-    to connect from in turn. `server_via` is a command that prints snapshots of the server's host (as "ssh HOST estab
-    observe --port {port}"), so that its end is judged too. `barrier` is what is agreed with other hosts, where the load
-    is one of several.
+    `target` is "HOST:PORT"; None: an embedded server on loopback. `mode` "rr" keeps `depth` requests in flight on each
+    connection; "flood" writes without waiting and counts what came back. "rate" is an open loop: `rate_per_s` requests
+    a second begin when they are due, over whichever connection is free, and their latency counts from when they were
+    due; `arrivals` come at random ("poisson") or evenly ("constant"), once all have connected. What is echoed is
+    verified byte for byte. `options` are those that every load has. `progress` is called ten times a second; `stop`
+    ends the load, and what was seen until then is returned.
 
     Raises UsageError for values that cannot be, MachineError for what this machine can't do. Failures of connections
     are no exceptions: they stand in the result.
     """
-    _check(mode, depth, rate_per_s, arrivals)
-    load = Load(
-        workload=mode,
-        target=NOWHERE,
+    request = BenchRequest(
         connections=connections,
         duration_s=duration_s,
-        size=size_bytes,
+        size_bytes=size_bytes,
+        mode=mode,
         depth=depth,
         rate_per_s=rate_per_s,
         arrivals=arrivals,
-        timeout_s=timeout_s,
-        sources=tuple(sources),
-        workers=workers,
     )
-    config = {
-        "mode": mode,
-        "connections": connections,
-        "duration_s": duration_s,
-        "size_bytes": size_bytes,
-        "depth": depth,
-        "rate_per_s": rate_per_s,
-        "arrivals": None if rate_per_s is None else arrivals,
-        "timeout_s": timeout_s,
-    }
-    asked = Asked("bench", load, config, server_via=server_via, barrier=barrier)
-    return execute(asked, target=target, service=service or Service("echo"), stop=stop, progress=progress)
-
-
-def _check(mode: str, depth: int, rate_per_s: float | None, arrivals: str) -> None:
-    """Raises UsageError for a mode that there is not, and for what does not go with it."""
-    if mode not in ("rr", "flood", "rate"):
-        raise UsageError(f"mode is {mode!r}; it can be rr, flood or rate")
-    if mode != "rate" and rate_per_s is not None:
-        raise UsageError(
-            f"a rate of {rate_per_s:g} goes with mode rate, not with {mode}, where answers set the pace: "
-            "give --mode rate, or leave out --rate"
-        )
-    if mode != "rate" and arrivals == "constant":
-        raise UsageError(f"arrivals are those of mode rate, not of {mode}: give --mode rate, or leave out --arrivals")
-    if mode == "rate" and depth != 1:
-        raise UsageError(
-            f"depth is {depth}; in mode rate a connection has one request at a time: give more connections"
-        )
-    if mode == "flood" and depth != 1:
-        raise UsageError(f"depth is {depth}; mode flood writes without waiting, and has none: leave out --depth")
+    return execute(request, target, options, stop=stop, progress=progress)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 import psutil
 
 from estab.api.hold import hold
 from estab.api.limits import limits
-from estab.api.run import ProgressCallback, machine
+from estab.api.machine import machine
+from estab.api.recorder import ProgressCallback
+from estab.api.request import DEFAULT_OPTIONS, LoadOptions
 from estab.errors import EstabError, MachineError, UsageError
 from estab.kernel.rules import memory
 from estab.load import plan
 from estab.load.conductor import Stop
 from estab.load.search import CeilingSearch
-from estab.load.serving import Service
 from estab.load.target import resolve
 from estab.records import RunResult
 from estab.records.search import Ceiling, CeilingStep
@@ -31,23 +32,11 @@ _MEMORY_SHARE = 0.7  # of what is available
 StepCallback = Callable[[CeilingStep], None]
 
 
-@dataclass(frozen=True)
-class _Ours:
-    """Our own settings, which may be moved: where from, how many client processes, and the embedded server."""
-
-    sources: tuple[str, ...]
-    workers: int | None
-    service: Service
-
-
 def find_ceiling(
     target: str | None = None,
     *,
     most: int | None = None,
-    timeout_s: float = 3.0,
-    sources: Sequence[str] = (),
-    workers: int | None = None,
-    service: Service | None = None,
+    options: LoadOptions = DEFAULT_OPTIONS,
     stop: Stop | None = None,
     progress: ProgressCallback | None = None,
     stepped: StepCallback | None = None,
@@ -62,41 +51,45 @@ def find_ceiling(
     The server has to notice that its peers are gone: one that does not keeps the next attempt from fitting, and the
     result then says that it is not confirmed. Raises as `hold` does.
     """
+    check_searchable(options)
     most = _most(most, target)
-    ours = _Ours(tuple(sources), workers, service or Service("echo"))
     predicted, by = _predict(target)
-    attempts = _Attempts(target, CeilingSearch(most, first=max(1, min(most, (predicted or 1_000) + 1))), ours)
+    attempts = _Attempts(target, CeilingSearch(most, first=max(1, min(most, (predicted or 1_000) + 1))), options)
 
-    def once(asked: int) -> RunResult:
-        ours = attempts.ours
+    def once(connections: int) -> RunResult:
         return hold(
-            target, connections=asked, duration_s=HELD_S, in_flight=IN_FLIGHT, timeout_s=timeout_s, reset=True,
-            sources=ours.sources, workers=ours.workers, service=ours.service if target is None else None,
-            stop=stop, progress=progress,
+            target, connections=connections, duration_s=HELD_S, in_flight=IN_FLIGHT, reset=True,
+            options=attempts.options, stop=stop, progress=progress,
         )  # fmt: skip
 
-    while (asked := attempts.search.next()) is not None:
+    while (connections := attempts.search.next()) is not None:
         try:
-            run = once(asked)
+            run = once(connections)
         except MachineError as error:
-            attempts.cannot(asked, error)
+            attempts.cannot(connections, error)
             continue
         if run.interrupted:
             break
-        attempts.add(run, asked)
+        attempts.add(run, connections)
         if stepped is not None:
             stepped(attempts.steps[-1])
     interrupted = stop is not None and stop.is_set
     return attempts.result().replace(predicted=predicted, predicted_by=by, interrupted=interrupted)
 
 
-class _Attempts:
-    """What has been tried, with which settings of ours, and what it says."""
+def check_searchable(options: LoadOptions) -> None:
+    """Raises UsageError for options that no search takes."""
+    if options.server_via is not None:
+        raise UsageError("a search judges from this side: leave out `server_via`")
 
-    def __init__(self, target: str | None, search: CeilingSearch, ours: _Ours) -> None:
-        self.target, self.search, self.ours = target, search, ours
+
+class _Attempts:
+    """What has been tried, with which options, and what it says. Options of ours may be moved."""
+
+    def __init__(self, target: str | None, search: CeilingSearch, options: LoadOptions) -> None:
+        self.target, self.search, self.options = target, search, options
         self.steps: list[CeilingStep] = []
-        self._before_move: _Ours | None = None
+        self._before_move: LoadOptions | None = None
         self._moved_run: RunResult | None = None
         self._met: RunResult | None = None
         self._note: str | None = None
@@ -104,10 +97,10 @@ class _Attempts:
     def add(self, run: RunResult, asked: int) -> None:
         """One more attempt."""
         step = _step(run, asked)
-        moved = None if not step.failed or self._note else _move(self.ours, step, self.target)
+        moved = None if not step.failed or self._note else _move(self.options, step, self.target)
         if moved is not None:
-            self._before_move, self._moved_run = self.ours, run
-            self.ours, step = moved[0], step.replace(moved=moved[1])
+            self._before_move, self._moved_run = self.options, run
+            self.options, step = moved[0], step.replace(moved=moved[1])
         elif step.failed:
             self.search.failed(asked, step.held)
             self._met = run
@@ -119,7 +112,7 @@ class _Attempts:
         """This machine refuses the settings that were moved: those before it are the end of it."""
         if self._before_move is None or not self.steps or not self.steps[-1].moved:
             raise error
-        self.ours, self._note, self._met = self._before_move, str(error), self._moved_run
+        self.options, self._note, self._met = self._before_move, str(error), self._moved_run
         self.steps[-1] = self.steps[-1].replace(moved=None)
         self.search.failed(asked, self.steps[-1].held)
 
@@ -144,8 +137,7 @@ class _Attempts:
 
 def _most(most: int | None, target: str | None) -> int:
     if most is not None:
-        if not 1 <= most <= plan.MOST_CONNECTIONS:
-            raise UsageError(f"connections is {most:,}; it can be 1 to {plan.MOST_CONNECTIONS:,}")
+        plan.check_range("most", most, 1, plan.MOST_CONNECTIONS)
         return most
     each = memory.BYTES_PER_IDLE_PAIR / (1 if target is None else 2)
     fit = memory.connections(round(psutil.virtual_memory().available * _MEMORY_SHARE), each) or MOST
@@ -155,18 +147,19 @@ def _most(most: int | None, target: str | None) -> int:
 def _predict(target: str | None) -> tuple[int | None, str | None]:
     """The narrowest limit that is known, by name. The embedded server's own is as wide as can be."""
     try:
-        found = limits(target)
+        ladder = limits(target)
     except EstabError:
         return None, None
-    known = [one for one in found.limits if one.capacity_connections is not None and one.limit == found.binding]
-    return (known[0].capacity_connections, known[0].limit) if known else (None, None)
+    narrowest = next((limit for limit in ladder.limits if limit.limit == ladder.binding), None)
+    if narrowest is None or narrowest.capacity_connections is None:
+        return None, None
+    return narrowest.capacity_connections, narrowest.limit
 
 
 def _step(run: RunResult, asked: int) -> CeilingStep:
     ghosts = run.ghosts.count if run.ghosts else 0
     held = max(0, run.funnel.connected - ghosts - sum(f.count for f in run.failures if f.phase in ("read", "write")))
-    found = run.config.get("sources")
-    workers = run.config.get("workers")
+    sources, processes = run.config.get("sources"), run.config.get("processes")
     # A server that hit a limit of its own has left connections unserved that this side holds.
     unserved = run.funnel.accepted is not None and run.funnel.accepted < run.funnel.connected
     if unserved and run.funnel.accepted is not None and any(f.phase == "accept" for f in run.failures):
@@ -177,26 +170,27 @@ def _step(run: RunResult, asked: int) -> CeilingStep:
         failed=asked - held,
         seconds=run.elapsed_s,
         cause=run.cause if held < asked else None,
-        sources=max(1, len(found)) if isinstance(found, list) else 1,
-        processes=workers if isinstance(workers, int) else 1,
+        sources=max(1, len(sources)) if isinstance(sources, list) else 1,
+        processes=processes if isinstance(processes, int) else 1,
     )
 
 
-def _move(ours: _Ours, step: CeilingStep, target: str | None) -> tuple[_Ours, str] | None:
-    """Our settings with what was met moved out of the way, and what that was; None where nothing of ours was met."""
+def _move(options: LoadOptions, step: CeilingStep, target: str | None) -> tuple[LoadOptions, str] | None:
+    """Our options with what was met moved out of the way, and what that was; None where nothing of ours was met."""
     if step.cause in _PORTS:
         wider = _more_sources(step, target)
-        return None if wider is None else (replace(ours, sources=wider), f"{len(wider)} source addresses")
+        return None if wider is None else (options.replace(sources=wider), f"{len(wider)} source addresses")
     if step.cause == "client_open_files":
         room = max(1, machine().nofile - plan.OWN_DESCRIPTORS)
-        needed = min(1_000, -(-step.asked // room))
+        needed = min(plan.MOST_PROCESSES, -(-step.asked // room))
         if needed > step.processes:
-            return replace(ours, workers=needed), f"{needed} client processes"
+            return options.replace(processes=needed), f"{needed} client processes"
     if step.cause == "server_open_files" and target is None:
         room = max(1, machine().nofile - plan.OWN_DESCRIPTORS)
-        needed = min(1_000, -(-step.asked * 130 // (room * 100)))
-        if needed > ours.service.processes:
-            return replace(ours, service=replace(ours.service, processes=needed)), f"{needed} server processes"
+        needed = min(plan.MOST_PROCESSES, -(-step.asked * 130 // (room * 100)))
+        if needed > options.service.processes:
+            service = replace(options.service, processes=needed)
+            return options.replace(service=service), f"{needed} server processes"
     return None
 
 
@@ -209,10 +203,6 @@ def _more_sources(step: CeilingStep, target: str | None) -> tuple[str, ...] | No
     if address.is_loopback:
         return None
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    found = sorted(
-        one.address
-        for addresses in psutil.net_if_addrs().values()
-        for one in addresses
-        if one.family == family and "%" not in one.address and not ipaddress.ip_address(one.address).is_loopback
-    )
-    return tuple(found) if len(found) > step.sources else None
+    own = [entry.address for entries in psutil.net_if_addrs().values() for entry in entries if entry.family == family]
+    usable = sorted(text for text in own if "%" not in text and not ipaddress.ip_address(text).is_loopback)
+    return tuple(usable) if len(usable) > step.sources else None

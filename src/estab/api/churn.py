@@ -2,20 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
-from estab.api.bench import NOWHERE, Arrivals
-from estab.api.run import Asked, ProgressCallback, execute
+from estab.api.execute import execute
+from estab.api.recorder import ProgressCallback
+from estab.api.request import DEFAULT_OPTIONS, Arrivals, ConfigValue, LoadOptions, LoadRequest, check_arrivals
 from estab.errors import UsageError
-from estab.load.conductor import SOLO, Barrier, Stop
-from estab.load.plan import Load
+from estab.load.conductor import Stop
+from estab.load.plan import MOST_SIZE, ClientLoad, check_range
 from estab.load.serving import Service
 from estab.records import RunResult
 
 Close = Literal["fin", "rst"]
 End = Literal["client", "server"]
+
+
+class ChurnRequest(LoadRequest, frozen=True, kw_only=True, tag_field="command", tag="churn"):
+    """What is asked of `churn`, which says what each field means."""
+
+    command: ClassVar[str] = "churn"
+
+    connections: int = 100
+    duration_s: float = 10.0
+    attempts: int = 0
+    size_bytes: int | None = None
+    rate_per_s: float | None = None
+    arrivals: Arrivals = "poisson"
+    close: Close = "fin"
+    first_close: End = "client"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.attempts < 0:
+            raise UsageError(f"`attempts` is {self.attempts}; it can be 0 (no bound) or more")
+        if self.size_bytes is not None:
+            check_range("size_bytes", self.size_bytes, 0, MOST_SIZE)
+        check_arrivals(self.rate_per_s, self.arrivals)
+        if self.rate_per_s is None and self.arrivals == "constant":
+            raise UsageError("`arrivals` are those of an open loop: give `rate_per_s` too, or leave it out")
+        if self.close not in ("fin", "rst"):
+            raise UsageError(f"`close` is {self.close!r}; it can be fin or rst")
+        if self.first_close not in ("client", "server"):
+            raise UsageError(f"`first_close` is {self.first_close!r}; it can be client or server")
+
+    def resolved(self, *, embedded: bool) -> Self:
+        """With the size that is asked for where none was given."""
+        return self if self.size_bytes is not None else self.replace(size_bytes=1 if embedded else 0)
+
+    def client_load(self, options: LoadOptions) -> ClientLoad:
+        """What the client workers are to do."""
+        return ClientLoad(
+            workload="churn",
+            connections=self.connections,
+            duration_s=self.duration_s,
+            size=self.size_bytes or 0,
+            rate_per_s=self.rate_per_s,
+            arrivals=self.arrivals,
+            attempts=self.attempts,
+            reset=self.close == "rst",
+            server_closes_first=self.first_close == "server",
+            timeout_s=options.timeout_s,
+            sources=options.sources,
+            processes=options.processes,
+        )
+
+    def service(self, service: Service) -> Service:
+        """The embedded server, which closes first where that is asked."""
+        if self.first_close == "client" or service.close_after_bytes is not None:
+            return service
+        return replace(service, close_after_bytes=self.size_bytes)
+
+    def config(self) -> dict[str, ConfigValue]:
+        """What was asked; arrivals are those of an open loop."""
+        return {**super().config(), "arrivals": None if self.rate_per_s is None else self.arrivals}
 
 
 def churn(
@@ -27,66 +87,30 @@ def churn(
     size_bytes: int | None = None,
     rate_per_s: float | None = None,
     arrivals: Arrivals = "poisson",
-    timeout_s: float = 3.0,
     close: Close = "fin",
     first_close: End = "client",
-    sources: Sequence[str] = (),
-    workers: int | None = None,
-    service: Service | None = None,
-    server_via: str | None = None,
+    options: LoadOptions = DEFAULT_OPTIONS,
     stop: Stop | None = None,
     progress: ProgressCallback | None = None,
-    barrier: Barrier = SOLO,
 ) -> RunResult:
     """Keeps `connections` slots busy for `duration_s` seconds: each connects, perhaps asks once, closes, and again.
 
     `size_bytes` 0 asks nothing; otherwise one request of that size is sent and its echo awaited. None is 0 with a
     `target`, and 1 beside the embedded server, which a client that does not wait for it would outrun. `close` "fin"
     ends in order, "rst" at once and without TIME_WAIT. `first_close` says which end closes first, and so which end
-    keeps the TIME_WAIT; "server" waits for the peer's FIN. `timeout_s` bounds each wait: the connect, the answer, the
-    FIN. `rate_per_s` makes it an open loop: so many connects a second begin when they are due, as `arrivals` says and
-    as slots are free, and both latencies count from when they were due. `attempts` bounds the number of connects; 0
-    does not. A slot whose connect failed rests 10 ms.
+    keeps the TIME_WAIT; "server" waits for the peer's FIN. `rate_per_s` makes it an open loop: so many connects a
+    second begin when they are due, as `arrivals` says and as slots are free, and both latencies count from when they
+    were due. `attempts` bounds the number of connects; 0 does not. A slot whose connect failed rests 10 ms.
     The other arguments are those of `bench`.
     """
-    if close not in ("fin", "rst"):
-        raise UsageError(f"close is {close!r}; it can be fin or rst")
-    if first_close not in ("client", "server"):
-        raise UsageError(f"first close is {first_close!r}; it can be client or server")
-    if attempts < 0:
-        raise UsageError(f"attempts is {attempts}; it can be 0 (no bound) or more")
-    if rate_per_s is None and arrivals == "constant":
-        raise UsageError("arrivals are those of an open loop: give --rate too, or leave out --arrivals")
-    if size_bytes is None:
-        size_bytes = 1 if target is None else 0
-    load = Load(
-        workload="churn",
-        target=NOWHERE,
+    request = ChurnRequest(
         connections=connections,
         duration_s=duration_s,
-        size=size_bytes,
+        attempts=attempts,
+        size_bytes=size_bytes,
         rate_per_s=rate_per_s,
         arrivals=arrivals,
-        timeout_s=timeout_s,
-        attempts=attempts,
-        reset=close == "rst",
-        server_closes_first=first_close == "server",
-        sources=tuple(sources),
-        workers=workers,
+        close=close,
+        first_close=first_close,
     )
-    config = {
-        "connections": connections,
-        "duration_s": duration_s,
-        "attempts": attempts,
-        "size_bytes": size_bytes,
-        "rate_per_s": rate_per_s,
-        "arrivals": None if rate_per_s is None else arrivals,
-        "timeout_s": timeout_s,
-        "close": close,
-        "first_close": first_close,
-    }
-    service = service or Service("echo")
-    if first_close == "server" and service.close_after_bytes is None:
-        service = replace(service, close_after_bytes=size_bytes)
-    asked = Asked("churn", load, config, server_via=server_via, barrier=barrier)
-    return execute(asked, target=target, service=service, stop=stop, progress=progress)
+    return execute(request, target, options, stop=stop, progress=progress)

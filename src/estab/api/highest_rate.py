@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from estab.api.bench import Arrivals, bench
-from estab.api.run import ProgressCallback
+from estab.api.bench import bench
+from estab.api.ceiling import check_searchable
+from estab.api.recorder import ProgressCallback
+from estab.api.request import DEFAULT_OPTIONS, Arrivals, LoadOptions
 from estab.errors import UsageError
 from estab.kernel.formats import hdr
 from estab.load.conductor import Stop
 from estab.load.search import RateSearch
-from estab.load.serving import Service
 from estab.records import RunResult
 from estab.records.search import HighestRate, RateStep
 
@@ -31,10 +32,7 @@ def find_rate(
     duration_s: float = 2.0,
     size_bytes: int = 64,
     arrivals: Arrivals = "poisson",
-    timeout_s: float = 3.0,
-    sources: Sequence[str] = (),
-    workers: int | None = None,
-    service: Service | None = None,
+    options: LoadOptions = DEFAULT_OPTIONS,
     stop: Stop | None = None,
     progress: ProgressCallback | None = None,
     stepped: StepCallback | None = None,
@@ -46,21 +44,21 @@ def find_rate(
     workers were on time, and the latency kept to the bound. `stepped` is told of each attempt. The other arguments are
     those of `bench`. Raises as it does.
     """
+    check_searchable(options)
     if not 0 < percentile <= 100:
-        raise UsageError(f"percentile is {percentile:g}; it can be above 0 up to 100")
+        raise UsageError(f"`percentile` is {percentile:g}; it can be above 0 up to 100")
     if not 0 < bound_s <= 3600:
-        raise UsageError(f"the bound is {bound_s:g} s; it can be above 0 up to 3600")
+        raise UsageError(f"`bound_s` is {bound_s:g}; it can be above 0 up to 3,600 seconds")
     search = RateSearch(first_per_s, least=FEWEST_DUE / max(duration_s, 0.001))  # 0 is for `bench` to refuse
     steps: list[RateStep] = []
-    found = HighestRate(target=target or "embedded server", percentile=percentile, bound_us=bound_s * 1e6)
+    highest = HighestRate(target=target or "embedded server", percentile=percentile, bound_us=bound_s * 1e6)
     while (rate := search.next()) is not None:
         run = bench(
             target, connections=connections, duration_s=duration_s, size_bytes=size_bytes, mode="rate", rate_per_s=rate,
-            arrivals=arrivals, timeout_s=timeout_s, sources=sources, workers=workers, service=service, stop=stop,
-            progress=progress,
+            arrivals=arrivals, options=options, stop=stop, progress=progress,
         )  # fmt: skip
         if run.interrupted:
-            found = found.replace(interrupted=True)
+            highest = highest.replace(interrupted=True)
             break
         step = _step(run, rate, percentile, bound_s * 1e6)
         search.tried(rate, good=step.why is None)
@@ -69,7 +67,7 @@ def find_rate(
             stepped(step)
     worst = min((step for step in steps if step.why), key=lambda step: step.rate_per_s, default=None)
     ours = worst is not None and worst.generator_bound
-    return found.replace(steps=steps, rate_per_s=search.best, confirmed=search.confirmed, generator_bound=ours)
+    return highest.replace(steps=steps, rate_per_s=search.best, confirmed=search.confirmed, generator_bound=ours)
 
 
 def at_percentile(run: RunResult, percentile: float) -> float | None:

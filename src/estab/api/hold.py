@@ -2,16 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import ClassVar
 
-from estab.api.bench import NOWHERE
-from estab.api.run import Asked, ProgressCallback, execute
-from estab.load.conductor import SOLO, Barrier, Stop
-from estab.load.plan import MOST_RATE, Load, at_least, check
-from estab.load.serving import Service
+from estab.api.execute import execute
+from estab.api.recorder import ProgressCallback
+from estab.api.request import DEFAULT_OPTIONS, ConfigValue, LoadOptions, LoadRequest
+from estab.load.conductor import Stop
+from estab.load.plan import MOST_CONNECTIONS, MOST_RATE, MOST_SIZE, ClientLoad, check_range
 from estab.records import RunResult
 
 MOST_VISITORS = 20_000  # at once: as long as one may wait, at its rate
+
+
+class HoldRequest(LoadRequest, frozen=True, kw_only=True, tag_field="command", tag="hold"):
+    """What is asked of `hold`, which says what each field means."""
+
+    command: ClassVar[str] = "hold"
+
+    connections: int = 1000
+    duration_s: float = 5.0
+    ramp_per_s: float | None = None
+    in_flight: int = 1000
+    reset: bool = False
+    trickle_per_s: float | None = None
+    size_bytes: int = 64
+    churn_per_s: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("in_flight", self.in_flight, 1, MOST_CONNECTIONS)
+        check_range("size_bytes", self.size_bytes, 1, MOST_SIZE)
+        for name, most in (("ramp_per_s", 1e9), ("trickle_per_s", MOST_RATE), ("churn_per_s", 1e9)):
+            if (value := getattr(self, name)) is not None:
+                check_range(name, value, 0.001, most)
+
+    @property
+    def hold_s(self) -> float:
+        """How long the connections are held once every connect is settled."""
+        return self.duration_s
+
+    def client_load(self, options: LoadOptions) -> ClientLoad:
+        """What the client workers are to do; a trickle is an open loop over the held connections."""
+        return ClientLoad(
+            workload="hold" if self.trickle_per_s is None else "rate",
+            connections=self.connections,
+            duration_s=self.duration_s,
+            size=0 if self.trickle_per_s is None else self.size_bytes,
+            rate_per_s=self.trickle_per_s,
+            until_told=True,
+            timeout_s=options.timeout_s,
+            in_flight=self.in_flight,
+            ramp_per_s=self.ramp_per_s,
+            reset=self.reset,
+            sources=options.sources,
+            processes=options.processes,
+        )
+
+    def visitors(self, options: LoadOptions, *, embedded: bool) -> ClientLoad | None:
+        """Those who come and go. They ask once where the server would be outrun by clients that do not."""
+        if self.churn_per_s is None:
+            return None
+        return ClientLoad(
+            workload="churn",
+            connections=min(MOST_VISITORS, int(self.churn_per_s * (options.timeout_s or 3.0)) + 16),
+            duration_s=self.duration_s,
+            size=1 if embedded else 0,
+            rate_per_s=self.churn_per_s,
+            until_told=True,
+            timeout_s=options.timeout_s,
+            sources=options.sources,
+        )
+
+    def config(self) -> dict[str, ConfigValue]:
+        """What was asked; the size is that of the trickle's requests."""
+        return {
+            **super().config(),
+            "size_bytes": None if self.trickle_per_s is None else self.size_bytes,
+            "in_flight": min(self.in_flight, self.connections),
+        }
 
 
 def hold(
@@ -21,74 +89,31 @@ def hold(
     duration_s: float = 5.0,
     ramp_per_s: float | None = None,
     in_flight: int = 1000,
-    timeout_s: float = 3.0,
     reset: bool = False,
     trickle_per_s: float | None = None,
     size_bytes: int = 64,
     churn_per_s: float | None = None,
-    sources: Sequence[str] = (),
-    workers: int | None = None,
-    service: Service | None = None,
-    server_via: str | None = None,
+    options: LoadOptions = DEFAULT_OPTIONS,
     stop: Stop | None = None,
     progress: ProgressCallback | None = None,
-    barrier: Barrier = SOLO,
 ) -> RunResult:
     """Opens `connections`, keeps them `duration_s` seconds once every connect is settled, and closes them.
 
-    `ramp_per_s` spreads the connects over time; `in_flight` is how many are under way at once. A connection that the
-    peer ends early is a failure. `trickle_per_s` sends so many requests of `size_bytes` a second over all of them, each
-    connection in its turn, from when all are connected, and awaits their echoes; `open_loop` and the request latency
-    tell how they fared. `churn_per_s` lets so many more connections come and go each second beside them from the start:
-    what a server with long-lived clients sees; `visitors` tells how those fared, and the totals hold both.
-    The other arguments are those of `bench`.
+    `ramp_per_s` spreads the connects over time; `in_flight` is how many are under way at once. `reset` closes by RST. A
+    connection that the peer ends early is a failure. `trickle_per_s` sends so many requests of `size_bytes` a second
+    over all of them, each connection in its turn, from when all are connected, and awaits their echoes; `open_loop` and
+    the request latency tell how they fared. `churn_per_s` lets so many more connections come and go each second beside
+    them from the start: what a server with long-lived clients sees; `visitors` tells how those fared, and the totals
+    hold both. The other arguments are those of `bench`.
     """
-    load = Load(
-        workload="hold" if trickle_per_s is None else "rate",
-        target=NOWHERE,
+    request = HoldRequest(
         connections=connections,
         duration_s=duration_s,
-        size=0 if trickle_per_s is None else size_bytes,
-        rate_per_s=trickle_per_s,
-        until_told=True,
-        timeout_s=timeout_s,
-        in_flight=in_flight,
         ramp_per_s=ramp_per_s,
+        in_flight=in_flight,
         reset=reset,
-        sources=tuple(sources),
-        workers=workers,
+        trickle_per_s=trickle_per_s,
+        size_bytes=size_bytes,
+        churn_per_s=churn_per_s,
     )
-    if trickle_per_s is not None:
-        at_least("trickle (requests per second)", trickle_per_s, 0.001, MOST_RATE)
-    check(load)
-    if churn_per_s is not None:
-        at_least("churn rate (connects per second)", churn_per_s, 0.001, 1e9)
-    config = {
-        "connections": connections,
-        "duration_s": duration_s,
-        "ramp_per_s": ramp_per_s,
-        "trickle_per_s": trickle_per_s,
-        "size_bytes": None if trickle_per_s is None else size_bytes,
-        "churn_per_s": churn_per_s,
-        "in_flight": min(in_flight, connections),
-        "timeout_s": timeout_s,
-        "reset": reset,
-    }
-    visitors = None if churn_per_s is None else _visitors(load, churn_per_s, embedded=target is None)
-    asked = Asked("hold", load, config, hold_s=duration_s, server_via=server_via, visitors=visitors, barrier=barrier)
-    return execute(asked, target=target, service=service or Service("echo"), stop=stop, progress=progress)
-
-
-def _visitors(load: Load, per_s: float, *, embedded: bool) -> Load:
-    """Those who come and go beside `load`. They ask once where the server would be outrun by clients that do not."""
-    return Load(
-        workload="churn",
-        target=NOWHERE,
-        connections=min(MOST_VISITORS, int(per_s * (load.timeout_s or 3.0)) + 16),
-        duration_s=load.duration_s,
-        size=1 if embedded else 0,
-        rate_per_s=per_s,
-        until_told=True,
-        timeout_s=load.timeout_s,
-        sources=load.sources,
-    )
+    return execute(request, target, options, stop=stop, progress=progress)

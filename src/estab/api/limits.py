@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from estab.api.run import machine
+from estab.api.machine import machine
 from estab.diagnose.ladder import Spread, View, ladder
 from estab.errors import UsageError
 from estab.kernel.formats import inet_diag
@@ -15,7 +15,7 @@ from estab.kernel.rules.listening import reached, serving
 from estab.load import plan
 from estab.load import target as targets
 from estab.load.fleet import engine_name
-from estab.load.plan import Load
+from estab.load.plan import ClientLoad
 from estab.observe import processes, snapshot, via
 from estab.observe.local import is_local
 from estab.records import Limits, Listener, Snapshot
@@ -168,7 +168,7 @@ def _take(toward: _Address | None) -> Snapshot:
 def _spread(toward: _Address | None) -> Spread:
     """How `hold` would carry as many connections as it can be asked for."""
     here, host = machine(), toward.host if toward else _NOWHERE
-    load = Load("hold", (host, toward.port if toward else 1, 0), plan.MOST_CONNECTIONS, 1.0)
+    load = ClientLoad("hold", plan.MOST_CONNECTIONS, 1.0)
     return Spread(
         own_descriptors=plan.HOLDS_OPEN[engine_name()],
         processes=plan.client_processes_for(load, here, beside_server=False),

@@ -9,12 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from estab import __version__
-from estab.api.run import ConfigValue
-from estab.errors import UsageError
+from estab.api.request import ConfigValue
 from estab.load import outcome
 from estab.load.conductor import TICK_S, Stop
 from estab.load.fleet import Fleet, engine_name
-from estab.load.plan import MOST_DURATION_S
+from estab.load.plan import MOST_DURATION_S, check_range
 from estab.load.serving import Service, serving
 from estab.observe import host
 from estab.observe.watch import EndsSample, Watch
@@ -44,8 +43,8 @@ def serve(
 
     Raises UsageError for values that cannot be, MachineError where the address can't be had.
     """
-    if duration_s is not None and not 0 <= duration_s <= MOST_DURATION_S:
-        raise UsageError(f"duration (seconds) is {duration_s:,.6g}; it can be 0 to {MOST_DURATION_S:,.0f}")
+    if duration_s is not None:
+        check_range("duration_s", duration_s, 0, MOST_DURATION_S)
     started_at = time.time()
     with contextlib.ExitStack() as stack:
         servers, address = stack.enter_context(serving(service))

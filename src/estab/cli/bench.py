@@ -7,7 +7,15 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from estab.cli.load import run_load
-from estab.cli.options import DEFAULT_CLIENT, DEFAULT_EMBEDDED, DEFAULT_OUTPUT, Client, Embedded, LoadFlags, Output
+from estab.cli.options import (
+    DEFAULT_CLIENT,
+    DEFAULT_EMBEDDED,
+    DEFAULT_OUTPUT,
+    ClientFlags,
+    EmbeddedFlags,
+    LoadFlags,
+    OutputFlags,
+)
 from estab.cli.values import Bytes, Number, Seconds, Whole
 from estab.errors import UsageError
 
@@ -24,9 +32,9 @@ def bench(
     rate: Number | None = None,
     arrivals: Literal["poisson", "constant"] = "poisson",
     find_rate: str | None = None,
-    client: Client = DEFAULT_CLIENT,
-    embedded: Embedded = DEFAULT_EMBEDDED,
-    output: Output = DEFAULT_OUTPUT,
+    client: ClientFlags = DEFAULT_CLIENT,
+    embedded: EmbeddedFlags = DEFAULT_EMBEDDED,
+    output: OutputFlags = DEFAULT_OUTPUT,
 ) -> int:
     """Measure an echo server: requests a second, latency, and which limit was met.
 
@@ -58,23 +66,27 @@ def bench(
         Search for the highest rate of an open loop at which a percentile of the latency stays within a bound, as
         p99<5ms; each attempt lasts --duration, the first asks for --rate (default 1000).
     """
-    from estab.api.bench import bench as run_bench
+    from estab.api.bench import BenchRequest
 
-    options = LoadFlags(client, embedded, output)
+    flags = LoadFlags(client, embedded, output)
     if find_rate is not None:
+        from estab.cli.search import FIRST_PER_S
         from estab.cli.search import find_rate as search
 
         if mode == "flood" or depth != 1:
             raise UsageError("--find-rate is an open loop; leave out --mode flood and --depth")
-        return search(
-            target, find_rate, connections, options,
-            first_per_s=1000.0 if rate is None else rate, duration_s=duration, size_bytes=size, arrivals=arrivals,
-        )  # fmt: skip
-    return run_load(
-        run_bench,
-        target,
-        connections,
-        options,
+        first = FIRST_PER_S if rate is None else rate
+        request = BenchRequest(
+            connections=connections,
+            duration_s=duration,
+            size_bytes=size,
+            mode="rate",
+            rate_per_s=first,
+            arrivals=arrivals,
+        )
+        return search(target, find_rate, request, flags)
+    request = BenchRequest(
+        connections=connections,
         duration_s=duration,
         size_bytes=size,
         mode=mode,
@@ -82,3 +94,4 @@ def bench(
         rate_per_s=rate,
         arrivals=arrivals,
     )
+    return run_load(request, target, flags)

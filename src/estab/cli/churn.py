@@ -7,7 +7,15 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from estab.cli.load import run_load
-from estab.cli.options import DEFAULT_CLIENT, DEFAULT_EMBEDDED, DEFAULT_OUTPUT, Client, Embedded, LoadFlags, Output
+from estab.cli.options import (
+    DEFAULT_CLIENT,
+    DEFAULT_EMBEDDED,
+    DEFAULT_OUTPUT,
+    ClientFlags,
+    EmbeddedFlags,
+    LoadFlags,
+    OutputFlags,
+)
 from estab.cli.values import Bytes, Number, Seconds, Whole
 
 
@@ -23,9 +31,9 @@ def churn(
     arrivals: Literal["poisson", "constant"] = "poisson",
     close: Literal["fin", "rst"] = "fin",
     first_close: Literal["client", "server"] = "client",
-    client: Client = DEFAULT_CLIENT,
-    embedded: Embedded = DEFAULT_EMBEDDED,
-    output: Output = DEFAULT_OUTPUT,
+    client: ClientFlags = DEFAULT_CLIENT,
+    embedded: EmbeddedFlags = DEFAULT_EMBEDDED,
+    output: OutputFlags = DEFAULT_OUTPUT,
 ) -> int:
     """Connect and close in a loop, as clients without a connection pool do.
 
@@ -54,14 +62,10 @@ def churn(
     first_close
         The end that closes first keeps the TIME_WAIT. server: wait for its FIN.
     """
-    from estab.api.churn import churn as run_churn
+    from estab.api.churn import ChurnRequest
 
-    options = LoadFlags(client, embedded, output)
-    return run_load(
-        run_churn,
-        target,
-        connections,
-        options,
+    request = ChurnRequest(
+        connections=connections,
         duration_s=duration,
         attempts=attempts,
         size_bytes=size,
@@ -70,3 +74,4 @@ def churn(
         close=close,
         first_close=first_close,
     )
+    return run_load(request, target, LoadFlags(client, embedded, output))

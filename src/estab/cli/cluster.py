@@ -6,8 +6,8 @@ import sys
 
 from cyclopts import App
 
-from estab.cli.options import DEFAULT_OUTPUT, Output
-from estab.cli.show import MACHINE, OK, JsonFile, paper, status_line
+from estab.cli.options import DEFAULT_OUTPUT, OutputFlags
+from estab.cli.show import MACHINE, OK, JsonFile, console, status_line
 
 cluster = App(
     name="cluster",
@@ -18,7 +18,7 @@ cluster = App(
 cluster.command("estab.cli.cluster:check", name="check")
 
 
-def check(address: str, /, *, output: Output = DEFAULT_OUTPUT) -> int:
+def check(address: str, /, *, output: OutputFlags = DEFAULT_OUTPUT) -> int:
     """Ask every worker of a Dask cluster: which estab, which limits, how far its clock is off, what it could generate.
 
     Exit code 3 where a worker can't take part: each says why. --json writes estab.cluster_check/1.
@@ -36,9 +36,9 @@ def check(address: str, /, *, output: Output = DEFAULT_OUTPUT) -> int:
     with status_line(output) as show:
         answers = ask(address, told=show)
     json_file.write(answers)
-    if not output.quiet and output.json != "-":
+    if output.shows_report:
         from estab.report.cluster import render_check
 
-        render_check(answers, paper())
+        render_check(answers, console())
         sys.stdout.flush()
     return MACHINE if any(worker.problem is not None for worker in answers.workers if worker.role != "idle") else OK

@@ -9,9 +9,9 @@ from cyclopts import Parameter
 
 from estab.cli import input_file
 from estab.cli.input_file import InputFile
-from estab.cli.options import DEFAULT_OUTPUT, OUTPUT, Output
+from estab.cli.options import DEFAULT_OUTPUT, OUTPUT, OutputFlags
 from estab.cli.output_file import OutputFile
-from estab.cli.show import FAILED, OK, JsonFile, paper
+from estab.cli.show import FAILED, OK, JsonFile, console
 from estab.cli.values import Number
 from estab.errors import UsageError
 
@@ -30,7 +30,7 @@ def compare(
     junit: Annotated[str | None, Parameter(group=OUTPUT)] = None,
     github: Annotated[bool, Parameter(negative="", group=OUTPUT)] = False,
     markdown: Annotated[str | None, Parameter(allow_leading_hyphen=True, group=OUTPUT)] = None,
-    output: Output = DEFAULT_OUTPUT,
+    output: OutputFlags = DEFAULT_OUTPUT,
 ) -> int:
     """Set two runs, or two directories of repeated runs, side by side: what differs, and is it more than noise?
 
@@ -101,4 +101,4 @@ def _write(found: Comparison, junit_file: OutputFile, markdown_file: OutputFile)
 def _show(found: Comparison) -> None:
     from estab.report.compare import render_comparison
 
-    render_comparison(found, paper())
+    render_comparison(found, console())

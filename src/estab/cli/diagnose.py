@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from estab.cli import input_file
 from estab.cli.input_file import InputFile
-from estab.cli.options import DEFAULT_OUTPUT, Output
-from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, exit_code, finish, paper, status_line, stoppable
+from estab.cli.options import DEFAULT_OUTPUT, OutputFlags
+from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, console, exit_code, finish, status_line, stoppable
 from estab.cli.values import Seconds
 from estab.errors import UsageError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from estab.records import Diagnosis
 
 
-def diagnose(*files: InputFile, interval: Seconds = 2.0, output: Output = DEFAULT_OUTPUT) -> int:
+def diagnose(*files: InputFile, interval: Seconds = 2.0, output: OutputFlags = DEFAULT_OUTPUT) -> int:
     """Judge recorded runs and snapshots; with no FILE, judge this host now.
 
     Snapshots (what `estab observe` prints) are taken together: the first and the last, with the time between them,
@@ -35,7 +35,7 @@ def diagnose(*files: InputFile, interval: Seconds = 2.0, output: Output = DEFAUL
     return _files(files, output)
 
 
-def _this_host(interval: float, output: Output) -> int:
+def _this_host(interval: float, output: OutputFlags) -> int:
     from estab.api.files import diagnose_host
 
     json_file = JsonFile(output.json)
@@ -47,7 +47,7 @@ def _this_host(interval: float, output: Output) -> int:
     return _show(found, f"this host, {interval:g} s", output, json_file)
 
 
-def _files(files: tuple[str, ...], output: Output) -> int:
+def _files(files: tuple[str, ...], output: OutputFlags) -> int:
     from estab.api.files import diagnose as judge_run
     from estab.api.files import diagnose_snapshots, read_record
     from estab.records import RunResult
@@ -67,10 +67,10 @@ def _files(files: tuple[str, ...], output: Output) -> int:
     return max(codes, default=OK)
 
 
-def _show(found: Diagnosis, title: str, output: Output, json_file: JsonFile) -> int:
+def _show(found: Diagnosis, title: str, output: OutputFlags, json_file: JsonFile) -> int:
     json_file.write(found)
-    if not output.quiet and output.json != "-":
+    if output.shows_report:
         from estab.report.text import render_diagnosis
 
-        render_diagnosis(found, title, paper())
+        render_diagnosis(found, title, console())
     return FAILED if found.cause else OK

@@ -7,7 +7,15 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from estab.cli.load import run_load
-from estab.cli.options import DEFAULT_CLIENT, DEFAULT_EMBEDDED, DEFAULT_OUTPUT, Client, Embedded, LoadFlags, Output
+from estab.cli.options import (
+    DEFAULT_CLIENT,
+    DEFAULT_EMBEDDED,
+    DEFAULT_OUTPUT,
+    ClientFlags,
+    EmbeddedFlags,
+    LoadFlags,
+    OutputFlags,
+)
 from estab.cli.values import Bytes, Number, Seconds, Whole
 from estab.errors import UsageError
 
@@ -21,15 +29,15 @@ def hold(
     connections: Annotated[Whole | None, Parameter(name=("--connections", "-n"))] = None,
     duration: Annotated[Seconds, Parameter(name=("--duration", "-d"))] = 5.0,
     ramp: Number | None = None,
-    workers: Whole = 1000,
+    in_flight: Whole = 1000,
     trickle: Number | None = None,
     size: Annotated[Bytes, Parameter(name=("--size", "-s"))] = _SIZE,
     churn_rate: Number | None = None,
     find_ceiling: Annotated[bool, Parameter(negative="")] = False,
     reset: Annotated[bool, Parameter(negative="")] = False,
-    client: Client = DEFAULT_CLIENT,
-    embedded: Embedded = DEFAULT_EMBEDDED,
-    output: Output = DEFAULT_OUTPUT,
+    client: ClientFlags = DEFAULT_CLIENT,
+    embedded: EmbeddedFlags = DEFAULT_EMBEDDED,
+    output: OutputFlags = DEFAULT_OUTPUT,
 ) -> int:
     """Open many connections, hold them, close them: how many can I have?
 
@@ -49,7 +57,7 @@ def hold(
         How long to hold them once every connect is settled, as 10, 500ms or 2m.
     ramp
         Connects a second. Default: as fast as can be.
-    workers
+    in_flight
         Connects under way at once.
     trickle
         Requests a second over all held connections, each in its turn: do they still answer? Needs an echo server.
@@ -64,29 +72,27 @@ def hold(
     reset
         Close by RST instead of FIN: leaves no TIME_WAIT.
     """
-    from estab.api.hold import hold as run_hold
+    from estab.api.hold import HoldRequest
 
-    options = LoadFlags(client, embedded, output)
+    flags = LoadFlags(client, embedded, output)
     if trickle is None and size != _SIZE:
         raise UsageError(f"--size is that of the requests of --trickle; give --trickle too, or leave out --size {size}")
     if find_ceiling:
         _alone("--find-ceiling", ramp=ramp, trickle=trickle, churn_rate=churn_rate)
         from estab.cli.search import find_ceiling as search
 
-        return search(target, connections, options)
-    return run_load(
-        run_hold,
-        target,
-        1000 if connections is None else connections,
-        options,
+        return search(target, connections, flags)
+    request = HoldRequest(
+        connections=1000 if connections is None else connections,
         duration_s=duration,
         ramp_per_s=ramp,
-        in_flight=workers,
+        in_flight=in_flight,
+        reset=reset,
         trickle_per_s=trickle,
         size_bytes=size,
         churn_per_s=churn_rate,
-        reset=reset,
     )
+    return run_load(request, target, flags)
 
 
 def _alone(option: str, **others: float | None) -> None:

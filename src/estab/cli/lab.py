@@ -12,8 +12,8 @@ from cyclopts import Parameter
 from estab.cli import input_file, lab_keep, lab_settings
 from estab.cli.input_file import InputFile
 from estab.cli.lab_progress import Standing
-from estab.cli.options import DEFAULT_OUTPUT, Output
-from estab.cli.show import FAILED, INTERRUPTED, MACHINE, OK, JsonFile, paper, status_line, stoppable
+from estab.cli.options import DEFAULT_OUTPUT, OutputFlags
+from estab.cli.show import FAILED, INTERRUPTED, MACHINE, OK, JsonFile, console, status_line, stoppable
 from estab.cli.values import Number, Seconds, Whole
 from estab.errors import UsageError
 
@@ -35,7 +35,7 @@ def lab(
     scale: Number = 1.0,
     connections: Whole | None = None,
     rtt: Seconds | None = None,
-    output: Output = DEFAULT_OUTPUT,
+    output: OutputFlags = DEFAULT_OUTPUT,
 ) -> int:
     """Reproduce failures in network namespaces: predicted, measured, judged, and each remedy tried.
 
@@ -98,15 +98,15 @@ def _only(what: str, of: str, options: Mapping[str, object]) -> None:
             raise UsageError(f"{name} is for estab lab {of}; leave it out of estab lab {what}")
 
 
-def _list(names: tuple[str, ...], output: Output) -> int:
+def _list(names: tuple[str, ...], output: OutputFlags) -> int:
     from estab.lab.run.listing import listed
     from estab.report.lab_list import render_list
 
     json_file = JsonFile(output.json)
     found = listed(names)
     json_file.write(found)
-    if not output.quiet and output.json != "-":
-        render_list(found, paper(), settings=bool(names))
+    if output.shows_report:
+        render_list(found, console(), settings=bool(names))
         sys.stdout.flush()
     return OK
 
@@ -121,7 +121,7 @@ class _How:
     jobs: int | None
 
 
-def _run(names: tuple[str, ...], changes: list[str], how: _How, output: Output) -> int:
+def _run(names: tuple[str, ...], changes: list[str], how: _How, output: OutputFlags) -> int:
     from rich.console import Console
 
     from estab.lab.parts.scenario import names as all_names
@@ -133,7 +133,7 @@ def _run(names: tuple[str, ...], changes: list[str], how: _How, output: Output) 
         lab_keep.check(names)
     json_file = JsonFile(output.json)
     silent = output.quiet or output.json == "-"
-    console = paper(quiet=silent)
+    printer = console(quiet=silent)
 
     standing = Standing(all_names() if "all" in names else names)
 
@@ -141,7 +141,7 @@ def _run(names: tuple[str, ...], changes: list[str], how: _How, output: Output) 
 
         def finished(done: LabScenario) -> None:
             show("")
-            render_scenario(done, console)
+            render_scenario(done, printer)
             sys.stdout.flush()
 
         result = play(
@@ -150,7 +150,7 @@ def _run(names: tuple[str, ...], changes: list[str], how: _How, output: Output) 
             inside=lab_keep.waiting(Console(stderr=silent), stop, show) if how.keep else None,
         )  # fmt: skip
     json_file.write(result)
-    render_end(result, console)
+    render_end(result, printer)
     sys.stdout.flush()
     return _exit_code(result)
 
@@ -164,7 +164,7 @@ def _exit_code(result: LabResult) -> int:
     return MACHINE if found and all(one == "cannot_run" for one in found) else OK
 
 
-def _twin(names: tuple[str, ...], scale: float, given: tuple[int | None, float | None], output: Output) -> int:
+def _twin(names: tuple[str, ...], scale: float, given: tuple[int | None, float | None], output: OutputFlags) -> int:
     """0: the twin showed the recorded cause; 1: it did not."""
     from estab.api.files import read_record
     from estab.lab.twin.session import twin
@@ -181,8 +181,8 @@ def _twin(names: tuple[str, ...], scale: float, given: tuple[int | None, float |
             told=lambda stage: show(f"twin  ·  {stage}"),
         )  # fmt: skip
     json_file.write(result)
-    if not output.quiet and output.json != "-":
-        render_twin(result, paper())
+    if output.shows_report:
+        render_twin(result, console())
         sys.stdout.flush()
     if result.interrupted:
         return INTERRUPTED

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from estab.cli.options import OUTPUT
-from estab.cli.show import FAILED, OK, JsonFile, paper
+from estab.cli.show import FAILED, OK, JsonFile, console
 from estab.cli.values import Whole
 
 if TYPE_CHECKING:
@@ -61,5 +61,5 @@ def limits(
 def _print(found: Limits) -> None:
     from estab.report.ladder import render_limits
 
-    render_limits(found, paper())
+    render_limits(found, console())
     sys.stdout.flush()

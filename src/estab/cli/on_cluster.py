@@ -3,53 +3,41 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from estab.cli.options import LoadFlags, Output
-from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, paper, progress_on, status_line, stoppable
+from estab.cli.options import ClientFlags, OutputFlags
+from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, console, progress_on, status_line, stoppable
 from estab.errors import UsageError
 
 if TYPE_CHECKING:
+    from estab.api.request import LoadOptions
+    from estab.cluster.messages import Request
     from estab.cluster.run import ClusterProgress
     from estab.records.cluster import ClusterResult
 
 
 def run_on_cluster(
-    command: str, target: str | None, connections: int, options: LoadFlags, asked: dict[str, Any]
+    request: Request, target: str | None, options: LoadOptions, client: ClientFlags, output: OutputFlags
 ) -> int:
     """A load on every host of the cluster that `--cluster` names; shows what came. Returns the exit code."""
-    client, output = options.client, options.output
-    if client.repeat != 1:
-        raise UsageError("--repeat with --cluster: run the command again for each; estab compare reads the totals")
-    options.embedded.service(target)
-    json_file = JsonFile(output.json)
-    arguments = {
-        "connections": connections,
-        "timeout_s": client.timeout,
-        "sources": tuple(client.source or ()),
-        "workers": client.processes,
-        "server_via": client.server_via,
-        **asked,
-    }
-    result = _run(command, str(client.cluster), target, arguments, output)
-    json_file.write(result)
-    if not output.quiet and output.json != "-":
-        from estab.report.cluster import render_cluster
-
-        render_cluster(result, paper())
-        sys.stdout.flush()
-    return _exit_code(result)
-
-
-def _run(command: str, address: str, target: str | None, arguments: dict[str, Any], output: Output) -> ClusterResult:
     from estab.cluster.run import run
 
-    with stoppable() as stop, progress_on(output, arguments["connections"]) as show, status_line(output) as say:
+    if client.repeat != 1:
+        raise UsageError("--repeat with --cluster: run the command again for each; estab compare reads the totals")
+    json_file = JsonFile(output.json)
+    with stoppable() as stop, progress_on(output, request.connections) as show, status_line(output) as say:
 
         def told(now: ClusterProgress) -> None:
             show(now.progress)
 
-        return run(command, address, target, arguments, stop=stop, progress=told, told=say)
+        result = run(request, str(client.cluster), target, options=options, stop=stop, progress=told, told=say)
+    json_file.write(result)
+    if output.shows_report:
+        from estab.report.cluster import render_cluster
+
+        render_cluster(result, console())
+        sys.stdout.flush()
+    return _exit_code(result)
 
 
 def _exit_code(result: ClusterResult) -> int:
@@ -57,7 +45,5 @@ def _exit_code(result: ClusterResult) -> int:
     if result.interrupted:
         return INTERRUPTED
     run = result.total
-    lost = any(one.lost for one in result.hosts) or (result.server is not None and result.server.lost is not None)
-    lost = lost or any(worker.lost for worker in run.client.workers)
-    cause = run.diagnosis is not None and run.diagnosis.cause is not None
-    return FAILED if run.failures or cause or lost else OK
+    lost = any(host.lost for host in result.hosts) or (result.server is not None and result.server.lost is not None)
+    return FAILED if run.failures or run.cause is not None or lost or run.lost_workers else OK

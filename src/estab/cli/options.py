@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Group, Parameter
 
 from estab.cli.values import Seconds, Whole
 from estab.errors import UsageError
 from estab.load.serving import Service
+
+if TYPE_CHECKING:
+    from estab.api.request import LoadOptions
 
 OUTPUT = Group("Output", sort_key=9)
 CLIENT = Group("Client", sort_key=4)
@@ -18,7 +21,7 @@ SERVER = Group("Embedded server (only without TARGET)", sort_key=5)
 
 @Parameter(name="*", group=OUTPUT)
 @dataclass(frozen=True)
-class Output:
+class OutputFlags:
     """Where results go."""
 
     json: Annotated[str | None, Parameter(name="--json", allow_leading_hyphen=True)] = None
@@ -27,10 +30,15 @@ class Output:
     quiet: Annotated[bool, Parameter(name=("--quiet", "-q"), negative="")] = False
     """Neither progress nor report; the exit code tells."""
 
+    @property
+    def shows_report(self) -> bool:
+        """Whether there is a report on standard output."""
+        return not self.quiet and self.json != "-"
+
 
 @Parameter(name="*", group=SERVER)
 @dataclass(frozen=True)
-class Embedded:
+class EmbeddedFlags:
     """The server that a command brings along when it is given no TARGET."""
 
     serve: Literal["echo", "sink", "stall"] | None = None
@@ -48,15 +56,12 @@ class Embedded:
     pause_every: Seconds | None = None
     """From one --pause to the next, as 10s."""
 
-    def service(self, target: str | None) -> Service | None:
-        """The service, or None where there is a TARGET. Raises UsageError where both are asked for."""
-        names = ("serve", "backlog", "accept_delay", "pause", "pause_every")
-        given = [name for name in names if getattr(self, name) is not None]
-        if target is not None:
-            if given:
-                option = "--" + given[0].replace("_", "-")
-                raise UsageError(f"{option} is for the embedded server; leave out TARGET {target!r}, or {option}")
-            return None
+    def service(self, target: str | None) -> Service:
+        """The service that was asked for. Raises UsageError where there is a TARGET too."""
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        if target is not None and given:
+            option = "--" + next(iter(given)).replace("_", "-")
+            raise UsageError(f"{option} is for the embedded server; leave out TARGET {target!r}, or {option}")
         return Service(
             self.serve or "echo",
             backlog=4096 if self.backlog is None else self.backlog,
@@ -68,7 +73,7 @@ class Embedded:
 
 @Parameter(name="*", group=CLIENT)
 @dataclass(frozen=True)
-class Client:
+class ClientFlags:
     """What every load has: how it waits, where it comes from, and how its server is seen."""
 
     timeout: Seconds = 3.0
@@ -95,13 +100,25 @@ class Client:
 
 @dataclass(frozen=True)
 class LoadFlags:
-    """The options that every load has."""
+    """The flags that every load has."""
 
-    client: Client
-    embedded: Embedded
-    output: Output
+    client: ClientFlags
+    embedded: EmbeddedFlags
+    output: OutputFlags
+
+    def options(self, target: str | None) -> LoadOptions:
+        """What they say, as the library takes it. Raises UsageError for what cannot be."""
+        from estab.api.request import LoadOptions
+
+        return LoadOptions(
+            timeout_s=self.client.timeout,
+            sources=tuple(self.client.source or ()),
+            processes=self.client.processes,
+            service=self.embedded.service(target),
+            server_via=self.client.server_via,
+        )
 
 
-DEFAULT_OUTPUT = Output()
-DEFAULT_CLIENT = Client()
-DEFAULT_EMBEDDED = Embedded()
+DEFAULT_OUTPUT = OutputFlags()
+DEFAULT_CLIENT = ClientFlags()
+DEFAULT_EMBEDDED = EmbeddedFlags()

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from estab.cli.options import Output
-from estab.cli.show import JsonFile, exit_code, paper, progress_on, stoppable
+from estab.cli.options import OutputFlags
+from estab.cli.show import JsonFile, console, exit_code, progress_on, stoppable
 from estab.errors import UsageError
 from estab.load.conductor import Stop
 from estab.records import RunResult, encode
 
 if TYPE_CHECKING:
-    from estab.api.run import Progress
+    from estab.api.recorder import Progress
 
 MOST = 1_000
 Once = Callable[[Stop, "Callable[[Progress], None]"], RunResult]
@@ -71,10 +71,10 @@ class RunDirectory:
             raise UsageError(f"can't write {name}: {error.strerror}") from error
 
 
-def repeat(once: Once, number: int, connections: int, output: Output) -> int:
+def repeat(once: Once, number: int, connections: int, output: OutputFlags) -> int:
     """Runs the load `number` times, or until it is stopped. A run that is stopped halfway is not kept."""
     directory = RunDirectory(output.json, number)
-    shown = not output.quiet and output.json != "-"
+    shown = output.shows_report
     runs: list[RunResult] = []
     code = 0
     with stoppable() as stop:
@@ -96,7 +96,7 @@ def repeat(once: Once, number: int, connections: int, output: Output) -> int:
 def _tell(run: RunResult, at: int, number: int) -> None:
     from estab.report.repeats import render_run
 
-    render_run(run, at, number, paper())
+    render_run(run, at, number, console())
     sys.stdout.flush()
 
 
@@ -104,5 +104,5 @@ def _sum_up(runs: list[RunResult], number: int) -> None:
     from estab.api.compare import spread
     from estab.report.repeats import render_repeats
 
-    render_repeats(runs, spread(runs), number, paper())
+    render_repeats(runs, spread(runs), number, console())
     sys.stdout.flush()

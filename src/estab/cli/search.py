@@ -5,17 +5,23 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
-from estab.cli.options import LoadFlags
-from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, paper, progress_on, stoppable, wiped
+from estab.cli.options import LoadFlags, OutputFlags
+from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, console, progress_on, stoppable, wiped
 from estab.cli.values import seconds
 from estab.errors import UsageError
 
 if TYPE_CHECKING:
-    from estab.records import Record
-    from estab.records.search import Ceiling, HighestRate
+    from rich.console import Console
 
+    from estab.api.bench import BenchRequest
+    from estab.api.request import LoadOptions
+    from estab.records import Record
+
+R = TypeVar("R", bound="Record")
+S = TypeVar("S")
+FIRST_PER_S = 1000.0
 _BOUND = re.compile(r"p(\d{1,2}(?:\.\d+)?|100)\s*<=?\s*(.+)|max\s*<=?\s*(.+)")
 
 
@@ -30,72 +36,69 @@ def bound(text: str) -> tuple[float, float]:
         raise UsageError(f"--find-rate is {text!r}: {error}") from error
 
 
-def find_ceiling(target: str | None, most: int | None, options: LoadFlags) -> int:
+def find_ceiling(target: str | None, most: int | None, flags: LoadFlags) -> int:
     """Searches, shows, and gives the exit code: 0 when the number is sure."""
-    from estab.api.ceiling import find_ceiling as run
+    from estab.api.ceiling import find_ceiling as search
     from estab.report.search import ceiling_step, render_ceiling
 
-    found: Ceiling = _search(run, target, options, ceiling_step, most or 0, most=most)
-    _show(found, options, render_ceiling)
-    return _code(found.interrupted, found.confirmed or (found.ceiling is not None and not found.met))
+    options = _options(target, flags)
+    with stoppable() as stop, progress_on(flags.output, most or 0) as progress:
+        ceiling = search(
+            target,
+            most=most,
+            options=options,
+            stop=stop,
+            progress=progress,
+            stepped=_telling(flags.output, ceiling_step),
+        )
+    _show(ceiling, flags.output, render_ceiling)
+    return _code(ceiling.interrupted, ceiling.confirmed or (ceiling.ceiling is not None and not ceiling.met))
 
 
-def find_rate(target: str | None, text: str, connections: int, options: LoadFlags, **asked: Any) -> int:
-    """Searches, shows, and gives the exit code: 0 when the rate is sure."""
-    from estab.api.highest_rate import find_rate as run
+def find_rate(target: str | None, text: str, request: BenchRequest, flags: LoadFlags) -> int:
+    """Searches from the rate of `request` on, shows, and gives the exit code: 0 when the rate is sure."""
+    from estab.api.highest_rate import find_rate as search
     from estab.report.search import rate_step, render_rate
 
     percentile, bound_s = bound(text)
-    found: HighestRate = _search(
-        run, target, options, rate_step, connections,
-        percentile=percentile, bound_s=bound_s, connections=connections, **asked,
-    )  # fmt: skip
-    _show(found, options, render_rate)
-    return _code(found.interrupted, found.confirmed)
+    options = _options(target, flags)
+    with stoppable() as stop, progress_on(flags.output, request.connections) as progress:
+        highest = search(
+            target, bound_s=bound_s, percentile=percentile, first_per_s=request.rate_per_s or FIRST_PER_S,
+            connections=request.connections, duration_s=request.duration_s, size_bytes=request.size_bytes,
+            arrivals=request.arrivals, options=options, stop=stop, progress=progress,
+            stepped=_telling(flags.output, rate_step),
+        )  # fmt: skip
+    _show(highest, flags.output, render_rate)
+    return _code(highest.interrupted, highest.confirmed)
 
 
 def _code(interrupted: bool, sure: bool) -> int:
     return INTERRUPTED if interrupted else OK if sure else FAILED
 
 
-def _search(
-    run: Callable[..., Any],
-    target: str | None,
-    options: LoadFlags,
-    said: Callable[[Any], str],
-    wanted: int,
-    **asked: Any,
-) -> Any:
-    client, output = options.client, options.output
-    JsonFile(output.json)  # no search is lost to a path that can't be written
-    if client.repeat != 1:
+def _options(target: str | None, flags: LoadFlags) -> LoadOptions:
+    """What a search takes of the flags. Raises UsageError for what it does not, before anything is sent."""
+    JsonFile(flags.output.json)  # no search is lost to a path that can't be written
+    if flags.client.repeat != 1:
         raise UsageError("a search repeats by itself; leave out --repeat")
-    if client.server_via is not None:
-        raise UsageError("a search judges from this side; leave out --server-via")
-    if client.cluster is not None:
+    if flags.client.cluster is not None:
         raise UsageError("a search is this host's alone; leave out --cluster, and run the load there at a few sizes")
-    with stoppable() as stop, progress_on(output, wanted) as progress:
-
-        def stepped(step: Any) -> None:
-            if not output.quiet and sys.stderr.isatty():
-                sys.stderr.write(f"{wiped()}  {said(step)}\n")
-
-        return run(
-            target,
-            timeout_s=client.timeout,
-            sources=tuple(client.source or ()),
-            workers=client.processes,
-            service=options.embedded.service(target),
-            stop=stop,
-            progress=progress,
-            stepped=stepped,
-            **asked,
-        )
+    return flags.options(target)
 
 
-def _show(found: Record, options: LoadFlags, render: Callable[[Any, Any], None]) -> None:
-    output = options.output
-    JsonFile(output.json).write(found)
-    if not output.quiet and output.json != "-":
-        render(found, paper())
+def _telling(output: OutputFlags, said: Callable[[S], str]) -> Callable[[S], None]:
+    """What says of each step, on a terminal, what it gave."""
+
+    def stepped(step: S) -> None:
+        if not output.quiet and sys.stderr.isatty():
+            sys.stderr.write(f"{wiped()}  {said(step)}\n")
+
+    return stepped
+
+
+def _show(result: R, output: OutputFlags, render: Callable[[R, Console], None]) -> None:
+    JsonFile(output.json).write(result)
+    if output.shows_report:
+        render(result, console())
         sys.stdout.flush()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from estab.cli.options import DEFAULT_OUTPUT, Output
+from estab.cli.options import DEFAULT_OUTPUT, OutputFlags
 from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, status_line, stoppable
 from estab.cli.values import Bytes, Number, Seconds, Whole
 from estab.errors import UsageError
@@ -35,7 +35,7 @@ def serve(
     pause: Seconds = 0.0,
     pause_every: Seconds = 0.0,
     duration: Annotated[Seconds | None, Parameter(name=("--duration", "-d"))] = None,
-    output: Output = DEFAULT_OUTPUT,
+    output: OutputFlags = DEFAULT_OUTPUT,
 ) -> int:
     """Run a server to load: echo, sink (swallows), or stall (listens and never accepts).
 
@@ -75,7 +75,7 @@ def serve(
     gap_s = _accept_gap_s(accept_delay, accept_rate)
     asked = Service(service, host, port, backlog, gap_s, processes, close_after, reset, pause, pause_every)
     json_file = JsonFile(output.json)
-    announce = not output.quiet and output.json != "-"
+    announce = output.shows_report
     with stoppable() as stop, status_line(output) as show:
         run = run_serve(asked, duration_s=duration, stop=stop, progress=_progress(show, announce))
     json_file.write(run)

@@ -17,8 +17,8 @@ from estab.load.conductor import Stop
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from estab.api.run import Progress
-    from estab.cli.options import Output
+    from estab.api.recorder import Progress, ProgressCallback
+    from estab.cli.options import OutputFlags
     from estab.records import Record, RunResult
 
 _AGAIN_S = 3.0
@@ -64,7 +64,7 @@ def stoppable(given: Stop | None = None) -> Iterator[Stop]:
 
 
 @contextlib.contextmanager
-def status_line(output: Output) -> Iterator[Callable[[str], None]]:
+def status_line(output: OutputFlags) -> Iterator[Callable[[str], None]]:
     """Shows one line that changes, on a terminal's stderr; elsewhere, and when quiet, nothing."""
     if output.quiet or not sys.stderr.isatty():
         yield lambda _text: None
@@ -100,7 +100,7 @@ def _columns() -> int:
 
 
 @contextlib.contextmanager
-def progress_on(output: Output, wanted: int, before: str = "") -> Iterator[Callable[[Progress], None]]:
+def progress_on(output: OutputFlags, wanted: int, before: str = "") -> Iterator[ProgressCallback]:
     """The progress of a run as a status line; `wanted` how many connections were asked for, `before` stands first."""
     with status_line(output) as show:
 
@@ -141,23 +141,23 @@ class JsonFile:
             self._file.write(encode(record) + b"\n")
 
 
-def paper(quiet: bool = False) -> Console:
+def console(quiet: bool = False) -> Console:
     """What reports are printed on. A pipe that is closed early raises BrokenPipeError; rich would exit silently."""
     from rich.console import Console
 
-    class Paper(Console):
+    class PipeConsole(Console):
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError
 
-    return Paper(quiet=quiet)
+    return PipeConsole(quiet=quiet)
 
 
-def finish(run: RunResult, output: Output, target: JsonFile) -> int:
+def finish(run: RunResult, output: OutputFlags, target: JsonFile) -> int:
     """Shows a finished run as was asked. Returns the exit code."""
     target.write(run)
-    if not output.quiet and output.json != "-":
+    if output.shows_report:
         from estab.report.text import render
 
-        render(run, paper())
+        render(run, console())
         sys.stdout.flush()
     return exit_code(run)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Group, Parameter
 
-from estab.cli.options import OUTPUT, Output
-from estab.cli.show import FAILED, INTERRUPTED, OK, is_dumb, paper, status_line, stoppable
+from estab.cli.options import OUTPUT, OutputFlags
+from estab.cli.show import FAILED, INTERRUPTED, OK, console, is_dumb, status_line, stoppable
 from estab.cli.values import Number, Seconds, Whole
 from estab.errors import MachineError, UsageError
 from estab.load.conductor import Stop
@@ -200,7 +200,7 @@ def _print(rounds: list[list[Snapshot]], chosen: ListenerFilter, by: str) -> int
     for together in rounds:
         model.feed(together)
     assert model.view is not None
-    render(model.view, arranged(model.view.rows, chosen, by), paper(), by=by)
+    render(model.view, arranged(model.view.rows, chosen, by), console(), by=by)
     sys.stdout.flush()
     return FAILED if model.view.verdict is not None and model.view.verdict.cause else OK
 
@@ -219,7 +219,7 @@ def _why_no_view() -> str | None:
 
 
 def _record_only(rounds: Iterator[list[Snapshot]], recorder: Recorder, stop: Stop) -> int:
-    with status_line(Output()) as show:
+    with status_line(OutputFlags()) as show:
         for _ in rounds:
             if recorder.failed is not None:
                 break

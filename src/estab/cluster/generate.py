@@ -5,15 +5,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
-from estab.api.bench import bench
-from estab.api.churn import churn
-from estab.api.hold import hold
-from estab.api.run import Progress
+from estab.api.execute import execute
+from estab.api.hold import HoldRequest
+from estab.api.recorder import Progress
 from estab.cluster.ear import Ear
 from estab.cluster.messages import Generated, Order
 from estab.errors import EstabError
@@ -21,9 +18,7 @@ from estab.kernel.formats.inet_diag import plain_address
 from estab.load.conductor import Barrier
 from estab.load.target import resolve
 from estab.observe.sock_diag import SockDiag
-from estab.records import RunResult, encode
-
-COMMANDS: dict[str, Callable[..., RunResult]] = {"bench": bench, "hold": hold, "churn": churn}
+from estab.records import encode
 
 
 def generate(payload: bytes) -> bytes:
@@ -31,9 +26,11 @@ def generate(payload: bytes) -> bytes:
     order = msgspec.json.decode(payload, type=Order)
     with Ear(order) as ear:
         part = _Part(order, ear)
-        run = COMMANDS[order.command](
+        assert order.request is not None
+        run = execute(
+            order.request,
             order.target,
-            **_arguments(order.arguments),
+            order.options,
             stop=ear.stop,
             progress=part.progress,
             barrier=Barrier(part.ready, part.may_hold),
@@ -41,15 +38,12 @@ def generate(payload: bytes) -> bytes:
     return msgspec.json.encode(Generated(run=msgspec.Raw(encode(run)), began_s=part.began_s, held=part.held))
 
 
-def _arguments(given: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-
-
 class _Part:
     """One host's part in the whole."""
 
     def __init__(self, order: Order, ear: Ear) -> None:
         self.order, self.ear = order, ear
+        self.holds = isinstance(order.request, HoldRequest)
         self.began_s: float | None = None
         self.held: dict[str, int] | None = None
         self._settled = False
@@ -65,9 +59,9 @@ class _Part:
         """Holding counts from when all hosts have settled; what does not hold waits for nobody."""
         if not self._settled:
             self._settled = True
-            self.held = self._count_held() if self.order.command == "hold" else None
+            self.held = self._count_held() if self.holds else None
             self.ear.say("settled", held=self.held)
-        return self.order.command != "hold" or self.ear.has_heard("hold")
+        return not self.holds or self.ear.has_heard("hold")
 
     def progress(self, now: Progress) -> None:
         """Says where this host stands, as often as was asked for, and at once where the stage changes."""

@@ -5,18 +5,24 @@ Orders travel as bytes of JSON. Words to a running task go by `ear.tell`, words 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
+from estab.api.bench import BenchRequest
+from estab.api.churn import ChurnRequest
+from estab.api.hold import HoldRequest
+from estab.api.request import DEFAULT_OPTIONS, LoadOptions
 from estab.records import ServerSample, ServerSide, TimelinePoint
 from estab.records.base import Record
+
+Request = BenchRequest | HoldRequest | ChurnRequest
 
 TOPIC = "estab"  # one for all runs: a topic's last events stay with the scheduler
 
 
 class Order(Record, frozen=True, kw_only=True):
-    """What a worker is to do: `command` with `arguments` (a generator), or to watch `target` (the server's host).
+    """What a worker is to do: to load `target` as `request` says, or to watch it (the server's host).
 
     `run` names the run, `who` the worker. `live_every_s`: how often it says where it stands.
     """
@@ -24,8 +30,8 @@ class Order(Record, frozen=True, kw_only=True):
     run: str
     who: str
     target: str
-    command: str = ""
-    arguments: dict[str, Any] = {}
+    request: Request | None = None
+    options: LoadOptions = DEFAULT_OPTIONS
     live_every_s: float = 0.2
 
 

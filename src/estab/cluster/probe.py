@@ -10,10 +10,10 @@ import psutil
 
 from estab import __version__
 from estab.api.limits import limits
-from estab.api.run import machine
+from estab.api.machine import machine
 from estab.errors import EstabError
 from estab.load import plan
-from estab.load.plan import Load
+from estab.load.plan import ClientLoad
 from estab.observe import host
 from estab.records.base import Record
 from estab.records.limits import Limits
@@ -83,7 +83,7 @@ def could(_payload: bytes) -> bytes:
     count = least.capacity_connections if least else None
     processes = None
     if count:
-        load = Load("hold", _NOWHERE, min(count, plan.MOST_CONNECTIONS), 1.0)
+        load = ClientLoad("hold", min(count, plan.MOST_CONNECTIONS), 1.0)
         processes = plan.client_processes_for(load, machine(), beside_server=False)
     return msgspec.json.encode(
         Could(connections=count, binding=least.limit if least else None, processes=processes, limits=ladder)

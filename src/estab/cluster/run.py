@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from estab.api.run import Progress
+from estab.api.recorder import Progress
+from estab.api.request import DEFAULT_OPTIONS, LoadOptions
 from estab.cluster import shares, total
 from estab.cluster.follow import ATTEND, GENERATE, Follow, Followed, Task
 from estab.cluster.members import Cast, Member, cast
-from estab.cluster.messages import Order
+from estab.cluster.messages import Order, Request
 from estab.cluster.probe import Probed
 from estab.cluster.session import Session, connected, need_extra
 from estab.cluster.timeline import summed
 from estab.errors import MachineError, UsageError
-from estab.load import plan
 from estab.load.conductor import Stop
 from estab.load.fleet import engine_name
 from estab.load.target import parse
@@ -44,23 +43,23 @@ Ready = Callable[[str], None]
 
 
 def run(
-    command: str,
+    request: Request,
     address: str,
     target: str | None,
-    arguments: Mapping[str, Any],
     *,
+    options: LoadOptions = DEFAULT_OPTIONS,
     stop: Stop | None = None,
     progress: Show | None = None,
     told: Ready | None = None,
 ) -> ClusterResult:
-    """Runs `command` (bench, hold, churn) with the arguments of its function of `estab.api` on every host.
+    """Runs a load (`BenchRequest`, `HoldRequest`, `ChurnRequest`) on every host of a Dask cluster.
 
     `address` is the scheduler's. Counts and rates are those of all hosts together. `told` is given what goes on before
     the start, in words. Raises UsageError for what cannot be asked, MachineError where a host can't take part, both
     before anything is sent. A run that was stopped returns what it had, and so does one that lost hosts.
     """
     need_extra()  # first: what else is wrong can be mended later, and would be for nothing
-    target, asked_at_s = _checked(target, arguments), time.time()
+    target, asked_at_s = _checked(target, options), time.time()
     say = told or (lambda _text: None)
     say(f"connecting to {address}")
     with contextlib.ExitStack() as stack:
@@ -69,10 +68,10 @@ def run(
         members = cast(session.members(), address)
         say(f"asking {len(members.all)} workers who they are")
         _check(session, members)
-        parts = shares.split(arguments, len(members.generators))
+        parts = shares.split(request, len(members.generators))
         generators = members.generators[: len(parts)]
         clocks = _clocks(session, [*generators, *([members.server] if members.server else [])], say)
-        orders = _orders(session, command, target, list(zip(generators, parts, strict=True)))
+        orders = _orders(session, target, options, list(zip(generators, parts, strict=True)))
         if members.server is not None:
             orders[members.server] = Order(run=session.run, who=members.server.address, target=target)
         tasks = [
@@ -81,33 +80,31 @@ def run(
         ]
         say(f"starting {len(parts)} generators")
         followed = Follow.begin(session, tasks, stop, lambda state: _show(state, progress)).to_the_end()
-    asked = total.Told(
-        command=command,
+    asked = total.ClusterRequest(
+        request=request,
+        options=options,
         target=target,
-        arguments=arguments,
         scheduler=address,
         idle=_idle(members, len(parts)),
         here=host.facts(),
         at_s=asked_at_s,
         engine=engine_name(),
     )
-    return total.result(asked, followed, [part["connections"] for part in parts])
+    return total.result(asked, followed, [part.connections for part in parts])
 
 
-def _checked(target: str | None, arguments: Mapping[str, Any]) -> str:
+def _checked(target: str | None, options: LoadOptions) -> str:
     """The target. Raises UsageError for what one host can ask and many can't."""
     if target is None:
-        raise UsageError("--cluster needs a TARGET that every host can reach; the embedded server is on one host alone")
+        raise UsageError("a cluster needs a `target` that every host can reach; the embedded server is on one alone")
     parse(target)
-    if arguments.get("sources"):
-        raise UsageError("--source with --cluster: each host has addresses of its own; leave it out")
-    if arguments.get("server_via"):
+    if options.sources:
+        raise UsageError("on a cluster each host has addresses of its own: leave out `sources`")
+    if options.server_via:
         raise UsageError(
-            "--server-via with --cluster: the server is seen by a worker on its host; "
-            "start it there with --resources estab-server=1"
+            "on a cluster the server is seen by a worker on its host, started there with --resources estab-server=1: "
+            "leave out `server_via`"
         )
-    if not 1 <= arguments["connections"] <= plan.MOST_CONNECTIONS:
-        raise UsageError(f"connections is {arguments['connections']:,}; it can be 1 to {plan.MOST_CONNECTIONS:,}")
     return target
 
 
@@ -128,7 +125,7 @@ def _clocks(session: Session, members: Sequence[Member], say: Ready) -> dict[str
 
 
 def _orders(
-    session: Session, command: str, target: str, parts: Sequence[tuple[Member, Mapping[str, Any]]]
+    session: Session, target: str, options: LoadOptions, parts: Sequence[tuple[Member, Request]]
 ) -> dict[Member, Order]:
     live_every_s = max(LIVE_EVERY_S, len(parts) / WORDS_PER_S)
     return {
@@ -136,8 +133,8 @@ def _orders(
             run=session.run,
             who=member.address,
             target=target,
-            command=command,
-            arguments={key: value for key, value in part.items() if value is not None},
+            request=part,
+            options=options,
             live_every_s=live_every_s,
         )
         for member, part in parts

@@ -5,32 +5,27 @@ Counts and rates are those of all hosts together: each gets an equal share. Time
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from estab.errors import UsageError
+from estab.api.request import LoadRequest
 from estab.load.plan import shares as whole_shares
 
 COUNTS = ("attempts", "in_flight")
 RATES = ("ramp_per_s", "rate_per_s", "trickle_per_s", "churn_per_s")
+R = TypeVar("R", bound=LoadRequest)
 
 
-def split(asked: Mapping[str, Any], hosts: int) -> list[dict[str, Any]]:
-    """The arguments of each host, for as many hosts as get a connection at all. Raises UsageError for no connection."""
-    connections = asked["connections"]
-    if connections < 1:
-        raise UsageError(f"connections is {connections:,}; it can be 1 or more")
-    parts = whole_shares(connections, hosts)
-    found = [{**asked, "connections": part} for part in parts]
-    for name in COUNTS:
-        if asked.get(name):
-            for one, share in zip(found, _at_least_one(asked[name], len(parts)), strict=True):
-                one[name] = share
-    for name in RATES:
-        if asked.get(name) is not None:
-            for one, part in zip(found, parts, strict=True):
-                one[name] = asked[name] * part / connections
-    return found
+def split(request: R, hosts: int) -> list[R]:
+    """The request to each host, for as many hosts as get a connection at all."""
+    parts = whole_shares(request.connections, hosts)
+    counts = {name: _at_least_one(total, len(parts)) for name in COUNTS if (total := getattr(request, name, 0))}
+    rates = {name: rate for name in RATES if (rate := getattr(request, name, None)) is not None}
+    requests = []
+    for at, part in enumerate(parts):
+        shared: dict[str, Any] = {name: every[at] for name, every in counts.items()}
+        shared |= {name: rate * part / request.connections for name, rate in rates.items()}
+        requests.append(request.replace(connections=part, **shared))
+    return requests
 
 
 def _at_least_one(total: int, parts: int) -> list[int]:

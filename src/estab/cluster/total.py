@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from estab import __version__
+from estab.api.hold import HoldRequest
+from estab.api.request import LoadOptions, LoadRequest
 from estab.cluster import clock as clocks
 from estab.cluster import merge, shares, timeline
 from estab.cluster.follow import Followed, Part
@@ -39,12 +41,12 @@ UNSEEN = "no worker is on the server's host; start one there: dask worker ADDRES
 
 
 @dataclass(frozen=True)
-class Told:
+class ClusterRequest:
     """What was asked, when (Unix time), by whom and of whom: for the record. `engine` is what this host would take."""
 
-    command: str
+    request: LoadRequest
+    options: LoadOptions
     target: str
-    arguments: Mapping[str, Any]
     scheduler: str
     idle: Mapping[str, str]
     here: HostFacts
@@ -52,17 +54,17 @@ class Told:
     engine: str
 
 
-def result(told: Told, followed: Followed, shares: Sequence[int]) -> ClusterResult:
+def result(asked: ClusterRequest, followed: Followed, shares: Sequence[int]) -> ClusterResult:
     """The whole record. `shares`: how many connections each part was given."""
     hosts = [host(part, share, followed) for part, share in zip(followed.parts, shares, strict=True)]
     skews = [one.start_skew_ms for one in hosts if one.start_skew_ms is not None]
     attended = followed.attended()
-    whole = total(told, followed, hosts, attended)
+    whole = total(asked, followed, hosts, attended)
     return ClusterResult(
-        scheduler=told.scheduler,
+        scheduler=asked.scheduler,
         hosts=hosts,
         server=_server(followed),
-        idle=dict(told.idle),
+        idle=dict(asked.idle),
         total=whole,
         start_spread_ms=clocks.spread_ms(skews),
         start_uncertainty_ms=clocks.uncertainty_ms(one.clock for one in hosts if one.start_skew_ms is not None),
@@ -104,20 +106,22 @@ def _server(followed: Followed) -> ClusterServer | None:
     return ClusterServer(address=part.member.address, name=part.member.name, clock=part.clock, lost=lost)
 
 
-def total(told: Told, followed: Followed, hosts: Sequence[ClusterHost], attended: Attended | None) -> RunResult:
+def total(
+    asked: ClusterRequest, followed: Followed, hosts: Sequence[ClusterHost], attended: Attended | None
+) -> RunResult:
     """All hosts as one run, with the server's end where it was seen, judged."""
     runs = [one.run for one in hosts if one.run is not None]
     failures = by_kind(failure for one in hosts for failure in (one.failures if one.run is None else one.run.failures))
     server = _server_side(followed, attended)
     whole = RunResult(
-        command=told.command,
-        config=_config(told, runs, hosts),
-        host=told.here,
-        started_at_s=followed.agreed_s or told.at_s,
+        command=asked.request.command,
+        config=_config(asked, runs, hosts),
+        host=asked.here,
+        started_at_s=followed.agreed_s or asked.at_s,
         elapsed_s=max((run.elapsed_s for run in runs), default=max((_reached(one) for one in hosts), default=0.0)),
-        engine=runs[0].engine if runs else told.engine,
+        engine=runs[0].engine if runs else asked.engine,
         interrupted=followed.interrupted,
-        funnel=merge.funnel([_funnel(one) for one in hosts], _accepted(told, failures, hosts, server)),
+        funnel=merge.funnel([_funnel(one) for one in hosts], _accepted(asked, failures, hosts, server)),
         failures=failures,
         requests=merge.requests(run.requests for run in runs),
         open_loop=merge.open_loop(run.open_loop for run in runs),
@@ -144,16 +148,15 @@ def _judged(whole: RunResult, hosts: Sequence[ClusterHost]) -> RunResult:
     return whole.replace(diagnosis=found)
 
 
-def _config(told: Told, runs: Sequence[RunResult], hosts: Sequence[ClusterHost]) -> dict[str, Any]:
+def _config(asked: ClusterRequest, runs: Sequence[RunResult], hosts: Sequence[ClusterHost]) -> dict[str, Any]:
     """What was asked of all together, in the words of a run's own config."""
     config: dict[str, Any] = dict(runs[0].config) if runs else {}
-    for name, value in told.arguments.items():
+    for name, value in {**asked.request.config(), "timeout_s": asked.options.timeout_s}.items():
         if not runs or (name in ("connections", *shares.COUNTS, *shares.RATES) and config.get(name) is not None):
-            config[name] = list(value) if isinstance(value, tuple) else value
-    config["target"] = runs[0].config.get("target", told.target) if runs else told.target
-    if isinstance(config.get("in_flight"), int):
-        config["in_flight"] = min(config["in_flight"], told.arguments["connections"])
-    config["workers"] = sum(int(run.config["workers"] or 0) for run in runs if isinstance(run.config["workers"], int))
+            config[name] = value
+    config["target"] = runs[0].config.get("target", asked.target) if runs else asked.target
+    processes = [run.config.get("processes") for run in runs]
+    config["processes"] = sum(count for count in processes if isinstance(count, int))
     config["sources"] = []
     config["hosts"] = len(hosts)
     return config
@@ -200,12 +203,13 @@ def _server_side(followed: Followed, attended: Attended | None) -> ServerSide:
     return ServerSide(observed=False, why=f"the worker on the server's host was lost: {why}")
 
 
-def _accepted(told: Told, failures: Sequence[Failure], hosts: Sequence[ClusterHost], server: ServerSide) -> int | None:
+def _accepted(
+    asked: ClusterRequest, failures: Sequence[Failure], hosts: Sequence[ClusterHost], server: ServerSide
+) -> int | None:
     """The server's word on how many it accepted: its sockets with an inode, where all of them stayed to be counted."""
-    gone = any(one.phase in ("read", "write") for one in failures) or any(one.lost for one in hosts)
-    if told.command != "hold" or gone or server.listener is None or told.arguments.get("churn_per_s"):
-        return None
-    return server.listener.accepted_at_end
+    stay = isinstance(asked.request, HoldRequest) and asked.request.churn_per_s is None
+    gone = any(failure.phase in ("read", "write") for failure in failures) or any(one.lost for one in hosts)
+    return server.listener.accepted_at_end if stay and not gone and server.listener is not None else None
 
 
 def _ghosts(followed: Followed, attended: Attended | None) -> Ghosts | None:

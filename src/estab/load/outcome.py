@@ -10,7 +10,7 @@ from estab.kernel.formats import hdr
 from estab.load import fleet as fleets
 from estab.load.block import CONNECT_NS_AT, REQUEST_NS_AT, Block
 from estab.load.fleet import Fleet, WorkerProcess
-from estab.load.plan import Load
+from estab.load.plan import ClientLoad
 from estab.records import ErrorOrder, Failure, Funnel, Latency, OpenLoop, Percentiles, Requests, Visitors, Worker
 from estab.records.failure import by_kind
 
@@ -100,7 +100,7 @@ def requests(totals: dict[str, int], asked: bool) -> Requests | None:
     return Requests(count=totals["requests"], per_second=rate, bytes=totals["bytes_received"], seconds=seconds)
 
 
-def open_loop(totals: dict[str, int], load: Load) -> OpenLoop | None:
+def open_loop(totals: dict[str, int], load: ClientLoad) -> OpenLoop | None:
     """How well the schedule was kept; None for a closed loop."""
     if load.rate_per_s is None:
         return None
@@ -115,7 +115,7 @@ def open_loop(totals: dict[str, int], load: Load) -> OpenLoop | None:
     )
 
 
-def visitors(blocks: Sequence[Block], load: Load | None) -> Visitors | None:
+def visitors(blocks: Sequence[Block], load: ClientLoad | None) -> Visitors | None:
     """What came and went beside the held connections; None where nobody was to."""
     if load is None:
         return None

@@ -217,6 +217,10 @@ class RunResult(Record, frozen=True, kw_only=True):
     diagnosis: Diagnosis | None = None
     estab_version: str | None = None
 
+    def __post_init__(self) -> None:
+        if "workers" in self.config:  # as records of estab 0.1 call what has since been `processes` everywhere
+            self.config.setdefault("processes", self.config.pop("workers"))
+
     @property
     def cause(self) -> str | None:
         """The cause that the judge names. None: it names none, or the run was not judged."""

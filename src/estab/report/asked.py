@@ -50,7 +50,7 @@ WORDS: dict[str, Callable[[Value], str]] = {
     "first_close": lambda value: "the server closes first" if value == "server" else "",
     "server_processes": lambda value: "" if value == 1 else f"{_number(value)} server processes",
     "hosts": _with("{} hosts"),
-    "workers": lambda value: "" if value == 1 else f"{_number(value)} client processes",
+    "processes": lambda value: "" if value == 1 else f"{_number(value)} client processes",
     "sources": lambda value: f"{len(value)} source addresses" if isinstance(value, list) and len(value) > 1 else "",
 }
 

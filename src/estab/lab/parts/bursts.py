@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from estab.api.churn import churn
 from estab.api.hold import hold
+from estab.api.request import LoadOptions
 from estab.kernel.rules import burst
 from estab.lab.parts.figures import LINEAR, failed, moved, predicted_burst, segments
 from estab.lab.parts.scenario import Act, Figure, Played
@@ -61,8 +62,9 @@ def play_burst(
             server.tell("pause")
         load = stage.load(
             lambda progress: hold(
-                stage.target, connections=connections, in_flight=connections, workers=1, duration_s=0.3,
-                timeout_s=0.8, ramp_per_s=connections / (spread * rtt_s) if spread else None, progress=progress,
+                stage.target, connections=connections, in_flight=connections,
+                options=LoadOptions(processes=1, timeout_s=0.8),
+                duration_s=0.3, ramp_per_s=connections / (spread * rtt_s) if spread else None, progress=progress,
             )
         )  # fmt: skip
         until(lambda: len(stage.wire_report().syns) >= connections, 20, "all SYNs came to the wire")
@@ -105,8 +107,9 @@ def play_requests(
         server.tell("pause")
         load = stage.load(
             lambda progress: churn(
-                stage.target, connections=connections, attempts=connections, size_bytes=size, workers=1,
-                duration_s=20, timeout_s=5, progress=progress,
+                stage.target, connections=connections, attempts=connections, size_bytes=size,
+                options=LoadOptions(processes=1, timeout_s=5),
+                duration_s=20, progress=progress,
             )
         )  # fmt: skip
         load.begun()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from estab.api.hold import hold
+from estab.api.request import LoadOptions
 from estab.kernel.rules import accept_queue
 from estab.lab.parts.figures import failed, moved, none_failed, queue_sysctls
 from estab.lab.parts.scenario import Act, Figure, Played, Remedy, setting
@@ -55,7 +56,11 @@ def play(act: Act, s: Settings) -> Played:
         stage.wire.gather(s.connections)
         load = stage.load(
             lambda progress: hold(
-                stage.target, connections=s.connections, workers=1, duration_s=0.4, timeout_s=0.8, progress=progress
+                stage.target,
+                connections=s.connections,
+                options=LoadOptions(processes=1, timeout_s=0.8),
+                duration_s=0.4,
+                progress=progress,
             )
         )
         until(lambda: len(stage.wire_report().syns) >= s.waiting + s.connections, 20, "the second wave came")

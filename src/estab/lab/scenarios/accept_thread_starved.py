@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from estab.api.hold import hold
+from estab.api.request import LoadOptions
 from estab.kernel.rules import accept_queue
 from estab.kernel.rules.interval import Interval
 from estab.lab.parts.figures import queue_sysctls
@@ -59,7 +60,8 @@ def play(act: Act, s: Settings) -> Played:
         run = stage.run(
             server,
             lambda progress: hold(
-                stage.target, connections=s.connections, ramp_per_s=300, duration_s=0.2, timeout_s=0.9, workers=1,
+                stage.target, connections=s.connections, ramp_per_s=300, duration_s=0.2,
+                options=LoadOptions(timeout_s=0.9, processes=1),
                 progress=progress,
             ),
         )  # fmt: skip

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from estab.api.hold import hold
+from estab.api.request import LoadOptions
 from estab.kernel.rules import accept_queue, syn_retries
 from estab.lab.parts.figures import none_failed
 from estab.lab.parts.scenario import KERNEL, Act, Figure, Played, Remedy, Row, compared, setting
@@ -51,7 +52,7 @@ def play(act: Act, s: Settings) -> Played:
         server = stage.serve(backlog=s.backlog, kind="echo" if s.accepts else "stall")
         load = stage.load(
             lambda progress: hold(
-                stage.target, connections=s.connections, workers=1, duration_s=0.2, timeout_s=0,
+                stage.target, connections=s.connections, options=LoadOptions(processes=1, timeout_s=0), duration_s=0.2,
                 ramp_per_s=100,  # one by one: within one round trip the 7th would get a cookie
                 progress=progress,
             )

@@ -12,6 +12,7 @@ import socket
 from dataclasses import dataclass
 
 from estab.api.hold import hold
+from estab.api.request import LoadOptions
 from estab.kernel.rules import ephemeral_ports
 from estab.lab.parts.figures import failed
 from estab.lab.parts.scenario import Act, Figure, Played, Remedy, setting
@@ -56,7 +57,11 @@ def play(act: Act, s: Settings) -> Played:
         run = stage.run(
             server,
             lambda progress: hold(
-                stage.target, connections=s.connections, duration_s=0.2, workers=1, progress=progress
+                stage.target,
+                connections=s.connections,
+                duration_s=0.2,
+                options=LoadOptions(processes=1),
+                progress=progress,
             ),
         )
     connected = run.funnel.connected

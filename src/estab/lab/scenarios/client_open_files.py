@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from estab.api.hold import hold
+from estab.api.request import LoadOptions
 from estab.kernel.rules.interval import Interval
 from estab.lab.parts.figures import failed
 from estab.lab.parts.scenario import Act, Figure, Played, Remedy, setting
@@ -43,7 +44,11 @@ def play(act: Act, s: Settings) -> Played:
         run = stage.run(
             server,
             lambda progress: hold(
-                stage.target, connections=s.connections, duration_s=0.2, workers=1, progress=progress
+                stage.target,
+                connections=s.connections,
+                duration_s=0.2,
+                options=LoadOptions(processes=1),
+                progress=progress,
             ),
             nofile=s.nofile,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from estab.api.hold import hold
+from estab.api.request import LoadOptions
 from estab.kernel.rules import ephemeral_ports
 from estab.lab.parts.figures import failed
 from estab.lab.parts.scenario import Act, Figure, Played, Remedy, setting
@@ -53,8 +54,9 @@ def play(act: Act, s: Settings) -> Played:
         run = stage.run(
             server,
             lambda progress: hold(
-                stage.target, connections=s.connections, duration_s=0.2, workers=1,
-                sources=(CLIENT, SECOND) if s.sources > 1 else (), progress=progress,
+                stage.target, connections=s.connections, duration_s=0.2,
+                options=LoadOptions(processes=1, sources=(CLIENT, SECOND) if s.sources > 1 else ()),
+                progress=progress,
             ),
         )  # fmt: skip
     connected = run.funnel.connected

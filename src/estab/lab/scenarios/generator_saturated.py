@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 
 from estab.api.hold import hold
+from estab.api.request import LoadOptions
 from estab.kernel.rules.interval import Interval
 from estab.lab.parts.figures import failed, moved
 from estab.lab.parts.scenario import Act, Figure, Played, Remedy, setting
@@ -54,8 +55,9 @@ def play(act: Act, s: Settings) -> Played:
         stage.wire.hold(True)
         load = stage.load(
             lambda progress: hold(
-                stage.target, connections=s.connections, in_flight=s.connections, workers=1, duration_s=0.2,
-                timeout_s=s.timeout_s, progress=progress,
+                stage.target, connections=s.connections, in_flight=s.connections,
+                options=LoadOptions(processes=1, timeout_s=s.timeout_s),
+                duration_s=0.2, progress=progress,
             )
         )  # fmt: skip
         until(lambda: len(stage.wire_report().syns) >= s.connections, 20, "all SYNs came to the wire")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from estab.api.hold import hold
+from estab.api.request import LoadOptions
 from estab.lab.parts.figures import failed
 from estab.lab.parts.scenario import Act, Figure, Played, Remedy, Row, setting, this
 from estab.lab.wire.spec import WireSpec
@@ -49,7 +50,11 @@ def play(act: Act, s: Settings) -> Played:
         run = stage.run(
             server,
             lambda progress: hold(
-                stage.target, connections=s.connections, duration_s=0.2, timeout_s=s.timeout_s, progress=progress
+                stage.target,
+                connections=s.connections,
+                duration_s=0.2,
+                options=LoadOptions(timeout_s=s.timeout_s),
+                progress=progress,
             ),
         )
         arrived = sum(one.arrived for one in stage.wire_report().syns)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from estab.api.hold import hold
+from estab.api.request import LoadOptions
 from estab.kernel.rules.conntrack import fits_ct_count
 from estab.lab.parts.figures import lost_on_the_way
 from estab.lab.parts.scenario import Act, Ceiling, Figure, Played, Remedy, Row, setting, sizes, this
@@ -60,7 +61,11 @@ def play(act: Act, s: Settings) -> Played:
         server = stage.serve()
         load = stage.load(
             lambda progress: hold(
-                stage.target, connections=s.flows + s.beyond, duration_s=0.2, timeout_s=s.timeout_s, progress=progress
+                stage.target,
+                connections=s.flows + s.beyond,
+                duration_s=0.2,
+                options=LoadOptions(timeout_s=s.timeout_s),
+                progress=progress,
             )
         )
         load.settled()  # and held until finish() has had the server's end looked at

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from estab.api.hold import hold
+from estab.api.request import LoadOptions
 from estab.kernel.rules import syn_retries
 from estab.kernel.rules.interval import Interval
 from estab.lab.parts.figures import LINEAR, failed
@@ -57,7 +58,11 @@ def play(act: Act, s: Settings) -> Played:
         run = stage.run(
             server,
             lambda progress: hold(
-                stage.target, connections=s.connections, duration_s=0.2, timeout_s=s.timeout_s, progress=progress
+                stage.target,
+                connections=s.connections,
+                duration_s=0.2,
+                options=LoadOptions(timeout_s=s.timeout_s),
+                progress=progress,
             ),
         )
     latency = run.latency.connect_us

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from estab.api.hold import hold
+from estab.api.request import LoadOptions
 from estab.kernel.rules.interval import Interval
 from estab.lab.parts.figures import queue_sysctls
 from estab.lab.parts.scenario import Act, Figure, Played, Remedy, setting
@@ -45,7 +46,8 @@ def play(act: Act, s: Settings) -> Played:
         run = stage.run(
             server,
             lambda progress: hold(
-                stage.target, connections=s.connections, ramp_per_s=400, duration_s=0.4, timeout_s=0.8, workers=1,
+                stage.target, connections=s.connections, ramp_per_s=400, duration_s=0.4,
+                options=LoadOptions(timeout_s=0.8, processes=1),
                 progress=progress,
             ),
         )  # fmt: skip

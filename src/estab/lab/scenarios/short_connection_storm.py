@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 
 from estab.api.bench import bench
 from estab.api.churn import churn
+from estab.api.recorder import ProgressCallback
+from estab.api.request import LoadOptions
 from estab.kernel.rules import accept_queue, syn_retries
 from estab.kernel.rules.interval import Interval
 from estab.lab.parts.figures import LINEAR, failed, moved, none_failed, queue_sysctls
@@ -75,12 +77,16 @@ def play(act: Act, s: Settings) -> Played:
     return Played(run, measured | {"ListenOverflows": moved(run, "ListenOverflows")})
 
 
-def _load(s: Settings, target: str, progress: object) -> RunResult:
+def _load(s: Settings, target: str, progress: ProgressCallback) -> RunResult:
     duration_s = s.hiccups * (BETWEEN_S + s.hiccup_s) + (0.9 if s.timeout_s else 1.5)  # until the last SYN was given up
-    told: dict[str, object] = {"progress": progress, "workers": 1, "timeout_s": s.timeout_s, "duration_s": duration_s}
+    options = LoadOptions(processes=1, timeout_s=s.timeout_s)
     if s.pool:
-        return bench(target, connections=s.pool, size_bytes=64, **told)  # type: ignore[arg-type]
-    return churn(target, connections=s.connections, size_bytes=s.ask, **told)  # type: ignore[arg-type]
+        return bench(
+            target, connections=s.pool, size_bytes=64, duration_s=duration_s, options=options, progress=progress
+        )
+    return churn(
+        target, connections=s.connections, size_bytes=s.ask, duration_s=duration_s, options=options, progress=progress
+    )
 
 
 def more(act: Act, s: Settings) -> Iterator[Row]:

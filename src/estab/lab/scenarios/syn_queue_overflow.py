@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from estab.api.hold import hold
+from estab.api.request import LoadOptions
 from estab.kernel.rules import accept_queue, syn_queue
 from estab.lab.parts.figures import failed, queue_sysctls
 from estab.lab.parts.scenario import KERNEL, Act, Figure, Played, Remedy, Row, setting
@@ -57,7 +58,11 @@ def play(act: Act, s: Settings) -> Played:
         run = stage.run(
             server,
             lambda progress: hold(
-                stage.target, connections=s.connections, workers=1, duration_s=0.2, timeout_s=0.8, progress=progress
+                stage.target,
+                connections=s.connections,
+                options=LoadOptions(processes=1, timeout_s=0.8),
+                duration_s=0.2,
+                progress=progress,
             ),
         )
     return Played(run, {"connected": run.funnel.connected, "own_timeout": failed(run, "own_timeout")})

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from estab.api.churn import churn
+from estab.api.request import LoadOptions
 from estab.kernel.rules import ephemeral_ports, time_wait
 from estab.kernel.rules.interval import Interval
 from estab.lab.parts import one_port
@@ -58,7 +59,7 @@ def play(act: Act, s: Settings) -> Played:
         run = stage.run(
             server,
             lambda progress: churn(
-                stage.target, connections=2, attempts=s.attempts, duration_s=15, workers=1,
+                stage.target, connections=2, attempts=s.attempts, duration_s=15, options=LoadOptions(processes=1),
                 close="rst" if s.reset else "fin", progress=progress,
             ),
         )  # fmt: skip

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from estab.api.bench import bench
 from estab.api.churn import churn
 from estab.api.hold import hold
-from estab.api.run import Progress
+from estab.api.recorder import Progress
+from estab.api.request import LoadOptions
 from estab.errors import UsageError
 from estab.lab.process.namespace import Namespace, sysctl
 from estab.lab.stage import build
@@ -171,20 +172,19 @@ def wait(stage: Stage, server: Server, load: Load, until: float) -> None:
 
 
 def _replay(load: Replay, target: str, sources: Sequence[str], progress: Tell) -> RunResult:
+    options = LoadOptions(timeout_s=load.timeout_s, sources=tuple(sources), processes=load.processes)
     if load.command == "hold":
         return hold(
             target, connections=load.connections, duration_s=load.duration_s, ramp_per_s=load.ramp_per_s,
-            in_flight=load.in_flight, timeout_s=load.timeout_s, reset=load.reset, sources=sources,
-            workers=load.workers, progress=progress,
+            in_flight=load.in_flight, reset=load.reset, options=options, progress=progress,
         )  # fmt: skip
     if load.command == "bench":
         return bench(
             target, connections=load.connections, duration_s=load.duration_s, size_bytes=load.size_bytes,
-            mode=load.mode, depth=load.depth, timeout_s=load.timeout_s, sources=sources, workers=load.workers,
-            progress=progress,
+            mode=load.mode, depth=load.depth, options=options, progress=progress,
         )  # fmt: skip
     return churn(
         target, connections=load.connections, duration_s=load.duration_s, attempts=load.attempts,
-        size_bytes=load.size_bytes, timeout_s=load.timeout_s, close="rst" if load.reset else "fin",
-        first_close=load.first_close, sources=sources, workers=load.workers, progress=progress,
+        size_bytes=load.size_bytes, close="rst" if load.reset else "fin", first_close=load.first_close,
+        options=options, progress=progress,
     )  # fmt: skip

@@ -21,7 +21,7 @@ class Replay:
     connections: int
     duration_s: float
     timeout_s: float
-    workers: int | None = None
+    processes: int | None = None
     sources: int = 0
     in_flight: int = 1000
     ramp_per_s: float | None = None

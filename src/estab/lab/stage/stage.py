@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar
 
-from estab.api.run import Progress
+from estab.api.recorder import Progress
 from estab.errors import EstabError, MachineError
 from estab.kernel.formats.inet_diag import InetSocket
 from estab.lab.process.child import Child, say

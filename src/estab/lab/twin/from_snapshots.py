@@ -118,7 +118,7 @@ def _held(queue: Queue, found: Moments) -> Replay:
         in_flight=max(1, queue.now.depth),
         duration_s=ONE_LOOK_S,
         timeout_s=round((found.first_s or 0.0) + found.look_s + 1.0, 1),
-        workers=1,
+        processes=1,
     )
 
 
@@ -209,7 +209,7 @@ def _of_ports(found: Moments, sysctls: Sysctls, assumed: list[str]) -> Setup:
         attempts=many if waits else 0,
         duration_s=LONGEST_S if waits else 2 * ONE_LOOK_S,
         timeout_s=3.0,
-        workers=1,
+        processes=1,
         sources=use.sources if use.sources > 1 else 0,
         size_bytes=1,
     )

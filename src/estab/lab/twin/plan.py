@@ -98,7 +98,7 @@ def _replay(run: RunResult, assumed: list[str]) -> Replay:
         connections=connections,
         duration_s=runs_s,
         timeout_s=config.number("timeout_s"),
-        workers=max(1, int(config.number("workers", 1))),
+        processes=max(1, int(config.number("processes", 1))),
         sources=len(sources) if isinstance(sources, list) else 0,
         in_flight=max(1, int(config.number("in_flight", connections))),
         ramp_per_s=config.number("ramp_per_s", 0) or None,

@@ -142,8 +142,8 @@ def _timeout(change: Change, setup: Setup, _scale: float) -> Expressed:
 
 def _workers(_change: Change, setup: Setup, _scale: float) -> Expressed:
     room = max(1, (setup.client_nofile or 1024) - OWN_DESCRIPTORS)
-    workers = -(-setup.load.connections // room) + 1
-    return Expressed(setup.with_load(workers=workers), f"{workers} client processes")
+    processes = -(-setup.load.connections // room) + 1
+    return Expressed(setup.with_load(processes=processes), f"{processes} client processes")
 
 
 def _sources(_change: Change, setup: Setup, _scale: float) -> Expressed:

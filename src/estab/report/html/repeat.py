@@ -9,7 +9,7 @@ from estab.records import RunResult
 from estab.report.words import clean
 
 _LOW_NOFILE = 1000  # below, the limit is taken for the one under test
-_DEFAULT_WORKERS = 1000  # of hold: connects under way at once
+_DEFAULT_IN_FLIGHT = 1000  # of hold
 Value = int | float | str | bool | list[str] | None
 
 
@@ -50,8 +50,8 @@ def _asked(name: str, config: dict[str, Value]) -> Iterator[str]:
             config, ("connections", "-n", None), ("duration_s", "-d", None), ("ramp_per_s", "--ramp", None)
         )
         at_once = config.get("in_flight")
-        if isinstance(at_once, int) and at_once != min(_DEFAULT_WORKERS, _int(config.get("connections"))):
-            yield from ("--workers", str(at_once))
+        if isinstance(at_once, int) and at_once != min(_DEFAULT_IN_FLIGHT, _int(config.get("connections"))):
+            yield from ("--in-flight", str(at_once))
         if config.get("reset") is True:
             yield "--reset"
         yield from _said(config, ("trickle_per_s", "--trickle", None), ("size_bytes", "-s", None))

@@ -1,0 +1,163 @@
+"""One run from end to end: start the load, watch the kernel meanwhile, put it all in one record, have it judged."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from estab import __version__
+from estab.api.machine import check_fits, machine
+from estab.api.recorder import ProgressCallback, Recorder
+from estab.api.request import ConfigValue, LoadOptions, LoadRequest
+from estab.diagnose import judge
+from estab.errors import UsageError
+from estab.kernel.formats.endpoint import endpoint
+from estab.load import fleet, outcome, plan
+from estab.load.conductor import SOLO, Barrier, Callbacks, Stop, conduct
+from estab.load.fleet import Fleet, engine_name
+from estab.load.plan import Address, ClientLoad, Machine, is_address
+from estab.load.serving import Service, serving
+from estab.load.target import parse, resolve
+from estab.observe import host, via
+from estab.observe.local import is_local
+from estab.observe.watch import Observed, Watch
+from estab.records import RunResult
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run that is ready to start: what was asked, of whom, and what each client worker gets."""
+
+    request: LoadRequest
+    load: ClientLoad
+    visitors: ClientLoad | None
+    target: Address
+    plan: plan.Plan
+    config: Mapping[str, ConfigValue]
+    server_via: str | None
+    barrier: Barrier
+
+
+def execute(
+    request: LoadRequest,
+    target: str | None,
+    options: LoadOptions,
+    *,
+    stop: Stop | None = None,
+    progress: ProgressCallback | None = None,
+    barrier: Barrier = SOLO,
+) -> RunResult:
+    """Runs a load against `target`, or against an embedded server where that is None, and judges it.
+
+    `barrier` is what is agreed with the other hosts, where the load is one of several. Raises UsageError for what
+    cannot be asked and MachineError for what this machine can't do, before anything is sent. A run that was interrupted
+    returns what it had.
+    """
+    here, embedded = machine(), target is None
+    request = request.resolved(embedded=embedded)
+    load, visitors = request.client_load(options), request.visitors(options, embedded=embedded)
+    _check_ends(target, options)
+    check_fits(load, here, embedded=embedded)
+    config: dict[str, ConfigValue] = {**request.config(), "timeout_s": options.timeout_s, "embedded": embedded}
+    if options.server_via is not None:
+        config["server_via"] = options.server_via
+    with contextlib.ExitStack() as stack:
+        servers: Fleet | None = None
+        if target is None:
+            service = request.service(options.service)
+            servers, address = stack.enter_context(serving(embedded_service(load, service, here)))
+            config |= {"backlog_asked": service.backlog, "server_processes": len(servers.workers)}
+            config |= service.settings()
+        else:
+            address = resolve(target)
+        made = plan.make(load, address, here, beside_server=is_local(address[0]))
+        config |= {
+            "target": endpoint(address[0], address[1]),
+            "processes": len(made.configs),
+            "sources": list(made.sources),
+        }
+        if visitors is not None:
+            made = made.beside(plan.make(visitors, address, here, beside_server=True))
+        run = _Run(request, load, visitors, address, made, config, options.server_via, barrier)
+        return _carry_out(run, servers, stop, progress)
+
+
+def _check_ends(target: str | None, options: LoadOptions) -> None:
+    """Raises UsageError where the server's end can't be seen as was asked, or a source is no address of this host."""
+    if options.server_via is not None:
+        if target is None:
+            raise UsageError("`server_via` is for a `target` elsewhere; the embedded server is seen from here")
+        via.words_of(options.server_via, parse(target)[1])  # a command that can't be is said before anything is sent
+    for source in options.sources:
+        if is_address(source) and not is_local(source):
+            raise UsageError(f"`sources`: {source} is not an address of this host; `ip addr` lists those that are")
+
+
+def embedded_service(load: ClientLoad, service: Service, here: Machine) -> Service:
+    """The service with as many processes as `load` needs."""
+    needed = plan.server_processes_for(load.connections, here.nofile)
+    return replace(service, processes=max(service.processes, needed))
+
+
+def _carry_out(run: _Run, servers: Fleet | None, stop: Stop | None, progress: ProgressCallback | None) -> RunResult:
+    started_at = time.time()
+    host_name, port, _scope = run.target
+    own = servers.pids() if servers else None
+    watch = Watch(host_name, port, server_pids=own, server_via=run.server_via)
+    with contextlib.closing(watch), Fleet() as clients:
+        clients.start("client", run.plan.configs)
+        watch.start(clients.pids())
+        recorder = Recorder(clients, servers, watch, progress)
+        told = Callbacks(recorder.tick, recorder.settled, watch.closing, run.barrier)
+        interrupted = conduct(clients, told, hold_s=run.request.hold_s, stop=stop)
+        seen = watch.finish()
+        if servers is not None:
+            servers.stop()
+        record = _result(run, recorder, seen, started_at).replace(interrupted=interrupted)
+    return record.replace(diagnosis=judge(record))
+
+
+def _accepted(recorder: Recorder, seen: Observed, load: ClientLoad) -> int | None:
+    """The server's word on how many it accepted: its own count, or the sockets with an inode where they all stay."""
+    if recorder.servers is not None:
+        return recorder.servers.totals()["accepted"]
+    lost = any(
+        failure.phase in ("read", "write") for failure in outcome.failures(w.block for w in recorder.clients.workers)
+    )
+    if load.workload == "churn" or seen.server.listener is None or lost:
+        return None  # what had ended before the server's sockets were counted is in no count
+    at_settled = seen.server.listener.accepted_at_end
+    # Counted when the last connect was settled; one that was answered later has been accepted since.
+    return None if at_settled is None else max(at_settled, recorder.clients.totals()["first_byte"])
+
+
+def _result(run: _Run, recorder: Recorder, seen: Observed, started_at: float) -> RunResult:
+    clients, servers = recorder.clients, recorder.servers
+    blocks = [worker.block for worker in clients.workers]
+    staying = len(blocks) - run.plan.visiting
+    server_blocks = [worker.block for worker in servers.workers] if servers else []
+    totals = clients.totals()
+    ended = totals["ended_ns"] or time.monotonic_ns()
+    return RunResult(
+        command=run.request.command,
+        config=dict(run.config),
+        host=host.facts(),
+        started_at_s=started_at,
+        elapsed_s=round(max(0, ended - totals["started_ns"]) / 1e9, 4) if totals["started_ns"] else 0.0,
+        engine=engine_name(),
+        funnel=outcome.funnel(totals, _accepted(recorder, seen, run.load)),
+        failures=outcome.failures([*blocks, *server_blocks]),
+        requests=outcome.requests(totals, run.load.workload != "hold" and run.load.size > 0),
+        open_loop=outcome.open_loop(fleet.totals(b.counts() for b in blocks[:staying]), run.load),
+        visitors=outcome.visitors(blocks[staying:], run.visitors),
+        latency=outcome.latency(blocks, totals),
+        syn_retransmits=outcome.syn_retransmits(blocks),
+        timeline=recorder.timeline(),
+        error_orders=outcome.error_orders(blocks),
+        ghosts=seen.ghosts,
+        client=seen.client.replace(workers=outcome.workers(clients, recorder.figures())),
+        server=seen.server.replace(workers=outcome.workers(servers, recorder.figures()) if servers else []),
+        estab_version=__version__,
+    )

@@ -1,0 +1,131 @@
+"""A run while it goes on: its timeline, ten points a second, and what is told of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from estab.load import outcome
+from estab.load.fleet import Fleet, WorkerProcess
+from estab.load.outcome import CpuWatch
+from estab.load.series import LatencySeries
+from estab.observe import host, processes
+from estab.observe.watch import EndsSample, Watch
+from estab.records import TimelinePoint
+
+MOST_POINTS = 2_000
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands, ten times a second. `stage` is connecting, running, holding or closing.
+
+    `began_s`: when the load began, as Unix time by this host's clock.
+    """
+
+    stage: str
+    point: TimelinePoint
+    closed: int
+    began_s: float | None = None
+
+
+ProgressCallback = Callable[[Progress], None]
+_STAGES = ("starting", "starting", "connecting", "running", "closing", "closing")
+
+
+class Recorder:
+    """Collects the timeline. A long run keeps every second point, then every fourth, so that it stays readable."""
+
+    def __init__(self, clients: Fleet, servers: Fleet | None, watch: Watch, progress: ProgressCallback | None) -> None:
+        self.clients, self.servers, self.watch, self.progress = clients, servers, watch, progress
+        self.points: list[TimelinePoint] = []
+        self.rss_bytes: dict[int, int] = {}
+        self.cpu = CpuWatch()
+        self._latency = LatencySeries()
+        self._every, self._seen = 1, 0
+        self._left_out: TimelinePoint | None = None  # the newest, where it is one to leave out: the end is kept
+        self._last_count = time.monotonic(), 0
+
+    def tick(self) -> None:
+        """One more look at the load and at the kernel, once the load has begun."""
+        totals = self.clients.totals()
+        if not totals["started_ns"]:
+            return
+        point = self._point(totals, self.watch.sample(self._soon(totals)))
+        for worker in self._workers():
+            self.cpu.look(worker.pid, time.monotonic_ns(), worker.block.get("cpu_ns"))
+        if self._left_out is not None:
+            self.points[-1] = keep_rare(self.points[-1], self._left_out)
+            self._left_out = None
+        if self._seen % self._every == 0 or not self.points:
+            self.points.append(point)
+        else:
+            self._left_out = point
+        self._seen += 1
+        if len(self.points) > MOST_POINTS:
+            odd = [*self.points[1::2], *self.points[-1:]]
+            self.points = [keep_rare(kept, left_out) for kept, left_out in zip(self.points[::2], odd, strict=False)]
+            self._every *= 2
+        if self.progress is not None:
+            began_s = time.time() - (time.monotonic_ns() - totals["started_ns"]) / 1e9
+            self.progress(Progress(_STAGES[totals["state"]], point, totals["closed"], began_s))
+
+    def timeline(self) -> list[TimelinePoint]:
+        """The points that were kept, and the last of all: what the run came to."""
+        return self.points if self._left_out is None else [*self.points, self._left_out]
+
+    def _point(self, totals: dict[str, int], sample: EndsSample) -> TimelinePoint:
+        point = TimelinePoint(
+            t_s=round((time.monotonic_ns() - totals["started_ns"]) / 1e9, 4),
+            attempted=totals["attempted"],
+            connected=totals["connected"],
+            first_byte=totals["first_byte"],
+            completed=totals["completed"],
+            failed=totals["failed"],
+            open=totals["open"],
+            requests=totals["requests"],
+            accepted=self.servers.totals()["accepted"] if self.servers else None,
+            time_wait=sample.time_wait,
+            client_fds=sample.client_fds,
+            failures=self._failures() if totals["failed"] else None,
+            client_states=sample.client_states,
+        )
+        latency = self._latency.look([worker.block for worker in self.clients.workers])
+        return point.with_server(sample).replace(**latency)
+
+    def _soon(self, totals: dict[str, int]) -> int:
+        """How many connections there will be in a second, if they go on as since the last tick."""
+        now, count = time.monotonic(), totals["open"] + totals["connecting"]
+        since_s, before = self._last_count
+        self._last_count = now, count
+        return count + max(0, round((count - before) / max(now - since_s, 0.01)))
+
+    def _failures(self) -> dict[str, int]:
+        found = outcome.failures(worker.block for worker in self._workers())
+        return {str(failure.kind): failure.count for failure in found}
+
+    def settled(self) -> None:
+        """Every connect is settled: what both ends hold now is looked at."""
+        self.watch.settled()
+        for worker in self._workers():
+            found = processes.process(worker.pid)
+            if found is not None and found.rss_bytes is not None:
+                self.rss_bytes[worker.pid] = found.rss_bytes
+
+    def figures(self) -> outcome.ProcessFigures:
+        """What was seen of the worker processes from outside."""
+        soft, _hard = host.own_open_files()
+        return outcome.ProcessFigures(soft, self.cpu, self.rss_bytes, self.watch.worst_fds)
+
+    def _workers(self) -> list[WorkerProcess]:
+        return [*self.clients.workers, *(self.servers.workers if self.servers else ())]
+
+
+_RARE = ("failures", "client_states", "server_states", "connect_us", "request_us")
+
+
+def keep_rare(kept: TimelinePoint, left_out: TimelinePoint) -> TimelinePoint:
+    """`kept` with what only some points have, where it lacks it, of the point that is left out."""
+    missing = {name: getattr(left_out, name) for name in _RARE if getattr(kept, name) is None}
+    return kept.replace(**missing)

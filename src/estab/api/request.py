@@ -1,0 +1,100 @@
+"""What is asked of a load: the options that every load has, and the request that each kind of load extends.
+
+A request and its options are checked when they are made: one that exists can be carried out. From them come the load
+that the worker processes get and the `config` that stands in the record.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, Literal, Self
+
+import msgspec
+
+from estab.errors import UsageError
+from estab.load.plan import MOST_CONNECTIONS, MOST_DURATION_S, MOST_PROCESSES, MOST_RATE, ClientLoad, check_range
+from estab.load.serving import Service
+from estab.records import Record
+
+Arrivals = Literal["poisson", "constant"]
+ConfigValue = int | float | str | bool | None | list[str]
+
+
+class LoadOptions(Record, frozen=True, kw_only=True):
+    """What every load has: how it waits, where it comes from, and how its server is seen.
+
+    `timeout_s` bounds each wait: a connect, and each silence while an answer is due; 0 leaves connects to the kernel.
+    `sources` are local addresses to connect from in turn; none: the kernel chooses, and on IPv4 loopback there are more
+    where one port range is too small. `processes` is how many client processes there are; None: one a core, and more
+    where descriptors are too few for one. `service` is what the embedded server does, where there is no target.
+    `server_via` is a command that prints snapshots of the server's host, as "ssh HOST estab observe --port {port}", so
+    that its end is judged too.
+
+    Raises UsageError for what cannot be.
+    """
+
+    timeout_s: float = 3.0
+    sources: tuple[str, ...] = ()
+    processes: int | None = None
+    service: Service = Service("echo")
+    server_via: str | None = None
+
+    def __post_init__(self) -> None:
+        check_range("timeout_s", self.timeout_s, 0, MOST_DURATION_S)
+        if self.processes is not None:
+            check_range("processes", self.processes, 1, MOST_PROCESSES)
+
+
+DEFAULT_OPTIONS = LoadOptions()
+
+
+class LoadRequest(Record, frozen=True, kw_only=True):
+    """A load of one kind. Raises UsageError for numbers that cannot be, and for what does not go together.
+
+    `connections` is how many are open at once (churn: slots), `duration_s` how long it goes on, in seconds.
+    """
+
+    command: ClassVar[str]
+
+    connections: int
+    duration_s: float
+
+    def __post_init__(self) -> None:
+        check_range("connections", self.connections, 1, MOST_CONNECTIONS)
+        check_range("duration_s", self.duration_s, 0.001, MOST_DURATION_S)
+
+    @property
+    def hold_s(self) -> float | None:
+        """How long the connections are held once every connect is settled; None: the load ends by itself."""
+        return None
+
+    @abstractmethod
+    def client_load(self, options: LoadOptions) -> ClientLoad:
+        """What the client workers are to do."""
+
+    def visitors(self, options: LoadOptions, *, embedded: bool) -> ClientLoad | None:
+        """A second load that comes and goes beside the first, for as long as that lasts."""
+        del options, embedded
+        return None
+
+    def resolved(self, *, embedded: bool) -> Self:
+        """With what was left open decided: `embedded`, whether the server is one of our own."""
+        del embedded
+        return self
+
+    def service(self, service: Service) -> Service:
+        """The embedded server as this load needs it."""
+        return service
+
+    def config(self) -> dict[str, ConfigValue]:
+        """What was asked, as the record's `config` says it. What does not apply is None."""
+        fields: dict[str, ConfigValue] = msgspec.structs.asdict(self)
+        return fields
+
+
+def check_arrivals(rate_per_s: float | None, arrivals: str) -> None:
+    """Raises UsageError for a rate and arrivals of an open loop that cannot be."""
+    if rate_per_s is not None:
+        check_range("rate_per_s", rate_per_s, 0.001, MOST_RATE)
+    if arrivals not in ("poisson", "constant"):
+        raise UsageError(f"`arrivals` is {arrivals!r}; it can be poisson or constant")

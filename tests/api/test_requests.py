@@ -1,0 +1,75 @@
+"""Requests and options are checked when they are made, and name their parameters; the record's config comes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+import pytest
+
+from estab import BenchRequest, ChurnRequest, HoldRequest, LoadOptions, Service, UsageError
+from estab.cluster.messages import Order
+from estab.load.plan import MOST_CONNECTIONS, MOST_DEPTH, MOST_SIZE
+
+
+@pytest.mark.parametrize(
+    ("make", "parameter"),
+    [
+        (partial(HoldRequest, connections=0), "connections"),
+        (partial(HoldRequest, connections=-5), "connections"),
+        (partial(HoldRequest, connections=MOST_CONNECTIONS + 1), "connections"),
+        (partial(HoldRequest, duration_s=0.0), "duration_s"),
+        (partial(HoldRequest, duration_s=float("nan")), "duration_s"),
+        (partial(HoldRequest, duration_s=float("inf")), "duration_s"),
+        (partial(HoldRequest, in_flight=0), "in_flight"),
+        (partial(HoldRequest, ramp_per_s=0.0), "ramp_per_s"),
+        (partial(HoldRequest, ramp_per_s=float("nan")), "ramp_per_s"),
+        (partial(HoldRequest, trickle_per_s=0.0), "trickle_per_s"),
+        (partial(HoldRequest, churn_per_s=float("inf")), "churn_per_s"),
+        (partial(ChurnRequest, size_bytes=-1), "size_bytes"),
+        (partial(ChurnRequest, size_bytes=MOST_SIZE + 1), "size_bytes"),
+        (partial(ChurnRequest, attempts=-1), "attempts"),
+        (partial(ChurnRequest, arrivals="constant"), "arrivals"),
+        (partial(ChurnRequest, close="slam"), "close"),
+        (partial(ChurnRequest, first_close="nobody"), "first_close"),
+        (partial(BenchRequest, size_bytes=0), "size_bytes"),
+        (partial(BenchRequest, depth=0), "depth"),
+        (partial(BenchRequest, depth=MOST_DEPTH + 1), "depth"),
+        (partial(BenchRequest, mode="fast"), "mode"),
+        (partial(BenchRequest, mode="rate"), "rate_per_s"),
+        (partial(BenchRequest, rate_per_s=5.0), "rate_per_s"),
+        (partial(BenchRequest, mode="rate", rate_per_s=0.0), "rate_per_s"),
+        (partial(BenchRequest, mode="rate", rate_per_s=5.0, depth=2), "depth"),
+        (partial(BenchRequest, mode="flood", depth=2), "depth"),
+        (partial(BenchRequest, arrivals="constant"), "arrivals"),
+        (partial(BenchRequest, arrivals="never"), "arrivals"),
+        (partial(LoadOptions, timeout_s=-1.0), "timeout_s"),
+        (partial(LoadOptions, processes=0), "processes"),
+    ],
+)
+def test_what_cannot_be_is_not_made(make: Callable[[], object], parameter: str) -> None:
+    with pytest.raises(UsageError, match=f"`{parameter}`"):
+        make()
+
+
+def test_the_config_is_what_was_asked() -> None:
+    assert HoldRequest(connections=10).config() == {
+        "connections": 10, "duration_s": 5.0, "ramp_per_s": None, "in_flight": 10, "reset": False,
+        "trickle_per_s": None, "size_bytes": None, "churn_per_s": None,
+    }  # fmt: skip
+    assert BenchRequest(mode="rate", rate_per_s=9.0).config()["arrivals"] == "poisson"
+    assert BenchRequest().config()["arrivals"] is None
+
+
+@pytest.mark.parametrize(("embedded", "size_bytes"), [(True, 1), (False, 0)])
+def test_a_churn_asks_once_where_the_server_would_be_outrun(embedded: bool, size_bytes: int) -> None:
+    assert ChurnRequest().resolved(embedded=embedded).config()["size_bytes"] == size_bytes
+    assert ChurnRequest(size_bytes=7).resolved(embedded=embedded).size_bytes == 7
+
+
+@pytest.mark.parametrize("request_", [BenchRequest(depth=3), HoldRequest(ramp_per_s=5.0), ChurnRequest(close="rst")])
+def test_a_request_crosses_to_another_host(request_: BenchRequest | HoldRequest | ChurnRequest) -> None:
+    options = LoadOptions(timeout_s=1.0, sources=("10.0.0.1",), service=Service("sink", backlog=7))
+    order = Order(run="r", who="w", target="10.0.0.2:80", request=request_, options=options)
+    assert msgspec.json.decode(msgspec.json.encode(order), type=Order) == order
