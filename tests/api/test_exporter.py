@@ -13,8 +13,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.namespaces import in_namespace, until
 
-from estab.api.exporter.scrape import Scrapes, Shown
-from estab.api.exporter.space import Space
+from estab.api.exporter.namespace import NamespaceWatch
+from estab.api.exporter.scrape import ExportScope, Scrapes
 from estab.errors import UsageError
 from estab.report.prometheus import NamespaceMetrics
 
@@ -61,7 +61,7 @@ def served() -> Iterator[Server]:
 
 
 def a_peak_between_two_scrapes() -> dict[str, list[float]]:
-    with served() as server, Scrapes(Shown(), 15.0) as scrapes:
+    with served() as server, Scrapes(ExportScope(), 15.0) as scrapes:
         scrapes.begin()
         server.come(3)
         scrapes.sample()
@@ -80,11 +80,11 @@ def test_a_peak_between_two_scrapes_is_not_lost() -> None:
 
 def looks_at_an_overflow() -> list[tuple[str | None, int | None]]:
     """The cause and the worst depth: before, while it overflows, and once that has left the window."""
-    space = Space(None, 0.1, 10)
+    watch = NamespaceWatch(None, 0.1, 10)
     found: list[tuple[str | None, int | None]] = []
 
     def look() -> tuple[str | None, int | None]:
-        view: NamespaceMetrics = space.look()
+        view: NamespaceMetrics = watch.look()
         assert view.snapshot is not None
         assert view.snapshot.listeners is not None
         assert view.diagnosis is not None
@@ -98,7 +98,7 @@ def looks_at_an_overflow() -> list[tuple[str | None, int | None]]:
         found.append(look())
         until(lambda: look() == (None, 0), within_s=10, why="what is past has left the window")
         found.append(look())
-    space.close()
+    watch.close()
     return found
 
 
@@ -112,7 +112,7 @@ def test_a_past_overflow_is_a_cause_for_as_long_as_the_window_and_not_for_ever()
 
 
 def test_who_asks_again_at_once_gets_the_same_text() -> None:
-    with Scrapes(Shown(), 15.0) as scrapes:
+    with Scrapes(ExportScope(), 15.0) as scrapes:
         scrapes.begin()
         first = scrapes.text()
         assert scrapes.text() is first
@@ -129,7 +129,7 @@ def other_namespace() -> subprocess.Popen[bytes]:
 
 
 def a_namespace_that_goes() -> list[dict[str, list[float]]]:
-    with other_namespace() as process, Scrapes(Shown((str(process.pid),)), 15.0) as scrapes:
+    with other_namespace() as process, Scrapes(ExportScope((str(process.pid),)), 15.0) as scrapes:
         scrapes.begin()
         found = [values(scrapes.text())]
         process.kill()
@@ -151,7 +151,10 @@ def test_a_namespace_that_goes_is_missing_and_the_others_stay() -> None:
 
 
 def test_a_namespace_that_never_was_is_said_at_once() -> None:
-    with Scrapes(Shown(("no-such-namespace",)), 15.0) as scrapes, pytest.raises(UsageError, match="no-such-namespace"):
+    with (
+        Scrapes(ExportScope(("no-such-namespace",)), 15.0) as scrapes,
+        pytest.raises(UsageError, match="no-such-namespace"),
+    ):
         scrapes.begin()
 
 
@@ -161,7 +164,7 @@ def descriptors() -> list[str]:
 
 def test_nothing_is_left_open() -> None:
     before: Any = descriptors()
-    with Scrapes(Shown(), 15.0) as scrapes:
+    with Scrapes(ExportScope(), 15.0) as scrapes:
         scrapes.begin()
         scrapes.sample()
         scrapes.text()

@@ -88,7 +88,7 @@ def test_what_is_no_time(text: str) -> None:
     ("arguments", "words"),
     [
         (("hold", "--trickle", "0"), ("trickle", "0.001 to 10,000,000")),
-        (("hold", "--in-flight", "0"), ("--in-flight", "in flight")),
+        (("hold", "--in-flight", "0"), ("--in-flight is 0", "1 to 10,000,000")),
         (("bench", "-c", "9" * 19), ("connections", "9,999,999,999,999,999,999", "1 to 10,000,000")),
         (("bench", "--rate", "5"), ("rate of 5", "--mode rate")),
         (("bench", "--arrivals", "constant"), ("--arrivals", "--mode rate")),

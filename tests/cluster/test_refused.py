@@ -116,10 +116,13 @@ def test_a_cluster_without_workers(scheduler: str) -> None:
     assert_one_clear_line(estab("cluster", "check", scheduler), 3, "no workers", f"dask worker {scheduler}")
 
 
-def test_bad_numbers_are_refused_by_the_host_in_one_line(scheduler: str, tmp_path: Path) -> None:
+def test_bad_numbers_are_refused_before_anybody_is_asked() -> None:
+    done = estab("bench", TARGET, "-d", "0", "--cluster", "tcp://127.0.0.1:1")
+    assert_one_clear_line(done, 2, "--duration is 0", "604,800 seconds")
+
+
+def test_what_the_host_refuses_comes_in_one_line(scheduler: str, tmp_path: Path) -> None:
     with worker(scheduler, tmp_path, ""):
-        done = estab("bench", TARGET, "-d", "0", "--cluster", scheduler)
-        assert_one_clear_line(done, 2, "worker odd", "duration", "0")
         done = estab("hold", "no.such.host.invalid:80", "--cluster", scheduler)
         assert_one_clear_line(done, 2, "worker odd", "unknown host")
 

@@ -70,14 +70,14 @@ def test_a_stop_gives_one_last_whole_look() -> None:
 
 
 def test_all_namespaces_begin_with_the_own() -> None:
-    (together,) = looked(1, sampler=Sampler(all_namespaces=True))
+    (together,) = looked(1, sampler=Sampler(all_netns=True))
     assert together[0].netns is None
     inodes = [snapshot.host.netns_inode for snapshot in together]
     assert len(set(inodes)) == len(inodes)
 
 
 def test_a_namespace_that_goes_away_ends_the_looks(tmp_path: Path) -> None:
-    sampler = Sampler(namespace=str(os.getpid()))
+    sampler = Sampler(netns=str(os.getpid()))
     namespace = sampler._namespaces[0]
     sampler._namespaces = [namespace.replace(path=str(tmp_path / "gone"))]
     with pytest.raises(MachineError, match="can't look into network namespace"):

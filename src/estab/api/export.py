@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from estab.api.exporter.http import Http
-from estab.api.exporter.scrape import Scrapes, Shown
-from estab.errors import UsageError
+from estab.api.exporter.scrape import ExportScope, Scrapes
 from estab.load.conductor import Stop
+from estab.load.plan import check_range
 from estab.load.target import parse_listen
 
 LISTEN = "127.0.0.1:9816"
@@ -23,7 +23,7 @@ _SAMPLE_EVERY_S = 0.1
 _SAMPLE_SHARE = 0.02
 
 
-DEFAULT_SHOWN = Shown()
+DEFAULT_SCOPE = ExportScope()
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def export(
     listen: str = LISTEN,
     *,
     window_s: float = WINDOW_S,
-    shown: Shown = DEFAULT_SHOWN,
+    scope: ExportScope = DEFAULT_SCOPE,
     stop: Stop | None = None,
     serving: Callable[[Serving], None] | None = None,
 ) -> None:
@@ -49,7 +49,7 @@ def export(
     MachineError where it can't listen or not enter a namespace.
     """
     host, port = parse_listen(listen)
-    scrapes = _scrapes(window_s, shown)
+    scrapes = _scrapes(window_s, scope)
     with scrapes:
         asyncio.run(_serve(Http(host, port), scrapes, stop, serving))
 
@@ -57,14 +57,14 @@ def export(
 def exposition(
     *,
     window_s: float = ONCE_S,
-    shown: Shown = DEFAULT_SHOWN,
+    scope: ExportScope = DEFAULT_SCOPE,
     stop: Stop | None = None,
 ) -> bytes | None:
     """The text that `export` would answer, from two looks `window_s` apart; None when `stop` came between.
 
     Raises as `export`.
     """
-    with _scrapes(window_s, shown) as scrapes:
+    with _scrapes(window_s, scope) as scrapes:
         scrapes.begin()
         ends = time.monotonic() + window_s
         while (left := ends - time.monotonic()) > 0:
@@ -75,13 +75,11 @@ def exposition(
         return scrapes.text()
 
 
-def _scrapes(window_s: float, shown: Shown) -> Scrapes:
-    if not 0.1 <= window_s <= 3600:
-        raise UsageError(f"--window {window_s:g} s can't be; it can be 100ms to 1h")
-    for option, value in (("--listeners", shown.listeners), ("--targets", shown.targets)):
-        if not 1 <= value <= 100_000:
-            raise UsageError(f"{option} {value} can't be; it can be 1 to 100,000")
-    return Scrapes(shown, window_s)
+def _scrapes(window_s: float, scope: ExportScope) -> Scrapes:
+    check_range("window_s", window_s, 0.1, 3600)
+    check_range("listeners", scope.listeners, 1, 100_000)
+    check_range("targets", scope.targets, 1, 100_000)
+    return Scrapes(scope, window_s)
 
 
 async def _serve(http: Http, scrapes: Scrapes, stop: Stop | None, serving: Callable[[Serving], None] | None) -> None:

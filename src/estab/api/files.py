@@ -12,6 +12,7 @@ from estab.diagnose import judge
 from estab.diagnose.snapshots import judge_snapshots
 from estab.errors import ReadError, UsageError
 from estab.load.conductor import Stop
+from estab.load.plan import check_range
 from estab.observe import snapshot, system
 from estab.observe.gaps import Gaps
 from estab.records import (
@@ -129,8 +130,7 @@ def diagnose_host(interval_s: float = 2.0, stop: Stop | None = None) -> Diagnosi
 
     Raises UsageError for a time that can't be.
     """
-    if not 0.01 <= interval_s <= 3600:
-        raise UsageError(f"interval is {interval_s:g} s; it can be 0.01 to 3600")
+    check_range("interval_s", interval_s, 0.01, 3600)
     before = snapshot.take()
     poll = select.poll()
     if stop is not None:

@@ -54,11 +54,11 @@ def limits(
 
 
 def _check(target: str | None, pid: int | None, listen: str | None, server_via: str | None) -> None:
-    given = [name for name, value in (("TARGET", target), ("--pid", pid), ("--listen", listen)) if value is not None]
+    given = [name for name, value in (("`target`", target), ("`pid`", pid), ("`listen`", listen)) if value is not None]
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} each name a server; give one of them")
     if server_via is not None and target is None:
-        raise UsageError("--server-via shows a TARGET's own side; give the TARGET, as HOST:PORT, too")
+        raise UsageError("`server_via` shows the own side of a `target`; give that, as HOST:PORT, too")
 
 
 # Who serves --------------------------------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ def _listening_on(listen: str) -> _Address:
     host, port = targets.parse_listen(f"0.0.0.0{listen}" if anywhere else listen)
     found = [one for one in snapshot.take().listeners or () if one.port == port]
     if not anywhere and port:
-        host = targets.resolve(listen)[0]
+        host = targets.resolve(listen, "listen")[0]
         found = serving(found, reached(host), port)
     if not found:
         raise UsageError(f"nothing listens on {listen} in this network namespace; `ss -ltnp` shows what does")

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 
 from estab.errors import MachineError, UsageError
 from estab.load.conductor import Stop
-from estab.load.plan import MOST_DURATION_S
+from estab.load.plan import MOST_DURATION_S, check_range
 from estab.load.target import resolve
-from estab.observe import drop_reasons, netns, snapshot, via
+from estab.observe import drop_reasons, snapshot, via
+from estab.observe import netns as namespaces
 from estab.observe.gaps import Gaps
 from estab.observe.netns import Namespace
 from estab.records import Listener, Snapshot
 
 
 @dataclass(frozen=True)
-class Asked:
+class _Wanted:
     """What each snapshot is to hold. `toward` is a literal address and port."""
 
     port: int | None = None
@@ -32,23 +33,23 @@ def observe(
     count: int = 1,
     port: int | None = None,
     toward: str | None = None,
-    namespace: str | None = None,
-    all_namespaces: bool = False,
+    netns: str | None = None,
+    all_netns: bool = False,
     drops_s: float | None = None,
     stop: Stop | None = None,
 ) -> Iterator[Snapshot]:
     """Snapshots, `count` rounds (0: until `stop`) every `interval_s` seconds; one round is one, or one a namespace.
 
     `port`: only its listeners, with the connections of its server's side. `toward`: HOST:PORT, for the local ports in
-    use towards it. `namespace`: a name below /run/netns or a PID; `all_namespaces`: the own, the named and those of
+    use towards it. `netns`: a name below /run/netns or a PID; `all_netns`: the own, the named and those of
     processes. `drops_s`: trace drop reasons so long for each round. Raises UsageError for what can't be asked and
     MachineError where a namespace may not be entered; what can't be read is None in a snapshot, which says why.
     """
     _check(interval_s, count, port, drops_s)
-    if namespace is not None and all_namespaces:
-        raise UsageError("--netns and --all-netns exclude each other; leave one out")
-    asked = Asked(port, resolve(toward)[:2] if toward is not None else None, drops_s)
-    observer = _Observer(asked, netns.find(namespace) if namespace is not None else None, all_namespaces)
+    if netns is not None and all_netns:
+        raise UsageError("`netns` and `all_netns` exclude each other; leave one out")
+    wanted = _Wanted(port, resolve(toward, "toward")[:2] if toward is not None else None, drops_s)
+    observer = _Observer(wanted, namespaces.find(netns) if netns is not None else None, all_netns)
     return observer.rounds(interval_s, count, stop)
 
 
@@ -79,21 +80,20 @@ def _first(found: Iterator[Snapshot], count: int) -> Iterator[Snapshot]:
 
 
 def _check(interval_s: float, count: int, port: int | None, drops_s: float | None) -> None:
-    if not 0 <= interval_s <= MOST_DURATION_S:
-        raise UsageError(f"--interval {interval_s:g} s can't be; it is 0 to {MOST_DURATION_S:,.0f} seconds")
+    check_range("interval_s", interval_s, 0, MOST_DURATION_S)
     if count < 0:
-        raise UsageError(f"--count {count} can't be; it is 0 or more")
-    if port is not None and not 1 <= port <= 65535:
-        raise UsageError(f"--port {port} can't be; a port is 1 to 65535")
-    if drops_s is not None and not 0 < drops_s <= 3600:
-        raise UsageError(f"--drops {drops_s:g} can't be; it is more than 0 and at most 3,600 seconds")
+        raise UsageError(f"`count` is {count}; it can be 0 (no end) or more")
+    if port is not None:
+        check_range("port", port, 1, 65535)
+    if drops_s is not None:
+        check_range("drops_s", drops_s, 0.001, 3600)
 
 
 class _Observer:
     """Takes snapshots and remembers the worst depth of each listener, by namespace and inode."""
 
-    def __init__(self, asked: Asked, namespace: Namespace | None, all_namespaces: bool) -> None:
-        self._asked, self._namespace, self._all = asked, namespace, all_namespaces
+    def __init__(self, wanted: _Wanted, namespace: Namespace | None, all_netns: bool) -> None:
+        self._wanted, self._namespace, self._all = wanted, namespace, all_netns
         self._worst: dict[tuple[int | None, int | None], int] = {}
 
     def rounds(self, interval_s: float, count: int, stop: Stop | None) -> Iterator[Snapshot]:
@@ -111,16 +111,16 @@ class _Observer:
     def _round(self, stop: Stop | None) -> list[Snapshot]:
         gaps = Gaps()
         dropped = None
-        if self._asked.drops_s is not None:
-            dropped = drop_reasons.read(self._asked.drops_s, gaps, stop.fileno() if stop else None)
-        taken = self._take_all(gaps) if self._all else [self._take(self._namespace or netns.own())]
+        if self._wanted.drops_s is not None:
+            dropped = drop_reasons.read(self._wanted.drops_s, gaps, stop.fileno() if stop else None)
+        taken = self._take_all(gaps) if self._all else [self._take(self._namespace or namespaces.own())]
         return [
             one.replace(drop_reasons=dropped, unobserved=one.unobserved + (gaps.found if one is taken[0] else []))
             for one in taken
         ]
 
     def _take_all(self, gaps: Gaps) -> list[Snapshot]:
-        found = netns.find_all()
+        found = namespaces.find_all()
         if found.hidden:
             gaps.note("netns", f"{found.hidden} processes do not show their network namespace: run as root")
         taken = []
@@ -132,10 +132,10 @@ class _Observer:
         return taken
 
     def _take(self, namespace: Namespace) -> Snapshot:
-        asked = self._asked
-        taken = netns.inside(
+        wanted = self._wanted
+        taken = namespaces.inside(
             namespace,
-            lambda: snapshot.take(port=asked.port, toward=asked.toward, connections=asked.port is not None),
+            lambda: snapshot.take(port=wanted.port, toward=wanted.toward, connections=wanted.port is not None),
         )
         listeners = None if taken.listeners is None else [self._seen(taken, one) for one in taken.listeners]
         return taken.replace(netns=namespace.name, listeners=listeners)

@@ -111,14 +111,14 @@ def _need_extra() -> None:
     except ImportError as error:
         missing = error.name or "a library"
         raise MachineError(
-            f"HTML, PNG and SVG need {missing}, which is not installed: {_ADDS}; --markdown works"
+            f"HTML, PNG and SVG need {missing}, which is not installed: {_ADDS}; `markdown` works"
         ) from error
     # What draws is a runtime of its own, which panics, loudly, where it is refused a descriptor.
     most, used = resource.getrlimit(resource.RLIMIT_NOFILE)[0], len(os.listdir("/proc/self/fd"))
     if most - used < _DRAWS_WITH:
         raise MachineError(
             f"HTML, PNG and SVG need {_DRAWS_WITH} descriptors more: `ulimit -n` is {most} with {used} in use, "
-            "raise it; --markdown works"
+            "raise it; `markdown` works"
         )
 
 
@@ -137,7 +137,7 @@ def _read(path: Path) -> Subject | LabResult | TwinResult:
         raise ReadError(f"{where}: {error}") from error
     if kind not in ("estab.run", "estab.snapshot"):
         raise ReadError(
-            f"{where}: it holds {kind or 'no schema'}; a report is made of estab.run (hold, bench or churn --json), "
+            f"{where}: it holds {kind or 'no schema'}; a report is made of estab.run (as estab hold --json writes), "
             "estab.snapshot, estab.lab or estab.twin"
         )
     found, title = parse_record(data, where), path.stem if where == str(path) else where

@@ -13,6 +13,7 @@ import cyclopts
 
 from estab import __version__
 from estab.cli.commands import COMMANDS, GROUPS
+from estab.cli.parameters import in_flags
 from estab.cli.show import INTERRUPTED, MACHINE, USAGE
 from estab.errors import EstabError
 
@@ -131,7 +132,7 @@ def _explain(error: BaseException, tokens: list[str]) -> tuple[str, int]:
         case cyclopts.CycloptsError():
             return f"{_asked_wrongly(error)} ({_command(tokens)} --help says what it takes)", USAGE
         case EstabError():
-            return str(error), error.exit_code
+            return in_flags(str(error), find(tokens)[1]), error.exit_code
         case OSError(errno=errno.ENOSPC, filename=None):
             # Whoever writes a file says its name; what has none is standard output.
             return f"can't write standard output: {error.strerror}", MACHINE

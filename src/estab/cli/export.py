@@ -57,14 +57,14 @@ def export(
     """
     _need_extra()
     from estab.api import export as api
-    from estab.api.exporter.scrape import Shown
+    from estab.api.exporter.scrape import ExportScope
 
     if once and listen is not None:
         raise UsageError("--once prints and does not listen; leave out --listen, or --once")
-    shown = Shown(tuple(netns or ()), listeners, targets)
+    scope = ExportScope(tuple(netns or ()), listeners, targets)
     with stoppable() as stop:
         if once:
-            text = api.exposition(window_s=api.ONCE_S if window is None else window, shown=shown, stop=stop)
+            text = api.exposition(window_s=api.ONCE_S if window is None else window, scope=scope, stop=stop)
             if text is None:
                 return INTERRUPTED
             sys.stdout.buffer.write(text)
@@ -72,7 +72,7 @@ def export(
         api.export(
             _LISTEN if listen is None else listen,
             window_s=api.WINDOW_S if window is None else window,
-            shown=shown,
+            scope=scope,
             stop=stop,
             serving=None if quiet else _tell,
         )

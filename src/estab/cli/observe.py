@@ -72,8 +72,8 @@ def observe(
                 count=1 if count is None else count,
                 port=port,
                 toward=toward,
-                namespace=netns,
-                all_namespaces=all_netns,
+                netns=netns,
+                all_netns=all_netns,
                 drops_s=drops,
                 stop=stop,
             )

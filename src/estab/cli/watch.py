@@ -138,7 +138,7 @@ def _check(
     if isinstance(interval := asked["interval"], float):
         check_interval(interval)
     if port is not None and not 1 <= port <= 65535:
-        raise UsageError(f"--port {port} can't be; a port is 1 to 65535")
+        raise UsageError(f"--port is {port}; it can be 1 to 65535")
 
 
 def _rounds(asked: Mapping[str, object], port: int | None, stop: Stop) -> Iterator[list[Snapshot]]:
@@ -150,7 +150,7 @@ def _rounds(asked: Mapping[str, object], port: int | None, stop: Stop) -> Iterat
     if isinstance(via := asked["via"], str):
         return ([snapshot] for snapshot in observe_via(via, port=port, count=count, stop=stop))
     name = asked["netns"]
-    sampler = Sampler(namespace=str(name) if name is not None else None, all_namespaces=bool(asked["all-netns"]))
+    sampler = Sampler(netns=str(name) if name is not None else None, all_netns=bool(asked["all-netns"]))
     interval = asked["interval"]
     return sampler.rounds(interval if isinstance(interval, float) else 1.0, stop, count)
 

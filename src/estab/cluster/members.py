@@ -70,7 +70,7 @@ def cast(members: Sequence[Member], scheduler: str) -> Cast:
     if server and others:
         raise UsageError(
             f"{server.name} and {others[0]} both have the resource {SERVER_RESOURCE}; "
-            "give it to one worker, on the host that serves TARGET"
+            "give it to one worker, on the host that serves the target"
         )
     generators: dict[str, Member] = {}
     idle: dict[str, str] = {}

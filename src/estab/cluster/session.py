@@ -112,7 +112,7 @@ def _connect(distributed: ModuleType, address: str) -> Client:
     is_file = os.path.isfile(address)
     if not is_file:
         _check_address(address)
-        look_up(*_where(address), f"--cluster {address!r}")  # distributed would ask for an unknown host again and again
+        look_up(*_where(address), f"`address` {address!r}")  # distributed would ask for an unknown host again and again
         _check_certificates(distributed, address)
     # One that fails halfway would close itself when it is collected: ten seconds later, and with a traceback.
     client = type("Client", (distributed.Client,), {"__del__": lambda _self: None})
@@ -128,7 +128,7 @@ def _connect(distributed: ModuleType, address: str) -> Client:
             )
     except Exception as error:  # what somebody else's bytes come to, when they are taken for Dask's, may be anything
         if is_file and isinstance(error, ValueError | TypeError | KeyError):
-            raise UsageError(f"--cluster {address!r}: {_first_line(error)}") from error
+            raise UsageError(f"`address` {address!r}: {_first_line(error)}") from error
         why = _why_not(address) or _first_line(error)
         raise MachineError(
             f"no Dask scheduler answers at {address} ({why}); start one with `dask scheduler`, "
@@ -169,13 +169,13 @@ def _check_address(address: str) -> None:
     known = sorted(name for name in backends if name in _SCHEMES)
     if (separator and scheme not in known) or ":" not in rest or not port.isdecimal() or not 0 < int(port) < 65536:
         raise UsageError(
-            f"--cluster {address!r}: give the scheduler's address, as tcp://10.0.0.9:8786 ({', '.join(known)}), "
+            f"`address` {address!r}: give the scheduler's address, as tcp://10.0.0.9:8786 ({', '.join(known)}), "
             "or the file that it wrote (--scheduler-file)"
         )
 
 
 def _where(address: str) -> tuple[str, int]:
-    return split(address.rpartition("://")[2], "--cluster")
+    return split(address.rpartition("://")[2], "`address`")
 
 
 def _check_certificates(distributed: ModuleType, address: str) -> None:
@@ -184,7 +184,7 @@ def _check_certificates(distributed: ModuleType, address: str) -> None:
         return
     if distributed.Security().get_connection_args("client").get("ssl_context") is None:
         raise MachineError(
-            f"--cluster {address!r} needs certificates: name them in Dask's configuration "
+            f"`address` {address!r} needs certificates: name them in Dask's configuration "
             "(distributed.comm.tls: ca-file, client.cert), or use tcp://"
         )
 

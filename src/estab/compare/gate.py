@@ -70,7 +70,7 @@ def parse(text: str) -> list[Term]:
 
 
 def _fault(text: str, at: int, why: str) -> UsageError:
-    return UsageError(f"--fail-on {text!r}, column {at + 1}: {why}")
+    return UsageError(f"`fail_on` {text!r}, column {at + 1}: {why}")
 
 
 def _term(text: str, part: str, start: int) -> Term:
@@ -140,7 +140,7 @@ def judge(
         return _cause(term, *sides)
     found = figures.get(_full_name(term.name, [*sides[0], *sides[1]]))
     if found is None or found.b is None or (term.relative and found.a is None):
-        raise UsageError(f"--fail-on, column {term.column}: {_missing(term, found)}; leave {term.text!r} out")
+        raise UsageError(f"`fail_on`, column {term.column}: {_missing(term, found)}; leave {term.text!r} out")
     if not term.relative:
         return _absolute(term, found)
     return _relative(term, found, strict)
@@ -161,7 +161,7 @@ def _missing(term: Term, found: Figure | None) -> str:
 def _cause(term: Term, a: Sequence[RunResult], b: Sequence[RunResult]) -> GateTerm:
     before, after = {cause(run) for run in a}, {cause(run) for run in b}
     if "?" in after:
-        raise UsageError(f"--fail-on, column {term.column}: a run of B was not judged; estab diagnose judges it")
+        raise UsageError(f"`fail_on`, column {term.column}: a run of B was not judged; estab diagnose judges it")
     new = sorted(after - before - {""})
     if not new:
         return GateTerm(term=term.text, fired=False, reason="no cause in B that A does not have")

@@ -25,12 +25,12 @@ class Recorder:
         self.snapshots = 0
         self.failed: str | None = None
         if not path:
-            raise UsageError("--record is empty; give it a file")
+            raise UsageError("`path` is empty; give it a file")
         try:
             # Not buffered: what was seen is in the file, whatever ends this process.
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         except OSError as error:
-            raise UsageError(f"can't write --record {path}: {error.strerror}") from error
+            raise UsageError(f"can't write `path` {path}: {error.strerror}") from error
 
     def __enter__(self) -> Self:
         return self

@@ -16,7 +16,8 @@ from estab.errors import MachineError, UsageError
 from estab.live.background import BackgroundWork, seldom
 from estab.live.view import PUT_OFF
 from estab.load.conductor import Stop
-from estab.observe import counters, host, netns, nics, sysctls, system, targets
+from estab.observe import counters, host, nics, sysctls, system, targets
+from estab.observe import netns as namespaces
 from estab.observe.gaps import Gaps
 from estab.observe.owners import KnownOwners
 from estab.observe.sock_diag import SockDiag
@@ -118,12 +119,12 @@ def _count(values: _Sysctls, served: set[int]) -> _Counted:
 class Sampler:
     """Rounds of snapshots of this host: of this thread's namespace, of one that is named, or of all."""
 
-    def __init__(self, *, namespace: str | None = None, all_namespaces: bool = False) -> None:
+    def __init__(self, *, netns: str | None = None, all_netns: bool = False) -> None:
         """Raises UsageError for a namespace that there is not, MachineError for one that may not be seen."""
-        if namespace is not None and all_namespaces:
-            raise UsageError("--netns and --all-netns exclude each other; leave one out")
-        self._all = all_namespaces
-        self._namespaces = [netns.find(namespace) if namespace is not None else netns.own()]
+        if netns is not None and all_netns:
+            raise UsageError("`netns` and `all_netns` exclude each other; leave one out")
+        self._all = all_netns
+        self._namespaces = [namespaces.find(netns) if netns is not None else namespaces.own()]
         self._readers: dict[int, NamespaceReader] = {}
         self._scan = seldom()
         self._hidden = 0
@@ -169,12 +170,12 @@ class Sampler:
                 self._readers.pop(namespace.inode).close()
         return [self._noted(snapshot) for snapshot in taken]
 
-    def _look(self, namespace: netns.Namespace, *, whole: bool) -> Snapshot:
+    def _look(self, namespace: namespaces.Namespace, *, whole: bool) -> Snapshot:
         reader = self._readers.setdefault(namespace.inode, NamespaceReader())
-        return netns.inside(namespace, lambda: reader.look(whole=whole, netns=namespace.name))
+        return namespaces.inside(namespace, lambda: reader.look(whole=whole, netns=namespace.name))
 
     def _look_for_namespaces(self) -> None:
-        scanned = self._scan.spend(netns.find_all)
+        scanned = self._scan.spend(namespaces.find_all)
         self._namespaces, self._hidden = scanned.namespaces, scanned.hidden
         known = {namespace.inode for namespace in self._namespaces}
         for inode in self._readers.keys() - known:
@@ -191,4 +192,4 @@ class Sampler:
 def check_interval(interval_s: float) -> None:
     """Raises UsageError for an interval that can't be."""
     if not 0.1 <= interval_s <= 3600:
-        raise UsageError(f"--interval is {interval_s:g} s; it can be 100ms to 1h")
+        raise UsageError(f"`interval_s` is {interval_s:g}; it can be 0.1 to 3,600 seconds")

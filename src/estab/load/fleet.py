@@ -71,7 +71,7 @@ class WorkerProcess:
         except OSError as error:
             self.block.close()
             raise MachineError(
-                f"can't start a worker process: {error.strerror}; lower -c or -n, or raise the limit"
+                f"can't start a worker process: {error.strerror}; lower `connections`, or raise the limit"
             ) from error
         assert self.process.stdin is not None
         self._control = self.process.stdin.fileno()

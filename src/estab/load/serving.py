@@ -12,13 +12,13 @@ from typing import Any
 from estab.errors import MachineError, UsageError
 from estab.kernel.formats.endpoint import endpoint
 from estab.load.fleet import Fleet
-from estab.load.plan import NS_PER_S
+from estab.load.plan import MOST_PROCESSES, NS_PER_S, check_range
 
 SERVICES = ("echo", "sink", "stall")
 NEVER = (1 << 64) - 1
 _NEXT = {
-    errno.EADDRINUSE: "end what holds it (`ss -ltnp` shows it) or choose another --listen address",
-    errno.EADDRNOTAVAIL: "give --listen an address of this host (`ip addr` lists them)",
+    errno.EADDRINUSE: "end what holds it (`ss -ltnp` shows it), or choose another `port`",
+    errno.EADDRNOTAVAIL: "make `host` an address of this host (`ip addr` lists them)",
     errno.EACCES: "ports below 1024 need root: choose a higher one",
 }
 
@@ -55,17 +55,14 @@ class Service:
 def check(service: Service) -> None:
     """Raises UsageError for what cannot be."""
     if service.kind not in SERVICES:
-        raise UsageError(f"service is {service.kind!r}; it can be echo, sink or stall")
+        raise UsageError(f"`kind` is {service.kind!r}; it can be echo, sink or stall")
     if not 0 <= service.port <= 65535:
-        raise UsageError(f"port is {service.port}; it can be 0 (any free one) to 65535")
-    if not 0 <= service.backlog <= 2**31 - 1:
-        raise UsageError(f"backlog is {service.backlog}; it can be 0 to {2**31 - 1}")
-    if not 1 <= service.processes <= 1_000:
-        raise UsageError(f"processes is {service.processes}; it can be 1 to 1,000")
-    if not 0 <= service.accept_gap_s <= 3600:
-        raise UsageError(f"the time between accepts is {service.accept_gap_s:g} s; it can be 0 to 3600")
-    if service.close_after_bytes is not None and not 0 <= service.close_after_bytes < NEVER:
-        raise UsageError(f"close after is {service.close_after_bytes:,} bytes; it can be 0 to {NEVER - 1:,}")
+        raise UsageError(f"`port` is {service.port}; it can be 1 to 65535, or 0 for any free one")
+    check_range("backlog", service.backlog, 0, 2**31 - 1)
+    check_range("processes", service.processes, 1, MOST_PROCESSES)
+    check_range("accept_gap_s", service.accept_gap_s, 0, 3600)
+    if service.close_after_bytes is not None:
+        check_range("close_after_bytes", service.close_after_bytes, 0, NEVER - 1)
     if service.pause_s or service.pause_every_s:
         _check_pause(service)
 
@@ -73,8 +70,8 @@ def check(service: Service) -> None:
 def _check_pause(service: Service) -> None:
     if not 0 < service.pause_s < service.pause_every_s <= 3600:
         raise UsageError(
-            f"a pause of {service.pause_s:g} s every {service.pause_every_s:g} s cannot be: "
-            "it is shorter than the time from one to the next, which is at most 3600 s; give both"
+            f"`pause_s` {service.pause_s:g} with `pause_every_s` {service.pause_every_s:g} can't be: a pause is shorter"
+            " than the time from one to the next, which is at most 3,600 seconds; give both"
         )
 
 
@@ -90,7 +87,7 @@ def _listener(service: Service, family: int, address: tuple[Any, ...]) -> socket
     except OSError as error:
         listener.close()
         where = endpoint(address[0], address[1])
-        hint = _NEXT.get(error.errno or 0, "choose another --listen address")
+        hint = _NEXT.get(error.errno or 0, "choose another `host`")
         raise MachineError(f"can't listen on {where}: {error.strerror}; {hint}") from error
     return listener
 

@@ -23,21 +23,21 @@ def split(text: str, what: str) -> tuple[str, int]:
     if not host:
         raise UsageError(f"{what} {text!r} has no host: give HOST:PORT, as 127.0.0.1:8080")
     if not (port.isascii() and port.isdigit() and len(port) < 10):
-        raise UsageError(f"{what} {text!r}: port {port!r} is not a number from 0 to 65535")
+        raise UsageError(f"{what} {text!r}: port {port!r} is not a number from 1 to 65535")
     return host, int(port)
 
 
-def parse(text: str) -> tuple[str, int]:
-    """Host and port of a target. Raises UsageError with what is wrong."""
-    host, port = split(text, "target")
+def parse(text: str, parameter: str = "target") -> tuple[str, int]:
+    """Host and port of a target. Raises UsageError with what is wrong, and with the parameter that it was given as."""
+    host, port = split(text, f"`{parameter}`")
     if not 1 <= port <= 65535:
-        raise UsageError(f"target {text!r}: port {port} can't be; it can be 1 to 65535")
+        raise UsageError(f"`{parameter}` {text!r}: port {port} can't be; it can be 1 to 65535")
     return host, port
 
 
-def resolve(text: str) -> Address:
+def resolve(text: str, parameter: str = "target") -> Address:
     """The first numeric address of a target: (host, port, IPv6 scope). Raises UsageError for an unknown host."""
-    return look_up(*parse(text), f"target {text!r}")
+    return look_up(*parse(text, parameter), f"`{parameter}` {text!r}")
 
 
 def look_up(host: str, port: int, asked: str) -> Address:
@@ -56,7 +56,7 @@ def look_up(host: str, port: int, asked: str) -> Address:
 
 def parse_listen(text: str) -> tuple[str, int]:
     """Host and port of a listen address; port 0 is any free one. Raises UsageError."""
-    host, port = split(text, "listen address")
+    host, port = split(text, "`listen`")
     if port > 65535:
-        raise UsageError(f"listen address {text!r}: port {port} can't be; it can be 0 (any free one) to 65535")
+        raise UsageError(f"`listen` {text!r}: port {port} can't be; it can be 1 to 65535, or 0 for any free one")
     return host, port

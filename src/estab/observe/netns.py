@@ -48,13 +48,13 @@ def find(name: str) -> Namespace:
     """
     by_pid = name.isascii() and name.isdigit()
     if not name or "/" in name or name in (".", ".."):
-        raise UsageError(f"--netns {name!r} is neither a PID nor a name; `ip netns` lists the names")
+        raise UsageError(f"`netns` {name!r} is neither a PID nor a name; `ip netns` lists the names")
     path = f"/proc/{int(name)}/ns/net" if by_pid and len(name) < 10 else f"{_NAMED}/{name}"
     try:
         return Namespace(inode=os.stat(path).st_ino, path=path, name=name)
     except FileNotFoundError:
         hint = "is there such a process?" if by_pid else "`ip netns` lists the names; a container is named by a PID"
-        raise UsageError(f"--netns {name}: there is no {path}: {hint}") from None
+        raise UsageError(f"`netns` {name}: there is no {path}: {hint}") from None
     except OSError as error:
         raise MachineError(f"network namespace {name} may not be seen ({error.strerror}): run as root") from error
 

@@ -37,7 +37,7 @@ def words_of(command: str, port: int | None = None) -> list[str]:
     if not words:
         raise UsageError("the command that prints snapshots is empty; write it as 'ssh HOST estab observe'")
     if port is None and any(_PORT in word for word in words):
-        raise UsageError(f"{command!r} wants a port in {_PORT}; give it with --port")
+        raise UsageError(f"{command!r} wants a port in {_PORT}; give it as `port`")
     return [word.replace(_PORT, str(port)) for word in words]
 
 

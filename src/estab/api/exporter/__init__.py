@@ -1,1 +1,1 @@
-"""The parts of `export`: one namespace over time (`space`, `history`), one scrape of all (`scrape`), HTTP (`http`)."""
+"""The parts of `export`: a namespace over time (`namespace`, `history`), one scrape of all (`scrape`), and HTTP."""

@@ -28,7 +28,7 @@ _INDEX = b"""<!doctype html><html lang="en"><title>estab</title>
 <h1>estab export</h1><p><a href="/metrics">/metrics</a> is what Prometheus scrapes.</p></html>
 """
 _NEXT = {
-    errno.EADDRINUSE: "end what holds it (`ss -ltnp` shows it) or choose another --listen address",
+    errno.EADDRINUSE: "end what holds it (`ss -ltnp` shows it) or choose another `listen` address",
     errno.EADDRNOTAVAIL: "give --listen an address of this host (`ip addr` lists them)",
     errno.EACCES: "ports below 1024 need root: choose a higher one",
 }
@@ -190,7 +190,7 @@ def _listen(host: str, port: int) -> socket.socket:
         opened.listen()
     except OSError as error:
         opened.close()
-        hint = _NEXT.get(error.errno or 0, "choose another --listen address")
+        hint = _NEXT.get(error.errno or 0, "choose another `listen` address")
         raise MachineError(
             f"can't listen on {endpoint(str(address[0]), int(address[1]))}: {error.strerror}; {hint}"
         ) from error

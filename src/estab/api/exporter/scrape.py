@@ -14,7 +14,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 import estab
-from estab.api.exporter.space import Space
+from estab.api.exporter.namespace import NamespaceWatch
 from estab.errors import EstabError
 from estab.observe.pace import Pace
 from estab.report.prometheus import NamespaceMetrics, OwnCost, families
@@ -25,8 +25,8 @@ _LOOK_SHARE = 0.05
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What is shown. `namespaces`: names below /run/netns, or PIDs, looked into beside the own one.
+class ExportScope:
+    """What is scope. `namespaces`: names below /run/netns, or PIDs, looked into beside the own one.
 
     So many `listeners` and `targets` are named in each, 1 to 100,000; the others are summed up.
     """
@@ -39,10 +39,10 @@ class Shown:
 class Scrapes(Collector):
     """Looks, samples, and text. Used by one thread at a time. A context manager: it holds netlink sockets."""
 
-    def __init__(self, shown: Shown, window_s: float) -> None:
-        names = dict.fromkeys(shown.namespaces)
-        self._spaces = [Space(name, window_s, shown.targets) for name in (None, *names)]
-        self._most_listeners = shown.listeners
+    def __init__(self, scope: ExportScope, window_s: float) -> None:
+        names = dict.fromkeys(scope.namespaces)
+        self._watches = [NamespaceWatch(name, window_s, scope.targets) for name in (None, *names)]
+        self._most_listeners = scope.listeners
         self._views: list[NamespaceMetrics] = []
         self._text = b""
         self._pace = Pace(_LOOK_SHARE, _FRESH_S, cost=time.monotonic)
@@ -56,19 +56,19 @@ class Scrapes(Collector):
         return self
 
     def __exit__(self, *_: object) -> None:
-        for space in self._spaces:
-            space.close()
+        for watch in self._watches:
+            watch.close()
 
     def begin(self) -> None:
         """The first look, which later ones are judged against. Raises EstabError where a namespace can't be entered."""
-        self._views = [space.look() for space in self._spaces]
+        self._views = [watch.look() for watch in self._watches]
 
     def sample(self) -> float:
         """Every queue now. Returns how many seconds it took."""
         began = time.monotonic()
         with self._counted("sample"):
-            for space in self._spaces:
-                space.sample()
+            for watch in self._watches:
+                watch.sample()
         return time.monotonic() - began
 
     def text(self) -> bytes:
@@ -80,7 +80,7 @@ class Scrapes(Collector):
     def _made(self) -> bytes:
         began = time.monotonic()
         with self._counted("snapshot"):
-            self._views = [self._look(space) for space in self._spaces]
+            self._views = [self._look(watch) for watch in self._watches]
         self._last_s = time.monotonic() - began
         with self._counted("render"):
             return generate_latest(self)
@@ -98,14 +98,14 @@ class Scrapes(Collector):
         yield from families(self._views, cost, estab.__version__, most_listeners=self._most_listeners)
         yield from self._process.collect()
 
-    def _look(self, space: Space) -> NamespaceMetrics:
+    def _look(self, watch: NamespaceWatch) -> NamespaceMetrics:
         try:
-            return space.look()
+            return watch.look()
         except (EstabError, OSError):
             # The namespace is gone, or not to be entered any more: the others are shown, and this one as missing.
-            self._errors[space.label] += 1
-            space.close()
-            return NamespaceMetrics(space.label)
+            self._errors[watch.label] += 1
+            watch.close()
+            return NamespaceMetrics(watch.label)
 
     @contextmanager
     def _counted(self, part: str) -> Iterator[None]:

@@ -24,7 +24,7 @@ OWN = "own"
 _ELSEWHERE = ("listeners.owners", "cgroup", "security")
 
 
-class Space:
+class NamespaceWatch:
     """Looks into one namespace; `name` None is the own one. Used by one thread at a time.
 
     `window_s` is how far back a look is judged, as `History` says.
