@@ -135,11 +135,11 @@ def test_connections_that_are_all_refused_end_the_run() -> None:
     ("asked", "said"),
     [
         ({"mode": "rate"}, "needs its rate"),
-        ({"mode": "rr", "rate_per_s": 10}, "goes with mode rate"),
-        ({"mode": "rate", "rate_per_s": 0}, "rate .* is 0"),
+        ({"mode": "rr", "rate_per_s": 10}, "goes with `mode` rate"),
+        ({"mode": "rate", "rate_per_s": 0}, "`rate_per_s` is 0"),
         ({"mode": "rate", "rate_per_s": 10, "depth": 2}, "one request at a time"),
         ({"mode": "rate", "rate_per_s": 10, "arrivals": "bursty"}, "poisson or constant"),
-        ({"mode": "rate", "rate_per_s": float("nan")}, "rate .* is nan"),
+        ({"mode": "rate", "rate_per_s": float("nan")}, "`rate_per_s` is nan"),
     ],
 )
 def test_what_cannot_be_asked(asked: dict[str, object], said: str) -> None:
