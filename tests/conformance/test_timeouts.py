@@ -28,8 +28,9 @@ def assert_timed_out(run: RunResult, connections: int, timeout_s: float) -> None
 @pytest.mark.parametrize(("mode", "depth"), [("rr", 1), ("rr", 4), ("flood", 1), ("rate", 1)])
 def test_a_server_that_never_answers(mode: str, depth: int) -> None:
     run = estab.bench(
-        connections=5, duration_s=LONG_S, mode=mode, depth=depth, options=estab.LoadOptions(timeout_s=0.4, service=Service("sink")),  # type: ignore[arg-type]
+        connections=5, duration_s=LONG_S, mode=mode, depth=depth,  # type: ignore[arg-type]
         rate_per_s=1000 if mode == "rate" else None,
+        options=estab.LoadOptions(timeout_s=0.4, service=Service("sink")),
     )  # fmt: skip
     assert_timed_out(run, 5, 0.4)
     assert run.funnel.first_byte == 0
@@ -39,8 +40,9 @@ def test_a_server_that_never_answers(mode: str, depth: int) -> None:
 def test_a_server_that_falls_silent(mode: str, depth: int, connections: int) -> None:
     """With one connection, the wait is in recv() by then."""
     run = estab.bench(
-        connections=connections, duration_s=LONG_S, mode=mode, depth=depth, options=estab.LoadOptions(timeout_s=0.5, service=Service("echo", pause_s=2, pause_every_s=2.6)),  # type: ignore[arg-type]
+        connections=connections, duration_s=LONG_S, mode=mode, depth=depth,  # type: ignore[arg-type]
         rate_per_s=500 if mode == "rate" else None,
+        options=estab.LoadOptions(timeout_s=0.5, service=Service("echo", pause_s=2, pause_every_s=2.6)),
     )  # fmt: skip
     assert run.requests is not None
     assert run.requests.count > 0

@@ -86,7 +86,7 @@ def test_a_namespace_that_goes_away_ends_the_looks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("interval_s", [0.0, 0.0999, 3601.0, float("nan"), float("inf")])
 def test_intervals_that_cannot_be(interval_s: float) -> None:
-    with pytest.raises(UsageError, match="0.1 to 3,600 seconds"):
+    with pytest.raises(UsageError, match=r"0\.1 to 3,600 seconds"):
         check_interval(interval_s)
 
 
