@@ -32,6 +32,17 @@ class Look:
     theirs: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class Turns:
+    """How long a process's main thread ran on a core, and how long it waited for one (/proc/PID/schedstat)."""
+
+    ran_s: float = 0.0
+    waited_s: float = 0.0
+
+    def __sub__(self, other: Turns) -> Turns:
+        return Turns(self.ran_s - other.ran_s, self.waited_s - other.waited_s)
+
+
 @dataclass(kw_only=True)
 class Evidence:
     """All that proofs may ask. Counters are differences over the judged command; `nft` and `logs` totals at its end."""
@@ -41,6 +52,7 @@ class Evidence:
     rules: dict[str, dict[str, int]] = field(default_factory=dict)
     conntrack: dict[str, dict[str, int]] = field(default_factory=dict)
     logs: dict[str, str] = field(default_factory=dict)
+    turns: dict[str, Turns] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -49,6 +61,15 @@ def counters(space: Namespace) -> dict[str, int]:
     with space.entered():
         table: dict[str, int] = json.loads(run("nstat", "-asz", "-j"))["kernel"]
     return table
+
+
+def turns(pid: int) -> Turns:
+    """Of the process so far; none where it has ended."""
+    try:
+        ran_ns, waited_ns, _times = map(int, Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split())
+    except (FileNotFoundError, ProcessLookupError):
+        return Turns()
+    return Turns(ran_ns / 1e9, waited_ns / 1e9)
 
 
 def conntrack(space: Namespace) -> dict[str, int]:

@@ -16,6 +16,8 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from tests.field.evidence import Evidence
 from tests.field.mark import Said
 from tests.field.situation import PORT, Situation
 from tests.field.stage import NotSetUp, Stage
-from tests.namespaces import ChildFailed
+from tests.namespaces import ChildFailed, counters
 
 _COMMAND_S = 25.0
 _ALL_S = 45
@@ -54,8 +56,8 @@ def _play(situation: Situation, folder: Path) -> tuple[Said, list[str]]:
             built.start(program)
         time.sleep(situation.settle_s)  # what the programs of `before` began has come about, or its proof fails
         said, seen = _judged(situation, built)
-        for program in situation.programs:
-            seen.logs[program.name] = built.log(program.name).read_text(encoding="utf-8", errors="replace")
+        for name in built.processes:
+            seen.logs[name] = built.log(name).read_text(encoding="utf-8", errors="replace")
     return said, [proof.text for proof in situation.proofs if not proof.holds(seen)]
 
 
@@ -63,12 +65,14 @@ def _judged(situation: Situation, built: Stage) -> tuple[Said, Evidence]:
     """The commands of estab, the last of which is judged, and what was seen from outside meanwhile."""
     counts = {name: evidence.counters(space) for name, space in built.places.items()}
     tracked = {name: evidence.conntrack(space) for name, space in built.places.items()}
+    turns = {name: evidence.turns(process.pid) for name, process in built.processes.items()}
     started_s = time.monotonic()
     with evidence.Looking(built.places, PORT, situation.look_s) as looking, _acting(situation, built):
         for command in situation.first:
             _run(built, situation, command, folder_name="first")
         said = _run(built, situation, situation.command, folder_name="run", prefix=situation.prefix)
     seen = Evidence(looks=looking.looks, seconds=time.monotonic() - started_s)
+    seen.turns = {name: evidence.turns(built.processes[name].pid) - before for name, before in turns.items()}
     for name, space in built.places.items():
         after, flows = evidence.counters(space), evidence.conntrack(space)
         seen.counters[name] = {key: value - counts[name].get(key, 0) for key, value in after.items()}
@@ -78,18 +82,27 @@ def _judged(situation: Situation, built: Stage) -> tuple[Said, Evidence]:
 
 
 @contextlib.contextmanager
-def _acting(situation: Situation, built: Stage) -> Any:
-    """What comes later comes at its time, in threads that end with the block."""
-    timers = [threading.Timer(later.after_s, built.act, (later,)) for later in situation.later]
-    for timer in timers:
-        timer.daemon = True
-        timer.start()
-    try:
-        yield
-    finally:
-        for timer in timers:
-            timer.cancel()
-            timer.join()
+def _acting(situation: Situation, built: Stage) -> Iterator[None]:
+    """What comes later is done in a thread while the block runs. Raises NotSetUp where some of it never came."""
+    ended = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        acts = pool.submit(_act, situation, built, ended)
+        try:
+            yield
+        finally:
+            ended.set()
+        acts.result()
+
+
+def _act(situation: Situation, built: Stage, ended: threading.Event) -> None:
+    with built.places["server"].entered():
+        before = counters()
+        for later in situation.later:
+            while counters()[later.counter] - before[later.counter] < later.rises and not ended.wait(0.01):
+                pass
+            if ended.wait(later.after_s):
+                raise NotSetUp(f"estab ended before {later} came")
+            built.act(later)
 
 
 def _run(built: Stage, situation: Situation, command: str, *, folder_name: str, prefix: tuple[str, ...] = ()) -> Said:
@@ -113,7 +126,7 @@ def _run(built: Stage, situation: Situation, command: str, *, folder_name: str, 
     text = done.stdout + done.stderr
     if record.exists() and record.stat().st_size:
         return said_in_record(json.loads(record.read_text(encoding="utf-8")), done.returncode, text)
-    return said_on_screen(done.returncode, text)
+    return said_in_metrics(done.returncode, text) if words[0] == "export" else said_on_screen(done.returncode, text)
 
 
 def said_in_record(record: dict[str, Any], code: int, text: str) -> Said:
@@ -149,6 +162,13 @@ def said_on_screen(code: int, text: str) -> Said:
         cause=cause[1] if cause else None,
         possible=tuple(listed[1].replace(" ", "").split(",")) if listed else (),
     )
+
+
+def said_in_metrics(code: int, text: str) -> Said:
+    """From `export`: the causes whose gauge is 1."""
+    causes = re.findall(r'^estab_cause\{cause="(\w+)".* 1\.0$', text, re.MULTILINE)
+    possible = re.findall(r'^estab_cause_possible\{cause="(\w+)".* 1\.0$', text, re.MULTILINE)
+    return Said(exit=code, text=text, cause=causes[0] if causes else None, possible=tuple(possible))
 
 
 if __name__ == "__main__":

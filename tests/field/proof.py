@@ -60,6 +60,16 @@ def waiting(at_least: int, *, port: int = PORT, at: str = "server") -> Proof:
     )
 
 
+def queue_full(*, port: int = PORT, at: str = "server") -> Proof:
+    """ss saw as many wait in the accept queue as its backlog allows, or one more."""
+
+    def holds(evidence: Evidence) -> bool:
+        listeners = (each for look in evidence.looks[at] for each in look.listeners.get(port, ()))
+        return any(each.waiting >= max(each.backlog, 1) for each in listeners)
+
+    return Proof(f"the accept queue of :{port} was full", holds)
+
+
 def queue_empty(*, port: int = PORT, at: str = "server") -> Proof:
     """At the last look nobody waited in the accept queue, and nothing overflowed."""
 
@@ -95,6 +105,22 @@ def sockets(state: str, at_least: int = 1, at_most: int = INFINITE, *, at: str =
     return Proof(
         f"{_bounds(at_least, at_most)} sockets of the {at} in {state} at most",
         lambda evidence: at_least <= most(evidence.looks[at]) <= at_most,
+    )
+
+
+def starved(program: str = "server", times: float = 1.0) -> Proof:
+    """The program waited for its core longer than it ran on it, as its /proc/PID/schedstat counts."""
+    return Proof(
+        f"{program} waited for a core longer than {times:g} times as long as it ran",
+        lambda evidence: evidence.turns[program].waited_s > times * evidence.turns[program].ran_s,
+    )
+
+
+def busy(program: str = "server", share: float = 0.5) -> Proof:
+    """The program ran, or waited for its core, for such a share of the time: its one thread has none left."""
+    return Proof(
+        f"{program} had {share:.0%} of its time taken",
+        lambda evidence: evidence.turns[program].ran_s + evidence.turns[program].waited_s > share * evidence.seconds,
     )
 
 

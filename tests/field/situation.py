@@ -54,14 +54,20 @@ class Program:
 
 @dataclass(frozen=True, kw_only=True)
 class Later:
-    """What happens while the command runs, so long after its start: a signal to a program, or an nft ruleset."""
+    """What happens while the commands run: a signal to a program, an nft ruleset, a new program.
 
-    after_s: float
+    One comes after the other, `after_s` after the one before, or after the server's `counter` rose by `rises`.
+    """
+
+    after_s: float = 0.0
+    counter: str = "PassiveOpens"
+    rises: int = 0
     program: str = "server"
     signal: signal.Signals | None = None
     children: bool = False
     nft: str | None = None
     where: Place = "router"
+    start: Program | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +138,6 @@ class Situation:
     first: tuple[str, ...] = ()
     prefix: tuple[str, ...] = ()
     at: Place = "client"
-    address: str | None = None
     settle_s: float = 0.1
     look_s: float = 0.25
 

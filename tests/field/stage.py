@@ -72,13 +72,15 @@ class Stage:
         return self.folder / f"{name}.log"
 
     def act(self, later: Later) -> None:
-        """Sends the signal, or loads the rules."""
+        """Sends the signal, loads the rules, starts the program."""
         if later.nft is not None:
             rules(self.places[later.where], later.nft)
         if later.signal is not None:
             process = self.processes[later.program]
             for pid in _children(process.pid) if later.children else [process.pid]:
                 os.kill(pid, later.signal)
+        if later.start is not None:
+            self.start(later.start)
 
     def _await(self, program: Program) -> None:
         deadline = time.monotonic() + _READY_S

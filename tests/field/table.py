@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 
@@ -14,7 +15,8 @@ HEADS = ("situation", "said", "right", "mark")
 
 def row(outcome: Outcome) -> tuple[str, str, str, str]:
     """One line's cells."""
-    told = f"{outcome.mark}: {outcome.why}" if outcome.why else outcome.mark
+    why = textwrap.shorten(outcome.why, 120, placeholder=" …")
+    told = f"{outcome.mark}: {why}" if why else outcome.mark
     return outcome.situation.name, said_words(outcome.said), right_words(outcome.situation.truth), told
 
 

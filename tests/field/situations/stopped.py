@@ -5,22 +5,11 @@ from __future__ import annotations
 import signal
 
 from tests.field import programs
-from tests.field.proof import accepted, accepted_some, queue_flat, sockets, waiting
-from tests.field.situation import Figure, Later, Situation, Truth, World, due
+from tests.field.answers import LONGER_QUEUE, ROUTED, STOPPED, WIRE, stopped
+from tests.field.proof import accepted, accepted_some, counted, queue_flat, queue_full, waiting
+from tests.field.situation import Later, Situation, Truth, due
 
-# Either is right: which of them it is shows only when a connection closes and one more is accepted, or is not.
-STOPPED = ("server_not_accepting", "server_connection_limit")
-# A longer queue keeps more waiting, for nobody.
-_LONGER_QUEUE = (r"listen\(\d", r"backlog", r"somaxconn", r"SO_REUSEPORT")
-_STOPPED = due(*STOPPED, harmful=_LONGER_QUEUE)
-WIRE = World(shape="wire")
-ROUTED = World(shape="routed")
-
-
-def stopped(completed: int) -> Truth:
-    """The truth where so many were accepted: what waits in the queue for ever was not completed."""
-    return due(*STOPPED, harmful=_LONGER_QUEUE, figures=(Figure(path="funnel.completed", at_most=completed),))
-
+_STOPPED = due(*STOPPED, harmful=LONGER_QUEUE)
 
 SITUATIONS = (
     Situation(
@@ -29,7 +18,7 @@ SITUATIONS = (
         server=programs.small("blocking", "--backlog 16 --accept 5"),
         command="hold {target} -n 100 -d 2",
         truth=stopped(5),
-        proofs=(accepted(5), waiting(17), queue_flat()),
+        proofs=(accepted(5), queue_full(), queue_flat()),
     ),
     Situation(
         name="accepts_5_then_sleeps_long_queue",
@@ -47,7 +36,7 @@ SITUATIONS = (
         server=programs.small("blocking", "--backlog 64 --accept 37"),
         command="hold {target} -n 200 -d 2 --timeout 2s",
         truth=stopped(37),
-        proofs=(accepted(37), waiting(65), queue_flat()),
+        proofs=(accepted(37), queue_full(), queue_flat()),
     ),
     Situation(
         name="pool_of_5_keeps_its_connections",
@@ -59,21 +48,21 @@ SITUATIONS = (
     ),
     Situation(
         name="stopped_in_mid_churn",
-        story="The server is stopped (SIGSTOP) 1.5 s after the churn began.",
+        story="The server is stopped (SIGSTOP) in a churn.",
         server=programs.small("loop", "--backlog 64"),
-        later=(Later(after_s=1.5, signal=signal.SIGSTOP),),
+        later=(Later(rises=100, signal=signal.SIGSTOP),),
         command="churn {target} -c 20 -d 4 --rate 100 --timeout 2s",
         truth=_STOPPED,
-        proofs=(accepted_some(20), waiting(65), queue_flat()),
+        proofs=(accepted_some(50), queue_full(), queue_flat()),
     ),
     Situation(
         name="stopped_in_mid_churn_short_timeout",
         story="The same, and the clients give up after 300 ms.",
         server=programs.small("loop", "--backlog 64"),
-        later=(Later(after_s=1.5, signal=signal.SIGSTOP),),
+        later=(Later(rises=100, signal=signal.SIGSTOP),),
         command="churn {target} -c 50 -d 4 --rate 200 --timeout 300ms",
         truth=_STOPPED,
-        proofs=(accepted_some(20), waiting(65), queue_flat()),
+        proofs=(accepted_some(50), queue_full(), queue_flat()),
     ),
     Situation(
         name="hung_with_older_connections",
@@ -82,14 +71,116 @@ SITUATIONS = (
         before=(programs.clients("--open 10"),),
         command="hold {target} -n 50 -d 2",
         truth=stopped(0),
-        proofs=(accepted(10), waiting(17), queue_flat()),
+        proofs=(accepted(10), queue_full(), queue_flat()),
     ),
     Situation(
-        name="memcached_says_too_many",
-        story="memcached -c 50 tells what is over its limit so, and closes it.",
-        server=programs.memcached("-c 50"),
-        command="hold {target} -n 120 -d 2",
-        truth=due("server_connection_limit", harmful=(*_LONGER_QUEUE, r"nofile", r"ulimit")),
-        proofs=(sockets("ESTAB", 20, 45),),
+        name="never_accepts",
+        story="It listens and never accepts at all.",
+        server=programs.small("blocking", "--backlog 8 --accept 0"),
+        command="hold {target} -n 30 -d 1 --timeout 1s",
+        truth=stopped(0),
+        proofs=(accepted(0), queue_full(), queue_flat()),
+    ),
+    Situation(
+        name="compiled_server_stops_after_12",
+        story="A server in C takes its listener out of poll() after 12 and goes on answering those.",
+        world=WIRE,
+        both_ends=True,
+        server=programs.compiled(backlog=40, accept=12),
+        command="hold {target} -n 90 -d 2 --timeout 2s",
+        truth=stopped(12),
+        proofs=(accepted(12), queue_full(), queue_flat()),
+    ),
+    Situation(
+        name="stopped_seen_by_the_client_alone",
+        story="The server stopped accepting after 10, far away; the queue has room. Only the client is seen.",
+        world=ROUTED,
+        server=programs.small("blocking", "--backlog 512 --accept 10"),
+        command="bench {target} -c 60 -d 2 --timeout 1s",
+        # Connected, asked, acknowledged, never answered: no figure of the client's tells a queue from a slow program.
+        truth=Truth(possible=frozenset(STOPPED), quiet=True, exits=frozenset({1}), says=(r"\d+ of \d+ causes",)),
+        proofs=(accepted(10), waiting(50), queue_flat()),
+    ),
+    Situation(
+        name="pool_of_8_short_queue",
+        story="Eight threads keep one connection each, and the queue of 4 overflows.",
+        server=programs.small("pool", "--threads 8 --backlog 4"),
+        command="hold {target} -n 60 -d 2 --timeout 2s",
+        truth=stopped(8),
+        proofs=(accepted_some(8), queue_full(), queue_flat(), counted("TcpExtListenOverflows")),
+    ),
+    Situation(
+        name="pool_of_2_asked_by_20",
+        story="Two threads serve two of twenty clients for ever; the others are connected and never answered.",
+        world=WIRE,
+        both_ends=True,
+        server=programs.small("pool", "--threads 2"),
+        command="bench {target} -c 20 -d 3 --timeout 1s",
+        truth=due(*STOPPED, harmful=LONGER_QUEUE),
+        proofs=(waiting(18), queue_flat()),
+    ),
+    Situation(
+        name="nginx_stopped_in_mid_churn",
+        story="nginx's only worker is stopped (SIGSTOP) in a churn.",
+        server=programs.nginx("backlog=100"),
+        later=(Later(rises=80, signal=signal.SIGSTOP, children=True),),
+        command="churn {target} -c 30 -d 4 --rate 150 --timeout 1500ms",
+        truth=_STOPPED,
+        proofs=(queue_full(), queue_flat()),
+    ),
+    Situation(
+        name="redis_stopped_in_mid_hold",
+        story="redis is stopped while connections are opened slowly; its queue of 511 has room for the rest.",
+        server=programs.redis(),
+        later=(Later(rises=60, signal=signal.SIGSTOP),),
+        command="hold {target} -n 150 --ramp 60 -d 1500ms",
+        truth=stopped(120),
+        proofs=(waiting(40), queue_flat()),
+    ),
+    Situation(
+        name="busy_handler_never_returns",
+        story="The only thread reads a connection whose client says nothing: all others wait, older and new.",
+        server=programs.small("blocking", "--backlog 32 --do echo-all"),
+        before=(programs.clients("--open 1"),),
+        command="churn {target} -s 32 -c 10 -d 3 --timeout 1s",
+        truth=_STOPPED,
+        proofs=(accepted(1), waiting(10), queue_flat()),
+    ),
+    Situation(
+        name="hung_with_older_connections_two_hosts",
+        story="Thirty older connections of others, of which 22 were accepted; then 200 more come.",
+        world=WIRE,
+        both_ends=True,
+        server=programs.small("blocking", "--backlog 100 --accept 22"),
+        before=(programs.clients("--open 30"),),
+        command="hold {target} -n 200 -d 2 --timeout 2s",
+        truth=stopped(0),
+        proofs=(accepted(22), queue_full(), queue_flat()),
+    ),
+    Situation(
+        name="one_of_four_listeners_asleep",
+        story="Four listeners share the port (SO_REUSEPORT); one accepts nothing, its queue of 64 fills.",
+        server=programs.small("group", "--members 4 --stuck 1 --backlog 16"),
+        command="hold {target} -n 200 -d 2 --timeout 2s",
+        truth=due("reuseport_member_stuck", "server_not_accepting", harmful=(*LONGER_QUEUE, "SO_REUSEPORT")),
+        proofs=(queue_full(), queue_flat(), accepted_some(100)),
+    ),
+    Situation(
+        name="one_of_three_listeners_stopped_two_hosts",
+        story="Three listeners share the port; one process is stopped. Seen from another host, asked by a churn.",
+        world=WIRE,
+        both_ends=True,
+        server=programs.small("group", "--members 3 --stuck 1 --how stop --backlog 32"),
+        command="churn {target} -s 16 -c 20 -d 4 --rate 100 --timeout 1s",
+        truth=due("reuseport_member_stuck", "server_not_accepting", harmful=(*LONGER_QUEUE, "SO_REUSEPORT")),
+        proofs=(queue_full(), queue_flat(), accepted_some(50)),
+    ),
+    Situation(
+        name="one_of_four_listeners_asleep_long_queue",
+        story="The same with queues of 512: nothing overflows, and a quarter is never served.",
+        server=programs.small("group", "--members 4 --stuck 1 --backlog 512"),
+        command="hold {target} -n 200 -d 2",
+        truth=due("reuseport_member_stuck", "server_not_accepting", harmful=(*LONGER_QUEUE, "SO_REUSEPORT")),
+        proofs=(waiting(20), queue_flat(), accepted_some(100)),
     ),
 )
