@@ -113,8 +113,8 @@ def assert_healthy(run: RunResult) -> None:
     __tracebackhide__ = True
     from estab.report.failure import failure_text, faults
 
-    if found := faults(run):
-        pytest.fail(failure_text(run, found), pytrace=False)
+    if wrong := faults(run):
+        pytest.fail(failure_text(run, wrong), pytrace=False)
 
 
 __all__: Sequence[str] = ("Estab", "assert_healthy", "estab")

@@ -7,10 +7,12 @@ from functools import partial
 
 import msgspec
 import pytest
+from tests.diagnose import runs
 
-from estab import BenchRequest, ChurnRequest, HoldRequest, LoadOptions, Service, UsageError
+from estab import BenchRequest, ChurnRequest, HoldRequest, LoadOptions, RunResult, Service, UsageError
 from estab.cluster.messages import Order
 from estab.load.plan import MOST_CONNECTIONS, MOST_DEPTH, MOST_SIZE
+from estab.records import RUN_SCHEMA, decode, encode
 
 
 @pytest.mark.parametrize(
@@ -73,3 +75,13 @@ def test_a_request_crosses_to_another_host(request_: BenchRequest | HoldRequest 
     options = LoadOptions(timeout_s=1.0, sources=("10.0.0.1",), service=Service("sink", backlog=7))
     order = Order(run="r", who="w", target="10.0.0.2:80", request=request_, options=options)
     assert msgspec.json.decode(msgspec.json.encode(order), type=Order) == order
+
+
+def test_a_record_of_before_the_renaming_is_read() -> None:
+    """What is `processes` in `config` was `workers` in the first records."""
+    run = BenchRequest()
+    record = runs.run(config={**run.config(), "workers": 3})
+    read = decode(encode(record).replace(b'"processes":3', b'"workers":3'), RunResult, RUN_SCHEMA)
+    assert read.config["processes"] == 3
+    assert "workers" not in read.config
+    assert read == record

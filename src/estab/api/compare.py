@@ -33,7 +33,7 @@ def compare(a: Runs, b: Runs, *, fail_on: str = "", strict: bool = False, alpha:
     """
     terms = parse(fail_on) if fail_on else []
     (left, left_files), (right, right_files) = _runs(a), _runs(b)
-    found = compare_runs(
+    comparison = compare_runs(
         left,
         right,
         names=(_name(a, "A"), _name(b, "B")),
@@ -42,7 +42,7 @@ def compare(a: Runs, b: Runs, *, fail_on: str = "", strict: bool = False, alpha:
         strict=strict,
         alpha=alpha,
     )
-    return found.replace(estab_version=__version__)
+    return comparison.replace(estab_version=__version__)
 
 
 def _name(side: Runs, otherwise: str) -> str:
@@ -62,7 +62,7 @@ def _runs(side: Runs) -> tuple[list[RunResult], list[str]]:
 
 def _in_directory(path: Path) -> list[Path]:
     try:
-        files = sorted(one for one in path.iterdir() if one.suffix == ".json" and one.is_file())
+        files = sorted(file for file in path.iterdir() if file.suffix == ".json" and file.is_file())
     except OSError as error:
         raise ReadError(f"can't read {path}: {error.strerror}") from error
     if not files:

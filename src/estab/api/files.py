@@ -96,9 +96,9 @@ def _snapshot(line: bytes, path: str | Path, number: int) -> Snapshot:
 
 def load_run(path: str | Path) -> RunResult:
     """The run recorded in a file. Raises ReadError, with the path and the place, for what cannot be read as one."""
-    found = read_record(path)
-    if isinstance(found, RunResult):
-        return found
+    record = read_record(path)
+    if isinstance(record, RunResult):
+        return record
     raise ReadError(f"{path}: it holds snapshots, not a run")
 
 
@@ -121,7 +121,7 @@ def diagnose_snapshots(snapshots: Sequence[Snapshot]) -> Diagnosis:
     """
     if not snapshots:
         raise UsageError("no snapshot was given; `estab observe --count 2` prints two")
-    series = sorted(snapshots, key=lambda one: one.taken_at_s)
+    series = sorted(snapshots, key=lambda taken: taken.taken_at_s)
     return judge_snapshots(series[0] if len(series) > 1 else None, series[-1])
 
 

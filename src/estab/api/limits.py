@@ -49,8 +49,8 @@ def limits(
     if pid is not None:
         return _of_process(pid)
     here = _take(None)
-    found = tuple(here.listeners or ())
-    return ladder(View(client=here, spread=_spread(None), server=here, listeners=found))
+    listeners = tuple(here.listeners or ())
+    return ladder(View(client=here, spread=_spread(None), server=here, listeners=listeners))
 
 
 def _check(target: str | None, pid: int | None, listen: str | None, server_via: str | None) -> None:
@@ -120,13 +120,13 @@ def _listening_on(listen: str) -> _Address:
     """Where a local listener can be reached. Raises UsageError where nothing listens there."""
     anywhere = listen.startswith(":")
     host, port = targets.parse_listen(f"0.0.0.0{listen}" if anywhere else listen)
-    found = [one for one in snapshot.take().listeners or () if one.port == port]
+    listeners = [listener for listener in snapshot.take().listeners or () if listener.port == port]
     if not anywhere and port:
         host = targets.resolve(listen, "listen")[0]
-        found = serving(found, reached(host), port)
-    if not found:
+        listeners = serving(listeners, reached(host), port)
+    if not listeners:
         raise UsageError(f"nothing listens on {listen} in this network namespace; `ss -ltnp` shows what does")
-    address = found[0].address if anywhere else host
+    address = listeners[0].address if anywhere else host
     return _Address(reached(address), port)
 
 
@@ -139,15 +139,18 @@ def _of_process(pid: int) -> Limits:
             raise UsageError(f"there is no process {pid}; `ss -ltnp` shows who listens")
         hidden = _gap(here, "listeners.owners", "listeners", otherwise="it listens on no TCP port")
         raise UsageError(f"process {pid} owns no listening TCP socket that is seen in this network namespace: {hidden}")
-    if len({one.port for one in owned}) > 1:
+    if len({listener.port for listener in owned}) > 1:
         return ladder(View(client=here, spread=_spread(None), server=here, listeners=owned))
     address = owned[0].address
     return ladder(_local(_Address(reached(address), owned[0].port), pid))
 
 
 def _owned(here: Snapshot, owner: int | None) -> tuple[Listener, ...]:
-    found = here.listeners or ()
-    return tuple(one for one in found if owner is None or owner in {each.pid for each in one.owners or ()})
+    """The listeners of the process `owner`; all where that is None."""
+    listeners = tuple(here.listeners or ())
+    if owner is None:
+        return listeners
+    return tuple(listener for listener in listeners if owner in {process.pid for process in listener.owners or ()})
 
 
 def _gap(taken: Snapshot, *fields: str, otherwise: str = "it was not read") -> str:

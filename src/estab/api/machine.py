@@ -47,7 +47,7 @@ def _ladder(load: ClientLoad, here: Machine, ends: int) -> list[tuple[str, int, 
     each = (memory.BYTES_PER_POLLED_PAIR / 2 + plan.BYTES_PER_CONNECTION) * ends
     each += workers * plan.BYTES_PER_WORKER / load.connections
     why = f"{load.connections * each / 1e9:.1f} GB needed, {available / 1e9:.1f} GB available"
-    found = [("memory", memory.connections(available, each) or 0, why)]
+    rungs = [("memory", memory.connections(available, each) or 0, why)]
     if (files := host.open_files_left()) is not None:
-        found.append(("fs.file-max", files // ends, f"{files:,} more files may be opened on this host"))
-    return sorted(found, key=lambda rung: rung[1])
+        rungs.append(("fs.file-max", files // ends, f"{files:,} more files may be opened on this host"))
+    return sorted(rungs, key=lambda rung: rung[1])

@@ -66,10 +66,10 @@ def observe_via(
     return _first(via.stream(command, port, stop=stop.fileno() if stop else None), count)
 
 
-def _first(found: Iterator[Snapshot], count: int) -> Iterator[Snapshot]:
+def _first(snapshots: Iterator[Snapshot], count: int) -> Iterator[Snapshot]:
     seen = 0
-    for one in found:
-        yield one
+    for taken in snapshots:
+        yield taken
         seen += 1
         if seen == count:
             return
@@ -113,18 +113,20 @@ class _Observer:
         dropped = None
         if self._wanted.drops_s is not None:
             dropped = drop_reasons.read(self._wanted.drops_s, gaps, stop.fileno() if stop else None)
-        taken = self._take_all(gaps) if self._all else [self._take(self._namespace or namespaces.own())]
+        snapshots = self._take_all(gaps) if self._all else [self._take(self._namespace or namespaces.own())]
         return [
-            one.replace(drop_reasons=dropped, unobserved=one.unobserved + (gaps.found if one is taken[0] else []))
-            for one in taken
+            taken.replace(
+                drop_reasons=dropped, unobserved=taken.unobserved + (gaps.found if taken is snapshots[0] else [])
+            )
+            for taken in snapshots
         ]
 
     def _take_all(self, gaps: Gaps) -> list[Snapshot]:
-        found = namespaces.find_all()
-        if found.hidden:
-            gaps.note("netns", f"{found.hidden} processes do not show their network namespace: run as root")
+        every = namespaces.find_all()
+        if every.hidden:
+            gaps.note("netns", f"{every.hidden} processes do not show their network namespace: run as root")
         taken = []
-        for namespace in found.namespaces:
+        for namespace in every.namespaces:
             try:
                 taken.append(self._take(namespace))
             except MachineError as error:
@@ -137,7 +139,7 @@ class _Observer:
             namespace,
             lambda: snapshot.take(port=wanted.port, toward=wanted.toward, connections=wanted.port is not None),
         )
-        listeners = None if taken.listeners is None else [self._seen(taken, one) for one in taken.listeners]
+        listeners = None if taken.listeners is None else [self._seen(taken, listener) for listener in taken.listeners]
         return taken.replace(netns=namespace.name, listeners=listeners)
 
     def _seen(self, taken: Snapshot, listener: Listener) -> Listener:

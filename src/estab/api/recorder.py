@@ -102,16 +102,16 @@ class Recorder:
         return count + max(0, round((count - before) / max(now - since_s, 0.01)))
 
     def _failures(self) -> dict[str, int]:
-        found = outcome.failures(worker.block for worker in self._workers())
-        return {str(failure.kind): failure.count for failure in found}
+        failures = outcome.failures(worker.block for worker in self._workers())
+        return {str(failure.kind): failure.count for failure in failures}
 
     def settled(self) -> None:
         """Every connect is settled: what both ends hold now is looked at."""
         self.watch.settled()
         for worker in self._workers():
-            found = processes.process(worker.pid)
-            if found is not None and found.rss_bytes is not None:
-                self.rss_bytes[worker.pid] = found.rss_bytes
+            process = processes.process(worker.pid)
+            if process is not None and process.rss_bytes is not None:
+                self.rss_bytes[worker.pid] = process.rss_bytes
 
     def figures(self) -> outcome.ProcessFigures:
         """What was seen of the worker processes from outside."""

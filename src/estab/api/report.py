@@ -45,13 +45,13 @@ def material(files: Sequence[Pathname], *, captures: Sequence[Pathname] = ()) ->
     labs: list[tuple[str, LabResult]] = []
     twins: list[TwinResult] = []
     for name in files:
-        found = _read(Path(name))
-        if isinstance(found, LabResult):
-            labs.append((Path(name).stem, found))
-        elif isinstance(found, TwinResult):
-            twins.append(found)
+        record = _read(Path(name))
+        if isinstance(record, LabResult):
+            labs.append((Path(name).stem, record))
+        elif isinstance(record, TwinResult):
+            twins.append(record)
         else:
-            subjects.append(found)
+            subjects.append(record)
     subjects = _with_twins(subjects, twins)
     carried, syns = _captured(captures)
     if syns and subjects:
@@ -96,10 +96,10 @@ def write_report(runs: RunResult | Pathname | Sequence[RunResult | Pathname], pa
     page cannot be written.
     """
     given = [runs] if isinstance(runs, RunResult | str | Path) else list(runs)
-    files = [one for one in given if not isinstance(one, RunResult)]
+    files = [each for each in given if not isinstance(each, RunResult)]
     made = material(files) if files else Material()
-    named = [one for one in given if isinstance(one, RunResult)]
-    own = [subject(one, f"run {i}" if len(named) > 1 else "run") for i, one in enumerate(named, 1)]
+    named = [each for each in given if isinstance(each, RunResult)]
+    own = [subject(each, f"run {i}" if len(named) > 1 else "run") for i, each in enumerate(named, 1)]
     Path(path).write_text(html(replace(made, subjects=[*made.subjects, *own])), encoding="utf-8")
 
 
@@ -140,10 +140,10 @@ def _read(path: Path) -> Subject | LabResult | TwinResult:
             f"{where}: it holds {kind or 'no schema'}; a report is made of estab.run (as estab hold --json writes), "
             "estab.snapshot, estab.lab or estab.twin"
         )
-    found, title = parse_record(data, where), path.stem if where == str(path) else where
-    if isinstance(found, RunResult):
-        return subject(found, title, source=data)
-    return _observed(found, title, data)
+    record, title = parse_record(data, where), path.stem if where == str(path) else where
+    if isinstance(record, RunResult):
+        return subject(record, title, source=data)
+    return _observed(record, title, data)
 
 
 def _kind(data: bytes) -> str:
@@ -154,23 +154,25 @@ def _kind(data: bytes) -> str:
         return schema_of(first).split("/")[0]  # lines, one record each
 
 
-def _observed(found: list[Snapshot], title: str, data: bytes) -> Subject:
-    return Subject(title, diagnose_snapshots(found), snapshots=found, source=data)
+def _observed(snapshots: list[Snapshot], title: str, data: bytes) -> Subject:
+    return Subject(title, diagnose_snapshots(snapshots), snapshots=snapshots, source=data)
 
 
 def _with_twins(subjects: list[Subject], twins: Sequence[TwinResult]) -> list[Subject]:
     """Each twin beside the run that it rebuilt; without one, its own run with it."""
-    found = list(subjects)
+    shown = list(subjects)
     for twin in twins:
         name = Path(twin.file).stem
-        same = [i for i, one in enumerate(found) if one.run is not None and one.title == name]
-        like = [i for i, one in enumerate(found) if one.run is not None and one.diagnosis.cause == twin.recorded_cause]
+        same = [i for i, other in enumerate(shown) if other.run is not None and other.title == name]
+        like = [
+            i for i, other in enumerate(shown) if other.run is not None and other.diagnosis.cause == twin.recorded_cause
+        ]
         at = next(iter(same or (like if len(like) == 1 else [])), None)
         if at is not None:
-            found[at] = replace(found[at], twin=twin)
+            shown[at] = replace(shown[at], twin=twin)
         elif twin.run is not None:
-            found.append(replace(subject(twin.run, f"twin of {name}"), twin=twin))
-    return found
+            shown.append(replace(subject(twin.run, f"twin of {name}"), twin=twin))
+    return shown
 
 
 def _captured(paths: Sequence[Pathname]) -> tuple[list[Capture], list[Syn]]:
@@ -180,12 +182,12 @@ def _captured(paths: Sequence[Pathname]) -> tuple[list[Capture], list[Syn]]:
         path = Path(name)
         data = read_bytes(path)
         try:
-            found = parse_syns(data)
+            caught = parse_syns(data)
         except ParseError as error:
             raise ReadError(f"{path}: {error}") from error
         # The same SYN was caught at both ends of the wire: the sender's end comes first and is the one that counts.
-        first = found[0].interface if found else ""
-        syns += [syn for syn in found if syn.interface == first]
+        first = caught[0].interface if caught else ""
+        syns += [syn for syn in caught if syn.interface == first]
         carried.append(Capture(path.name, len(data), data))
     return carried, syns
 

@@ -71,7 +71,7 @@ def _fill_standard_descriptors() -> None:
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
 
 
-def _bear_all_letters() -> None:
+def _escape_what_cannot_be_encoded() -> None:
     """What the locale has no letter for (a process's name, a file's) is written as `\\u2026`, and ends no command."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -80,7 +80,7 @@ def _bear_all_letters() -> None:
 def call(arguments: Sequence[str]) -> int:
     """Runs one command line; the exit code that the help names."""
     _fill_standard_descriptors()
-    _bear_all_letters()
+    _escape_what_cannot_be_encoded()
     code = _run(list(arguments))
     try:
         sys.stdout.flush()

@@ -73,32 +73,32 @@ def compare(
     input_file.check([a, b])
     json_file = JsonFile(output.json)
     files = [OutputFile("--junit", junit), OutputFile("--markdown", markdown)]
-    found = hold_against(a, b, fail_on=fail_on, strict=strict, alpha=alpha)
-    json_file.write(found)
-    _write(found, *files)
+    comparison = hold_against(a, b, fail_on=fail_on, strict=strict, alpha=alpha)
+    json_file.write(comparison)
+    _write(comparison, *files)
     if not output.quiet and "-" not in (output.json, markdown):
-        _show(found)
+        _show(comparison)
     if github:
         from estab.report.annotations import workflow_commands
 
-        print("\n".join(workflow_commands(found)))
+        print("\n".join(workflow_commands(comparison)))
     sys.stdout.flush()
-    return FAILED if any(one.fired for one in found.gate) else OK
+    return FAILED if any(term.fired for term in comparison.gate) else OK
 
 
-def _write(found: Comparison, junit_file: OutputFile, markdown_file: OutputFile) -> None:
+def _write(comparison: Comparison, junit_file: OutputFile, markdown_file: OutputFile) -> None:
     if junit_file.path is None and markdown_file.path is None:
         return
     from estab.report.compare_markdown import markdown as as_markdown
     from estab.report.junit import junit as as_junit
 
-    text = as_markdown(found)
+    text = as_markdown(comparison)
     markdown_file.write(text.encode())
     if junit_file.path is not None:
-        junit_file.write(as_junit(found, text))
+        junit_file.write(as_junit(comparison, text))
 
 
-def _show(found: Comparison) -> None:
+def _show(comparison: Comparison) -> None:
     from estab.report.compare import render_comparison
 
-    render_comparison(found, console())
+    render_comparison(comparison, console())

@@ -41,10 +41,10 @@ def _this_host(interval: float, output: OutputFlags) -> int:
     json_file = JsonFile(output.json)
     with stoppable() as stop, status_line(output) as show:
         show(f"looking at this host for {interval:g} s")
-        found = diagnose_host(interval, stop)
-    if found is None:
+        diagnosis = diagnose_host(interval, stop)
+    if diagnosis is None:
         raise KeyboardInterrupt
-    return _show(found, f"this host, {interval:g} s", output, json_file)
+    return _show(diagnosis, f"this host, {interval:g} s", output, json_file)
 
 
 def _files(files: tuple[str, ...], output: OutputFlags) -> int:
@@ -53,9 +53,9 @@ def _files(files: tuple[str, ...], output: OutputFlags) -> int:
     from estab.records import RunResult
 
     input_file.check(files)
-    found = [read_record(name) for name in files]
-    runs = [judge_run(one) for one in found if isinstance(one, RunResult)]
-    snapshots = [snapshot for one in found if not isinstance(one, RunResult) for snapshot in one]
+    records = [read_record(name) for name in files]
+    runs = [judge_run(record) for record in records if isinstance(record, RunResult)]
+    snapshots = [snapshot for record in records if not isinstance(record, RunResult) for snapshot in record]
     results = len(runs) + bool(snapshots)
     if output.json is not None and results > 1:
         raise UsageError(f"--json takes one result and the files hold {results}; give them one at a time")
@@ -67,10 +67,10 @@ def _files(files: tuple[str, ...], output: OutputFlags) -> int:
     return max(codes, default=OK)
 
 
-def _show(found: Diagnosis, title: str, output: OutputFlags, json_file: JsonFile) -> int:
-    json_file.write(found)
+def _show(diagnosis: Diagnosis, title: str, output: OutputFlags, json_file: JsonFile) -> int:
+    json_file.write(diagnosis)
     if output.shows_report:
         from estab.report.text import render_diagnosis
 
-        render_diagnosis(found, title, console())
-    return FAILED if found.cause else OK
+        render_diagnosis(diagnosis, title, console())
+    return FAILED if diagnosis.cause else OK

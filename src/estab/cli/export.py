@@ -82,8 +82,8 @@ def export(
 
 def _tell(serving: Serving) -> None:
     print(f"answering at {serving.url}", flush=True)
-    for one in serving.unseen:
-        print(f"not seen: {one}", file=sys.stderr, flush=True)
+    for gap in serving.unseen:
+        print(f"not seen: {gap}", file=sys.stderr, flush=True)
 
 
 def _need_extra() -> None:

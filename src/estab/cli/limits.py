@@ -51,15 +51,15 @@ def limits(
     from estab.diagnose.ladder import is_met
 
     json_file = JsonFile(json)
-    found = climb(target, pid=pid, listen=listen, server_via=server_via)
-    json_file.write(found)
+    ladder = climb(target, pid=pid, listen=listen, server_via=server_via)
+    json_file.write(ladder)
     if not quiet and json != "-":
-        _print(found)
-    return FAILED if is_met(found) else OK
+        _print(ladder)
+    return FAILED if is_met(ladder) else OK
 
 
-def _print(found: Limits) -> None:
+def _print(ladder: Limits) -> None:
     from estab.report.ladder import render_limits
 
-    render_limits(found, console())
+    render_limits(ladder, console())
     sys.stdout.flush()

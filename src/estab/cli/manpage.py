@@ -58,42 +58,46 @@ def _command(name: str, command: App) -> Iterator[str]:
             if not sub.startswith("-"):
                 yield from _command(f"{name} {sub}", command[sub])
         return
-    arguments = [one for one in command.assemble_argument_collection(parse_docstring=True) if one.parse and one.show]
-    places = [one for one in arguments if one.index is not None and not _options(one)]
-    asked = " ".join(f"[{place(one)}]" if not one.required else place(one) for one in places)
+    arguments = [
+        argument
+        for argument in command.assemble_argument_collection(parse_docstring=True)
+        if argument.parse and argument.show
+    ]
+    places = [argument for argument in arguments if argument.index is not None and not _options(argument)]
+    asked = " ".join(f"[{place(argument)}]" if not argument.required else place(argument) for argument in places)
     yield f".B estab {escaped(name)}"
     yield f".I {escaped(asked)} [options]" if asked else "[options]"
     yield from _help(command)
-    for one in [*places, *(one for one in arguments if one not in places)]:
+    for argument in [*places, *(argument for argument in arguments if argument not in places)]:
         yield ".TP"
-        yield f".B {escaped(_named(one))}"
-        yield escaped(_told(one))
+        yield f".B {escaped(_named(argument))}"
+        yield escaped(_told(argument))
 
 
-def _options(one: Argument) -> list[str]:
-    return [name for name in one.names if name.startswith("-")]
+def _options(argument: Argument) -> list[str]:
+    return [name for name in argument.names if name.startswith("-")]
 
 
-def place(one: Argument) -> str:
+def place(argument: Argument) -> str:
     """A positional argument's name, as TARGET or FILES..."""
-    return one.names[0].strip("-").upper() + ("..." if one.is_var_positional() else "")
+    return argument.names[0].strip("-").upper() + ("..." if argument.is_var_positional() else "")
 
 
-def _named(one: Argument) -> str:
+def _named(argument: Argument) -> str:
     """The option's names with what follows them."""
-    if not _options(one):
-        return place(one)
-    names = sorted(_options(one), key=lambda name: name.startswith("--"))
-    value = "" if one.is_flag() else f" {names[-1].lstrip('-').replace('-', '_').upper()}"
+    if not _options(argument):
+        return place(argument)
+    names = sorted(_options(argument), key=lambda name: name.startswith("--"))
+    value = "" if argument.is_flag() else f" {names[-1].lstrip('-').replace('-', '_').upper()}"
     return ", ".join(names) + value
 
 
-def _told(one: Argument) -> str:
-    text = _plain(one.parameter.help or "")
-    choices = one.get_choices() or ()
+def _told(argument: Argument) -> str:
+    text = _plain(argument.parameter.help or "")
+    choices = argument.get_choices() or ()
     if choices:
         text += f" Choices: {', '.join(choices)}."
-    default = one.field_info.default
+    default = argument.field_info.default
     if "Default" not in text and isinstance(default, int | float | str) and not isinstance(default, bool) and default:
         text += f" Default: {default:g}." if isinstance(default, float) else f" Default: {default}."
     return text.strip() or "-"

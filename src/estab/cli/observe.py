@@ -67,7 +67,7 @@ def observe(
     target = JsonFile(json)
     with Stop() as stop:
         if via is None:
-            found = take(
+            snapshots = take(
                 interval_s=1.0 if interval is None else interval,
                 count=1 if count is None else count,
                 port=port,
@@ -88,19 +88,19 @@ def observe(
             for name, value in given.items():
                 if value is not None:
                     raise UsageError(f"--{name} is for the command that --via runs; write it there")
-            found = observe_via(via, port=port, count=count or 0, stop=stop)
+            snapshots = observe_via(via, port=port, count=count or 0, stop=stop)
         # What is asked is in order now: only then may a file lose what it holds. And a named pipe is opened before
         # Ctrl-C asks for a stop: where nobody reads it, it ends the command.
         with _opened(target) as file, stoppable(stop):
-            return _print(found, file, stop)
+            return _print(snapshots, file, stop)
 
 
-def _print(found: Iterator[Snapshot], file: IO[bytes], stop: Stop) -> int:
+def _print(snapshots: Iterator[Snapshot], file: IO[bytes], stop: Stop) -> int:
     """Each snapshot as a line, at once: whoever reads along sees it, and what was printed is whole."""
     from estab.records import encode
 
-    for one in found:
-        file.write(encode(one) + b"\n")
+    for snapshot in snapshots:
+        file.write(encode(snapshot) + b"\n")
         file.flush()
     return INTERRUPTED if stop.is_set else OK
 

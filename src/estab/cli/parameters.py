@@ -29,7 +29,7 @@ def in_flags(message: str, command: App) -> str:
     What the command does not have stands in words.
     """
     known = {name for argument in command.assemble_argument_collection() for name in argument.names}
-    return _PARAMETER.sub(lambda found: _named(found[1], known), message)
+    return _PARAMETER.sub(lambda match: _named(match[1], known), message)
 
 
 def _named(parameter: str, known: set[str]) -> str:

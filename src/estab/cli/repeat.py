@@ -47,7 +47,7 @@ class RunDirectory:
         if path.exists() and not path.is_dir():
             raise UsageError(f"with --repeat, --json names a directory; {path} is a file")
         try:
-            there = sorted(one.name for one in path.iterdir() if one.suffix == ".json") if path.exists() else []
+            there = sorted(file.name for file in path.iterdir() if file.suffix == ".json") if path.exists() else []
         except OSError as error:
             raise UsageError(f"can't read the directory --json {path}: {error.strerror}") from error
         if there:

@@ -56,4 +56,4 @@ class History:
         """The greatest depth of a listener since what the last look was judged against; 0 where none was sampled."""
         # The first look kept is the base: its peaks were before it.
         since = list(self._past)[1:] or list(self._past)
-        return max((one.peaks.get(inode, 0) for one in since), default=0)
+        return max((look.peaks.get(inode, 0) for look in since), default=0)

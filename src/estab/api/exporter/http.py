@@ -113,13 +113,13 @@ async def _head(reader: asyncio.StreamReader, wait_s: float) -> bytes:
 
 
 async def _headers(reader: asyncio.StreamReader) -> bytes:
-    found = b""
-    while len(found) < _MOST_BYTES:
+    headers = b""
+    while len(headers) < _MOST_BYTES:
         line = await reader.readuntil(b"\n")
-        found += line
+        headers += line
         if not line.strip():
-            return found
-    raise asyncio.LimitOverrunError("more headers than anybody needs", len(found))
+            return headers
+    raise asyncio.LimitOverrunError("more headers than anybody needs", len(headers))
 
 
 class _Request(BaseHTTPRequestHandler):

@@ -89,36 +89,38 @@ class _Entered:
         gaps = Gaps()
         taken = snapshot.take(diag=self._diag, owner_pids=())
         listeners = None if taken.listeners is None else self._owners.fill(taken.listeners, gaps)
-        found = self._targets(taken, gaps, most_targets)
+        busiest = self._targets(taken, gaps, most_targets)
         taken = taken.replace(
             listeners=listeners,
-            port_use=found.busiest[0] if found and found.busiest else None,
-            unobserved=[one for one in taken.unobserved if not one.field.startswith(_ELSEWHERE)] + gaps.found,
+            port_use=busiest.busiest[0] if busiest and busiest.busiest else None,
+            unobserved=[gap for gap in taken.unobserved if not gap.field.startswith(_ELSEWHERE)] + gaps.found,
         )
-        return self._judged(taken, found)
+        return self._judged(taken, busiest)
 
     def _targets(self, taken: Snapshot, gaps: Gaps, most: int) -> targets.Targets | None:
         diag = self._diag
         if diag is None:
             return None
-        listening = {one.port for one in taken.listeners or ()}
+        listening = {listener.port for listener in taken.listeners or ()}
         return gaps.read(
             "targets", lambda: targets.busiest(diag, taken.sysctls or {}, gaps, most=most, listening=listening)
         )
 
-    def _judged(self, taken: Snapshot, found: targets.Targets | None) -> NamespaceMetrics:
+    def _judged(self, taken: Snapshot, busiest: targets.Targets | None) -> NamespaceMetrics:
         base = self._history.add(self._clock(), taken, self._peaks.turn())
         shown = taken
         if taken.listeners is not None:
-            shown = taken.replace(listeners=[self._with_worst(one) for one in taken.listeners])
+            shown = taken.replace(listeners=[self._with_worst(listener) for listener in taken.listeners])
         return NamespaceMetrics(
             name=self.namespace.name or OWN,
             snapshot=shown,
             diagnosis=judge_snapshots(base, shown),
-            totals={place: ListenerTotals(one.drops, one.full_s) for place, one in self._peaks.totals.items()},
-            targets=found.busiest if found else None,
-            other_targets=(found.others, found.others_used, found.others_time_wait) if found else (0, 0, 0),
+            totals={
+                place: ListenerTotals(listener.drops, listener.full_s) for place, listener in self._peaks.totals.items()
+            },
+            targets=busiest.busiest if busiest else None,
+            other_targets=(busiest.others, busiest.others_used, busiest.others_time_wait) if busiest else (0, 0, 0),
         )
 
-    def _with_worst(self, one: Listener) -> Listener:
-        return one.replace(worst_depth=max(self._history.worst(one.inode or 0), one.depth))
+    def _with_worst(self, listener: Listener) -> Listener:
+        return listener.replace(worst_depth=max(self._history.worst(listener.inode or 0), listener.depth))
