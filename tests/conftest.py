@@ -29,16 +29,29 @@ def pytest_xdist_setupnodes(specs: list[Any]) -> None:
         spec.python = f"{sys.executable} {namespaces.__file__} {sys.executable}"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
-    """Keep in one worker what shares a fixture that outlives a test, so that it is made once."""
-    for item in items:
-        definitions = [definition for same in item._fixtureinfo.name2fixturedefs.values() for definition in same]
+# The groups that take longest: begun first, for a worker that comes to one last keeps the others waiting.
+_LONGEST = ("played", "story", "long_checks", "test_twin_causes", "test_twin", "test_command_lines", "test_killed")
+
+
+def _group(item: pytest.Function) -> str | None:
+    """The tests that one worker runs, for they share what is made once: named after a fixture, or after the file."""
+    for definitions in item._fixtureinfo.name2fixturedefs.values():
         for definition in definitions:
             if definition.baseid.startswith("tests") and definition.scope != "function":
-                module = definition.scope == "module"
-                item.add_marker(pytest.mark.xdist_group(item.path.stem if module else definition.argname))
-                break
+                return item.path.stem if definition.scope == "module" else definition.argname
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Function]) -> None:
+    """Groups for `pytest -n … --dist loadgroup`, the longest first; in one process the order stays as it is."""
+    groups = {item: _group(item) for item in items}
+    for item, group in groups.items():
+        if group:
+            item.add_marker(pytest.mark.xdist_group(group))
+    if hasattr(config, "workerinput"):
+        ranks = {name: place for place, name in enumerate(_LONGEST)}
+        items.sort(key=lambda item: ranks.get(groups[item] or "", len(ranks)) if groups[item] else len(ranks) + 1)
 
 
 @pytest.fixture(scope="session")

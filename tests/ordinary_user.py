@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,11 @@ _PACKAGES = (
 )  # fmt: skip
 
 
+def _folders() -> list[Path]:
+    """Where packages are installed for this interpreter."""
+    return [Path(folder) for folder in sys.path if folder.endswith("-packages")]
+
+
 @contextlib.contextmanager
 def interpreter() -> Iterator[tuple[str, ...]]:
     """How uid 65534 starts Python with estab, from a copy that everybody may read.
@@ -31,7 +35,7 @@ def interpreter() -> Iterator[tuple[str, ...]]:
     home = Path(tempfile.mkdtemp(prefix="estab-open-to-all-", dir="/var/tmp"))
     home.chmod(0o755)
     try:
-        for path in Path(sysconfig.get_path("purelib")).iterdir():
+        for path in (path for folder in _folders() for path in folder.iterdir()):
             if path.name.startswith(_PACKAGES):
                 (shutil.copytree if path.is_dir() else shutil.copy)(path, home / path.name)
         version = f"python3.{sys.version_info.minor}"

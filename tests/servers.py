@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import shutil
+import signal
 import socket
 import struct
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.namespaces import accept_queue, until
+from tests.processes import children
 
 Handler = Callable[[socket.socket], None]
 
@@ -126,6 +131,12 @@ def running(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
             process.wait()
 
 
+def with_descriptors(nofile: int | None, *command: str) -> list[str]:
+    """The command under `ulimit -n`; as it stands where that is None."""
+    limited = ["/bin/sh", "-c", f'ulimit -n {nofile}; exec "$@"', "sh"]
+    return [*(limited if nofile is not None else []), *command]
+
+
 @contextlib.contextmanager
 def nginx(folder: Path, listen: str = "", workers: int = 1) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """nginx that answers "hello"; `listen` goes behind the address, as "backlog=37". Gives HOST:PORT and the master."""
@@ -143,6 +154,22 @@ def nginx(folder: Path, listen: str = "", workers: int = 1) -> Iterator[tuple[st
         [program("nginx"), "-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")], port
     ) as process:
         yield f"127.0.0.1:{port}", process
+
+
+@contextlib.contextmanager
+def standing_nginx(folder: Path, backlog: int) -> Iterator[str]:
+    """nginx whose worker is stopped: it listens and accepts nothing. Gives HOST:PORT."""
+    with nginx(folder, f"backlog={backlog}") as (target, master):
+        # Who found it listening may still be in the queue: only a worker takes that out, so then there is one.
+        until(lambda: accept_queue(int(target.rpartition(":")[2])) == 0, why="a worker has accepted")
+        workers = children(master.pid)
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield target
+        finally:
+            for pid in workers:
+                os.kill(pid, signal.SIGCONT)
 
 
 NODE_ECHO = "require('net').createServer(s => { s.on('error', () => {}); s.pipe(s) }).listen({port}, '127.0.0.1')"
@@ -172,10 +199,8 @@ def node_echo() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def asyncio_echo() -> Iterator[str]:
-    """A Python asyncio echo server."""
-    import sys
-
+def asyncio_echo(nofile: int | None = None) -> Iterator[str]:
+    """A Python asyncio echo server, perhaps under `ulimit -n`."""
     port = closed_port()
-    with running([sys.executable, "-c", ASYNCIO_ECHO, str(port)], port):
+    with running(with_descriptors(nofile, sys.executable, "-c", ASYNCIO_ECHO, str(port)), port):
         yield f"127.0.0.1:{port}"

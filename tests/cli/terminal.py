@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
+
+from tests.servers import with_descriptors
 
 from estab.records import RUN_SCHEMA, RunResult, decode
 
@@ -17,10 +20,31 @@ ESTAB = str(Path(sys.executable).with_name("estab"))
 
 def estab(*arguments: str, nofile: int | None = None, timeout: float = 60) -> subprocess.CompletedProcess[str]:
     """Runs `estab` to its end, perhaps under `ulimit -n`."""
-    command = [ESTAB, *arguments]
-    if nofile is not None:
-        command = ["/bin/sh", "-c", f'ulimit -n {nofile}; exec "$@"', "sh", *command]
+    command = with_descriptors(nofile, ESTAB, *arguments)
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
+
+
+@contextlib.contextmanager
+def serving(
+    *arguments: str, listen: str = "127.0.0.1:0", nofile: int | None = None
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """`estab serve`, from when it says that it listens until the block ends. Gives HOST:PORT and the process.
+
+    Nobody connects to see whether it listens: that would cost a port, or might meet itself.
+    """
+    command = with_descriptors(nofile, ESTAB, "serve", *(arguments or ("echo",)), "--listen", listen)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert select.select([process.stdout], [], [], 20)[0], "estab serve said nothing"
+        line = process.stdout.readline()
+        listening = re.match(r"listening on (\S+), backlog", line)
+        assert listening, line or process.communicate()
+        yield listening[1], process
+    finally:
+        process.terminate()
+        _out, err = process.communicate(timeout=10)
+        assert "Traceback" not in err
 
 
 def in_namespace(setup: str, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
@@ -46,33 +70,3 @@ def assert_one_clear_line(done: subprocess.CompletedProcess[str], code: int, *wo
     assert lines[0].startswith("estab: ")
     for word in words:
         assert word in lines[0]
-
-
-def children(pid: int) -> list[int]:
-    """The processes whose parent is `pid`."""
-    found = []
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        try:
-            stat = Path(f"/proc/{name}/stat").read_text("utf-8", "replace")  # a process may call itself anything
-        except OSError:
-            continue
-        if int(stat.rsplit(")", 1)[1].split()[1]) == pid:
-            found.append(int(name))
-    return found
-
-
-def ended(handle: int) -> bool:
-    """Whether the process of this handle (pidfd_open(2)) ends within 20 seconds. The handle is closed."""
-    try:
-        return bool(select.select([handle], [], [], 20)[0])
-    finally:
-        os.close(handle)
-
-
-def wait_gone(pids: Iterable[int]) -> None:
-    """Returns when none of the processes is left; fails where one takes more than 20 seconds."""
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            assert ended(os.pidfd_open(pid)), f"process {pid} is still there"

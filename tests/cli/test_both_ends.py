@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
+import contextlib
 
 import pytest
 from tests import servers
-from tests.cli.terminal import ESTAB, assert_one_clear_line, estab, recorded
+from tests.cli.terminal import ESTAB, assert_one_clear_line, estab, recorded, serving
 from tests.namespaces import Namespace, in_namespace, joined
 
 from estab import RunResult
@@ -18,19 +18,12 @@ def across(serve: list[str], hold: list[str]) -> RunResult:
     def work() -> RunResult:
         client, server = Namespace(), Namespace()
         joined(client, "10.9.0.1/24", server, "10.9.0.2/24")
-        with server.entered():
-            command = [ESTAB, "serve", *serve, "--listen", "10.9.0.2:7000"]
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        assert process.stdout is not None
-        assert b"listening on" in process.stdout.readline()
-        via = f"nsenter --net=/proc/{process.pid}/ns/net {ESTAB} observe --port {{port}}"
-        command = [ESTAB, "hold", "10.9.0.2:7000", "-d", "300ms", "--json", "-", "--server-via", via, *hold]
-        try:
+        with contextlib.ExitStack() as stack:
+            with server.entered():
+                target, process = stack.enter_context(serving(*serve, listen="10.9.0.2:7000"))
+            via = f"nsenter --net=/proc/{process.pid}/ns/net {ESTAB} observe --port {{port}}"
             with client.entered():
-                return recorded(subprocess.run(command, capture_output=True, text=True, check=False, timeout=60))
-        finally:
-            process.terminate()
-            process.communicate(timeout=10)
+                return recorded(estab("hold", target, "-d", "300ms", "--json", "-", "--server-via", via, *hold))
 
     return in_namespace(work)
 

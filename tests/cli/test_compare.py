@@ -10,7 +10,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from tests.cli.terminal import ESTAB, assert_one_clear_line, children, estab
+from tests.cli.terminal import ESTAB, assert_one_clear_line, estab
+from tests.processes import children
 
 from estab import load_run
 from estab.records import decode

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.cli.terminal import ESTAB, children, wait_gone
+from tests.cli.terminal import ESTAB
+from tests.processes import children, wait_gone
 
 from estab import RunResult
 from estab.records import RUN_SCHEMA, decode

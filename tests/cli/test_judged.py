@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests import servers
-from tests.cli.terminal import ESTAB, children, recorded
+from tests.cli.terminal import ESTAB, estab, recorded
 from tests.namespaces import in_namespace
 
 from estab import RunResult
-from estab.observe import SockDiag
 
 Load = Callable[[str], RunResult]
 
 
 def hold(target: str, *more: str, duration: str = "200ms") -> RunResult:
-    command = [ESTAB, "hold", target, "-d", duration, "--json", "-", *more]
-    return recorded(subprocess.run(command, capture_output=True, text=True, check=False, timeout=60))
+    return recorded(estab("hold", target, "-d", duration, "--json", "-", *more))
 
 
 def nft(rules: str) -> None:
@@ -40,24 +35,9 @@ def judged(run: RunResult, cause: str, side: str) -> None:
     assert all(suspect.summary for suspect in found.values())
 
 
-def wait_until_all_are_accepted(port: int) -> None:
-    """The connection that found the server listening may still be in its queue."""
-    with SockDiag() as diag:
-        while any(listener.depth for listener in diag.listeners(port)):
-            continue
-
-
 def test_nginx_whose_workers_stand_still(tmp_path: Path) -> None:
-    with servers.nginx(tmp_path, "backlog=5") as (target, master):
-        workers = children(master.pid)
-        wait_until_all_are_accepted(int(target.rpartition(":")[2]))
-        for pid in workers:
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            run = hold(target, "-n", "50", "--timeout", "1500ms")
-        finally:
-            for pid in workers:
-                os.kill(pid, signal.SIGCONT)
+    with servers.standing_nginx(tmp_path, backlog=5) as target:
+        run = hold(target, "-n", "50", "--timeout", "1500ms")
     judged(run, "server_not_accepting", "server")
     assert run.server.listener is not None
     assert run.server.listener.limit == 5
@@ -65,11 +45,8 @@ def test_nginx_whose_workers_stand_still(tmp_path: Path) -> None:
 
 
 def test_a_foreign_server_out_of_descriptors() -> None:
-    port = servers.closed_port()
-    script = 'ulimit -n 40; exec "$@"'
-    command = ["/bin/sh", "-c", script, "sh", sys.executable, "-c", servers.ASYNCIO_ECHO, str(port)]
-    with servers.running(command, port):
-        run = hold(f"127.0.0.1:{port}", "-n", "100", duration="1500ms")
+    with servers.asyncio_echo(nofile=40) as target:
+        run = hold(target, "-n", "100", duration="1500ms")
     judged(run, "server_open_files", "server")
 
 

@@ -2,38 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
-import select
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests import servers
-from tests.cli.terminal import ESTAB, estab, in_namespace, recorded
+from tests.cli.terminal import estab, in_namespace, recorded, serving
 
 from estab import RunResult
-
-
-@contextlib.contextmanager
-def serving(*arguments: str, nofile: int | None = None) -> Iterator[str]:
-    """`estab serve` on a free port, from its first line until the block ends. Gives HOST:PORT."""
-    command = [ESTAB, "serve", *arguments, "--listen", "127.0.0.1:0"]
-    if nofile is not None:
-        command = ["/bin/sh", "-c", f'ulimit -n {nofile}; exec "$@"', "sh", *command]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        assert select.select([process.stdout], [], [], 20)[0], "estab serve said nothing"
-        line = process.stdout.readline()
-        match = re.match(r"listening on (\S+), backlog", line)
-        assert match, line
-        yield match[1]
-    finally:
-        process.terminate()
-        _out, err = process.communicate(timeout=10)
-        assert "Traceback" not in err
 
 
 def assert_verdict(run: RunResult, cause: str | None) -> None:
@@ -46,7 +21,7 @@ def assert_verdict(run: RunResult, cause: str | None) -> None:
 
 
 def test_server_not_accepting() -> None:
-    with serving("stall", "--backlog", "128") as target:
+    with serving("stall", "--backlog", "128") as (target, _process):
         done = estab("hold", target, "-n", "400", "-d", "0.5", "--timeout", "1500ms", "--json", "-")
     run = recorded(done)
     assert done.returncode == 1
@@ -59,7 +34,7 @@ def test_server_not_accepting() -> None:
 
 
 def test_accept_queue_overflow() -> None:
-    with serving("echo", "--backlog", "16", "--accept-delay", "50ms") as target:
+    with serving("echo", "--backlog", "16", "--accept-delay", "50ms") as (target, _process):
         done = estab("hold", target, "-n", "200", "-d", "0.5", "--json", "-")
     run = recorded(done)
     assert done.returncode == 1
@@ -71,7 +46,7 @@ def test_accept_queue_overflow() -> None:
 
 
 def test_server_open_files() -> None:
-    with serving("echo", nofile=64) as target:
+    with serving("echo", nofile=64) as (target, _process):
         done = estab("hold", target, "-n", "200", "-d", "1", "--json", "-")
     run = recorded(done)
     assert done.returncode == 1
@@ -79,7 +54,7 @@ def test_server_open_files() -> None:
 
 
 def test_client_open_files() -> None:
-    with serving("echo") as target:
+    with serving("echo") as (target, _process):
         done = estab("hold", target, "-n", "400", "-d", "0.2", "--json", "-", nofile=64)
     run = recorded(done)
     assert done.returncode == 1

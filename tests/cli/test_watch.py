@@ -20,9 +20,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.terminal import ESTAB, assert_one_clear_line, children, ended, estab
+from tests.cli.terminal import ESTAB, assert_one_clear_line, estab
 from tests.live.stories import START_S, story, written
-from tests.namespaces import in_namespace
+from tests.namespaces import in_namespace, until
+from tests.processes import children, ended
 from tests.servers import program
 
 from estab.records import RunResult, Snapshot, decode
@@ -160,10 +161,7 @@ def test_recording_without_a_terminal_until_interrupted(tmp_path: Path) -> None:
 
 
 def await_lines(path: Path, count: int) -> None:
-    deadline = time.monotonic() + 20
-    while not path.exists() or path.read_bytes().count(b"\n") < count:
-        assert time.monotonic() < deadline, "no snapshot was recorded"
-        time.sleep(0.02)
+    until(lambda: path.exists() and path.read_bytes().count(b"\n") >= count, why=f"{count} snapshots are recorded")
 
 
 def test_an_overflow_is_recorded_judged_and_replayed(tmp_path: Path) -> None:

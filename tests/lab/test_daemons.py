@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.terminal import children, ended, wait_gone
+from tests.processes import children, ended, marked, wait_gone
 
 from estab.lab.process import isolation
 from estab.lab.run.session import lab
@@ -41,15 +41,6 @@ def server(tmp_path: Path) -> tuple[str, str]:
     return f"env {mark}=1 {sys.executable} {PROGRAM} {{host}} {{port}} 3", mark
 
 
-def alive(mark: str) -> list[int]:
-    found = []
-    for name in os.listdir("/proc"):
-        with contextlib.suppress(OSError, ValueError):
-            if mark.encode() in Path(f"/proc/{int(name)}/environ").read_bytes():
-                found.append(int(name))
-    return found
-
-
 @contextlib.contextmanager
 def runner(command: str, *python: str) -> Iterator[subprocess.Popen[str]]:
     """The lab with that server, in a session of its own."""
@@ -70,7 +61,7 @@ def pidfds(mark: str, process: subprocess.Popen[str]) -> list[int]:
     deadline = time.monotonic() + 40
     ours = (os.getsid(0), process.pid)
     while time.monotonic() < deadline:
-        found = alive(mark)
+        found = marked(mark)
         with contextlib.suppress(ProcessLookupError):
             if any(os.getsid(pid) not in ours for pid in found):
                 return [os.pidfd_open(pid) for pid in found]
@@ -81,9 +72,9 @@ def pidfds(mark: str, process: subprocess.Popen[str]) -> list[int]:
 def assert_gone(handles: list[int], mark: str) -> None:
     """Returns when all have ended, those too that were begun after the handles were taken; each has 20 seconds."""
     for handle in handles:
-        assert ended(handle), f"still there: {alive(mark)}"
-    wait_gone(alive(mark))
-    assert alive(mark) == []
+        assert ended(handle), f"still there: {marked(mark)}"
+    wait_gone(marked(mark))
+    assert not marked(mark)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
@@ -139,7 +130,7 @@ def test_a_daemon_serves_and_is_gone_after_the_run(tmp_path: Path) -> None:
     assert done.contained is True
     rows = {row.what: row.measured for row in done.scenarios[0].rows}
     assert rows["server ESTABLISHED"] == "4", done.scenarios[0].why
-    assert alive(mark) == []
+    assert not marked(mark)
 
 
 @pytest.mark.parametrize("end", ["success", "hang-up", "kill"])
@@ -162,7 +153,7 @@ def test_without_a_pid_namespace_the_keeper_ends_daemons(end: str, tmp_path: Pat
             rows = {row["what"]: row["measured"] for row in events[-1]["scenario"]["rows"]}
             assert rows["server ESTABLISHED"] == "4"
             assert process.wait(timeout=20) == 0
-            assert alive(mark) == []
+            assert not marked(mark)
             return
         handles = daemon_of(process, mark)
         if end == "kill":
@@ -184,7 +175,7 @@ def daemon_of(process: subprocess.Popen[bytes], mark: str) -> list[int]:
     """As `pidfds`, for a stand-in without a session of its own."""
     deadline = time.monotonic() + 40
     while time.monotonic() < deadline:
-        found = alive(mark)
+        found = marked(mark)
         with contextlib.suppress(ProcessLookupError):
             if any(os.getsid(pid) != os.getsid(0) for pid in found):
                 return [os.pidfd_open(pid) for pid in found]

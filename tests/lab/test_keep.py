@@ -14,10 +14,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from tests.cli.terminal import ended
+from tests.ordinary_user import GIVE_UP
+from tests.processes import ended
 
 pytestmark = pytest.mark.namespace
-GIVE_UP = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
 WAITS = "Enter or Ctrl-C leaves"
 
 

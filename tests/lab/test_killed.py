@@ -14,6 +14,7 @@ import random
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.processes import marked
 
 from estab.lab.parts.scenario import find
 
@@ -35,7 +37,6 @@ SEED = int(os.environ.get("ESTAB_KILL_SEED", "4"))
 MOMENTS = 10
 WITHIN_S = 20.0  # none of it waits for anything: a busy machine needs some of it
 ROOT = os.geteuid() == 0
-GIVE_UP = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
 SCENARIOS = (
     "accept_queue_overflow", "syn_queue_overflow", "cookie_reset", "path_flow_table_full", "server_open_files",
     "short_connection_storm", "accept_thread_starved", "all",
@@ -79,20 +80,6 @@ def namespaces_of(pid: int, *, held: bool = True) -> set[int]:
     return {inode for inode in map(_inode, paths) if inode}
 
 
-def pids() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
-
-
-def marked(mark: str) -> set[int]:
-    """Every process that was started with the mark in its environment, whoever its parent is now."""
-    found = set()
-    for pid in pids():
-        with contextlib.suppress(OSError):
-            if mark.encode() in Path(f"/proc/{pid}/environ").read_bytes():
-                found.add(pid)
-    return found
-
-
 def state(pid: int) -> str:
     """One letter, as ps shows it; empty where there is no such process."""
     with contextlib.suppress(OSError):
@@ -107,9 +94,18 @@ def command(pid: int) -> str:
 
 
 def mounts() -> set[str]:
-    """Where something is mounted in this mount namespace, and what."""
+    """Where something is mounted in this mount namespace, and what.
+
+    But for /run/netns, where others name namespaces of theirs meanwhile: the runner has a /run of its own.
+    """
     lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
-    return {" ".join(line.split()[2:5]) for line in lines}
+    found = [line.split()[2:5] for line in lines]
+    return {" ".join(fields) for fields in found if not fields[2].startswith("/run/netns")}
+
+
+def links() -> set[str]:
+    """The network devices of the namespace that the runner is started in."""
+    return {name for _index, name in socket.if_nameindex()}
 
 
 @dataclass
@@ -121,6 +117,7 @@ class Runner:
     aside: Path
     keep: set[Path]
     mounts: set[str] = field(default_factory=mounts)
+    links: set[str] = field(default_factory=links)
     processes: set[int] = field(default_factory=set)
     namespaces: set[int] = field(default_factory=set)
 
@@ -142,6 +139,7 @@ class Runner:
         for pid in still | self.processes:
             found += [f"namespace {inode} at process {pid}" for inode in namespaces_of(pid) & self.namespaces]
         found += [f"mount {one}" for one in mounts() - self.mounts]
+        found += [f"link {name}" for name in links() - self.links]
         kept = {path for whole in self.keep for path in (whole, *whole.parents)}
         for name in _ASIDE:
             found += [f"file {path}" for path in self._files(self.aside / name, kept)]
@@ -275,7 +273,7 @@ def test_ended_while_the_server_is_stopped(number: signal.Signals) -> None:
         assert runner.gone() == []
 
 
-@pytest.mark.parametrize(("place", "scenario", "at_s"), moments(SEED + 1, 3))
+@pytest.mark.parametrize(("place", "scenario", "at_s"), moments(SEED + 1, 8))
 def test_ctrl_c_leaves_nothing_and_says_so(place: int, scenario: str, at_s: float) -> None:
     with running((sys.executable,), needed(), scenario, "--json", "-") as runner:
         runner.watch(lambda: len(runner.processes) >= 2)  # it has begun; before, there is nothing to say

@@ -1,16 +1,9 @@
-"""The stage and the wire: what they refuse, what they write, and that nothing of them is left behind."""
+"""The stage and the wire: what they refuse and what they write."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import random
 import shutil
-import signal
 import subprocess
-import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,8 +13,6 @@ from estab.lab.process.namespace import check_sysctl, sysctl
 from estab.lab.run.session import lab
 from estab.lab.wire import packets, pcapng
 from estab.lab.wire.spec import Captured
-
-COMMAND = [sys.executable, "-m", "estab", "lab", "run"]
 
 
 @pytest.mark.parametrize("name", ["net.ipv4.tcp_mem", "net.ipv4.tcp_max_orphans", "net.netfilter.nf_conntrack_max"])
@@ -89,63 +80,6 @@ def test_a_capture_shows_the_syn_that_was_lost(tmp_path: Path) -> None:
     assert "client\tlost: SYN number 5, as asked" in shown
     assert "client\tSYN number 2 of this connection" in shown
     assert "server\tSYN number 2 of this connection" in shown
-
-
-# -- nothing is left behind --------------------------------------------------------------------------------------------
-
-
-def _descendants(pid: int) -> set[int]:
-    children: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            text = stat.read_text(encoding="utf-8", errors="replace")
-            children.setdefault(int(text.rpartition(")")[2].split()[1]), []).append(int(text.split()[0]))
-    found, todo = set(), [pid]
-    while todo:
-        new = children.get(todo.pop(), [])
-        found.update(new)
-        todo += new
-    return found
-
-
-def _gone(pids: set[int], within_s: float = 20) -> bool:
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        if not any(Path(f"/proc/{pid}").exists() for pid in pids):
-            return True
-        time.sleep(0.02)
-    return False
-
-
-def ended_at_work(number: signal.Signals, at_s: float, folder: Path) -> None:
-    """A runner that gets that signal so long after its start, at work by then; all that was its own is gone."""
-    runner = subprocess.Popen(
-        [*COMMAND, "accept_queue_overflow"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    seen: set[int] = set()
-    until = time.monotonic() + at_s
-    while not seen or time.monotonic() < until:  # before, there is nothing to leave behind
-        assert runner.poll() is None, runner.communicate()
-        seen |= _descendants(runner.pid)
-        time.sleep(0.01)
-    runner.send_signal(number)
-    out, err = runner.communicate(timeout=30)
-    assert runner.returncode == (-9 if number == signal.SIGKILL else 130), (out, err)
-    assert _gone(seen), f"left behind: {seen}"
-
-
-@pytest.mark.namespace
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_nothing_is_left_behind(number: signal.Signals, tmp_path: Path) -> None:
-    chance = random.Random(4)
-    links = sorted(os.listdir("/sys/class/net"))
-    with ThreadPoolExecutor(3) as pool:
-        ended = [pool.submit(ended_at_work, number, chance.uniform(0.3, 2.2), tmp_path) for _ in range(5)]
-    for one in ended:
-        one.result()
-    assert sorted(os.listdir("/sys/class/net")) == links
-    assert not list(tmp_path.iterdir())
-    assert not list(Path("/run/netns").glob("*"))
 
 
 # -- as an ordinary user -----------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests import servers
-from tests.cli.terminal import children
+from tests.processes import children
 
 from estab.api.files import load_run
 from estab.diagnose.advice import changes
@@ -33,7 +33,6 @@ from estab.lab.twin.remedies import express
 from estab.lab.twin.scaling import descriptors, port_range, queue, scaled
 from estab.lab.twin.serving import pauses
 from estab.load.plan import OWN_DESCRIPTORS
-from estab.observe.sock_diag import SockDiag
 from estab.records import Change, ChangeKind, Failure, Remedy, RunResult, TimelinePoint, encode
 from estab.records.twin import TwinRemedy, TwinResult
 
@@ -82,30 +81,17 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> str:
     return record(file, *arguments, before=(*unshare, "/bin/sh", "-ec", NARROW, "sh"))
 
 
-def standing_nginx(folder: Path) -> str:
+def before_standing_nginx(folder: Path) -> str:
     """A run against an nginx whose workers are stopped."""
     folder.mkdir()
-    with servers.nginx(folder, "backlog=5") as (target, master):
-        with SockDiag() as diag:
-            while any(listener.depth for listener in diag.listeners(int(target.rpartition(":")[2]))):
-                continue
-        workers = children(master.pid)
-        for pid in workers:
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            return record(folder / "run.json", target, "-n", "50", "--timeout", "1500ms", "-d", "200ms")
-        finally:
-            for pid in workers:
-                os.kill(pid, signal.SIGCONT)
+    with servers.standing_nginx(folder, backlog=5) as target:
+        return record(folder / "run.json", target, "-n", "50", "--timeout", "1500ms", "-d", "200ms")
 
 
 def without_descriptors(folder: Path) -> str:
     """A run against a program that has 40 descriptors."""
-    port = servers.closed_port()
-    script = 'ulimit -n 40; exec "$@"'
-    command = ["/bin/sh", "-c", script, "sh", sys.executable, "-c", servers.ASYNCIO_ECHO, str(port)]
-    with servers.running(command, port):
-        return record(folder / "descriptors.json", f"127.0.0.1:{port}", "-n", "100", "-d", "1500ms")
+    with servers.asyncio_echo(nofile=40) as target:
+        return record(folder / "descriptors.json", target, "-n", "100", "-d", "1500ms")
 
 
 def as_if_elsewhere(narrow: str, folder: Path) -> str:
@@ -129,7 +115,7 @@ def twins(narrow: str, tmp_path_factory: pytest.TempPathFactory) -> Twins:
     slow = ("-n", "200", "--backlog", "16", "--accept-delay", "50ms", "-d", "500ms")
     alone = {
         "slow accepts": twin(record(folder / "slow.json", *slow)),
-        "nginx": twin(standing_nginx(folder / "nginx")),
+        "nginx": twin(before_standing_nginx(folder / "nginx")),
     }
     made: dict[str, Callable[[], TwinResult]] = {
         "descriptors": lambda: twin(without_descriptors(folder)),

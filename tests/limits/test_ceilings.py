@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests import namespaces, servers
-from tests.cli.terminal import ESTAB, estab, recorded
+from tests.cli.terminal import ESTAB, estab, recorded, serving
 from tests.limits.ladders import rung, shown
-from tests.limits.more_servers import estab_serve
 
 from estab.records import LIMITS_SCHEMA, RUN_SCHEMA, Limits, RunResult, decode
 
@@ -43,7 +41,7 @@ def test_descriptors_spread_over_processes(tmp_path: Path) -> None:
 
 def test_descriptors_of_the_server() -> None:
     """A server of ours under `ulimit -n 100`: what it accepts is what was predicted."""
-    with estab_serve(servers.closed_port(), nofile=100) as target:
+    with serving(listen=f"127.0.0.1:{servers.closed_port()}", nofile=100) as (target, _process):
         found = shown(estab("limits", target, "--json", "-"))
         run = recorded(estab("hold", target, "-n", "200", "-d", "0.5", "--json", "-"))
     assert found.binding == "server_open_files"
@@ -58,7 +56,7 @@ Outcome = tuple[bytes, bytes]
 
 def _limits_then_hold(port: int, connections: int, before: int) -> Outcome:
     """`estab limits`, then `estab hold`, against a server in this namespace; `before` holds that many first."""
-    with estab_serve(port) as target:
+    with serving(listen=f"127.0.0.1:{port}") as (target, _process):
         if before:
             subprocess.run([ESTAB, "hold", target, "-n", str(before), "-d", "0.1", "--quiet"], check=True)
             _until_closed(port)
@@ -70,10 +68,8 @@ def _limits_then_hold(port: int, connections: int, before: int) -> Outcome:
 
 def _until_closed(port: int) -> None:
     """Returns once the kernel has closed all client sockets towards `port`, but for TIME_WAIT."""
-    deadline = time.monotonic() + 20
     ss = [servers.program("ss"), "-Htan", "exclude", "time-wait", f"dport = :{port}"]
-    while left := subprocess.run(ss, capture_output=True, text=True, check=True).stdout:
-        assert time.monotonic() < deadline, left
+    namespaces.until(lambda: not subprocess.run(ss, capture_output=True, check=True).stdout, why="all are closed")
 
 
 def _in_namespace(

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from tests import servers
-from tests.cli.terminal import assert_one_clear_line, estab
+from tests.cli.terminal import assert_one_clear_line, estab, serving
 from tests.limits.ladders import rung, shown
-from tests.limits.more_servers import estab_serve, http_server, redis
+from tests.limits.more_servers import http_server, redis
 
 from estab.records import HostFacts, Limits, Snapshot, encode
 
@@ -86,7 +86,7 @@ def test_a_server_that_shares_its_listener_has_a_master(tmp_path: Path) -> None:
 def test_a_full_queue_is_a_limit_that_is_met() -> None:
     """`stall` never accepts: six wait at a backlog of five."""
     port = servers.closed_port()
-    with estab_serve(port, "stall", "--backlog", "5"), contextlib.ExitStack() as stack:
+    with serving("stall", "--backlog", "5", listen=f"127.0.0.1:{port}"), contextlib.ExitStack() as stack:
         for _ in range(6):
             stack.enter_context(_connecting(port))
         done = estab("limits", f"127.0.0.1:{port}", "--json", "-")

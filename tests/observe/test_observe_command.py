@@ -12,11 +12,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.namespaces import until
 from tests.ordinary_user import GIVE_UP
 
 from estab.records import Snapshot, decode
@@ -163,9 +164,7 @@ def test_this_process_stays_where_it_is(container: int) -> None:
     before = netns.own()
     seen = netns.inside(netns.find(str(container)), netns.own)
     assert seen.inode == os.stat(f"/proc/{container}/ns/net").st_ino
-    deadline = time.monotonic() + 5
-    while namespaces_of_threads() != {before.inode}:  # a thread that has been joined may take a moment to be gone
-        assert time.monotonic() < deadline
+    until(lambda: namespaces_of_threads() == {before.inode})  # a thread that was joined may take a moment to be gone
 
 
 def namespaces_of_threads() -> set[int]:
@@ -275,12 +274,12 @@ def tracer_of(pid: int) -> int:
 
 @needs_root
 @pytest.mark.parametrize("victim", ["estab", "tracer", "both"])
-def test_nothing_is_left_behind_a_kill(victim: str, eventually: Callable[[Callable[[], object]], None]) -> None:
+def test_nothing_is_left_behind_a_kill(victim: str) -> None:
     process = subprocess.Popen(
         [*ESTAB, "observe", "--drops", "60"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        eventually(lambda: len(instances()) == 1)
+        until(lambda: len(instances()) == 1)
         tracer = tracer_of(process.pid)
         if victim in ("estab", "both"):
             process.kill()
@@ -289,7 +288,7 @@ def test_nothing_is_left_behind_a_kill(victim: str, eventually: Callable[[Callab
         process.wait(20)
         if victim == "both":
             snapshots("--drops", "50ms")  # the next run removes what the dead left
-        eventually(lambda: instances() == [])
+        until(lambda: instances() == [])
     finally:
         process.kill()
         process.wait()

@@ -8,11 +8,11 @@ import struct
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from tests.namespaces import in_namespace
+from tests.namespaces import in_namespace, until
 
 from estab.errors import MachineError, ReadError
 from estab.kernel.formats import inet_diag, netlink
@@ -21,7 +21,6 @@ from estab.observe.counters import read_counters, read_sockstat
 from estab.observe.fast_census import EngineCensus
 from estab.observe.sock_diag import SockDiag
 
-Eventually = Callable[[Callable[[], object]], None]
 TWO_DATAGRAMS = 2
 
 
@@ -85,7 +84,7 @@ def test_overflow_is_seen_at_the_listener_and_in_the_counters() -> None:
 
 
 @pytest.mark.namespace
-def test_server_sockets_tell_queued_from_accepted(eventually: Eventually) -> None:
+def test_server_sockets_tell_queued_from_accepted() -> None:
     with (
         SockDiag() as diag,
         socket.create_server(("::", 8001), family=socket.AF_INET6, backlog=50, dualstack_ipv6=True) as server,
@@ -96,7 +95,7 @@ def test_server_sockets_tell_queued_from_accepted(eventually: Eventually) -> Non
         accepted = [stack.enter_context(server.accept()[0]) for _ in range(4)]
         clients[9].close()  # queued, and its peer is gone: CLOSE-WAIT
         accepted[0].close()  # closed by its owner: inode 0, and not queued
-        eventually(lambda: "FIN-WAIT-2" in diag.server_sockets(8001).states)  # its peer acknowledges after 40 ms
+        until(lambda: "FIN-WAIT-2" in diag.server_sockets(8001).states)  # its peer acknowledges after 40 ms
         found = diag.server_sockets(8001)
         assert (found.queued, found.accepted) == (6, 3)
         shown = [line for line in ss("-tane", "sport = :8001") if line[0] != "LISTEN"]
