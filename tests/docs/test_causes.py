@@ -7,6 +7,7 @@ import os
 import re
 
 import pytest
+from docs.generate.causes import MET, page_of
 from tests.docs.pages import DOCS, blocks, calls
 
 from estab.diagnose.suspects import BY_ID
@@ -18,11 +19,11 @@ HEADINGS = (
     "Reproduce it",
 )  # fmt: skip
 PROGRAMS = ("Go", "Python", "Node", "Java", "curl", "nginx")
-SITE = (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8")
+ERRORS = (DOCS / "errors.md").read_text(encoding="utf-8")
 
 
 def text_of(cause: str) -> str:
-    return (DOCS / "causes" / f"{cause}.md").read_text(encoding="utf-8")
+    return page_of(BY_ID[cause])[0]
 
 
 def sections(text: str) -> dict[str, str]:
@@ -89,11 +90,16 @@ def test_page_names_the_command_that_reproduces_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("cause", CAUSES)
-def test_cause_is_found_from_an_error_message_and_from_the_list(cause: str) -> None:
-    assert f"(causes/{cause}.md)" in (DOCS / "errors.md").read_text(encoding="utf-8")
-    index = (DOCS / "causes" / "index.md").read_text(encoding="utf-8")
-    assert f"| [{cause}]({cause}.md) | {text_of(cause).splitlines()[2]} |" in index
-    assert f"causes/{cause}.md" in SITE
+def test_cause_says_in_words_what_it_is_and_which_message_leads_to_it(cause: str) -> None:
+    front = page_of(BY_ID[cause])[1]
+    assert front.keys() == {"title", "met", "messages"}
+    assert front["title"]
+    assert front["met"] in MET
+    assert front["messages"]
+    for heading, when in front["messages"].items():
+        section = ERRORS.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+        line = next(line for line in section.splitlines() if line.startswith(f"- {when}: "))
+        assert f"[{cause}](causes/{cause}.md)" in line
 
 
 WITH_MESSAGES = ["errors", *(f"causes/{cause}" for cause in CAUSES)]

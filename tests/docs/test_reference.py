@@ -27,7 +27,7 @@ def test_generated_page_is_current(name: str) -> None:
 
 def test_no_page_is_left_of_what_is_gone() -> None:
     found = {f"{folder}/{path.name}" for folder in ("commands", "reference") for path in (DOCS / folder).glob("*.md")}
-    assert found == set(GENERATED)
+    assert found == {name for name in GENERATED if name.startswith(("commands/", "reference/"))}
 
 
 def options_of(name: str) -> set[str]:

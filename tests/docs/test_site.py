@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import subprocess
@@ -9,7 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from docs.generate.causes import page_of
 from tests.docs.pages import DOCS, ROOT
+
+from estab.diagnose.suspects import CAUSES
 
 LOADS = re.compile(
     r"<(?:(?:script|img|iframe|source)\b[^>]*\bsrc|link\b(?![^>]*canonical)[^>]*\bhref)=[\"']?((?:https?:)?//[^\"'\s>]+)",
@@ -53,3 +57,11 @@ def test_search_knows_the_causes(site: Path) -> None:
     index = (site / "search" / "search_index.json").read_text(encoding="utf-8")
     assert "causes/cookie_reset.html" in index
     assert "cannot assign requested address" in index
+
+
+def test_navigation_leads_to_every_cause_by_its_title(site: Path) -> None:
+    page = (site / "index.html").read_text(encoding="utf-8")
+    for cause in CAUSES:
+        link = re.search(rf'href="causes/{cause.id}\.html"[^>]*>(.*?)</a>', page, re.DOTALL)
+        assert link, cause.id
+        assert page_of(cause)[1]["title"] in html.unescape(link[1])
