@@ -78,14 +78,31 @@ def scheduled(late: int = 0, waited: int = 0, unsent: int = 0, cpu: float | None
     ("run", "expected"),
     [
         (scheduled(), "ruled_out"),
-        (scheduled(late=50), "ruled_out"),
-        (scheduled(late=51), "confirmed"),
+        (scheduled(late=900), "ruled_out"),  # late, but all of it was done: a note on the latencies
+        (scheduled(late=50, unsent=21), "ruled_out"),
+        (scheduled(late=51, unsent=20), "ruled_out"),
+        (scheduled(late=51, unsent=21), "confirmed"),
         (scheduled(waited=900), "ruled_out"),  # all connections were busy: the server's slowness, or too few of them
-        (scheduled(waited=900, cpu=0.95), "confirmed"),
+        (scheduled(waited=900, cpu=0.95), "ruled_out"),  # and yet each was served
         (scheduled(unsent=21, cpu=0.95), "confirmed"),
         (scheduled(unsent=20, cpu=0.95), "ruled_out"),
-        (scheduled(waited=900, cpu=None), "ruled_out"),
+        (scheduled(unsent=900), "ruled_out"),  # with CPU to spare and on time: the server was too slow
+        (scheduled(unsent=900, cpu=None), "not_observed"),
     ],
 )
 def test_the_schedule_of_an_open_loop(run: RunResult, expected: str) -> None:
     assert alone("generator_saturated", run).verdict == expected
+
+
+def test_lateness_that_cost_nothing_is_said_and_not_accused() -> None:
+    said = alone("generator_saturated", scheduled(late=300)).summary
+    assert said.startswith("300 of 1,000 began late")
+    assert said.endswith("nothing failed by it.")
+
+
+def test_a_syn_that_the_kernel_sent_again_was_not_ended_by_our_lag() -> None:
+    resent = late(3000.0, timeout_s=3.0).replace(funnel=runs.funnel(20, 0), syn_retransmits={"1": 15})
+    found = alone("generator_saturated", resent)
+    assert found.verdict == "confirmed"
+    assert "the 5 own timeouts" in found.summary
+    assert alone("generator_saturated", resent.replace(syn_retransmits={"2": 20})).verdict == "ruled_out"

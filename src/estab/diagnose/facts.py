@@ -72,6 +72,11 @@ def late_connects(run: RunResult) -> int:
     return max(0, run.retransmitted - beyond)
 
 
+def unanswered_connects(run: RunResult) -> int:
+    """Connects that failed after their SYN had been sent again: nothing had answered the first within a second."""
+    return max(0, run.retransmitted - late_connects(run))
+
+
 def mostly_reset(run: RunResult) -> bool:
     """Were at least as many connections reset as connects timed out? False where none was reset."""
     return resets(run) > 0 and resets(run) >= connect_timeouts(run)
