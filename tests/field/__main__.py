@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.field import runner, table
 from tests.field.catalogue import SITUATIONS
-from tests.field.runner import Outcome
+from tests.field.runner import Outcome, Runner
 from tests.field.stage import SERVERS
 
 
@@ -25,7 +25,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     burners = [_burner() for _ in range(asked.burners)]
     try:
-        outcomes = runner.play_all(situations, asked.jobs, lambda outcome: _told(outcome, asked.verbose))
+        outcomes = Runner(asked.jobs, lambda outcome: _told(outcome, asked.verbose)).play_all(situations)
+    except KeyboardInterrupt:
+        return 130
     finally:
         for burner in burners:
             burner.kill()

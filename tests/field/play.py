@@ -28,26 +28,36 @@ from tests.field.evidence import Evidence
 from tests.field.mark import Said
 from tests.field.situation import PORT, Situation
 from tests.field.stage import NotSetUp, Stage
-from tests.namespaces import ChildFailed, counters
+from tests.namespaces import ChildFailed, counters, run
 
-_COMMAND_S = 25.0
-_ALL_S = 45
+_COMMAND_S = 60.0
+_ALL_S = 100
 _ESTAB = [sys.executable, "-m", "estab"]
 _KEEPS_JSON = ("hold", "churn", "bench", "diagnose", "limits")
 
 
-def main(name: str, folder: Path) -> None:
-    """Plays it in the folder, which must exist, and prints the outcome."""
+def main(name: str) -> None:
+    """Plays it and prints the outcome."""
     signal.signal(signal.SIGALRM, lambda *_: os._exit(1))  # process 1 ignores what it has no handler for
     signal.alarm(_ALL_S)
     try:
-        said, unproved = _play(SITUATIONS[name], folder)
+        said, unproved = _play(SITUATIONS[name], _own_folder())
         outcome: dict[str, Any] = {"said": asdict(said), "unproved": unproved}
     except (NotSetUp, ChildFailed, OSError, subprocess.TimeoutExpired) as error:
         outcome = {"unproved": [f"{type(error).__name__}: {error}"]}
     except Exception:
         outcome = {"unproved": [traceback.format_exc()]}
     print(json.dumps(outcome), flush=True)
+
+
+def _own_folder() -> Path:
+    """A folder in memory that only this mount namespace has: it ends with it, however that ends."""
+    needed = [Path(path).resolve() for path in (__file__, sys.executable, sys.prefix, sys.base_prefix)]
+    for folder in map(Path, ("/mnt", "/media", "/srv", "/opt")):
+        if folder.is_dir() and not any(path.is_relative_to(folder) for path in needed):
+            run("mount", "-t", "tmpfs", "-o", "mode=755", "field", str(folder))
+            return folder
+    raise NotSetUp("this machine has none of /mnt, /media, /srv, /opt to mount a folder at")
 
 
 def _play(situation: Situation, folder: Path) -> tuple[Said, list[str]]:
@@ -172,4 +182,4 @@ def said_in_metrics(code: int, text: str) -> Said:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1])

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from tests.field.mark import Mark, Said, mark
 from tests.field.situation import Situation
 
 _ROOT = Path(__file__).parents[2]
-_WITHIN_S = 60
+_WITHIN_S = 110
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,46 +32,63 @@ class Outcome:
     seconds: float
 
 
-def play_all(
-    situations: Iterable[Situation], jobs: int, told: Callable[[Outcome], None] = lambda _outcome: None
-) -> list[Outcome]:
-    """The outcomes, in order. `told` gets each when it is known. One that was not set up is tried once more."""
-    with ThreadPoolExecutor(jobs) as pool:
+class Runner:
+    """So many situations at the same time. `told` gets each outcome when it is known, from any thread."""
 
-        def played(situation: Situation) -> Outcome:
-            outcome = play(situation)
-            if outcome.mark == "not set up":
-                outcome = play(situation)
-            told(outcome)
-            return outcome
+    def __init__(self, jobs: int, told: Callable[[Outcome], None] = lambda _outcome: None) -> None:
+        self._jobs, self._told = jobs, told
+        self._playing: set[subprocess.Popen[str]] = set()
+        self._stopped = False
 
-        return list(pool.map(played, situations))
+    def play_all(self, situations: Iterable[Situation]) -> list[Outcome]:
+        """The outcomes, in order. One that was not set up is tried once more. An interrupt ends what plays."""
+        with ThreadPoolExecutor(self._jobs) as pool:
+            played = [pool.submit(self._play, situation) for situation in situations]
+            try:
+                return [each.result() for each in played]
+            except BaseException:
+                self._stopped = True
+                pool.shutdown(wait=False, cancel_futures=True)
+                for process in set(self._playing):
+                    process.kill()
+                raise
 
+    def _play(self, situation: Situation) -> Outcome:
+        outcome = self._once(situation)
+        if outcome.mark == "not set up" and not self._stopped:
+            outcome = self._once(situation)
+        if not self._stopped:
+            self._told(outcome)
+        return outcome
 
-def play(situation: Situation) -> Outcome:
-    """Plays one in a process of its own. Never raises for what happens there."""
-    started_s = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="estab-field-") as folder:
-        Path(folder).chmod(0o755)  # servers that give up root read their files
-        done = subprocess.run(
-            [*_alone(), sys.executable, "-m", "tests.field.play", situation.name, folder],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=_ROOT,
-            timeout=_WITHIN_S,
+    def _once(self, situation: Situation) -> Outcome:
+        started_s = time.monotonic()
+        command = [*_alone(), sys.executable, "-m", "tests.field.play", situation.name]
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=_ROOT
         )
-    seconds = time.monotonic() - started_s
-    outcome = json.loads(done.stdout) if done.returncode == 0 else {"unproved": [done.stderr.strip()[-500:]]}
-    unproved = tuple(outcome["unproved"])
-    said = Said(**outcome["said"]) if "said" in outcome else None
+        self._playing.add(process)
+        try:
+            said, complaints = process.communicate(timeout=_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            said, complaints = "", f"it took more than {_WITHIN_S} s {process.communicate()[1]}"
+        finally:
+            self._playing.discard(process)
+        return _outcome(situation, said, complaints, time.monotonic() - started_s)
+
+
+def _outcome(situation: Situation, printed: str, complaints: str, seconds: float) -> Outcome:
+    """From what `play.py` printed; nothing where it was killed or failed."""
+    answer = json.loads(printed) if printed else {"unproved": [complaints.strip()[-500:] or "it was ended"]}
+    unproved = tuple(answer["unproved"])
+    said = Said(**answer["said"]) if "said" in answer else None
     if said is None or unproved:
-        return Outcome(
-            situation=situation, mark="not set up", why=unproved[0], said=said, unproved=unproved, seconds=seconds
-        )
-    value, why = mark(situation.truth, said)
-    return Outcome(situation=situation, mark=value, why=why, said=said, unproved=(), seconds=seconds)
+        value: Mark = "not set up"
+        why = unproved[0]
+    else:
+        value, why = mark(situation.truth, said)
+    return Outcome(situation=situation, mark=value, why=why, said=said, unproved=unproved, seconds=seconds)
 
 
 def chosen(situations: Iterable[Situation], pattern: str) -> list[Situation]:

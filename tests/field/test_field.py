@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from tests.field import runner, table
+from tests.field import table
 from tests.field.catalogue import SITUATIONS
 from tests.field.gate import IN_CI
 from tests.field.mark import Said, mark
+from tests.field.runner import Runner
 from tests.field.situation import due, healthy, open_to
 
 
 @pytest.mark.namespace
 def test_the_judge_is_right_in_the_field() -> None:
-    outcomes = runner.play_all([SITUATIONS[name] for name in IN_CI], jobs=4)
+    outcomes = Runner(jobs=4).play_all([SITUATIONS[name] for name in IN_CI])
     assert all(outcome.mark == "right" for outcome in outcomes), "\n".join(["", *table.lines(outcomes)])
 
 
