@@ -9,6 +9,7 @@ class _Layout(TypedDict):
     retransmits: int
     failures: int
     orders: int
+    reply: int
     connect_ns: int
     request_ns: int
     size: int

@@ -480,3 +480,15 @@ def test_a_quiet_host_and_a_title_that_moves_no_cursor() -> None:
 @given(run=of(RunResult))
 def test_whatever_a_record_holds_it_renders(run: RunResult) -> None:
     assert text(run)
+
+
+def test_who_answers_is_told_where_no_reply_was_an_echo() -> None:
+    wrong = Failure(phase="read", errno="wrong_bytes", count=20, first_s=0.1, first_bytes=r"SSH-2.0-x\r\n")
+    healthy = runs.healthy_bench()
+    assert healthy.requests is not None
+    run = healthy.replace(failures=[wrong], stopped="no_echo", requests=healthy.requests.replace(count=0))
+    said = " ".join(text(run).split())
+    assert said.startswith("Stopped after ")
+    assert r'is no echo server; it seems to speak SSH: its reply began "SSH-2.0-x\r\n"' in said
+    some = run.replace(stopped=None, requests=healthy.requests.replace(count=7))
+    assert "echo" not in text(some)

@@ -2,6 +2,7 @@
 #include "block.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 
 struct block *block_map(int fd) {
@@ -37,6 +38,14 @@ void block_order(struct block *b, uint64_t first, uint64_t write, uint64_t read)
         block_set(b, S_order_kinds, used + 1);
     }
     __atomic_store_n(&o->count, o->count + 1, __ATOMIC_RELAXED);
+}
+
+/* Keeps the first bytes of a reply that was no echo, if it is the first one. */
+void block_reply(struct block *b, const uint8_t *data, size_t size) {
+    if (block_get(b, S_reply_bytes)) return;
+    size_t kept = size < REPLY_BYTES ? size : REPLY_BYTES;
+    memcpy(b->reply, data, kept);
+    block_set(b, S_reply_bytes, kept);
 }
 
 /* Counts one failure; `example` is kept for the first of its kind. */

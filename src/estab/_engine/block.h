@@ -3,19 +3,22 @@
 #ifndef ESTAB_BLOCK_H
 #define ESTAB_BLOCK_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define BLOCK_MAGIC 0x6573746162303031ULL /* "estab001" */
 #define RETRANSMIT_BUCKETS 16
 #define FAILURE_KINDS 32
 #define EXAMPLE_BYTES 96
+#define REPLY_BYTES 32
 
 #define SLOTS(X)                                                                                                      \
     X(magic) X(state) X(start_ns) X(started_ns) X(settled_ns) X(last_answer_ns) X(ended_ns) X(cpu_ns)                 \
     X(worst_lag_ns) X(attempted) X(connected) X(first_byte) X(completed) X(failed) X(open) X(connecting) X(closed)    \
     X(accepted) X(requests) X(bytes_sent) X(bytes_received) X(peer_resets) X(failure_kinds) X(connect_count)          \
     X(connect_sum_ns) X(connect_max_ns) X(request_count) X(request_sum_ns) X(request_max_ns)           \
-    X(order_kinds) X(schedule_ns) X(scheduled) X(late) X(worst_late_ns) X(waited) X(unsent)
+    X(order_kinds) X(schedule_ns) X(scheduled) X(late) X(worst_late_ns) X(waited) X(unsent)         \
+    X(reply_bytes) X(no_echo)
 
 #define SLOT_ENUM(name) S_##name,
 enum slot { SLOTS(SLOT_ENUM) S_COUNT };
@@ -50,6 +53,7 @@ struct block {
     uint64_t syn_retransmits[RETRANSMIT_BUCKETS]; /* the last: so many or more */
     struct failure failures[FAILURE_KINDS];       /* the last takes what finds no room */
     struct order orders[ORDER_KINDS];             /* what finds no room is not told apart: counted in the last */
+    uint8_t reply[REPLY_BYTES];                   /* the first bytes of the first reply that was no echo */
     uint64_t connect_ns[HDR_LENGTH];
     uint64_t request_ns[HDR_LENGTH];
 };
@@ -84,6 +88,7 @@ static inline void block_request_latency(struct block *b, uint64_t ns) {
 }
 
 void block_failure(struct block *b, enum phase phase, uint64_t code, uint64_t since_start_ns, const char *example);
+void block_reply(struct block *b, const uint8_t *data, size_t size);
 void block_order(struct block *b, uint64_t first, uint64_t write, uint64_t read);
 struct block *block_map(int fd);
 void block_unmap(struct block *b);

@@ -109,7 +109,8 @@ struct client {
     uint64_t single_at;     /* so many answers: the one connection is waited for in recv() */
     uint64_t to_start;      /* connects still to be made */
     uint64_t start_ns, end_ns, drain_end_ns, drained_bytes, cpu_start_ns, cpu_due_ns;
-    bool ending, quit;
+    uint32_t wrong_replies;
+    bool ending, quit, no_echo; /* the last: no reply was an echo, and there were enough of them */
     struct epoll_event events[MAX_EVENTS];
 };
 

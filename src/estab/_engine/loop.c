@@ -106,6 +106,14 @@ static void begin_end(struct client *k, uint64_t now) {
     }
 }
 
+/* More of the same would tell nothing: what is due is not begun any more. */
+static void stop_early(struct client *k, uint64_t now) {
+    block_set(k->block, S_no_echo, 1);
+    k->end_ns = now;
+    abandon_backlog(k, now);
+    begin_end(k, now);
+}
+
 /* Answers may go on for as long as they keep coming; what stays silent for drain_ns is ended. */
 static void end_drain(struct client *k, uint64_t now) {
     uint64_t received = block_get(k->block, S_bytes_received);
@@ -188,6 +196,7 @@ static void loop(struct client *k) {
             now = now_ns();
         }
         expire(k, now);
+        if (k->no_echo && !k->ending) stop_early(k, now);
         if (!k->ending && k->end_ns && now >= k->end_ns) begin_end(k, now);
         if (k->ending && k->live && now >= k->drain_end_ns) end_drain(k, now);
         note_cpu(k, now);

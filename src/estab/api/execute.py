@@ -147,6 +147,7 @@ def _result(run: _Run, recorder: Recorder, seen: Observed, started_at: float) ->
         started_at_s=started_at,
         elapsed_s=round(max(0, ended - totals["started_ns"]) / 1e9, 4) if totals["started_ns"] else 0.0,
         engine=engine_name(),
+        stopped="no_echo" if totals["no_echo"] else None,
         funnel=outcome.funnel(totals, _accepted(recorder, seen, run.load)),
         failures=outcome.failures([*blocks, *server_blocks]),
         requests=outcome.requests(totals, run.load.workload != "hold" and run.load.size > 0),

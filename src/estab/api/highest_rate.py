@@ -9,7 +9,7 @@ from estab.api.ceiling import check_searchable
 from estab.api.recorder import ProgressCallback
 from estab.api.request import DEFAULT_OPTIONS, Arrivals, LoadOptions
 from estab.errors import UsageError
-from estab.kernel.formats import hdr
+from estab.kernel.formats import first_bytes, hdr
 from estab.load.conductor import Stop
 from estab.load.search import RateSearch
 from estab.records import RunResult
@@ -60,6 +60,11 @@ def find_rate(
         if run.interrupted:
             highest = highest.replace(interrupted=True)
             break
+        if run.no_echo is not None and run.no_echo.first_bytes is not None:
+            said = first_bytes.words(run.no_echo.first_bytes)
+            raise UsageError(
+                f"{run.config['target']} is no echo server, and a rate is searched on nothing else; {said}"
+            )
         step = _step(run, rate, percentile, bound_s * 1e6)
         search.tried(rate, good=step.why is None)
         steps.append(step)

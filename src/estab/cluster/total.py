@@ -121,6 +121,7 @@ def total(
         elapsed_s=max((run.elapsed_s for run in runs), default=max((_reached(one) for one in hosts), default=0.0)),
         engine=runs[0].engine if runs else asked.engine,
         interrupted=followed.interrupted,
+        stopped=next((run.stopped for run in runs if run.stopped is not None), None),
         funnel=merge.funnel([_funnel(one) for one in hosts], _accepted(asked, failures, hosts, server)),
         failures=failures,
         requests=merge.requests(run.requests for run in runs),

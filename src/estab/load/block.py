@@ -21,6 +21,7 @@ SLOTS = (
     "requests", "bytes_sent", "bytes_received", "peer_resets", "failure_kinds", "connect_count", "connect_sum_ns",
     "connect_max_ns", "request_count", "request_sum_ns", "request_max_ns", "order_kinds",
     "schedule_ns", "scheduled", "late", "worst_late_ns", "waited", "unsent",
+    "reply_bytes", "no_echo",
 )  # fmt: skip
 STARTING, READY, RUNNING, SETTLED, CLOSING, DONE = range(6)
 OWN_TIMEOUT, EOF, WRONG_BYTES, OTHER = range(1000, 1004)
@@ -29,6 +30,7 @@ CODE_NAMES = {OWN_TIMEOUT: "own_timeout", EOF: "eof", WRONG_BYTES: "wrong_bytes"
 RETRANSMIT_BUCKETS = 16
 FAILURE_KINDS = 32
 EXAMPLE_BYTES = 96
+REPLY_BYTES = 32
 ORDER_KINDS = 16
 HDR_HALF = 1024
 HDR_LENGTH = 33 * HDR_HALF
@@ -39,7 +41,8 @@ FAILURES_AT = RETRANSMITS_AT + RETRANSMIT_BUCKETS * 8
 FAILURE_BYTES = 4 * 8 + EXAMPLE_BYTES
 ORDERS_AT = FAILURES_AT + FAILURE_KINDS * FAILURE_BYTES
 ORDER_WORDS = 4
-CONNECT_NS_AT = ORDERS_AT + ORDER_KINDS * ORDER_WORDS * 8
+REPLY_AT = ORDERS_AT + ORDER_KINDS * ORDER_WORDS * 8
+CONNECT_NS_AT = REPLY_AT + REPLY_BYTES
 REQUEST_NS_AT = CONNECT_NS_AT + HDR_LENGTH * 8
 SIZE = REQUEST_NS_AT + HDR_LENGTH * 8
 
@@ -68,13 +71,17 @@ def hdr_value(index: int) -> int:
 
 @dataclass(frozen=True)
 class FailureCount:
-    """One line of the table of failures. `first_ns` counts from the worker's start."""
+    """One line of the table of failures. `first_ns` counts from the worker's start.
+
+    `reply`: how the first reply that was no echo began, at `wrong_bytes`; else empty.
+    """
 
     phase: str
     errno: str
     count: int
     first_ns: int
     example: str
+    reply: bytes = b""
 
 
 class Block:
@@ -123,8 +130,12 @@ class Block:
             phase, code, count, first_ns = self.words[at // 8 : at // 8 + 4].tolist()
             example = self._map[at + 32 : at + FAILURE_BYTES].split(b"\0", 1)[0].decode("ascii", "replace")
             name = PHASES[phase] if phase < len(PHASES) else f"phase_{phase}"
-            kinds.append(FailureCount(name, code_name(code), count, first_ns, example))
+            reply = self._reply() if code == WRONG_BYTES else b""
+            kinds.append(FailureCount(name, code_name(code), count, first_ns, example, reply))
         return kinds
+
+    def _reply(self) -> bytes:
+        return bytes(self._map[REPLY_AT : REPLY_AT + min(self.get("reply_bytes"), REPLY_BYTES)])
 
     def error_orders(self) -> dict[tuple[str, ...], int]:
         """How often one more write and one more read gave these after a first error; "ok" is what worked."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from estab.kernel.formats import hdr
+from estab.kernel.formats import first_bytes, hdr
 from estab.load import fleet as fleets
 from estab.load.block import CONNECT_NS_AT, REQUEST_NS_AT, Block
 from estab.load.fleet import Fleet, WorkerProcess
@@ -39,6 +39,7 @@ def failures(blocks: Iterable[Block]) -> list[Failure]:
             count=counted.count,
             first_s=counted.first_ns / NS_PER_S,
             example=counted.example or None,
+            first_bytes=first_bytes.text(counted.reply) if counted.reply else None,
         )
         for block in blocks
         for counted in block.failures()

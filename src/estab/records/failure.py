@@ -41,7 +41,8 @@ class FailureKind(NamedTuple):
 class Failure(Record, frozen=True, kw_only=True):
     """Failures of one kind (`FailureKind`). `phase` is connect, write, read, close, or accept (at a server).
 
-    `first_s` counts from the start of the run.
+    `first_s` counts from the start of the run. `first_bytes`: at `wrong_bytes`, how the first reply that was no echo
+    began, as `estab.kernel.formats.first_bytes.text` writes it.
     """
 
     phase: str
@@ -49,6 +50,7 @@ class Failure(Record, frozen=True, kw_only=True):
     count: int
     first_s: float | None = None
     example: str | None = None
+    first_bytes: str | None = None
 
     @property
     def kind(self) -> FailureKind:

@@ -192,7 +192,10 @@ def _counters(snapshot: Snapshot | None) -> dict[str, int] | None:
 
 
 class RunResult(Record, frozen=True, kw_only=True):
-    """What one command did. `config`: what was asked, units in the names. `interrupted`: ended by a signal."""
+    """What one command did. `config`: what was asked, units in the names. `interrupted`: ended by a signal.
+
+    `stopped`: why it ended before its time. `no_echo`: the first 20 replies to a process were no echoes, and none was.
+    """
 
     schema: str = RUN_SCHEMA
     command: str
@@ -202,6 +205,7 @@ class RunResult(Record, frozen=True, kw_only=True):
     elapsed_s: float
     engine: str
     interrupted: bool = False
+    stopped: str | None = None
     funnel: Funnel
     failures: list[Failure] = []
     requests: Requests | None = None
@@ -230,6 +234,13 @@ class RunResult(Record, frozen=True, kw_only=True):
     def client_failures(self) -> int:
         """All failures that a client met. Those of accept() are the server's and cost a client nothing as such."""
         return sum(failure.count for failure in self.failures if failure.is_clients)
+
+    @property
+    def no_echo(self) -> Failure | None:
+        """The replies that were no echoes, where not one reply was: the target is no echo server."""
+        if self.requests is None or self.requests.count:
+            return None
+        return next((failure for failure in self.failures if failure.first_bytes is not None), None)
 
     @property
     def lost_workers(self) -> list[Worker]:

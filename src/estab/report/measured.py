@@ -8,6 +8,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from estab.kernel.formats import first_bytes
 from estab.records import ListenerWatch, Percentiles, RunResult, Worker
 from estab.report.layout import Glyphs, columns, heading, indented, line, pairs
 from estab.report.words import clean, count, percent, plural, seconds, size
@@ -23,6 +24,7 @@ def measured(run: RunResult, console: Console, glyphs: Glyphs) -> Iterator[Rende
     if run.failures:
         yield heading("Failures")
         yield indented(_failures(run, glyphs))
+        yield from _peer(run)
     figures = [
         *_throughput(run),
         *_open_loop(run, glyphs),
@@ -65,6 +67,16 @@ def _funnel(run: RunResult, console: Console, glyphs: Glyphs) -> Table:
         bar = glyphs.bar * max(filled, 1 if value > 0 else 0)
         table.add_row(name, count(value), percent(value, funnel.attempted), bar)
     return table
+
+
+def _peer(run: RunResult) -> Iterator[RenderableType]:
+    """Who answers there, where no reply was an echo, and what can be asked of any server."""
+    failure = run.no_echo
+    if failure is None or failure.first_bytes is None:
+        return
+    said = first_bytes.words(clean(failure.first_bytes))
+    then = "estab hold and estab churn without --size fit any server."
+    yield indented(line(f"The target is no echo server; {said}. {then}"))
 
 
 def _failures(run: RunResult, glyphs: Glyphs) -> Table:
@@ -202,6 +214,11 @@ def _lost(run: RunResult) -> list[tuple[str, str]]:
         ("worker lost", f"{clean(w.role)} {w.pid}: {clean(w.lost or '')}; its numbers until then are kept")
         for w in run.lost_workers
     ]
+
+
+def stopped(run: RunResult) -> Text:
+    """Said at the top of a run that ended before its time by itself."""
+    return line(f"Stopped after {seconds(run.elapsed_s)}: none of the replies was an echo.", style="bold yellow")
 
 
 def interrupted(run: RunResult) -> Text:

@@ -11,7 +11,7 @@ from rich.text import Text
 from estab.records import Diagnosis, RunResult
 from estab.report.asked import asked
 from estab.report.layout import Glyphs, glyphs_for, line
-from estab.report.measured import interrupted, measured
+from estab.report.measured import interrupted, measured, stopped
 from estab.report.trimmed import print_trimmed
 from estab.report.verdict import diagnosed, verdict
 from estab.report.words import clean, plural, seconds
@@ -35,6 +35,8 @@ def render_diagnosis(diagnosis: Diagnosis, title: str, console: Console) -> None
 def _parts(run: RunResult, console: Console, glyphs: Glyphs) -> Iterator[RenderableType]:
     if run.interrupted:
         yield interrupted(run)
+    if run.stopped:
+        yield stopped(run)
     yield _asked(run, console, glyphs)
     yield _where(run, glyphs)
     yield from measured(run, console, glyphs)

@@ -38,6 +38,7 @@ from estab.load.pyengine.open_loop import ClientSchedule
 IP_BIND_ADDRESS_NO_PORT = 24
 START_BATCH = 64
 REST_NS = 10 * NS_PER_MS
+NO_ECHO_AFTER = 20  # replies
 TOTAL_RETRANS_AT = 100  # of tcpi_total_retrans in struct tcp_info (include/uapi/linux/tcp.h)
 CONNECTING, OPEN, AWAITING_FIN = "connecting", "open", "awaiting_fin"
 READABLE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLERR | select.EPOLLHUP
@@ -108,7 +109,8 @@ class ClientLoop(ClientSchedule):
         self.waiting: OrderedDict[Conn, int] = OrderedDict()
         self.resting: deque[tuple[int, int]] = deque()
         self.next_source = 0
-        self.ending = self.quit = False
+        self.ending = self.quit = self.no_echo = False
+        self.wrong_replies = 0
         self.drain_end_ns = self.drained_bytes = 0
         self.idle: OrderedDict[Conn, None] = OrderedDict()
         self.workload = workload(self)
@@ -278,8 +280,16 @@ class ClientLoop(ClientSchedule):
         conn.receive_at = (conn.receive_at + len(data)) % PERIOD
         if same and conn.received <= conn.sent:
             return len(data)
+        self._note_wrong_reply(data)
         self.fail(conn, "read", WRONG_BYTES)
         return -1
+
+    def _note_wrong_reply(self, data: bytes) -> None:
+        """It is kept for people to see who speaks there. A peer of whose replies none is an echo has no more to say."""
+        self.count.reply(data)
+        self.wrong_replies += 1
+        if self.wrong_replies >= NO_ECHO_AFTER and not self.count.get("requests"):
+            self.no_echo = True
 
     def write(self, conn: Conn, size: int) -> int:
         """Writes up to `size` bytes once. Bytes; 0: the socket is full; -1: the connection is over."""
@@ -376,6 +386,13 @@ class ClientLoop(ClientSchedule):
             if conn.state == OPEN:
                 self.workload.at_end(conn)
 
+    def _stop_early(self, now: int) -> None:
+        """More of the same would tell nothing: what is due is not begun any more."""
+        self.count.set("no_echo", 1)
+        self.end_ns = now
+        self.abandon_backlog(now)
+        self._begin_end(now)
+
     def _end_drain(self, now: int) -> None:
         received = self.count.get("bytes_received")
         if received != self.drained_bytes:  # answers may go on for as long as they keep coming
@@ -464,6 +481,8 @@ class ClientLoop(ClientSchedule):
             for fd, what in events:
                 self._dispatch(fd, what)
             self._expire(now)
+            if self.no_echo and not self.ending:
+                self._stop_early(now)
             if not self.ending and self.end_ns and now >= self.end_ns:
                 self._begin_end(now)
             if self.ending and self.conns and now >= self.drain_end_ns:

@@ -18,6 +18,8 @@ from estab.load.block import (
     ORDER_WORDS,
     ORDERS_AT,
     OTHER,
+    REPLY_AT,
+    REPLY_BYTES,
     RETRANSMIT_BUCKETS,
     RETRANSMITS_AT,
     Block,
@@ -122,6 +124,15 @@ class Count:
             if i == ORDER_KINDS - 1 or self.words[word : word + 3].tolist() == [first, write, read]:
                 self.words[word + 3] += 1
                 return
+
+    def reply(self, data: bytes) -> None:
+        """Keeps the first bytes of a reply that was no echo, if it is the first one."""
+        if self.get("reply_bytes"):
+            return
+        kept = data[:REPLY_BYTES].ljust(REPLY_BYTES, b"\0")
+        for i in range(REPLY_BYTES // 8):
+            self.words[REPLY_AT // 8 + i] = int.from_bytes(kept[i * 8 : i * 8 + 8], "little")
+        self.set("reply_bytes", min(len(data), REPLY_BYTES))
 
     def failure(self, phase: str, code: int, example: str) -> None:
         """Counts one failure; the example is kept for the first of its kind."""
