@@ -13,13 +13,13 @@ import pytest
 COLOUR = re.compile(rb"\x1b\[[0-9;]*(?:3[0-7]|9[0-7]|38|48)[;m]")
 
 
-def on_a_terminal(*arguments: str, **environment: str) -> bytes:
+def on_a_terminal(
+    *arguments: str, start: tuple[str, ...] = (sys.executable, "-P", "-m", "estab"), **environment: str
+) -> bytes:
     """All that `estab` writes to a terminal, on stdout and stderr."""
     ours, theirs = pty.openpty()
     done = {**{k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TERM", "CI")}, **environment}
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "estab", *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=done
-    ) as process:
+    with subprocess.Popen([*start, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=done) as process:
         os.close(theirs)
         said = b""
         try:
@@ -47,3 +47,24 @@ def test_no_colour_where_none_is_wanted() -> None:
     command = ("hold", "-n", "5", "-d", "0.2")
     assert not COLOUR.search(on_a_terminal(*command, TERM="xterm-256color", NO_COLOR="1"))
     assert COLOUR.search(on_a_terminal(*command, TERM="xterm-256color"))
+
+
+# A shell with job control, as far as it matters: a session of its own on the terminal, and a job in the foreground or,
+# in a process group of its own that the terminal was not given to, in the background.
+SHELL = """
+import fcntl, os, subprocess, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+group = 0 if sys.argv[1] == "background" else None
+sys.exit(subprocess.run(sys.argv[2:], process_group=group).returncode)
+"""
+
+
+@pytest.mark.parametrize(("job", "drawn"), [("foreground", True), ("background", False)])
+def test_a_background_job_does_not_draw_over_the_prompt(job: str, drawn: bool) -> None:
+    said = on_a_terminal(
+        job, sys.executable, "-m", "estab", "hold", "-n", "5", "-d", "0.2",
+        start=(sys.executable, "-c", SHELL), TERM="xterm",
+    )  # fmt: skip
+    assert (b"5 open" in said) is drawn
+    assert b"no cause" in said, "the report is printed either way"

@@ -65,6 +65,9 @@ def bench(
     find_rate
         Search for the highest rate of an open loop at which a percentile of the latency stays within a bound, as
         p99<5ms; each attempt lasts --duration, the first asks for --rate (default 1000).
+    output.json
+        Write the result as JSON to this file (estab.run/1; estab.rate/1 with --find-rate, estab.cluster/1 with
+        --cluster); `-` is standard output, and nothing else is on it then.
     """
     from estab.api.bench import BenchRequest
 

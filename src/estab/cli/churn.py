@@ -61,6 +61,9 @@ def churn(
         fin: in order. rst: at once, and without TIME_WAIT.
     first_close
         The end that closes first keeps the TIME_WAIT. server: wait for its FIN.
+    output.json
+        Write the result as JSON to this file (estab.run/1; estab.cluster/1 with --cluster); `-` is standard output, and
+        nothing else is on it then.
     """
     from estab.api.churn import ChurnRequest
 

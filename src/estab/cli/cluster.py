@@ -13,7 +13,7 @@ cluster = App(
     name="cluster",
     help_epilogue="A load runs there with --cluster ADDRESS: `estab hold TARGET -n 100000 --cluster ADDRESS`. "
     "One worker a host generates. The worker on the server's host, started with `--resources estab-server=1`, watches "
-    "the server's end. --json of such a load writes estab.cluster/1.",
+    "the server's end.",
 )
 cluster.command("estab.cli.cluster:check", name="check")
 
@@ -21,7 +21,7 @@ cluster.command("estab.cli.cluster:check", name="check")
 def check(address: str, /, *, output: OutputFlags = DEFAULT_OUTPUT) -> int:
     """Ask every worker of a Dask cluster: which estab, which limits, how far its clock is off, what it could generate.
 
-    Exit code 3 where a worker can't take part: each says why. --json writes estab.cluster_check/1.
+    Exit code 3 where a worker can't take part: each says why.
 
     Example: estab cluster check tcp://10.0.0.9:8786
 
@@ -29,6 +29,9 @@ def check(address: str, /, *, output: OutputFlags = DEFAULT_OUTPUT) -> int:
     ----------
     address
         The scheduler's address, as tcp://HOST:8786, or the file that `dask scheduler --scheduler-file` writes.
+    output.json
+        Write what each worker said as JSON (estab.cluster_check/1) to this file; `-` is standard output, and nothing
+        else is on it then.
     """
     from estab.cluster.check import check as ask
 

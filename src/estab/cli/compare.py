@@ -65,6 +65,9 @@ def compare(
         Print GitHub annotations: ::error for each term that fired, ::warning for what to know.
     markdown
         Write Markdown for a pull request's comment to this file; `-` is standard output.
+    output.json
+        Write the comparison as JSON (estab.comparison/1) to this file; `-` is standard output, and nothing else
+        is on it then.
     """
     from estab.api.compare import compare as hold_against
 

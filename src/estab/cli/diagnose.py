@@ -29,6 +29,9 @@ def diagnose(*files: InputFile, interval: Seconds = 2.0, output: OutputFlags = D
         Recorded runs (estab.run/1) or snapshots (estab.snapshot/1, one a line); `-` is standard input.
     interval
         With no FILE: the time between the two looks at this host, as 500ms or 5s.
+    output.json
+        Write the run with its verdict (estab.run/1), or the verdict on snapshots or this host (estab.diagnosis/1), as
+        JSON to this file; `-` is standard output, and nothing else is on it then.
     """
     if not files:
         return _this_host(interval, output)

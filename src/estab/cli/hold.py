@@ -71,6 +71,9 @@ def hold(
         is its own choice.
     reset
         Close by RST instead of FIN: leaves no TIME_WAIT.
+    output.json
+        Write the result as JSON to this file (estab.run/1; estab.ceiling/1 with --find-ceiling, estab.cluster/1 with
+        --cluster); `-` is standard output, and nothing else is on it then.
     """
     from estab.api.hold import HoldRequest
 

@@ -76,6 +76,9 @@ def lab(
         For twin: how many clients there are, in place of what the record tells; snapshots only imply it.
     rtt
         For twin: the round-trip time between the hosts, in place of what the record tells, as 20ms.
+    output.json
+        Write the result as JSON to this file (estab.lab-list/1 of list, estab.lab/1 of run, estab.twin/1 of twin); `-`
+        is standard output, and nothing else is on it then.
     """
     input_file.check(names)
     of_run = {"--set": set_, "--full": full, "--sweep": sweep, "--pcap": pcap, "--server": server, "--keep": keep,

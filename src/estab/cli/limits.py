@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from cyclopts import Parameter
-
-from estab.cli.options import OUTPUT
+from estab.cli.options import DEFAULT_OUTPUT, OutputFlags
 from estab.cli.show import FAILED, OK, JsonFile, console
 from estab.cli.values import Whole
 
@@ -22,8 +20,7 @@ def limits(
     pid: Whole | None = None,
     listen: str | None = None,
     server_via: str | None = None,
-    json: Annotated[str | None, Parameter(name="--json", allow_leading_hyphen=True, group=OUTPUT)] = None,
-    quiet: Annotated[bool, Parameter(name=("--quiet", "-q"), negative="", group=OUTPUT)] = False,
+    output: OutputFlags = DEFAULT_OUTPUT,
 ) -> int:
     """How many connections can I have from here to there: every limit on the way, the first to be met first.
 
@@ -42,18 +39,18 @@ def limits(
         Instead of TARGET: the local server that listens there, as :8080.
     server_via
         A command that prints the server's side as estab.snapshot/1 lines: "ssh host estab observe --count 1".
-    json
+    output.json
         Write the ladder as JSON (estab.limits/1) to this file; `-` is standard output, and nothing else is on it then.
-    quiet
+    output.quiet
         No report; the exit code tells.
     """
     from estab.api.limits import limits as climb
     from estab.diagnose.ladder import is_met
 
-    json_file = JsonFile(json)
+    json_file = JsonFile(output.json)
     ladder = climb(target, pid=pid, listen=listen, server_via=server_via)
     json_file.write(ladder)
-    if not quiet and json != "-":
+    if output.shows_report:
         _print(ladder)
     return FAILED if is_met(ladder) else OK
 

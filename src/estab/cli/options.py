@@ -25,7 +25,7 @@ class OutputFlags:
     """Where results go."""
 
     json: Annotated[str | None, Parameter(name="--json", allow_leading_hyphen=True)] = None
-    """Write the result as JSON (estab.run/1) to this file; `-` is standard output, and then nothing else is on it."""
+    """Write the result as JSON to this file; `-` is standard output, and nothing else is on it then."""
 
     quiet: Annotated[bool, Parameter(name=("--quiet", "-q"), negative="")] = False
     """Neither progress nor report; the exit code tells."""

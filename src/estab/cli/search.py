@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from estab.cli.options import LoadFlags, OutputFlags
-from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, console, progress_on, stoppable, wiped
+from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, console, may_draw, progress_on, stoppable, wiped
 from estab.cli.values import seconds
 from estab.errors import UsageError
 
@@ -91,7 +91,7 @@ def _telling(output: OutputFlags, said: Callable[[S], str]) -> Callable[[S], Non
     """What says of each step, on a terminal, what it gave."""
 
     def stepped(step: S) -> None:
-        if not output.quiet and sys.stderr.isatty():
+        if may_draw(output):
             sys.stderr.write(f"{wiped()}  {said(step)}\n")
 
     return stepped

@@ -68,6 +68,8 @@ def serve(
         From one pause to the next, as 10s.
     duration
         Stop by itself after so long.
+    output.json
+        Write the result as JSON (estab.run/1) to this file; `-` is standard output, and nothing else is on it then.
     """
     from estab.api.serve import serve as run_serve
 

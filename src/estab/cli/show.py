@@ -66,19 +66,33 @@ def stoppable(given: Stop | None = None) -> Iterator[Stop]:
 @contextlib.contextmanager
 def status_line(output: OutputFlags) -> Iterator[Callable[[str], None]]:
     """Shows one line that changes, on a terminal's stderr; elsewhere, and when quiet, nothing."""
-    if output.quiet or not sys.stderr.isatty():
-        yield lambda _text: None
-        return
+    shown = False
 
     def show(text: str) -> None:
-        sys.stderr.write(wiped() + text[: _columns() - 1])
-        sys.stderr.flush()
+        nonlocal shown
+        if (shown or text) and may_draw(output):
+            sys.stderr.write(wiped() + text[: _columns() - 1])
+            sys.stderr.flush()
+            shown = bool(text)
 
     try:
         yield show
     finally:
-        sys.stderr.write(wiped())
-        sys.stderr.flush()
+        show("")
+
+
+def may_draw(output: OutputFlags) -> bool:
+    """Whether progress may be drawn on stderr now: it is a terminal, and this process no background job there.
+
+    Asked before each line, since `fg` and `bg` may come between. tcgetpgrp(3) fails on a terminal that is not the one
+    of this session; nobody's prompt is drawn over there.
+    """
+    if output.quiet or not sys.stderr.isatty():
+        return False
+    try:
+        return os.tcgetpgrp(sys.stderr.fileno()) == os.getpgrp()
+    except OSError:
+        return True
 
 
 def is_dumb() -> bool:

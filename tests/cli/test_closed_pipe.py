@@ -1,0 +1,60 @@
+"""`estab … | head`: who reads along and has read enough hears of no error, whatever the command."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.cli.terminal import ESTAB, estab
+
+from estab.cli.commands import COMMANDS
+
+COMMAND_LINES = [
+    ("--help",),
+    ("limits",),
+    ("limits", "127.0.0.1:9", "--json", "-"),
+    ("serve", "echo", "--listen", "127.0.0.1:0", "-d", "5"),
+    ("bench", "-c", "2", "-d", "0.1"),
+    ("hold", "-n", "3", "-d", "0.05"),
+    ("hold", "-n", "3", "-d", "0.05", "--repeat", "2"),
+    ("hold", "-n", "3", "-d", "0.05", "--json", "-"),
+    ("churn", "-c", "2", "-d", "0.1"),
+    ("observe", "--count", "0", "--interval", "10ms"),
+    ("watch", "--once", "--interval", "100ms"),
+    ("diagnose", "--interval", "100ms"),
+    ("diagnose", "RUN"),
+    ("report", "RUN", "--markdown"),
+    ("compare", "RUN", "RUN"),
+    ("export", "--once", "--window", "100ms"),
+    ("lab", "list"),
+    ("lab", "list", "--json", "-"),
+    ("cluster", "--help"),
+    ("completion", "bash"),
+    ("man",),
+]
+
+
+@pytest.fixture(scope="module")
+def run_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("run") / "run.json"
+    assert estab("hold", "-n", "3", "-d", "0.05", "--json", str(path), "-q").returncode == 0
+    return path
+
+
+def test_every_command_is_tried() -> None:
+    assert {line[0] for line in COMMAND_LINES} >= set(COMMANDS)
+
+
+@pytest.mark.parametrize("line", COMMAND_LINES, ids=" ".join)
+def test_a_reader_that_has_gone(line: tuple[str, ...], run_file: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    words = [str(run_file) if word == "RUN" else word for word in line]
+    with open(write, "wb") as closed:
+        done = subprocess.run(
+            [ESTAB, *words], stdout=closed, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+        )
+    assert done.stderr == ""
+    assert done.returncode == 1
