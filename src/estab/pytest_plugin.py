@@ -11,7 +11,7 @@ file is imported before a test asks for the fixture.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,13 +53,27 @@ def estab(request: pytest.FixtureRequest) -> Generator[Estab, None, None]:
 
 
 class Estab:
-    """What the fixture `estab` gives. `runs` are those of this test, in order."""
+    """What the fixture `estab` gives: the library, of which `hold`, `bench` and `churn` keep their runs.
+
+    `runs` are those of this test, in order. Everything else of `import estab`, as `estab.LoadOptions`, is there too.
+    """
 
     def __init__(self) -> None:
         self.runs: list[RunResult] = []
 
+    def __getattr__(self, name: str) -> Any:
+        import estab as library
+
+        return getattr(library, name)
+
     def hold(
-        self, target: str, *, connections: int = 400, duration_s: float = 0.5, at_once: bool = True, **more: Any
+        self,
+        target: str | None = None,
+        *,
+        connections: int = 400,
+        duration_s: float = 0.5,
+        at_once: bool = True,
+        **more: Any,
     ) -> RunResult:
         """Opens `connections` to "HOST:PORT", all at once unless told otherwise, and holds them `duration_s` seconds.
 
@@ -69,19 +83,23 @@ class Estab:
 
         if at_once:
             more.setdefault("in_flight", connections)
-        return self._kept(hold, target, connections=connections, duration_s=duration_s, **more)
+        return self._kept(hold(target, connections=connections, duration_s=duration_s, **more))
 
-    def bench(self, target: str, *, connections: int = 100, duration_s: float = 1.0, **more: Any) -> RunResult:
+    def bench(
+        self, target: str | None = None, *, connections: int = 100, duration_s: float = 1.0, **more: Any
+    ) -> RunResult:
         """Asks an echo server for `duration_s` seconds. `more` are the other arguments of `estab.bench`."""
         from estab import bench
 
-        return self._kept(bench, target, connections=connections, duration_s=duration_s, **more)
+        return self._kept(bench(target, connections=connections, duration_s=duration_s, **more))
 
-    def churn(self, target: str, *, connections: int = 100, duration_s: float = 1.0, **more: Any) -> RunResult:
+    def churn(
+        self, target: str | None = None, *, connections: int = 100, duration_s: float = 1.0, **more: Any
+    ) -> RunResult:
         """Connects and closes in a loop for `duration_s` seconds. `more` are the other arguments of `estab.churn`."""
         from estab import churn
 
-        return self._kept(churn, target, connections=connections, duration_s=duration_s, **more)
+        return self._kept(churn(target, connections=connections, duration_s=duration_s, **more))
 
     def assert_healthy(self, run: RunResult) -> None:
         """`assert_healthy` below, so that a test need not import it."""
@@ -99,8 +117,7 @@ class Estab:
             save_run(run, file)
         return files
 
-    def _kept(self, load: Callable[..., RunResult], *arguments: Any, **named: Any) -> RunResult:
-        run = load(*arguments, **named)
+    def _kept(self, run: RunResult) -> RunResult:
         self.runs.append(run)
         return run
 

@@ -63,6 +63,24 @@ def test_markdown_needs_no_extra(run_json: Path) -> None:
     assert "accept\\_queue\\_overflow" in done.stdout
 
 
+def test_a_file_s_name_says_what_is_written(run_json: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.md"
+    done = without_the_extra("report", str(run_json), "-o", str(page))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"wrote {page}" in done.stdout
+    assert page.read_text(encoding="utf-8") == estab("report", str(run_json), "--markdown").stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"), [("x.png", "--png"), ("x.SVG", "--svg"), ("x.pdf", ".html"), ("x.json", "JSON")]
+)
+def test_what_is_no_page_is_refused(run_json: Path, tmp_path: Path, name: str, instead: str) -> None:
+    assert_one_clear_line(
+        estab("report", str(run_json), "-o", str(tmp_path / name)), 2, name, "HTML or Markdown", instead
+    )
+    assert not (tmp_path / name).exists()
+
+
 @pytest.mark.parametrize("wanted", [("-o", "x.html"), ("--png", ".")])
 def test_a_missing_extra_says_how_to_add_it(run_json: Path, wanted: tuple[str, str], tmp_path: Path) -> None:
     option, name = wanted

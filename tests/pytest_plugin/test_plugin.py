@@ -164,3 +164,23 @@ def test_the_example_passes_and_fails_with_a_short_backlog(project: pytest.Pytes
     done = project.runpytest_subprocess(*WITH_PLUGIN)
     done.assert_outcomes(failed=1)
     assert "cause: accept_queue_overflow, at the server" in done.stdout.str()
+
+
+ALL_THAT_THE_LIBRARY_TAKES = """
+def test_everything(estab):
+    options = estab.LoadOptions(timeout_s=1, processes=1, service=estab.Service("echo", backlog=512))
+    with estab.Stop() as stop:
+        estab.hold(connections=20, duration_s=0.05, ramp_per_s=2000, reset=True, trickle_per_s=100, options=options)
+        estab.bench(connections=2, duration_s=0.1, size_bytes=9, depth=2, options=options, stop=stop)
+        estab.churn(connections=2, duration_s=0.1, close="rst", options=options, progress=lambda now: None)
+    assert [run.command for run in estab.runs] == ["hold", "bench", "churn"]
+    assert all(run.config["processes"] == 1 and run.config["embedded"] for run in estab.runs)
+    assert [run.failures for run in estab.runs] == [[], [], []]
+    estab.save_run(estab.runs[0], "kept.json")
+"""
+
+
+def test_the_fixture_takes_what_the_library_takes(project: pytest.Pytester) -> None:
+    project.makepyfile(ALL_THAT_THE_LIBRARY_TAKES)
+    project.runpytest_subprocess(*WITH_PLUGIN).assert_outcomes(passed=1)
+    assert estab.load_run(project.path / "kept.json").funnel.completed == 20

@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from estab.report.html.subject import Material
 
 
+_MARKDOWN = (".md", ".markdown")
+# What else a name may promise, and what gives it.
+_INSTEAD = {
+    ".png": "give --png a directory, which gets every plot",
+    ".svg": "give --svg a directory, which gets every plot",
+    ".pdf": "write .html, which a browser prints",
+    ".json": "the record is JSON as it is",
+}
+
+
 def report(
     *files: InputFile,
     page: Annotated[str | None, Parameter(name=("--output", "-o"), allow_leading_hyphen=True, group=OUTPUT)] = None,
@@ -42,13 +52,14 @@ def report(
     files
         Recorded runs, snapshots, labs (estab lab run --json) and twins; `-` is standard input.
     page
-        The page to write; `-` is standard output. Default: report.html, unless something else is asked for.
+        The page to write, as Markdown where its name ends in .md; `-` is standard output. Default: report.html, unless
+        something else is asked for.
     png
         A directory for every plot as PNG.
     svg
         A directory for every plot as SVG.
     markdown
-        Print the report as Markdown, for an issue or a chat.
+        Print the report as Markdown, for an issue or a chat; to a file: -o FILE.md.
     pcap
         A capture of the run (pcapng or pcap): its SYNs are drawn beside the rule's, and the page carries it.
     quiet
@@ -67,10 +78,13 @@ def report(
         raise UsageError("standard output takes one of -o - and --markdown; give the page a file")
     input_file.check([*files, *(pcap or ())])
     target = OutputFile("-o", page)
+    suffix = Path(page or "").suffix.lower()
+    if suffix in _INSTEAD:
+        raise UsageError(f"-o {page}: a report is HTML or Markdown; {_INSTEAD[suffix]}")
     given: Material = material(files, captures=pcap or ())
     written = []
     if page is not None:
-        data = html(given).encode()
+        data = (as_markdown(given) if suffix in _MARKDOWN else html(given)).encode()
         target.write(data)
         written.append((page, len(data)))
     for kind, folder in folders:
