@@ -69,7 +69,11 @@ FAMILIES: dict[str, tuple[str, dict[str, Parser]]] = {
     "sockstat": ("sockstat*", {"sockstat": proc_net.parse_sockstat}),
     "processes": (
         "[ls]*t*",
-        {"open files": proc_pid.parse_open_files, "stat": lambda data: proc_pid.parse_stat(data, 100)},
+        {
+            "open files": proc_pid.parse_open_files,
+            "stat": lambda data: proc_pid.parse_stat(data, 100),
+            "schedstat": proc_pid.parse_schedstat,
+        },
     ),
     "sysctl": (
         "sockstat*",
@@ -82,7 +86,13 @@ FAMILIES: dict[str, tuple[str, dict[str, Parser]]] = {
     ),
     "cgroup": (
         "[cm][go]*",
-        {"path": cgroup.v2_path, "mount": cgroup.v2_mount, "limit": cgroup.limit, "cpu": cgroup.cpu_cores},
+        {
+            "path": cgroup.v2_path,
+            "mount": cgroup.v2_mount,
+            "limit": cgroup.limit,
+            "cpu": cgroup.cpu_cores,
+            "cpu.stat": cgroup.cpu_stat,
+        },
     ),
     "conntrack": ("nf_conntrack", {"stat": conntrack.parse_stat}),
     "interfaces": (

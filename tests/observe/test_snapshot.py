@@ -4,13 +4,14 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from estab.observe import host, processes, sysctls, take
+from estab.observe import cgroups, host, processes, sysctls, take
 from estab.observe.gaps import Gaps
-from estab.records import Snapshot, decode, encode
+from estab.records import CgroupCpu, Snapshot, decode, encode
 
 
 @pytest.mark.namespace
@@ -156,3 +157,37 @@ def test_without_root_what_is_hidden_is_said() -> None:
     assert taken.security is not None
     assert taken.security.nft_rules is None
     assert "run as root" in why["security.nft_rules"]
+
+
+def test_a_process_closely() -> None:
+    awake, asleep = threading.Event(), threading.Event()
+    sleeper = threading.Thread(target=lambda: (awake.set(), asleep.wait()))
+    sleeper.start()
+    awake.wait()
+    try:
+        seen = processes.process(os.getpid(), closely=True)
+    finally:
+        asleep.set()
+        sleeper.join()
+    assert seen is not None
+    assert seen.threads is not None
+    assert {os.getpid(), sleeper.native_id} <= {thread.tid for thread in seen.threads}
+    assert sum((seen.thread_states or {}).values()) >= 2
+    assert next(thread for thread in seen.threads if thread.tid == os.getpid()).ran_ns > 0
+    assert [thread.ran_ns for thread in seen.threads] == sorted((one.ran_ns for one in seen.threads), reverse=True)
+
+
+def test_the_cpu_of_a_cgroup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Two groups, both with a quota: what stopped the process longest counts."""
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    for group, quota, throttled in ((inner, 50_000, 3), (inner.parent, 20_000, 40)):
+        (group / "cpu.max").write_text(f"{quota} 100000\n")
+        (group / "cpu.stat").write_text(
+            f"usage_usec 1\nnr_periods 50\nnr_throttled {throttled}\nthrottled_usec {throttled * 1000}\n"
+        )
+    monkeypatch.setattr(cgroups, "_with_cpu", lambda _own, _mounts: [str(inner), str(inner.parent), str(tmp_path)])
+    assert cgroups.cpu_of(os.getpid()) == CgroupCpu(
+        path=str(inner.parent), cores=0.2, periods=50, throttled=40, throttled_us=40_000
+    )
+    assert cgroups.cpu_of(2**22 + 1) is None

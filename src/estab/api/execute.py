@@ -11,7 +11,7 @@ from estab import __version__
 from estab.api.machine import check_fits, machine
 from estab.api.recorder import ProgressCallback, Recorder
 from estab.api.request import ConfigValue, LoadOptions, LoadRequest
-from estab.diagnose import judge
+from estab.diagnose import accepts, judge
 from estab.errors import UsageError
 from estab.kernel.formats.endpoint import endpoint
 from estab.load import fleet, outcome, plan
@@ -128,9 +128,16 @@ def _accepted(recorder: Recorder, seen: Observed, load: ClientLoad) -> int | Non
     )
     if load.workload == "churn" or seen.server.listener is None or lost:
         return None  # what had ended before the server's sockets were counted is in no count
-    at_settled = seen.server.listener.accepted_at_end
+    at_settled = accepts.since_before(seen.server)
+    if at_settled is None:
+        return None
     # Counted when the last connect was settled; one that was answered later has been accepted since.
-    return None if at_settled is None else max(at_settled, recorder.clients.totals()["first_byte"])
+    least = [at_settled, recorder.clients.totals()["first_byte"]]
+    if seen.ghosts is not None:
+        # Connections that were there before may have been closed meanwhile. Of this run's, so many are not queued.
+        at_server = seen.ghosts.client_established - seen.ghosts.count
+        least.append(at_server - (seen.server.listener.queued_at_end or 0))
+    return max(least)
 
 
 def _result(run: _Run, recorder: Recorder, seen: Observed, started_at: float) -> RunResult:

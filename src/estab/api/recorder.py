@@ -122,7 +122,7 @@ class Recorder:
         return [*self.clients.workers, *(self.servers.workers if self.servers else ())]
 
 
-_RARE = ("failures", "client_states", "server_states", "connect_us", "request_us")
+_RARE = ("failures", "client_states", "server_states", "server_held", "owners", "connect_us", "request_us")
 
 
 def keep_rare(kept: TimelinePoint, left_out: TimelinePoint) -> TimelinePoint:

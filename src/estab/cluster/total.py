@@ -18,7 +18,7 @@ from estab.cluster import merge, shares, timeline
 from estab.cluster.follow import Followed, Part
 from estab.cluster.messages import Attended
 from estab.cluster.timeline import Track
-from estab.diagnose import judge
+from estab.diagnose import accepts, judge
 from estab.records import (
     RUN_SCHEMA,
     ClientSide,
@@ -210,7 +210,7 @@ def _accepted(
     """The server's word on how many it accepted: its sockets with an inode, where all of them stayed to be counted."""
     stay = isinstance(asked.request, HoldRequest) and asked.request.churn_per_s is None
     gone = any(failure.phase in ("read", "write") for failure in failures) or any(one.lost for one in hosts)
-    return server.listener.accepted_at_end if stay and not gone and server.listener is not None else None
+    return accepts.since_before(server) if stay and not gone else None
 
 
 def _ghosts(followed: Followed, attended: Attended | None) -> Ghosts | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 
+from estab.diagnose import accepts
 from estab.kernel.rules.accept_queue import fits, is_full
 from estab.kernel.rules.inputs import RuleInputError
 from estab.kernel.rules.kernel_version import KernelVersion, parse
@@ -215,9 +216,8 @@ def listener_drops(run: RunResult) -> int | None:
 
 def accepted(run: RunResult) -> int | None:
     """How many connections the server accepted, by its own word or by sockets that have an inode. None: not seen."""
-    watch = listener(run)
     known = [run.funnel.accepted] if run.server.observed else []
-    known.append(watch.accepted_at_end if watch else None)
+    known.append(accepts.since_before(run.server))
     # A first byte is an answer: who answers has accepted. It is a lower bound that an end census can miss.
     seen = [n for n in known if n is not None]
     return max([*seen, run.funnel.first_byte]) if seen else None

@@ -16,7 +16,7 @@ from estab.errors import MachineError, UsageError
 from estab.live.background import BackgroundWork, seldom
 from estab.live.view import PUT_OFF
 from estab.load.conductor import Stop
-from estab.observe import counters, host, nics, sysctls, system, targets
+from estab.observe import cgroups, counters, host, nics, sysctls, system, targets
 from estab.observe import netns as namespaces
 from estab.observe.gaps import Gaps
 from estab.observe.owners import KnownOwners
@@ -73,7 +73,7 @@ class NamespaceReader:
             counters=gaps.read("counters", counters.read_counters),
             sockstat=gaps.read("sockstat", counters.read_sockstat),
             conntrack=system.read_conntrack(gaps),
-            cgroup=system.read_cgroup(gaps),
+            cgroup=cgroups.own_limits(gaps),
             security=system.read_security(gaps),
             nics=nics.read(gaps),
             memory_available_bytes=gaps.read("memory_available_bytes", system.read_memory_available),

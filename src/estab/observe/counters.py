@@ -39,13 +39,37 @@ class NetFile:
             self._fd = -1
 
 
+class CounterFiles:
+    """/proc/net/netstat and /proc/net/snmp, held open. A context manager; raises OSError where one is missing."""
+
+    def __init__(self) -> None:
+        self._files: list[NetFile] = []
+        try:
+            self._files += [NetFile(_NETSTAT), NetFile(_SNMP)]
+        except OSError:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def read(self) -> dict[str, int]:
+        """The counters now, as `prefix.Name` to value. Raises OSError, ParseError."""
+        return {name: value for file in self._files for name, value in proc_net.parse_counters(file.read()).items()}
+
+    def close(self) -> None:
+        """Give the descriptors back. May be called twice."""
+        for file in self._files:
+            file.close()
+
+
 def read_counters() -> dict[str, int]:
     """/proc/net/netstat and /proc/net/snmp as `prefix.Name` to value. Raises OSError, ParseError."""
-    found: dict[str, int] = {}
-    for name in (_NETSTAT, _SNMP):
-        with NetFile(name) as file:
-            found.update(proc_net.parse_counters(file.read()))
-    return found
+    with CounterFiles() as files:
+        return files.read()
 
 
 def read_sockstat() -> dict[str, int]:

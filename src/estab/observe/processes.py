@@ -5,13 +5,17 @@ A process may vanish between any two reads; then it is simply not there. What ma
 
 from __future__ import annotations
 
+import heapq
 import os
+from collections import Counter
 from collections.abc import Collection, Iterable
 
 from estab.errors import ParseError
 from estab.kernel.formats import proc_pid
-from estab.records import Process, Record
+from estab.observe import cgroups
+from estab.records import LISTED_THREADS, Process, Record, Thread
 
+MOST_THREADS_READ = 256
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -79,13 +83,16 @@ def fd_count(pid: int) -> int | None:
         return None
 
 
-def process(pid: int) -> Process | None:
-    """What a process is and holds; None where it is gone. What may not be read of it is None."""
+def process(pid: int, *, closely: bool = False) -> Process | None:
+    """What a process is and holds; None where it is gone. What may not be read of it is None.
+
+    `closely`: with its threads and its cgroup's CPU, which costs two small files for each thread.
+    """
     stat = _stat(pid)
     if stat is None:
         return None
     limits = _open_files(pid)
-    return Process(
+    seen = Process(
         pid=pid,
         name=stat.name,
         fds=fd_count(pid),
@@ -93,7 +100,36 @@ def process(pid: int) -> Process | None:
         nofile_hard=limits.hard if limits else None,
         cpu_s=stat.cpu_s,
         rss_bytes=stat.rss_pages * _PAGE_BYTES,
+        started_ticks=stat.start_ticks,
     )
+    if not closely:
+        return seen
+    running = threads(pid)
+    busiest = heapq.nlargest(LISTED_THREADS, running, key=lambda thread: thread.ran_ns)
+    return seen.replace(
+        thread_states=dict(Counter(thread.state for thread in running)) or None,
+        threads=busiest or None,
+        cgroup_cpu=cgroups.cpu_of(pid),
+    )
+
+
+def threads(pid: int) -> list[Thread]:
+    """The threads of a process, up to 256 of them, the oldest first; none where it is gone or may not be read."""
+    try:
+        tids = sorted(int(name) for name in os.listdir(f"/proc/{pid}/task"))[:MOST_THREADS_READ]
+    except OSError:
+        return []
+    return [thread for tid in tids if (thread := _thread(pid, tid)) is not None]
+
+
+def _thread(pid: int, tid: int) -> Thread | None:
+    directory = f"/proc/{pid}/task/{tid}"
+    try:
+        stat = proc_pid.parse_stat(_read(f"{directory}/stat"), _TICKS_PER_S)
+        times = proc_pid.parse_schedstat(_read(f"{directory}/schedstat"))
+    except (OSError, ParseError):
+        return None
+    return Thread(tid=tid, state=stat.state, ran_ns=times.ran_ns, waited_ns=times.waited_ns)
 
 
 def _stat(pid: int) -> proc_pid.ProcessStat | None:

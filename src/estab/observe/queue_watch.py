@@ -11,12 +11,14 @@ from estab.records import Listener, ListenerWatch, Record, ServerSockets
 class QueueNow(Record, frozen=True, kw_only=True):
     """One sample, summed over the target's listeners; `drops` since the start, those of closed listeners included.
 
-    `depth` and `limit` are None where nothing listens, `drops` where the kernel does not tell.
+    `depth` and `limit` are None where nothing listens, `drops` where the kernel does not tell. `depths`: where
+    there are several, of those in which something waits, by inode.
     """
 
     depth: int | None
     limit: int | None
     drops: int | None
+    depths: dict[int, int] | None = None
 
 
 class QueueWatch:
@@ -37,11 +39,13 @@ class QueueWatch:
         for listener in listeners:
             self._histories.setdefault(listener.inode or 0, ListenerHistory(0)).add(listener)
         self._most_at_once = max(self._most_at_once, len(listeners))
+        waiting = {listener.inode or 0: listener.depth for listener in listeners if listener.depth}
         drops = [history.drops for history in self._histories.values() if history.drops is not None]
         return QueueNow(
             depth=sum(listener.depth for listener in listeners) if listeners else None,
             limit=sum(listener.limit for listener in listeners) if listeners else None,
             drops=sum(drops) if drops else None,
+            depths=waiting if len(listeners) > 1 else None,
         )
 
     def settled(self, sockets: ServerSockets) -> None:
@@ -65,7 +69,14 @@ class QueueWatch:
 
     def result(self) -> ListenerWatch | None:
         """The watch of the listener in greatest distress; None where none was ever sampled. `drops` are the run's."""
-        sampled = [history for history in self._histories.values() if history.samples]
-        if not sampled:
-            return None
-        return max(sampled, key=lambda history: history.distress).watch(self._most_at_once, self._at_end)
+        sampled = self._sampled()
+        return sampled[0].watch(self._most_at_once, self._at_end) if sampled else None
+
+    def each(self) -> list[ListenerWatch]:
+        """The watch of each listener where there were several, the one in greatest distress first."""
+        sampled = self._sampled()
+        return [history.watch(1) for history in sampled] if len(sampled) > 1 else []
+
+    def _sampled(self) -> list[ListenerHistory]:
+        sampled = (history for history in self._histories.values() if history.samples)
+        return sorted(sampled, key=lambda history: history.distress, reverse=True)

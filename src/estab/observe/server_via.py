@@ -14,7 +14,7 @@ from estab.kernel.formats import inet_diag
 from estab.kernel.rules.listening import serving
 from estab.observe import via
 from estab.observe.queue_watch import QueueWatch
-from estab.records import Listener, ListenerWatch, Process, ServerSide, ServerSockets, Snapshot, deltas
+from estab.records import Listener, Process, ServerSide, ServerSockets, Snapshot, deltas
 
 Runner = Callable[[str, int], list[Snapshot]]
 
@@ -66,7 +66,8 @@ class ViaServer:
                 observed=False, why=why, via=self._command, before=self._taken[0] if self._taken else None
             )
         before, after = self._taken[0], self._taken[-1]
-        listener = self._listener()
+        queue = self._queue()
+        listener = queue.result()
         return ServerSide(
             observed=True,
             why=None if listener else f"no listener on port {self._port} stands in its snapshots",
@@ -75,20 +76,21 @@ class ViaServer:
             after=after,
             deltas=deltas.between(before.counters, after.counters),
             listener=listener,
+            listeners=queue.each(),
             processes=self._processes(),
         )
 
     def _serving(self, taken: Snapshot) -> list[Listener]:
         return serving(taken.listeners or (), self._address, self._port, anywhere=True)
 
-    def _listener(self) -> ListenerWatch | None:
+    def _queue(self) -> QueueWatch:
         queue = QueueWatch()
         queue.start(self._serving(self._taken[0]))
         for taken in self._taken:
             queue.add(self._serving(taken))
         if self._at_end is not None:
             queue.settled(self._at_end)
-        return queue.result()
+        return queue
 
     def _processes(self) -> list[Process] | None:
         """The listeners' owners, each as it was with most descriptors open, fullest first; None where not told."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from estab.errors import EstabError
 from estab.kernel.formats import inet_diag, sysctl
-from estab.observe import counters, host, nics, processes, sysctls, system
+from estab.observe import cgroups, counters, host, nics, processes, sysctls, system
 from estab.observe.gaps import Gaps
 from estab.observe.sock_diag import SockDiag
 from estab.records import Census, Listener, PortUse, Process, Record, ServerSockets, Snapshot, Tuple4
@@ -47,7 +47,7 @@ def take(
         if connections and port is not None and remote is None:
             seen = seen.replace(connections=gaps.read("connections", lambda: _connections(asked, port)))
     except EstabError as error:
-        for field in (*_SocketsSeen.__struct_fields__, "states"):
+        for field in (*(name for name in _SocketsSeen.__struct_fields__ if name != "counters"), "states"):
             gaps.note(field, str(error))
     finally:
         if own is not None:
@@ -61,13 +61,13 @@ def take(
         listeners=seen.listeners,
         states=seen.census.states if seen.census else None,
         census=seen.census,
-        counters=gaps.read("counters", counters.read_counters),
+        counters=seen.counters or gaps.read("counters", counters.read_counters),
         sockstat=gaps.read("sockstat", counters.read_sockstat),
         server_sockets=seen.server_sockets,
         port_use=seen.port_use,
         connections=seen.connections,
         conntrack=system.read_conntrack(gaps),
-        cgroup=system.read_cgroup(gaps),
+        cgroup=cgroups.own_limits(gaps),
         security=system.read_security(gaps),
         nics=nics.read(gaps),
         memory_available_bytes=gaps.read("memory_available_bytes", system.read_memory_available),
@@ -79,6 +79,7 @@ class _SocketsSeen(Record, frozen=True, kw_only=True):
     """What sock_diag gives a snapshot."""
 
     listeners: list[Listener] | None = None
+    counters: dict[str, int] | None = None
     census: Census | None = None
     server_sockets: ServerSockets | None = None
     port_use: PortUse | None = None
@@ -98,17 +99,23 @@ def _sockets(
     listeners: list[Listener] | None = None
     server_sockets: ServerSockets | None = None
     use: PortUse | None = None
+    counted: dict[str, int] | None = None
     if remote is not None:
         gaps.note("listeners", remote)
         gaps.note("server_sockets", remote)
     else:
-        listeners = _listeners(diag, port, owner_pids, gaps)
+        listeners = gaps.read("listeners", lambda: diag.listeners(port))
+        # At once: what is accepted between two snapshots is reckoned from both (`diagnose.accepts`).
+        counted = gaps.read("counters", counters.read_counters)
+        listeners = _owned(listeners, owner_pids, gaps)
         if port is not None:
             server_sockets = gaps.read("server_sockets", lambda: diag.server_sockets(port))
     if toward is not None:
         use = gaps.read("port_use", lambda: port_use(diag, *toward, values, gaps))
     census = gaps.read("census", diag.census)
-    return _SocketsSeen(listeners=listeners, census=census, server_sockets=server_sockets, port_use=use)
+    return _SocketsSeen(
+        listeners=listeners, counters=counted, census=census, server_sockets=server_sockets, port_use=use
+    )
 
 
 def _connections(diag: SockDiag, port: int) -> list[Tuple4]:
@@ -135,9 +142,8 @@ def port_use(
     return diag.port_use(address, port, capacity=capacity, bound=bound)
 
 
-def _listeners(diag: SockDiag, port: int | None, owner_pids: Sequence[int] | None, gaps: Gaps) -> list[Listener] | None:
-    """The listeners with their owners; None where the kernel does not say."""
-    found = gaps.read("listeners", lambda: diag.listeners(port))
+def _owned(found: list[Listener] | None, owner_pids: Sequence[int] | None, gaps: Gaps) -> list[Listener] | None:
+    """The listeners with their owners."""
     if not found:
         return found
     inodes = {listener.inode for listener in found if listener.inode}
@@ -145,7 +151,7 @@ def _listeners(diag: SockDiag, port: int | None, owner_pids: Sequence[int] | Non
     if searched is None:
         return found
     pids = {pid for owners in searched.by_inode.values() for pid in owners}
-    facts = {pid: processes.process(pid) for pid in pids}
+    facts = {pid: processes.process(pid, closely=True) for pid in pids}
     owned = [_with_owners(listener, searched.by_inode, facts) for listener in found]
     if any(listener.owners is None for listener in owned):
         gaps.note("listeners.owners", why_unowned(searched.hidden))

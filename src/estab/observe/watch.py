@@ -1,8 +1,8 @@
 """What a run sees of the kernel: before, after, and ten times a second between them.
 
-What lives here: when to look. What is seen is put together by `QueueWatch`, `snapshot` and `Descriptors`. Watching must
-not become load: `sample` costs the same however many connections are open, and how often that is done which costs more
-with their number is `LookBudget`'s to say.
+What lives here: when to look. What is seen is put together by `QueueWatch`, `snapshot` and `ProcessWatch`. Watching
+must not become load: `sample` costs the same however many connections are open, and how often that is done which costs
+more with their number is `LookBudget`'s to say.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from estab.errors import EstabError, UsageError
 from estab.kernel.formats import inet_diag, proc_net
 from estab.kernel.rules import listening
 from estab.observe import ghosts, processes, snapshot
-from estab.observe.counters import NetFile
-from estab.observe.descriptors import Descriptors
+from estab.observe.counters import CounterFiles, NetFile
 from estab.observe.gaps import Gaps
 from estab.observe.local import is_local
-from estab.observe.pace import LookBudget
+from estab.observe.pace import LookBudget, Pace
+from estab.observe.process_watch import ProcessWatch
 from estab.observe.queue_watch import QueueNow, QueueWatch
 from estab.observe.server_via import ViaServer
 from estab.observe.sock_diag import ClientEnd, ServerEnd, SockDiag
@@ -37,7 +37,15 @@ from estab.records import (
     deltas,
 )
 
-_OVERFLOWS, _DROPS = "TcpExt.ListenOverflows", "TcpExt.ListenDrops"
+# What a sample has of the counters of the server's namespace, by their names there.
+_COUNTED = {
+    "listen_overflows": "TcpExt.ListenOverflows",
+    "listen_drops": "TcpExt.ListenDrops",
+    "passive_opens": "Tcp.PassiveOpens",
+    "attempt_fails": "Tcp.AttemptFails",
+    "estab_resets": "Tcp.EstabResets",
+}
+_OWNERS_EVERY_S, _OWNERS_SHARE = 0.5, 0.001
 _UNSEEN_QUEUE = QueueNow(depth=None, limit=None, drops=None)
 
 
@@ -92,14 +100,14 @@ class Watch:
         self._host = host
         self._port = port
         self._embedded = server_pids is not None
-        self._client = Descriptors(client_pids)
-        self._server = Descriptors(server_pids or ())
+        self._client = ProcessWatch(client_pids)
+        self._server = ProcessWatch(server_pids or (), closely=True)
         self._via = ViaServer(server_via, self._address, port) if server_via is not None else None
         self._ghosts: Ghosts | None = None
         self._queue = QueueWatch()
         self._gaps = Gaps()
         self._diag: SockDiag | None = None
-        self._netstat: NetFile | None = None
+        self._counters: CounterFiles | None = None
         self._sockstat: NetFile | None = None
         self._why_unseen: str | None = None
         self._before: Snapshot | None = None
@@ -107,14 +115,15 @@ class Watch:
         self._last_sockets: ServerSockets | None = None
         self._worst_use: PortUse | None = None
         self._budget = LookBudget(clock, cost)
-        self._new_states: dict[str, dict[str, int]] = {}
+        self._owner_looks = Pace(_OWNERS_SHARE, _OWNERS_EVERY_S, clock=clock, cost=cost)
+        self._closely = EndsSample()  # what was seen since the last sample of what costs more
 
     def start(self, client_pids: Sequence[int] | None = None) -> None:
         """Snapshot both ends, find out whether the target is on this host, its listeners and who owns them."""
         if client_pids is not None:
-            self._client = Descriptors(client_pids)
+            self._client = ProcessWatch(client_pids)
         self._diag = self._gaps.read("sock_diag", SockDiag)
-        self._netstat = self._gaps.read("counters", lambda: NetFile("netstat"))
+        self._counters = self._gaps.read("counters", CounterFiles)
         self._sockstat = self._gaps.read("sockstat", lambda: NetFile("sockstat"))
         if self._via is not None:
             self._why_unseen = "its snapshots come from a command; they stand at the server's side"
@@ -129,6 +138,7 @@ class Watch:
         self._last_sockets = self._before.server_sockets
         self._client.count()
         self._server.count()
+        self._look_at_owners()
         self._budget.begin()
 
     def sample(self, connections: int = 0) -> EndsSample:
@@ -138,21 +148,21 @@ class Watch:
         """
         found = self._listeners()
         queue = _UNSEEN_QUEUE if found is None else self._queue.add(found)
-        overflows, drops = self._listen_counters()
+        counted = self._counted()
         if self._budget.allows(connections):
             self._budget.spend(lambda: self._look_closer(found or ()), connections)
-        states, self._new_states = self._new_states, {}
-        return EndsSample(
+        if self._owner_looks.due:
+            self._owner_looks.spend(self._look_at_owners)
+        closely, self._closely = self._closely, EndsSample()
+        return closely.replace(
             queue_depth=queue.depth,
             queue_limit=queue.limit,
-            listen_overflows=overflows,
-            listen_drops=drops,
+            queue_depths=queue.depths,
             listener_drops=queue.drops,
             time_wait=self._time_wait(),
             client_fds=self._client.count(),
             server_fds=self._server.count() if self._why_unseen is None else None,
-            client_states=states.get("client"),
-            server_states=states.get("server"),
+            **counted,
         )
 
     def settled(self) -> None:
@@ -197,15 +207,16 @@ class Watch:
             after=after,
             deltas=changes,
             listener=listener,
+            listeners=self._queue.each(),
             processes=self._server.processes(),
         )
 
     def close(self) -> None:
         """Give back what `start` opened. May be called twice."""
-        for held in (self._diag, self._netstat, self._sockstat):
+        for held in (self._diag, self._counters, self._sockstat):
             if held is not None:
                 held.close()
-        self._diag = self._netstat = self._sockstat = None
+        self._diag = self._counters = self._sockstat = None
 
     @property
     def worst_fds(self) -> dict[int, int]:
@@ -262,18 +273,24 @@ class Watch:
         except EstabError:
             return None
 
-    def _listen_counters(self) -> tuple[int | None, int | None]:
-        """ListenOverflows and ListenDrops since the start; None where the server's namespace is not this one."""
-        if self._netstat is None or self._why_unseen is not None:
-            return None, None
+    def _counted(self) -> dict[str, int | None]:
+        """What the counters of the server's namespace rose by; None of what is not seen from here.
+
+        Read just after the listeners: what is accepted is reckoned from both (`diagnose.accepts`).
+        """
         before = self._before.counters if self._before else None
+        if self._counters is None or self._why_unseen is not None or before is None:
+            return {}
         try:
-            now = proc_net.parse_counters(self._netstat.read())
+            now = self._counters.read()
         except (OSError, EstabError):
-            return None, None
-        if before is None or _OVERFLOWS not in before or _DROPS not in before:
-            return None, None
-        return now[_OVERFLOWS] - before[_OVERFLOWS], now[_DROPS] - before[_DROPS]
+            return {}
+        rises = {field: deltas.rise(name, None, before, now) for field, name in _COUNTED.items()}
+        return {**rises, "curr_estab": now.get("Tcp.CurrEstab")}
+
+    def _look_at_owners(self) -> None:
+        if self._why_unseen is None:
+            self._closely = self._closely.replace(owners=self._server.look(time.monotonic_ns()))
 
     def _time_wait(self) -> int | None:
         if self._sockstat is None:
@@ -303,7 +320,7 @@ class Watch:
                 bound=known.bound if known else None,
                 packed=packed,
             )
-            self._new_states["client"] = found.states
+            self._closely = self._closely.replace(client_states=found.states)
             self._note_use(found.use)
             return found
         return None
@@ -319,7 +336,7 @@ class Watch:
 
     def _note_server(self, sockets: ServerSockets) -> None:
         self._last_sockets = sockets
-        self._new_states["server"] = sockets.states
+        self._closely = self._closely.replace(server_states=sockets.states, server_held=sockets.accepted)
 
     def _note_use(self, use: PortUse | None) -> None:
         if use is not None and (self._worst_use is None or use.used > self._worst_use.used):

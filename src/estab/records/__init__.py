@@ -31,8 +31,10 @@ from estab.records.run import (
     Worker,
 )
 from estab.records.snapshot import (
+    LISTED_THREADS,
     SNAPSHOT_SCHEMA,
     Census,
+    CgroupCpu,
     CgroupLimits,
     Conntrack,
     DropReasons,
@@ -46,18 +48,21 @@ from estab.records.snapshot import (
     Security,
     ServerSockets,
     Snapshot,
+    Thread,
     Tuple4,
     Unobserved,
 )
-from estab.records.timeline import ServerSample, Spread, TimelinePoint
+from estab.records.timeline import OwnerSample, ServerSample, Spread, TimelinePoint
 
 __all__ = [
     "DIAGNOSIS_SCHEMA",
     "LIMITS_SCHEMA",
+    "LISTED_THREADS",
     "PHASES",
     "RUN_SCHEMA",
     "SNAPSHOT_SCHEMA",
     "Census",
+    "CgroupCpu",
     "CgroupLimits",
     "Change",
     "ChangeKind",
@@ -79,6 +84,7 @@ __all__ = [
     "ListenerWatch",
     "Nic",
     "OpenLoop",
+    "OwnerSample",
     "PeerCount",
     "Percentiles",
     "PortCount",
@@ -97,6 +103,7 @@ __all__ = [
     "Snapshot",
     "Spread",
     "Suspect",
+    "Thread",
     "TimelinePoint",
     "Tuple4",
     "Unobserved",

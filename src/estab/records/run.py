@@ -90,7 +90,7 @@ class ListenerWatch(Record, frozen=True, kw_only=True):
     `listeners` is how many sockets listen there (SO_REUSEPORT); the other figures are those of the fullest.
     `full_samples` of `samples` found the queue at B+1. `rose_only`: the depth never fell while it was above 0.
     `queued_at_end`/`accepted_at_end`: server sockets without and with an inode when every connect had been settled, or,
-    where it had accepted more by then, just before held connections were closed.
+    where it had accepted more by then, just before held connections were closed. `inode` names the socket.
     """
 
     address: str
@@ -105,6 +105,7 @@ class ListenerWatch(Record, frozen=True, kw_only=True):
     drops: int | None = None
     queued_at_end: int | None = None
     accepted_at_end: int | None = None
+    inode: int | None = None
 
 
 class Worker(Record, frozen=True, kw_only=True):
@@ -166,7 +167,8 @@ class ClientSide(Record, frozen=True, kw_only=True):
 class ServerSide(Record, frozen=True, kw_only=True):
     """The server's end, when the target listens on this host; otherwise `observed` is False and `why` says so.
 
-    `processes` are the listener's owners with the most descriptors that were seen in use (`fds`).
+    `listener` is the one in greatest distress; `listeners` are all where there are several (SO_REUSEPORT), each with
+    its own figures. `processes` are their owners with the most descriptors that were seen in use (`fds`).
     `embedded`: the server is this run's own. `via`: the command that its snapshots came from.
     `deltas` is what the counters of its namespace rose by, zeros included; ask `rose`, which reads old records too.
     """
@@ -179,6 +181,7 @@ class ServerSide(Record, frozen=True, kw_only=True):
     after: Snapshot | None = None
     deltas: dict[str, int] | None = None
     listener: ListenerWatch | None = None
+    listeners: list[ListenerWatch] = []
     processes: list[Process] | None = None
     workers: list[Worker] = []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from estab.records.base import Record
 
 SNAPSHOT_SCHEMA = "estab.snapshot/1"
+LISTED_THREADS = 16  # of a process, at most
 
 
 class Unobserved(Record, frozen=True, kw_only=True):
@@ -26,8 +27,40 @@ class HostFacts(Record, frozen=True, kw_only=True):
     euid: int | None = None
 
 
+class Thread(Record, frozen=True, kw_only=True):
+    """A thread of a process since it began: how long it ran, and how long it could have run and waited for a core.
+
+    Source: /proc/PID/task/TID/schedstat (`proc_pid_schedstat` in fs/proc/base.c). `state` is the letter of
+    proc_pid_stat(5): R runs or could, S sleeps, D waits without a signal waking it, T is stopped.
+    """
+
+    tid: int
+    state: str
+    ran_ns: int
+    waited_ns: int
+
+
+class CgroupCpu(Record, frozen=True, kw_only=True):
+    """What CPU a process's cgroup may use, and how often that stopped it. Totals since the group was made.
+
+    Of the groups on the way to the root it is the one that was stopped longest, or else has the narrowest quota.
+    `cores` is quota over period; `throttled` of `periods` periods were used up before they ended. cgroup v1 and v2.
+    """
+
+    path: str
+    cores: float | None = None
+    periods: int | None = None
+    throttled: int | None = None
+    throttled_us: int | None = None
+
+
 class Process(Record, frozen=True, kw_only=True):
-    """A process that owns a socket. `nofile_*` are its RLIMIT_NOFILE; `fds` is how many descriptors it has open."""
+    """A process that owns a socket. `nofile_*` are its RLIMIT_NOFILE; `fds` is how many descriptors it has open.
+
+    What costs more is None where it was not asked for: `thread_states` counts its threads by the letter of their state,
+    `threads` are those that ran longest, up to 16, of 256 that are looked at. `started_ticks` since boot tells it from
+    a later process with the same pid.
+    """
 
     pid: int
     name: str | None = None
@@ -36,6 +69,10 @@ class Process(Record, frozen=True, kw_only=True):
     nofile_hard: int | None = None
     cpu_s: float | None = None
     rss_bytes: int | None = None
+    started_ticks: int | None = None
+    thread_states: dict[str, int] | None = None
+    threads: list[Thread] | None = None
+    cgroup_cpu: CgroupCpu | None = None
 
 
 class Listener(Record, frozen=True, kw_only=True):

@@ -18,23 +18,47 @@ class Spread(Record, frozen=True, kw_only=True):
     max: float
 
 
+class OwnerSample(Record, frozen=True, kw_only=True):
+    """A process that owns a listener of the target, at one moment.
+
+    `states` counts its threads by the letter of proc_pid_stat(5) (R, S, D, T, ...). `ran_share` and `waited_share` are
+    of the thread that ran most since the look before: the parts of one core in which it ran, and in which it could have
+    run and waited for a core, 0 to 1.
+    """
+
+    pid: int
+    states: dict[str, int]
+    ran_share: float | None = None
+    waited_share: float | None = None
+
+
 class ServerSample(Record, frozen=True, kw_only=True):
     """The server's end at one moment; None: not observed.
 
-    `queue_depth` is the sum over the target's listeners, `queue_limit` likewise. `listen_overflows` and `listen_drops`
-    are deltas of the server's network namespace since the start, `listener_drops` of the listeners themselves.
+    `queue_depth` is the sum over the target's listeners, `queue_limit` likewise; `queue_depths`: where there are
+    several, the depth of each in which something waits, by inode. `listen_overflows`, `listen_drops`, `passive_opens`,
+    `attempt_fails` and `estab_resets` are deltas of the server's network namespace since the start, `listener_drops` of
+    the listeners themselves; `curr_estab` is how many connections the namespace has (Tcp.CurrEstab).
     `server_fds`: the descriptors of the one of the server's processes that has most, for the limit is per process.
-    `server_states`: the sockets at the server's port by state, as `ss` names it. They cost more, and are not in every
-    sample.
+
+    What costs more is not in every sample: `server_states`, the sockets at the server's port by state, as `ss` names
+    it; `server_held`, how many of these have been accepted (they have an inode); `owners`, the listeners' processes.
     """
 
     queue_depth: int | None = None
     queue_limit: int | None = None
+    queue_depths: dict[int, int] | None = None
     listen_overflows: int | None = None
     listen_drops: int | None = None
     listener_drops: int | None = None
+    passive_opens: int | None = None
+    curr_estab: int | None = None
+    attempt_fails: int | None = None
+    estab_resets: int | None = None
     server_fds: int | None = None
     server_states: dict[str, int] | None = None
+    server_held: int | None = None
+    owners: list[OwnerSample] | None = None
 
 
 class TimelinePoint(ServerSample, frozen=True, kw_only=True):

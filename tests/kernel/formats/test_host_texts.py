@@ -59,6 +59,39 @@ def test_captured_cgroup(captured: Captured) -> None:
     assert cgroup.v2_mount(captured("mountinfo")) == ("/sys/fs/cgroup/unified", "/")
     assert cgroup.v2_path(b"1:cpu:/x\n") is None
     assert cgroup.v2_mount(rb"1 2 0:3 / /a\040b rw - cgroup2 x rw") == ("/a b", "/")
+    assert cgroup.v1_path(captured("cgroup"), "cpu") == "/"
+    assert cgroup.v1_path(captured("cgroup"), "memory") == "/app/1"
+    assert cgroup.v1_path(b"4:cpu,cpuacct:/x\n0::/y\n", "cpu") == "/x"
+    assert cgroup.v1_path(b"4:cpuacct:/x\n0::/y\n", "cpu") is None
+    assert cgroup.v1_mount(captured("mountinfo"), "cpu") == ("/sys/fs/cgroup/cpu", "/")
+    assert cgroup.v1_mount(b"1 2 0:3 / /a rw - cgroup2 cpu rw,cpu", "cpu") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "stat"),
+    [
+        (b"nr_periods 50\nnr_throttled 45\nthrottled_time 4000000999\n", (50, 45, 4_000_000)),
+        (b"usage_usec 9\nnr_periods 50\nnr_throttled 45\nthrottled_usec 4000000\n", (50, 45, 4_000_000)),
+        (b"usage_usec 4767840730\nuser_usec 3953738859\n", None),  # no cpu controller in this group
+        (b"", None),
+    ],
+)
+def test_cgroup_throttling(text: bytes, stat: tuple[int, int, int] | None) -> None:
+    seen = cgroup.cpu_stat(text)
+    assert (None if seen is None else (seen.periods, seen.throttled, seen.throttled_us)) == stat
+
+
+@pytest.mark.parametrize(
+    ("quota", "period", "cores"), [(b"-1\n", b"100000\n", None), (b"20000\n", b"100000\n", 0.2), (b"4\n", b"2\n", 2.0)]
+)
+def test_cgroup_quota(quota: bytes, period: bytes, cores: float | None) -> None:
+    assert cgroup.quota_cores(quota, period) == cores
+
+
+@pytest.mark.parametrize(("quota", "period"), [(b"1", b"0"), (b"", b"1"), (b"1", b"x")])
+def test_no_cgroup_quota(quota: bytes, period: bytes) -> None:
+    with pytest.raises(ParseError):
+        cgroup.quota_cores(quota, period)
 
 
 @pytest.mark.parametrize(("text", "value"), [(b"max\n", None), (b"12\n", 12), (b"0", 0)])

@@ -81,6 +81,7 @@ def test_open_files(line: bytes, soft: int, hard: int | None) -> None:
 def test_captured_process(captured: Captured) -> None:
     assert proc_pid.parse_open_files(captured("limits")) == proc_pid.OpenFiles(soft=20000, hard=20000)
     stat = proc_pid.parse_stat(captured("stat"), 100)
+    assert stat.state == "R"
     assert (stat.pid, stat.name, stat.cpu_s, stat.rss_pages) == (10730, "python", 0.04, 3969)
 
 
@@ -159,3 +160,15 @@ def test_usable_ports(port_range: list[int], reserved: list[int] | str, ports: i
 def test_no_port_range(port_range: list[int] | str) -> None:
     with pytest.raises(ParseError, match="port range"):
         sysctl.usable_ports(port_range)
+
+
+def test_schedstat() -> None:
+    assert proc_pid.parse_schedstat(b"154343493 1827793753 412\n") == proc_pid.SchedStat(
+        ran_ns=154_343_493, waited_ns=1_827_793_753
+    )
+
+
+@pytest.mark.parametrize("data", [b"", b"1 2\n", b"1 2 3 4\n", b"a b c\n"])
+def test_no_schedstat(data: bytes) -> None:
+    with pytest.raises(ParseError):
+        proc_pid.parse_schedstat(data)

@@ -1,7 +1,7 @@
-"""cgroup v2: which group a process is in, where the hierarchy is mounted, and the limits of one group.
+"""cgroups: which group a process is in, where the hierarchy is mounted, the limits of one group, and what they cost.
 
 What lives here: /proc/PID/cgroup and /proc/PID/mountinfo (proc_pid_mountinfo(5)), and the files that
-`Documentation/admin-guide/cgroup-v2.rst` names.
+`Documentation/admin-guide/cgroup-v2.rst` and `Documentation/scheduler/sched-bwc.rst` (v1) name.
 """
 
 from __future__ import annotations
@@ -10,8 +10,17 @@ import re
 
 from estab.errors import ParseError
 from estab.kernel.formats import words
+from estab.records.base import Record
 
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
+
+
+class CpuStat(Record, frozen=True, kw_only=True):
+    """How many periods of CPU bandwidth there were, how many were used up early, and for how long that stopped it."""
+
+    periods: int
+    throttled: int
+    throttled_us: int
 
 
 def v2_path(data: bytes) -> str | None:
@@ -19,15 +28,27 @@ def v2_path(data: bytes) -> str | None:
 
     Raises ParseError where a line is not `id:controllers:path`.
     """
-    offset, found = 0, None
+    return next((path for number, controllers, path in _groups(data) if number == b"0" and not controllers), None)
+
+
+def v1_path(data: bytes, controller: str) -> str | None:
+    """The process's group in /proc/PID/cgroup for a controller of cgroup v1; None where v1 does not have it.
+
+    Raises ParseError where a line is not `id:controllers:path`.
+    """
+    wanted = controller.encode()
+    return next((path for _, controllers, path in _groups(data) if wanted in controllers.split(b",")), None)
+
+
+def _groups(data: bytes) -> list[tuple[bytes, bytes, str]]:
+    offset, groups = 0, []
     for line in data.splitlines(keepends=True):
         parts = line.rstrip(b"\n").split(b":", 2)
         if len(parts) != 3 or not parts[2].startswith(b"/"):
             raise ParseError(f"not a line of /proc/PID/cgroup: {line[:40]!r}", offset)
-        if parts[0] == b"0" and parts[1] == b"":
-            found = parts[2].decode("utf-8", "surrogateescape")
+        groups.append((parts[0], parts[1], parts[2].decode("utf-8", "surrogateescape")))
         offset += len(line)
-    return found
+    return groups
 
 
 def v2_mount(data: bytes) -> tuple[str, str] | None:
@@ -35,16 +56,26 @@ def v2_mount(data: bytes) -> tuple[str, str] | None:
 
     None where it is not mounted. Raises ParseError where a line has no separator or too few fields.
     """
-    offset = 0
+    return next((place for kind, _, place in _mounts(data) if kind == b"cgroup2"), None)
+
+
+def v1_mount(data: bytes, controller: str) -> tuple[str, str] | None:
+    """As `v2_mount`, for the hierarchy of cgroup v1 that has a controller."""
+    wanted = controller.encode()
+    return next((place for kind, options, place in _mounts(data) if kind == b"cgroup" and wanted in options), None)
+
+
+def _mounts(data: bytes) -> list[tuple[bytes, list[bytes], tuple[str, str]]]:
+    """Of each mount: type, options of its file system, mount point and what stands there."""
+    offset, mounts = 0, []
     for line in data.splitlines(keepends=True):
         before, separator, after = line.partition(b" - ")
         fields, kind = before.split(), after.split()
         if not separator or len(fields) < 6 or not kind:
             raise ParseError(f"not a line of mountinfo: {line[:40]!r}", offset)
-        if kind[0] == b"cgroup2":
-            return _path(fields[4]), _path(fields[3])
+        mounts.append((kind[0], kind[-1].split(b","), (_path(fields[4]), _path(fields[3]))))
         offset += len(line)
-    return None
+    return mounts
 
 
 def limit(data: bytes) -> int | None:
@@ -63,6 +94,31 @@ def cpu_cores(data: bytes) -> float | None:
         raise ParseError("cpu.max has a period of 0", 0)
     quota = limit(parts[0])
     return None if quota is None else quota / period
+
+
+def quota_cores(quota_us: bytes, period_us: bytes) -> float | None:
+    """`cpu.cfs_quota_us` over `cpu.cfs_period_us` of cgroup v1 as cores; None: no limit (-1). Raises ParseError."""
+    if quota_us.strip().startswith(b"-"):
+        return None
+    period = words.decimal(period_us.strip(), 0)
+    if period == 0:
+        raise ParseError("cpu.cfs_period_us is 0", 0)
+    return words.decimal(quota_us.strip(), 0) / period
+
+
+def cpu_stat(data: bytes) -> CpuStat | None:
+    """`cpu.stat` of v2 (`throttled_usec`) or v1 (`throttled_time`, in ns); None where no bandwidth is counted there.
+
+    Raises ParseError where a line is not a name and a number.
+    """
+    values: dict[bytes, int] = {}
+    for line in data.splitlines():
+        name, _, number = line.partition(b" ")
+        values[name] = words.decimal(number, 0)
+    if b"nr_throttled" not in values:
+        return None
+    us = values.get(b"throttled_usec", values.get(b"throttled_time", 0) // 1_000)
+    return CpuStat(periods=values.get(b"nr_periods", 0), throttled=values[b"nr_throttled"], throttled_us=us)
 
 
 def _path(raw: bytes) -> str:

@@ -1,6 +1,7 @@
-"""The text of /proc/PID/limits and /proc/PID/stat.
+"""The text of /proc/PID/limits, stat and schedstat; of a thread too, from /proc/PID/task/TID.
 
-What lives here: what `proc_pid_limits` (fs/proc/base.c) and `do_task_stat` (fs/proc/array.c) print.
+What lives here: what `proc_pid_limits`, `proc_pid_schedstat` (fs/proc/base.c) and `do_task_stat` (fs/proc/array.c)
+print.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from estab.records import Record
 
 _OPEN_FILES = b"Max open files"
 # Fields of /proc/PID/stat counted from the one after the name (proc_pid_stat(5) numbers them from 3).
-_UTIME, _STIME, _START, _RSS = 11, 12, 19, 21
+_STATE, _UTIME, _STIME, _START, _RSS = 0, 11, 12, 19, 21
 
 
 class OpenFiles(Record, frozen=True, kw_only=True):
@@ -23,11 +24,13 @@ class OpenFiles(Record, frozen=True, kw_only=True):
 class ProcessStat(Record, frozen=True, kw_only=True):
     """A process: its name as the kernel keeps it (15 bytes), CPU seconds in user and kernel, resident pages.
 
-    `start_ticks` since boot tells a process from a later one with the same pid.
+    `state` is a letter: R, S, D, T (stopped), Z and others (proc_pid_stat(5)). `start_ticks` since boot tells a process
+    from a later one with the same pid.
     """
 
     pid: int
     name: str
+    state: str
     cpu_s: float
     start_ticks: int
     rss_pages: int
@@ -71,10 +74,29 @@ def parse_stat(data: bytes, ticks_per_s: int) -> ProcessStat:
     return ProcessStat(
         pid=_integer(data[:first], 0),
         name=data[first + 1 : last].decode("utf-8", "replace"),
+        state=fields[_STATE][:1].decode("ascii", "replace"),
         cpu_s=_seconds(ticks, ticks_per_s, last),
         start_ticks=_integer(fields[_START], last),
         rss_pages=_integer(fields[_RSS], last),
     )
+
+
+class SchedStat(Record, frozen=True, kw_only=True):
+    """How long a thread ran, and how long it could have run and waited for a core, in nanoseconds since it began."""
+
+    ran_ns: int
+    waited_ns: int
+
+
+def parse_schedstat(data: bytes) -> SchedStat:
+    """/proc/PID/task/TID/schedstat. Raises ParseError where it is not three numbers.
+
+    Source: `proc_pid_schedstat` in fs/proc/base.c; 0 0 0 where the kernel does not count (no CONFIG_SCHED_INFO).
+    """
+    numbers = data.split()
+    if len(numbers) != 3:
+        raise ParseError(f"schedstat is not three numbers: {data[:40]!r}", 0)
+    return SchedStat(ran_ns=_integer(numbers[0], 0), waited_ns=_integer(numbers[1], 0))
 
 
 def _integer(word: bytes, offset: int) -> int:

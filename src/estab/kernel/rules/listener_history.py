@@ -54,4 +54,5 @@ class ListenerHistory:
             drops=self.drops,
             queued_at_end=at_end.queued if at_end else None,
             accepted_at_end=at_end.accepted if at_end else None,
+            inode=self._last.inode,
         )
