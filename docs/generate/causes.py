@@ -14,7 +14,7 @@ from typing import Any
 
 from mkdocs.utils import meta
 
-from estab.diagnose.cause import Cause, Rebuilt, Stage
+from estab.diagnose.cause import Cause, ConnectionStage, Rebuilt
 from estab.diagnose.suspects import CAUSES
 
 DOCS = Path(__file__).resolve().parents[1]
@@ -86,11 +86,13 @@ def _judge() -> str:
 
 
 def _order() -> str:
-    lines = [f"| {_words(stage)} | {_ids(cause for cause in CAUSES if cause.stage is stage)} |" for stage in Stage]
+    lines = [
+        f"| {_words(stage)} | {_ids(cause for cause in CAUSES if cause.stage is stage)} |" for stage in ConnectionStage
+    ]
     return "| stage | suspects |\n|---|---|\n" + "\n".join(lines)
 
 
-def _words(stage: Stage) -> str:
+def _words(stage: ConnectionStage) -> str:
     return stage.name.lower().replace("_", " ")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import Any
 
-from estab.diagnose.ladder import Spread, View
+from estab.diagnose.ladder import BothEnds, HoldSpread
 from estab.records import LIMITS_SCHEMA, HostFacts, Limit, Limits, Listener, PortUse, Process, Snapshot, decode
 
 TARGET = ("127.0.0.1", 5000)
@@ -61,20 +61,20 @@ def listener(**fields: Any) -> Listener:
     return Listener(**{**values, "owners": [process()], **fields})
 
 
-def spread(**fields: int) -> Spread:
-    return Spread(**{"own_descriptors": 5, "processes": 501, "sources": 1, "most": 10_000_000, **fields})
+def spread(**fields: int) -> HoldSpread:
+    return HoldSpread(**{"own_descriptors": 5, "processes": 501, "sources": 1, "most": 10_000_000, **fields})
 
 
-def local(here: Snapshot | None = None, **fields: Any) -> View:
+def local(here: Snapshot | None = None, **fields: Any) -> BothEnds:
     """Both ends in one namespace."""
     here = here or snapshot()
     values: dict[str, Any] = {"server": here, "target": TARGET, "listeners": tuple(here.listeners or ())}
-    return View(**{"client": here, "spread": spread(), **values, **fields})
+    return BothEnds(**{"client": here, "spread": spread(), **values, **fields})
 
 
-def away(here: Snapshot | None = None, **fields: Any) -> View:
+def away(here: Snapshot | None = None, **fields: Any) -> BothEnds:
     """A target on another host that nobody shows."""
-    return View(**{"client": here or snapshot(), "spread": spread(), "target": AWAY, **fields})
+    return BothEnds(**{"client": here or snapshot(), "spread": spread(), "target": AWAY, **fields})
 
 
 def rung(limits: Limits, name: str) -> Limit:

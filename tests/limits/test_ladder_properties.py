@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.limits.ladders import TARGET, listener, process, snapshot, spread
 
-from estab.diagnose.ladder import View, in_order, is_met, ladder, reach
+from estab.diagnose.ladder import BothEnds, in_order, is_met, ladder, reach
 from estab.records import (
     LIMITS_SCHEMA,
     CgroupLimits,
@@ -81,11 +81,11 @@ SNAPSHOT: st.SearchStrategy[Snapshot] = st.builds(
 
 
 @st.composite
-def views(draw: st.DrawFn) -> View:
+def views(draw: st.DrawFn) -> BothEnds:
     here = draw(SNAPSHOT)
     server = draw(st.sampled_from(["none", "same", "other"]))
     there = {"none": None, "same": here, "other": draw(SNAPSHOT)}[server]
-    return View(
+    return BothEnds(
         client=here,
         spread=spread(processes=draw(st.integers(1, 600)), sources=draw(st.integers(1, 1_000))),
         target=draw(st.sampled_from([None, TARGET, ("::1", 5000), ("10.0.0.5", 80)])),
@@ -95,7 +95,7 @@ def views(draw: st.DrawFn) -> View:
 
 
 @given(views())
-def test_every_ladder(view: View) -> None:
+def test_every_ladder(view: BothEnds) -> None:
     found = ladder(view)
     capacities = [one.capacity_connections for one in found.limits]
     known = [capacity for capacity in capacities if capacity is not None]
@@ -114,7 +114,7 @@ def test_every_ladder(view: View) -> None:
 
 
 @given(views())
-def test_what_hold_reaches_is_never_above_what_binds_it(view: View) -> None:
+def test_what_hold_reaches_is_never_above_what_binds_it(view: BothEnds) -> None:
     found = ladder(view)
     count, by = reach(found.limits, view.spread)
     assert 0 <= count <= view.spread.most

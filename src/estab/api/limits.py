@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import psutil
 
 from estab.api.machine import machine
-from estab.diagnose.ladder import Spread, View, ladder
+from estab.diagnose.ladder import BothEnds, HoldSpread, ladder
 from estab.errors import UsageError
 from estab.kernel.formats import inet_diag
 from estab.kernel.rules.listening import reached, serving
@@ -50,7 +50,7 @@ def limits(
         return _of_process(pid)
     here = _take(None)
     listeners = tuple(here.listeners or ())
-    return ladder(View(client=here, spread=_spread(None), server=here, listeners=listeners))
+    return ladder(BothEnds(client=here, spread=_spread(None), server=here, listeners=listeners))
 
 
 def _check(target: str | None, pid: int | None, listen: str | None, server_via: str | None) -> None:
@@ -72,7 +72,7 @@ class _Address:
     port: int
 
 
-def _towards(target: str, server_via: str | None, timeout_s: float) -> View:
+def _towards(target: str, server_via: str | None, timeout_s: float) -> BothEnds:
     host, port, _scope = targets.resolve(target)
     address = _Address(reached(inet_diag.canonical(host)), port)
     if server_via is None:
@@ -80,7 +80,7 @@ def _towards(target: str, server_via: str | None, timeout_s: float) -> View:
     return _remote(address, via.snapshots(server_via, address.port, within_s=timeout_s)[-1])
 
 
-def _local(address: _Address, owner: int | None) -> View:
+def _local(address: _Address, owner: int | None) -> BothEnds:
     """A target in this very network namespace; of the process `owner` alone where that is given."""
     here = _take(address)
     listeners = serving(_owned(here, owner), address.host, address.port)
@@ -88,7 +88,7 @@ def _local(address: _Address, owner: int | None) -> View:
     if not listeners:
         seen = f"nothing listens on {address.host} port {address.port} in this network namespace"
         why = seen if here.listeners is not None else _gap(here, "listeners")
-    return View(
+    return BothEnds(
         client=here,
         spread=_spread(address),
         target=(address.host, address.port),
@@ -98,7 +98,7 @@ def _local(address: _Address, owner: int | None) -> View:
     )
 
 
-def _remote(address: _Address, there: Snapshot | None) -> View:
+def _remote(address: _Address, there: Snapshot | None) -> BothEnds:
     """A target elsewhere, its side as `there` shows it. None: nobody showed it."""
     why = f"{address.host} is not an address of this host; --server-via shows its side"
     listeners: Sequence[Listener] = ()
@@ -106,7 +106,7 @@ def _remote(address: _Address, there: Snapshot | None) -> View:
         listeners = serving(there.listeners or (), address.host, address.port, anywhere=True)
         seen = f"the snapshot of --server-via has no listener on port {address.port}"
         why = seen if there.listeners is not None else _gap(there, "listeners")
-    return View(
+    return BothEnds(
         client=_take(address),
         spread=_spread(address),
         target=(address.host, address.port),
@@ -140,7 +140,7 @@ def _of_process(pid: int) -> Limits:
         hidden = _gap(here, "listeners.owners", "listeners", otherwise="it listens on no TCP port")
         raise UsageError(f"process {pid} owns no listening TCP socket that is seen in this network namespace: {hidden}")
     if len({listener.port for listener in owned}) > 1:
-        return ladder(View(client=here, spread=_spread(None), server=here, listeners=owned))
+        return ladder(BothEnds(client=here, spread=_spread(None), server=here, listeners=owned))
     address = owned[0].address
     return ladder(_local(_Address(reached(address), owned[0].port), pid))
 
@@ -168,11 +168,11 @@ def _take(toward: _Address | None) -> Snapshot:
     return taken
 
 
-def _spread(toward: _Address | None) -> Spread:
+def _spread(toward: _Address | None) -> HoldSpread:
     """How `hold` would carry as many connections as it can be asked for."""
     here, host = machine(), toward.host if toward else _NOWHERE
     load = ClientLoad("hold", plan.MOST_CONNECTIONS, 1.0)
-    return Spread(
+    return HoldSpread(
         own_descriptors=plan.HOLDS_OPEN[engine_name()],
         processes=plan.client_processes_for(load, here, beside_server=False),
         sources=max(1, len(plan.loopback_sources(host, plan.MOST_CONNECTIONS, here.ports))),

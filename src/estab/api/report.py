@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from estab import __version__
 from estab.api.files import diagnose_snapshots, named, parse_record, read_bytes
 from estab.diagnose import judge
-from estab.diagnose.ladder import Spread, View, ladder
+from estab.diagnose.ladder import BothEnds, HoldSpread, ladder
 from estab.errors import EstabError, MachineError, ParseError, ReadError, UsageError
 from estab.kernel.formats.captures import Syn, parse_syns
 from estab.kernel.rules.listening import serving
@@ -213,7 +213,7 @@ def _limits(run: RunResult) -> Limits | None:
     server = run.server.before if run.server.observed else None
     listeners = serving((server.listeners or ()) if server else (), *target, anywhere=True) if target else []
     sources = run.config.get("sources")
-    spread = Spread(
+    spread = HoldSpread(
         own_descriptors=plan.HOLDS_OPEN.get(run.engine, 5),
         processes=max(1, len(run.client.workers)),
         sources=max(1, len(sources)) if isinstance(sources, list) else 1,
@@ -222,7 +222,7 @@ def _limits(run: RunResult) -> Limits | None:
     same = server is not None and not run.server.via and server.host.netns_inode == before.host.netns_inode
     try:
         return ladder(
-            View(
+            BothEnds(
                 client=before,
                 spread=spread,
                 target=target,

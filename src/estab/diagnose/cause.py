@@ -15,7 +15,7 @@ from estab.records import Evidence, Remedy, RunResult, Side, Suspect, Verdict
 ACCUSED: tuple[Verdict, ...] = ("confirmed", "possible")
 
 
-class Stage(IntEnum):
+class ConnectionStage(IntEnum):
     """Where on its way a connection meets a cause. Suspects are asked in this order, and it decides at equal cost."""
 
     SOCKET = auto()  # the client asks for a socket
@@ -28,7 +28,7 @@ class Stage(IntEnum):
     MEASUREMENT = auto()  # the load generator itself
 
 
-class Kind(Enum):
+class CauseKind(Enum):
     """What several causes are kinds of. Of two of one kind the more specific explains the plainer."""
 
     LOCAL_PORTS = "no local port is left"
@@ -91,15 +91,15 @@ class Cause:
 
     id: str
     side: Side
-    stage: Stage
+    stage: ConnectionStage
     judge_run: Callable[[RunResult], Judgement]
     judge_snapshots: Callable[[Snapshots], Judgement]
     failures: Callable[[RunResult], int]
     remedies: Callable[[RunResult], list[Remedy]]
     twin: Rebuilt | NotRebuilt
-    kind: Kind | None = None
+    kind: CauseKind | None = None
     specificity: int = 0
-    explains: Mapping[str | Kind, str] = field(default_factory=dict)
+    explains: Mapping[str | CauseKind, str] = field(default_factory=dict)
 
     def suspect(self, judgement: Judgement, run: RunResult) -> Suspect:
         """The suspect's record: what it says of itself, and where that accuses its remedies, computed from `run`."""

@@ -9,7 +9,7 @@ from estab.records import Process, RunResult, Worker
 
 
 @dataclass(frozen=True)
-class Descriptors:
+class FullestProcess:
     """One process at its fullest: `fds` open of `limit` (RLIMIT_NOFILE, soft)."""
 
     pid: int
@@ -23,26 +23,26 @@ class Descriptors:
         return self.fds >= self.limit
 
 
-def fullest_server(run: RunResult) -> Descriptors | None:
+def fullest_server(run: RunResult) -> FullestProcess | None:
     """The server process with the fewest descriptors to spare. None: neither the owners nor our workers were read."""
     if not run.server.observed and not run.server.embedded:
         return None
     return _fullest(run.server.processes or [], workers(run, "server"))
 
 
-def fullest_client(run: RunResult) -> Descriptors | None:
+def fullest_client(run: RunResult) -> FullestProcess | None:
     """The client worker with the fewest descriptors to spare. None: not read."""
     return _fullest([], workers(run, "client"))
 
 
-def _fullest(processes: list[Process], ours: list[Worker]) -> Descriptors | None:
+def _fullest(processes: list[Process], ours: list[Worker]) -> FullestProcess | None:
     known = [
-        Descriptors(p.pid, p.name or "process", p.fds, p.nofile_soft)
+        FullestProcess(p.pid, p.name or "process", p.fds, p.nofile_soft)
         for p in processes
         if p.fds is not None and p.nofile_soft is not None
     ]
     known += [
-        Descriptors(w.pid, "estab", w.worst_fds, w.nofile_soft)
+        FullestProcess(w.pid, "estab", w.worst_fds, w.nofile_soft)
         for w in ours
         if w.worst_fds is not None and w.nofile_soft is not None
     ]

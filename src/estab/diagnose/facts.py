@@ -237,7 +237,7 @@ def server_cores(run: RunResult) -> float | None:
         return sum(f for f in fractions if math.isfinite(f)) if fractions else None
     if not server.observed or not (math.isfinite(run.elapsed_s) and run.elapsed_s > 0):
         return None
-    began = {p.pid: p.cpu_s for one in _listeners(server.before) for p in one.owners or []}
+    began = {p.pid: p.cpu_s for listener in _listeners(server.before) for p in listener.owners or []}
     used = [
         p.cpu_s - (began.get(p.pid) or 0.0) for p in server.processes or [] if p.cpu_s is not None and p.pid in began
     ]

@@ -10,17 +10,17 @@ from collections.abc import Iterable, Iterator
 
 from estab.diagnose.rungs import client, host, rates, server
 from estab.diagnose.rungs.host import Host
-from estab.diagnose.rungs.view import Spread, View, unknown
+from estab.diagnose.rungs.view import BothEnds, HoldSpread, unknown
 from estab.kernel.formats.endpoint import endpoint
 from estab.records import Limit, Limits
 
-__all__ = ["Spread", "View", "is_met", "ladder", "reach"]
+__all__ = ["BothEnds", "HoldSpread", "is_met", "ladder", "reach"]
 
 
-def ladder(view: View) -> Limits:
+def ladder(view: BothEnds) -> Limits:
     """Every limit on the way, the smallest capacity first, those without one last. Never raises for what is missing."""
     limits = in_order(_rungs(view))
-    known = [(one.limit, one.capacity_connections) for one in limits if one.capacity_connections is not None]
+    known = [(limit.limit, limit.capacity_connections) for limit in limits if limit.capacity_connections is not None]
     target = view.target
     return Limits(
         target=None if target is None else endpoint(*target),
@@ -36,21 +36,21 @@ def ladder(view: View) -> Limits:
 
 def in_order(limits: Iterable[Limit]) -> list[Limit]:
     """Smallest capacity first; unknown ones last, in their own order."""
-    return sorted(limits, key=lambda one: (one.capacity_connections is None, one.capacity_connections or 0))
+    return sorted(limits, key=lambda limit: (limit.capacity_connections is None, limit.capacity_connections or 0))
 
 
 def is_met(limits: Limits) -> bool:
     """Whether a limit leaves no room for one connection more."""
-    return any(one.capacity_connections == 0 for one in limits.limits)
+    return any(limit.capacity_connections == 0 for limit in limits.limits)
 
 
-def _why_unseen(view: View) -> str | None:
+def _why_unseen(view: BothEnds) -> str | None:
     if view.server is not None and view.listeners:
         return None
     return view.why_unobserved or ("no TARGET was given" if view.target is None else "no listener was seen there")
 
 
-def _rungs(view: View) -> Iterator[Limit]:
+def _rungs(view: BothEnds) -> Iterator[Limit]:
     yield from client.rungs(view)
     ends = 2 if view.one_machine else 1
     own = Host(snapshot=view.client, side="client", ends=ends)
@@ -71,33 +71,33 @@ def _rungs(view: View) -> Iterator[Limit]:
 # What `estab hold` reaches -----------------------------------------------------------------------------------------
 
 
-def reach(limits: Iterable[Limit], spread: Spread) -> tuple[int, str | None]:
+def reach(limits: Iterable[Limit], spread: HoldSpread) -> tuple[int, str | None]:
     """How many connections `estab hold` gets when it is asked for as many as it can be, and the limit that ends it.
 
     None for the limit: all that it can be asked for. It spreads over `spread.processes`, so that descriptors count
     for each, and over `spread.sources`, so that ports do.
     """
     reached: list[tuple[int, str | None]] = [(spread.most, None)]
-    for one in limits:
-        capacity = one.capacity_connections
+    for limit in limits:
+        capacity = limit.capacity_connections
         if capacity is None:
             continue
-        if one.limit in client.PER_PROCESS:
+        if limit.limit in client.PER_PROCESS:
             capacity *= spread.processes
-        elif one.limit == client.PORTS:
-            capacity += (spread.sources - 1) * max(capacity, one.value or 0)
-        reached.append((capacity, one.limit))
+        elif limit.limit == client.PORTS:
+            capacity += (spread.sources - 1) * max(capacity, limit.value or 0)
+        reached.append((capacity, limit.limit))
     return min(reached, key=lambda pair: pair[0])
 
 
-def _with_reach(limits: list[Limit], spread: Spread) -> list[Limit]:
+def _with_reach(limits: list[Limit], spread: HoldSpread) -> list[Limit]:
     """What the spreading gives, said where it matters: at the descriptors of one process."""
     count, by = reach(limits, spread)
     words = f"estab hold spreads over up to {_many(spread.processes, 'process', 'es')}"
     if spread.sources > 1:
         words += f" and {_many(spread.sources, 'source address', 'es')}"
     words += f" and gets {count:,}" + (f", then {by}" if by else ", the most that it can be asked for")
-    return [one.replace(note=words) if one.limit == client.OPEN_FILES else one for one in limits]
+    return [limit.replace(note=words) if limit.limit == client.OPEN_FILES else limit for limit in limits]
 
 
 def _many(number: int, thing: str, plural: str) -> str:

@@ -25,7 +25,7 @@ class Allowance:
 
 def allowances(run: RunResult) -> list[Allowance]:
     """Every interface that counts it at both moments. Empty: none does, or it was not read."""
-    return [one for end, before, after in ends(run) for one in between(end, before, after)]
+    return [allowance for end, before, after in ends(run) for allowance in between(end, before, after)]
 
 
 def between(end: str, before: Snapshot | None, after: Snapshot | None) -> list[Allowance]:
@@ -49,21 +49,21 @@ def _nics(snapshot: Snapshot | None) -> list[Nic]:
 
 def allowance_lost(run: RunResult) -> int | None:
     """Packets that the cloud dropped within the run for a full flow table. None: no interface tells."""
-    found = allowances(run)
-    return sum(one.lost for one in found) if found else None
+    counted = allowances(run)
+    return sum(allowance.lost for allowance in counted) if counted else None
 
 
 def allowance_evidence(run: RunResult) -> list[Evidence]:
     """A line an interface; one line where none tells."""
-    found = allowances(run)
-    if not found:
+    counted = allowances(run)
+    if not counted:
         text = f"no interface counts {EXCEEDED} (ENA does): a cloud's own flow table was not observed"
         return [unknown("ethtool -S", EXCEEDED, text)]
-    return [as_evidence(one) for one in found]
+    return [as_evidence(allowance) for allowance in counted]
 
 
-def as_evidence(one: Allowance) -> Evidence:
+def as_evidence(allowance: Allowance) -> Evidence:
     """What one interface says, as evidence."""
-    left = "" if one.available is None else f"; room for {one.available:,} more flows was left at the end"
-    text = f"{EXCEEDED} of {one.nic} at the {one.end} rose by {one.lost:,} within the run{left}"
-    return measured("ethtool -S", EXCEEDED, one.lost, text)
+    left = "" if allowance.available is None else f"; room for {allowance.available:,} more flows was left at the end"
+    text = f"{EXCEEDED} of {allowance.nic} at the {allowance.end} rose by {allowance.lost:,} within the run{left}"
+    return measured("ethtool -S", EXCEEDED, allowance.lost, text)

@@ -95,9 +95,9 @@ class Snapshots:
     @cached_property
     def queues(self) -> list[Queue]:
         """Every listener, the one in the greatest distress first."""
-        known = {_key(one): one for one in (self.before.listeners if self.before else None) or []}
-        found = [_queue(one, known.get(_key(one))) for one in self.after.listeners or []]
-        return sorted(found, key=lambda queue: queue.distress, reverse=True)
+        known = {_key(listener): listener for listener in (self.before.listeners if self.before else None) or []}
+        queues = [_queue(listener, known.get(_key(listener))) for listener in self.after.listeners or []]
+        return sorted(queues, key=lambda queue: queue.distress, reverse=True)
 
     @property
     def fullest(self) -> Queue | None:
@@ -130,8 +130,8 @@ class Snapshots:
         )
 
 
-def _key(one: Listener) -> tuple[int, str, int, int | None]:
-    return one.family, one.address, one.port, one.inode
+def _key(listener: Listener) -> tuple[int, str, int, int | None]:
+    return listener.family, listener.address, listener.port, listener.inode
 
 
 def _queue(now: Listener, then: Listener | None) -> Queue:

@@ -144,12 +144,12 @@ def netfilter_drops(run: RunResult) -> int | None:
     """Packets that a firewall of either host dropped, as the drop reasons show them. None: not observed."""
     seen = [after.drop_reasons for _, _, after in ends(run) if after is not None and after.drop_reasons is not None]
     # The reasons are those of a whole host: where both ends are one host, they are the same events.
-    return max((max(0, one.kfree_skb.get(facts.NETFILTER_DROP, 0)) for one in seen), default=None)
+    return max((max(0, reasons.kfree_skb.get(facts.NETFILTER_DROP, 0)) for reasons in seen), default=None)
 
 
 def filter_rules(run: RunResult) -> dict[str, bool]:
     """Whether each observed end has nft or iptables rules; an end where that was not read is missing."""
-    found = {}
+    has_rules = {}
     for name, before, after in ends(run):
         known = [
             rules
@@ -159,5 +159,5 @@ def filter_rules(run: RunResult) -> dict[str, bool]:
             if rules is not None
         ]
         if known:
-            found[name] = any(known)
-    return found
+            has_rules[name] = any(known)
+    return has_rules

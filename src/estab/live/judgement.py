@@ -1,4 +1,4 @@
-"""What is the matter with one listener right now, in a word and in a sentence. Pure: facts in, a `Judgement` out.
+"""What is the matter with one listener right now, in a word and in a sentence. Pure: facts in, a condition out.
 
 It asks the kernel's rules how much fits and what an overflow is. What explains a whole host is the judge's to say
 (`estab.diagnose`); this is the reading of one queue while it moves.
@@ -33,7 +33,7 @@ class ListenerFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class ListenerCondition:
     """`word` for a column, `says` for a line, `severity` 0 (nothing) to 5. `full_in_s`: where it is filling."""
 
     word: str
@@ -42,14 +42,14 @@ class Judgement:
     full_in_s: float | None = None
 
 
-def judge(facts: ListenerFacts) -> Judgement:
+def judge(facts: ListenerFacts) -> ListenerCondition:
     """The worst that is so. Order: what keeps the owner from accepting, then overflow, then what leads to it."""
     for look in (_without_descriptors, _full, _dropping, _filling, _stuck):
         if (judgement := look(facts)) is not None:
             return judgement
     if facts.depth > 0:
-        return Judgement("waiting", f"{plural(facts.depth, 'connection')} to be accepted", 1)
-    return Judgement("ok", "nothing waits", 0)
+        return ListenerCondition("waiting", f"{plural(facts.depth, 'connection')} to be accepted", 1)
+    return ListenerCondition("ok", "nothing waits", 0)
 
 
 def capacity(limit: int) -> int:
@@ -69,48 +69,48 @@ def full_in_s(facts: ListenerFacts) -> float | None:
     return max(0.0, capacity(facts.limit) - facts.depth) / facts.growth_per_s
 
 
-def _without_descriptors(facts: ListenerFacts) -> Judgement | None:
+def _without_descriptors(facts: ListenerFacts) -> ListenerCondition | None:
     """A process whose descriptors are used up cannot accept (accept(2): EMFILE), however short its queue is."""
     for owner in facts.owners:
         if owner.fds is not None and owner.nofile_soft is not None and owner.fds >= owner.nofile_soft:
             who = f"{clean(owner.name or 'the owner')} ({owner.pid})"
             wait = f", {facts.depth:,} wait" if facts.depth else ""
             says = f"{who} has all {owner.nofile_soft:,} descriptors in use: it can't accept{wait}"
-            return Judgement("no fds", says, 5 if facts.depth else 3)
+            return ListenerCondition("no fds", says, 5 if facts.depth else 3)
     return None
 
 
-def _full(facts: ListenerFacts) -> Judgement | None:
+def _full(facts: ListenerFacts) -> ListenerCondition | None:
     if not is_full(facts.depth, facts.limit):
         return None
     fits = capacity(facts.limit)
     if facts.drops_per_s:
         says = f"full ({fits:,} fit): {rate(facts.drops_per_s)} packets a second are turned away"
-        return Judgement("OVERFLOW", says, 5)
-    return Judgement("FULL", f"full ({fits:,} fit): whoever connects next is turned away", 4)
+        return ListenerCondition("OVERFLOW", says, 5)
+    return ListenerCondition("FULL", f"full ({fits:,} fit): whoever connects next is turned away", 4)
 
 
-def _dropping(facts: ListenerFacts) -> Judgement | None:
+def _dropping(facts: ListenerFacts) -> ListenerCondition | None:
     """Drops at a queue that has room now: it was full between two looks, or they are TCP_DEFER_ACCEPT's (rule 5)."""
     if not facts.drops_per_s:
         return None
     drops = f"{rate(facts.drops_per_s)} packets a second dropped"
     if facts.overflows is False:
-        return Judgement("drops", f"{drops} without an overflow: TCP_DEFER_ACCEPT or a full SYN queue", 3)
-    return Judgement("OVERFLOW", f"{drops}: the queue was full between two looks", 4)
+        return ListenerCondition("drops", f"{drops} without an overflow: TCP_DEFER_ACCEPT or a full SYN queue", 3)
+    return ListenerCondition("OVERFLOW", f"{drops}: the queue was full between two looks", 4)
 
 
-def _filling(facts: ListenerFacts) -> Judgement | None:
+def _filling(facts: ListenerFacts) -> ListenerCondition | None:
     left = full_in_s(facts)
     if left is None or left > SOON_S:
         return None
-    return Judgement("filling", f"filling: at this rate full in {_soon(left)}", 3, left)
+    return ListenerCondition("filling", f"filling: at this rate full in {_soon(left)}", 3, left)
 
 
-def _stuck(facts: ListenerFacts) -> Judgement | None:
+def _stuck(facts: ListenerFacts) -> ListenerCondition | None:
     if facts.unmoved_s is None or facts.unmoved_s < STUCK_S or facts.depth <= 0:
         return None
-    return Judgement("stuck", f"{facts.depth:,} wait and none was accepted for {facts.unmoved_s:,.0f} s", 3)
+    return ListenerCondition("stuck", f"{facts.depth:,} wait and none was accepted for {facts.unmoved_s:,.0f} s", 3)
 
 
 def _soon(seconds: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from estab.live.judgement import Judgement
+from estab.live.judgement import ListenerCondition
 from estab.records import Conntrack, Diagnosis, PortUse, Process
 
 PUT_OFF = "not at every look: counting all sockets is put off, so that watching stays cheap"
@@ -36,7 +36,7 @@ class ListenerRow:
     drops_per_s: float | None
     growth_per_s: float | None
     owners: tuple[Process, ...]
-    judgement: Judgement
+    judgement: ListenerCondition
 
     @property
     def fill(self) -> float:

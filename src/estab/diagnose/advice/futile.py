@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from estab.kernel.rules.do_nothing import Id, futile
+from estab.kernel.rules.do_nothing import WHY, Id
 from estab.records import Change, Remedy
 
 
@@ -11,6 +11,6 @@ def does_nothing(which: Id, command: str, before: str = "", *, changes: list[Cha
 
     `changes` are what it does all the same: a twin that applies them shows that nothing comes of it.
     """
-    reason = futile(which).why
+    reason = WHY[which]
     why = f"{before}{reason}." if before else f"{reason[0].upper()}{reason[1:]}."
     return Remedy(command=command, works=False, changes=changes, why=why)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from estab.diagnose.rungs.view import RANGE, RESERVED, View, natural, number, numbers, port_use, text, why
+from estab.diagnose.rungs.view import RANGE, RESERVED, BothEnds, natural, number, numbers, port_use, text, why
 from estab.errors import EstabError
 from estab.kernel.rules import descriptors, ephemeral_ports, kernel_version, time_wait
 from estab.records import Limit, PortUse
@@ -20,7 +20,7 @@ _RLIMIT = "getrlimit RLIMIT_NOFILE"
 _WIDEST = (1024, ephemeral_ports.PORT_MAX)
 
 
-def rungs(view: View) -> Iterator[Limit]:
+def rungs(view: BothEnds) -> Iterator[Limit]:
     """The client's rungs, in no order."""
     yield from _open_files(view)
     yield _nr_open(view)
@@ -31,10 +31,10 @@ def rungs(view: View) -> Iterator[Limit]:
 # Descriptors -------------------------------------------------------------------------------------------------------
 
 
-def _open_files(view: View) -> Iterator[Limit]:
+def _open_files(view: BothEnds) -> Iterator[Limit]:
     own = view.spread.own_descriptors
     soft, hard = natural(view.client.nofile_soft), natural(view.client.nofile_hard)
-    found = descriptors.available(soft, own, hard)
+    descriptors_left = descriptors.available(soft, own, hard)
     above = hard is not None and soft is not None and hard > soft
     yield Limit(
         limit=OPEN_FILES,
@@ -42,7 +42,7 @@ def _open_files(view: View) -> Iterator[Limit]:
         unit="descriptors of one process",
         value=soft,
         used=own,
-        capacity_connections=found.available,
+        capacity_connections=descriptors_left.available,
         source=f"{_RLIMIT}, soft",
         raise_with=f"ulimit -n {hard}" if above else _raise_hard(view, soft),
         restart="the client: a process inherits it; one that runs: prlimit --pid PID --nofile=N:N",
@@ -55,21 +55,21 @@ def _open_files(view: View) -> Iterator[Limit]:
             unit="descriptors of one process",
             value=hard,
             used=own,
-            capacity_connections=found.reachable,
+            capacity_connections=descriptors_left.reachable,
             source=f"{_RLIMIT}, hard",
             raise_with=_raise_hard(view, hard),
             restart="the client, from a new login or unit",
         )
 
 
-def _raise_hard(view: View, now: int | None) -> str:
+def _raise_hard(view: BothEnds, now: int | None) -> str:
     """The hard limit goes up to fs.nr_open, by root alone (kernel/sys.c do_prlimit)."""
     most = number(view.client, "fs.nr_open")
     aim = most if most is not None and (now is None or most > now) else 2 * (now or 524_288)
     return f"ulimit -n {aim} as root; LimitNOFILE={aim} in its systemd unit; nofile in /etc/security/limits.conf"
 
 
-def _nr_open(view: View) -> Limit:
+def _nr_open(view: BothEnds) -> Limit:
     value, own = number(view.client, "fs.nr_open"), view.spread.own_descriptors
     return Limit(
         limit=NR_OPEN,
@@ -86,7 +86,7 @@ def _nr_open(view: View) -> Limit:
     )
 
 
-def _processes(view: View) -> Iterator[Limit]:
+def _processes(view: BothEnds) -> Iterator[Limit]:
     """Where the cgroup limits processes, it limits how far descriptors can be spread."""
     cgroup, soft = view.client.cgroup, natural(view.client.nofile_soft)
     if cgroup is None or cgroup.pids_max is None:
@@ -127,7 +127,7 @@ class Ports:
     odd: bool
 
 
-def ports(view: View) -> Ports | None:
+def ports(view: BothEnds) -> Ports | None:
     """The ports, as rule 21 counts them. None: the range was not read. Raises EstabError for one that cannot be."""
     bounds = numbers(view.client, RANGE)
     if bounds is None or len(bounds) != 2:
@@ -148,15 +148,15 @@ def ports(view: View) -> Ports | None:
     )
 
 
-def _bound(view: View, use: PortUse | None, low: int, high: int, reserved: frozenset[int]) -> int | None:
+def _bound(view: BothEnds, use: PortUse | None, low: int, high: int, reserved: frozenset[int]) -> int | None:
     """Ports lost to bind(): those that sock_diag counted, else the listeners'. Reserved ones were taken off already."""
-    listening = {one.port for one in view.client.listeners or () if low <= one.port <= high}
+    listening = {listener.port for listener in view.client.listeners or () if low <= listener.port <= high}
     if use is not None and use.bound is not None:
         return max(0, use.bound - len(listening & reserved))
     return None if view.client.listeners is None else len(listening - reserved)
 
 
-def _held(view: View, use: PortUse) -> int:
+def _held(view: BothEnds, use: PortUse) -> int:
     """Ports of one source address that are in use, without those in TIME_WAIT that connect() takes over."""
     worst = use.used if use.worst_source_used is None else use.worst_source_used
     # Of several sources nobody says whose the TIME_WAIT are: then all are taken for held.
@@ -164,7 +164,7 @@ def _held(view: View, use: PortUse) -> int:
     return max(0, worst - max(0, taken_over))
 
 
-def reuses(view: View) -> bool:
+def reuses(view: BothEnds) -> bool:
     """Whether connect() takes over ports in TIME_WAIT towards the target (rule 22)."""
     mode, stamps = number(view.client, "net.ipv4.tcp_tw_reuse"), number(view.client, "net.ipv4.tcp_timestamps")
     if mode not in (0, 1, 2):
@@ -172,7 +172,7 @@ def reuses(view: View) -> bool:
     return time_wait.reuses(mode, loopback=view.loopback, timestamps=stamps != 0)
 
 
-def _ports(view: View) -> Limit:
+def _ports(view: BothEnds) -> Limit:
     blank = Limit(
         limit=PORTS,
         side="client",
@@ -181,37 +181,37 @@ def _ports(view: View) -> Limit:
         restart="nothing: it counts at once",
     )
     try:
-        found = ports(view)
+        room = ports(view)
     except EstabError as error:
         return blank.replace(why_unknown=str(error))
-    if found is None:
+    if room is None:
         return blank.replace(why_unknown=why(view.client, f"sysctls.{RANGE}", otherwise="the port range was not read"))
     return blank.replace(
-        value=found.total,
-        used=found.held if port_use(view) is not None else None,
-        capacity_connections=max(0, found.total - found.held),
-        raise_with=_more_ports(found),
-        note="; ".join(_port_notes(view, found)),
+        value=room.total,
+        used=room.held if port_use(view) is not None else None,
+        capacity_connections=max(0, room.total - room.held),
+        raise_with=_more_ports(room),
+        note="; ".join(_port_notes(view, room)),
     )
 
 
-def _more_ports(found: Ports) -> str:
+def _more_ports(room: Ports) -> str:
     more = "more source addresses at the client (estab hold --source), or more addresses or ports at the server"
-    if (found.low, found.high) == _WIDEST:
+    if (room.low, room.high) == _WIDEST:
         return more
     return f'sysctl -w {RANGE}="{_WIDEST[0]} {_WIDEST[1]}"; then {more}'
 
 
-def _port_notes(view: View, found: Ports) -> Iterator[str]:
+def _port_notes(view: BothEnds, room: Ports) -> Iterator[str]:
     use = port_use(view)
-    yield f"range {found.low}-{found.high}"
-    if found.reserved:
-        yield f"less {found.reserved:,} reserved"
-    if found.bound:
-        yield f"less {found.bound:,} owned by bind(), listeners included"
-    if found.bound is None or (use is not None and use.bound is None):
+    yield f"range {room.low}-{room.high}"
+    if room.reserved:
+        yield f"less {room.reserved:,} reserved"
+    if room.bound:
+        yield f"less {room.bound:,} owned by bind(), listeners included"
+    if room.bound is None or (use is not None and use.bound is None):
         yield "ports of sockets that only did bind() are not seen"
-    if found.odd:
+    if room.odd:
         yield "of an odd number each search misses one"
     if use is None:
         if view.target is not None:
@@ -220,7 +220,7 @@ def _port_notes(view: View, found: Ports) -> Iterator[str]:
         yield f"{use.time_wait:,} in TIME_WAIT, {_reuse_words(view, use)}"
 
 
-def _reuse_words(view: View, use: PortUse) -> str:
+def _reuse_words(view: BothEnds, use: PortUse) -> str:
     if not reuses(view):
         return "held for 60 s"
     if use.sources > 1:
@@ -228,7 +228,7 @@ def _reuse_words(view: View, use: PortUse) -> str:
     return f"not counted: connect() takes them over {_delay(view)}"
 
 
-def _delay(view: View) -> str:
+def _delay(view: BothEnds) -> str:
     try:
         kernel = kernel_version.parse(view.client.host.kernel or "")
         wait = time_wait.reuse_after_s(kernel, number(view.client, "net.ipv4.tcp_tw_reuse_delay"))

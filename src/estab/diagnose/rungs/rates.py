@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from estab.diagnose.rungs import client, host
-from estab.diagnose.rungs.view import View, number
+from estab.diagnose.rungs.view import BothEnds, number
 from estab.errors import EstabError
 from estab.kernel.rules import conntrack, kernel_version, time_wait
 from estab.kernel.rules.interval import Interval
@@ -15,13 +15,13 @@ SHORT, TRACKED = "short_connections", "short_connections_conntrack"
 _REUSE = "sysctl -w net.ipv4.tcp_tw_reuse=1 at the client"
 
 
-def rates(view: View) -> Iterator[RateLimit]:
+def rates(view: BothEnds) -> Iterator[RateLimit]:
     """The rates, lowest first where it is known."""
-    found = [_by_ports(view), *_by_conntrack(view)]
-    yield from sorted(found, key=lambda rate: (rate.per_second is None, rate.per_second or 0.0))
+    limits = [_by_ports(view), *_by_conntrack(view)]
+    yield from sorted(limits, key=lambda rate: (rate.per_second is None, rate.per_second or 0.0))
 
 
-def _by_ports(view: View) -> RateLimit:
+def _by_ports(view: BothEnds) -> RateLimit:
     """Rule 23: one source address to one target, the client closing first, the engine keeping up."""
     blank = RateLimit(
         limit=SHORT,
@@ -51,7 +51,7 @@ def _by_ports(view: View) -> RateLimit:
     )
 
 
-def _wait(view: View, kernel: kernel_version.KernelVersion) -> Interval:
+def _wait(view: BothEnds, kernel: kernel_version.KernelVersion) -> Interval:
     if client.reuses(view):
         return time_wait.reuse_after_s(kernel, number(view.client, "net.ipv4.tcp_tw_reuse_delay"))
     return time_wait.lasts(kernel=kernel)
@@ -61,7 +61,7 @@ def _words(wait: Interval) -> str:
     return f"{wait} s"
 
 
-def _by_conntrack(view: View) -> Iterator[RateLimit]:
+def _by_conntrack(view: BothEnds) -> Iterator[RateLimit]:
     """Rule 26: a closed connection stays in the table for two minutes. Only where something is tracked at all."""
     count, maximum = host.conntrack_now(view.client)
     if not count or not maximum:

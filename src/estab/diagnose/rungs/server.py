@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from estab.diagnose.advice.backlog import PROGRAMS
-from estab.diagnose.rungs.view import View, natural, number, unknown, why
+from estab.diagnose.rungs.view import BothEnds, natural, number, unknown, why
 from estab.errors import EstabError
 from estab.kernel.formats.endpoint import endpoint
 from estab.kernel.rules import accept_queue, descriptors, kernel_version, syn_queue
@@ -15,7 +15,7 @@ OPEN_FILES, ACCEPT_QUEUE, SYN_QUEUE = "server_open_files", "accept_queue", "syn_
 SOMAXCONN = "net.core.somaxconn"
 
 
-def rungs(view: View) -> Iterator[Limit]:
+def rungs(view: BothEnds) -> Iterator[Limit]:
     """The server's rungs for the target, or for each listener where there is no target."""
     server = view.server
     if server is None or not view.listeners:
@@ -29,7 +29,7 @@ def rungs(view: View) -> Iterator[Limit]:
         yield from _listener_rungs(server, group, f"@{where}")
 
 
-def _unseen(view: View) -> Iterator[Limit]:
+def _unseen(view: BothEnds) -> Iterator[Limit]:
     reason = view.why_unobserved or "the server's side was not observed"
     yield unknown(OPEN_FILES, "server", "descriptors", "/proc/PID/limits, /proc/PID/fd", reason)
     yield unknown(ACCEPT_QUEUE, "server", "connections not yet accepted", "sock_diag", reason)
@@ -37,11 +37,11 @@ def _unseen(view: View) -> Iterator[Limit]:
 
 
 def _by_place(listeners: Sequence[Listener]) -> dict[str, list[Listener]]:
-    found: dict[str, list[Listener]] = {}
-    for one in listeners:
-        where = endpoint(one.address, one.port)
-        found.setdefault(where, []).append(one)
-    return found
+    by_endpoint: dict[str, list[Listener]] = {}
+    for listener in listeners:
+        where = endpoint(listener.address, listener.port)
+        by_endpoint.setdefault(where, []).append(listener)
+    return by_endpoint
 
 
 def _listener_rungs(server: Snapshot, listeners: Sequence[Listener], suffix: str) -> Iterator[Limit]:
@@ -59,9 +59,11 @@ def accepting(listeners: Sequence[Listener]) -> tuple[list[Process], int | None]
     Who shares a listening socket inherited it: the first of them (lowest pid) bound it, forked the others and, in
     nginx, gunicorn and Apache, accepts nothing itself.
     """
-    found = {owner.pid: owner for one in listeners for owner in one.owners or ()}
-    masters = {min(o.pid for o in one.owners) for one in listeners if one.owners and len(one.owners) > 1}
-    workers = [owner for pid, owner in sorted(found.items()) if pid not in masters]
+    owners = {owner.pid: owner for listener in listeners for owner in listener.owners or ()}
+    masters = {
+        min(o.pid for o in listener.owners) for listener in listeners if listener.owners and len(listener.owners) > 1
+    }
+    workers = [owner for pid, owner in sorted(owners.items()) if pid not in masters]
     return workers, min(masters) if masters else None
 
 
@@ -78,14 +80,14 @@ def _open_files(server: Snapshot, listeners: Sequence[Listener], suffix: str) ->
     left = [descriptors.available(soft, fds).available for soft, fds in zip(softs, used, strict=True)]
     if not owners:
         return blank
-    if any(one is None for one in left):
+    if any(spare is None for spare in left):
         return blank.replace(why_unknown=f"limits or descriptors of {_names(owners)} may not be read: run as root")
     most = number(server, "fs.nr_open")
     aim = min(2 * max(soft or 0 for soft in softs), 1 << 31 if most is None else most)
     return blank.replace(
         value=sum(soft or 0 for soft in softs),
         used=sum(fds or 0 for fds in used),
-        capacity_connections=descriptors.connections(sum(one or 0 for one in left)),
+        capacity_connections=descriptors.connections(sum(spare or 0 for spare in left)),
         raise_with=f"prlimit --pid {owners[0].pid} --nofile={aim}:{aim}; for good: LimitNOFILE={aim} in its unit",
         restart="nothing for prlimit; the server for LimitNOFILE=",
         note=_file_notes(owners, master),
@@ -113,7 +115,7 @@ def _file_notes(owners: Sequence[Process], master: int | None) -> str:
 
 def _accept_queue(server: Snapshot, listeners: Sequence[Listener], suffix: str) -> Limit:
     """How many may wait for accept(). Not how many the server can hold: so no capacity, but 0 where it is full."""
-    worst = min(listeners, key=lambda one: one.limit - one.depth)
+    worst = min(listeners, key=lambda listener: listener.limit - listener.depth)
     limit, depth = max(0, worst.limit), max(0, worst.depth)
     room, full = accept_queue.fits(limit), accept_queue.is_full(depth, limit)
     notes = [f"{room:,} may wait unaccepted", _who_cuts(server, limit)]
@@ -161,7 +163,7 @@ def _bigger_backlog(server: Snapshot, listener: Listener, limit: int) -> str:
 
 
 def _syn_queue(server: Snapshot, listeners: Sequence[Listener], suffix: str) -> Limit:
-    limit = max(0, min(one.limit for one in listeners))
+    limit = max(0, min(listener.limit for listener in listeners))
     asked, cookies = number(server, "net.ipv4.tcp_max_syn_backlog"), number(server, "net.ipv4.tcp_syncookies")
     blank = Limit(
         limit=f"{SYN_QUEUE}{suffix}",

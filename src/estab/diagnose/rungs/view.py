@@ -13,7 +13,7 @@ RESERVED = "net.ipv4.ip_local_reserved_ports"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Spread:
+class HoldSpread:
     """How `estab hold` carries as many connections as it can: over processes, and over source addresses.
 
     `own_descriptors`: what one of its processes holds besides connections. `processes` and `sources`: how many of each
@@ -27,7 +27,7 @@ class Spread:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class View:
+class BothEnds:
     """Both ends. `target` is a literal address and port, None for the client in general.
 
     `server` is the snapshot of the server's side, the client's own where both are in one network namespace, None where
@@ -36,7 +36,7 @@ class View:
     """
 
     client: Snapshot
-    spread: Spread
+    spread: HoldSpread
     target: tuple[str, int] | None = None
     server: Snapshot | None = None
     listeners: Sequence[Listener] = ()
@@ -102,7 +102,7 @@ def why(snapshot: Snapshot, *fields: str, otherwise: str) -> str:
     return next((gap.why for gap in snapshot.unobserved if gap.field in fields), otherwise)
 
 
-def port_use(view: View) -> PortUse | None:
+def port_use(view: BothEnds) -> PortUse | None:
     """The client's use of ports towards this very target. None: not observed."""
     use = view.client.port_use
     return use if use is not None and view.target is not None else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import backlog_remedies
-from estab.diagnose.cause import Cause, Judgement, Kind, Rebuilt, Stage
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import NETSTAT, counter, measured, server_counter, sysctl, unknown
 from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.overflow import overflow_evidence, overflowed
@@ -115,10 +115,10 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
 CAUSE = Cause(
     id="abort_on_overflow",
     side="server",
-    stage=Stage.ACCEPT_QUEUE,
-    kind=Kind.ACCEPT_QUEUE,
+    stage=ConnectionStage.ACCEPT_QUEUE,
+    kind=CauseKind.ACCEPT_QUEUE,
     specificity=3,
-    explains={Kind.ACCEPT_QUEUE: "the queue overflowed, and tcp_abort_on_overflow made resets of it"},
+    explains={CauseKind.ACCEPT_QUEUE: "the queue overflowed, and tcp_abort_on_overflow made resets of it"},
     judge_run=judge_run,
     judge_snapshots=judge_snapshots,
     failures=failures,

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from estab.diagnose import facts
 from estab.diagnose.advice.backlog import backlog_remedies
-from estab.diagnose.cause import Cause, Judgement, Kind, Rebuilt, Stage
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import measured, unknown
 from estab.diagnose.on_snapshots import LISTENERS_UNSEEN, Snapshots
 from estab.diagnose.overflow import ghosts_of_queue, turned_away
@@ -174,8 +174,8 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
 CAUSE = Cause(
     id="accept_queue_overflow",
     side="server",
-    stage=Stage.ACCEPT_QUEUE,
-    kind=Kind.ACCEPT_QUEUE,
+    stage=ConnectionStage.ACCEPT_QUEUE,
+    kind=CauseKind.ACCEPT_QUEUE,
     judge_run=judge_run,
     judge_snapshots=judge_snapshots,
     failures=failures,

@@ -14,7 +14,7 @@ from estab.diagnose import facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import delay_text, wanted_backlog
 from estab.diagnose.advice.futile import does_nothing
-from estab.diagnose.cause import Cause, Judgement, Kind, Rebuilt, Stage
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import listener_unseen, measured, unknown
 from estab.diagnose.on_snapshots import Queue, Snapshots
 from estab.diagnose.overflow import overflowed
@@ -69,7 +69,7 @@ def capacity(run: RunResult) -> float | None:
     names = {(p.name or "").lower() for p in run.server.processes or []}
     if run.server.embedded:
         return float(max(1, len(facts.workers(run, "server"))))
-    if len(names) == 1 and any(next(iter(names)).startswith(one) for one in ONE_CORE):
+    if len(names) == 1 and any(next(iter(names)).startswith(program) for program in ONE_CORE):
         return float(len(run.server.processes or []))
     cores = (run.server.before.host.cores if run.server.before else None) or None
     return None if cores is None or cores < 1 else float(cores)
@@ -131,7 +131,7 @@ def remedies(run: RunResult) -> list[Remedy]:
     pid = next((str(p.pid) for p in run.server.processes or []), "PID")
     watch = facts.listener(run)
     delay = None if watch is None else delay_text(run, watch.limit, wanted_backlog(run, watch))
-    found = [
+    advice = [
         Remedy(
             command="accept in a process of its own (SO_REUSEPORT), and hand the work to others",
             works=True,
@@ -169,8 +169,8 @@ def remedies(run: RunResult) -> list[Remedy]:
         ),
     ]
     if delay is not None:
-        found[-2] = found[-2].replace(why=f"Here {delay}.")
-    return found
+        advice[-2] = advice[-2].replace(why=f"Here {delay}.")
+    return advice
 
 
 def judge_snapshots(snapshots: Snapshots) -> Judgement:
@@ -208,9 +208,9 @@ _TOO_SELDOM = "the accepting thread got its turn too seldom to empty the queue"
 CAUSE = Cause(
     id="accept_thread_starved",
     side="server",
-    stage=Stage.ACCEPT,
-    kind=Kind.NO_ACCEPT,
-    explains={"syn_queue_overflow": _TOO_SELDOM, Kind.ACCEPT_QUEUE: _TOO_SELDOM},
+    stage=ConnectionStage.ACCEPT,
+    kind=CauseKind.NO_ACCEPT,
+    explains={"syn_queue_overflow": _TOO_SELDOM, CauseKind.ACCEPT_QUEUE: _TOO_SELDOM},
     judge_run=judge_run,
     judge_snapshots=judge_snapshots,
     failures=failures,

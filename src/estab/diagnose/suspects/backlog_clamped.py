@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from estab.diagnose import facts
 from estab.diagnose.advice.backlog import SOMAXCONN, backlog_remedies, outrun
-from estab.diagnose.cause import Cause, Judgement, Kind, Rebuilt, Stage
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import listener_unseen, measured, sysctl, unknown
 from estab.diagnose.on_snapshots import LISTENERS_UNSEEN, Snapshots
 from estab.diagnose.overflow import overflow_evidence, overflowed, overflowed_at
@@ -95,10 +95,10 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
 CAUSE = Cause(
     id="backlog_clamped",
     side="server",
-    stage=Stage.ACCEPT_QUEUE,
-    kind=Kind.ACCEPT_QUEUE,
+    stage=ConnectionStage.ACCEPT_QUEUE,
+    kind=CauseKind.ACCEPT_QUEUE,
     specificity=1,
-    explains={Kind.ACCEPT_QUEUE: "somaxconn cut the queue that overflowed"},
+    explains={CauseKind.ACCEPT_QUEUE: "somaxconn cut the queue that overflowed"},
     judge_run=judge_run,
     judge_snapshots=judge_snapshots,
     failures=failures,

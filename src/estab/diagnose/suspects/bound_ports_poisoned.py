@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from estab.diagnose import facts, local_ports
 from estab.diagnose.advice import changes, ports
-from estab.diagnose.cause import Cause, Judgement, Kind, Rebuilt, Stage
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import unknown
 from estab.diagnose.on_snapshots import Snapshots
 from estab.records import PortUse, Remedy, RunResult, Verdict
@@ -119,10 +119,10 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
 CAUSE = Cause(
     id="bound_ports_poisoned",
     side="client",
-    stage=Stage.LOCAL_PORT,
-    kind=Kind.LOCAL_PORTS,
+    stage=ConnectionStage.LOCAL_PORT,
+    kind=CauseKind.LOCAL_PORTS,
     specificity=2,
-    explains={Kind.LOCAL_PORTS: "bind() holds what the range lacks"},
+    explains={CauseKind.LOCAL_PORTS: "bind() holds what the range lacks"},
     judge_run=judge_run,
     judge_snapshots=judge_snapshots,
     failures=failures,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from estab.diagnose import descriptors, facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.descriptors import file_max_does_nothing, file_max_remedies, wanted_descriptors
-from estab.diagnose.cause import Cause, Judgement, NeedsRun, Rebuilt, Stage
+from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import measured
 from estab.records import Evidence, Remedy, RunResult
 
@@ -83,7 +83,7 @@ def remedies(run: RunResult) -> list[Remedy]:
 CAUSE = Cause(
     id="client_open_files",
     side="client",
-    stage=Stage.SOCKET,
+    stage=ConnectionStage.SOCKET,
     judge_run=judge_run,
     judge_snapshots=NeedsRun("Whether a client lacks descriptors shows in its own errors"),
     failures=failures,

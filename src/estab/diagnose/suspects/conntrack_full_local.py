@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
-from estab.diagnose.cause import Cause, Judgement, Kind, NotRebuilt, Stage
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NotRebuilt
 from estab.diagnose.evidence import measured, unknown
 from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.syn_path import ends, syn_path
@@ -21,7 +21,7 @@ from estab.records import Conntrack, Evidence, Remedy, RunResult, Side, Snapshot
 
 
 @dataclass(frozen=True)
-class Table:
+class TrackingTable:
     """One host's table: packets it dropped in between (None: only one moment is known), and whether it is full."""
 
     end: str
@@ -46,35 +46,35 @@ def failures(run: RunResult) -> int:
     return facts.connect_timeouts(run) + facts.failed(run, ("connect",), ("EPERM",))
 
 
-def _tables(run: RunResult) -> list[Table]:
+def _tables(run: RunResult) -> list[TrackingTable]:
     return [read for end, before, after in ends(run) if (read := table(end, before, after)) is not None]
 
 
-def _worst(run: RunResult) -> Table | None:
+def _worst(run: RunResult) -> TrackingTable | None:
     return max(_tables(run), key=lambda each: (each.dropped or 0, bool(each.full)), default=None)
 
 
-def table(end: str, before: Snapshot | None, after: Snapshot | None) -> Table | None:
+def table(end: str, before: Snapshot | None, after: Snapshot | None) -> TrackingTable | None:
     """The tracking table of one host between two moments. None: neither was read."""
     then, now = (taken.conntrack if taken else None for taken in (before, after))
     if then is None and now is None:
         return None
     last = now or then
-    states = [full for one in (then, now) if one is not None and (full := _full(one)) is not None]
+    states = [full for conntrack in (then, now) if conntrack is not None and (full := _full(conntrack)) is not None]
     dropped = None
     if then is not None and now is not None and then.drop is not None and now.drop is not None:
         dropped = max(0, now.drop - then.drop)
     count, maximum = (last.count, last.maximum) if last else (None, None)
-    return Table(end, count, maximum, dropped, any(states) if states else None)
+    return TrackingTable(end, count, maximum, dropped, any(states) if states else None)
 
 
-def _full(one: Conntrack) -> bool | None:
-    if one.count is None or one.maximum is None:
+def _full(conntrack: Conntrack) -> bool | None:
+    if conntrack.count is None or conntrack.maximum is None:
         return None
-    return is_full(max(0, one.count), max(0, one.maximum))
+    return is_full(max(0, conntrack.count), max(0, conntrack.maximum))
 
 
-def _weigh(run: RunResult, lost: int, worst: Table | None) -> tuple[Verdict, str]:
+def _weigh(run: RunResult, lost: int, worst: TrackingTable | None) -> tuple[Verdict, str]:
     if not lost:
         return "ruled_out", "No connect timed out."
     if worst is None:
@@ -91,7 +91,7 @@ def _weigh(run: RunResult, lost: int, worst: Table | None) -> tuple[Verdict, str
     return _weigh_room(worst)
 
 
-def _weigh_room(worst: Table) -> tuple[Verdict, str]:
+def _weigh_room(worst: TrackingTable) -> tuple[Verdict, str]:
     if worst.full is None and worst.dropped is None:
         return "not_observed", "How full the connection tracking table is was not observed."
     return "ruled_out", "The connection tracking table had room and dropped nothing."
@@ -101,7 +101,7 @@ def _lost_evidence(lost: int) -> Evidence:
     return measured("failures", "connect ETIMEDOUT, own_timeout, EPERM", lost, f"{lost:,} connects were lost")
 
 
-def table_evidence(seen: Table) -> list[Evidence]:
+def table_evidence(seen: TrackingTable) -> list[Evidence]:
     """The fill of one table and what it dropped."""
     evidence = []
     if seen.count is not None:
@@ -176,10 +176,10 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
 CAUSE = Cause(
     id="conntrack_full_local",
     side="client",
-    stage=Stage.PATH,
-    kind=Kind.LOST_SYN,
+    stage=ConnectionStage.PATH,
+    kind=CauseKind.LOST_SYN,
     specificity=2,
-    explains={Kind.LOST_SYN: "the packets were lost in this host's own connection tracking table"},
+    explains={CauseKind.LOST_SYN: "the packets were lost in this host's own connection tracking table"},
     judge_run=judge_run,
     judge_snapshots=judge_snapshots,
     failures=failures,

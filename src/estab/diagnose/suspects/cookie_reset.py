@@ -12,7 +12,7 @@ from __future__ import annotations
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import backlog_remedies
-from estab.diagnose.cause import Cause, Judgement, Kind, Rebuilt, Stage
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import NETSTAT, counter, measured, server_counter, sysctl, unknown
 from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.overflow import ghosts_of_queue, overflow_evidence, overflowed
@@ -126,12 +126,12 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
 CAUSE = Cause(
     id="cookie_reset",
     side="server",
-    stage=Stage.ACCEPT_QUEUE,
-    kind=Kind.ACCEPT_QUEUE,
+    stage=ConnectionStage.ACCEPT_QUEUE,
+    kind=CauseKind.ACCEPT_QUEUE,
     specificity=4,
     explains={
         "abort_on_overflow": "what was reset held a SYN cookie, which that sysctl does not touch",
-        Kind.ACCEPT_QUEUE: "the queue overflowed, and SYN cookies made resets of it",
+        CauseKind.ACCEPT_QUEUE: "the queue overflowed, and SYN cookies made resets of it",
     },
     judge_run=judge_run,
     judge_snapshots=judge_snapshots,

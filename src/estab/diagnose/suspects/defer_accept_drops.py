@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
-from estab.diagnose.cause import Cause, Judgement, Rebuilt, Stage
+from estab.diagnose.cause import Cause, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import NETSTAT, counter, listener_unseen, measured, server_counter, unknown
 from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.overflow import ghosts_of_queue, overflowed
@@ -115,7 +115,7 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
 CAUSE = Cause(
     id="defer_accept_drops",
     side="server",
-    stage=Stage.HANDSHAKE,
+    stage=ConnectionStage.HANDSHAKE,
     judge_run=judge_run,
     judge_snapshots=judge_snapshots,
     failures=failures,

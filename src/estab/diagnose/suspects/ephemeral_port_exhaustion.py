@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from estab.diagnose import local_ports
 from estab.diagnose.advice import changes, ports
-from estab.diagnose.cause import Cause, Judgement, Kind, Rebuilt, Stage
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.on_snapshots import Snapshots
 from estab.records import Remedy, RunResult
 
@@ -71,8 +71,8 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
 CAUSE = Cause(
     id="ephemeral_port_exhaustion",
     side="client",
-    stage=Stage.LOCAL_PORT,
-    kind=Kind.LOCAL_PORTS,
+    stage=ConnectionStage.LOCAL_PORT,
+    kind=CauseKind.LOCAL_PORTS,
     judge_run=judge_run,
     judge_snapshots=judge_snapshots,
     failures=failures,

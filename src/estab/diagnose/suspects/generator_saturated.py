@@ -11,7 +11,7 @@ import math
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
-from estab.diagnose.cause import Cause, Judgement, NeedsRun, NotRebuilt, Stage
+from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, NotRebuilt
 from estab.diagnose.evidence import measured, unknown
 from estab.diagnose.rates import attempts_per_s
 from estab.records import Evidence, Remedy, RunResult
@@ -200,7 +200,7 @@ def remedies(run: RunResult) -> list[Remedy]:
 CAUSE = Cause(
     id="generator_saturated",
     side="client",
-    stage=Stage.MEASUREMENT,
+    stage=ConnectionStage.MEASUREMENT,
     judge_run=judge_run,
     judge_snapshots=NeedsRun("There was no load of ours"),
     failures=failures,

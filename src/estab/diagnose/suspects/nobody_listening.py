@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
-from estab.diagnose.cause import Cause, Judgement, NeedsRun, Rebuilt, Stage
+from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import measured, unknown
 from estab.kernel.formats.endpoint import endpoint
 from estab.records import Evidence, Listener, Remedy, RunResult
@@ -51,7 +51,7 @@ def _local_listeners(run: RunResult) -> list[Listener] | None:
     if after is None or after.listeners is None:
         return None
     port = facts.target_port(run)
-    return [found for found in after.listeners if found.port == port]
+    return [listener for listener in after.listeners if listener.port == port]
 
 
 def _gone_afterwards(run: RunResult) -> bool:
@@ -67,14 +67,14 @@ def _evidence(run: RunResult, count: int) -> list[Evidence]:
         return evidence
     text = f"{run.funnel.connected:,} of {run.funnel.attempted:,} connects succeeded"
     evidence.append(measured("funnel", "connected", run.funnel.connected, text))
-    found = _local_listeners(run)
-    if found is None:
+    listeners = _local_listeners(run)
+    if listeners is None:
         text = f"the server's end: {facts.why_unseen(run)} (a firewall's REJECT looks the same)"
         evidence.append(unknown("sock_diag", "listeners", text))
     else:
-        where = ", ".join(endpoint(one.address, one.port) for one in found) or "none"
+        where = ", ".join(endpoint(listener.address, listener.port) for listener in listeners) or "none"
         text = f"listeners on that port after the run: {where}"
-        evidence.append(measured("sock_diag", "listeners", len(found), text, 1))
+        evidence.append(measured("sock_diag", "listeners", len(listeners), text, 1))
     return evidence
 
 
@@ -118,7 +118,7 @@ def remedies(run: RunResult) -> list[Remedy]:
 CAUSE = Cause(
     id="nobody_listening",
     side="server",
-    stage=Stage.LISTENER,
+    stage=ConnectionStage.LISTENER,
     explains={
         "server_not_accepting": "nothing listens, so nothing accepts",
         "accept_queue_overflow": "nothing listens, so there is no queue",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
-from estab.diagnose.cause import Cause, Judgement, Kind, NeedsRun, Rebuilt, Stage
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import measured, unknown
 from estab.diagnose.syn_path import SynPath, arrival_evidence, filter_rules, netfilter_drops, syn_path
 from estab.records import Evidence, Remedy, RunResult, Snapshot, Verdict
@@ -102,7 +102,7 @@ def _listened_throughout(run: RunResult) -> bool:
 def _listens(taken: Snapshot | None, port: int | None) -> bool | None:
     if taken is None or taken.listeners is None or port is None:
         return None
-    return any(one.port == port for one in taken.listeners)
+    return any(listener.port == port for listener in taken.listeners)
 
 
 # Evidence ----------------------------------------------------------------------------------------------------------
@@ -120,8 +120,8 @@ def _evidence(run: RunResult, rejected: int, met: SynPath) -> list[Evidence]:
 
 
 def _rules(run: RunResult) -> list[Evidence]:
-    found = filter_rules(run)
-    if not found:
+    rules = filter_rules(run)
+    if not rules:
         return [unknown("nft, iptables", "rules", "firewall rules were not observed at either end")]
     return [
         measured(
@@ -131,7 +131,7 @@ def _rules(run: RunResult) -> list[Evidence]:
             f"the {end} has {'nft or iptables rules' if there else 'no nft or iptables rules'}",
             None,
         )
-        for end, there in found.items()
+        for end, there in rules.items()
     ]
 
 
@@ -183,8 +183,8 @@ def remedies(run: RunResult) -> list[Remedy]:
 CAUSE = Cause(
     id="path_filtered",
     side="path",
-    stage=Stage.PATH,
-    kind=Kind.LOST_SYN,
+    stage=ConnectionStage.PATH,
+    kind=CauseKind.LOST_SYN,
     specificity=1,
     explains={"nobody_listening": "a listener is there, so what refused stands before it"},
     judge_run=judge_run,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
-from estab.diagnose.cause import Cause, Judgement, Kind, Rebuilt, Stage
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import connect_timeouts, measured, unknown
 from estab.diagnose.nics import allowance_evidence, allowance_lost, as_evidence, between
 from estab.diagnose.on_snapshots import Snapshots
@@ -137,10 +137,10 @@ def _left(snapshot: Snapshot) -> int | None:
 CAUSE = Cause(
     id="path_flow_table_full",
     side="path",
-    stage=Stage.PATH,
-    kind=Kind.LOST_SYN,
+    stage=ConnectionStage.PATH,
+    kind=CauseKind.LOST_SYN,
     specificity=1,
-    explains={Kind.LOST_SYN: "what was lost found no room in a flow table"},
+    explains={CauseKind.LOST_SYN: "what was lost found no room in a flow table"},
     judge_run=judge_run,
     judge_snapshots=judge_snapshots,
     failures=failures,

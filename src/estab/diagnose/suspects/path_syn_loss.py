@@ -12,7 +12,7 @@ import math
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
-from estab.diagnose.cause import Cause, Judgement, Kind, NeedsRun, Rebuilt, Stage
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import connect_timeouts, measured
 from estab.diagnose.syn_path import FEW, SynPath, arrival_evidence, syn_path
 from estab.kernel.rules.inputs import RuleInputError
@@ -94,27 +94,27 @@ def _linear(run: RunResult) -> int:
 def _band_evidence(run: RunResult) -> list[Evidence]:
     """Which quantiles of the connect latency lie in a band of SYN retransmissions."""
     latency = run.latency.connect_us
-    found = _banded(latency, _linear(run)) if latency is not None else []
-    if not found:
+    banded = _banded(latency, _linear(run)) if latency is not None else []
+    if not banded:
         return []
     try:
-        starts = ", ".join(f"{one.between_s.low:g}" for one in bands(3, _linear(run))[1:])
+        starts = ", ".join(f"{band.between_s.low:g}" for band in bands(3, _linear(run))[1:])
     except RuleInputError:
         return []
-    text = f"connects took {' and '.join(found)}; the bands of SYN retransmissions begin at {starts} s"
+    text = f"connects took {' and '.join(banded)}; the bands of SYN retransmissions begin at {starts} s"
     return [measured("latency", "connect_us", latency.max if latency else None, text, None)]
 
 
 def _banded(latency: Percentiles, linear: int) -> list[str]:
     named = {"p50": latency.p50, "p90": latency.p90, "p99": latency.p99, "p99.9": latency.p999, "max": latency.max}
-    found = []
+    banded = []
     for name, micro in named.items():
         if micro is None or not math.isfinite(micro) or not 0 <= micro <= 1e9:
             continue
         needed = retransmits_behind(micro / 1e6, linear)
         if needed:
-            found.append(f"{micro / 1e6:,.2f} s at {name} ({needed} retransmitted)")
-    return found[:2]
+            banded.append(f"{micro / 1e6:,.2f} s at {name} ({needed} retransmitted)")
+    return banded[:2]
 
 
 def remedies(run: RunResult) -> list[Remedy]:
@@ -158,8 +158,8 @@ def remedies(run: RunResult) -> list[Remedy]:
 CAUSE = Cause(
     id="path_syn_loss",
     side="path",
-    stage=Stage.PATH,
-    kind=Kind.LOST_SYN,
+    stage=ConnectionStage.PATH,
+    kind=CauseKind.LOST_SYN,
     judge_run=judge_run,
     judge_snapshots=NeedsRun("Lost SYNs show in the latency of connects"),
     failures=failures,

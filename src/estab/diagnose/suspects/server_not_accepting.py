@@ -12,7 +12,7 @@ from itertools import pairwise
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import too_many_at_once, wanted_backlog
-from estab.diagnose.cause import Cause, Judgement, Kind, Rebuilt, Stage
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import measured, unknown
 from estab.diagnose.on_snapshots import LISTENERS_UNSEEN, Snapshots
 from estab.records import Evidence, ListenerWatch, Remedy, RunResult, TimelinePoint, Verdict
@@ -190,14 +190,14 @@ _NOTHING_MORE = "it accepts nothing at all (any more)"
 CAUSE = Cause(
     id="server_not_accepting",
     side="server",
-    stage=Stage.ACCEPT,
-    kind=Kind.NO_ACCEPT,
+    stage=ConnectionStage.ACCEPT,
+    kind=CauseKind.NO_ACCEPT,
     specificity=1,
     explains={
-        Kind.NO_ACCEPT: _NOTHING_MORE,
+        CauseKind.NO_ACCEPT: _NOTHING_MORE,
         "defer_accept_drops": _NOTHING_MORE,
         "syn_queue_overflow": _NOBODY_EMPTIES,
-        Kind.ACCEPT_QUEUE: _NOBODY_EMPTIES,
+        CauseKind.ACCEPT_QUEUE: _NOBODY_EMPTIES,
     },
     judge_run=judge_run,
     judge_snapshots=judge_snapshots,

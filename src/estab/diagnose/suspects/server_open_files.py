@@ -11,8 +11,8 @@ from estab.diagnose import descriptors, facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.descriptors import file_max_does_nothing, file_max_remedies, wanted_descriptors
 from estab.diagnose.advice.futile import does_nothing
-from estab.diagnose.cause import Cause, Judgement, Kind, Rebuilt, Stage
-from estab.diagnose.descriptors import Descriptors
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
+from estab.diagnose.descriptors import FullestProcess
 from estab.diagnose.evidence import measured, unknown
 from estab.diagnose.on_snapshots import Snapshots
 from estab.records import Evidence, Process, Remedy, RunResult, Verdict
@@ -32,7 +32,7 @@ def judge_run(run: RunResult) -> Judgement:
     return Judgement(verdict, summary, evidence)
 
 
-def _weigh(run: RunResult, full: Descriptors) -> tuple[Verdict, str]:
+def _weigh(run: RunResult, full: FullestProcess) -> tuple[Verdict, str]:
     """The verdict where the descriptors were read and no accept() of ours told it already."""
     if not full.at_limit:
         return "ruled_out", f"{full.fds:,} of {full.limit:,} descriptors were in use."
@@ -53,7 +53,7 @@ def failures(run: RunResult) -> int:
     return facts.unserved(run)
 
 
-def _waited(run: RunResult, full: Descriptors) -> bool:
+def _waited(run: RunResult, full: FullestProcess) -> bool:
     """Did connections wait while the process was at its limit? Samples that hold both figures decide, where any do."""
     paired = [p for p in run.timeline if p.server_fds is not None and p.queue_depth is not None]
     if any((p.server_fds or 0) >= full.limit and p.queue_depth for p in paired):
@@ -83,7 +83,7 @@ def _accept_evidence(run: RunResult, refused: int) -> list[Evidence]:
     return [measured("failures", "accept", refused, text)]
 
 
-def _fds_evidence(run: RunResult, full: Descriptors | None) -> list[Evidence]:
+def _fds_evidence(run: RunResult, full: FullestProcess | None) -> list[Evidence]:
     if full is None:
         text = "the server's descriptors were not observed"
         return [unknown("/proc/PID/fd", "fds", text)]
@@ -187,14 +187,14 @@ _STAYS_QUEUED = "accept() takes the descriptor before the connection, so EMFILE 
 CAUSE = Cause(
     id="server_open_files",
     side="server",
-    stage=Stage.ACCEPT,
-    kind=Kind.NO_ACCEPT,
+    stage=ConnectionStage.ACCEPT,
+    kind=CauseKind.NO_ACCEPT,
     specificity=2,
     explains={
         "server_not_accepting": "accept() fails for want of a descriptor, so the queue only rises",
         "accept_thread_starved": "accept() fails over and over for want of a descriptor",
         "syn_queue_overflow": _STAYS_QUEUED,
-        Kind.ACCEPT_QUEUE: _STAYS_QUEUED,
+        CauseKind.ACCEPT_QUEUE: _STAYS_QUEUED,
     },
     judge_run=judge_run,
     judge_snapshots=judge_snapshots,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import backlog_remedies
-from estab.diagnose.cause import Cause, Judgement, Kind, NeedsRun, Rebuilt, Stage
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import measured
 from estab.diagnose.overflow import overflow_evidence, overflowed
 from estab.kernel.rules.syn_retries import INITIAL_RTO_S, sees_retransmission
@@ -98,11 +98,11 @@ def remedies(run: RunResult) -> list[Remedy]:
 CAUSE = Cause(
     id="short_connection_storm",
     side="server",
-    stage=Stage.ACCEPT_QUEUE,
-    kind=Kind.ACCEPT_QUEUE,
+    stage=ConnectionStage.ACCEPT_QUEUE,
+    kind=CauseKind.ACCEPT_QUEUE,
     specificity=2,
     explains={
-        Kind.ACCEPT_QUEUE: "the queue overflowed in bursts of short connections, "
+        CauseKind.ACCEPT_QUEUE: "the queue overflowed in bursts of short connections, "
         "whose timeout let none wait for its second SYN"
     },
     judge_run=judge_run,

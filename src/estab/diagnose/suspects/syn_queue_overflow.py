@@ -15,7 +15,7 @@ from estab.diagnose import facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import program_commands, wanted_backlog
 from estab.diagnose.advice.futile import does_nothing
-from estab.diagnose.cause import Cause, Judgement, Rebuilt, Stage
+from estab.diagnose.cause import Cause, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import NETSTAT, listener_unseen, measured, server_counter, sysctl, unknown
 from estab.diagnose.on_snapshots import Snapshots
 from estab.kernel.rules.counters import DropSplit, split_drops
@@ -45,31 +45,31 @@ def split(run: RunResult) -> DropSplit:
     """ListenDrops within the run, taken apart; a counter that fell (a namespace made anew) counts as 0."""
     names = {"ListenDrops": facts.LISTEN_DROPS, "ListenOverflows": facts.LISTEN_OVERFLOWS}
     names["TCPReqQFullDrop"] = facts.REQ_QUEUE_DROP
-    found = {short: run.server.rose(name) for short, name in names.items()}
-    return split_drops({short: max(0, delta) for short, delta in found.items() if delta is not None})
+    rose = {short: run.server.rose(name) for short, name in names.items()}
+    return split_drops({short: max(0, delta) for short, delta in rose.items() if delta is not None})
 
 
 def _weigh(run: RunResult) -> tuple[Verdict, str]:
     cookies = facts.server_sysctl(run, COOKIES)
-    found = split(run)
-    if cookies is not None and cookies != 0 and not found.syn_queue:
+    drops = split(run)
+    if cookies is not None and cookies != 0 and not drops.syn_queue:
         answered = run.server.rose(facts.REQ_QUEUE_COOKIES)
         text = "With cookies on a full SYN queue drops nothing"
         return "ruled_out", f"{text}: {answered:,} SYNs got a cookie instead." if answered else f"{text}."
-    dropped = None if found.syn_queue is None else found.syn_queue + (found.unexplained or 0)
+    dropped = None if drops.syn_queue is None else drops.syn_queue + (drops.unexplained or 0)
     if dropped is None:
         return "not_observed", "TCPReqQFullDrop was not observed."
     if not dropped:
         return "ruled_out", "No SYN was dropped for a full SYN queue."
-    return _weigh_drops(run, found, dropped)
+    return _weigh_drops(run, drops, dropped)
 
 
-def _weigh_drops(run: RunResult, found: DropSplit, dropped: int) -> tuple[Verdict, str]:
+def _weigh_drops(run: RunResult, drops: DropSplit, dropped: int) -> tuple[Verdict, str]:
     """SYNs were dropped in this namespace, and no overflow of an accept queue explains them."""
     own = facts.listener_drops(run)
     if own is not None and own <= 0:
         return "ruled_out", "Another listener's SYN queue was full: this one dropped nothing."
-    overflows = found.accept_queue or 0
+    overflows = drops.accept_queue or 0
     if overflows >= dropped:
         text = f"{dropped:,} SYNs found the SYN queue full, but more packets ({overflows:,}) a full accept queue."
         return "possible", text
@@ -77,19 +77,19 @@ def _weigh_drops(run: RunResult, found: DropSplit, dropped: int) -> tuple[Verdic
     told = f"the SYN queue was full and {dropped:,} SYNs were dropped"
     if own is None or own <= other:
         return "possible", f"In this namespace {told}; whether at this listener was not observed."
-    which = f"the listener's backlog ({found.syn_queue:,})" if found.syn_queue else MAX_SYN_BACKLOG
+    which = f"the listener's backlog ({drops.syn_queue:,})" if drops.syn_queue else MAX_SYN_BACKLOG
     return "confirmed", f"With cookies off {told}: {which} bounds it."
 
 
 def _evidence(run: RunResult, watch: ListenerWatch) -> list[Evidence]:
-    found = split(run)
+    drops = split(run)
     evidence = [
         server_counter(run, facts.REQ_QUEUE_DROP, "SYNs that found B half-open connections"),
         server_counter(run, facts.LISTEN_DROPS, "SYNs and ACKs dropped for whatever reason"),
     ]
-    if found.unexplained is not None:
-        text = f"{found.unexplained:,} drops are left after a full accept queue and SYN queue: tcp_max_syn_backlog's"
-        evidence.append(measured("kernel rule", "unexplained ListenDrops", found.unexplained, text))
+    if drops.unexplained is not None:
+        text = f"{drops.unexplained:,} drops are left after a full accept queue and SYN queue: tcp_max_syn_backlog's"
+        evidence.append(measured("kernel rule", "unexplained ListenDrops", drops.unexplained, text))
     if (own := facts.listener_drops(run)) is not None:
         evidence.append(measured("sock_diag", "drops", own, f"the listener's own drops rose by {own:,}"))
     cookies, most = facts.server_sysctl(run, COOKIES), facts.server_sysctl(run, MAX_SYN_BACKLOG)
@@ -115,10 +115,10 @@ def _room(run: RunResult, watch: ListenerWatch) -> int | None:
 
 def remedies(run: RunResult) -> list[Remedy]:
     """Cookies, or a longer queue of the kind that was full."""
-    watch, found = facts.listener(run), split(run)
+    watch, drops = facts.listener(run), split(run)
     size = wanted_backlog(run, watch)
     own = _filled_by_own(run, watch)
-    by_m = not found.syn_queue and bool(found.unexplained)
+    by_m = not drops.syn_queue and bool(drops.unexplained)
     raised = Remedy(
         command=f"sysctl -w {MAX_SYN_BACKLOG}={2 * size}",
         works=by_m,
@@ -190,7 +190,7 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
 CAUSE = Cause(
     id="syn_queue_overflow",
     side="server",
-    stage=Stage.HANDSHAKE,
+    stage=ConnectionStage.HANDSHAKE,
     judge_run=judge_run,
     judge_snapshots=judge_snapshots,
     failures=failures,

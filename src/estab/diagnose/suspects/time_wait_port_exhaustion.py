@@ -11,7 +11,7 @@ from __future__ import annotations
 from estab.diagnose import facts, local_ports
 from estab.diagnose.advice import changes, ports
 from estab.diagnose.advice.futile import does_nothing
-from estab.diagnose.cause import Cause, Judgement, Kind, Rebuilt, Stage
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import measured
 from estab.diagnose.on_snapshots import Snapshots
 from estab.kernel.rules.inputs import RuleInputError
@@ -174,10 +174,10 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
 CAUSE = Cause(
     id="time_wait_port_exhaustion",
     side="client",
-    stage=Stage.LOCAL_PORT,
-    kind=Kind.LOCAL_PORTS,
+    stage=ConnectionStage.LOCAL_PORT,
+    kind=CauseKind.LOCAL_PORTS,
     specificity=1,
-    explains={Kind.LOCAL_PORTS: "the ports are held by TIME_WAIT"},
+    explains={CauseKind.LOCAL_PORTS: "the ports are held by TIME_WAIT"},
     judge_run=judge_run,
     judge_snapshots=judge_snapshots,
     failures=failures,
