@@ -40,12 +40,12 @@ def test_the_same_stem_everywhere() -> None:
 def test_scenarios_without_a_cause_of_their_own_have_a_page_too() -> None:
     others = set(scenario.names()) - set(CAUSES)
     assert others == {path.stem for path in (DOCS / "scenarios").glob("*.md")}
-    assert {scenario.find(name).CAUSE for name in others} <= {None, *CAUSES}
+    assert {scenario.find(name).cause for name in others} <= {None, *CAUSES}
 
 
 @pytest.mark.parametrize("cause", CAUSES)
 def test_scenario_is_about_the_cause(cause: str) -> None:
-    assert cause == scenario.find(cause).CAUSE
+    assert cause == scenario.find(cause).cause
 
 
 @pytest.mark.parametrize("cause", CAUSES)

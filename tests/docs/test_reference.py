@@ -13,7 +13,7 @@ from tests.docs.pages import DOCS
 import estab
 from estab.cli.app import commands
 from estab.cli.commands import COMMANDS
-from estab.lab.parts import scenario
+from estab.lab.parts import scenario, settings
 
 GENERATED = sorted(pages())
 
@@ -84,5 +84,5 @@ def test_every_field_of_every_record_is_documented(name: str, record: type[msgsp
 def test_every_setting_of_the_lab_is_documented(name: str) -> None:
     text = (DOCS / "reference" / "scenarios.md").read_text(encoding="utf-8")
     section = text.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
-    assert scenario.find(name).SYMPTOM in section
-    assert [one.key for one in scenario.parameters(scenario.find(name)) if f"| `{one.key}` |" not in section] == []
+    assert scenario.find(name).symptom in section
+    assert [one.key for one in settings.parameters(scenario.find(name)) if f"| `{one.key}` |" not in section] == []

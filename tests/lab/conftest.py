@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
-from estab.lab.parts.scenario import alone, find, names
+from estab.lab.parts.scenario import find, names
 from estab.lab.run.session import lab
 from estab.records.lab import LabScenario
 
 
 @pytest.fixture(scope="session")
 def played() -> dict[str, LabScenario]:
-    longest_first = sorted(names(), key=lambda name: (not alone(find(name)), -find(name).SECONDS))
+    longest_first = sorted(names(), key=lambda name: (not find(name).alone, -find(name).seconds))
     return {one.name: one for one in lab(longest_first, gauge=False, jobs=3).scenarios}
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from estab.errors import MachineError, UsageError
 from estab.lab.process.child import say
+from estab.lab.process.launch import Event
 from estab.lab.process.parallel import Piece, Said, in_parallel
 from estab.lab.run.collector import Collector
 from estab.records.lab import LabScenario
@@ -83,9 +84,9 @@ def test_what_one_raises_comes_out() -> None:
 # -- what the runner makes of it ---------------------------------------------------------------------------------------
 
 
-def over(place: int, name: str) -> bytes:
-    one = f'"name": "{name}", "symptom": "", "side": "server", "status": "as_predicted"'
-    return f'{{"scenario": {{{one}}}, "place": {place}}}'.encode()
+def over(place: int, name: str) -> Event:
+    done = {"name": name, "symptom": "", "side": "server", "status": "as_predicted"}
+    return {"scenario": done, "place": place}
 
 
 def test_results_are_told_in_their_order_however_they_come() -> None:

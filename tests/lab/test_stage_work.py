@@ -17,16 +17,19 @@ from estab.kernel.rules.interval import Interval
 from estab.kernel.rules.kernel_version import parse
 from estab.lab.parts import one_port, syn_times
 from estab.lab.parts.figures import lost_on_the_way
-from estab.lab.parts.scenario import Act, find, sizes
+from estab.lab.parts.scenario import find
+from estab.lab.parts.settings import sizes
 from estab.lab.parts.unread import unread
 from estab.lab.process.isolation import descendants
 from estab.lab.run.session import lab
-from estab.lab.stage.stage import PORT, SERVER, Stage, until
-from estab.lab.wire.spec import Syn, WireReport, WireSpec
+from estab.lab.stage.hosts import PORT, SERVER
+from estab.lab.stage.runner import Runner
+from estab.lab.stage.stage import Stage, until
+from estab.lab.wire.spec import PassedSyn, WireReport, WireSpec
 
 
-def syn(port: int, at_s: float = 0.0, *, arrived: bool = True) -> Syn:
-    return Syn(at_s=at_s, source_port=port, target_port=PORT, arrived=arrived)
+def syn(port: int, at_s: float = 0.0, *, arrived: bool = True) -> PassedSyn:
+    return PassedSyn(at_s=at_s, source_port=port, target_port=PORT, arrived=arrived)
 
 
 # -- the wire and what runs at its ends --------------------------------------------------------------------------------
@@ -154,7 +157,7 @@ def test_syns_that_are_spread_come_apart_and_nothing_else_does() -> None:
 @pytest.mark.namespace
 @pytest.mark.parametrize(("connections", "written"), [(1, b"x"), (3, b"x" * 90)])
 def test_what_nobody_reads_stands_in_the_recv_q(connections: int, written: bytes) -> None:
-    found = ns.in_namespace(lambda: unread(Act("x"), backlog=5, connections=connections, written=written))
+    found = ns.in_namespace(lambda: unread(Runner("x"), backlog=5, connections=connections, written=written))
     assert found == [len(written)] * connections
 
 
@@ -216,4 +219,4 @@ def test_what_is_no_sweep_is_refused_with_the_value(text: str) -> None:
 
 def test_full_sweeps_bigger_tables() -> None:
     scenario: Any = find("path_flow_table_full")
-    assert min(sizes("sweep", scenario.FULL["sweep"])) > max(sizes("sweep", scenario.Settings().sweep))
+    assert min(sizes("sweep", scenario.full["sweep"])) > max(sizes("sweep", scenario().sweep))

@@ -23,14 +23,14 @@ from tests.processes import children
 from estab.api.files import load_run
 from estab.diagnose.advice import changes
 from estab.errors import ReadError, UsageError
+from estab.lab.remedies.express import express
+from estab.lab.remedies.outcome import came
 from estab.lab.stage.build import lost_syns
+from estab.lab.stage.scaling import descriptors, port_range, queue, scaled
+from estab.lab.stage.setup import LoadSpec, Setup
 from estab.lab.stage.setup import Path as Path_
-from estab.lab.stage.setup import Replay, Setup
-from estab.lab.twin.fidelity import came
 from estab.lab.twin.path import losses
 from estab.lab.twin.plan import plan
-from estab.lab.twin.remedies import express
-from estab.lab.twin.scaling import descriptors, port_range, queue, scaled
 from estab.lab.twin.serving import pauses
 from estab.load.plan import OWN_DESCRIPTORS
 from estab.records import Change, ChangeKind, Failure, Remedy, RunResult, TimelinePoint, encode
@@ -42,7 +42,7 @@ NARROW = (
     'ip link set lo up; echo 40000 40199 > /proc/sys/net/ipv4/ip_local_port_range\nexec "$@"'  # the new namespace's
 )
 Twins = Callable[[str], TwinResult]
-HOLD = Replay(command="hold", connections=200, duration_s=1, timeout_s=1, in_flight=100, ramp_per_s=400)
+HOLD = LoadSpec(command="hold", connections=200, duration_s=1, timeout_s=1, in_flight=100, ramp_per_s=400)
 
 
 def record(file: Path, *arguments: str, before: tuple[str, ...] = ()) -> str:
@@ -311,7 +311,7 @@ def changed(*changes: Change, setup: Setup = SMALL, scale: float = 1) -> Setup:
 
 def test_every_kind_of_change_has_a_rule() -> None:
     for kind in get_args(ChangeKind):
-        assert "does not know" not in express(remedy_of(Change(kind=kind, value=3)), SMALL, 1).did, kind
+        assert "are not known" not in express(remedy_of(Change(kind=kind, value=3)), SMALL, 1).did, kind
     later = express(remedy_of(Change(kind="of_a_later_version")), SMALL, 1)
     assert later.setup is None
     assert "of_a_later_version" in later.did

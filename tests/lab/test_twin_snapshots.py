@@ -12,8 +12,8 @@ from tests.namespaces import in_namespace, sysctl
 
 from estab.api.files import read_record
 from estab.errors import ReadError, UsageError
-from estab.lab.twin.from_snapshots import moments, plan
-from estab.lab.twin.overrides import Given
+from estab.lab.twin.from_snapshots import judged, plan
+from estab.lab.twin.overrides import Overrides
 from estab.lab.twin.session import twin
 from estab.observe import snapshot
 from estab.records import encode
@@ -138,7 +138,7 @@ def test_what_no_snapshot_shows_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("connections", "rtt_s"), [(0, None), (10**7, None), (None, -1.0), (None, float("nan"))])
 def test_what_cannot_be_given(connections: int | None, rtt_s: float | None) -> None:
     with pytest.raises(UsageError, match=r"--(connections|rtt)"):
-        Given(connections, rtt_s)
+        Overrides(connections, rtt_s)
 
 
 @pytest.mark.namespace
@@ -146,6 +146,6 @@ def test_a_queue_that_fell_is_no_overflow(full: Path) -> None:
     found = read_record(full)
     assert isinstance(found, list)
     healthy = [one.replace(listeners=[each.replace(depth=0, drops=0) for each in one.listeners or []]) for one in found]
-    planned = plan(moments([one.replace(counters=found[0].counters) for one in healthy]))
+    planned = plan(judged([one.replace(counters=found[0].counters) for one in healthy]))
     assert planned.setup.accepts
     assert not planned.setup.pauses

@@ -112,14 +112,14 @@ def _on_one_line(said: str) -> str:
 
 def _help_in_full(tokens: list[str]) -> None:
     """The command's docstring, with its example, instead of the one line that the list of commands has."""
-    _words, command = find(tokens)
+    words, command = find(tokens)
     if command.default_command is not None:
         command.help = None
-    if tokens[0] == "lab":
-        command.help_epilogue = _lab_settings(tokens)
+    if words == ("lab", "run"):
+        command.help_epilogue = _settings_of_scenarios(tokens)
 
 
-def _lab_settings(tokens: list[str]) -> str:
+def _settings_of_scenarios(tokens: list[str]) -> str:
     # The scenarios are loaded for it: no other --help waits for them.
     from estab.cli.lab_settings import help_on
 

@@ -20,4 +20,4 @@ COMMANDS = {
     "man": "Print the manual page, estab(1).",
 }
 # Those that have sub-commands: an app of their own, by the same name in their module.
-GROUPS = frozenset({"cluster"})
+GROUPS = frozenset({"cluster", "lab"})

@@ -2,60 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from estab.cli.values import seconds
 from estab.errors import UsageError
+from estab.report.words import setting_value
 
 if TYPE_CHECKING:
-    from estab.lab.parts.scenario import Parameter
+    from estab.records.lab import LabSetting
 
 _YES, _NO = ("1", "yes", "true", "on"), ("0", "no", "false", "off")
 
 
-def help_on(words: list[str]) -> str:
-    """For `--help`: what `--set` takes in the scenarios that are named, or in all."""
+def help_on(words: Sequence[str]) -> str:
+    """For `estab lab run --help`: what `--set` takes in the scenarios that are named."""
     from estab.lab.parts import scenario
 
-    named = [name for name in scenario.names() if name in words] or scenario.names()
-    lines = [f"- `{name}`: {_settings_of(scenario.parameters(scenario.find(name)))}" for name in named]
+    named = [name for name in scenario.names() if name in words]
+    if not named:
+        return "`estab lab run NAME --help` tells what `--set` takes there, `estab lab list` names the scenarios."
+    lines = [f"- `{name}`: {_written(_settings_of(name))}" for name in named]
     return "What `--set` takes, with the defaults:\n\n" + "\n".join(lines)
 
 
-def _settings_of(known: list[Parameter]) -> str:
-    from estab.lab.parts.settings import said, shown
+def _settings_of(name: str) -> list[LabSetting]:
+    from estab.lab.parts import scenario, settings
 
-    words = [f"{one.key}={shown(one.kind, one.default)} ({said(one.kind, one.bounds)})" for one in known]
+    return settings.parameters(scenario.find(name))
+
+
+def _written(settings: list[LabSetting]) -> str:
+    words = [f"{known.key}={setting_value(known.kind, known.default)} ({known.takes})" for known in settings]
     return ", ".join(words) or "none"
 
 
 def read(names: tuple[str, ...], changes: list[str]) -> dict[str, dict[str, Any]]:
     """`--set` as typed values by scenario and field. Raises UsageError: each must know each key that is given."""
-    if not changes:
-        return {}
-    from estab.lab.parts import scenario
-
-    if "all" in names:
+    if changes and "all" in names:
         raise UsageError("--set goes with one scenario; leave it out for all")
-    return {
-        name: dict(_typed(name, scenario.parameters(scenario.find(name)), text) for text in changes) for name in names
-    }
+    return {name: dict(_typed(name, _settings_of(name), text) for text in changes) for name in names if changes}
 
 
-def _typed(name: str, known: list[Parameter], text: str) -> tuple[str, Any]:
-    from estab.lab.parts.settings import fault, said
+def _typed(name: str, known: list[LabSetting], text: str) -> tuple[str, Any]:
+    from estab.lab.parts.settings import allows
 
     key, equals, word = text.partition("=")
-    one = next((one for one in known if one.key == key), None)
-    if not equals or one is None:
-        raise UsageError(f"--set {text!r}: {name} has the settings {_settings_of(known)}")
+    setting = next((setting for setting in known if setting.key == key), None)
+    if not equals or setting is None:
+        raise UsageError(f"--set {text!r}: {name} has the settings {_written(known)}")
+    wanted = f"--set {text!r}: {key} takes {setting.takes} ({setting.text})"
     try:
-        value = _value(one.kind, word)
+        value = _value(setting.kind, word)
     except ValueError as error:
-        raise UsageError(f"--set {text!r}: {key} takes {said(one.kind, one.bounds)} ({one.text}); {error}") from error
-    if fault(one.kind, one.bounds, value) is not None:
-        raise UsageError(f"--set {text!r}: {key} takes {said(one.kind, one.bounds)} ({one.text})")
-    return one.field, value
+        raise UsageError(f"{wanted}; {error}") from error
+    if not allows(setting, value):
+        raise UsageError(wanted)
+    return setting.field, value
 
 
 def _value(kind: str, text: str) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Self, TypeVar
+from threading import Lock
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -24,6 +25,10 @@ R = TypeVar("R", bound=Record)
 
 
 _UNREADABLE = (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError)
+
+
+_decoders: dict[type, msgspec.json.Decoder[Any]] = {}
+_one_thread = Lock()
 
 
 class _Schema(msgspec.Struct):
@@ -59,9 +64,17 @@ def decode(data: bytes, kind: type[R], schema: str) -> R:
     if named.split("/")[-1].split(".")[0] != schema.rsplit("/", maxsplit=1)[-1]:
         raise ReadError(f"schema is {named!r}; this estab reads {schema!r}: read it with the estab that wrote it")
     try:
-        return msgspec.json.decode(data, type=kind)
+        return _decoder(kind).decode(data)
     except _UNREADABLE as error:
         raise ReadError(f"damaged {schema} record: {_said(error)}") from error
+
+
+def _decoder(kind: type[R]) -> msgspec.json.Decoder[R]:
+    """Made once a type, by one thread: msgspec crashes where two threads meet a type for the first time."""
+    with _one_thread:
+        if kind not in _decoders:
+            _decoders[kind] = msgspec.json.Decoder(kind)
+        return _decoders[kind]
 
 
 def _said(error: Exception) -> str:

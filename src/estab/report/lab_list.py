@@ -11,7 +11,7 @@ from rich.text import Text
 from estab.records.lab import LabEntry, LabList, LabSetting
 from estab.report.layout import columns, indented, line
 from estab.report.trimmed import print_trimmed
-from estab.report.words import clean
+from estab.report.words import clean, setting_value
 
 
 def render_list(found: LabList, console: Console, *, settings: bool) -> None:
@@ -38,7 +38,11 @@ def _entry(one: LabEntry, settings: bool) -> Iterator[RenderableType]:
     if settings and one.settings:
         yield indented(_table(one.settings))
     elif one.settings:
-        yield indented(line("--set " + " ".join(f"{key.key}={default(key)}" for key in one.settings), "dim"))
+        yield indented(
+            line(
+                "--set " + " ".join(f"{key.key}={setting_value(key.kind, key.default)}" for key in one.settings), "dim"
+            )
+        )
 
 
 def _table(settings: list[LabSetting]) -> Table:
@@ -46,14 +50,5 @@ def _table(settings: list[LabSetting]) -> Table:
     for name in ("--set", "default", "takes", "what it is"):
         table.add_column(name, no_wrap=name in ("--set", "default"))
     for one in settings:
-        table.add_row(one.key, default(one), Text(one.takes), Text(clean(one.text)))
+        table.add_row(one.key, setting_value(one.kind, one.default), Text(one.takes), Text(clean(one.text)))
     return table
-
-
-def default(one: LabSetting) -> str:
-    """The default as `--set` takes it: `20ms`, `yes`, `128`."""
-    if one.kind == "seconds" and isinstance(one.default, int | float):
-        return f"{one.default * 1000:g}ms" if one.default < 1 else f"{one.default:g}s"
-    if one.kind == "bool":
-        return "yes" if one.default else "no"
-    return f"{one.default:g}" if isinstance(one.default, float) else str(one.default)

@@ -60,3 +60,12 @@ def percent(part: int, whole: int) -> str:
 def plural(number: int, thing: str) -> str:
     """`1 connect`, `271 connects`."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def setting_value(kind: str, value: float | str | None) -> str:
+    """A setting of a scenario as `--set` takes it: `20ms`, `yes`, `128`."""
+    if kind == "seconds" and isinstance(value, int | float):
+        return f"{value * 1000:g}ms" if value < 1 else f"{value:g}s"
+    if kind == "bool":
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from estab.kernel.rules import accept_queue, burst, syn_retries
-from estab.lab.parts.scenario import KERNEL, Played
+from estab.lab.parts.scenario import KERNEL
+from estab.lab.stage.setup import Sysctls
 from estab.lab.wire.spec import WireReport
 from estab.records import RunResult
 
@@ -11,14 +12,9 @@ MSS = 1448  # bytes of data in a full segment on the wire: MTU 1500, timestamps 
 LINEAR = syn_retries.default_linear_timeouts(KERNEL)
 
 
-def failed(run: RunResult, *errnos: str, phase: str | None = None) -> int:
-    """Failures with one of these errnos, at whatever phase or at one."""
-    return sum(one.count for one in run.failures if one.errno in errnos and phase in (None, one.phase))
-
-
-def none_failed(played: Played) -> bool:
-    """Whether no client failed: `mended` where a connect that takes longer, or a queue that stays full, is whole."""
-    return played.run is not None and not played.run.failures
+def failed(run: RunResult, *errnos: str) -> int:
+    """Failures with one of these errnos, at whatever phase."""
+    return sum(failure.count for failure in run.failures if failure.errno in errnos)
 
 
 def moved(run: RunResult, counter: str) -> int | None:
@@ -26,13 +22,14 @@ def moved(run: RunResult, counter: str) -> int | None:
     return run.server.rose(f"TcpExt.{counter}")
 
 
-def queue_sysctls(somaxconn: int, cookies: int, max_syn_backlog: int = 2048) -> dict[str, int | str]:
-    """The sysctls that rule a listener's queues."""
-    return {
-        "net.core.somaxconn": somaxconn,
-        "net.ipv4.tcp_syncookies": cookies,
-        "net.ipv4.tcp_max_syn_backlog": max_syn_backlog,
-    }
+def queue_sysctls(somaxconn: int, cookies: int, max_syn_backlog: int = 2048, **more: int) -> Sysctls:
+    """The sysctls that rule a listener's queues; `more` of `net.ipv4` beside them."""
+    return (
+        ("net.core.somaxconn", somaxconn),
+        ("net.ipv4.tcp_syncookies", cookies),
+        ("net.ipv4.tcp_max_syn_backlog", max_syn_backlog),
+        *((f"net.ipv4.{name}", value) for name, value in more.items()),
+    )
 
 
 def predicted_burst(
@@ -49,9 +46,9 @@ def predicted_burst(
         accepts_per_s=accepts_per_s,
         kernel=KERNEL,
     )
-    found = burst.predict(clients, server, at_s)
-    assert found is not None, "the running kernel's patch level is known"
-    return found
+    predicted = burst.predict(clients, server, at_s)
+    assert predicted is not None, "the running kernel's patch level is known"
+    return predicted
 
 
 def segments(size: int) -> tuple[int, ...]:
@@ -63,7 +60,7 @@ def lost_on_the_way(report: WireReport) -> dict[str, int]:
     """Of the connections none of whose SYNs reached the server: how many, and their SYNs at both ends of the wire."""
     stranded = report.stranded()
     return {
-        "lost on the way": len({one.source_port for one in stranded}),
+        "lost on the way": len({syn.source_port for syn in stranded}),
         "SYNs of those that left": len(stranded),
-        "SYNs of those that arrived": sum(one.arrived for one in stranded),
+        "SYNs of those that arrived": sum(syn.arrived for syn in stranded),
     }

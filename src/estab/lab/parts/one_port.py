@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from estab.kernel.rules import time_wait
-from estab.lab.parts.scenario import KERNEL, Row
+from estab.lab.parts.scenario import KERNEL, FigureRow
 from estab.lab.process.child import Child
 from estab.lab.process.namespace import Namespace, ip_batch, sysctl
 
@@ -39,33 +39,33 @@ class Pattern:
 
 def patterns() -> list[Pattern]:
     """Each value of tcp_tw_reuse below and above a second; the delay where this kernel has it (6.14)."""
-    found = [Pattern(reuse, gap_s) for reuse in (0, 1, 2) for gap_s in (0.1, 1.3)]
-    return found + [Pattern(1, gap_s, 100) for gap_s in (0.05, 0.2) if KERNEL.at_least(6, 14)]
+    ways = [Pattern(reuse, gap_s) for reuse in (0, 1, 2) for gap_s in (0.1, 1.3)]
+    return ways + [Pattern(1, gap_s, 100) for gap_s in (0.05, 0.2) if KERNEL.at_least(6, 14)]
 
 
-def rows() -> Iterator[Row]:
+def rows() -> Iterator[FigureRow]:
     """All patterns, predicted and played."""
-    played = []
-    for one in patterns():
-        space = Namespace(str(one))
-        played.append((one, space, Child(_again(one), space)))
-    for one, space, child in played:
-        free, measured = one.free_again(), child.result()
-        space.close()
+    trials = []
+    for pattern in patterns():
+        host = Namespace(str(pattern))
+        trials.append((pattern, host, Child(_again(pattern), host)))
+    for pattern, host, child in trials:
+        free, measured = pattern.free_again(), child.result()
+        host.close()
         if free is not None:
-            yield Row(str(one), free, measured)
+            yield FigureRow(str(pattern), free, measured)
 
 
-def _again(one: Pattern) -> Callable[[object], bool]:
+def _again(pattern: Pattern) -> Callable[[object], bool]:
     def work(_connection: object) -> bool:
         ip_batch(["link set lo up"])
         sysctl("net.ipv4.ip_local_port_range", f"{_PORT} {_PORT}")
-        sysctl("net.ipv4.tcp_tw_reuse", one.reuse)
-        if one.delay_ms is not None:
-            sysctl("net.ipv4.tcp_tw_reuse_delay", one.delay_ms)
+        sysctl("net.ipv4.tcp_tw_reuse", pattern.reuse)
+        if pattern.delay_ms is not None:
+            sysctl("net.ipv4.tcp_tw_reuse_delay", pattern.delay_ms)
         with socket.create_server(_SERVER) as listener:
             first = _connects(listener)
-            time.sleep(one.gap_s)
+            time.sleep(pattern.gap_s)
             return first and _connects(listener)
 
     return work

@@ -1,109 +1,127 @@
-"""What a setting may be. A name means the same in all scenarios, so its bounds stand here once.
+"""Settings: what `--set` changes of a scenario, each with its default, its bounds, and what it is.
 
 Bounds are those of the kernel where it has some (a sysctl's own minimum and maximum, `int` elsewhere), and what two
-hosts on one machine can bear where it has none: 20,000 connections, 10 s of round trip.
+hosts on one machine can bear where it has none. A name means the same in all scenarios: what many share is below.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Mapping
+from dataclasses import Field, field, fields
+from typing import Any
+
+from estab.errors import UsageError
+from estab.records.lab import LabSetting
+from estab.report.words import setting_value
 
 Value = int | float | str | bool | None
-_INT = 2**31 - 1  # the kernel keeps these in an int
+INT = 2**31 - 1  # the kernel keeps these in an int
+MOST = 20_000  # connections
+_LONGEST_S, _LONGEST_RTT_S = 600.0, 10.0
 
 
-@dataclass(frozen=True)
-class Range:
-    """From `least` to `most`, both included; or one of `choices`; or, with neither, text that `words` describe."""
+def setting(
+    default: Value, text: str, least: float | None = None, most: float | None = None, *,
+    choices: tuple[str, ...] = (), words: str = "",
+) -> Any:  # fmt: skip
+    """A field of a scenario: its default, what it is, and its bounds.
 
-    least: float | None = None
-    most: float | None = None
-    choices: tuple[str, ...] = ()
-    words: str = "text"
-
-
-_SECONDS = Range(0.0, 600.0)
-_ANY_INT = Range(0, _INT)
-_RANGES = MappingProxyType(
-    {
-        "abort": Range(0, 1),
-        "ask": Range(0, 16 << 20),
-        "attempts": Range(1, 20_000),
-        "backlog": Range(0, _INT),
-        "beyond": Range(-20_000, 20_000),
-        "bound": Range(0, 200),
-        "burners": Range(0, 64),
-        "connections": Range(1, 20_000),
-        "cookies": Range(0, 2),
-        "defer": Range(0, _INT),
-        "every": Range(0, 20_000),
-        "filter": Range(choices=("none", "drop", "reset", "unreachable", "prohibited")),
-        "fin_timeout": Range(1, _INT),
-        "flows": Range(1, 20_000),
-        "later": Range(0, _INT),
-        "linear": Range(0, 255),
-        "max_syn_backlog": Range(1, _INT),
-        "nofile": Range(32, 20_000),
-        "pool": Range(0, 20_000),
-        "ports": Range(1, 60_000),
-        "reuse": Range(0, 2),
-        "rfc1337": Range(0, 1),
-        "rtt_s": Range(0.0, 10.0),
-        "size": Range(1, 16 << 20),
-        "somaxconn": Range(0, _INT),
-        "sources": Range(1, 2),
-        "spread": Range(0, 20_000),
-        "sweep": Range(words="sizes with commas between"),
-        "syn_retries": Range(1, 127),
-        "tries": Range(1, 127),
-        "waiting": Range(0, 20_000),
-    }
-)
+    From `least` to `most`, both included; or one of `choices`; or, with neither, text that `words` describe.
+    """
+    return field(
+        default=default, metadata={"text": text, "least": least, "most": most, "choices": choices, "words": words}
+    )  # fmt: skip
 
 
-def range_of(field: str, kind: str) -> Range:
-    """The bounds of a setting of that name. A time is 0 to 600 s, a number an `int` of the kernel's where not said."""
-    return _RANGES.get(field) or (_SECONDS if kind == "seconds" else _ANY_INT if kind == "int" else Range())
+def duration(default: float, text: str) -> Any:
+    """A time in seconds, 0 to 10 minutes; its field ends in `_s`."""
+    return setting(default, text, 0.0, _LONGEST_S)
 
 
-def said(kind: str, bounds: Range) -> str:
-    """In words: `0 to 2`, `a time, 0ms to 10s`, `yes or no`, `none, drop or reset`."""
-    if bounds.choices:
-        return f"{', '.join(bounds.choices[:-1])} or {bounds.choices[-1]}"
-    if kind == "bool":
-        return "yes or no"
-    if kind == "seconds" and bounds.least is not None and bounds.most is not None:
-        return f"a time, {shown(kind, bounds.least)} to {shown(kind, bounds.most)}"
-    if bounds.least is not None and bounds.most is not None:
-        return f"{bounds.least:,.0f} to {bounds.most:,.0f}"
-    return bounds.words
+def switch(default: bool, text: str) -> Any:
+    """Yes or no."""
+    return setting(default, text)
 
 
-def shown(kind: str, value: Value) -> str:
-    """A value as `--set` takes it: `20ms`, `yes`, `128`."""
-    if kind == "seconds" and isinstance(value, int | float):
-        return f"{value * 1000:g}ms" if value < 1 else f"{value:g}s"
-    if kind == "bool":
-        return "yes" if value else "no"
-    return str(value)
+def connections(default: int, text: str) -> Any:
+    """How many connections."""
+    return setting(default, text, 1, MOST)
 
 
-def fault(kind: str, bounds: Range, value: Value) -> str | None:
-    """What is wrong with a value: its type, or that it is out of bounds; None where it is right."""
-    if not _fits(kind, value):
-        return f"it takes {said(kind, bounds)}"
-    if bounds.choices and value not in bounds.choices:
-        return f"it takes {said(kind, bounds)}"
-    if bounds.least is not None and bounds.most is not None and isinstance(value, int | float):
-        return None if bounds.least <= value <= bounds.most else f"it takes {said(kind, bounds)}"
-    return None
+def rtt(default: float) -> Any:
+    """The round-trip time of the wire."""
+    return setting(default, "round-trip time", 0.0, _LONGEST_RTT_S)
 
 
-def _fits(kind: str, value: Value) -> bool:
-    if kind == "bool":
-        return isinstance(value, bool)
-    if isinstance(value, bool):
+def backlog(default: int) -> Any:
+    """The server's backlog."""
+    return setting(default, "what listen() is asked for", 0, INT)
+
+
+def somaxconn(default: int = 4096, text: str = "net.core.somaxconn at the server") -> Any:
+    """`net/core/sysctl_net_core.c`: 0 to INT_MAX."""
+    return setting(default, text, 0, INT)
+
+
+def cookies(default: int) -> Any:
+    """`net/ipv4/sysctl_net_ipv4.c tcp_syncookies`."""
+    return setting(default, "net.ipv4.tcp_syncookies at the server", 0, 2)
+
+
+def max_syn_backlog(default: int = 2048) -> Any:
+    """The bound of the SYN queue without cookies."""
+    return setting(default, "net.ipv4.tcp_max_syn_backlog at the server", 1, INT)
+
+
+def parameters(scenario: type[Any]) -> list[LabSetting]:
+    """The settings of a scenario, as `--set` takes them. A field `rtt_s` is set by `rtt=20ms`."""
+    return [_parameter(known) for known in fields(scenario)]
+
+
+def _parameter(known: Field[Any]) -> LabSetting:
+    default: Value = known.default  # type: ignore[assignment] # `setting` always gives one
+    kind = "seconds" if known.name.endswith("_s") else type(default).__name__
+    least, most, choices = (known.metadata[key] for key in ("least", "most", "choices"))
+    if choices:
+        takes = f"{', '.join(choices[:-1])} or {choices[-1]}"
+    elif kind == "bool":
+        takes = "yes or no"
+    elif kind == "seconds":
+        takes = f"a time, {setting_value(kind, least)} to {setting_value(kind, most)}"
+    else:
+        takes = known.metadata["words"] or f"{least:,.0f} to {most:,.0f}"
+    return LabSetting(
+        key=known.name.removesuffix("_s"), field=known.name, kind=kind, default=default, takes=takes,
+        text=known.metadata["text"], least=least, most=most, choices=list(choices),
+    )  # fmt: skip
+
+
+def allows(known: LabSetting, value: Value) -> bool:
+    """Is a value of the right type, and within the bounds?"""
+    wanted = {"int": int, "bool": bool, "seconds": int | float, "float": int | float}.get(known.kind, str)
+    if not isinstance(value, wanted) or isinstance(value, bool) != (known.kind == "bool"):
         return False
-    wanted = {"int": int, "seconds": int | float, "float": int | float}.get(kind, str)
-    return isinstance(value, wanted)
+    if known.choices:
+        return value in known.choices
+    if known.least is None or known.most is None or not isinstance(value, int | float):
+        return True
+    return known.least <= value <= known.most
+
+
+def check(scenario: type[Any], changes: Mapping[str, Value]) -> None:
+    """Raises UsageError for a name that the scenario lacks, or a value that can't be."""
+    known = {setting.field: setting for setting in parameters(scenario)}
+    for name, value in changes.items():
+        if name not in known:
+            raise UsageError(f"the scenario has no setting {name!r}; it has {', '.join(sorted(known)) or 'none'}")
+        if not allows(known[name], value):
+            setting = known[name]
+            raise UsageError(f"{setting.key}={value} can't be ({setting.text}): it takes {setting.takes}")
+
+
+def sizes(name: str, text: str) -> tuple[int, ...]:
+    """The numbers of a setting like "50,100,200". Raises UsageError with what is wrong."""
+    numbers = tuple(int(part) if part.strip().isdecimal() else 0 for part in text.split(","))
+    if not all(numbers):
+        raise UsageError(f"{name}={text!r}: give whole numbers above 0 with commas between them, as {name}=50,100,200")
+    return numbers

@@ -6,8 +6,9 @@ from collections import Counter
 
 from estab.kernel.rules import syn_retries
 from estab.kernel.rules.interval import Interval
-from estab.lab.parts.scenario import KERNEL, Figure, Value
-from estab.lab.wire.spec import Syn
+from estab.lab.parts.scenario import KERNEL, Figure
+from estab.lab.parts.settings import Value
+from estab.lab.wire.spec import PassedSyn
 from estab.records import RunResult
 
 LOAD_S = 0.25  # what a busy machine may add to a time that the kernel's timer wheel already rounded
@@ -22,12 +23,12 @@ def predicted_times(retries: int, linear: int) -> dict[str, Figure]:
     return figures | {"ETIMEDOUT after (s)": _loaded(line.gives_up_between_s)}
 
 
-def measured_times(syns: list[Syn], run: RunResult) -> dict[str, Value]:
+def measured_times(syns: list[PassedSyn], run: RunResult) -> dict[str, Value]:
     """The same of the connection that sent the most SYNs, as they came to the wire, and of the first ETIMEDOUT."""
-    port = Counter(one.source_port for one in syns).most_common(1)[0][0]
-    times = [one.at_s for one in syns if one.source_port == port]
+    port = Counter(syn.source_port for syn in syns).most_common(1)[0][0]
+    times = [syn.at_s for syn in syns if syn.source_port == port]
     figures: dict[str, Value] = {_name(number): at - times[0] for number, at in enumerate(times[1:], 2)}
-    gave_up = [one.first_s for one in run.failures if one.errno == "ETIMEDOUT"]
+    gave_up = [failure.first_s for failure in run.failures if failure.errno == "ETIMEDOUT"]
     return figures | {"ETIMEDOUT after (s)": gave_up[0] if gave_up else None}
 
 

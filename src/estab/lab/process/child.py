@@ -26,14 +26,14 @@ Tell = Callable[[Any], None]
 class Child(Generic[T]):
     """A child at work. `work(connection)` returns what `result()` gives; on the way both sides may send over it."""
 
-    def __init__(self, work: Callable[[Connection], T], space: Namespace | None = None) -> None:
+    def __init__(self, work: Callable[[Connection], T], namespace: Namespace | None = None) -> None:
         ours, theirs = Pipe()
         parent = os.getpid()
         self.pid: int | None = os.fork()
         if self.pid == 0:
             linux.die_with_parent(parent)
             ours.close()
-            _live(work, theirs, space)
+            _live(work, theirs, namespace)
         theirs.close()
         self.connection = ours
         self._outcome: tuple[str, Any] | None = None
@@ -92,11 +92,11 @@ class Child(Generic[T]):
             self.connection.close()
 
 
-def _live(work: Callable[[Connection], T], connection: Connection, space: Namespace | None) -> NoReturn:
+def _live(work: Callable[[Connection], T], connection: Connection, namespace: Namespace | None) -> NoReturn:
     """The child's whole life. It leaves without the parent's exit handlers."""
     try:
-        if space is not None:
-            space.enter()
+        if namespace is not None:
+            namespace.enter()
         outcome: tuple[str, Any] = ("returned", work(connection))
     except EstabError as error:
         outcome = ("raised", error)

@@ -10,7 +10,8 @@ from typing import NoReturn
 from estab.lab.process.child import Child, say
 from estab.lab.process.isolation import Inside
 from estab.lab.process.namespace import Namespace
-from estab.lab.stage.stage import CLIENT, PORT, SERVER, Stage
+from estab.lab.stage.hosts import CLIENT, LOOPBACK, PORT, SERVER
+from estab.lab.stage.stage import Stage
 from estab.records.lab import LabHost, LabInside
 
 _ADDRESSES = {"client": CLIENT, "server": SERVER}
@@ -20,16 +21,16 @@ def stay(stage: Stage, name: str, inside: Inside, told: Callable[[LabInside], No
     """Tells what there is to enter, and waits to be killed: the runner hangs up when the user leaves."""
     loopback = stage.wire is None
     hosts = []
-    for space in stage.spaces:
-        address = "127.0.0.1" if loopback else _ADDRESSES.get(space.name)
-        hosts.append(_host(space, "host" if loopback else space.name, address, inside))
+    for host in stage.namespaces:
+        address = LOOPBACK if loopback else _ADDRESSES.get(host.name)
+        hosts.append(_host(host, "host" if loopback else host.name, address, inside))
     told(LabInside(scenario=name, hosts=hosts, port=PORT, loopback=loopback))
     while True:
         signal.pause()
 
 
-def _host(space: Namespace, name: str, address: str | None, inside: Inside) -> LabHost:
-    resident: Child[None] = Child(lambda connection: _reside(connection, inside), space)
+def _host(namespace: Namespace, name: str, address: str | None, inside: Inside) -> LabHost:
+    resident: Child[None] = Child(lambda connection: _reside(connection, inside), namespace)
     pid: int = resident.receive()
     user = ["--preserve-credentials", "-U"] if inside.as_user else []
     return LabHost(name=name, pid=pid, address=address, enter=["nsenter", *user, "-n", "-t", str(pid)])

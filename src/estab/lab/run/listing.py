@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from estab import __version__
-from estab.lab.parts.scenario import Parameter, find, names, parameters, why_not
-from estab.lab.parts.settings import said
+from estab.lab.parts.scenario import find, names
+from estab.lab.parts.settings import parameters
 from estab.lab.process.isolation import why_no_namespaces
-from estab.records.lab import LabEntry, LabList, LabSetting
+from estab.records.lab import LabEntry, LabList
 
 
 def listed(wanted: Sequence[str] = ()) -> LabList:
@@ -19,21 +19,13 @@ def listed(wanted: Sequence[str] = ()) -> LabList:
 
 
 def _entry(name: str, none_here: str | None) -> LabEntry:
-    found = find(name)
+    scenario = find(name)
     return LabEntry(
         name=name,
-        symptom=found.SYMPTOM,
-        cause=found.CAUSE,
-        side=found.SIDE,
-        seconds=found.SECONDS,
-        why_not=why_not(found) or none_here,
-        settings=[_setting(one) for one in parameters(found)],
+        symptom=scenario.symptom,
+        cause=scenario.cause,
+        side=scenario.side,
+        seconds=scenario.seconds,
+        why_not=scenario.why_not() or none_here,
+        settings=parameters(scenario),
     )
-
-
-def _setting(one: Parameter) -> LabSetting:
-    bounds = one.bounds
-    return LabSetting(
-        key=one.key, field=one.field, kind=one.kind, default=one.default, takes=said(one.kind, bounds), text=one.text,
-        least=bounds.least, most=bounds.most, choices=list(bounds.choices),
-    )  # fmt: skip

@@ -1,47 +1,48 @@
-"""Plays one scenario as a whole: predict, play, judge, each remedy, the control; and says how it all agrees."""
+"""One scenario as a whole: predict, run, judge, each remedy of the verdict, the control; and how it all agrees."""
 
 from __future__ import annotations
 
 import math
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 from estab.errors import EstabError, MachineError
 from estab.kernel.rules.interval import Interval
-from estab.lab.parts.scenario import (
-    Act,
-    Ceiling,
-    Figure,
-    Played,
-    Row,
-    Scenario,
-    Value,
-    changed,
-    own_server,
-    settings_of,
-    why_not,
-)
+from estab.lab.parts.scenario import Figure, FigureRow, Measured, Scenario, made
+from estab.lab.parts.settings import Value
+from estab.lab.remedies.trials import Trials, remedies_of
+from estab.lab.stage.runner import Runner
+from estab.lab.stage.running import Running
+from estab.lab.stage.setup import Setup
+from estab.records import RunResult
 from estab.records.lab import LabCeiling, LabRemedy, LabRow, LabScenario
+from estab.records.twin import Came, TwinRemedy
+
+_WORKS: dict[Came, bool] = {"works": True, "works_with": True, "helps": False, "does_nothing": False}
 
 
-def direct(scenario: Scenario, act: Act, changes: Mapping[str, Value]) -> LabScenario:
-    """The whole of one scenario. Raises UsageError for settings that cannot be; all else stands in what is returned."""
-    settings = settings_for(scenario, act, changes)
+def run_scenario(
+    runner: Runner, changes: Mapping[str, Value], *, full: bool = False, sweep: bool = False
+) -> LabScenario:
+    """The whole of one scenario. Raises UsageError for settings that cannot be; all else stands in what is returned.
+
+    `full`: timelines in real time. `sweep`: nothing but the ceilings at several sizes.
+    """
+    scenario = made(runner.name, changes, full=full or sweep)
     began = time.monotonic()
-    shown: dict[str, Value] = dict(asdict(settings))
     blank = LabScenario(
-        name=act.name, symptom=scenario.SYMPTOM, side=scenario.SIDE, status="failed", settings=shown,
-        expected=scenario.CAUSE,
+        name=runner.name, symptom=scenario.symptom, side=scenario.side, status="failed", settings=asdict(scenario),
+        expected=scenario.cause,
     )  # fmt: skip
-    if (reason := why_not(scenario)) is not None:
+    if (reason := scenario.why_not()) is not None:
         return blank.replace(status="cannot_run", why=reason)
-    if act.command is not None and (reason := own_server(scenario)) is not None:
-        return blank.replace(status="cannot_run", why=f"--server can't take part: {reason}")
+    if runner.command is not None and scenario.no_own_server is not None:
+        return blank.replace(status="cannot_run", why=f"--server can't take part: {scenario.no_own_server}")
+    measurements = Measurements(runner)
     try:
-        done = (_sweep if act.only_sweep else _perform)(scenario, act, settings, blank)
+        done = (_sweep if sweep else _whole)(scenario, measurements, blank)
     except MachineError as error:
         done = blank.replace(status="cannot_run", why=str(error))
     except EstabError as error:
@@ -49,113 +50,119 @@ def direct(scenario: Scenario, act: Act, changes: Mapping[str, Value]) -> LabSce
     except Exception as error:  # a fault of the scenario's own must not end the others
         last = traceback.extract_tb(error.__traceback__)[-1]
         done = blank.replace(why=f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})")
-    return done.replace(seconds=round(time.monotonic() - began, 2), captures=act.files)
+    return done.replace(seconds=round(time.monotonic() - began, 2), captures=runner.files)
 
 
-def settings_for(scenario: Scenario, act: Act, changes: Mapping[str, Value]) -> Any:
-    """Its settings with `changes`, over those of `--full` where that, or a sweep, was asked for. Raises UsageError."""
-    full = getattr(scenario, "FULL", {}) if act.full or act.only_sweep else {}
-    return settings_of(scenario, {**full, **changes})
+class Measurements:
+    """What came of a scenario by its settings, each run once."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+        self._measured: dict[Scenario, Measured] = {}
+
+    def of(self, scenario: Scenario) -> Measured:
+        """What came of it."""
+        if scenario not in self._measured:
+            self._measured[scenario] = self._run(scenario)
+        return self._measured[scenario]
+
+    def _run(self, scenario: Scenario) -> Measured:
+        seen: dict[str, Value] = {}
+
+        def look(running: Running) -> None:
+            seen.update(scenario.look(running))
+
+        setup = scenario.setup()
+        ran = self.runner.run(setup, look)
+        return Measured(setup, ran.run, {**seen, **scenario.measure(ran)})
 
 
-def _perform(scenario: Scenario, act: Act, settings: object, blank: LabScenario) -> LabScenario:
-    act.tell("predicting")
-    predicted = dict(scenario.predict(settings))
-    act.tell("running")
-    played = act.again(scenario, settings)
-    rows = [_row(Row(what, figure, played.measured.get(what))) for what, figure in predicted.items()]
-    more = getattr(scenario, "more", None)
-    if more is not None:
-        act.tell("more figures")
-        rows += [_row(row) for row in more(act, settings)]
-    diagnosis = played.run.diagnosis if played.run else None
-    cause = diagnosis.cause if diagnosis else None
-    remedies = [_try(scenario, act, settings, number) for number in range(len(scenario.REMEDIES))]
-    accused = _control(scenario, act, settings)
-    agrees = all(row.agrees for row in rows) and (played.run is None or cause == scenario.CAUSE) and not accused
-    agrees = agrees and all(one.works in (None, one.claimed) for one in remedies)
+def _whole(scenario: Scenario, measurements: Measurements, blank: LabScenario) -> LabScenario:
+    tell = measurements.runner.tell
+    tell("predicting")
+    predicted = scenario.predict()
+    tell("running")
+    measured = measurements.of(scenario)
+    rows = [_row(FigureRow(what, figure, measured.figures.get(what))) for what, figure in predicted.items()]
+    if type(scenario).more is not Scenario.more:
+        tell("more figures")
+    rows += [_row(row) for row in scenario.more(measurements)]
+    cause = measured.run.cause
+    remedies = _remedies(measured, measurements.runner) if cause == scenario.cause else []
+    accused = _control(scenario, measurements)
+    agrees = all(row.agrees for row in rows) and cause == scenario.cause and not accused
+    agrees = agrees and all(remedy.works in (None, remedy.claimed) for remedy in remedies)
     return blank.replace(
         status="as_predicted" if agrees else "differs",
         cause=cause,
-        summary=diagnosis.summary if diagnosis else "",
+        summary=measured.run.diagnosis.summary if measured.run.diagnosis else "",
         rows=rows,
         remedies=remedies,
-        control_ran=scenario.CONTROL is not None,
-        accused_in_control=accused or [],
-        notes=list(played.notes),
+        control_ran=scenario.control is not None,
+        accused_in_control=accused,
+        notes=list(scenario.notes(own_server=measurements.runner.command is not None)),
     )
 
 
-def _sweep(scenario: Scenario, act: Act, settings: object, blank: LabScenario) -> LabScenario:
+def _sweep(scenario: Scenario, measurements: Measurements, blank: LabScenario) -> LabScenario:
     """Nothing but the sweep: the ceiling at each size, and whether the judge names the cause at each."""
-    points: list[Ceiling] = []
-    made: Iterator[Ceiling] = getattr(scenario, "sweep")(act, settings)  # noqa: B009 - few scenarios have one
-    act.tell("sweeping")
-    for one in made:
-        points.append(one)
-        act.tell(f"sweeping: {one.size:,} set, {one.found or 0:,} found")
-    rows = [_row(one.row()) for one in points]
-    diagnoses = [one.played.run.diagnosis for one in points if one.played.run and one.played.run.diagnosis]
-    causes = {one.cause for one in diagnoses}
-    agrees = all(row.agrees for row in rows) and causes == {scenario.CAUSE}
+    points = []
+    measurements.runner.tell("sweeping")
+    for point in scenario.points(measurements):
+        points.append(point)
+        measurements.runner.tell(f"sweeping: {point.size:,} set, {point.run.funnel.connected:,} found")
+    rows = [_row(point.row) for point in points]
+    diagnoses = [point.run.diagnosis for point in points if point.run.diagnosis]
+    causes = {diagnosis.cause for diagnosis in diagnoses}
+    agrees = all(row.agrees for row in rows) and causes == {scenario.cause}
+    ceilings = [
+        LabCeiling(size=point.size, predicted=point.predicted, found=point.run.funnel.connected) for point in points
+    ]
     return blank.replace(
         status="as_predicted" if agrees else "differs",
         cause=causes.pop() if len(causes) == 1 else None,
         summary=diagnoses[-1].summary if diagnoses else "",
         rows=rows,
-        ceilings=[LabCeiling(size=one.size, predicted=one.predicted, found=one.found) for one in points],
+        ceilings=ceilings,
     )
 
 
-def _try(scenario: Scenario, act: Act, settings: object, number: int) -> LabRemedy:
-    remedy = scenario.REMEDIES[number]
-    act.tell(f"remedy {number + 1} of {len(scenario.REMEDIES)}: {remedy.command}")
-    played = act.again(scenario, changed(settings, remedy.changes))
-    judged = getattr(scenario, "mended", mended)
-    works: bool = judged(played)
-    return LabRemedy(command=remedy.command, claimed=remedy.works, works=works, text=_came_of(played))
+def _remedies(measured: Measured, runner: Runner) -> list[LabRemedy]:
+    """All that the verdict offers, each tried on the setup that was judged."""
+    wanted = remedies_of(measured.run.diagnosis)
+    tried: list[LabRemedy] = []
+
+    def run(setup: Setup, did: str) -> RunResult:
+        runner.tell(f"remedy {len(tried) + 1} of {len(wanted)}: {did}")
+        return runner.run(setup).run
+
+    trials = Trials(measured.setup, measured.run, run)
+    for remedy in wanted:
+        tried.append(_remedy(trials.of(remedy)))
+    return tried
 
 
-def _control(scenario: Scenario, act: Act, settings: object) -> list[str]:
-    if scenario.CONTROL is None:
+def _remedy(tried: TwinRemedy) -> LabRemedy:
+    text = f"with {tried.too}: {tried.after}" if tried.too else tried.after or tried.did
+    return LabRemedy(command=tried.command, claimed=tried.claimed, works=_WORKS.get(tried.came), text=text)
+
+
+def _control(scenario: Scenario, measurements: Measurements) -> list[str]:
+    """Who is accused where all is well: nobody may be."""
+    if scenario.control is None:
         return []
-    act.tell("the healthy control")
-    played = act.again(scenario, changed(settings, scenario.CONTROL))
-    if played.run is None or played.run.diagnosis is None:
-        return []
-    accused = [one.cause for one in played.run.diagnosis.suspects if one.verdict == "confirmed"]
-    return accused if not failures(played) else [*accused, f"{failures(played)} failures in the control"]
+    measurements.runner.tell("the healthy control")
+    run = measurements.of(scenario.but(**scenario.control)).run
+    suspects = run.diagnosis.suspects if run.diagnosis else []
+    accused = [suspect.cause for suspect in suspects if suspect.verdict == "confirmed"]
+    return accused if not run.client_failures else [*accused, f"{run.client_failures} failures in the control"]
 
 
-def failures(played: Played) -> int:
-    """Failures that a client met."""
-    return played.run.client_failures if played.run else 0
-
-
-def mended(played: Played) -> bool:
-    """Whether nothing is wrong any more: no failure, no ghost, nothing accused."""
-    run = played.run
-    if run is None or run.diagnosis is None:
-        return False
-    return not failures(played) and not (run.ghosts and run.ghosts.count) and run.diagnosis.cause is None
-
-
-def _came_of(played: Played) -> str:
-    run = played.run
-    if run is None:
-        return ""
-    parts = [f"{run.funnel.connected:,} of {run.funnel.attempted:,} connected"]
-    parts += [f"{one.count:,} {one.kind.words}" for one in run.failures[:2]]
-    if run.ghosts and run.ghosts.count:
-        parts.append(f"{run.ghosts.count:,} ghosts")
-    return ", ".join(parts)
-
-
-def _row(row: Row) -> LabRow:
+def _row(row: FigureRow) -> LabRow:
     return LabRow(
         what=row.what,
-        predicted=_say(row.predicted),
-        measured=_say(row.measured),
+        predicted=_written(row.predicted),
+        measured=_written(row.measured),
         agrees=_agrees(row.predicted, row.measured),
     )
 
@@ -166,13 +173,14 @@ def _agrees(predicted: Figure, measured: Value) -> bool:
     return measured is not None and predicted == measured
 
 
-def _say(figure: Figure) -> str:
+def _written(figure: Figure) -> str:
     if figure is None:
         return "not measured"
     if isinstance(figure, Interval):
+        low = _written(figure.low)
         if figure.exact:
-            return _say(figure.low)
-        return f"{_say(figure.low)} or more" if figure.high is None else f"{_say(figure.low)} to {_say(figure.high)}"
+            return low
+        return f"{low} or more" if figure.high is None else f"{low} to {_written(figure.high)}"
     if isinstance(figure, bool):
         return "yes" if figure else "no"
     if isinstance(figure, int | float) and math.isfinite(figure):

@@ -6,72 +6,70 @@ Raising somaxconn later changes only what listens later; listen() again on the s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from estab.kernel.rules import accept_queue
-from estab.lab.parts.bursts import play_burst, predict_burst
+from estab.lab.parts.bursts import both_ends, burst_setup, predict_burst
 from estab.lab.parts.figures import queue_sysctls
-from estab.lab.parts.scenario import Act, Figure, Played, Remedy, Row, setting
+from estab.lab.parts.scenario import Figure, FigureRow, Measure, Scenario
+from estab.lab.parts.settings import INT, Value, backlog, connections, cookies, rtt, setting, somaxconn
+from estab.lab.stage.hosts import PORT
+from estab.lab.stage.running import Running
 from estab.lab.stage.server import ByHand
-from estab.lab.stage.stage import PORT
+from estab.lab.stage.setup import Setup
 from estab.observe.sock_diag import SockDiag
-
-CAUSE = "backlog_clamped"
-SIDE = "server"
-SYMPTOM = "the backlog is 8192 in the program, and ss -ltn shows 128 in Send-Q"
-SECONDS = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What `--set` changes."""
-
-    connections: int = setting(400, "clients that connect within one round trip")
-    backlog: int = setting(8192, "what listen() is asked for")
-    somaxconn: int = setting(128, "net.core.somaxconn when listen() is called")
-    later: int = setting(0, "net.core.somaxconn after listen(); 0 leaves it")
-    cookies: int = setting(1, "net.ipv4.tcp_syncookies at the server")
-    rtt_s: float = setting(0.01, "round-trip time")
-
-
-def predict(s: Settings) -> dict[str, Figure]:
-    """Both ends after the burst, at the limit that listen() granted."""
-    return predict_burst(
-        connections=s.connections, rtt_s=s.rtt_s, backlog=s.backlog, somaxconn=s.somaxconn, cookies=s.cookies,
-        max_syn_backlog=2048,
-    )  # fmt: skip
-
-
-def play(act: Act, s: Settings) -> Played:
+class BacklogClamped(Scenario):
     """A burst on the queue that was cut."""
-    return play_burst(
-        act, connections=s.connections, rtt_s=s.rtt_s, backlog=s.backlog,
-        sysctls=queue_sysctls(s.somaxconn, s.cookies),
-        served=lambda stage: stage.server.configure({"net.core.somaxconn": s.later} if s.later else {}),
-    )  # fmt: skip
 
+    cause = "backlog_clamped"
+    side = "server"
+    symptom = "the backlog is 8192 in the program, and ss -ltn shows 128 in Send-Q"
+    seconds = 3.0
+    control = {"connections": 100}
 
-def more(act: Act, s: Settings) -> Iterator[Row]:
-    """The limit as sock_diag shows it: after listen(), after the sysctl, after listen() on the same socket."""
-    raised = max(s.backlog, s.somaxconn)
-    with act.stage(server={"net.core.somaxconn": s.somaxconn}) as stage:
-        server = stage.serve(ByHand(stage.host, PORT, s.backlog))
+    connections: int = connections(400, "clients that connect within one round trip")
+    backlog: int = backlog(8192)
+    somaxconn: int = somaxconn(128, "net.core.somaxconn when listen() is called")
+    later: int = setting(0, "net.core.somaxconn after listen(); 0 leaves it", 0, INT)
+    cookies: int = cookies(1)
+    rtt_s: float = rtt(0.01)
 
-        def limit() -> int:
-            with stage.server.entered(), SockDiag() as diag:
-                return diag.listeners(PORT)[0].limit
+    def predict(self) -> Mapping[str, Figure]:
+        """Both ends after the burst, at the limit that listen() granted."""
+        return predict_burst(
+            connections=self.connections, rtt_s=self.rtt_s, backlog=self.backlog, somaxconn=self.somaxconn,
+            cookies=self.cookies,
+        )  # fmt: skip
 
-        yield Row(f"listen({s.backlog}) grants", accept_queue.granted(s.backlog, s.somaxconn), limit())
-        stage.server.configure({"net.core.somaxconn": raised})
-        yield Row(f"after somaxconn={raised}", accept_queue.granted(s.backlog, s.somaxconn), limit())
-        server.tell(("listen", s.backlog))
-        yield Row("after listen() again", accept_queue.granted(s.backlog, raised), limit())
+    def setup(self) -> Setup:
+        """What is raised later changes nothing."""
+        return burst_setup(
+            connections=self.connections, rtt_s=self.rtt_s, backlog=self.backlog,
+            server=queue_sysctls(self.somaxconn, self.cookies),
+            late=(("net.core.somaxconn", self.later),) if self.later else (),
+        )  # fmt: skip
 
+    def look(self, running: Running) -> Mapping[str, Value]:
+        """Both ends after it."""
+        return both_ends(running)
 
-REMEDIES = (
-    Remedy("sysctl -w net.core.somaxconn=8192, the server left running", False, {"later": 8192}),
-    Remedy("sysctl -w net.core.somaxconn=8192, then listen() anew", True, {"somaxconn": 8192}),
-    Remedy("a bigger backlog in the program: 65535", False, {"backlog": 65535}),
-)
-CONTROL = {"connections": 100}
+    def more(self, measure: Measure) -> Iterator[FigureRow]:
+        """The limit as sock_diag shows it: after listen(), after the sysctl, after listen() on the same socket."""
+        raised = max(self.backlog, self.somaxconn)
+        with measure.runner.stage(server={"net.core.somaxconn": self.somaxconn}) as stage:
+            server = stage.serve(ByHand(stage.host, PORT, self.backlog))
+
+            def limit() -> int:
+                with stage.server.entered(), SockDiag() as diag:
+                    return diag.listeners(PORT)[0].limit
+
+            cut, whole = (accept_queue.granted(self.backlog, most) for most in (self.somaxconn, raised))
+            yield FigureRow(f"listen({self.backlog}) grants", cut, limit())
+            stage.server.configure({"net.core.somaxconn": raised})
+            yield FigureRow(f"after somaxconn={raised}", cut, limit())
+            server.tell(("listen", self.backlog))
+            yield FigureRow("after listen() again", whole, limit())

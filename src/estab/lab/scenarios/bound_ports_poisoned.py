@@ -7,70 +7,53 @@ owns none (docs/kernel.md rule 21). `ss -tan` does not show such sockets.
 
 from __future__ import annotations
 
-import contextlib
-import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from estab.api.hold import hold
-from estab.api.request import LoadOptions
 from estab.kernel.rules import ephemeral_ports
 from estab.lab.parts.figures import failed
-from estab.lab.parts.scenario import Act, Figure, Played, Remedy, setting
+from estab.lab.parts.scenario import Figure, Scenario
+from estab.lab.parts.settings import Value, connections, setting, switch
+from estab.lab.stage.runner import Ran
+from estab.lab.stage.setup import LoadSpec, Setup
 
-CAUSE = "bound_ports_poisoned"
-SIDE = "client"
-SYMPTOM = "cannot assign requested address (99), while ss shows the range almost unused"
-SECONDS = 4.0
 LOW, PORTS = 40000, 200
-IP_BIND_ADDRESS_NO_PORT = 24  # `include/uapi/linux/in.h`; not in Python 3.11
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What `--set` changes."""
-
-    connections: int = setting(100, "connections to hold, of a range of 200 ports")
-    bound: int = setting(150, "sockets that did bind() and nothing else")
-    no_port: bool = setting(False, "whether they set IP_BIND_ADDRESS_NO_PORT first")
-    reuse: int = setting(2, "net.ipv4.tcp_tw_reuse at the client")
-
-
-def predict(s: Settings) -> dict[str, Figure]:
-    """What the range has left."""
-    owned = () if s.no_port else range(LOW, LOW + s.bound)
-    room = ephemeral_ports.capacity(LOW, LOW + PORTS - 1, bound=owned).connections
-    if room.low >= s.connections:
-        return {"connected": s.connections}
-    return {"connected": room, "connected + EADDRNOTAVAIL": s.connections}
-
-
-def play(act: Act, s: Settings) -> Played:
+class BoundPortsPoisoned(Scenario):
     """Another program's sockets own the ports, and then somebody connects."""
-    sysctls: dict[str, int | str] = {"net.ipv4.ip_local_port_range": f"{LOW} {LOW + PORTS - 1}"}
-    with act.stage(client=sysctls | {"net.ipv4.tcp_tw_reuse": s.reuse}) as stage, contextlib.ExitStack() as kept:
-        with stage.client.entered():
-            for number in range(s.bound):
-                owner = kept.enter_context(socket.socket())
-                owner.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, s.no_port)
-                owner.bind(("0.0.0.0", 0 if s.no_port else LOW + number))
-        server = stage.serve()
-        run = stage.run(
-            server,
-            lambda progress: hold(
-                stage.target,
-                connections=s.connections,
-                duration_s=0.2,
-                options=LoadOptions(processes=1),
-                progress=progress,
+
+    cause = "bound_ports_poisoned"
+    side = "client"
+    symptom = "cannot assign requested address (99), while ss shows the range almost unused"
+    seconds = 4.0
+    control = {"bound": 0}
+
+    connections: int = connections(100, "connections to hold, of a range of 200 ports")
+    bound: int = setting(150, "sockets that did bind() and nothing else", 0, PORTS)
+    no_port: bool = switch(False, "whether they set IP_BIND_ADDRESS_NO_PORT first")
+    reuse: int = setting(2, "net.ipv4.tcp_tw_reuse at the client", 0, 2)
+
+    def predict(self) -> Mapping[str, Figure]:
+        """What the range has left."""
+        owned = () if self.no_port else range(LOW, LOW + self.bound)
+        room = ephemeral_ports.capacity(LOW, LOW + PORTS - 1, bound=owned).connections
+        if room.low >= self.connections:
+            return {"connected": self.connections}
+        return {"connected": room, "connected + EADDRNOTAVAIL": self.connections}
+
+    def setup(self) -> Setup:
+        """A narrow range, and who owns part of it."""
+        return Setup(
+            load=LoadSpec(connections=self.connections, duration_s=0.2, processes=1),
+            client=(
+                ("net.ipv4.ip_local_port_range", f"{LOW} {LOW + PORTS - 1}"), ("net.ipv4.tcp_tw_reuse", self.reuse)
             ),
-        )
-    connected = run.funnel.connected
-    both = connected + failed(run, "EADDRNOTAVAIL")
-    return Played(run, {"connected": connected, "connected + EADDRNOTAVAIL": both})
+            rtt_s=0.0, bound=self.bound, bound_no_port=self.no_port,
+        )  # fmt: skip
 
-
-REMEDIES = (
-    Remedy("setsockopt(IP_BIND_ADDRESS_NO_PORT) before bind()", True, {"no_port": True}),
-    Remedy("sysctl -w net.ipv4.tcp_tw_reuse=1", False, {"reuse": 1}),
-)
-CONTROL = {"bound": 0}
+    def measure(self, ran: Ran) -> Mapping[str, Value]:
+        """Who connected, and who found no port."""
+        connected = ran.run.funnel.connected
+        return {"connected": connected, "connected + EADDRNOTAVAIL": connected + failed(ran.run, "EADDRNOTAVAIL")}

@@ -5,59 +5,46 @@ Descriptor numbers must stay below the soft RLIMIT_NOFILE (`fs/file.c alloc_fd`;
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from estab.api.hold import hold
-from estab.api.request import LoadOptions
 from estab.kernel.rules.interval import Interval
 from estab.lab.parts.figures import failed
-from estab.lab.parts.scenario import Act, Figure, Played, Remedy, setting
+from estab.lab.parts.scenario import Figure, Scenario
+from estab.lab.parts.settings import MOST, Value, connections, setting, somaxconn
+from estab.lab.stage.runner import Ran
+from estab.lab.stage.setup import LoadSpec, Setup
 from estab.load.plan import OWN_DESCRIPTORS
-
-CAUSE = "client_open_files"
-SIDE = "client"
-SYMPTOM = "too many open files, in the client"
-SECONDS = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What `--set` changes."""
-
-    connections: int = setting(200, "connections to hold")
-    nofile: int = setting(128, "RLIMIT_NOFILE of the client's process")
-    somaxconn: int = setting(4096, "net.core.somaxconn at the server")
-
-
-def predict(s: Settings) -> dict[str, Figure]:
-    """The limit, less what the process itself has open: standard streams, block, epoll, and little else."""
-    room = Interval(low=s.nofile - OWN_DESCRIPTORS, high=s.nofile - 3)
-    if s.connections <= room.low:
-        return {"connected": s.connections, "connected + EMFILE": s.connections}
-    return {"connected": room, "connected + EMFILE": s.connections}
-
-
-def play(act: Act, s: Settings) -> Played:
+class ClientOpenFiles(Scenario):
     """One client process with few descriptors."""
-    with act.stage(server={"net.core.somaxconn": s.somaxconn}) as stage:
-        server = stage.serve()
-        run = stage.run(
-            server,
-            lambda progress: hold(
-                stage.target,
-                connections=s.connections,
-                duration_s=0.2,
-                options=LoadOptions(processes=1),
-                progress=progress,
-            ),
-            nofile=s.nofile,
-        )
-    connected = run.funnel.connected
-    return Played(run, {"connected": connected, "connected + EMFILE": connected + failed(run, "EMFILE")})
 
+    cause = "client_open_files"
+    side = "client"
+    symptom = "too many open files, in the client"
+    seconds = 3.0
+    control = {"connections": 50}
 
-REMEDIES = (
-    Remedy("ulimit -n 1024   # for the client", True, {"nofile": 1024}),
-    Remedy("sysctl -w net.core.somaxconn=65535", False, {"somaxconn": 65535}),
-)
-CONTROL = {"connections": 50}
+    connections: int = connections(200, "connections to hold")
+    nofile: int = setting(128, "RLIMIT_NOFILE of the client's process", 32, MOST)
+    somaxconn: int = somaxconn()
+
+    def predict(self) -> Mapping[str, Figure]:
+        """The limit, less what the process itself has open: standard streams, block, epoll, and little else."""
+        room = Interval(low=self.nofile - OWN_DESCRIPTORS, high=self.nofile - 3)
+        connected: Figure = self.connections if self.connections <= room.low else room
+        return {"connected": connected, "connected + EMFILE": self.connections}
+
+    def setup(self) -> Setup:
+        """More connections than descriptors."""
+        return Setup(
+            load=LoadSpec(connections=self.connections, duration_s=0.2, processes=1),
+            server=(("net.core.somaxconn", self.somaxconn),), rtt_s=0.0, client_nofile=self.nofile,
+        )  # fmt: skip
+
+    def measure(self, ran: Ran) -> Mapping[str, Value]:
+        """Who connected, and who got no socket."""
+        connected = ran.run.funnel.connected
+        return {"connected": connected, "connected + EMFILE": connected + failed(ran.run, "EMFILE")}

@@ -7,38 +7,29 @@ write the host's sysctl, which it never does. `path_flow_table_full` shows the s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from estab.lab.parts.scenario import KERNEL, Act, Figure, Played, Remedy
-
-CAUSE = "conntrack_full_local"
-SIDE = "client"
-SYMPTOM = "connection timed out; dmesg: nf_conntrack: table full, dropping packet"
-SECONDS = 0.0
+from estab.lab.parts.scenario import KERNEL, Figure, Scenario
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Nothing to change."""
+class ConntrackFullLocal(Scenario):
+    """Nothing is run."""
 
+    cause = "conntrack_full_local"
+    side = "client"
+    symptom = "connection timed out; dmesg: nf_conntrack: table full, dropping packet"
+    seconds = 0.0
 
-def why_not() -> str:
-    """It cannot be isolated in a namespace."""
-    return (
-        f"it cannot be isolated: on Linux {KERNEL} net.netfilter.nf_conntrack_max counts for all namespaces and "
-        "belongs to the initial one, which the lab never writes; path_flow_table_full shows a full table on the way"
-    )
+    @classmethod
+    def why_not(cls) -> str:
+        """It cannot be isolated in a namespace."""
+        return (
+            f"it cannot be isolated: on Linux {KERNEL} net.netfilter.nf_conntrack_max counts for all namespaces and "
+            "belongs to the initial one, which the lab never writes; path_flow_table_full shows a full table on the way"
+        )
 
-
-def predict(s: Settings) -> dict[str, Figure]:
-    """Nothing, for nothing is run."""
-    return {}
-
-
-def play(act: Act, s: Settings) -> Played:
-    """Never called: see why_not()."""
-    return Played(None)
-
-
-REMEDIES: tuple[Remedy, ...] = ()
-CONTROL = None
+    def predict(self) -> Mapping[str, Figure]:
+        """Nothing, for nothing is run."""
+        return {}

@@ -1,4 +1,4 @@
-"""Connections that were never accepted break at once: ECONNRESET, then "broken pipe". The mystery of report 000.
+"""Connections that were never accepted break at once: ECONNRESET, then "broken pipe".
 
 A connection that waits in a full accept queue gives no error on write. With SYN cookies it does: when the SYN queue is
 full the SYN is answered by a cookie and the server keeps no state. The final ACK finds the accept queue full and is
@@ -9,18 +9,27 @@ tcp_v4_do_rcv`; docs/kernel.md rules 13 to 16). One write over the MSS is two se
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
+from estab.kernel.rules import burst
 from estab.kernel.rules.interval import Interval
-from estab.lab.parts.bursts import play_requests, predict_requests
-from estab.lab.parts.figures import none_failed, queue_sysctls
-from estab.lab.parts.scenario import Act, Figure, Played, Remedy, Row, compared, setting
+from estab.lab.parts.figures import LINEAR, failed, moved, predicted_burst, queue_sysctls, segments
+from estab.lab.parts.scenario import Figure, FigureRow, Measure, Scenario, compared
+from estab.lab.parts.settings import (
+    Value,
+    backlog,
+    connections,
+    cookies,
+    duration,
+    max_syn_backlog,
+    rtt,
+    setting,
+    somaxconn,
+)  # fmt: skip
+from estab.lab.stage.runner import Ran
+from estab.lab.stage.setup import LoadSpec, Path, Setup
 
-CAUSE = "cookie_reset"
-SIDE = "server"
-SYMPTOM = "connect works, then write: connection reset by peer, broken pipe; read: EOF"
-SECONDS = 7.0
 NOTE = (
     "A connection in the accept queue can be written to. These were never in it: the server answered their SYN by a "
     "cookie and forgot it, and the second segment betrayed that."
@@ -28,55 +37,68 @@ NOTE = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What `--set` changes."""
+class CookieReset(Scenario):
+    """A server that stands still for a moment, and a burst of clients that write at once."""
 
-    connections: int = setting(400, "clients that connect at once and write one request each")
-    size: int = setting(2000, "bytes of the request; over 1,448 it is two segments")
-    backlog: int = setting(128, "what listen() is asked for")
-    somaxconn: int = setting(4096, "net.core.somaxconn at the server")
-    cookies: int = setting(1, "net.ipv4.tcp_syncookies at the server")
-    max_syn_backlog: int = setting(2048, "net.ipv4.tcp_max_syn_backlog at the server")
-    rtt_s: float = setting(0.01, "round-trip time")
-    pause_s: float = setting(0.3, "how long the server does not accept after the burst")
+    cause = "cookie_reset"
+    side = "server"
+    symptom = "connect works, then write: connection reset by peer, broken pipe; read: EOF"
+    seconds = 7.0
+    control = {"connections": 100}
 
+    connections: int = connections(400, "clients that connect at once and write one request each")
+    size: int = setting(2000, "bytes of the request; over 1,448 it is two segments", 1, 16 << 20)
+    backlog: int = backlog(128)
+    somaxconn: int = somaxconn()
+    cookies: int = cookies(1)
+    max_syn_backlog: int = max_syn_backlog()
+    rtt_s: float = rtt(0.01)
+    pause_s: float = duration(0.3, "how long the server does not accept after the burst")
 
-def predict(s: Settings) -> dict[str, Figure]:
-    """Served and reset, by following each packet."""
-    found = predict_requests(
-        connections=s.connections, size=s.size, rtt_s=s.rtt_s, pause_s=s.pause_s, backlog=s.backlog,
-        somaxconn=s.somaxconn, cookies=s.cookies, max_syn_backlog=s.max_syn_backlog,
-    )  # fmt: skip
-    reset = found.errors["ECONNRESET"]
-    figures: dict[str, Figure] = {"served": found.accepted, "reset": reset, "SyncookiesFailed": reset}
-    if reset.low:
-        figures |= {"served + reset": s.connections, "first errors": "ECONNRESET, EPIPE, eof"}
-        figures["SyncookiesFailed"] = Interval(low=reset.low, high=None)
-    return figures
+    def predict(self) -> Mapping[str, Figure]:
+        """Served and reset, by following each packet."""
+        clients = burst.Clients(
+            connects=self.connections, within_s=0, rtt_s=self.rtt_s, segment_bytes=segments(self.size),
+            tcp_syn_linear_timeouts=LINEAR,
+        )  # fmt: skip
+        ends = predicted_burst(
+            clients, self.pause_s + 4, backlog=self.backlog, somaxconn=self.somaxconn, cookies=self.cookies,
+            max_syn_backlog=self.max_syn_backlog, accepts_from_s=self.pause_s, accepts_per_s=None,
+        )  # fmt: skip
+        reset = ends.errors["ECONNRESET"]
+        figures: dict[str, Figure] = {"served": ends.accepted, "reset": reset, "SyncookiesFailed": reset}
+        if reset.low:
+            figures |= {"served + reset": self.connections, "first errors": "ECONNRESET, EPIPE, eof"}
+            figures["SyncookiesFailed"] = Interval(low=reset.low, high=None)
+        return figures
 
+    def setup(self) -> Setup:
+        """One request each, written at once."""
+        load = LoadSpec(
+            command="churn", connections=self.connections, attempts=self.connections, size_bytes=self.size, processes=1,
+            duration_s=20, timeout_s=5,
+        )  # fmt: skip
+        return Setup(
+            load=load, server=queue_sysctls(self.somaxconn, self.cookies, self.max_syn_backlog), rtt_s=self.rtt_s,
+            path=Path(gather=self.connections), backlog=self.backlog, pauses=((0.0, self.pause_s),),
+        )  # fmt: skip
 
-def play(act: Act, s: Settings) -> Played:
-    """A server that pauses, and a burst of clients that write at once."""
-    sysctls = queue_sysctls(s.somaxconn, s.cookies, s.max_syn_backlog)
-    played = play_requests(
-        act, connections=s.connections, size=s.size, rtt_s=s.rtt_s, pause_s=s.pause_s, backlog=s.backlog,
-        sysctls=sysctls,
-    )  # fmt: skip
-    return replace(played, notes=(NOTE,))
+    def measure(self, ran: Ran) -> Mapping[str, Value]:
+        """How many were served, how many reset, and in which order the errors came."""
+        run, reset = ran.run, failed(ran.run, "ECONNRESET", "EPIPE", "eof")
+        return {
+            "served": run.funnel.first_byte,
+            "reset": reset,
+            "served + reset": run.funnel.first_byte + reset,
+            "SyncookiesFailed": moved(run, "SyncookiesFailed"),
+            "first errors": ", ".join(run.error_orders[0].order if run.error_orders else []),
+        }
 
+    def more(self, measure: Measure) -> Iterator[FigureRow]:
+        """The other two values of tcp_syncookies."""
+        for value in {0, 1, 2} - {self.cookies}:
+            yield from compared(measure, f"tcp_syncookies={value}", self.but(cookies=value), ("served", "reset"))
 
-def more(act: Act, s: Settings) -> Iterator[Row]:
-    """The other two values of tcp_syncookies."""
-    for cookies in {0, 1, 2} - {s.cookies}:
-        other = replace(s, cookies=cookies)
-        yield from compared(act, __name__, f"tcp_syncookies={cookies}", other, ("served", "reset"))
-
-
-mended = none_failed  # without cookies clients wait in SYN_SENT, and all are served
-REMEDIES = (
-    Remedy("listen(fd, 1024)", True, {"backlog": 1024}),
-    Remedy("sysctl -w net.ipv4.tcp_syncookies=0", True, {"cookies": 0}),
-    Remedy("sysctl -w net.ipv4.tcp_syncookies=2", False, {"cookies": 2}),
-    Remedy("sysctl -w net.ipv4.tcp_max_syn_backlog=65536", False, {"max_syn_backlog": 65536}),
-)
-CONTROL = {"connections": 100}
+    def notes(self, *, own_server: bool) -> tuple[str, ...]:
+        """Why a connection that nobody accepted can break."""
+        return (NOTE,)

@@ -7,69 +7,56 @@ of `ss -m`, which so looks like an overflow.
 
 from __future__ import annotations
 
-import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from estab.api.hold import hold
 from estab.kernel.rules import synack_retries
 from estab.lab.parts.figures import moved
-from estab.lab.parts.scenario import Act, Figure, Played, Remedy, setting
-from estab.lab.stage.server import ByHand
-from estab.lab.stage.stage import PORT
-from estab.lab.wire.spec import WireSpec
-
-CAUSE = "defer_accept_drops"
-SIDE = "server"
-OWN_SERVER = "its server is a socket on which the lab itself sets TCP_DEFER_ACCEPT"
-SYMPTOM = "connect works, the server's greeting never comes; ss -m of the listener counts drops"
-SECONDS = 4.0
+from estab.lab.parts.scenario import Figure, Scenario
+from estab.lab.parts.settings import INT, Value, backlog, connections, rtt, setting
+from estab.lab.stage.runner import Ran
+from estab.lab.stage.setup import LoadSpec, Setup
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What `--set` changes."""
-
-    connections: int = setting(50, "clients that connect and say nothing")
-    defer: int = setting(30, "TCP_DEFER_ACCEPT of the listener in seconds; 0 does not set it")
-    backlog: int = setting(128, "what listen() is asked for")
-    rtt_s: float = setting(0.01, "round-trip time")
-
-
-def predict(s: Settings) -> dict[str, Figure]:
-    """Deferred: each bare ACK is dropped, and the client alone believes in the connection."""
-    held = s.connections if synack_retries.defer_accept_timeouts(s.defer) else 0
-    accepted = s.connections - held
-    return {
-        "client ESTABLISHED": s.connections,
-        "TCPDeferAcceptDrop": held,
-        "ghosts": held,
-        "accepted meanwhile": accepted,
-    }
-
-
-def play(act: Act, s: Settings) -> Played:
+class DeferAcceptDrops(Scenario):
     """Silent clients, and a server that accepts at once what the kernel gives it."""
-    options = ((socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, s.defer),) if s.defer else ()
-    with act.stage(WireSpec(rtt_s=s.rtt_s)) as stage:
-        server = stage.serve(ByHand(stage.host, PORT, s.backlog, options, accepts=True))
-        run = stage.run(
-            server,
-            lambda progress: hold(stage.target, connections=s.connections, duration_s=0.3, progress=progress),
-        )
-    return Played(
-        run,
-        {
+
+    cause = "defer_accept_drops"
+    side = "server"
+    symptom = "connect works, the server's greeting never comes; ss -m of the listener counts drops"
+    seconds = 4.0
+    control = {"defer": 0}
+    no_own_server = "its server is the failure: a program that sets TCP_DEFER_ACCEPT"
+
+    connections: int = connections(50, "clients that connect and say nothing")
+    defer: int = setting(30, "TCP_DEFER_ACCEPT of the listener in seconds; 0 does not set it", 0, INT)
+    backlog: int = backlog(128)
+    rtt_s: float = rtt(0.01)
+
+    def predict(self) -> Mapping[str, Figure]:
+        """Deferred: each bare ACK is dropped, and the client alone believes in the connection."""
+        held = self.connections if synack_retries.defer_accept_timeouts(self.defer) else 0
+        return {
+            "client ESTABLISHED": self.connections,
+            "TCPDeferAcceptDrop": held,
+            "ghosts": held,
+            "accepted meanwhile": self.connections - held,
+        }
+
+    def setup(self) -> Setup:
+        """Clients that hold their connections and write nothing."""
+        return Setup(
+            load=LoadSpec(connections=self.connections, duration_s=0.3), rtt_s=self.rtt_s, backlog=self.backlog,
+            defer_s=self.defer,
+        )  # fmt: skip
+
+    def measure(self, ran: Ran) -> Mapping[str, Value]:
+        """Accepted meanwhile, not at the end: a FIN is as good as data, and then all are."""
+        run = ran.run
+        return {
             "client ESTABLISHED": run.funnel.connected,
             "TCPDeferAcceptDrop": moved(run, "TCPDeferAcceptDrop"),
             "ghosts": run.ghosts.count if run.ghosts else None,
-            # Not at the end: a FIN is as good as data, and then all are accepted.
             "accepted meanwhile": run.server.listener.accepted_at_end if run.server.listener else None,
-        },
-    )
-
-
-REMEDIES = (
-    Remedy("do not set TCP_DEFER_ACCEPT (nginx: listen without deferred)", True, {"defer": 0}),
-    Remedy("a bigger backlog: listen(fd, 1024)", False, {"backlog": 1024}),
-)
-CONTROL = {"defer": 0}
+        }

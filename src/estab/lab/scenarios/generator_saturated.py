@@ -7,74 +7,65 @@ connection as ESTABLISHED by then, and the server has accepted each. No limit of
 
 from __future__ import annotations
 
-import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from estab.api.hold import hold
-from estab.api.request import LoadOptions
 from estab.kernel.rules.interval import Interval
 from estab.lab.parts.figures import failed, moved
-from estab.lab.parts.scenario import Act, Figure, Played, Remedy, setting
-from estab.lab.stage.stage import until
-from estab.lab.wire.spec import WireSpec
-
-CAUSE = "generator_saturated"
-SIDE = "client"
-SYMPTOM = "the load tool reports timeouts that neither the server nor the network knows of"
-SECONDS = 8.0
+from estab.lab.parts.scenario import Figure, Scenario
+from estab.lab.parts.settings import Value, connections, duration, rtt, somaxconn
+from estab.lab.stage.runner import Ran
+from estab.lab.stage.running import Running
+from estab.lab.stage.setup import LoadSpec, Setup
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What `--set` changes."""
+class GeneratorSaturated(Scenario):
+    """A client that gets no CPU while its connections are answered."""
 
-    connections: int = setting(560, "connections to hold, all begun at once")
-    starved_s: float = setting(1.6, "how long the client's processes get no CPU once their SYNs have left")
-    timeout_s: float = setting(0.9, "the clients' connect timeout")
-    somaxconn: int = setting(4096, "net.core.somaxconn at the server")
-    rtt_s: float = setting(0.01, "round-trip time")
+    cause = "generator_saturated"
+    side = "client"
+    symptom = "the load tool reports timeouts that neither the server nor the network knows of"
+    seconds = 8.0
+    control = {"starved_s": 0.0, "connections": 100}
 
+    connections: int = connections(560, "connections to hold, all begun at once")
+    starved_s: float = duration(1.6, "how long the client's processes get no CPU once their SYNs have left")
+    timeout_s: float = duration(0.9, "the clients' connect timeout")
+    somaxconn: int = somaxconn()
+    rtt_s: float = rtt(0.01)
 
-def predict(s: Settings) -> dict[str, Figure]:
-    """Every connection is there, at both ends; and a client that comes too late ends some or all of them."""
-    late = s.starved_s > s.timeout_s
-    return {
-        "ESTABLISHED while it had no CPU": s.connections,
-        "accepted by the server": s.connections,
-        "ListenOverflows": 0,
-        # How many depends on the loop: those whose events it takes before it looks at the clock are saved.
-        "own timeouts": Interval(low=1, high=s.connections) if late else 0,
-    }
+    def predict(self) -> Mapping[str, Figure]:
+        """Every connection is there, at both ends; and a client that comes too late ends some or all of them."""
+        late = self.starved_s > self.timeout_s
+        return {
+            "ESTABLISHED while it had no CPU": self.connections,
+            "accepted by the server": self.connections,
+            "ListenOverflows": 0,
+            # How many depends on the loop: those whose events it takes before it looks at the clock are saved.
+            "own timeouts": Interval(low=1, high=self.connections) if late else 0,
+        }
 
-
-def play(act: Act, s: Settings) -> Played:
-    """The SYNs wait on the wire until the client is stopped: what comes of them is the kernels' doing alone."""
-    with act.stage(WireSpec(rtt_s=s.rtt_s), server={"net.core.somaxconn": s.somaxconn}) as stage:
-        assert stage.wire is not None
-        server = stage.serve(backlog=s.somaxconn)
-        stage.wire.hold(True)
-        load = stage.load(
-            lambda progress: hold(
-                stage.target, connections=s.connections, in_flight=s.connections,
-                options=LoadOptions(processes=1, timeout_s=s.timeout_s),
-                duration_s=0.2, progress=progress,
-            )
+    def setup(self) -> Setup:
+        """The SYNs wait on the wire until the client is stopped."""
+        load = LoadSpec(
+            connections=self.connections, in_flight=self.connections, processes=1, duration_s=0.2,
+            timeout_s=self.timeout_s,
         )  # fmt: skip
-        until(lambda: len(stage.wire_report().syns) >= s.connections, 20, "all SYNs came to the wire")
-        with load.starved():
-            stage.wire.hold(False)
-            stage.quiet()
-            there = stage.client_states().get("ESTAB", 0)
-            time.sleep(s.starved_s)
-        run = stage.finish(server, load)
-    measured = {"ESTABLISHED while it had no CPU": there, "accepted by the server": run.funnel.accepted}
-    measured |= {"ListenOverflows": moved(run, "ListenOverflows"), "own timeouts": failed(run, "own_timeout")}
-    return Played(run, measured)
+        return Setup(
+            load=load, server=(("net.core.somaxconn", self.somaxconn),), rtt_s=self.rtt_s, backlog=self.somaxconn,
+            starved_s=self.starved_s,
+        )  # fmt: skip
 
+    def look(self, running: Running) -> Mapping[str, Value]:
+        """What its kernel has meanwhile."""
+        running.arrived()
+        return {"ESTABLISHED while it had no CPU": running.stage.client_states().get("ESTAB", 0)}
 
-REMEDIES = (
-    Remedy("give it the CPU: a higher quota, cores or a machine of its own", True, {"starved_s": 0.0}),
-    Remedy("--timeout 5: longer than it may have to wait for its CPU", True, {"timeout_s": 5.0}),
-    Remedy("sysctl -w net.core.somaxconn=65535 at the server", False, {"somaxconn": 65535}),
-)
-CONTROL = {"starved_s": 0.0, "connections": 100}
+    def measure(self, ran: Ran) -> Mapping[str, Value]:
+        """The server had every one of them."""
+        return {
+            "accepted by the server": ran.run.funnel.accepted,
+            "ListenOverflows": moved(ran.run, "ListenOverflows"),
+            "own timeouts": failed(ran.run, "own_timeout"),
+        }

@@ -5,67 +5,56 @@ A judge that names a cause here is wrong everywhere. Times are not judged: the m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from estab.api.bench import bench
-from estab.api.churn import churn
-from estab.api.hold import hold
-from estab.lab.parts.scenario import Act, Figure, Played, Row, setting
-from estab.lab.wire.spec import WireSpec
+from estab.lab.parts.scenario import Figure, FigureRow, Measure, Scenario
+from estab.lab.parts.settings import Value, connections, rtt
+from estab.lab.stage.runner import Ran
+from estab.lab.stage.setup import LoadSpec, Setup
 from estab.records import RunResult
-
-CAUSE = None
-SIDE = "none"
-SYMPTOM = "none: everything is served"
-SECONDS = 2.0
-REMEDIES = ()
-CONTROL = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What `--set` changes."""
+class Healthy(Scenario):
+    """Connections that are held; then requests, and short connections."""
 
-    connections: int = setting(300, "connections to hold; a tenth of them ask and are answered")
-    rtt_s: float = setting(0.01, "round-trip time")
+    cause = None
+    side = "none"
+    symptom = "none: everything is served"
+    seconds = 2.0
 
+    connections: int = connections(300, "connections to hold; a tenth of them ask and are answered")
+    rtt_s: float = rtt(0.01)
 
-def predict(s: Settings) -> dict[str, Figure]:
-    """All of it."""
-    return {"connected": s.connections, "accepted": s.connections, "failures": 0, "ghosts": 0}
+    def predict(self) -> Mapping[str, Figure]:
+        """All of it."""
+        return {"connected": self.connections, "accepted": self.connections, "failures": 0, "ghosts": 0}
 
+    def setup(self) -> Setup:
+        """A server that is well."""
+        return Setup(load=LoadSpec(connections=self.connections, duration_s=0.3), rtt_s=self.rtt_s)
 
-def play(act: Act, s: Settings) -> Played:
-    """Connections that are held."""
-    with act.stage(WireSpec(rtt_s=s.rtt_s)) as stage:
-        run = stage.run(
-            stage.serve(),
-            lambda progress: hold(stage.target, connections=s.connections, duration_s=0.3, progress=progress),
-        )
-    ghosts = run.ghosts.count if run.ghosts else None
-    measured = {"connected": run.funnel.connected, "accepted": run.funnel.accepted, "ghosts": ghosts}
-    return Played(run, measured | {"failures": len(run.failures)})
+    def measure(self, ran: Ran) -> Mapping[str, Value]:
+        """Everybody is served."""
+        funnel, ghosts = ran.run.funnel, ran.run.ghosts
+        return {
+            "connected": funnel.connected,
+            "accepted": funnel.accepted,
+            "failures": len(ran.run.failures),
+            "ghosts": ghosts.count if ghosts else None,
+        }
 
-
-def more(act: Act, s: Settings) -> Iterator[Row]:
-    """Requests, and short connections."""
-    few = max(1, s.connections // 10)
-    with act.stage(WireSpec(rtt_s=s.rtt_s)) as stage:
-        run = stage.run(
-            stage.serve(),
-            lambda progress: bench(stage.target, connections=few, duration_s=0.5, progress=progress),
-        )
-        yield from _well("bench", run)
-    with act.stage(WireSpec(rtt_s=s.rtt_s)) as stage:
-        run = stage.run(
-            stage.serve(),
-            lambda progress: churn(stage.target, connections=few, duration_s=0.5, size_bytes=64, progress=progress),
-        )
-        yield from _well("churn", run)
+    def more(self, measure: Measure) -> Iterator[FigureRow]:
+        """Requests, and short connections."""
+        few = max(1, self.connections // 10)
+        for load in (LoadSpec(command="bench", connections=few, duration_s=0.5),
+                     LoadSpec(command="churn", connections=few, duration_s=0.5)):  # fmt: skip
+            yield from _well(load.command, measure.runner.run(replace(self.setup(), load=load)).run)
 
 
-def _well(what: str, run: RunResult) -> Iterator[Row]:
-    accused = [one.cause for one in run.diagnosis.suspects if one.verdict == "confirmed"] if run.diagnosis else None
-    yield Row(f"{what}: failures", 0, sum(one.count for one in run.failures))
-    yield Row(f"{what}: accused", "nobody", ", ".join(accused) or "nobody" if accused is not None else None)
+def _well(what: str, run: RunResult) -> Iterator[FigureRow]:
+    suspects = run.diagnosis.suspects if run.diagnosis else []
+    accused = ", ".join(suspect.cause for suspect in suspects if suspect.verdict == "confirmed")
+    yield FigureRow(f"{what}: failures", 0, sum(failure.count for failure in run.failures))
+    yield FigureRow(f"{what}: accused", "nobody", (accused or "nobody") if run.diagnosis else None)

@@ -6,58 +6,48 @@ server's descriptor limit looks like an accept queue overflow from outside. A lo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from estab.api.hold import hold
-from estab.api.request import LoadOptions
 from estab.kernel.rules.interval import Interval
 from estab.lab.parts.figures import queue_sysctls
-from estab.lab.parts.scenario import Act, Figure, Played, Remedy, setting
-from estab.lab.wire.spec import WireSpec
+from estab.lab.parts.scenario import Figure, Scenario
+from estab.lab.parts.settings import MOST, Value, backlog, connections, rtt, setting
+from estab.lab.stage.runner import Ran
+from estab.lab.stage.setup import LoadSpec, Setup
 from estab.load.plan import OWN_DESCRIPTORS
-
-CAUSE = "server_open_files"
-SIDE = "server"
-SYMPTOM = "too many open files at accept(), in the server; clients time out or hang"
-SECONDS = 7.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What `--set` changes."""
-
-    connections: int = setting(200, "connections to hold")
-    nofile: int = setting(128, "RLIMIT_NOFILE of the server's process")
-    backlog: int = setting(16, "what listen() is asked for")
-    rtt_s: float = setting(0.002, "round-trip time")
-
-
-def predict(s: Settings) -> dict[str, Figure]:
-    """The limit, less what the process itself has open."""
-    if s.connections <= s.nofile - OWN_DESCRIPTORS:
-        return {"accepted": s.connections}
-    return {"accepted": Interval(low=s.nofile - OWN_DESCRIPTORS, high=s.nofile - 3)}
-
-
-def play(act: Act, s: Settings) -> Played:
+class ServerOpenFiles(Scenario):
     """One server process with few descriptors, and connections that stay."""
-    with act.stage(WireSpec(rtt_s=s.rtt_s), server=queue_sysctls(4096, 1)) as stage:
-        server = stage.serve(backlog=s.backlog, nofile=s.nofile)
-        run = stage.run(
-            server,
-            lambda progress: hold(
-                stage.target, connections=s.connections, ramp_per_s=400, duration_s=0.4,
-                options=LoadOptions(timeout_s=0.8, processes=1),
-                progress=progress,
+
+    cause = "server_open_files"
+    side = "server"
+    symptom = "too many open files at accept(), in the server; clients time out or hang"
+    seconds = 7.0
+    control = {"connections": 80, "backlog": 128}
+
+    connections: int = connections(200, "connections to hold")
+    nofile: int = setting(128, "RLIMIT_NOFILE of the server's process", 32, MOST)
+    backlog: int = backlog(16)
+    rtt_s: float = rtt(0.002)
+
+    def predict(self) -> Mapping[str, Figure]:
+        """The limit, less what the process itself has open."""
+        room = Interval(low=self.nofile - OWN_DESCRIPTORS, high=self.nofile - 3)
+        return {"accepted": self.connections if self.connections <= room.low else room}
+
+    def setup(self) -> Setup:
+        """More connections than descriptors."""
+        return Setup(
+            load=LoadSpec(
+                connections=self.connections, ramp_per_s=400, duration_s=0.4, timeout_s=0.8, processes=1
             ),
+            server=queue_sysctls(4096, 1), rtt_s=self.rtt_s, backlog=self.backlog, server_nofile=self.nofile,
         )  # fmt: skip
-    # Counted while all were held: when clients close, descriptors come back and more are accepted.
-    listener = run.server.listener
-    return Played(run, {"accepted": listener.accepted_at_end if listener else None})
 
-
-REMEDIES = (
-    Remedy("ulimit -n 1024, LimitNOFILE=1024   # for the server", True, {"nofile": 1024}),
-    Remedy("a bigger backlog: listen(fd, 64)", False, {"backlog": 64}),
-)
-CONTROL = {"connections": 80, "backlog": 128}
+    def measure(self, ran: Ran) -> Mapping[str, Value]:
+        """Counted while all were held: when clients close, descriptors come back and more are accepted."""
+        listener = ran.run.server.listener
+        return {"accepted": listener.accepted_at_end if listener else None}

@@ -1,4 +1,4 @@
-"""What a twin's setup is on the lab's stage: the wire, the server's program, ports that others own. No judgement."""
+"""What a setup is on the stage: the wire, the server's program, ports that others own. No judgement."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from typing import get_args
 from estab.lab.process.child import Child, say
 from estab.lab.process.namespace import ip_batch
 from estab.lab.stage import programs
-from estab.lab.stage.server import Foreign, Nobody, What
+from estab.lab.stage.hosts import CLIENT, PORT, SERVER
+from estab.lab.stage.scaling import PORT_RANGE
+from estab.lab.stage.server import Foreign, Nobody, ServerSpec
 from estab.lab.stage.setup import Setup
-from estab.lab.stage.stage import CLIENT, PORT, SERVER, Stage
-from estab.lab.twin.scaling import PORT_RANGE
+from estab.lab.stage.stage import Stage
 from estab.lab.wire.spec import Filter, WireSpec
 from estab.load.serving import Service
 
 _PROGRAMS = File(programs.__file__).parent
 _MOST_SYNS = 500_000
+_IP_BIND_ADDRESS_NO_PORT = 24  # `include/uapi/linux/in.h`; not in Python 3.11
 
 
 def wire(setup: Setup) -> WireSpec | None:
@@ -30,10 +32,11 @@ def wire(setup: Setup) -> WireSpec | None:
     if setup.rtt_s is None:
         return None
     path = setup.path
-    closed: Filter = next((one for one in get_args(Filter) if one == path.closed), "none")
+    closed: Filter = next((kind for kind in get_args(Filter) if kind == path.closed), "none")
     return WireSpec(
-        rtt_s=setup.rtt_s, filter=closed, lose_syns=lost_syns(setup), flows=path.flows, gather_syns=path.gather
-    )
+        rtt_s=setup.rtt_s, filter=closed, lose_syns=lost_syns(setup), flows=path.flows,
+        gather_syns=0 if setup.waiting else path.gather, syn_spread_s=path.syn_spread_s,
+    )  # fmt: skip
 
 
 def lost_syns(setup: Setup) -> frozenset[int]:
@@ -42,21 +45,21 @@ def lost_syns(setup: Setup) -> frozenset[int]:
     if path.lost_share:
         every = max(1, round(1 / path.lost_share))
         return frozenset(range(every, _MOST_SYNS, every))
-    found: set[int] = set()
+    numbers: set[int] = set()
     sent, many = 0, setup.load.connections
     for lost in path.lost:
-        found |= {sent + 1 + number * many // lost for number in range(min(lost, many))} if lost else set()
+        numbers |= {sent + (place + 1) * many // lost for place in range(min(lost, many))} if lost else set()
         sent, many = sent + many, min(lost, many)
-    return frozenset(found)
+    return frozenset(numbers)
 
 
-def server(host: str, setup: Setup) -> What:
+def server(host: str, setup: Setup) -> ServerSpec:
     """What serves."""
     if not setup.listens:
         return Nobody(host, PORT)
-    if setup.burners:
+    if setup.burners is not None:
         return _program("starved", host, setup.backlog, setup.burners)
-    if setup.defer_s:
+    if setup.defer_s is not None:
         return _program("deferring", host, setup.backlog, setup.defer_s)
     closes = setup.load.size_bytes if setup.load.first_close == "server" else None
     return Service(
@@ -69,7 +72,7 @@ def _program(name: str, host: str, backlog: int, last: int) -> Foreign:
 
 
 def sources(stage: Stage, setup: Setup) -> Sequence[str]:
-    """As many addresses at the client as the twin wants, put there where they are not."""
+    """As many addresses at the client as the load wants, put there where they are not."""
     many = setup.load.sources
     if many == 0:
         return ()
@@ -78,7 +81,7 @@ def sources(stage: Stage, setup: Setup) -> Sequence[str]:
     more = [f"10.77.0.{number}" for number in range(3, many + 2)]
     if more:
         with stage.client.entered():
-            ip_batch([f"address add {one}/24 dev eth0" for one in more])
+            ip_batch([f"address add {address}/24 dev eth0" for address in more])
     return [CLIENT, *more]
 
 
@@ -92,18 +95,20 @@ def surroundings(stage: Stage, setup: Setup) -> Iterator[None]:
         yield
         return
     low = int(str(dict(setup.client).get(PORT_RANGE, "32768 60999")).split()[0])
-    with Child(lambda connection: _own(low, setup.bound, connection), stage.client) as owner:
+    with Child(lambda connection: _own(low, setup, connection), stage.client) as owner:
         owner.receive()
         yield
 
 
-def _own(low: int, many: int, connection: Connection) -> None:
+def _own(low: int, setup: Setup, connection: Connection) -> None:
     """What the other program runs: it owns ports until it is killed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
     free = (port for port in range(low, 65536) if port != PORT)
     with contextlib.ExitStack() as kept:
-        for _, port in zip(range(many), free, strict=False):
-            kept.enter_context(socket.socket()).bind(("0.0.0.0", port))
+        for _, port in zip(range(setup.bound), free, strict=False):
+            owner = kept.enter_context(socket.socket())
+            owner.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, setup.bound_no_port)
+            owner.bind(("0.0.0.0", 0 if setup.bound_no_port else port))
         say(connection, "bound")
         connection.recv()

@@ -7,7 +7,8 @@ import socket
 import statistics
 import time
 
-from estab.lab.stage.stage import CLIENT, SERVER, Stage
+from estab.lab.stage.hosts import CLIENT, SERVER
+from estab.lab.stage.stage import Stage
 from estab.lab.wire.spec import WireSpec
 from estab.records.lab import LabWire
 

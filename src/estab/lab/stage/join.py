@@ -8,13 +8,15 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from estab.diagnose import judge
-from estab.lab.stage.server import Moment, Seen, What
+from estab.lab.stage.server import Moment, ServerRun, ServerSpec
 from estab.load.serving import Service
 from estab.observe import ghosts
 from estab.records import RunResult, TimelinePoint
 
 
-def joined(run: RunResult, began_s: float, established: frozenset[bytes] | None, what: What, seen: Seen) -> RunResult:
+def joined(
+    run: RunResult, began_s: float, established: frozenset[bytes] | None, what: ServerSpec, seen: ServerRun
+) -> RunResult:
     """The run with its server's end, judged anew. `began_s`: when its timeline began, monotonic."""
     backlog = getattr(what, "backlog", None)
     config = dict(run.config)
@@ -22,16 +24,16 @@ def joined(run: RunResult, began_s: float, established: frozenset[bytes] | None,
         config["backlog_asked"] = backlog
     if isinstance(what, Service):
         config["accept_gap_s"] = what.accept_gap_s
-    found = None
+    both = None
     if established is not None and seen.established is not None:
-        found = ghosts.match(established, seen.established)
+        both = ghosts.match(established, seen.established)
     whole = run.replace(
         config=config,
         server=seen.server,
         funnel=run.funnel.replace(accepted=seen.accepted),
-        failures=sorted([*run.failures, *seen.failures], key=lambda one: -one.count),
+        failures=sorted([*run.failures, *seen.failures], key=lambda failure: -failure.count),
         timeline=_timeline(run.timeline, began_s, seen.moments),
-        ghosts=found,
+        ghosts=both,
     )
     return whole.replace(diagnosis=judge(whole))
 

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 
 from estab.errors import MachineError
 from estab.lab.process import linux
-from estab.lab.process.child import say
+from estab.lab.process.child import Child, say
 from estab.lab.process.isolation import descendants, end_descendants
 from estab.load import outcome
 from estab.load.fleet import Fleet
@@ -45,13 +45,11 @@ class Foreign:
 
 @dataclass(frozen=True)
 class ByHand:
-    """A listening socket made by hand; `options` are (level, name, value). `accepts`: what comes is taken at once."""
+    """A listening socket made by hand, from which nobody accepts."""
 
     host: str
     port: int
     backlog: int
-    options: tuple[tuple[int, int, int], ...] = ()
-    accepts: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,11 +60,11 @@ class Nobody:
     port: int
 
 
-What = Service | Foreign | ByHand | Nobody
+ServerSpec = Service | Foreign | ByHand | Nobody
 
 
 @dataclass(frozen=True)
-class Seen:
+class ServerRun:
     """The server's end over one run: what `Watch` saw, sample by sample too, and the engine's own word."""
 
     server: ServerSide
@@ -76,7 +74,28 @@ class Seen:
     established: frozenset[bytes] | None
 
 
-def attend(what: What, nofile: int | None, connection: Connection) -> Seen:
+class RunningServer:
+    """A server's child, from outside."""
+
+    def __init__(self, child: Child[ServerRun], what: ServerSpec) -> None:
+        self._child, self.what = child, what
+        self._finished: ServerRun | None = None
+        child.receive()
+
+    def tell(self, message: object) -> None:
+        """Pause, resume, settled, or ("listen", backlog); returns once it is done."""
+        self._child.send(message)
+        self._child.receive()
+
+    def finish(self) -> ServerRun:
+        """Ends it; what was seen of it."""
+        if self._finished is None:
+            self._child.send("finish")
+            self._finished = self._child.result()
+        return self._finished
+
+
+def attend(what: ServerSpec, nofile: int | None, connection: Connection) -> ServerRun:
     """Serves until told to finish. Messages: "settled", "pause", "resume", ("listen", backlog), "finish"."""
     if nofile is not None:
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -87,21 +106,18 @@ def attend(what: What, nofile: int | None, connection: Connection) -> Seen:
             watch.start()
             say(connection, (address, port))
             attendance = _Attendance(watch, fleet, pids, port, listener)
-            attendance.accepts = isinstance(what, ByHand) and what.accepts
             attendance.stay(connection)
             return attendance.seen(watch.finish())
 
 
 @contextlib.contextmanager
-def _serving(what: What) -> Iterator[tuple[Fleet | None, list[int], str, int, socket.socket | None]]:
+def _serving(what: ServerSpec) -> Iterator[tuple[Fleet | None, list[int], str, int, socket.socket | None]]:
     if isinstance(what, Service):
         with serving(what) as (fleet, address):
             yield fleet, fleet.pids(), address[0], address[1], None
     elif isinstance(what, ByHand):
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            for option in what.options:
-                listener.setsockopt(*option)
             listener.bind((what.host, what.port))
             listener.listen(what.backlog)
             yield None, [os.getpid()], what.host, what.port, listener
@@ -123,6 +139,7 @@ def _program(what: Foreign) -> Iterator[list[int]]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            start_new_session=True,  # a group of its own to the scheduler too, where that shares by session
             preexec_fn=lambda: linux.die_with_parent(parent),  # noqa: PLW1509 - this child has one thread
         )
     except OSError as error:
@@ -159,8 +176,6 @@ class _Attendance:
         self, watch: Watch, fleet: Fleet | None, pids: list[int], port: int, listener: socket.socket | None
     ) -> None:
         self.watch, self.fleet, self.pids, self.port, self.listener = watch, fleet, pids, port, listener
-        self.accepts = False
-        self.kept: list[socket.socket] = []
         self.moments: list[Moment] = []
         self.established: frozenset[bytes] | None = None
         self.cpu = outcome.CpuWatch()
@@ -196,25 +211,16 @@ class _Attendance:
         for pid in self.pids:
             os.kill(pid, number)
 
-    def _accept(self) -> None:
-        assert self.listener is not None
-        self.listener.setblocking(False)
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                self.kept.append(self.listener.accept()[0])
-
     def _sample(self) -> None:
-        if self.accepts:
-            self._accept()
-        accepted = self.fleet.totals()["accepted"] if self.fleet else len(self.kept) if self.listener else None
+        accepted = self.fleet.totals()["accepted"] if self.fleet else 0 if self.listener else None
         self.moments.append((time.monotonic(), self.watch.sample(), accepted))
         for worker in self.fleet.workers if self.fleet else ():
             self.cpu.look(worker.pid, time.monotonic_ns(), worker.block.get("cpu_ns"))
 
-    def seen(self, observed: Observed) -> Seen:
+    def seen(self, observed: Observed) -> ServerRun:
         """All that was seen."""
         fleet, server = self.fleet, observed.server
-        accepted: int | None = len(self.kept) if self.listener is not None else None
+        accepted: int | None = 0 if self.listener is not None else None
         failures: list[Failure] = []
         if fleet is not None:
             self._signal(signal.SIGCONT)
@@ -227,4 +233,4 @@ class _Attendance:
         elif server.listener is not None and self.listener is None:
             accepted = server.listener.accepted_at_end
             server = server.replace(embedded=False)
-        return Seen(server, self.moments, accepted, failures, self.established)
+        return ServerRun(server, self.moments, accepted, failures, self.established)

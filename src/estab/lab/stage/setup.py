@@ -1,4 +1,7 @@
-"""What a twin is made of: two hosts' sysctls, a path, a listener, how it accepts, the load. Plain data, hashable."""
+"""What scenarios and twins are made of: two hosts' sysctls, a path, a listener, how it accepts, the load.
+
+Plain data, hashable: a remedy is a change of it, and the same one is run once.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,13 @@ Closed = Filter | Literal["policy"]  # policy: a route at the client itself proh
 
 
 @dataclass(frozen=True, kw_only=True)
-class Replay:
-    """The load, as the command was asked for it. `sources`: how many source addresses; 0: as the kernel chooses."""
+class LoadSpec:
+    """The load, as the command is asked for it. `sources`: how many source addresses; 0: as the kernel chooses."""
 
-    command: Command
+    command: Command = "hold"
     connections: int
     duration_s: float
-    timeout_s: float
+    timeout_s: float = 3.0
     processes: int | None = None
     sources: int = 0
     in_flight: int = 1000
@@ -39,7 +42,8 @@ class Path:
 
     `closed`: what a filter does to SYNs. `lost`: how many connects lose their first SYN, how many of these the second,
     and so on; `lost_share`: instead, the share of all SYNs, where connects go on for long. `flows`: the size of the
-    flow table; None: none. `gather`: so many SYNs reach the server at one moment.
+    flow table; None: none. `gather`: so many SYNs reach the server at one moment. `syn_spread_s`: by up to so much, by
+    chance, a SYN comes later.
     """
 
     closed: Closed = "none"
@@ -47,20 +51,25 @@ class Path:
     lost_share: float = 0.0
     flows: int | None = None
     gather: int = 0
+    syn_spread_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """A twin. `rtt_s` None: both ends on one loopback, without a wire. `late`: sysctls written once the server listens.
+    """Two hosts at work. `rtt_s` None: both ends on one loopback, without a wire.
 
-    `listens` False: nobody listens. `accepts` False: never; `accept_gap_s`: the least time from one accept to the next;
-    `stops_after_s`: from then on the server stands still; `pauses`: so it does meanwhile, from and to, in seconds.
-    `burners`: threads that take the CPU from the accepting one; `defer_s`: TCP_DEFER_ACCEPT. `bound`: ports that others
-    at the client own by bind(). `*_nofile`: RLIMIT_NOFILE of each process; None: as it is. `one_shell`: client and
-    server were started by one command, and have one limit.
+    `late`: sysctls written once the server listens. `listens` False: nobody listens. `accepts` False: never;
+    `accept_gap_s`: the least time from one accept to the next; `stands_still`: the server does, until what the load
+    sends has arrived; `stops_after_s`: from then on it does; `pauses`: meanwhile, from and to, in seconds. `waiting`:
+    connections of others that are in the accept queue before the load starts, of a server that stands still. `burners`:
+    the server is a program with so many threads that take the CPU from the accepting one; `defer_s`: it is one with
+    TCP_DEFER_ACCEPT; None: it is not. `bound`: ports that others at the client own by bind(), or would if they did not
+    leave them to connect() (`bound_no_port`). `starved_s`: for so long the client's processes get no CPU once their
+    SYNs have left. `*_nofile`: RLIMIT_NOFILE of each process; None: as it is. `one_shell`: client and server were
+    started by one command, and have one limit.
     """
 
-    load: Replay
+    load: LoadSpec
     client: Sysctls = ()
     server: Sysctls = ()
     late: Sysctls = ()
@@ -71,11 +80,15 @@ class Setup:
     processes: int = 1
     accepts: bool = True
     accept_gap_s: float = 0.0
+    stands_still: bool = False
     stops_after_s: float | None = None
     pauses: tuple[tuple[float, float], ...] = ()
-    burners: int = 0
-    defer_s: int = 0
+    waiting: int = 0
+    burners: int | None = None
+    defer_s: int | None = None
     bound: int = 0
+    bound_no_port: bool = False
+    starved_s: float = 0.0
     client_nofile: int | None = None
     server_nofile: int | None = None
     one_shell: bool = False
@@ -99,7 +112,10 @@ class Setup:
 
     def accepting(self) -> Setup:
         """With a server that accepts at once, whatever kept it from that."""
-        return replace(self, accepts=True, accept_gap_s=0.0, stops_after_s=None, pauses=(), burners=0)
+        return replace(
+            self, accepts=True, accept_gap_s=0.0, stands_still=False, stops_after_s=None, pauses=(),
+            burners=None if self.burners is None else 0,
+        )  # fmt: skip
 
     @property
     def somaxconn(self) -> int | None:

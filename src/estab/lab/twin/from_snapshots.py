@@ -13,7 +13,7 @@ from estab.diagnose.on_snapshots import Queue, Snapshots
 from estab.diagnose.snapshots import fit, judge_snapshots
 from estab.errors import ReadError
 from estab.kernel.formats.endpoint import endpoint
-from estab.lab.stage.setup import Path, Replay, Setup, Sysctls
+from estab.lab.stage.setup import LoadSpec, Path, Setup, Sysctls
 from estab.lab.twin.plan import Planned, sysctls_of
 from estab.records import Diagnosis, PortUse, Snapshot
 
@@ -27,7 +27,7 @@ _BURST_RTT_S = 0.01
 
 
 @dataclass(frozen=True)
-class Moments:
+class SnapshotPair:
     """One or two snapshots of one host (`before` None: one, or two that can't be compared), and their verdict."""
 
     before: Snapshot | None
@@ -66,19 +66,19 @@ class Moments:
         return then is not None and then.depth > max(0, then.limit)
 
 
-def moments(series: list[Snapshot]) -> Moments:
+def judged(series: list[Snapshot]) -> SnapshotPair:
     """The first and the last of them, judged."""
-    ordered = sorted(series, key=lambda one: one.taken_at_s)
+    ordered = sorted(series, key=lambda snapshot: snapshot.taken_at_s)
     before = ordered[0] if len(ordered) > 1 and fit(ordered[0], ordered[-1]) else None
-    return Moments(before, ordered[-1], judge_snapshots(before, ordered[-1]))
+    return SnapshotPair(before, ordered[-1], judge_snapshots(before, ordered[-1]))
 
 
-def plan(found: Moments) -> Planned:
+def plan(pair: SnapshotPair) -> Planned:
     """The twin of what they show. Raises ReadError where they show neither a listener nor the use of ports."""
     assumed: list[str] = []
     lost: dict[str, str] = {}
-    sysctls = sysctls_of("host", found.after, assumed, lost)
-    setup = _of_ports(found, sysctls, assumed) if found.of_client else _of_queue(found, sysctls, assumed)
+    sysctls = sysctls_of("host", pair.after, assumed, lost)
+    setup = _of_ports(pair, sysctls, assumed) if pair.of_client else _of_queue(pair, sysctls, assumed)
     assumed.append(
         "the clients' round-trip time is not in a snapshot: "
         + ("both ends on one loopback" if setup.rtt_s is None else f"{setup.rtt_s * 1000:g} ms")
@@ -90,34 +90,34 @@ def plan(found: Moments) -> Planned:
 # -- a listener -------------------------------------------------------------------------------------------------------
 
 
-def _of_queue(found: Moments, sysctls: Sysctls, assumed: list[str]) -> Setup:
-    seen = found.seen
+def _of_queue(pair: SnapshotPair, sysctls: Sysctls, assumed: list[str]) -> Setup:
+    seen = pair.seen
     if not seen.queues:
         raise ReadError("the snapshot shows no listener, and no use of ports towards a target: nothing can be rebuilt")
     queue = seen.queues[0]
     where = endpoint(queue.now.address, queue.now.port)
     assumed.append(f"of {len(seen.queues):,} listeners the one in the greatest distress is rebuilt: {where}")
     limit = max(0, queue.now.limit)
-    setup = Setup(load=_held(queue, found), server=sysctls, client=sysctls, backlog=limit)
+    setup = Setup(load=_held(queue, pair), server=sysctls, client=sysctls, backlog=limit)
     if setup.somaxconn is not None and limit > setup.somaxconn:
         setup = setup.with_sysctl("server", "net.core.somaxconn", limit)
-    setup = _descriptors(queue, setup) if found.diagnosis.cause == "server_open_files" else setup
-    setup = _pace(queue, found, setup, assumed)
-    if found.diagnosis.cause in _BURSTS:
+    setup = _descriptors(queue, setup) if pair.diagnosis.cause == "server_open_files" else setup
+    setup = _pace(queue, pair, setup, assumed)
+    if pair.diagnosis.cause in _BURSTS:
         many = setup.load.connections
         assumed.append(f"{many:,} SYNs reach the server at one moment")
         setup = replace(setup, rtt_s=_BURST_RTT_S, path=Path(gather=many))
     return setup
 
 
-def _held(queue: Queue, found: Moments) -> Replay:
+def _held(queue: Queue, pair: SnapshotPair) -> LoadSpec:
     """Clients that connect at once and keep what they get until the moment of the look."""
-    return Replay(
+    return LoadSpec(
         command="hold",
         connections=max(1, queue.now.depth),
         in_flight=max(1, queue.now.depth),
         duration_s=ONE_LOOK_S,
-        timeout_s=round((found.first_s or 0.0) + found.look_s + 1.0, 1),
+        timeout_s=round((pair.first_s or 0.0) + pair.look_s + 1.0, 1),
         processes=1,
     )
 
@@ -135,31 +135,31 @@ def _descriptors(queue: Queue, setup: Setup) -> Setup:
     return replace(setup.with_load(connections=many, in_flight=many), server_nofile=full.nofile_soft)
 
 
-def _pace(queue: Queue, found: Moments, setup: Setup, assumed: list[str]) -> Setup:
+def _pace(queue: Queue, pair: SnapshotPair, setup: Setup, assumed: list[str]) -> Setup:
     """How the server accepted, and so how many clients there are."""
-    if found.diagnosis.cause == "server_open_files":
+    if pair.diagnosis.cause == "server_open_files":
         return setup
-    accepted = _accepted(queue, found)
-    turned = _turned_away(queue, found)
+    accepted = _accepted(queue, pair)
+    turned = _turned_away(queue, pair)
     if not queue.full and not turned:
-        return _with(setup, _established(queue, found) or queue.now.depth, assumed, "as many as are connected")
+        return _with(setup, _established(queue, pair) or queue.now.depth, assumed, "as many as are connected")
     waiting = setup.backlog + 1 if queue.full else queue.now.depth
-    if found.before is None:
+    if pair.before is None:
         assumed.append(f"the server stands still while they come, and accepts again after {2 * ONE_LOOK_S:g} s")
         more = math.ceil(waiting * _MORE)
         told = f"as many as wait, and {_MORE:.0%} more: how many found no room is not in one snapshot"
         return _with(replace(setup, pauses=((0.0, 2 * ONE_LOOK_S),)), waiting + more, assumed, told)
-    each = max(1, min(_RESENT, int(found.look_s)) + (0 if found.was_full else 1))
+    each = max(1, min(_RESENT, int(pair.look_s)) + (0 if pair.was_full else 1))
     behind = math.ceil((turned or 0) / each)
     told = f"as many as wait, were accepted, and sent the {turned or 0:,} SYNs that found no room"
     if not accepted:
         assumed.append("nothing was accepted between the two: the server never accepts")
         return _with(replace(setup, accepts=False), waiting + behind, assumed, told)
-    gap_s = found.seen.span_s / accepted
+    gap_s = pair.seen.span_s / accepted
     assumed.append(f"{1 / gap_s:,.1f} accepts a second, as PassiveOpens and the queue tell")
-    arrived = round(accepted * min(1.0, found.look_s / found.seen.span_s))
+    arrived = round(accepted * min(1.0, pair.look_s / pair.seen.span_s))
     setup = _with(replace(setup, accept_gap_s=min(3600.0, gap_s)), waiting + arrived + behind, assumed, told)
-    return setup.with_load(ramp_per_s=setup.load.connections / found.look_s)
+    return setup.with_load(ramp_per_s=setup.load.connections / pair.look_s)
 
 
 def _with(setup: Setup, connections: int, assumed: list[str], told: str) -> Setup:
@@ -168,41 +168,41 @@ def _with(setup: Setup, connections: int, assumed: list[str], told: str) -> Setu
     return setup.with_load(connections=many, in_flight=many)
 
 
-def _turned_away(queue: Queue, found: Moments) -> int | None:
+def _turned_away(queue: Queue, pair: SnapshotPair) -> int | None:
     """SYNs that found no room between the two, as far as the twin plays that time. None: not known."""
-    known = [queue.drops, found.seen.rose(facts.LISTEN_OVERFLOWS)]
+    known = [queue.drops, pair.seen.rose(facts.LISTEN_OVERFLOWS)]
     most = max((one for one in known if one is not None), default=None)
-    if most is None or not found.seen.span_s:
+    if most is None or not pair.seen.span_s:
         return most
-    return round(most * min(1.0, found.look_s / found.seen.span_s))
+    return round(most * min(1.0, pair.look_s / pair.seen.span_s))
 
 
-def _accepted(queue: Queue, found: Moments) -> int:
+def _accepted(queue: Queue, pair: SnapshotPair) -> int:
     """Accepted between the two: what the kernel opened, less what the queue grew by. 0 also where it is not known."""
-    opened = found.seen.rose(facts.PASSIVE_OPENS)
+    opened = pair.seen.rose(facts.PASSIVE_OPENS)
     if opened is None or queue.then is None:
         return 0
     return max(0, opened - (queue.now.depth - queue.then.depth))
 
 
-def _established(queue: Queue, found: Moments) -> int | None:
-    if found.after.server_sockets is not None and found.after.server_sockets.port == queue.now.port:
-        return found.after.server_sockets.states.get("ESTAB")
-    ports = found.after.census.ports if found.after.census else []
+def _established(queue: Queue, pair: SnapshotPair) -> int | None:
+    if pair.after.server_sockets is not None and pair.after.server_sockets.port == queue.now.port:
+        return pair.after.server_sockets.states.get("ESTAB")
+    ports = pair.after.census.ports if pair.after.census else []
     return next((one.states.get("ESTAB") for one in ports if one.port == queue.now.port), None)
 
 
 # -- local ports ------------------------------------------------------------------------------------------------------
 
 
-def _of_ports(found: Moments, sysctls: Sysctls, assumed: list[str]) -> Setup:
-    use = found.after.port_use
+def _of_ports(pair: SnapshotPair, sysctls: Sysctls, assumed: list[str]) -> Setup:
+    use = pair.after.port_use
     assert use is not None, "the verdict rests on it"
     room = max(1, (use.capacity or use.used) - (use.bound or 0)) * max(1, use.sources)
     many = room + max(1, round(room * _MORE))
     assumed.append(f"{many:,} connects, {_MORE:.0%} more than there are ports (--connections sets it)")
-    waits = found.diagnosis.cause == "time_wait_port_exhaustion"
-    load = Replay(
+    waits = pair.diagnosis.cause == "time_wait_port_exhaustion"
+    load = LoadSpec(
         command="churn" if waits else "hold",
         connections=min(many, 10) if waits else many,
         in_flight=many,
@@ -213,25 +213,25 @@ def _of_ports(found: Moments, sysctls: Sysctls, assumed: list[str]) -> Setup:
         sources=use.sources if use.sources > 1 else 0,
         size_bytes=1,
     )
-    bound = use.bound or 0 if found.diagnosis.cause == "bound_ports_poisoned" else 0
+    bound = use.bound or 0 if pair.diagnosis.cause == "bound_ports_poisoned" else 0
     return Setup(load=load, client=sysctls, server=sysctls, bound=bound)
 
 
-def figures(found: Moments, scale: float = 1.0) -> dict[str, float | None]:
+def figures(pair: SnapshotPair, scale: float = 1.0) -> dict[str, float | None]:
     """What the two sides are compared by; counts times `scale`."""
-    if found.of_client or found.after.port_use is not None:
-        return _port_figures(found.after.port_use, scale)
-    queues = found.seen.queues
+    if pair.of_client or pair.after.port_use is not None:
+        return _port_figures(pair.after.port_use, scale)
+    queues = pair.seen.queues
     if not queues:
         return {}
     shown: dict[str, float | None] = {
         "waiting in the accept queue": queues[0].now.depth * scale,
         "places in it": (max(0, queues[0].now.limit) + 1) * scale,
     }
-    if found.before is not None and found.seen.span_s > 0 and found.seen.deltas is not None:
+    if pair.before is not None and pair.seen.span_s > 0 and pair.seen.deltas is not None:
         for name in (facts.LISTEN_OVERFLOWS, facts.LISTEN_DROPS, facts.REQ_QUEUE_DROP, facts.EMBRYONIC_RSTS):
-            rose = found.seen.rose(name)
-            shown[f"{name.split('.')[1]} a second"] = None if rose is None else rose * scale / found.seen.span_s
+            rose = pair.seen.rose(name)
+            shown[f"{name.split('.')[1]} a second"] = None if rose is None else rose * scale / pair.seen.span_s
     return shown
 
 
@@ -245,7 +245,7 @@ def _port_figures(use: PortUse | None, scale: float) -> dict[str, float | None]:
     }
 
 
-def outcome(found: Moments) -> str:
+def outcome(pair: SnapshotPair) -> str:
     """What they show, in a few words."""
-    told = [f"{value:,.0f} {what}" for what, value in figures(found).items() if value]
+    told = [f"{value:,.0f} {what}" for what, value in figures(pair).items() if value]
     return ", ".join(told) or "nothing waits, nothing is full"

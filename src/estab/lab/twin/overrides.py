@@ -9,7 +9,7 @@ from estab.lab.twin.plan import Planned
 
 
 @dataclass(frozen=True)
-class Given:
+class Overrides:
     """How many clients, and the round-trip time in seconds between the hosts. None: as the record tells."""
 
     connections: int | None = None

@@ -11,9 +11,9 @@ from estab.diagnose.cause import NotRebuilt
 from estab.diagnose.suspects import BY_ID
 from estab.errors import EstabError, ReadError, UsageError
 from estab.lab.process.namespace import check_sysctl
-from estab.lab.stage.setup import Command, Path, Replay, Setup, Sysctls
+from estab.lab.stage.scaling import PORT_RANGE
+from estab.lab.stage.setup import Command, LoadSpec, Path, Setup, Sysctls
 from estab.lab.twin.path import path_of
-from estab.lab.twin.scaling import PORT_RANGE
 from estab.lab.twin.serving import serving
 from estab.load.target import parse
 from estab.records import RunResult, Snapshot
@@ -82,7 +82,7 @@ def _in_range(run: RunResult, port: int) -> bool:
 # -- the load ---------------------------------------------------------------------------------------------------------
 
 
-def _replay(run: RunResult, assumed: list[str]) -> Replay:
+def _replay(run: RunResult, assumed: list[str]) -> LoadSpec:
     command = next((one for one in _COMMANDS if one == run.command), None)
     if command is None:
         raise ReadError(f"it is a record of `estab {run.command}`, which has no load to replay; record hold or churn")
@@ -93,7 +93,7 @@ def _replay(run: RunResult, assumed: list[str]) -> Replay:
         assumed.append(f"{command} for {runs_s:g} s instead of {duration_s:g}")
     sources = run.config.get("sources")
     connections = max(1, int(config.number("connections")))
-    return Replay(
+    return LoadSpec(
         command=command,
         connections=connections,
         duration_s=runs_s,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import time
@@ -16,12 +15,11 @@ import msgspec
 from estab import __version__
 from estab.api.files import diagnose, named, read_record
 from estab.errors import ReadError
-from estab.lab.run.collector import Collector
-from estab.lab.run.session import play
+from estab.lab.process.launch import Event, run_worker
+from estab.lab.stage.scaling import scaled
 from estab.lab.twin import from_snapshots
-from estab.lab.twin.overrides import Given
+from estab.lab.twin.overrides import Overrides
 from estab.lab.twin.plan import Planned, plan
-from estab.lab.twin.scaling import scaled
 from estab.load.conductor import Stop
 from estab.records import RunResult, Snapshot, encode
 from estab.records.twin import TwinResult
@@ -46,14 +44,22 @@ def twin(
     Raises ReadError for a file of which nothing can be rebuilt, UsageError for a scale, a number or a time that cannot
     be, MachineError where this machine allows no namespaces.
     """
-    given = Given(connections, rtt_s)
+    overrides = Overrides(connections, rtt_s)
     what, planned, cause = _recorded(file, read_record(file) if record is None else record)
-    scaled(given.on(planned).setup, scale)  # what can't be is said before a process is started
-    order = {"file": named(file), "scale": scale, "given": asdict(given), **what}
+    scaled(overrides.on(planned).setup, scale)  # what can't be is said before a process is started
+    order = {"file": named(file), "scale": scale, "overrides": asdict(overrides), **what}
     began = time.monotonic()
-    collector = _Collector(told or (lambda _stage: None))
-    interrupted = play("estab.lab.twin.worker", order, collector, stop)
-    result = collector.result or TwinResult(file=named(file), scale=scale, recorded_cause=cause)
+    result = TwinResult(file=named(file), scale=scale, recorded_cause=cause)
+
+    def hear(event: Event) -> bool:
+        nonlocal result
+        if "twin" in event:
+            result = msgspec.convert(event["twin"], TwinResult)
+        elif told is not None:
+            told(event["stage"][1])
+        return False
+
+    interrupted = run_worker("estab.lab.twin.worker", order, hear, stop)
     return result.replace(
         kernel=platform.release(),
         euid=os.geteuid(),
@@ -63,30 +69,14 @@ def twin(
     )
 
 
-def _recorded(file: str | Path, found: RunResult | list[Snapshot]) -> tuple[dict[str, Any], Planned, str | None]:
-    """What the hand is told of it, its twin, and its cause. Raises ReadError that says what is missing."""
+def _recorded(file: str | Path, record: RunResult | list[Snapshot]) -> tuple[dict[str, Any], Planned, str | None]:
+    """What the worker is told of it, its twin, and its cause. Raises ReadError that says what is missing."""
     try:
-        if isinstance(found, RunResult):
-            run = diagnose(found)  # by this version's judge
-            told = {"run": encode(run).decode(), "snapshots": []}
-            return told, plan(run), run.cause
-        seen = from_snapshots.moments(found)
-        ends = [one for one in (seen.before, seen.after) if one is not None]
-        told = {"run": "", "snapshots": [encode(one).decode() for one in ends]}
-        return told, from_snapshots.plan(seen), seen.diagnosis.cause
+        if isinstance(record, RunResult):
+            run = diagnose(record)  # by this version's judge
+            return {"run": encode(run).decode(), "snapshots": []}, plan(run), run.cause
+        pair = from_snapshots.judged(record)
+        snapshots = [encode(snapshot).decode() for snapshot in (pair.before, pair.after) if snapshot is not None]
+        return {"run": "", "snapshots": snapshots}, from_snapshots.plan(pair), pair.diagnosis.cause
     except ReadError as error:
         raise ReadError(f"{named(file)}: {error}") from error
-
-
-class _Collector(Collector):
-    def __init__(self, told: Callable[[str], None]) -> None:
-        super().__init__(lambda _name, stage: told(stage), lambda _scenario: None)
-        self.result: TwinResult | None = None
-
-    def hear(self, line: bytes) -> None:
-        """One event of the hand's. Raises what it could not go on from."""
-        event: dict[str, Any] = json.loads(line)
-        if "twin" in event:
-            self.result = msgspec.convert(event["twin"], TwinResult)
-        else:
-            super().hear(line)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from estab.lab.stage.setup import Closed, Path, Replay, Setup
+from estab.lab.stage.setup import Closed, LoadSpec, Path, Setup
 from estab.report.words import count, seconds
 
 _CLOSED: dict[Closed, str] = {
@@ -34,7 +34,7 @@ def _path(path: Path) -> list[str]:
     return said
 
 
-def _load(load: Replay) -> str:
+def _load(load: LoadSpec) -> str:
     said = f"{load.command}: {count(load.connections)} connections"
     if load.command == "hold":
         said += f", {count(load.in_flight)} under way at once"

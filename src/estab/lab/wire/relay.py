@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from estab.lab.process.child import say
 from estab.lab.wire import packets
 from estab.lab.wire.pcapng import SNAP
-from estab.lab.wire.spec import Captured, Syn, WireReport, WireSpec
+from estab.lab.wire.spec import Captured, PassedSyn, WireReport, WireSpec
 
 _ETH_P_ALL = 3
 _SO_RCVBUFFORCE = 33  # `include/uapi/asm-generic/socket.h`
@@ -150,7 +150,7 @@ class Relay:
         why = self._lost_because(frame, end, syn)
         if syn:
             source, target = packets.ports(frame)
-            self.report.syns.append(Syn(at_s=now, source_port=source, target_port=target, arrived=why is None))
+            self.report.syns.append(PassedSyn(at_s=now, source_port=source, target_port=target, arrived=why is None))
         if why is None and syn and self.gather_left:
             self._gather(frame, now)
             return ""

@@ -32,7 +32,7 @@ class WireSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Syn:
+class PassedSyn:
     """A SYN from the client: when it came (seconds, monotonic), its ports, and whether it reached the server's end."""
 
     at_s: float
@@ -51,15 +51,15 @@ class WireReport:
     packets: int = 0
     lost: int = 0
     flows: int = 0
-    syns: list[Syn] = field(default_factory=list)
+    syns: list[PassedSyn] = field(default_factory=list)
     added_s: list[float] = field(default_factory=list)
     injected: int = 0
     captured: list[Captured] = field(default_factory=list)
 
-    def stranded(self) -> list[Syn]:
+    def stranded(self) -> list[PassedSyn]:
         """The SYNs of those connections none of whose SYNs reached the server."""
-        arrived = {one.source_port for one in self.syns if one.arrived}
-        return [one for one in self.syns if one.source_port not in arrived]
+        arrived = {syn.source_port for syn in self.syns if syn.arrived}
+        return [syn for syn in self.syns if syn.source_port not in arrived]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""A remedy of a verdict, as a change of the twin; or why the twin can't say anything of it. Pure.
+"""A remedy of a verdict, as a change of a setup; or why a setup can't say anything of it. Pure.
 
 A remedy says by `changes` what it changes, and each kind of change has one rule here. What has none, or belongs to a
 program, to another machine or to the whole host, is said not to be expressed, and is then not called proved.
@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import get_args
 
 from estab.errors import UsageError
 from estab.lab.process.namespace import check_sysctl
+from estab.lab.stage import scaling
 from estab.lab.stage.setup import Host, Setup
-from estab.lab.twin import scaling
 from estab.load.plan import OWN_DESCRIPTORS
-from estab.records import Change, ChangeKind, Remedy
+from estab.records import Change, Remedy
 
 _OF_CLIENTS = ("ip_local_", "tcp_tw_", "tcp_timestamps", "tcp_fin_timeout", "tcp_syn_retries", "tcp_syn_linear")
 _LONGEST_TIMEOUT_S = 10.0
@@ -24,7 +23,7 @@ LOOKS = "it looks, and changes nothing"
 
 @dataclass(frozen=True)
 class Expressed:
-    """The twin with the remedy, and what was changed; `setup` None: it can't be, and `did` is the reason."""
+    """The setup with the remedy, and what was changed; `setup` None: it can't be, and `did` is the reason."""
 
     setup: Setup | None
     did: str
@@ -34,21 +33,21 @@ _Rule = Callable[[Change, Setup, float], Expressed]
 
 
 def express(remedy: Remedy, setup: Setup, scale: float) -> Expressed:
-    """What a remedy is in the twin, which is `scale` times the record."""
+    """What a remedy is in a setup, which is `scale` times what the remedy was given for."""
     if not remedy.changes:
         return Expressed(None, "it does not say what it changes")
     now, did = setup, []
     for change in remedy.changes:
         rule = _RULES.get(change.kind)
         if rule is None:
-            return Expressed(None, f"the twin does not know changes of the kind {change.kind!r}")
+            return Expressed(None, f"changes of the kind {change.kind!r} are not known here")
         done = rule(change, now, scale)
         if done.setup is None:
             return done
         now = done.setup
         did.append(done.did)
     if now == setup and remedy.works:
-        return Expressed(None, f"{', '.join(did)}: the twin has that already")
+        return Expressed(None, f"{', '.join(did)}: it is so already")
     return Expressed(now, ", ".join(did))
 
 
@@ -65,7 +64,7 @@ def _accept(_change: Change, setup: Setup, _scale: float) -> Expressed:
 
 def _share_cpu(_change: Change, setup: Setup, _scale: float) -> Expressed:
     if not setup.burners:
-        return Expressed(None, "the twin's server has no threads that burn the CPU")
+        return Expressed(None, "the server here has no threads that burn the CPU")
     return Expressed(replace(setup, burners=0), "no thread burns the CPU beside the accepting one")
 
 
@@ -88,8 +87,8 @@ def _backlog(change: Change, setup: Setup, _scale: float) -> Expressed:
 
 
 def _defer(change: Change, setup: Setup, _scale: float) -> Expressed:
-    said = f"TCP_DEFER_ACCEPT {_whole(change)} s" if _whole(change) else "no TCP_DEFER_ACCEPT"
-    return Expressed(replace(setup, defer_s=_whole(change)), said)
+    text = f"TCP_DEFER_ACCEPT {_whole(change)} s" if _whole(change) else "no TCP_DEFER_ACCEPT"
+    return Expressed(replace(setup, defer_s=_whole(change)), text)
 
 
 # -- both -------------------------------------------------------------------------------------------------------------
@@ -155,8 +154,8 @@ def _sources(_change: Change, setup: Setup, _scale: float) -> Expressed:
 
 def _bind_no_port(_change: Change, setup: Setup, _scale: float) -> Expressed:
     if not setup.bound:
-        return Expressed(None, "the twin's client chooses its ports by connect() in any case")
-    return Expressed(replace(setup, bound=0), "who binds leaves the port to connect()")
+        return Expressed(None, "the client here chooses its ports by connect() in any case")
+    return Expressed(replace(setup, bound_no_port=True), "who binds leaves the port to connect()")
 
 
 def _server_closes(_change: Change, setup: Setup, _scale: float) -> Expressed:
@@ -176,7 +175,7 @@ def _pool(_change: Change, setup: Setup, _scale: float) -> Expressed:
 def _fewer(_change: Change, setup: Setup, _scale: float) -> Expressed:
     load, flows = setup.load, setup.path.flows
     if flows is None:
-        return Expressed(None, "how few are few enough is not in the record")
+        return Expressed(None, "how few are few enough is not known")
     few = min(load.connections, flows)
     pooled = "bench" if load.command == "churn" else load.command
     return Expressed(setup.with_load(connections=few, command=pooled, attempts=0), f"{few:,} flows at once")
@@ -196,7 +195,7 @@ def _allow(_change: Change, setup: Setup, _scale: float) -> Expressed:
 
 def _flow_table(change: Change, setup: Setup, scale: float) -> Expressed:
     if setup.path.flows is None:
-        return Expressed(None, "the twin has no flow table on the way")
+        return Expressed(None, "there is no flow table on the way here")
     if change.value is None:
         return Expressed(setup.with_path(flows=None), "no flow is tracked on the way")
     entries = max(setup.path.flows, scaling.times(_whole(change), scale))
@@ -228,7 +227,6 @@ _RULES: dict[str, _Rule] = {
     "allow": _allow,
     "flow_table": _flow_table,
     "look": _not(LOOKS),
-    "program": _not("the twin has no such program: {name}"),
-    "elsewhere": _not("beyond the twin's namespaces: {name}"),
+    "program": _not("there is no such program here: {name}"),
+    "elsewhere": _not("beyond the namespaces: {name}"),
 }
-KINDS: tuple[str, ...] = get_args(ChangeKind)

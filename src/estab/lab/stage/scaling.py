@@ -1,4 +1,4 @@
-"""A twin scaled: the connections and every bound alike, times left as they are. Pure."""
+"""A setup scaled: the connections and every bound alike, times left as they are. Pure."""
 
 from __future__ import annotations
 

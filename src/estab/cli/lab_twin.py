@@ -1,0 +1,60 @@
+"""`estab lab twin`."""
+
+from __future__ import annotations
+
+import sys
+
+from estab.cli import input_file
+from estab.cli.input_file import InputFile
+from estab.cli.options import DEFAULT_OUTPUT, OutputFlags
+from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, console, status_line, stoppable
+from estab.cli.values import Number, Seconds, Whole
+
+
+def twin(
+    file: InputFile,
+    /,
+    *,
+    scale: Number = 1.0,
+    connections: Whole | None = None,
+    rtt: Seconds | None = None,
+    output: OutputFlags = DEFAULT_OUTPUT,
+) -> int:
+    """Rebuild a recorded failure in network namespaces, say how near it came, and try each remedy of its verdict.
+
+    Exit code 1 where it did not show the recorded cause.
+
+    Example: estab lab twin run.json --scale 0.1
+
+    Parameters
+    ----------
+    file
+        A recorded run (--json FILE) or snapshots (estab observe); `-` is standard input.
+    scale
+        Times the connections and every bound (backlog, descriptors, ports) alike, as 0.1.
+    connections
+        How many clients there are, in place of what the record tells; snapshots only imply it.
+    rtt
+        The round-trip time between the hosts, in place of what the record tells, as 20ms.
+    output.json
+        Write the result as JSON (estab.twin/1) to this file; `-` is standard output, and nothing else is on it then.
+    """
+    from estab.api.files import read_record
+    from estab.lab.twin.session import twin as rebuild
+    from estab.report.twin import render_twin
+
+    input_file.check((file,))
+    json_file = JsonFile(output.json)
+    record = read_record(file)  # a pipe may never come to its end: Ctrl-C must still end all at once
+    with stoppable() as stop, status_line(output) as show:
+        result = rebuild(
+            file, scale=scale, connections=connections, rtt_s=rtt, record=record, stop=stop,
+            told=lambda stage: show(f"twin  ·  {stage}"),
+        )  # fmt: skip
+    json_file.write(result)
+    if output.shows_report:
+        render_twin(result, console())
+        sys.stdout.flush()
+    if result.interrupted:
+        return INTERRUPTED
+    return OK if result.same_cause else FAILED

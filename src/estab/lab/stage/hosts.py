@@ -1,0 +1,7 @@
+"""The addresses of the stage's two hosts, and the port that is served."""
+
+from __future__ import annotations
+
+CLIENT, SERVER, PORT = "10.77.0.1", "10.77.0.2", 5000
+LOOPBACK = "127.0.0.1"
+MAC = {"client": "02:00:00:00:00:01", "server": "02:00:00:00:00:02"}
