@@ -29,7 +29,8 @@ def list_(*names: str, output: OutputFlags = DEFAULT_OUTPUT) -> int:
     names
         Scenarios; none: all, with their defaults alone.
     output.json
-        Write the result as JSON (estab.lab-list/1) to this file; `-` is standard output, and nothing else is on it then.
+        Write the result as JSON (estab.lab-list/1) to this file; `-` is standard output, and nothing else is on it
+        then.
     """
     from estab.lab.run.listing import listed
     from estab.report.lab_list import render_list
