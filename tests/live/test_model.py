@@ -80,7 +80,7 @@ OUT = Process(pid=7, name="app", fds=64, nofile_soft=64)
         ),
         (ListenerFacts(0, 16, owners=(OUT.replace(fds=63),)), "ok", "nothing waits"),
         (ListenerFacts(0, 16, owners=(OUT.replace(fds=None),)), "ok", "nothing waits"),
-        (ListenerFacts(1, 0), "FULL", "full (1 fit)"),
+        (ListenerFacts(1, 0), "FULL", "full (1 fits)"),
         (ListenerFacts(0, -1), "ok", "nothing waits"),
     ],
 )

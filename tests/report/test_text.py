@@ -75,7 +75,7 @@ Funnel
 Measured
   requests      91,225/s  (456,123 requests in 5.00 s)
   bytes back    127.7 MB/s  (638.6 MB)
-  accept queue  0 of 128 (129 fit) at worst
+  accept queue  0 of 129 places used at worst
   CPU bound     client 99%, server 97% of a core (the busiest worker of each)
   latency      p50      p90      p99    p99.9      max
   connect  61.0 µs   122 µs   244 µs   488 µs  1.22 ms
@@ -147,7 +147,7 @@ Failures
 
 Measured
   SYN retransmits  none for 17, 1 for 30, 2 for 353 connects
-  accept queue     17 of 16 (17 fit) at worst, full in 12 of 30 samples
+  accept queue     17 of 17 places used at worst, full in 12 of 30 samples
   CPU bound        client 99% of a core (the busiest worker of each)
   latency      p50     p90     p99   p99.9      max
   connect  61.0 µs  122 µs  244 µs  488 µs  1.22 ms
@@ -407,6 +407,21 @@ def test_colours_only_on_a_terminal() -> None:
         Console(file=out, width=80, force_terminal=True, color_system="standard", _environ={}),
     )
     assert "\x1b[1;31mserver_not_accepting" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "took_s", "said"),
+    [
+        (6.0, 10.3, "connects 50/s (300 connects in 6.00 s, then 4.30 s of drain)"),
+        (6.0, 6.01, "connects 50/s (300 connects in 6.00 s)"),
+        (6.0, 3.0, "connects 100/s (300 connects in 3.00 s)"),
+        (None, 5.0, "connects 60/s (300 connects in 5.00 s)"),
+    ],
+    ids=["drained", "hardly", "interrupted", "by count"],
+)
+def test_a_rate_is_that_of_the_load_and_not_of_the_drain(asked_s: float | None, took_s: float, said: str) -> None:
+    run = runs.run("churn", funnel=runs.funnel(300, 300), elapsed_s=took_s, config={"duration_s": asked_s})
+    assert said in " ".join(text(run).split())
 
 
 def test_an_interrupted_run_says_so_first() -> None:

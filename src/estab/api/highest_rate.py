@@ -14,6 +14,7 @@ from estab.load.conductor import Stop
 from estab.load.search import RateSearch
 from estab.records import RunResult
 from estab.records.search import HighestRate, RateStep
+from estab.words import plural
 
 REACHED = 0.98  # of what was due
 FEWEST_DUE = 3  # in one attempt: where nothing is due, nothing is learned of the server
@@ -103,7 +104,7 @@ def _why_not(run: RunResult, latency_us: float | None, bound_us: float) -> str |
     if run.lost_workers:
         return f"a worker of ours {run.lost_workers[0].lost}: this tells nothing of the server"
     if run.failures:
-        return f"{sum(failure.count for failure in run.failures):,} failures ({run.cause or 'no cause named'})"
+        return f"{plural(sum(failure.count for failure in run.failures), 'failure')} ({run.cause or 'no cause named'})"
     loop, answered = run.open_loop, run.requests.count if run.requests else 0
     if loop is None or latency_us is None:
         return "nothing was answered" if loop is None or loop.scheduled else "nothing was due in that time"

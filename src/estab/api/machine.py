@@ -10,6 +10,7 @@ from estab.kernel.rules import memory
 from estab.load import plan
 from estab.load.plan import ClientLoad, Machine
 from estab.observe import host, sysctls
+from estab.words import plural
 
 
 def machine() -> Machine:
@@ -36,7 +37,8 @@ def check_fits(load: ClientLoad, here: Machine, *, embedded: bool) -> None:
     ]
     if narrow:
         more = "; `estab limits` shows the whole ladder"
-        raise MachineError(f"{load.connections:,} connections do not fit: {', '.join(narrow)}{more}")
+        wanted = plural(load.connections, "connection does", "connections do")
+        raise MachineError(f"{wanted} not fit: {', '.join(narrow)}{more}")
 
 
 def _ladder(load: ClientLoad, here: Machine, ends: int) -> list[tuple[str, int, str]]:
@@ -49,5 +51,5 @@ def _ladder(load: ClientLoad, here: Machine, ends: int) -> list[tuple[str, int, 
     why = f"{load.connections * each / 1e9:.1f} GB needed, {available / 1e9:.1f} GB available"
     rungs = [("memory", memory.connections(available, each) or 0, why)]
     if (files := host.open_files_left()) is not None:
-        rungs.append(("fs.file-max", files // ends, f"{files:,} more files may be opened on this host"))
+        rungs.append(("fs.file-max", files // ends, f"{plural(files, 'more file')} may be opened on this host"))
     return sorted(rungs, key=lambda rung: rung[1])

@@ -124,7 +124,7 @@ class _Observer:
     def _take_all(self, gaps: Gaps) -> list[Snapshot]:
         every = namespaces.find_all()
         if every.hidden:
-            gaps.note("netns", f"{every.hidden} processes do not show their network namespace: run as root")
+            gaps.note("netns", every.why_hidden)
         taken = []
         for namespace in every.namespaces:
             try:

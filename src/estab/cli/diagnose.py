@@ -10,6 +10,7 @@ from estab.cli.options import DEFAULT_OUTPUT, OutputFlags
 from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, console, exit_code, finish, status_line, stoppable
 from estab.cli.values import Seconds
 from estab.errors import UsageError
+from estab.words import plural
 
 if TYPE_CHECKING:
     from estab.records import Diagnosis
@@ -65,7 +66,7 @@ def _files(files: tuple[str, ...], output: OutputFlags) -> int:
     json_file = JsonFile(output.json)
     codes = [exit_code(run) for run in runs if finish(run, output, json_file) != INTERRUPTED]
     if snapshots:
-        title = f"{len(snapshots):,} snapshot{'s' if len(snapshots) > 1 else ''}"
+        title = plural(len(snapshots), "snapshot")
         codes.append(_show(diagnose_snapshots(snapshots), title, output, json_file))
     return max(codes, default=OK)
 

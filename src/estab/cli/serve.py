@@ -13,8 +13,10 @@ from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, status_line, stopp
 from estab.cli.values import Bytes, Number, Seconds, Whole
 from estab.errors import UsageError
 from estab.kernel.formats.endpoint import endpoint
+from estab.kernel.rules import accept_queue
 from estab.load.serving import Service
 from estab.load.target import parse_listen
+from estab.words import places, plural
 
 if TYPE_CHECKING:
     from estab.api.serve import ServeProgress
@@ -118,9 +120,9 @@ def _progress(show: Callable[[str], None], announce: bool) -> Callable[[ServePro
             )
         parts = [f"{point.t_s:6.1f} s", f"{point.accepted:,} accepted", f"{point.open:,} open"]
         if point.queue_depth is not None:
-            parts.append(f"queue {point.queue_depth:,} of {point.queue_limit:,}")
+            parts.append(f"queue {places(point.queue_depth, accept_queue.room(point.queue_limit or 0))}")
         if point.listener_drops:
-            parts.append(f"{point.listener_drops:,} drops")
+            parts.append(plural(point.listener_drops, "drop"))
         show("  ·  ".join(parts))
 
     return tell
@@ -130,8 +132,8 @@ def _summary(run: RunResult) -> str:
     parts = [f"accepted {run.funnel.accepted:,}", f"closed {run.funnel.completed:,}"]
     listener = run.server.listener
     if listener is not None:
-        parts.append(f"worst queue {listener.worst_depth:,} of {listener.limit:,} ({listener.limit + 1:,} fit)")
+        parts.append(f"worst queue {places(listener.worst_depth, accept_queue.room(listener.limit))}")
         if listener.drops:
-            parts.append(f"{listener.drops:,} drops")
-    parts += [f"{failure.count:,} times {failure.kind}" for failure in run.failures]
+            parts.append(plural(listener.drops, "drop"))
+    parts += [f"{plural(failure.count, 'time')} {failure.kind}" for failure in run.failures]
     return f"stopped after {run.elapsed_s:.1f} s: " + ", ".join(parts)

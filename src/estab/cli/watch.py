@@ -16,6 +16,7 @@ from estab.cli.show import FAILED, INTERRUPTED, OK, console, is_dumb, status_lin
 from estab.cli.values import Number, Seconds, Whole
 from estab.errors import MachineError, UsageError
 from estab.load.conductor import Stop
+from estab.words import plural
 
 if TYPE_CHECKING:
     from estab.live.arrange import ListenerFilter
@@ -223,7 +224,7 @@ def _record_only(rounds: Iterator[list[Snapshot]], recorder: Recorder, stop: Sto
         for _ in rounds:
             if recorder.failed is not None:
                 break
-            show(f"recording to {recorder.path}: {recorder.snapshots:,} snapshots; Ctrl-C ends it")
+            show(f"recording to {recorder.path}: {plural(recorder.snapshots, 'snapshot')}; Ctrl-C ends it")
     return INTERRUPTED if stop.is_set else OK
 
 

@@ -12,6 +12,7 @@ from estab.cluster.probe import Could, Probed
 from estab.cluster.session import Session, connected
 from estab.errors import MachineError
 from estab.records.cluster import Clock, ClusterCheck, ClusterWorker
+from estab.words import plural
 
 
 def check(address: str, *, told: Callable[[str], None] = lambda _text: None) -> ClusterCheck:
@@ -23,7 +24,7 @@ def check(address: str, *, told: Callable[[str], None] = lambda _text: None) -> 
     with connected(address) as session:
         members = session.members()
         parts = cast(members, address)
-        told(f"asking {len(members)} workers")
+        told(f"asking {plural(len(members), 'worker')}")
         probed = session.probe(members)
         able = [one for one in members if isinstance(probed[one.address], Probed)]
         could = {who: msgspec.json.decode(data, type=Could) for who, data in session.could(able).items()}

@@ -22,6 +22,7 @@ from estab.load.fleet import engine_name
 from estab.load.target import parse
 from estab.observe import host
 from estab.records.cluster import Clock, ClusterResult
+from estab.words import plural
 
 LIVE_EVERY_S = 0.2
 WORDS_PER_S = 100  # what a scheduler is asked to pass on of all hosts together
@@ -66,7 +67,7 @@ def run(
         session = stack.enter_context(connected(address))
         stop = stop or stack.enter_context(Stop())
         members = cast(session.members(), address)
-        say(f"asking {len(members.all)} workers who they are")
+        say(f"asking {plural(len(members.all), 'worker')} who they are")
         _check(session, members)
         parts = shares.split(request, len(members.generators))
         generators = members.generators[: len(parts)]
@@ -78,7 +79,7 @@ def run(
             Task(ATTEND if member is members.server else GENERATE, member, order, clocks[member.address])
             for member, order in orders.items()
         ]
-        say(f"starting {len(parts)} generators")
+        say(f"starting {plural(len(parts), 'generator')}")
         followed = Follow.begin(session, tasks, stop, lambda state: _show(state, progress)).to_the_end()
     asked = total.ClusterRequest(
         request=request,

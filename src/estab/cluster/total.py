@@ -36,6 +36,7 @@ from estab.records import (
 )
 from estab.records.cluster import ClusterHost, ClusterResult, ClusterServer
 from estab.records.failure import by_kind
+from estab.words import plural
 
 UNSEEN = "no worker is on the server's host; start one there: dask worker ADDRESS --resources estab-server=1"
 
@@ -144,7 +145,7 @@ def _judged(whole: RunResult, hosts: Sequence[ClusterHost]) -> RunResult:
     found = judge(whole)
     lost = [one.name for one in hosts if one.lost is not None]
     if lost and found.cause is None:
-        count = "1 host was" if len(lost) == 1 else f"{len(lost):,} hosts were"
+        count = plural(len(lost), "host was", "hosts were")
         found = found.replace(summary=f"{count} lost ({', '.join(lost[:3])}): the run is not complete. {found.summary}")
     return whole.replace(diagnosis=found)
 

@@ -42,7 +42,7 @@ def _bytes_per_s(run: RunResult) -> Value:
 
 def _connects_per_s(run: RunResult) -> Value:
     """Only where connecting goes on throughout: elsewhere it would measure how long the run was."""
-    return run.funnel.connected / run.elapsed_s if run.command == "churn" and run.elapsed_s > 0 else None
+    return run.funnel.connected / run.load_s if run.command == "churn" and run.load_s > 0 else None
 
 
 def _late(run: RunResult) -> Value:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Collection
 
 from estab.diagnose import accepts
-from estab.kernel.rules.accept_queue import fits, is_full
+from estab.kernel.rules import accept_queue
 from estab.kernel.rules.inputs import RuleInputError
 from estab.kernel.rules.kernel_version import KernelVersion, parse
 from estab.records import HostFacts, Listener, ListenerWatch, RunResult, Snapshot, Worker
@@ -182,13 +182,13 @@ def asked_timeout(run: RunResult) -> float | None:
 
 
 def room(watch: ListenerWatch) -> int:
-    """How many connections the listener's queue holds: B+1. A negative limit, in a damaged record, is taken for 0."""
-    return fits(max(0, watch.limit))
+    """How many connections the listener's queue holds: B+1."""
+    return accept_queue.room(watch.limit)
 
 
 def was_full(watch: ListenerWatch) -> bool:
     """Whether the queue was seen full at its worst (B+1 waiting)."""
-    return is_full(max(0, watch.worst_depth), max(0, watch.limit))
+    return accept_queue.is_full(max(0, watch.worst_depth), max(0, watch.limit))
 
 
 def listener(run: RunResult) -> ListenerWatch | None:

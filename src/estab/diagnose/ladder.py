@@ -13,6 +13,7 @@ from estab.diagnose.rungs.host import Host
 from estab.diagnose.rungs.view import BothEnds, HoldSpread, unknown
 from estab.kernel.formats.endpoint import endpoint
 from estab.records import Limit, Limits
+from estab.words import plural
 
 __all__ = ["BothEnds", "HoldSpread", "is_met", "ladder", "reach"]
 
@@ -93,12 +94,8 @@ def reach(limits: Iterable[Limit], spread: HoldSpread) -> tuple[int, str | None]
 def _with_reach(limits: list[Limit], spread: HoldSpread) -> list[Limit]:
     """What the spreading gives, said where it matters: at the descriptors of one process."""
     count, by = reach(limits, spread)
-    words = f"estab hold spreads over up to {_many(spread.processes, 'process', 'es')}"
+    words = f"estab hold spreads over up to {plural(spread.processes, 'process', 'processes')}"
     if spread.sources > 1:
-        words += f" and {_many(spread.sources, 'source address', 'es')}"
+        words += f" and {plural(spread.sources, 'source address', 'source addresses')}"
     words += f" and gets {count:,}" + (f", then {by}" if by else ", the most that it can be asked for")
     return [limit.replace(note=words) if limit.limit == client.OPEN_FILES else limit for limit in limits]
-
-
-def _many(number: int, thing: str, plural: str) -> str:
-    return f"{number:,} {thing}" + (plural if number != 1 else "")

@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 
 from rich.text import Text
 
+from estab.kernel.rules import accept_queue
 from estab.live.columns import BY_SEVERITY, BarGlyphs, bar, where
-from estab.live.judgement import capacity, rate
+from estab.live.judgement import rate
 from estab.live.panels import label
 from estab.live.view import ListenerRow, QueueSample
 from estab.records import Diagnosis, Process
-from estab.report.words import DASH, clean, count, plural, size
+from estab.report.words import DASH, clean, count, size
+from estab.words import plural
 
 _RISES = " ▁▂▃▄▅▆▇█"
 
@@ -35,7 +37,7 @@ def detail(
         _queue(row, width, signs),
         Text(row.judgement.says, BY_SEVERITY[row.judgement.severity]),
     ]
-    fits = capacity(row.limit)
+    fits = accept_queue.room(row.limit)
     parts += [
         Text(""),
         *_history("Depth", samples, lambda sample: sample.depth, width, signs, most=fits, height=height),
@@ -59,7 +61,8 @@ def _title(row: ListenerRow, gone: bool) -> Text:
 
 
 def _queue(row: ListenerRow, width: int, signs: BarGlyphs) -> Text:
-    says = f"  {row.depth:,} wait, {capacity(row.limit):,} fit (limit {row.limit:,}); worst {row.worst:,}"
+    waits, fits = plural(row.depth, "waits", "wait"), plural(accept_queue.room(row.limit), "fits", "fit")
+    says = f"  {waits}, {fits} (limit {row.limit:,}); worst {row.worst:,}"
     style = "red" if row.fill >= 1 else "yellow" if row.fill >= 0.7 else "green"
     return Text(bar(row.fill, max(8, min(40, width - len(says))), signs), style).append(says, style="default")
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from estab.kernel.rules import accept_queue
 from estab.records import Process
-from estab.report.words import clean, plural
+from estab.report.words import clean
+from estab.words import plural
 
 SOON_S = 60.0  # what fills later than that is not called filling
 STUCK_S = 5.0  # so long nothing may leave a queue before it is called stuck
@@ -52,11 +53,6 @@ def judge(facts: ListenerFacts) -> ListenerCondition:
     return ListenerCondition("ok", "nothing waits", 0)
 
 
-def capacity(limit: int) -> int:
-    """How many connections fit; a limit that a damaged record gives as negative counts as 0."""
-    return accept_queue.fits(max(0, limit))
-
-
 def is_full(depth: int, limit: int) -> bool:
     """Whether the queue takes no more."""
     return accept_queue.is_full(max(0, depth), max(0, limit))
@@ -66,7 +62,7 @@ def full_in_s(facts: ListenerFacts) -> float | None:
     """Seconds until the queue is full at the rate at which it grows; None where it does not grow."""
     if facts.growth_per_s is None or facts.growth_per_s <= 0 or facts.depth <= 0:
         return None
-    return max(0.0, capacity(facts.limit) - facts.depth) / facts.growth_per_s
+    return max(0.0, accept_queue.room(facts.limit) - facts.depth) / facts.growth_per_s
 
 
 def _without_descriptors(facts: ListenerFacts) -> ListenerCondition | None:
@@ -74,8 +70,8 @@ def _without_descriptors(facts: ListenerFacts) -> ListenerCondition | None:
     for owner in facts.owners:
         if owner.fds is not None and owner.nofile_soft is not None and owner.fds >= owner.nofile_soft:
             who = f"{clean(owner.name or 'the owner')} ({owner.pid})"
-            wait = f", {facts.depth:,} wait" if facts.depth else ""
-            says = f"{who} has all {owner.nofile_soft:,} descriptors in use: it can't accept{wait}"
+            wait = f", {plural(facts.depth, 'waits', 'wait')}" if facts.depth else ""
+            says = f"{who} has all {plural(owner.nofile_soft, 'descriptor')} in use: it can't accept{wait}"
             return ListenerCondition("no fds", says, 5 if facts.depth else 3)
     return None
 
@@ -83,11 +79,11 @@ def _without_descriptors(facts: ListenerFacts) -> ListenerCondition | None:
 def _full(facts: ListenerFacts) -> ListenerCondition | None:
     if not is_full(facts.depth, facts.limit):
         return None
-    fits = capacity(facts.limit)
+    fits = plural(accept_queue.room(facts.limit), "fits", "fit")
     if facts.drops_per_s:
-        says = f"full ({fits:,} fit): {rate(facts.drops_per_s)} packets a second are turned away"
+        says = f"full ({fits}): {rate(facts.drops_per_s)} packets a second are turned away"
         return ListenerCondition("OVERFLOW", says, 5)
-    return ListenerCondition("FULL", f"full ({fits:,} fit): whoever connects next is turned away", 4)
+    return ListenerCondition("FULL", f"full ({fits}): whoever connects next is turned away", 4)
 
 
 def _dropping(facts: ListenerFacts) -> ListenerCondition | None:
@@ -110,7 +106,9 @@ def _filling(facts: ListenerFacts) -> ListenerCondition | None:
 def _stuck(facts: ListenerFacts) -> ListenerCondition | None:
     if facts.unmoved_s is None or facts.unmoved_s < STUCK_S or facts.depth <= 0:
         return None
-    return ListenerCondition("stuck", f"{facts.depth:,} wait and none was accepted for {facts.unmoved_s:,.0f} s", 3)
+    return ListenerCondition(
+        "stuck", f"{plural(facts.depth, 'waits', 'wait')} and none was accepted for {facts.unmoved_s:,.0f} s", 3
+    )
 
 
 def _soon(seconds: float) -> str:

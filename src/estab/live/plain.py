@@ -12,7 +12,7 @@ from estab.live import panels
 from estab.live.arrange import downwards
 from estab.live.columns import ASCII, UNICODE, Line, fit, heading, line
 from estab.live.view import HostView, ListenerRow
-from estab.report.words import plural
+from estab.words import plural
 
 PIPE_WIDTH = 180
 _MOST_TARGETS = 10

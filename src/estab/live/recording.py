@@ -11,6 +11,7 @@ from estab.api.files import read_record
 from estab.errors import ReadError, UsageError
 from estab.live.model import rounds
 from estab.records import RunResult, Snapshot, encode
+from estab.words import plural
 
 
 class Recorder:
@@ -49,7 +50,7 @@ class Recorder:
                     left = left[os.write(self._fd, left) :]
                 self.snapshots += 1
         except OSError as error:
-            self.failed = f"recording to {self.path} ended after {self.snapshots:,} snapshots: {error.strerror}"
+            self.failed = f"recording to {self.path} ended after {plural(self.snapshots, 'snapshot')}: {error.strerror}"
 
     def through(self, rounds: Iterable[list[Snapshot]]) -> Iterator[list[Snapshot]]:
         """The rounds, each written before it is passed on."""

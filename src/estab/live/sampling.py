@@ -127,7 +127,7 @@ class Sampler:
         self._namespaces = [namespaces.find(netns) if netns is not None else namespaces.own()]
         self._readers: dict[int, NamespaceReader] = {}
         self._scan = seldom()
-        self._hidden = 0
+        self._hidden = ""
 
     def rounds(self, interval_s: float, stop: Stop, count: int = 0) -> Iterator[list[Snapshot]]:
         """A round every `interval_s` seconds until `stop`, `count` of them (0: no end); the first and last are whole.
@@ -176,7 +176,7 @@ class Sampler:
 
     def _look_for_namespaces(self) -> None:
         scanned = self._scan.spend(namespaces.find_all)
-        self._namespaces, self._hidden = scanned.namespaces, scanned.hidden
+        self._namespaces, self._hidden = scanned.namespaces, scanned.why_hidden
         known = {namespace.inode for namespace in self._namespaces}
         for inode in self._readers.keys() - known:
             self._readers.pop(inode).close()
@@ -185,7 +185,7 @@ class Sampler:
         if not self._hidden:
             return taken
         gaps = Gaps()
-        gaps.note("netns", f"{self._hidden} processes do not show their network namespace: run as root")
+        gaps.note("netns", self._hidden)
         return taken.replace(unobserved=[*taken.unobserved, *gaps.found])
 
 

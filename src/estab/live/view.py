@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from estab.kernel.rules import accept_queue
 from estab.live.judgement import ListenerCondition
 from estab.records import Conntrack, Diagnosis, PortUse, Process
 
@@ -41,7 +42,7 @@ class ListenerRow:
     @property
     def fill(self) -> float:
         """Depth of what fits, 0 to 1 and, for a record that says so, more."""
-        return self.depth / (max(0, self.limit) + 1)
+        return self.depth / accept_queue.room(self.limit)
 
     @property
     def tightest(self) -> Process | None:

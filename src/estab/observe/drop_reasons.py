@@ -16,6 +16,7 @@ import msgspec
 from estab.observe.gaps import Gaps
 from estab.observe.tracer import Outcome
 from estab.records import DropReasons
+from estab.words import plural
 
 BLIND = (
     "a SYN dropped on a full accept queue or SYN queue makes no event: its absence here means nothing; "
@@ -40,7 +41,7 @@ def read(seconds: float, gaps: Gaps, stop: int | None = None) -> DropReasons | N
         return None
     gaps.note(f"{_FIELD}.syn_drops", BLIND)
     if outcome.lost:
-        gaps.note(_FIELD, f"{outcome.lost} events did not fit the trace buffer and are in no count")
+        gaps.note(_FIELD, f"{plural(outcome.lost, 'event')} did not fit the trace buffer and are in no count")
     return outcome.reasons
 
 

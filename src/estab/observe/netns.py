@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from estab.errors import MachineError, UsageError
 from estab.records import Record
+from estab.words import plural
 
 _CLONE_NEWNET = 0x40000000
 _NAMED = "/run/netns"
@@ -34,6 +35,13 @@ class Found(Record, frozen=True, kw_only=True):
 
     namespaces: list[Namespace]
     hidden: int
+
+    @property
+    def why_hidden(self) -> str:
+        """What is not seen for them, in words; empty where there are none."""
+        if not self.hidden:
+            return ""
+        return f"{plural(self.hidden, 'process does', 'processes do')} not show their network namespace: run as root"
 
 
 def own() -> Namespace:

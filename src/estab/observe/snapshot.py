@@ -14,6 +14,7 @@ from estab.observe import cgroups, counters, host, nics, processes, sysctls, sys
 from estab.observe.gaps import Gaps
 from estab.observe.sock_diag import SockDiag
 from estab.records import Census, Listener, PortUse, Process, Record, ServerSockets, Snapshot, Tuple4
+from estab.words import plural
 
 _PORT_RANGE = "net.ipv4.ip_local_port_range"
 _RESERVED = "net.ipv4.ip_local_reserved_ports"
@@ -168,5 +169,6 @@ def _with_owners(
 def why_unowned(hidden: int) -> str:
     """Why a listener has no owner that can be seen; `hidden` processes would not show their descriptors."""
     if hidden:
-        return f"the descriptors of {hidden} processes may not be read: run as root, or as the server's user"
+        processes = plural(hidden, "process", "processes")
+        return f"the descriptors of {processes} may not be read: run as root, or as the server's user"
     return "no process that is visible here holds the socket: it is in another pid namespace, or /proc hides it"

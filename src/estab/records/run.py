@@ -234,6 +234,14 @@ class RunResult(Record, frozen=True, kw_only=True):
         return self.diagnosis.cause if self.diagnosis is not None else None
 
     @property
+    def load_s(self) -> float:
+        """Seconds in which load was begun: so many as `config` asked for; what `elapsed_s` has beyond was the drain."""
+        asked = self.config.get("duration_s")
+        if isinstance(asked, bool) or not isinstance(asked, int | float) or asked <= 0:
+            return self.elapsed_s
+        return min(float(asked), self.elapsed_s)
+
+    @property
     def client_failures(self) -> int:
         """All failures that a client met. Those of accept() are the server's and cost a client nothing as such."""
         return sum(failure.count for failure in self.failures if failure.is_clients)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from estab.records import RunResult
 from estab.report.words import clean, count
+from estab.words import plural
 
 Value = int | float | str | bool | list[str]
 
@@ -22,22 +23,26 @@ def _with(template: str) -> Callable[[Value], str]:
     return lambda value: template.format(_number(value))
 
 
+def _counted(thing: str) -> Callable[[Value], str]:
+    return lambda value: plural(value, thing) if isinstance(value, int) else f"{_number(value)} {thing}s"
+
+
 # In this order; what is not named here follows as "key value".
 WORDS: dict[str, Callable[[Value], str]] = {
     "target": str,
     "embedded": _flag("embedded server"),
     "mode": str,
     "service": str,
-    "connections": _with("{} connections"),
+    "connections": _counted("connection"),
     "in_flight": _with("{} at a time"),
-    "attempts": lambda value: f"{_number(value)} attempts" if value else "",
+    "attempts": lambda value: _counted("attempt")(value) if value else "",
     "ramp_per_s": _with("{} connects/s"),
     "rate_per_s": _with("{}/s"),
     "trickle_per_s": _with("{} requests/s"),
     "churn_per_s": _with("{} visitors/s"),
     "arrivals": lambda value: f"{value} arrivals",
-    "size": lambda value: f"{_number(value)} bytes" if value else "",
-    "size_bytes": lambda value: f"{_number(value)} bytes" if value else "",
+    "size": lambda value: _counted("byte")(value) if value else "",
+    "size_bytes": lambda value: _counted("byte")(value) if value else "",
     "depth": lambda value: "" if value == 1 else f"depth {_number(value)}",
     "duration_s": _with("{} s"),
     "timeout_s": lambda value: f"timeout {_number(value)} s" if value else "the kernel's timeout",
@@ -49,7 +54,7 @@ WORDS: dict[str, Callable[[Value], str]] = {
     "close": lambda value: "closed by RST" if value == "rst" else "",
     "first_close": lambda value: "the server closes first" if value == "server" else "",
     "server_processes": lambda value: "" if value == 1 else f"{_number(value)} server processes",
-    "hosts": _with("{} hosts"),
+    "hosts": _counted("host"),
     "processes": lambda value: "" if value == 1 else f"{_number(value)} client processes",
     "sources": lambda value: f"{len(value)} source addresses" if isinstance(value, list) and len(value) > 1 else "",
 }

@@ -12,7 +12,8 @@ from estab.records.cluster import ClusterCheck, ClusterHost, ClusterResult, Clus
 from estab.report.layout import Glyphs, columns, glyphs_for, heading, indented, line
 from estab.report.text import render
 from estab.report.trimmed import print_trimmed
-from estab.report.words import clean, count, plural, seconds
+from estab.report.words import clean, count, seconds
+from estab.words import plural
 
 
 def render_cluster(result: ClusterResult, console: Console) -> None:
@@ -114,11 +115,7 @@ def _remarks(worker: ClusterWorker, glyphs: Glyphs) -> Iterator[Text]:
         yield line(clean(worker.problem), style="bold yellow")
     elif worker.role == "generator" and worker.binding is not None:
         parts = [f"{clean(worker.name)}: {clean(worker.binding)} is the first limit there"]
-        parts += (
-            [f"{worker.processes:,} process{'' if worker.processes == 1 else 'es'} would carry them"]
-            if worker.processes
-            else []
-        )
+        parts += [f"{plural(worker.processes, 'process', 'processes')} would carry them"] if worker.processes else []
         yield line(glyphs.dot.join(parts), style="dim")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from estab.records.comparison import Comparison, Figure, Pooled, Sample
 from estab.report.words import DASH, clean, count, seconds, size
+from estab.words import plural
 
 SECTIONS = (
     ("Funnel", ("attempted", "connected", "accepted", "first_byte", "completed")),
@@ -129,7 +130,7 @@ def pooled(figure: Figure, percentile: Pooled | None, micro: str = "us") -> str:
 
 def side(sample: Sample) -> str:
     """A side in one line: how many runs of what, and the verdicts."""
-    runs = f"{sample.runs} runs" if sample.runs > 1 else "1 run"
+    runs = plural(sample.runs, "run")
     names = {"": "no cause", "?": "not judged"}
     if sample.runs == 1:
         causes = [names.get(cause, cause) for cause in sample.causes]

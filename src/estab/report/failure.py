@@ -7,7 +7,8 @@ from textwrap import fill
 
 from estab.records import RunResult
 from estab.report.asked import asked
-from estab.report.words import clean, count, plural, seconds
+from estab.report.words import clean, count, seconds
+from estab.words import plural
 
 WIDTH = 100
 

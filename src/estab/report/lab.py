@@ -11,7 +11,8 @@ from rich.text import Text
 from estab.records.lab import LabRemedy, LabResult, LabScenario
 from estab.report.layout import Glyphs, columns, glyphs_for, hanging, heading, indented, line
 from estab.report.trimmed import print_trimmed
-from estab.report.words import clean, count, plural, seconds
+from estab.report.words import clean, count, seconds
+from estab.words import plural
 
 _SAID = {
     "as_predicted": ("as predicted", "green"),

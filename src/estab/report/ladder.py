@@ -11,7 +11,8 @@ from rich.text import Text
 from estab.records import Limit, Limits, RateLimit
 from estab.report.layout import Glyphs, columns, glyphs_for, heading, indented, line
 from estab.report.trimmed import print_trimmed
-from estab.report.words import DASH, clean, count, plural, size
+from estab.report.words import DASH, clean, count, size
+from estab.words import plural
 
 _MILLION = 1_000_000
 _ESTIMATES = ("memory",)

@@ -15,7 +15,8 @@ from estab.report.html.repeat import command
 from estab.report.html.subject import Material, Subject
 from estab.report.html.view import facts, failure_rows, figures, latency_rows, leads, suspects, tone_of
 from estab.report.markup import code, plain, table
-from estab.report.words import clean, count, plural, seconds
+from estab.report.words import clean, count, seconds
+from estab.words import plural
 
 _MARKS = {"bad": "🔴", "open": "🟠", "good": "🟢"}
 

@@ -9,12 +9,15 @@ from rich.table import Table
 from rich.text import Text
 
 from estab.kernel.formats import first_bytes
+from estab.kernel.rules import accept_queue
 from estab.records import ListenerWatch, Percentiles, RunResult, Worker
 from estab.report.layout import Glyphs, columns, heading, indented, line, pairs
-from estab.report.words import clean, count, percent, plural, seconds, size
+from estab.report.words import clean, count, percent, seconds, size
+from estab.words import places, plural
 
 BUSY = 0.9  # of one core: from here a worker is bound by CPU
 BAR_MOST = 32
+_DRAIN_TOLD_S = 0.1  # each load ends a few milliseconds after its duration
 
 
 def measured(run: RunResult, console: Console, glyphs: Glyphs) -> Iterator[RenderableType]:
@@ -97,7 +100,9 @@ def _throughput(run: RunResult) -> list[tuple[str, str]]:
     figures = []
     connects = run.funnel.connected
     if run.command == "churn" and run.elapsed_s > 0 and connects:
-        text = f"{count(connects / run.elapsed_s)}/s  ({plural(connects, 'connect')} in {seconds(run.elapsed_s)})"
+        drained_s = run.elapsed_s - run.load_s
+        drain = f", then {seconds(drained_s)} of drain" if drained_s >= _DRAIN_TOLD_S else ""
+        text = f"{count(connects / run.load_s)}/s  ({plural(connects, 'connect')} in {seconds(run.load_s)}{drain})"
         figures.append(("connects", text))
     requests = run.requests
     if requests is None or not requests.count:
@@ -170,8 +175,9 @@ def _syn_retransmits(run: RunResult) -> list[tuple[str, str]]:
     known = {times: n for times, n in run.connects_by_resent.items() if n}
     if not any(known):
         return []
-    parts = [f"{times or 'none'} for {n:,}" for times, n in known.items()]
-    return [("SYN retransmits", f"{', '.join(parts)} connects")]
+    *others, (times, n) = known.items()
+    parts = [f"{times or 'none'} for {n:,}" for times, n in others]
+    return [("SYN retransmits", ", ".join([*parts, f"{times or 'none'} for {plural(n, 'connect')}"]))]
 
 
 def _listener(run: RunResult) -> list[tuple[str, str]]:
@@ -183,12 +189,12 @@ def _listener(run: RunResult) -> list[tuple[str, str]]:
 
 
 def _queue(watch: ListenerWatch, run: RunResult) -> str:
-    text = f"{watch.worst_depth:,} of {watch.limit:,} ({watch.limit + 1:,} fit) at worst"
+    text = f"{places(watch.worst_depth, accept_queue.room(watch.limit))} used at worst"
     asked = run.config.get("backlog_asked")
     if isinstance(asked, int) and asked > watch.limit:
-        text += f", {asked:,} asked for"
+        text += f", the backlog of {asked:,} cut to {watch.limit:,}"
     if watch.full_samples:
-        text += f", full in {watch.full_samples:,} of {watch.samples:,} samples"
+        text += f", full in {watch.full_samples:,} of {plural(watch.samples, 'sample')}"
     if watch.listeners > 1:
         text += f"; fullest of {watch.listeners:,} listeners"
     return text

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
+from estab.kernel.rules import accept_queue
 from estab.records import Diagnosis, Listener, PortUse, Process, Snapshot
 from estab.report.prometheus_host import host_families
 from estab.report.prometheus_names import (
@@ -128,7 +129,9 @@ class _ListenAddress:
 
     @property
     def fullest(self) -> Listener:
-        return max(self.sockets, key=lambda listener: (listener.depth / (max(0, listener.limit) + 1), listener.depth))
+        return max(
+            self.sockets, key=lambda listener: (listener.depth / accept_queue.room(listener.limit), listener.depth)
+        )
 
     @property
     def worst_depth(self) -> int:

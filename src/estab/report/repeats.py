@@ -14,7 +14,8 @@ from estab.report.compare_words import label, percent, value
 from estab.report.layout import Glyphs, columns, glyphs_for, heading, indented, line
 from estab.report.trimmed import print_trimmed
 from estab.report.verdict import diagnosed
-from estab.report.words import clean, count, plural, seconds
+from estab.report.words import clean, count, seconds
+from estab.words import plural
 
 
 def render_run(run: RunResult, at: int, number: int, console: Console) -> None:

@@ -14,7 +14,8 @@ from estab.report.layout import Glyphs, glyphs_for, line
 from estab.report.measured import interrupted, measured, stopped
 from estab.report.trimmed import print_trimmed
 from estab.report.verdict import diagnosed, verdict
-from estab.report.words import clean, plural, seconds
+from estab.report.words import clean, seconds
+from estab.words import plural
 
 
 def render(run: RunResult, console: Console) -> None:

@@ -57,11 +57,6 @@ def percent(part: int, whole: int) -> str:
     return "100%" if part else "0%"
 
 
-def plural(number: int, thing: str) -> str:
-    """`1 connect`, `271 connects`."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
-
-
 def setting_value(kind: str, value: float | str | None) -> str:
     """A setting of a scenario as `--set` takes it: `20ms`, `yes`, `128`."""
     if kind == "seconds" and isinstance(value, int | float):

@@ -61,6 +61,11 @@ def fits(limit: int) -> int:
     return limit + 1
 
 
+def room(limit: int) -> int:
+    """How many places a listener's queue has: as `fits`; a negative limit, in a damaged record, is taken for 0."""
+    return fits(max(0, limit))
+
+
 def is_full(depth: int, limit: int) -> bool:
     """Whether a queue `depth` deep (sock_diag's rqueue, `ss -ltn` Recv-Q) takes no more: depth > B.
 

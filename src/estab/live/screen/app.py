@@ -25,7 +25,8 @@ from estab.live.screen.help import HelpScreen
 from estab.live.screen.styled import StyledText
 from estab.live.screen.table import LineTable
 from estab.live.view import HostView, Key
-from estab.report.words import clean, plural
+from estab.report.words import clean
+from estab.words import plural
 
 INTERRUPTED = 130
 _TALL = 30  # lines from which on more targets, and a higher history, are shown

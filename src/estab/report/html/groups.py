@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from estab.kernel.formats.endpoint import endpoint
+from estab.kernel.rules import accept_queue
 from estab.records import Snapshot
 from estab.report.html.plot import Plot
 from estab.report.html.subject import Subject
@@ -55,7 +56,7 @@ _MOST_LISTENERS = 12
 def _listeners(snapshot: Snapshot) -> list[dict[str, Any]]:
     listeners = sorted(
         snapshot.listeners or [],
-        key=lambda listener: (-listener.depth / (max(listener.limit, 0) + 1), -(listener.drops or 0)),
+        key=lambda listener: (-listener.depth / accept_queue.room(listener.limit), -(listener.drops or 0)),
     )
     rows = [
         [

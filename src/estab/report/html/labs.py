@@ -9,7 +9,8 @@ from estab.records.lab import LabRemedy, LabResult, LabScenario
 from estab.report.html.charts import several
 from estab.report.html.plot import Plot
 from estab.report.html.table import table
-from estab.report.words import clean, plural, seconds
+from estab.report.words import clean, seconds
+from estab.words import plural
 
 _STATUS = {
     "as_predicted": ("as predicted", "good"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from estab.kernel.rules import accept_queue
 from estab.records import RunResult
 from estab.report.html import labels, percentiles
 from estab.report.html.charts import distribution, several
@@ -49,7 +50,7 @@ def _sentence(subjects: Sequence[Subject]) -> str:
     named = sorted({clean(cause) for cause in causes if cause})
     if not named:
         return f"None of {len(subjects):,} met a limit that is named."
-    return f"{sum(cause is not None for cause in causes):,} of {len(subjects):,} have a cause: {', '.join(named)}."
+    return f"{sum(cause is not None for cause in causes):,} of {len(subjects):,} with a cause: {', '.join(named)}."
 
 
 # The table ---------------------------------------------------------------------------------------------------------
@@ -69,7 +70,10 @@ def _measures(subject: Subject) -> list[tuple[str, str]]:
         ("accepted", count(run.funnel.accepted)),
         ("failed", count(run.client_failures)),
         ("ghosts", count(run.ghosts.count) if run.ghosts else DASH),
-        ("queue at worst", f"{count(listener.worst_depth)} / {count(listener.limit)}" if listener else DASH),
+        (
+            "queue at worst",
+            f"{count(listener.worst_depth)} of {count(accept_queue.room(listener.limit))}" if listener else DASH,
+        ),
         ("requests/s", count(requests.per_second) if requests else DASH),
         ("connect p99", _p99(latency.connect_us)),
         ("request p99", _p99(latency.request_us)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from estab.kernel.rules import accept_queue
 from estab.records import RunResult
 from estab.report.html import labels, over_time, percentiles, rungs, syns
 from estab.report.html.charts import distribution, ladders
@@ -13,6 +14,7 @@ from estab.report.html.plot import Plot, nothing
 from estab.report.html.subject import Subject
 from estab.report.html.table import PlotTable, table
 from estab.report.words import clean, count, seconds
+from estab.words import plural
 
 NO_TIMELINE = "The record holds no timeline."
 
@@ -100,13 +102,12 @@ def _queue(run: RunResult, end_s: float) -> Iterator[Plot]:
         yield nothing("queue", "Depth and limit", NO_TIMELINE if not run.timeline else _unseen(run, "server"))
     else:
         depth, limit = _peak(queue, "queue_depth"), _last(queue, "queue_limit")
-        top = max(depth, limit + 1)
+        room = accept_queue.room(round(limit))
+        top = max(depth, float(room))
         ends = [("depth", float(_last(queue, "queue_depth")), f"worst {count(depth)}")]
-        ends.append(("limit", limit + 1.0, f"{count(limit + 1)} fit"))
+        ends.append(("limit", float(room), plural(room, "place")))
         label = labels.beside("queue_labels", ends, t_s=end_s, top=top, height=150)
-        caption = (
-            f"Ten samples a second. The limit of {count(limit)} lets {count(limit + 1)} wait: one more than backlog."
-        )
+        caption = f"Ten samples a second. The limit of {count(limit)} lets {count(room)} wait: one more than backlog."
         yield Plot("queue", "Depth and limit", caption, [queue, label], charts.queue(end_s, top))
     names = [
         name

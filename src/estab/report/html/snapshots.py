@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from estab.kernel.rules import accept_queue
 from estab.records import Listener, Snapshot
 from estab.report.html import labels
 from estab.report.html.charts import over_time as charts
@@ -13,6 +14,7 @@ from estab.report.html.plot import Plot, nothing
 from estab.report.html.subject import Subject
 from estab.report.html.table import Cell, PlotTable
 from estab.report.words import clean, count
+from estab.words import plural
 
 MOST_SNAPSHOTS = 2_000
 _COUNTERS = {"listen_overflows": "TcpExt.ListenOverflows", "listen_drops": "TcpExt.ListenDrops"}
@@ -68,7 +70,10 @@ def _fullest(series: Sequence[Snapshot]) -> _Key | None:
     worst: dict[_Key, tuple[float, int]] = {}
     for snapshot in series:
         for listener in snapshot.listeners or ():
-            full = max(listener.depth, listener.worst_depth or 0) / (max(listener.limit, 0) + 1), listener.drops or 0
+            full = (
+                max(listener.depth, listener.worst_depth or 0) / accept_queue.room(listener.limit),
+                listener.drops or 0,
+            )
             worst[_key(listener)] = max(worst.get(_key(listener), (0.0, 0)), full)
     return max(worst, key=lambda key: worst[key], default=None)
 
@@ -100,9 +105,10 @@ def _since(values: Sequence[int | None]) -> list[Cell]:
 def _depth(table: PlotTable, key: _Key, end_s: float) -> Plot:
     depths = [int(value) for value in table.columns["queue_depth"] if value is not None]
     limits = [int(value) for value in table.columns["queue_limit"] if value is not None]
-    top = float(max(*depths, limits[-1] + 1))
+    room = accept_queue.room(limits[-1])
+    top = float(max(*depths, room))
     ends = [("depth", float(depths[-1]), f"worst {count(max(depths))}")]
-    ends.append(("limit", limits[-1] + 1.0, f"{count(limits[-1] + 1)} fit"))
+    ends.append(("limit", float(room), plural(room, "place")))
     label = labels.beside("queue_labels", ends, t_s=end_s, top=top, height=150)
     title = clean(f"Accept queue of {key[0]}:{key[1]}, the fullest")
     return Plot("queue", title, "At the moments of the snapshots.", [table, label], charts.queue(end_s, top))

@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from estab.kernel.rules import accept_queue
 from estab.records import Diagnosis, Remedy, RunResult, Suspect
 from estab.records.twin import TwinRemedy, TwinResult
 from estab.report.asked import asked
 from estab.report.html.repeat import command
 from estab.report.html.subject import Subject
 from estab.report.ledger import ORDER, test
-from estab.report.words import DASH, clean, count, percent, plural, seconds, size
+from estab.report.words import DASH, clean, count, percent, seconds, size
+from estab.words import plural
 
 MICRO = "µs"
 _TONES = {"confirmed": "bad", "possible": "open", "ruled_out": "good", "not_observed": ""}
@@ -138,7 +140,13 @@ def figures(run: RunResult) -> list[tuple[str, str, str]]:
         rows.append(("ghosts", count(run.ghosts.count), "ESTAB at the client alone"))
     listener = run.server.listener
     if listener is not None:
-        rows.append(("accept queue", count(listener.worst_depth), f"at worst, {count(listener.limit + 1)} fit"))
+        rows.append(
+            (
+                "accept queue",
+                count(listener.worst_depth),
+                f"at worst, of {plural(accept_queue.room(listener.limit), 'place')}",
+            )
+        )
     if run.requests is not None and run.requests.per_second is not None:
         rows.append(("requests", f"{count(run.requests.per_second)}/s", f"{count(run.requests.count)} in all"))
     for name, spread in (("connect", run.latency.connect_us), ("request", run.latency.request_us)):
