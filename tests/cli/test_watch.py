@@ -71,11 +71,11 @@ def test_once_of_a_recording_and_its_exit_code(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
-        (("--interval", "1ms", "--once"), 2, ("--interval is 0.001 s",)),
+        (("--interval", "1ms", "--once"), 2, ("--interval is 0.001", "0.1 to 3,600 seconds")),
         (("--interval", "nan", "--once"), 2, ("nan",)),
         (("--count", "-1"), 2, ("--count -1",)),
         (("--once", "--count", "1"), 2, ("--count 1", "two looks")),
-        (("--port", "70000", "--once"), 2, ("--port 70000",)),
+        (("--port", "70000", "--once"), 2, ("--port is 70000", "1 to 65535")),
         (("--speed", "0", "--once"), 2, ("--speed 0",)),
         (("--sort", "colour"), 2, ("colour",)),
         (("--netns", "nope", "--once"), 2, ("/run/netns/nope",)),

@@ -222,8 +222,8 @@ Other suspects
                 closed in a loop. [connect own_timeout 327 / 0]
                 backlog_clamped  The limit is 16, below somaxconn (128): nothing
                 was cut. [limit 16]
-                generator_saturated  Our workers were on time. [cpu_fraction
-                0.99 / 0.9]
+                generator_saturated  Bound by CPU, but nothing was missed.
+                [cpu_fraction 0.99 / 0.9]
   not observed  conntrack_full_local  The connection tracking table was not
                 observed. [connect ETIMEDOUT, own_timeout, EPERM 327 / 0]
                 accept_thread_starved  The server's use of CPU was not observed.
@@ -307,8 +307,8 @@ Suspects
                 / 0]
                 short_connection_storm  Connections were kept, not opened and
                 closed in a loop. [connect own_timeout 271 / 0]
-                generator_saturated  Our workers were on time. [cpu_fraction
-                0.99 / 0.9]
+                generator_saturated  Bound by CPU, but nothing was missed.
+                [cpu_fraction 0.99 / 0.9]
   not observed  conntrack_full_local  The connection tracking table was not
                 observed. [connect ETIMEDOUT, own_timeout, EPERM 271 / 0]
                 accept_thread_starved  The server's queue and CPU were not
