@@ -196,7 +196,7 @@ def _ports(view: BothEnds) -> Limit:
 
 
 def _more_ports(room: Ports) -> str:
-    more = "more source addresses at the client (estab hold --source), or more addresses or ports at the server"
+    more = "more source addresses at the client (estab hold --source ADDRESS), or more addresses or ports at the server"
     if (room.low, room.high) == _WIDEST:
         return more
     return f'sysctl -w {RANGE}="{_WIDEST[0]} {_WIDEST[1]}"; then {more}'

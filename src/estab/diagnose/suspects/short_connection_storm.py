@@ -74,7 +74,7 @@ def remedies(run: RunResult) -> list[Remedy]:
     advice = [r for r in backlog_remedies(run) if r.command != "--timeout 3"]
     return [
         Remedy(
-            command="keep connections open and reuse them: a connection pool (estab churn --pool N shows it)",
+            command="keep connections open and reuse them: a connection pool (estab bench -c 50 shows it)",
             works=True,
             changes=[changes.POOL],
             why="It removes the problem: no SYN, no queue, and no TIME_WAIT either.",

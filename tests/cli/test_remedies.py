@@ -1,0 +1,81 @@
+"""Every command line of estab's own that a remedy or a limit names is one: the command line parses it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+
+import pytest
+from tests.diagnose import runs
+
+from estab.api.limits import limits
+from estab.cli.app import app, find
+from estab.diagnose.suspects import CAUSES
+from estab.records import RunResult
+
+# `estab` with a command, and what follows it as far as it is options with their values: prose may come after.
+COMMAND_LINE = re.compile(r"\bestab ([a-z]+(?: -[\w-]+(?: [A-Za-z0-9.:/]+)?)*)")
+COMMENT = re.compile(r"\s+#.*")
+PLACEHOLDER = re.compile(r"\b[A-Z]+\b")  # as N in `-c N`
+
+
+def parsed(words: list[str]) -> None:
+    """Raises where the command line would refuse it."""
+    app.parse_args([PLACEHOLDER.sub("1", word) for word in words], print_error=False, exit_on_error=False)
+
+
+def every_run() -> Iterator[RunResult]:
+    """One of each kind that the tests of the judge build, against a target and beside the embedded server."""
+    for _name, make in inspect.getmembers(runs, inspect.isfunction):
+        if inspect.signature(make).return_annotation == "RunResult" and make.__module__ == runs.__name__:
+            run = make()
+            yield run
+            yield run.replace(server=run.server.replace(embedded=True))
+            yield from (run.replace(command=command) for command in ("bench", "churn"))
+
+
+def texts() -> list[tuple[str, str]]:
+    """What all remedies of all causes say, each with the command of the run that they were computed from."""
+    found = {
+        (run.command, text)
+        for run in every_run()
+        for cause in CAUSES
+        for remedy in cause.remedies(run)
+        for text in (remedy.command, remedy.why)
+    }
+    return sorted(found)
+
+
+TEXTS = texts()
+
+
+def test_there_are_remedies_to_test() -> None:
+    assert len(TEXTS) > 100
+    assert any(text.startswith("--") for _command, text in TEXTS)
+    assert any(COMMAND_LINE.search(text) for _command, text in TEXTS)
+
+
+def test_command_lines_are_told_from_prose() -> None:
+    assert COMMAND_LINE.findall("a pool (estab bench -c 50 shows it); or estab hold --source A") == [
+        "bench -c 50", "hold --source A",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", sorted({text for _command, text in TEXTS if COMMAND_LINE.search(text)}))
+def test_a_command_that_a_remedy_names_parses(text: str) -> None:
+    for line in COMMAND_LINE.findall(text):
+        parsed(line.split())
+
+
+@pytest.mark.parametrize(("command", "text"), [one for one in TEXTS if one[1].startswith("--")])
+def test_an_option_that_a_remedy_names_is_one_of_the_run_s_command(command: str, text: str) -> None:
+    parsed([command, *COMMENT.sub("", text).split()])
+
+
+def test_what_raises_a_limit_parses() -> None:
+    for limit in (*limits("192.0.2.1:80").limits, *limits().limits):
+        for line in COMMAND_LINE.findall(f"{limit.raise_with} {limit.restart}"):
+            words, _command = find(line.split())
+            assert words, line
+            parsed(line.split())
