@@ -16,6 +16,7 @@ from tests.cli.terminal import assert_one_clear_line, estab, serving
 from tests.limits.ladders import rung, shown
 from tests.limits.more_servers import http_server, redis
 
+from estab import find_ceiling
 from estab.records import HostFacts, Limits, Snapshot, encode
 
 
@@ -96,6 +97,34 @@ def test_a_full_queue_is_a_limit_that_is_met() -> None:
     assert found.binding == "accept_queue"
     assert rung(found, "accept_queue").used == 6
     assert "not one connection more" in said.stdout
+
+
+@contextlib.contextmanager
+def _somebody_s_server() -> Iterator[None]:
+    """A server of somebody else's on this host, with five descriptors to spare and a full accept queue."""
+    program = (
+        "import resource, socket, sys;"
+        "listener = socket.create_server(('127.0.0.1', 0), backlog=0);"
+        "held = [socket.create_connection(listener.getsockname())];"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (10, 10));"
+        "print(flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"\n"
+        yield
+        process.kill()
+
+
+def test_this_host_as_a_client_is_not_bound_by_a_server_that_happens_to_be_on_it() -> None:
+    with _somebody_s_server():
+        done = estab("limits", "--json", "-")
+        predicted = find_ceiling(most=3)
+    found = shown(done)
+    assert done.returncode == 0
+    assert {limit.side for limit in found.limits} <= {"client", "path"}
+    assert found.target is None
+    assert (predicted.predicted_by, predicted.ceiling) == (found.binding, 3)
 
 
 @contextlib.contextmanager

@@ -34,9 +34,9 @@ def limits(
     """Every limit on the way from this host to `target` (HOST:PORT), the one that is met first coming first.
 
     `listen` (":PORT" or "HOST:PORT") or `pid` name a local server instead of `target`; with none of them it is this
-    host as a client in general, and its listeners. `server_via` is a command, run without a shell, that prints
-    snapshots of the server's side as JSON lines (estab.snapshot/1); the last one counts, and the command is
-    ended after `via_timeout_s` seconds.
+    host as a client, wherever it connects to, and what servers on it could take is left out. `server_via` is a command,
+    run without a shell, that prints snapshots of the server's side as JSON lines (estab.snapshot/1); the last one
+    counts, and the command is ended after `via_timeout_s` seconds.
 
     Raises UsageError for what cannot be asked, MachineError where the command cannot be run, ReadError where it prints
     no snapshot. What could not be observed raises nothing: it stands last, with why.
@@ -48,9 +48,7 @@ def limits(
         return ladder(_local(_listening_on(listen), None))
     if pid is not None:
         return _of_process(pid)
-    here = _take(None)
-    listeners = tuple(here.listeners or ())
-    return ladder(BothEnds(client=here, spread=_spread(None), server=here, listeners=listeners))
+    return ladder(BothEnds(client=_take(None), spread=_spread(None)))
 
 
 def _check(target: str | None, pid: int | None, listen: str | None, server_via: str | None) -> None:

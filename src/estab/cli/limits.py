@@ -32,7 +32,7 @@ def limits(
     Parameters
     ----------
     target
-        HOST:PORT or [IPv6]:PORT. Default: this host as a client, and its listeners.
+        HOST:PORT or [IPv6]:PORT. Default: this host as a client, whatever it connects to.
     pid
         Instead of TARGET: the local server that is this process.
     listen
