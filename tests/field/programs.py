@@ -50,7 +50,8 @@ def nginx(
         f"{kind}_temp_path {{folder}}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     config = (
-        f"daemon off; pid {{folder}}/nginx.pid; error_log {{folder}}/server.log warn; worker_processes 1; {top}\n"
+        f"user root; daemon off; worker_processes 1; {top}\n"
+        "pid {folder}/nginx.pid; error_log {folder}/server.log warn;\n"
         f"events {{ worker_connections {connections}; }}\n"
         f"http {{ access_log off; {folders} server {{ listen {PORT} {listen}; {server} }} }}\n"
     )

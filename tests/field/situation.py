@@ -123,6 +123,7 @@ class Proof:
 class Situation:
     """An entry. `before` starts after the server and before the first look; `first` are commands of estab before the
     one that is judged. `prefix` stands before that one, as `prlimit --as=…`. `look_s`: from one `ss` to the next.
+    `host`: situations of the same host, asked by several commands, which must agree.
     """
 
     name: str
@@ -140,6 +141,7 @@ class Situation:
     at: Place = "client"
     settle_s: float = 0.1
     look_s: float = 0.25
+    host: str | None = None
 
     @property
     def programs(self) -> tuple[Program, ...]:

@@ -27,7 +27,7 @@ def lines(outcomes: Sequence[Outcome]) -> list[str]:
     shown = [
         "  ".join(cell.ljust(width) for cell, width in zip(line, (*widths, 0), strict=True)).rstrip() for line in cells
     ]
-    return [*shown, "", totals(outcomes)]
+    return [*shown, "", totals(outcomes), *agreement(outcomes)]
 
 
 def totals(outcomes: Sequence[Outcome]) -> str:
@@ -35,6 +35,19 @@ def totals(outcomes: Sequence[Outcome]) -> str:
     counts = Counter(outcome.mark for outcome in outcomes)
     parts = [f"{counts[value]} {value}" for value in MARKS if counts[value] or value != "crash"]
     return f"{len(outcomes)} situations: {', '.join(parts)}"
+
+
+def agreement(outcomes: Sequence[Outcome]) -> list[str]:
+    """On how many hosts all commands that looked at the same host named the same cause; none where none was."""
+    causes: dict[str, set[str | None]] = {}
+    for outcome in outcomes:
+        if outcome.situation.host is not None and outcome.said is not None:
+            causes.setdefault(outcome.situation.host, set()).add(outcome.said.cause)
+    if not causes:
+        return []
+    differ = [host for host, named in causes.items() if len(named) > 1]
+    told = f"; not on: {', '.join(differ)}" if differ else ""
+    return [f"{len(causes)} hosts asked by several commands: {len(causes) - len(differ)} with one cause{told}"]
 
 
 def said_words(said: Said | None) -> str:

@@ -40,7 +40,7 @@ def _looked(situation: Situation) -> tuple[Situation, ...]:
 
 
 def _host(**more: object) -> tuple[Situation, ...]:
-    return _looked(Situation(**{"command": "", "at": "server", "settle_s": 1.0, **more}))  # type: ignore[arg-type]
+    return _looked(Situation(**{"command": "", "at": "server", "settle_s": 1.0, "host": more["name"], **more}))  # type: ignore[arg-type]
 
 
 _FEW_PORTS = World(shape="wire", sysctls={"client": {"net.ipv4.ip_local_port_range": "40000 40300"}})
