@@ -63,3 +63,22 @@ def test_one_that_nobody_owns_is_searched_once_and_said(searches: list[set[int]]
         assert known.fill([listener(9)], gaps)[0].owners is None
         assert [(gap.field, "2 processes" in gap.why) for gap in gaps.found] == [("listeners.owners", True)]
     assert searches == [{9}]
+
+
+def test_threads_are_looked_at_in_a_share_of_the_time(searches: list[set[int]]) -> None:
+    clock, cost = Clock(), Clock()
+    known = KnownOwners(clock, cost)
+    seen = []
+    for at in range(8):
+        clock.now = at
+        (filled,) = known.fill([listener(1)], Gaps())
+        assert filled.owners is not None
+        seen.append(filled.owners[0].threads is not None)
+    assert all(seen)  # it cost nothing
+    dear = KnownOwners(clock, lambda: next(ticks))
+    ticks = iter(range(100))
+    seen = []
+    for at in (0, 100, 300, 340):
+        clock.now = at
+        seen.append((dear.fill([listener(1)], Gaps())[0].owners or [])[0].threads is not None)
+    assert seen == [True, False, False, True]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from estab.observe import processes, snapshot
 from estab.observe.gaps import Gaps
@@ -14,26 +14,31 @@ from estab.records import Listener, Process
 # A worker process that a server starts later holds the same socket: so all are searched again, now and then.
 _AGAIN_S = 30.0
 _SHARE = 0.005
+_CLOSELY_SHARE = 0.003  # threads and cgroups, two small files for each thread
 
 
 class KnownOwners:
     """Gives listeners their owners. It searches where a listener is new, and now and then, in 0.5% of the time."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, cost: Callable[[], float] = time.thread_time
+    ) -> None:
         self._found = Owners(by_inode={}, hidden=0)
         self._searched: set[int] = set()
         self._for_new = Pace(_SHARE, 0.0, clock=clock, cost=clock)
         self._for_all = Pace(_SHARE, _AGAIN_S, clock=clock, cost=clock)
+        self._closely = Pace(_CLOSELY_SHARE, 0.0, clock=clock, cost=cost)
 
     def fill(self, listeners: Sequence[Listener], gaps: Gaps) -> list[Listener]:
-        """The listeners with owners and what each of these has open now; what could not be found is noted."""
-        inodes = {one.inode for one in listeners if one.inode}
+        """The listeners with owners and what each of these has open now, and when that is due, how its threads fare."""
+        inodes = {listener.inode for listener in listeners if listener.inode}
         if self._for_all.due or (inodes - self._searched and self._for_new.due):
             self._for_all.spend(lambda: self._for_new.spend(lambda: self._search(inodes, gaps)))
         pids = {pid for inode in inodes for pid in self._found.by_inode.get(inode, ())}
-        facts = {pid: processes.process(pid) for pid in pids}
-        filled = [self._with_owners(one, facts) for one in listeners]
-        if any(one.owners is None for one in filled):
+        closely = self._closely.due
+        facts = self._closely.spend(lambda: _facts(pids, closely=True)) if closely else _facts(pids, closely=False)
+        filled = [self._with_owners(listener, facts) for listener in listeners]
+        if any(listener.owners is None for listener in filled):
             gaps.note("listeners.owners", snapshot.why_unowned(self._found.hidden))
         return filled
 
@@ -42,6 +47,10 @@ class KnownOwners:
         if found is not None:
             self._found, self._searched = found, inodes
 
-    def _with_owners(self, one: Listener, facts: dict[int, Process | None]) -> Listener:
-        pids = self._found.by_inode.get(one.inode or 0, ())
-        return one.replace(owners=[fact for pid in pids if (fact := facts.get(pid))] or None)
+    def _with_owners(self, listener: Listener, facts: dict[int, Process | None]) -> Listener:
+        pids = self._found.by_inode.get(listener.inode or 0, ())
+        return listener.replace(owners=[fact for pid in pids if (fact := facts.get(pid))] or None)
+
+
+def _facts(pids: Iterable[int], *, closely: bool) -> dict[int, Process | None]:
+    return {pid: processes.process(pid, closely=closely) for pid in pids}
