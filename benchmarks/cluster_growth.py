@@ -20,9 +20,9 @@ from benchmarks.timing import seconds
 from estab.api.bench import BenchRequest, bench
 from estab.api.request import LoadOptions
 from estab.cluster import clock
-from estab.cluster.follow import Followed, Part
+from estab.cluster.coordinator import Outcome, Part
 from estab.cluster.members import Member
-from estab.cluster.messages import TOPIC, Generated, Told
+from estab.cluster.messages import TOPIC, Generated, TaskEvent
 from estab.cluster.total import ClusterRequest, result
 from estab.kernel.formats import hdr
 from estab.observe import host
@@ -74,7 +74,7 @@ def joining(run: RunResult, hosts: int) -> Callable[[], object]:
         at_s=0.0,
         engine="c",
     )
-    return lambda: result(asked, Followed(parts, None, agreed_s=0.0), [10] * hosts)
+    return lambda: result(asked, Outcome(parts, None, agreed_s=0.0), [10] * hosts)
 
 
 def words_per_s() -> tuple[float, int]:
@@ -84,7 +84,9 @@ def words_per_s() -> tuple[float, int]:
     point = TimelinePoint(
         t_s=1.0, attempted=1, connected=1, first_byte=1, completed=1, failed=0, open=1, requests=10**6
     )
-    told = msgspec.to_builtins(Told(run="r", who="tcp://10.0.0.1:40000", what="live", stage="running", point=point))
+    told = msgspec.to_builtins(
+        TaskEvent(run="r", who="tcp://10.0.0.1:40000", what="live", stage="running", point=point)
+    )
     with contextlib.ExitStack() as stack:
         settings: dict[str, Any] = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
         cluster: Any = stack.enter_context(LocalCluster(**settings))  # type: ignore[no-untyped-call]

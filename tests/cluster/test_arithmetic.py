@@ -10,7 +10,7 @@ from estab.api.churn import ChurnRequest
 from estab.api.hold import HoldRequest
 from estab.cluster import clock, merge, shares, timeline
 from estab.cluster.clock import Exchange
-from estab.cluster.members import cast, read
+from estab.cluster.members import assign, read
 from estab.cluster.timeline import Track
 from estab.errors import MachineError, ReadError, UsageError
 from estab.kernel.formats import hdr
@@ -95,7 +95,7 @@ def test_one_generator_a_host_and_none_on_the_servers() -> None:
         "tcp://10.0.0.3:1": worker("10.0.0.3", "seer", server=True),
         "tcp://10.0.0.3:2": worker("10.0.0.3", "beside"),
     }
-    parts = cast(read(told), "tcp://s:8786")
+    parts = assign(read(told), "tcp://s:8786")
     assert [one.name for one in parts.generators] == ["one", "10.0.0.2"]
     assert parts.server is not None
     assert parts.server.name == "seer"
@@ -113,9 +113,9 @@ def test_one_generator_a_host_and_none_on_the_servers() -> None:
         ({"tcp://a:1": worker("a", "x", True), "tcp://b:1": worker("b", "y", True)}, UsageError, "x and y both"),
     ],
 )
-def test_a_cast_that_cannot_play(told: dict[str, dict[str, object]], error: type[Exception], words: str) -> None:
+def test_roles_that_cannot_be_given(told: dict[str, dict[str, object]], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
-        cast(read(told), "tcp://s:8786")
+        assign(read(told), "tcp://s:8786")
 
 
 # Numbers -----------------------------------------------------------------------------------------------------------

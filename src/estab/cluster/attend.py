@@ -7,8 +7,8 @@ import time
 
 import msgspec
 
-from estab.cluster.ear import Ear
 from estab.cluster.generate import by_client
+from estab.cluster.inbox import Inbox
 from estab.cluster.messages import Attended, Order, TimedSample
 from estab.errors import EstabError
 from estab.load.target import resolve
@@ -22,15 +22,15 @@ def attend(payload: bytes) -> bytes:
     """Watches the order's target on this host until "finish" or "stop", and returns `Attended`."""
     order = msgspec.json.decode(payload, type=Order)
     address, port, _scope = resolve(order.target)
-    with Ear(order) as ear, contextlib.closing(Watch(address, port)) as watch:
+    with Inbox(order) as inbox, contextlib.closing(Watch(address, port)) as watch:
         watch.start()
-        ear.say("ready")
-        attendance = _Attendance(watch, port, ear)
-        while ear.wait("finish", "look", within_s=SAMPLE_EVERY_S) is None and not ear.stop.is_set:
+        inbox.report("ready")
+        attendance = _Attendance(watch, port, inbox)
+        while inbox.wait("finish", "look", within_s=SAMPLE_EVERY_S) is None and not inbox.stop.is_set:
             attendance.sample()
-        if ear.take("look"):
+        if inbox.take("look"):
             attendance.look()
-            while ear.wait("finish", within_s=SAMPLE_EVERY_S) is None and not ear.stop.is_set:
+            while inbox.wait("finish", within_s=SAMPLE_EVERY_S) is None and not inbox.stop.is_set:
                 attendance.sample()
         attendance.sample()
         seen = Attended(server=watch.finish().server, samples=attendance.samples, held=attendance.held)
@@ -38,8 +38,8 @@ def attend(payload: bytes) -> bytes:
 
 
 class _Attendance:
-    def __init__(self, watch: Watch, port: int, ear: Ear) -> None:
-        self.watch, self.port, self.ear = watch, port, ear
+    def __init__(self, watch: Watch, port: int, inbox: Inbox) -> None:
+        self.watch, self.port, self.inbox = watch, port, inbox
         self.samples: list[TimedSample] = []
         self.held: dict[str, int] | None = None
 
@@ -54,4 +54,4 @@ class _Attendance:
         self.watch.settled()
         with contextlib.suppress(EstabError, OSError), SockDiag() as diag:
             self.held = by_client(diag.established_at(self.port))
-        self.ear.say("looked", held=self.held)
+        self.inbox.report("looked", held=self.held)

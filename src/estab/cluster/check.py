@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from estab import __version__
-from estab.cluster.members import Cast, Member, cast
+from estab.cluster.members import Member, Roles, assign
 from estab.cluster.probe import Could, Probed
 from estab.cluster.session import Session, connected
 from estab.errors import MachineError
@@ -23,18 +23,20 @@ def check(address: str, *, told: Callable[[str], None] = lambda _text: None) -> 
     told(f"connecting to {address}")
     with connected(address) as session:
         members = session.members()
-        parts = cast(members, address)
+        roles = assign(members, address)
         told(f"asking {plural(len(members), 'worker')}")
         probed = session.probe(members)
-        able = [one for one in members if isinstance(probed[one.address], Probed)]
+        able = [member for member in members if isinstance(probed[member.address], Probed)]
         could = {who: msgspec.json.decode(data, type=Could) for who, data in session.could(able).items()}
         workers = []
-        for number, one in enumerate(members, 1):
+        for number, member in enumerate(members, 1):
             told(f"comparing clocks: {number} of {len(members)}")
-            clock = _clock(session, one) if one in able else None
-            workers.append(_worker(one, _role(one, parts), probed[one.address], could.get(one.address), clock))
-    counts = [one.connections for one in workers if one.role == "generator"]
-    known = [one for one in counts if one is not None]
+            clock = _clock(session, member) if member in able else None
+            workers.append(
+                _worker(member, _role(member, roles), probed[member.address], could.get(member.address), clock)
+            )
+    counts = [worker.connections for worker in workers if worker.role == "generator"]
+    known = [count for count in counts if count is not None]
     return ClusterCheck(
         scheduler=address,
         workers=workers,
@@ -50,17 +52,17 @@ def _clock(session: Session, member: Member) -> Clock | None:
         return None
 
 
-def _role(member: Member, parts: Cast) -> str:
-    if member in parts.generators:
+def _role(member: Member, roles: Roles) -> str:
+    if member in roles.generators:
         return "generator"
-    return "server" if member == parts.server else "idle"
+    return "server" if member == roles.server else "idle"
 
 
 def _worker(member: Member, role: str, probed: Probed | str, could: Could | None, clock: Clock | None) -> ClusterWorker:
     worker = ClusterWorker(address=member.address, name=member.name, role=role)
     if isinstance(probed, str):
         return worker.replace(problem=probed)
-    found = could or Could()
+    ability = could or Could()
     return worker.replace(
         estab_version=probed.estab_version,
         python=probed.python,
@@ -70,9 +72,9 @@ def _worker(member: Member, role: str, probed: Probed | str, could: Could | None
         nofile_soft=probed.nofile_soft,
         ports=probed.ports,
         memory_available_bytes=probed.memory_available_bytes,
-        connections=found.connections,
-        binding=found.binding,
-        processes=found.processes,
+        connections=ability.connections,
+        binding=ability.binding,
+        processes=ability.processes,
         clock=clock,
-        limits=found.limits,
+        limits=ability.limits,
     )

@@ -29,7 +29,7 @@ class Exchange:
 
 def best(exchanges: Sequence[Exchange]) -> Clock:
     """The clock as the exchange with the shortest round trip shows it: its error is at most half of that."""
-    shortest = min(exchanges, key=lambda one: one.round_trip_s)
+    shortest = min(exchanges, key=lambda exchange: exchange.round_trip_s)
     return Clock(
         offset_ms=round(shortest.offset_s * 1e3, 3),
         uncertainty_ms=round(shortest.round_trip_s / 2 * 1e3, 3),
@@ -58,5 +58,5 @@ def spread_ms(skews: Iterable[float]) -> float | None:
 
 def uncertainty_ms(clocks: Iterable[Clock]) -> float | None:
     """How far a spread may be off: the two worst clocks of those that were set against each other."""
-    worst = sorted((one.uncertainty_ms for one in clocks), reverse=True)[:2]
+    worst = sorted((clock.uncertainty_ms for clock in clocks), reverse=True)[:2]
     return round(sum(worst), 3) if len(worst) == 2 else None

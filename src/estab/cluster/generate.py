@@ -11,7 +11,7 @@ import msgspec
 from estab.api.execute import execute
 from estab.api.hold import HoldRequest
 from estab.api.recorder import Progress
-from estab.cluster.ear import Ear
+from estab.cluster.inbox import Inbox
 from estab.cluster.messages import Generated, Order
 from estab.errors import EstabError
 from estab.kernel.formats.inet_diag import plain_address
@@ -24,14 +24,14 @@ from estab.records import encode
 def generate(payload: bytes) -> bytes:
     """Carries out an `Order` and returns `Generated`. Raises what the command raises, before anything is sent."""
     order = msgspec.json.decode(payload, type=Order)
-    with Ear(order) as ear:
-        part = _Part(order, ear)
+    with Inbox(order) as inbox:
+        part = _Part(order, inbox)
         assert order.request is not None
         run = execute(
             order.request,
             order.target,
             order.options,
-            stop=ear.stop,
+            stop=inbox.stop,
             progress=part.progress,
             barrier=Barrier(part.ready, part.may_hold),
         )
@@ -41,8 +41,8 @@ def generate(payload: bytes) -> bytes:
 class _Part:
     """One host's part in the whole."""
 
-    def __init__(self, order: Order, ear: Ear) -> None:
-        self.order, self.ear = order, ear
+    def __init__(self, order: Order, inbox: Inbox) -> None:
+        self.order, self.inbox = order, inbox
         self.holds = isinstance(order.request, HoldRequest)
         self.began_s: float | None = None
         self.held: dict[str, int] | None = None
@@ -51,17 +51,17 @@ class _Part:
 
     def ready(self) -> float | None:
         """All workers of this host are: says so, and waits for the agreed start."""
-        self.ear.say("ready")
-        word = self.ear.wait("start")
-        return None if word is None else word.at_s.get(self.order.who)
+        self.inbox.report("ready")
+        command = self.inbox.wait("start")
+        return None if command is None else command.at_s.get(self.order.who)
 
     def may_hold(self) -> bool:
         """Holding counts from when all hosts have settled; what does not hold waits for nobody."""
         if not self._settled:
             self._settled = True
             self.held = self._count_held() if self.holds else None
-            self.ear.say("settled", held=self.held)
-        return not self.holds or self.ear.has_heard("hold")
+            self.inbox.report("settled", held=self.held)
+        return not self.holds or self.inbox.has("hold")
 
     def progress(self, now: Progress) -> None:
         """Says where this host stands, as often as was asked for, and at once where the stage changes."""
@@ -69,7 +69,7 @@ class _Part:
         at = time.monotonic()
         if now.stage != self._stage or at - self._said_at >= self.order.live_every_s:
             self._stage, self._said_at = now.stage, at
-            self.ear.say("live", stage=now.stage, point=now.point.replace(client_states=None, server_states=None))
+            self.inbox.report("live", stage=now.stage, point=now.point.replace(client_states=None, server_states=None))
 
     def _count_held(self) -> dict[str, int] | None:
         """Connections towards the target that this end has, by own address; None where that can't be read."""
@@ -81,5 +81,5 @@ class _Part:
 
 def by_client(connections: frozenset[bytes]) -> dict[str, int]:
     """How many of these (packed as `inet_diag.Established` does) each client's address has."""
-    counted = Counter(one[:16] for one in connections)
+    counted = Counter(packed[:16] for packed in connections)
     return {plain_address(raw): count for raw, count in counted.items()}

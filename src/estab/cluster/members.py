@@ -27,8 +27,8 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Cast:
-    """The parts: generators, whoever watches the server's end, and those who do nothing, each with why."""
+class Roles:
+    """The roles: generators, whoever watches the server's end, and those who do nothing, each with why."""
 
     generators: tuple[Member, ...]
     server: Member | None
@@ -36,7 +36,7 @@ class Cast:
 
     @property
     def all(self) -> tuple[Member, ...]:
-        """Everybody with a part."""
+        """Everybody with a role."""
         return (*self.generators, *([self.server] if self.server else []))
 
 
@@ -45,11 +45,11 @@ def read(workers: Mapping[str, Mapping[str, Any]]) -> list[Member]:
     return [
         Member(
             address=address,
-            name=_name(str(told.get("name") or address), address, str(told.get("host") or "")),
-            host=str(told.get("host") or address),
-            resources=dict(told.get("resources") or {}),
+            name=_name(str(said.get("name") or address), address, str(said.get("host") or "")),
+            host=str(said.get("host") or address),
+            resources=dict(said.get("resources") or {}),
         )
-        for address, told in sorted(workers.items())
+        for address, said in sorted(workers.items())
     ]
 
 
@@ -58,15 +58,15 @@ def _name(name: str, address: str, host: str) -> str:
     return host if host and name in (address, address.partition("://")[2]) else name
 
 
-def cast(members: Sequence[Member], scheduler: str) -> Cast:
-    """Gives out the parts. Raises MachineError where nobody can generate, UsageError for more servers than one."""
+def assign(members: Sequence[Member], scheduler: str) -> Roles:
+    """Gives out the roles. Raises MachineError where nobody can generate, UsageError for more servers than one."""
     if not members:
         raise MachineError(
             f"the cluster at {scheduler} has no workers; start one on each host: dask worker {scheduler}"
         )
-    servers = [one for one in members if one.sees_server]
+    servers = [member for member in members if member.sees_server]
     server = servers[0] if servers else None
-    others = [one.name for one in servers if server and one.host != server.host]
+    others = [member.name for member in servers if server and member.host != server.host]
     if server and others:
         raise UsageError(
             f"{server.name} and {others[0]} both have the resource {SERVER_RESOURCE}; "
@@ -74,17 +74,17 @@ def cast(members: Sequence[Member], scheduler: str) -> Cast:
         )
     generators: dict[str, Member] = {}
     idle: dict[str, str] = {}
-    for one in members:
-        if server and one.host == server.host:
-            if one is not server:
-                idle[one.address] = f"it is on the server's host, beside {server.name}"
-        elif one.host in generators:
-            idle[one.address] = f"{generators[one.host].name} generates on its host"
+    for member in members:
+        if server and member.host == server.host:
+            if member is not server:
+                idle[member.address] = f"it is on the server's host, beside {server.name}"
+        elif member.host in generators:
+            idle[member.address] = f"{generators[member.host].name} generates on its host"
         else:
-            generators[one.host] = one
+            generators[member.host] = member
     if not generators:
         raise MachineError(
             f"every worker at {scheduler} is on the server's host ({SERVER_RESOURCE}); "
             f"start one on another: dask worker {scheduler}"
         )
-    return Cast(tuple(generators.values()), server, idle)
+    return Roles(tuple(generators.values()), server, idle)

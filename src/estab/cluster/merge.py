@@ -17,61 +17,61 @@ NS_PER_US = 1_000.0
 
 def added(values: Iterable[int | None]) -> int | None:
     """Their sum; None where one is not known, or there is none."""
-    found = list(values)
-    known = [one for one in found if one is not None]
-    return sum(known) if known and len(known) == len(found) else None
+    every = list(values)
+    known = [value for value in every if value is not None]
+    return sum(known) if known and len(known) == len(every) else None
 
 
 def counts(every: Iterable[dict[str, int] | None]) -> dict[str, int] | None:
     """By name, the sum over those that have it; None where nobody has any."""
-    known = [one for one in every if one is not None]
+    known = [counted for counted in every if counted is not None]
     if not known:
         return None
     total: Counter[str] = Counter()
-    for one in known:
-        total.update(one)
+    for counted in known:
+        total.update(counted)
     return dict(total)
 
 
 def funnel(every: Sequence[Funnel], accepted: int | None) -> Funnel:
     """All hosts' funnels as one; `accepted` is the server's word."""
     return Funnel(
-        attempted=sum(one.attempted for one in every),
-        connected=sum(one.connected for one in every),
+        attempted=sum(host.attempted for host in every),
+        connected=sum(host.connected for host in every),
         accepted=accepted,
-        first_byte=sum(one.first_byte for one in every),
-        completed=sum(one.completed for one in every),
+        first_byte=sum(host.first_byte for host in every),
+        completed=sum(host.completed for host in every),
     )
 
 
 def requests(every: Iterable[Requests | None]) -> Requests | None:
     """All answered, a second over the longest time that a host took; None where no host asked any."""
-    known = [one for one in every if one is not None]
+    known = [host for host in every if host is not None]
     if not known:
         return None
-    count = sum(one.count for one in known)
-    seconds = max((one.seconds for one in known if one.seconds), default=None)
+    count = sum(host.count for host in known)
+    seconds = max((host.seconds for host in known if host.seconds), default=None)
     return Requests(
         count=count,
         per_second=count / seconds if seconds else None,
-        bytes=sum(one.bytes for one in known),
+        bytes=sum(host.bytes for host in known),
         seconds=seconds,
     )
 
 
 def open_loop(every: Iterable[OpenLoop | None]) -> OpenLoop | None:
     """All schedules together; None for a closed loop."""
-    known = [one for one in every if one is not None]
+    known = [host for host in every if host is not None]
     if not known:
         return None
     return OpenLoop(
-        rate_per_s=sum(one.rate_per_s for one in known),
+        rate_per_s=sum(host.rate_per_s for host in known),
         arrivals=known[0].arrivals,
-        scheduled=sum(one.scheduled for one in known),
-        late=sum(one.late for one in known),
-        worst_late_ms=max(one.worst_late_ms for one in known),
-        waited=sum(one.waited for one in known),
-        unsent=sum(one.unsent for one in known),
+        scheduled=sum(host.scheduled for host in known),
+        late=sum(host.late for host in known),
+        worst_late_ms=max(host.worst_late_ms for host in known),
+        waited=sum(host.waited for host in known),
+        unsent=sum(host.unsent for host in known),
     )
 
 
@@ -80,8 +80,8 @@ def percentiles(every: Iterable[Percentiles | None]) -> Percentiles | None:
 
     None where there is no value, or a host has values and no histogram. Raises ReadError for a damaged one.
     """
-    known = [one for one in every if one is not None and one.count]
-    encoded = [one.hdr_ns for one in known if one.hdr_ns is not None]
+    known = [host for host in every if host is not None and host.count]
+    encoded = [host.hdr_ns for host in known if host.hdr_ns is not None]
     if not known or len(encoded) < len(known):
         return None
     total = hdr.empty()
@@ -90,10 +90,10 @@ def percentiles(every: Iterable[Percentiles | None]) -> Percentiles | None:
             total.add(hdr.decode(text))
         except ParseError as error:
             raise ReadError(f"the latency histogram of a host is damaged: {error}") from error
-    most = max((one.max for one in known if one.max is not None), default=None)
-    means = [(one.mean, one.count) for one in known if one.mean is not None]
+    most = max((host.max for host in known if host.max is not None), default=None)
+    means = [(host.mean, host.count) for host in known if host.mean is not None]
     return Percentiles(
-        count=sum(one.count for one in known),
+        count=sum(host.count for host in known),
         mean=round(sum(mean * count for mean, count in means) / sum(c for _, c in means), 3) if means else None,
         p50=_at(total, 50, most),
         p90=_at(total, 90, most),
@@ -112,27 +112,27 @@ def _at(histogram: HdrHistogram, percentile: float, most_us: float | None) -> fl
 def latency(every: Sequence[Latency]) -> Latency:
     """Connects' and requests' latencies, merged exactly."""
     return Latency(
-        connect_us=percentiles(one.connect_us for one in every),
-        request_us=percentiles(one.request_us for one in every),
+        connect_us=percentiles(host.connect_us for host in every),
+        request_us=percentiles(host.request_us for host in every),
     )
 
 
 def visitors(every: Iterable[Visitors | None]) -> Visitors | None:
     """Those who came and went beside the held connections of all hosts; None where nobody was to."""
-    known = [one for one in every if one is not None]
+    known = [host for host in every if host is not None]
     if not known:
         return None
     return Visitors(
-        funnel=funnel([one.funnel for one in known], None),
-        failures=by_kind(failure for one in known for failure in one.failures),
-        open_loop=open_loop(one.open_loop for one in known),
-        latency=latency([one.latency for one in known]),
+        funnel=funnel([host.funnel for host in known], None),
+        failures=by_kind(failure for host in known for failure in host.failures),
+        open_loop=open_loop(host.open_loop for host in known),
+        latency=latency([host.latency for host in known]),
     )
 
 
 def error_orders(every: Iterable[ErrorOrder]) -> list[ErrorOrder]:
     """What one more write and read gave after the first error, most frequent first."""
     total: Counter[tuple[str, ...]] = Counter()
-    for one in every:
-        total[tuple(one.order)] += one.count
+    for order in every:
+        total[tuple(order.order)] += order.count
     return [ErrorOrder(order=list(order), count=count) for order, count in total.most_common()]

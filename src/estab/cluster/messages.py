@@ -1,6 +1,6 @@
 """What the command and its workers say to each other. Plain data: it crosses versions of Python and of Dask.
 
-Orders travel as bytes of JSON. Words to a running task go by `ear.tell`, words from it are events of one Dask topic.
+Orders travel as bytes of JSON. Commands to a running task go by `inbox.deliver`; what it reports are events of a topic.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ class Order(Record, frozen=True, kw_only=True):
     live_every_s: float = 0.2
 
 
-class Word(Record, frozen=True, kw_only=True):
-    """A word to a running task: start (at `at_s` Unix time, by worker), hold, look, finish or stop."""
+class Command(Record, frozen=True, kw_only=True):
+    """A command to a running task: start (at `at_s` Unix time, by worker), hold, look, finish or stop."""
 
     run: str
     what: Literal["start", "hold", "look", "finish", "stop"]
     at_s: dict[str, float] = {}
 
 
-class Told(Record, frozen=True, kw_only=True):
-    """A word from a task. `what`: here (it lives), ready, live (where it stands), settled, or looked."""
+class TaskEvent(Record, frozen=True, kw_only=True):
+    """What a task reports. `what`: here (it lives), ready, live (where it stands), settled, or looked."""
 
     run: str
     who: str

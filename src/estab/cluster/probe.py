@@ -75,11 +75,11 @@ def could(_payload: bytes) -> bytes:
     spreads = machine().nofile - plan.OWN_DESCRIPTORS >= plan.WORTH_SPREADING
     passed_over = ("client_open_files", "nr_open") if spreads else ()
     known = [
-        one
-        for one in ladder.limits
-        if one.side == "client" and one.capacity_connections is not None and one.limit not in passed_over
+        rung
+        for rung in ladder.limits
+        if rung.side == "client" and rung.capacity_connections is not None and rung.limit not in passed_over
     ]
-    least = min(known, key=lambda one: one.capacity_connections or 0, default=None)
+    least = min(known, key=lambda rung: rung.capacity_connections or 0, default=None)
     count = least.capacity_connections if least else None
     processes = None
     if count:

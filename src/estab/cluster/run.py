@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from estab.api.recorder import Progress
 from estab.api.request import DEFAULT_OPTIONS, LoadOptions
 from estab.cluster import shares, total
-from estab.cluster.follow import ATTEND, GENERATE, Follow, Followed, Task
-from estab.cluster.members import Cast, Member, cast
+from estab.cluster.coordinator import ATTEND, GENERATE, Coordinator, Outcome, Task
+from estab.cluster.members import Member, Roles, assign
 from estab.cluster.messages import Order, Request
 from estab.cluster.probe import Probed
 from estab.cluster.session import Session, connected, need_extra
@@ -66,32 +66,32 @@ def run(
     with contextlib.ExitStack() as stack:
         session = stack.enter_context(connected(address))
         stop = stop or stack.enter_context(Stop())
-        members = cast(session.members(), address)
-        say(f"asking {plural(len(members.all), 'worker')} who they are")
-        _check(session, members)
-        parts = shares.split(request, len(members.generators))
-        generators = members.generators[: len(parts)]
-        clocks = _clocks(session, [*generators, *([members.server] if members.server else [])], say)
+        roles = assign(session.members(), address)
+        say(f"asking {plural(len(roles.all), 'worker')} who they are")
+        _check(session, roles)
+        parts = shares.split(request, len(roles.generators))
+        generators = roles.generators[: len(parts)]
+        clocks = _clocks(session, [*generators, *([roles.server] if roles.server else [])], say)
         orders = _orders(session, target, options, list(zip(generators, parts, strict=True)))
-        if members.server is not None:
-            orders[members.server] = Order(run=session.run, who=members.server.address, target=target)
+        if roles.server is not None:
+            orders[roles.server] = Order(run=session.run, who=roles.server.address, target=target)
         tasks = [
-            Task(ATTEND if member is members.server else GENERATE, member, order, clocks[member.address])
+            Task(ATTEND if member is roles.server else GENERATE, member, order, clocks[member.address])
             for member, order in orders.items()
         ]
         say(f"starting {plural(len(parts), 'generator')}")
-        followed = Follow.begin(session, tasks, stop, lambda state: _show(state, progress)).to_the_end()
+        outcome = Coordinator.begin(session, tasks, stop, lambda state: _show(state, progress)).to_the_end()
     asked = total.ClusterRequest(
         request=request,
         options=options,
         target=target,
         scheduler=address,
-        idle=_idle(members, len(parts)),
+        idle=_idle(roles, len(parts)),
         here=host.facts(),
         at_s=asked_at_s,
         engine=engine_name(),
     )
-    return total.result(asked, followed, [part.connections for part in parts])
+    return total.result(asked, outcome, [part.connections for part in parts])
 
 
 def _checked(target: str | None, options: LoadOptions) -> str:
@@ -109,20 +109,20 @@ def _checked(target: str | None, options: LoadOptions) -> str:
     return target
 
 
-def _check(session: Session, members: Cast) -> None:
-    """Raises MachineError where somebody with a part can't take it."""
-    wrong = [one for one in session.probe(members.all).values() if not isinstance(one, Probed)]
+def _check(session: Session, roles: Roles) -> None:
+    """Raises MachineError where somebody can't take its role."""
+    wrong = [answer for answer in session.probe(roles.all).values() if not isinstance(answer, Probed)]
     if wrong:
         others = f" (and {len(wrong) - 1} more: estab cluster check {session.address})" if len(wrong) > 1 else ""
         raise MachineError(f"{wrong[0]}{others}")
 
 
 def _clocks(session: Session, members: Sequence[Member], say: Ready) -> dict[str, Clock]:
-    found = {}
-    for number, one in enumerate(members, 1):
+    clocks = {}
+    for number, member in enumerate(members, 1):
         say(f"comparing clocks: {number} of {len(members)}")
-        found[one.address] = session.clock(one)
-    return found
+        clocks[member.address] = session.clock(member)
+    return clocks
 
 
 def _orders(
@@ -142,20 +142,20 @@ def _orders(
     }
 
 
-def _idle(members: Cast, used: int) -> dict[str, str]:
-    left_over = {one.address: "there are fewer connections than hosts" for one in members.generators[used:]}
-    return {**members.idle, **left_over}
+def _idle(roles: Roles, used: int) -> dict[str, str]:
+    left_over = {member.address: "there are fewer connections than hosts" for member in roles.generators[used:]}
+    return {**roles.idle, **left_over}
 
 
-def _show(state: Followed, progress: Show | None) -> None:
-    points = [one.point for one in state.parts if one.point is not None]
+def _show(state: Outcome, progress: Show | None) -> None:
+    points = [part.point for part in state.parts if part.point is not None]
     now = summed(points)
     if progress is None or now is None:
         return
-    at_work = [one for one in state.parts if not one.over]
-    stage = min((one.stage for one in at_work), key=_place, default="closing")
+    at_work = [part for part in state.parts if not part.over]
+    stage = min((part.stage for part in at_work), key=_place, default="closing")
     closed = sum(point.completed for point in points) if stage == "closing" else 0
-    lost = sum(one.lost is not None for one in state.parts)
+    lost = sum(part.lost is not None for part in state.parts)
     progress(ClusterProgress(Progress(stage, now, closed), len(state.parts), len(at_work), lost))
 
 

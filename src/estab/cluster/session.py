@@ -25,9 +25,9 @@ import msgspec
 
 from estab import __version__
 from estab.cluster import clock as clocks
-from estab.cluster import door
+from estab.cluster import remote_call
 from estab.cluster.members import Member, read
-from estab.cluster.messages import TOPIC, Order, Told, Word
+from estab.cluster.messages import TOPIC, Command, Order, TaskEvent
 from estab.cluster.probe import Probed
 from estab.errors import MachineError, UsageError
 from estab.load.target import look_up, split
@@ -48,7 +48,7 @@ _INSTALL = f"pip install 'estab[cluster]=={__version__}'"
 
 
 @dataclass(frozen=True)
-class Ended:
+class TaskEnded:
     """A task has come to its end, whatever that was."""
 
     who: str
@@ -56,13 +56,13 @@ class Ended:
 
 
 @dataclass(frozen=True)
-class Gone:
+class WorkerGone:
     """The scheduler has removed a worker."""
 
     who: str
 
 
-Event = Told | Ended | Gone
+Event = TaskEvent | TaskEnded | WorkerGone
 
 
 def need_extra() -> None:
@@ -98,14 +98,14 @@ def _quiet() -> Iterator[None]:
     # Each logger of Dask's has a level and a handler of its own.
     names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in _TALKATIVE]
     loggers = [logging.getLogger(name) for name in {*names, *_TALKATIVE}]
-    before = [(one, one.disabled) for one in loggers]
-    for one in loggers:
-        one.disabled = True
+    before = [(logger, logger.disabled) for logger in loggers]
+    for logger in loggers:
+        logger.disabled = True
     try:
         yield
     finally:
-        for one, disabled in before:
-            one.disabled = disabled
+        for logger, disabled in before:
+            logger.disabled = disabled
 
 
 def _connect(distributed: ModuleType, address: str) -> Client:
@@ -120,7 +120,7 @@ def _connect(distributed: ModuleType, address: str) -> Client:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # versions are compared by us, and said in one line
-            found: Client = _within(
+            connected: Client = _within(
                 2 * CONNECT_WITHIN_S,
                 lambda: client(
                     **given, timeout=CONNECT_WITHIN_S, set_as_default=False, name="estab", direct_to_workers=False
@@ -134,7 +134,7 @@ def _connect(distributed: ModuleType, address: str) -> Client:
             f"no Dask scheduler answers at {address} ({why}); start one with `dask scheduler`, "
             "and on each host `dask worker ADDRESS`"
         ) from error
-    return found
+    return connected
 
 
 def _within(limit_s: float, do: Callable[[], T]) -> T:
@@ -152,12 +152,12 @@ def _within(limit_s: float, do: Callable[[], T]) -> T:
 
     threading.Thread(target=work, name="estab-asks", daemon=True).start()
     try:
-        found, error = done.get(timeout=limit_s)
+        given, error = done.get(timeout=limit_s)
     except queue.Empty:
         raise TimeoutError(f"no answer within {limit_s:g} s") from None
     if error is not None:
         raise error
-    return cast("T", found)
+    return cast("T", given)
 
 
 def _check_address(address: str) -> None:
@@ -219,7 +219,7 @@ class Session:
         self.address = address
         self.run = uuid.uuid4().hex[:12]
         self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        cloudpickle.register_pickle_by_value(door)
+        cloudpickle.register_pickle_by_value(remote_call)
 
     # -- who there is -------------------------------------------------------------------------------------------------
 
@@ -230,16 +230,16 @@ class Session:
     def probe(self, members: Sequence[Member]) -> dict[str, Probed | str]:
         """What each worker is, by address; a text where it can't take part: which, why, and what to do."""
         answers = self._ask("estab.cluster.probe", "probe", members)
-        found: dict[str, Probed | str] = {}
-        for one in members:
-            answer = answers.get(one.address)
+        probed_by: dict[str, Probed | str] = {}
+        for member in members:
+            answer = answers.get(member.address)
             if isinstance(answer, bytes):
                 probed = msgspec.json.decode(answer, type=Probed)
                 wrong = probed.estab_version != __version__
-                found[one.address] = _other_version(one, probed.estab_version) if wrong else probed
+                probed_by[member.address] = _other_version(member, probed.estab_version) if wrong else probed
             else:
-                found[one.address] = _refusal(one, answer)
-        return found
+                probed_by[member.address] = _refusal(member, answer)
+        return probed_by
 
     def could(self, members: Sequence[Member]) -> dict[str, bytes]:
         """`probe.Could` of each that answers, by address."""
@@ -259,11 +259,11 @@ class Session:
 
     def _ask(self, module: str, name: str, members: Sequence[Member], payload: bytes = b"") -> dict[str, Any]:
         """What each worker answers at once, in its event loop; an exception where it can't."""
-        addresses = [one.address for one in members]
+        addresses = [member.address for member in members]
         try:
             answers: dict[str, Any] = _within(
                 ANSWERS_WITHIN_S,
-                lambda: self._client.run(door.enter, module, name, payload, workers=addresses, on_error="return"),
+                lambda: self._client.run(remote_call.call, module, name, payload, workers=addresses, on_error="return"),
             )
         except Exception as error:  # a scheduler that went away raises what it likes
             raise MachineError(f"the scheduler at {self.address} was lost ({_first_line(error)})") from error
@@ -273,24 +273,24 @@ class Session:
 
     def listen(self) -> None:
         """From now on, what tasks say and which workers are lost comes in `events`."""
-        self._client.subscribe_topic(TOPIC, self._told)
-        self._client.subscribe_topic("all", self._happened)
+        self._client.subscribe_topic(TOPIC, self._task_event)
+        self._client.subscribe_topic("all", self._scheduler_event)
 
-    def _told(self, event: tuple[float, Any]) -> None:
+    def _task_event(self, event: tuple[float, Any]) -> None:
         with contextlib.suppress(msgspec.ValidationError):  # of another version's run
-            told = msgspec.convert(event[1], Told)
-            if told.run == self.run:
-                self.events.put(told)
+            task_event = msgspec.convert(event[1], TaskEvent)
+            if task_event.run == self.run:
+                self.events.put(task_event)
 
-    def _happened(self, event: tuple[float, Any]) -> None:
+    def _scheduler_event(self, event: tuple[float, Any]) -> None:
         said = event[1]
         if isinstance(said, dict) and said.get("action") == "remove-worker":
-            self.events.put(Gone(str(said.get("worker"))))
+            self.events.put(WorkerGone(str(said.get("worker"))))
 
     def submit(self, name: str, order: Order) -> Future[Any]:
         """Starts `estab.cluster.NAME.NAME` with the order, on its worker and nowhere else, and not twice."""
         future: Future[Any] = self._client.submit(
-            door.enter,
+            remote_call.call,
             f"estab.cluster.{name}",
             name,
             msgspec.json.encode(order),
@@ -305,27 +305,27 @@ class Session:
         return future
 
     def _ended(self, who: str, future: Future[Any]) -> None:
-        self.events.put(Ended(who, future))
+        self.events.put(TaskEnded(who, future))
 
-    def tell(self, word: Word, members: Sequence[Member]) -> None:
-        """Gives a word to these members' tasks. It does not wait: one that can't be reached must not hold up others."""
-        addresses = [one.address for one in members]
+    def send(self, command: Command, members: Sequence[Member]) -> None:
+        """Sends a command to these members' tasks and does not wait: one out of reach must not hold up others."""
+        addresses = [member.address for member in members]
 
-        def send() -> None:
+        def deliver() -> None:
             with contextlib.suppress(Exception):  # who can't be reached is lost, and noted where that is seen
                 self._client.run(
-                    door.enter,
-                    "estab.cluster.ear",
-                    "tell",
-                    msgspec.json.encode(word),
+                    remote_call.call,
+                    "estab.cluster.inbox",
+                    "deliver",
+                    msgspec.json.encode(command),
                     workers=addresses,
                     on_error="ignore",
                 )
 
-        threading.Thread(target=send, name="estab-tell", daemon=True).start()
+        threading.Thread(target=deliver, name="estab-send", daemon=True).start()
 
     def release(self, futures: Sequence[Future[Any]]) -> None:
-        """Nobody wants these any more: what has not begun never will, what runs stops by its leash."""
+        """Nobody wants these any more: what has not begun never will, what runs stops by its watchdog."""
         with contextlib.suppress(Exception):
             self._client.cancel(list(futures))
 

@@ -38,7 +38,7 @@ def joined(tracks: Sequence[Track], samples: Sequence[tuple[float, ServerSample]
     times = [at for at, _ in samples]
     points = []
     for moment in moments:
-        known = [found for track in tracks if (found := track.at(moment)) is not None]
+        known = [point for track in tracks if (point := track.at(moment)) is not None]
         place = bisect_right(times, moment)
         if known:
             point = _sum(moment, known)
@@ -49,19 +49,19 @@ def joined(tracks: Sequence[Track], samples: Sequence[tuple[float, ServerSample]
 def _sum(moment: float, known: Sequence[TimelinePoint]) -> TimelinePoint:
     return TimelinePoint(
         t_s=round(moment, 4),
-        attempted=sum(one.attempted for one in known),
-        connected=sum(one.connected for one in known),
-        first_byte=sum(one.first_byte for one in known),
-        completed=sum(one.completed for one in known),
-        failed=sum(one.failed for one in known),
-        open=sum(one.open for one in known),
-        requests=sum(one.requests for one in known),
-        time_wait=merge.added(one.time_wait for one in known),
-        client_fds=max((one.client_fds for one in known if one.client_fds is not None), default=None),
-        failures=merge.counts(one.failures for one in known),
+        attempted=sum(point.attempted for point in known),
+        connected=sum(point.connected for point in known),
+        first_byte=sum(point.first_byte for point in known),
+        completed=sum(point.completed for point in known),
+        failed=sum(point.failed for point in known),
+        open=sum(point.open for point in known),
+        requests=sum(point.requests for point in known),
+        time_wait=merge.added(point.time_wait for point in known),
+        client_fds=max((point.client_fds for point in known if point.client_fds is not None), default=None),
+        failures=merge.counts(point.failures for point in known),
     )
 
 
 def summed(points: Sequence[TimelinePoint]) -> TimelinePoint | None:
     """Where all stand together now, as their latest words say; None where nobody has said anything."""
-    return _sum(max(one.t_s for one in points), points) if points else None
+    return _sum(max(point.t_s for point in points), points) if points else None

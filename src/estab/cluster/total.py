@@ -15,7 +15,7 @@ from estab.api.hold import HoldRequest
 from estab.api.request import LoadOptions, LoadRequest
 from estab.cluster import clock as clocks
 from estab.cluster import merge, shares, timeline
-from estab.cluster.follow import Followed, Part
+from estab.cluster.coordinator import Outcome, Part
 from estab.cluster.messages import Attended
 from estab.cluster.timeline import Track
 from estab.diagnose import accepts, judge
@@ -55,31 +55,31 @@ class ClusterRequest:
     engine: str
 
 
-def result(asked: ClusterRequest, followed: Followed, shares: Sequence[int]) -> ClusterResult:
+def result(asked: ClusterRequest, outcome: Outcome, shares: Sequence[int]) -> ClusterResult:
     """The whole record. `shares`: how many connections each part was given."""
-    hosts = [host(part, share, followed) for part, share in zip(followed.parts, shares, strict=True)]
-    skews = [one.start_skew_ms for one in hosts if one.start_skew_ms is not None]
-    attended = followed.attended()
-    whole = total(asked, followed, hosts, attended)
+    hosts = [host(part, share, outcome) for part, share in zip(outcome.parts, shares, strict=True)]
+    skews = [host.start_skew_ms for host in hosts if host.start_skew_ms is not None]
+    attended = outcome.attended()
+    whole = total(asked, outcome, hosts, attended)
     return ClusterResult(
         scheduler=asked.scheduler,
         hosts=hosts,
-        server=_server(followed),
+        server=_server(outcome),
         idle=dict(asked.idle),
         total=whole,
         start_spread_ms=clocks.spread_ms(skews),
-        start_uncertainty_ms=clocks.uncertainty_ms(one.clock for one in hosts if one.start_skew_ms is not None),
-        scheduler_lost=followed.scheduler_lost,
-        interrupted=followed.interrupted,
+        start_uncertainty_ms=clocks.uncertainty_ms(host.clock for host in hosts if host.start_skew_ms is not None),
+        scheduler_lost=outcome.scheduler_lost,
+        interrupted=outcome.interrupted,
         estab_version=__version__,
     )
 
 
-def host(part: Part, share: int, followed: Followed) -> ClusterHost:
+def host(part: Part, share: int, outcome: Outcome) -> ClusterHost:
     """One host's part."""
-    found = followed.generated(part)
-    run = None if found is None else decode(bytes(found.run), RunResult, RUN_SCHEMA)
-    began, agreed = None if found is None else found.began_s, followed.agreed_s
+    generated = outcome.generated(part)
+    run = None if generated is None else decode(bytes(generated.run), RunResult, RUN_SCHEMA)
+    began, agreed = None if generated is None else generated.began_s, outcome.agreed_s
     return ClusterHost(
         address=part.member.address,
         name=part.member.name,
@@ -99,8 +99,8 @@ def _failures(point: TimelinePoint) -> list[Failure]:
     return by_kind(Failure(phase=kind.phase, errno=kind.errno, count=count) for kind, count in counted)
 
 
-def _server(followed: Followed) -> ClusterServer | None:
-    part = followed.server
+def _server(outcome: Outcome) -> ClusterServer | None:
+    part = outcome.server
     if part is None:
         return None
     lost = part.lost or (str(part.error) if part.error else None)
@@ -108,31 +108,33 @@ def _server(followed: Followed) -> ClusterServer | None:
 
 
 def total(
-    asked: ClusterRequest, followed: Followed, hosts: Sequence[ClusterHost], attended: Attended | None
+    asked: ClusterRequest, outcome: Outcome, hosts: Sequence[ClusterHost], attended: Attended | None
 ) -> RunResult:
     """All hosts as one run, with the server's end where it was seen, judged."""
-    runs = [one.run for one in hosts if one.run is not None]
-    failures = by_kind(failure for one in hosts for failure in (one.failures if one.run is None else one.run.failures))
-    server = _server_side(followed, attended)
+    runs = [host.run for host in hosts if host.run is not None]
+    failures = by_kind(
+        failure for host in hosts for failure in (host.failures if host.run is None else host.run.failures)
+    )
+    server = _server_side(outcome, attended)
     whole = RunResult(
         command=asked.request.command,
         config=_config(asked, runs, hosts),
         host=asked.here,
-        started_at_s=followed.agreed_s or asked.at_s,
-        elapsed_s=max((run.elapsed_s for run in runs), default=max((_reached(one) for one in hosts), default=0.0)),
+        started_at_s=outcome.agreed_s or asked.at_s,
+        elapsed_s=max((run.elapsed_s for run in runs), default=max((_reached(host) for host in hosts), default=0.0)),
         engine=runs[0].engine if runs else asked.engine,
-        interrupted=followed.interrupted,
+        interrupted=outcome.interrupted,
         stopped=next((run.stopped for run in runs if run.stopped is not None), None),
-        funnel=merge.funnel([_funnel(one) for one in hosts], _accepted(asked, failures, hosts, server)),
+        funnel=merge.funnel([_funnel(host) for host in hosts], _accepted(asked, failures, hosts, server)),
         failures=failures,
         requests=merge.requests(run.requests for run in runs),
         open_loop=merge.open_loop(run.open_loop for run in runs),
         visitors=merge.visitors(run.visitors for run in runs),
         latency=merge.latency([run.latency for run in runs]),
         syn_retransmits=merge.counts(run.syn_retransmits for run in runs) or {},
-        timeline=timeline.joined(_tracks(hosts), _samples(followed, attended)),
+        timeline=timeline.joined(_tracks(hosts), _samples(outcome, attended)),
         error_orders=merge.error_orders(order for run in runs for order in run.error_orders),
-        ghosts=_ghosts(followed, attended),
+        ghosts=_ghosts(outcome, attended),
         client=_client_side(runs),
         server=server,
         estab_version=__version__,
@@ -142,12 +144,14 @@ def total(
 
 def _judged(whole: RunResult, hosts: Sequence[ClusterHost]) -> RunResult:
     """A run that lacks hosts is never called healthy."""
-    found = judge(whole)
-    lost = [one.name for one in hosts if one.lost is not None]
-    if lost and found.cause is None:
+    diagnosis = judge(whole)
+    lost = [host.name for host in hosts if host.lost is not None]
+    if lost and diagnosis.cause is None:
         count = plural(len(lost), "host was", "hosts were")
-        found = found.replace(summary=f"{count} lost ({', '.join(lost[:3])}): the run is not complete. {found.summary}")
-    return whole.replace(diagnosis=found)
+        diagnosis = diagnosis.replace(
+            summary=f"{count} lost ({', '.join(lost[:3])}): the run is not complete. {diagnosis.summary}"
+        )
+    return whole.replace(diagnosis=diagnosis)
 
 
 def _config(asked: ClusterRequest, runs: Sequence[RunResult], hosts: Sequence[ClusterHost]) -> dict[str, Any]:
@@ -164,14 +168,14 @@ def _config(asked: ClusterRequest, runs: Sequence[RunResult], hosts: Sequence[Cl
     return config
 
 
-def _reached(one: ClusterHost) -> float:
-    return one.last.t_s if one.last is not None else 0.0
+def _reached(host: ClusterHost) -> float:
+    return host.last.t_s if host.last is not None else 0.0
 
 
-def _funnel(one: ClusterHost) -> Funnel:
-    if one.run is not None:
-        return one.run.funnel
-    last = one.last
+def _funnel(host: ClusterHost) -> Funnel:
+    if host.run is not None:
+        return host.run.funnel
+    last = host.last
     if last is None:
         return Funnel()
     return Funnel(
@@ -181,27 +185,27 @@ def _funnel(one: ClusterHost) -> Funnel:
 
 def _tracks(hosts: Sequence[ClusterHost]) -> list[Track]:
     return [
-        Track(one.run.timeline, (one.start_skew_ms or 0.0) / 1e3)
-        if one.run is not None
-        else Track([one.last] if one.last is not None else [])
-        for one in hosts
+        Track(host.run.timeline, (host.start_skew_ms or 0.0) / 1e3)
+        if host.run is not None
+        else Track([host.last] if host.last is not None else [])
+        for host in hosts
     ]
 
 
-def _samples(followed: Followed, attended: Attended | None) -> list[tuple[float, ServerSample]]:
+def _samples(outcome: Outcome, attended: Attended | None) -> list[tuple[float, ServerSample]]:
     """The server's samples, by seconds since the agreed start."""
-    if attended is None or followed.server is None or followed.agreed_s is None:
+    if attended is None or outcome.server is None or outcome.agreed_s is None:
         return []
-    ahead = clocks.correction_s(followed.server.clock) + followed.agreed_s
-    return [(one.at_s - ahead, one.seen) for one in attended.samples]
+    ahead = clocks.correction_s(outcome.server.clock) + outcome.agreed_s
+    return [(sample.at_s - ahead, sample.seen) for sample in attended.samples]
 
 
-def _server_side(followed: Followed, attended: Attended | None) -> ServerSide:
+def _server_side(outcome: Outcome, attended: Attended | None) -> ServerSide:
     if attended is not None:
-        return attended.server.replace(via=f"worker {followed.server.member.name}" if followed.server else None)
-    if followed.server is None:
+        return attended.server.replace(via=f"worker {outcome.server.member.name}" if outcome.server else None)
+    if outcome.server is None:
         return ServerSide(observed=False, why=UNSEEN)
-    why = followed.server.lost or str(followed.server.error or "it returned nothing")
+    why = outcome.server.lost or str(outcome.server.error or "it returned nothing")
     return ServerSide(observed=False, why=f"the worker on the server's host was lost: {why}")
 
 
@@ -210,16 +214,16 @@ def _accepted(
 ) -> int | None:
     """The server's word on how many it accepted: its sockets with an inode, where all of them stayed to be counted."""
     stay = isinstance(asked.request, HoldRequest) and asked.request.churn_per_s is None
-    gone = any(failure.phase in ("read", "write") for failure in failures) or any(one.lost for one in hosts)
+    gone = any(failure.phase in ("read", "write") for failure in failures) or any(host.lost for host in hosts)
     return accepts.since_before(server) if stay and not gone else None
 
 
-def _ghosts(followed: Followed, attended: Attended | None) -> Ghosts | None:
+def _ghosts(outcome: Outcome, attended: Attended | None) -> Ghosts | None:
     """Held and not at the server, counted by the clients' addresses; None where addresses are rewritten between."""
     if attended is None or attended.held is None:
         return None
-    every = [one.held for one in followed.parts]
-    if not every or any(one is None for one in every):
+    every = [held.held for held in outcome.parts]
+    if not every or any(held is None for held in every):
         return None
     held, there = merge.counts(every) or {}, attended.held
     if held and held.keys().isdisjoint(there):

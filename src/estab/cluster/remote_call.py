@@ -7,9 +7,9 @@ on that host, by name, with bytes in and bytes out.
 from __future__ import annotations
 
 
-def enter(module: str, name: str, payload: bytes) -> bytes:
+def call(module: str, name: str, payload: bytes) -> bytes:
     """What `module.name(payload)` returns there. Raises ModuleNotFoundError where there is no such module."""
     import importlib
 
-    found: bytes = getattr(importlib.import_module(module), name)(payload)
-    return found
+    answer: bytes = getattr(importlib.import_module(module), name)(payload)
+    return answer

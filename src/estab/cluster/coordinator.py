@@ -1,4 +1,4 @@
-"""A run on many hosts, followed to its end: events come in, words go out. Nothing here waits for one host alone.
+"""A run on many hosts, followed to its end: events come in, commands go out. Nothing here waits for one host alone.
 
 ```
  all ready -> "start" at an agreed moment -> all settled -> "look" (the server's) -> "hold" -> all ended -> "finish"
@@ -20,8 +20,8 @@ import msgspec
 
 from estab.cluster import clock as clocks
 from estab.cluster.members import Member
-from estab.cluster.messages import Attended, Generated, Order, Told, Word
-from estab.cluster.session import Ended, Event, Gone, Session
+from estab.cluster.messages import Attended, Command, Generated, Order, TaskEvent
+from estab.cluster.session import Event, Session, TaskEnded, WorkerGone
 from estab.errors import EstabError, MachineError
 from estab.load.conductor import Stop
 from estab.records import TimelinePoint
@@ -37,7 +37,7 @@ SILENT_FOR_S = 20.0
 STOP_WITHIN_S = 15.0
 NOT_STOPPED = f"it did not stop within {STOP_WITHIN_S:g} s"
 FETCH_WITHIN_S = 60.0
-LEAD_S = 0.25  # at least so long before the start the word of it is sent
+LEAD_S = 0.25  # at least so long before the start the command to start is sent
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ class Part:
 
 
 @dataclass
-class Followed:
+class Outcome:
     """What became of all. `agreed_s`: the agreed start, Unix time by our clock; None: it never came to it."""
 
     parts: list[Part]
@@ -95,17 +95,17 @@ class Followed:
         return msgspec.json.decode(self.server.result, type=Attended)
 
 
-Show = Callable[[Followed], None]
+Show = Callable[[Outcome], None]
 
 
 @dataclass
-class Follow:
+class Coordinator:
     """Follows one run. `show` is called as numbers come in."""
 
     session: Session
     stop: Stop
     show: Show
-    state: Followed
+    state: Outcome
     now: Callable[[], float] = time.monotonic
     _stopping_at: float | None = field(default=None)
 
@@ -118,15 +118,15 @@ class Follow:
         show: Show,
         *,
         now: Callable[[], float] = time.monotonic,
-    ) -> Follow:
+    ) -> Coordinator:
         """Gives out the orders: to each generator, and to the server's worker where there is one. `now` in seconds."""
         session.listen()
         started = {task: Part(task.member, task.clock, session.submit(task.name, task.order), now()) for task in tasks}
         generators = [part for task, part in started.items() if task.name == GENERATE]
         server = next((part for task, part in started.items() if task.name == ATTEND), None)
-        return cls(session, stop, show, Followed(generators, server), now)
+        return cls(session, stop, show, Outcome(generators, server), now)
 
-    def to_the_end(self) -> Followed:
+    def to_the_end(self) -> Outcome:
         """All of it. Raises what a host said that can't take part, MachineError where one is lost before the start."""
         try:
             if self._gather():
@@ -134,11 +134,11 @@ class Follow:
                 self._play()
             self._finish()
         except BaseException:
-            self._tell("stop", self._everybody())
-            self._until(lambda: all(one.over for one in self._everybody()), STOP_WITHIN_S)
+            self._send("stop", self._everybody())
+            self._until(lambda: all(part.over for part in self._everybody()), STOP_WITHIN_S)
             raise
         finally:
-            self.session.release([one.future for one in self._everybody()])
+            self.session.release([part.future for part in self._everybody()])
         self.state.interrupted = self.stop.is_set
         return self.state
 
@@ -149,47 +149,47 @@ class Follow:
         began = self.now()
 
         def met() -> bool:
-            return self.stop.is_set or all(one.ready or one.over for one in self._everybody())
+            return self.stop.is_set or all(part.ready or part.over for part in self._everybody())
 
         self._until(met, READY_WITHIN_S)
-        for one in self._everybody():
-            if one.error is not None:
-                raise type(one.error)(f"worker {one.member.name}: {one.error}")
-            if one.lost is not None:
-                raise MachineError(f"worker {one.member.name} was lost before the start: {one.lost}")
-            if not one.ready and not self.stop.is_set:
+        for part in self._everybody():
+            if part.error is not None:
+                raise type(part.error)(f"worker {part.member.name}: {part.error}")
+            if part.lost is not None:
+                raise MachineError(f"worker {part.member.name} was lost before the start: {part.lost}")
+            if not part.ready and not self.stop.is_set:
                 raise MachineError(
-                    f"worker {one.member.name} ({one.member.address}) did not begin within "
+                    f"worker {part.member.name} ({part.member.address}) did not begin within "
                     f"{self.now() - began:.0f} s; is it busy with other tasks?"
                 )
         return not self.stop.is_set
 
     def _start(self) -> None:
-        """Agrees on the moment: far enough ahead for the word to reach everybody."""
-        slowest = max(one.clock.uncertainty_ms for one in self.state.parts) * 2e-3
+        """Agrees on the moment: far enough ahead for the command to reach everybody."""
+        slowest = max(part.clock.uncertainty_ms for part in self.state.parts) * 2e-3
         self.state.agreed_s = time.time() + max(LEAD_S, 10 * slowest)
-        at = {one.member.address: self.state.agreed_s + clocks.correction_s(one.clock) for one in self.state.parts}
-        self._tell("start", self.state.parts, at)
+        at = {part.member.address: self.state.agreed_s + clocks.correction_s(part.clock) for part in self.state.parts}
+        self._send("start", self.state.parts, at)
 
     def _play(self) -> None:
         """From the start to when every generator has come to its end."""
         parts, server = self.state.parts, self.state.server
-        self._until(lambda: all(one.settled or one.over for one in parts))
+        self._until(lambda: all(part.settled or part.over for part in parts))
         if server is not None and not server.over:
-            self._tell("look", [server])
-            self._until(lambda: server.looked or server.over or all(one.over for one in parts), SILENT_FOR_S)
-        self._tell("hold", parts)
-        self._until(lambda: all(one.over for one in parts))
+            self._send("look", [server])
+            self._until(lambda: server.looked or server.over or all(part.over for part in parts), SILENT_FOR_S)
+        self._send("hold", parts)
+        self._until(lambda: all(part.over for part in parts))
 
     def _finish(self) -> None:
         """The server's worker has seen all there was."""
         server = self.state.server
-        if not all(one.over for one in self.state.parts):  # it was stopped before it began
-            self._until(lambda: all(one.over for one in self.state.parts), STOP_WITHIN_S)
-            for one in self.state.parts:
-                one.lost = one.lost if one.over else NOT_STOPPED
+        if not all(part.over for part in self.state.parts):  # it was stopped before it began
+            self._until(lambda: all(part.over for part in self.state.parts), STOP_WITHIN_S)
+            for part in self.state.parts:
+                part.lost = part.lost if part.over else NOT_STOPPED
         if server is not None and not server.over:
-            self._tell("finish", [server])
+            self._send("finish", [server])
             self._until(lambda: server.over, STOP_WITHIN_S)
             if not server.over:
                 server.lost = f"it said nothing for {STOP_WITHIN_S:g} s after the end"
@@ -201,31 +201,31 @@ class Follow:
         deadline = None if within_s is None else self.now() + within_s
         while not holds() and (deadline is None or self.now() < deadline):
             with contextlib.suppress(queue.Empty):
-                self._take(self.session.events.get(timeout=LOOK_S))
+                self._handle(self.session.events.get(timeout=LOOK_S))
             self._look()
 
-    def _take(self, event: Event) -> None:
-        part = next((one for one in self._everybody() if one.member.address == event.who), None)
+    def _handle(self, event: Event) -> None:
+        part = next((known for known in self._everybody() if known.member.address == event.who), None)
         if part is None or part.over:
             return
         part.heard_at = self.now()
         match event:
-            case Gone():
+            case WorkerGone():
                 part.lost = "its worker ended"
                 self.session.release([part.future])
-            case Ended(future=future):
+            case TaskEnded(future=future):
                 self._fetch(part, future)
-            case Told():
-                self._hear(part, event)
+            case TaskEvent():
+                self._note(part, event)
         self.show(self.state)
 
-    def _hear(self, part: Part, told: Told) -> None:
-        part.ready = part.ready or told.what == "ready"
-        part.settled = part.settled or told.what == "settled"
-        part.looked = part.looked or told.what == "looked"
-        part.stage = told.stage or part.stage
-        part.point = told.point or part.point
-        part.held = told.held or part.held
+    def _note(self, part: Part, event: TaskEvent) -> None:
+        part.ready = part.ready or event.what == "ready"
+        part.settled = part.settled or event.what == "settled"
+        part.looked = part.looked or event.what == "looked"
+        part.stage = event.stage or part.stage
+        part.point = event.point or part.point
+        part.held = event.held or part.held
 
     def _fetch(self, part: Part, future: Future[Any]) -> None:
         """What a task that ended has returned or raised."""
@@ -234,13 +234,13 @@ class Follow:
                 part.lost = "its task was cancelled"
             return  # otherwise the scheduler is lost: that is seen next
         try:
-            found: Any = future.result(timeout=FETCH_WITHIN_S)
+            returned: Any = future.result(timeout=FETCH_WITHIN_S)
         except EstabError as error:
             part.error = error
         except Exception as error:  # what the task raised, or Dask for a worker that died
             part.lost = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
         else:
-            part.result = found
+            part.result = returned
 
     def _look(self) -> None:
         """What no event tells: a stop that was asked for, a scheduler that is gone, a worker that fell silent."""
@@ -249,15 +249,15 @@ class Follow:
             self._scheduler_is_lost()
         elif self.stop.is_set and self._stopping_at is None:
             self._stopping_at = now
-            self._tell("stop", self._everybody())
-            self.session.release([one.future for one in self._everybody() if not one.ready])
-        for one in self._everybody():
-            if one.over:
+            self._send("stop", self._everybody())
+            self.session.release([part.future for part in self._everybody() if not part.ready])
+        for part in self._everybody():
+            if part.over:
                 continue
             if self._stopping_at is not None and now - self._stopping_at > STOP_WITHIN_S:
-                one.lost = NOT_STOPPED
-            elif one.ready and now - one.heard_at > SILENT_FOR_S:
-                one.lost = f"nothing was heard of it for {SILENT_FOR_S:g} s"
+                part.lost = NOT_STOPPED
+            elif part.ready and now - part.heard_at > SILENT_FOR_S:
+                part.lost = f"nothing was heard of it for {SILENT_FOR_S:g} s"
 
     def _scheduler_is_lost(self) -> None:
         if self.state.scheduler_lost is not None:
@@ -265,14 +265,14 @@ class Follow:
         agreed = self.state.agreed_s
         when = "before the start" if agreed is None else f"{max(0.0, time.time() - agreed):.1f} s after the start"
         self.state.scheduler_lost = f"the scheduler at {self.session.address} was lost {when}"
-        for one in self._everybody():
-            if not one.over:
-                one.lost = "the scheduler was lost, and with it the way to this host; its load stopped by itself"
+        for part in self._everybody():
+            if not part.over:
+                part.lost = "the scheduler was lost, and with it the way to this host; its load stopped by itself"
 
-    def _tell(self, what: Any, parts: list[Part], at_s: Mapping[str, float] | None = None) -> None:
-        listening = [one.member for one in parts if not one.over]
+    def _send(self, what: Any, parts: list[Part], at_s: Mapping[str, float] | None = None) -> None:
+        listening = [part.member for part in parts if not part.over]
         if listening and self.session.is_open:
-            self.session.tell(Word(run=self.session.run, what=what, at_s=dict(at_s or {})), listening)
+            self.session.send(Command(run=self.session.run, what=what, at_s=dict(at_s or {})), listening)
 
     def _everybody(self) -> list[Part]:
         return [*self.state.parts, *([self.state.server] if self.state.server else [])]

@@ -1,4 +1,4 @@
-"""A run followed, with hosts that are made up: each event comes when the test says so, and time is the test's too."""
+"""A run followed to its end, with made-up hosts: each event comes when the test says so, time is the test's."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from estab.cluster import follow
-from estab.cluster.follow import ATTEND, GENERATE, Follow, Followed, Task
+from estab.cluster import coordinator
+from estab.cluster.coordinator import ATTEND, GENERATE, Coordinator, Outcome, Task
 from estab.cluster.members import Member
-from estab.cluster.messages import Order, Told, Word
-from estab.cluster.session import Ended, Gone
+from estab.cluster.messages import Command, Order, TaskEvent
+from estab.cluster.session import TaskEnded, WorkerGone
 from estab.errors import MachineError, UsageError
 from estab.load.conductor import Stop
 from estab.records import TimelinePoint
@@ -25,7 +25,7 @@ POINT = TimelinePoint(t_s=1.0, attempted=9, connected=7, first_byte=0, completed
 
 
 @dataclass
-class Outcome:
+class EndedFuture:
     """A future that is over."""
 
     found: Any
@@ -42,20 +42,20 @@ class Alive(queue.SimpleQueue[Any]):
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         for who in ("a", "s") if self.empty() else ():
-            self.put(Told(run="r", who=who, what="here"))
+            self.put(TaskEvent(run="r", who=who, what="here"))
         return super().get(block, timeout)
 
 
 @dataclass
 class Hosts:
-    """In place of a session: `answers` says what each host does at a word; the words that were said are kept."""
+    """In place of a session: `answers` says what each host does at a command; the commands that were sent are kept."""
 
     answers: Callable[[Hosts, str, str], None]
     run: str = "r"
     address: str = "tcp://s:8786"
     is_open: bool = True
     events: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
-    said: list[Word] = field(default_factory=list)
+    said: list[Command] = field(default_factory=list)
     released: list[Any] = field(default_factory=list)
 
     def listen(self) -> None:
@@ -65,31 +65,31 @@ class Hosts:
         self.answers(self, order.who, name)
         return order.who
 
-    def tell(self, word: Word, members: Sequence[Member]) -> None:
-        self.said.append(word)
+    def send(self, command: Command, members: Sequence[Member]) -> None:
+        self.said.append(command)
         for one in members:
-            self.answers(self, one.address, word.what)
+            self.answers(self, one.address, command.what)
 
     def release(self, futures: Sequence[Any]) -> None:
         self.released += futures
 
-    def told(self, who: str, what: Any, **more: Any) -> None:
-        self.events.put(Told(run="r", who=who, what=what, **more))
+    def report(self, who: str, what: Any, **more: Any) -> None:
+        self.events.put(TaskEvent(run="r", who=who, what=what, **more))
 
     def ended(self, who: str, found: Any) -> None:
-        self.events.put(Ended(who, Outcome(found)))  # type: ignore[arg-type]
+        self.events.put(TaskEnded(who, EndedFuture(found)))  # type: ignore[arg-type]
 
 
-def well(hosts: Hosts, who: str, word: str) -> None:
+def well(hosts: Hosts, who: str, command: str) -> None:
     """What a host does when all goes well."""
-    match word:
+    match command:
         case "generate" | "attend":
-            hosts.told(who, "ready")
+            hosts.report(who, "ready")
         case "start":
-            hosts.told(who, "live", point=POINT)
-            hosts.told(who, "settled")
+            hosts.report(who, "live", point=POINT)
+            hosts.report(who, "settled")
         case "look":
-            hosts.told(who, "looked")
+            hosts.report(who, "looked")
         case "hold" | "finish" | "stop":
             hosts.ended(who, b"done")
 
@@ -100,7 +100,7 @@ def stop() -> Iterator[Stop]:
         yield one
 
 
-def followed(hosts: Hosts, stop: Stop, *, server: bool = True, offset_ms: float = 0.0) -> Followed:
+def followed(hosts: Hosts, stop: Stop, *, server: bool = True, offset_ms: float = 0.0) -> Outcome:
     """The run followed to its end; each look at the time finds 50 ms passed."""
     clock = Clock(offset_ms=0.0, uncertainty_ms=1.0, samples=8)
     clocks = {"a": clock, "b": clock.replace(offset_ms=offset_ms), "s": clock}
@@ -115,19 +115,19 @@ def followed(hosts: Hosts, stop: Stop, *, server: bool = True, offset_ms: float 
         for who in names
     ]
     ticks = itertools.count()
-    begun = Follow.begin(hosts, tasks, stop, lambda _state: None, now=lambda: next(ticks) * 0.05)  # type: ignore[arg-type]
+    begun = Coordinator.begin(hosts, tasks, stop, lambda _state: None, now=lambda: next(ticks) * 0.05)  # type: ignore[arg-type]
     return begun.to_the_end()
 
 
 @pytest.fixture(autouse=True)
 def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follow, "LOOK_S", 0.001)
+    monkeypatch.setattr(coordinator, "LOOK_S", 0.001)
 
 
 def test_the_words_come_in_their_order(stop: Stop) -> None:
     hosts = Hosts(well)
     state = followed(hosts, stop)
-    assert [word.what for word in hosts.said] == ["start", "look", "hold", "finish"]
+    assert [command.what for command in hosts.said] == ["start", "look", "hold", "finish"]
     assert [one.result for one in state.parts] == [b"done", b"done"]
     assert state.server is not None
     assert state.server.result == b"done"
@@ -137,7 +137,7 @@ def test_the_words_come_in_their_order(stop: Stop) -> None:
 def test_without_the_servers_worker_nobody_looks(stop: Stop) -> None:
     hosts = Hosts(well)
     assert followed(hosts, stop, server=False).server is None
-    assert [word.what for word in hosts.said] == ["start", "hold"]
+    assert [command.what for command in hosts.said] == ["start", "hold"]
 
 
 def test_a_clock_that_is_off_is_told_its_own_time(stop: Stop) -> None:
@@ -145,38 +145,38 @@ def test_a_clock_that_is_off_is_told_its_own_time(stop: Stop) -> None:
     before = time.time()
     agreed = followed(hosts, stop, offset_ms=5_000.0).agreed_s
     assert agreed is not None
-    assert agreed >= before + follow.LEAD_S
+    assert agreed >= before + coordinator.LEAD_S
     assert hosts.said[0].at_s == {"a": agreed, "b": agreed + 5.0}
 
 
 def test_a_host_that_cannot_ends_it_before_the_start(stop: Stop) -> None:
-    def answers(hosts: Hosts, who: str, word: str) -> None:
-        if (who, word) == ("b", "generate"):
+    def answers(hosts: Hosts, who: str, command: str) -> None:
+        if (who, command) == ("b", "generate"):
             hosts.ended(who, UsageError("no such thing"))
         else:
-            well(hosts, who, word)
+            well(hosts, who, command)
 
     hosts = Hosts(answers)
     with pytest.raises(UsageError, match=r"^worker b: no such thing$"):
         followed(hosts, stop)
-    assert [word.what for word in hosts.said] == ["stop"]
+    assert [command.what for command in hosts.said] == ["stop"]
 
 
 def test_a_host_that_goes_before_the_start_ends_it(stop: Stop) -> None:
-    def answers(hosts: Hosts, who: str, word: str) -> None:
-        if (who, word) == ("b", "generate"):
-            hosts.events.put(Gone(who))
+    def answers(hosts: Hosts, who: str, command: str) -> None:
+        if (who, command) == ("b", "generate"):
+            hosts.events.put(WorkerGone(who))
         else:
-            well(hosts, who, word)
+            well(hosts, who, command)
 
     with pytest.raises(MachineError, match="worker b was lost before the start: its worker ended"):
         followed(Hosts(answers), stop)
 
 
 def test_a_worker_that_does_not_begin_is_named(stop: Stop) -> None:
-    def answers(hosts: Hosts, who: str, word: str) -> None:
+    def answers(hosts: Hosts, who: str, command: str) -> None:
         if who != "b":
-            well(hosts, who, word)
+            well(hosts, who, command)
 
     hosts = Hosts(answers, events=Alive())
     with pytest.raises(MachineError, match=r"worker b \(b\) did not begin within \d+ s; is it busy"):
@@ -184,11 +184,11 @@ def test_a_worker_that_does_not_begin_is_named(stop: Stop) -> None:
 
 
 def test_a_host_that_falls_silent_is_lost_with_what_it_had_done(stop: Stop) -> None:
-    def answers(hosts: Hosts, who: str, word: str) -> None:
-        if who == "b" and word == "start":
-            hosts.told(who, "live", point=POINT)
-        elif who != "b" or word == "generate":
-            well(hosts, who, word)
+    def answers(hosts: Hosts, who: str, command: str) -> None:
+        if who == "b" and command == "start":
+            hosts.report(who, "live", point=POINT)
+        elif who != "b" or command == "generate":
+            well(hosts, who, command)
 
     state = followed(Hosts(answers, events=Alive()), stop)
     a, b = state.parts
@@ -198,12 +198,12 @@ def test_a_host_that_falls_silent_is_lost_with_what_it_had_done(stop: Stop) -> N
 
 
 def test_a_stop_reaches_all_and_what_never_began_is_released(stop: Stop) -> None:
-    def answers(hosts: Hosts, who: str, word: str) -> None:
+    def answers(hosts: Hosts, who: str, command: str) -> None:
         if who == "b":
             return  # its worker is busy with other tasks
-        if word == "generate":
+        if command == "generate":
             stop.set()
-        well(hosts, who, word)
+        well(hosts, who, command)
 
     hosts = Hosts(answers)
     state = followed(hosts, stop)
@@ -216,8 +216,8 @@ def test_a_stop_reaches_all_and_what_never_began_is_released(stop: Stop) -> None
 
 
 def test_a_lost_scheduler_ends_it_at_once(stop: Stop) -> None:
-    def answers(hosts: Hosts, who: str, word: str) -> None:
-        well(hosts, who, word) if word != "hold" else setattr(hosts, "is_open", False)
+    def answers(hosts: Hosts, who: str, command: str) -> None:
+        well(hosts, who, command) if command != "hold" else setattr(hosts, "is_open", False)
 
     state = followed(Hosts(answers), stop)
     assert state.scheduler_lost is not None
