@@ -147,12 +147,15 @@ def _result(run: _Run, recorder: Recorder, seen: Observed, started_at: float) ->
     server_blocks = [worker.block for worker in servers.workers] if servers else []
     totals = clients.totals()
     ended = totals["ended_ns"] or time.monotonic_ns()
+    elapsed_s = max(0, ended - totals["started_ns"]) / 1e9 if totals["started_ns"] else 0.0
+    drain_s = None if run.request.hold_s is not None else max(0.0, elapsed_s - run.request.duration_s)
     return RunResult(
         command=run.request.command,
         config=dict(run.config),
         host=host.facts(),
         started_at_s=started_at,
-        elapsed_s=round(max(0, ended - totals["started_ns"]) / 1e9, 4) if totals["started_ns"] else 0.0,
+        elapsed_s=round(elapsed_s, 4),
+        drain_s=None if drain_s is None else round(drain_s, 4),
         engine=engine_name(),
         stopped="no_echo" if totals["no_echo"] else None,
         funnel=outcome.funnel(totals, _accepted(recorder, seen, run.load)),

@@ -122,6 +122,7 @@ def total(
         host=asked.here,
         started_at_s=outcome.agreed_s or asked.at_s,
         elapsed_s=max((run.elapsed_s for run in runs), default=max((_reached(host) for host in hosts), default=0.0)),
+        drain_s=max((run.drain_s for run in runs if run.drain_s is not None), default=None),
         engine=runs[0].engine if runs else asked.engine,
         interrupted=outcome.interrupted,
         stopped=next((run.stopped for run in runs if run.stopped is not None), None),

@@ -197,6 +197,8 @@ def _counters(snapshot: Snapshot | None) -> dict[str, int] | None:
 class RunResult(Record, frozen=True, kw_only=True):
     """What one command did. `config`: what was asked, units in the names. `interrupted`: ended by a signal.
 
+    `elapsed_s` is from the first connect to the last close, `drain_s` the part of it after the load's own time, when
+    what had begun was waited for; None where that time has no end of its own (hold, serve).
     `stopped`: why it ended before its time. `no_echo`: the first 20 replies to a process were no echoes, and none was.
     """
 
@@ -206,6 +208,7 @@ class RunResult(Record, frozen=True, kw_only=True):
     host: HostFacts
     started_at_s: float
     elapsed_s: float
+    drain_s: float | None = None
     engine: str
     interrupted: bool = False
     stopped: str | None = None
@@ -235,9 +238,11 @@ class RunResult(Record, frozen=True, kw_only=True):
 
     @property
     def load_s(self) -> float:
-        """Seconds in which load was begun: so many as `config` asked for; what `elapsed_s` has beyond was the drain."""
+        """Seconds in which load was begun: `elapsed_s` without the drain, which older records do not tell apart."""
+        if self.drain_s is not None:
+            return self.elapsed_s - self.drain_s
         asked = self.config.get("duration_s")
-        if isinstance(asked, bool) or not isinstance(asked, int | float) or asked <= 0:
+        if self.command == "hold" or isinstance(asked, bool) or not isinstance(asked, int | float) or asked <= 0:
             return self.elapsed_s
         return min(float(asked), self.elapsed_s)
 

@@ -63,8 +63,8 @@ def _evidence(run: RunResult) -> list[Evidence]:
     stands = "none was set" if timeout is None else f"is {timeout:g} s"
     text = f"the timeout {stands}; a dropped SYN is sent again after {INITIAL_RTO_S:g} s"
     evidence.append(measured("config", "timeout_s", timeout, text, INITIAL_RTO_S))
-    if run.elapsed_s > 0:
-        rate = run.funnel.attempted / run.elapsed_s
+    if run.load_s > 0:
+        rate = run.funnel.attempted / run.load_s
         evidence.append(measured("funnel", "attempted / s", rate, f"{rate:,.0f} connects a second were begun", None))
     return [*evidence, *overflow_evidence(run)]
 

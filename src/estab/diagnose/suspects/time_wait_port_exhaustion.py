@@ -92,7 +92,7 @@ def _reuse_evidence(run: RunResult, count: int) -> list[Evidence]:
     if ceiling is None or not count:
         return []
     per_second, how = ceiling
-    rate = run.funnel.connected / run.elapsed_s if run.elapsed_s > 0 else None
+    rate = run.funnel.connected / run.load_s if run.load_s > 0 else None
     text = f"the ceiling is {per_second:,.1f} connections a second ({how})"
     return [measured("kernel rule", "ports / s", rate, text, per_second)]
 
