@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -513,3 +514,28 @@ def deferred(dropped: int = 1200, **fields: Any) -> RunResult:
         "server": local(silent, deltas=deltas(TCPDeferAcceptDrop=dropped, ListenDrops=0)),
     }
     return run(**{**values, **fields})
+
+
+# The run in which each cause is met.
+MET: dict[str, Callable[[], RunResult]] = {
+    "client_open_files": client_without_descriptors,
+    "bound_ports_poisoned": poisoned,
+    "time_wait_port_exhaustion": churned_out,
+    "ephemeral_port_exhaustion": range_full,
+    "conntrack_full_local": conntrack_full,
+    "path_filtered": dropped,
+    "path_flow_table_full": table_full,
+    "path_syn_loss": lossy,
+    "nobody_listening": refused,
+    "server_open_files": server_without_descriptors,
+    "server_not_accepting": stalled,
+    "accept_thread_starved": starved,
+    "defer_accept_drops": deferred,
+    "syn_queue_overflow": syn_flooded,
+    "cookie_reset": reset_by_cookies,
+    "abort_on_overflow": aborted,
+    "short_connection_storm": storm,
+    "backlog_clamped": clamped,
+    "accept_queue_overflow": overflowed,
+    "generator_saturated": generator_late,
+}

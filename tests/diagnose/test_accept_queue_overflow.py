@@ -223,3 +223,7 @@ def test_a_bigger_queue_works_for_a_burst() -> None:
 def test_a_timeout_that_never_sees_a_retransmission_is_named(timeout_s: float, named: bool) -> None:
     run = runs.overflowed(config={"timeout_s": timeout_s})
     assert any(r.command == "--timeout 3" for r in alone("accept_queue_overflow", run).remedies) is named
+
+
+def test_a_healthy_run_does_not_accuse_it() -> None:
+    assert alone("accept_queue_overflow", runs.run()).verdict == "ruled_out"

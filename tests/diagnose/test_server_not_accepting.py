@@ -88,3 +88,7 @@ def test_remedies_name_the_process_and_what_does_nothing() -> None:
     found = alone("server_not_accepting", runs.stalled()).remedies
     assert any("-p 4321" in r.command for r in found if r.works)
     assert any("backlog" in r.command for r in found if not r.works)
+
+
+def test_a_healthy_run_does_not_accuse_it() -> None:
+    assert alone("server_not_accepting", runs.run()).verdict == "ruled_out"

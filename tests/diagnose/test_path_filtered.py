@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.diagnose import runs
+from tests.diagnose.alone import alone
+from tests.diagnose.lost_syns import TURNED_AWAY
+
+from estab.records import DropReasons, RunResult, Security
+
+
+def with_rules(rules: bool | None, drops: int | None) -> dict[str, Any]:
+    reasons = None if drops is None else DropReasons(seconds=3.0, kfree_skb={"NETFILTER_DROP": drops})
+    after = runs.snapshot(security=Security(nft_rules=rules), drop_reasons=reasons)
+    return {**runs.sent_again(800), "after": after}
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        (runs.run(), "ruled_out"),
+        (runs.dropped(), "confirmed"),
+        (runs.table_full(), "ruled_out"),  # some got through
+        (runs.dropped(server=runs.remote()), "possible"),
+        (runs.dropped(server=TURNED_AWAY), "ruled_out"),
+        (runs.dropped(client={}), "possible"),
+        (runs.dropped(client=runs.sent_again(0)), "ruled_out"),
+        # This host's firewall, by its own drop events.
+        (runs.dropped(server=runs.remote(), client=with_rules(True, 400)), "confirmed"),
+        (runs.dropped(server=runs.remote(), client=with_rules(True, 399)), "possible"),
+        (runs.dropped(server=runs.remote(), client=with_rules(False, 400)), "possible"),
+        (runs.dropped(server=runs.remote(), client=with_rules(None, 400)), "possible"),
+        # Rejected.
+        (runs.rejected(), "confirmed"),
+        (runs.rejected("EHOSTUNREACH"), "confirmed"),
+        (runs.rejected("ENETUNREACH"), "confirmed"),
+        (runs.rejected("ENETUNREACH", client={"deltas": {"Ip.OutNoRoutes": 399}}), "confirmed"),
+        (runs.rejected("ENETUNREACH", client={"deltas": {"Ip.OutNoRoutes": 400}}), "ruled_out"),  # no SYN was sent
+        (runs.rejected("EHOSTUNREACH", client={"deltas": {"Tcp.ActiveOpens": 0}}), "ruled_out"),
+        (runs.rejected("EHOSTUNREACH", client={"deltas": {"Tcp.ActiveOpens": 400}}), "confirmed"),
+        (runs.rejected(funnel=runs.funnel(401, 1)), "possible"),
+        (runs.rejected(server=runs.remote()), "not_observed"),
+        (runs.rejected("EHOSTUNREACH", server=runs.remote()), "possible"),
+        (runs.rejected("EPERM", server=runs.remote()), "confirmed"),
+        (runs.rejected("EACCES", server=runs.remote()), "confirmed"),
+        # The listener was not there, or came late, or went.
+        (runs.rejected(server=runs.local(listener=None).replace(listener=None)), "ruled_out"),
+        (runs.rejected(server=runs.untouched(before=runs.snapshot(listeners=[]))), "ruled_out"),
+        (runs.rejected(server=runs.untouched(after=runs.snapshot(listeners=[]))), "ruled_out"),
+        (runs.rejected(server=runs.untouched(after=runs.snapshot(listeners=None))), "confirmed"),
+    ],
+)
+def test_a_filter(run: RunResult, expected: str) -> None:
+    assert alone("path_filtered", run).verdict == expected
+
+
+def test_rules_and_drop_events_stand_in_the_evidence() -> None:
+    found = alone("path_filtered", runs.dropped(client=with_rules(True, 812)))
+    fields = {e.field: e.value for e in found.evidence}
+    assert fields["rules"] == "true"
+    assert fields["NETFILTER_DROP"] == 812
