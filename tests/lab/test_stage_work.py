@@ -22,8 +22,10 @@ from estab.lab.parts.settings import sizes
 from estab.lab.parts.unread import unread
 from estab.lab.process.isolation import descendants
 from estab.lab.run.session import lab
+from estab.lab.stage import running
 from estab.lab.stage.hosts import PORT, SERVER
 from estab.lab.stage.runner import Runner
+from estab.lab.stage.setup import LoadSpec, Setup
 from estab.lab.stage.stage import Stage, until
 from estab.lab.wire.spec import PassedSyn, WireReport, WireSpec
 
@@ -152,6 +154,17 @@ def test_syns_that_are_spread_come_apart_and_nothing_else_does() -> None:
     assert 50_000 < half < last
     assert last > 200_000
     assert request < half / 2
+
+
+@pytest.mark.namespace
+def test_a_fin_that_came_before_the_client_looked_is_not_missed() -> None:
+    """The client gets no CPU while its kernel connects and the server closes: one event tells of both."""
+    load = LoadSpec(
+        command="churn", connections=20, attempts=20, size_bytes=0, first_close="server", duration_s=5, timeout_s=1,
+        processes=1,
+    )  # fmt: skip
+    run = ns.in_namespace(lambda: running.run(Setup(load=load, rtt_s=0.0, starved_s=0.05)))
+    assert (run.failures, run.funnel.completed) == ([], 20)
 
 
 @pytest.mark.namespace

@@ -17,21 +17,6 @@ static void churn_finish(struct client *k, struct conn *c) {
     conn_wait(k, c);
 }
 
-static void churn_connected(struct client *k, struct conn *c) {
-    if (k->config.size == 0 && !k->config.server_closes_first) {
-        conn_done(k, c);
-        return;
-    }
-    c->want = k->config.size;
-    if (k->config.rate_per_s > 0) c->mark_ns = c->started_ns;
-    else if (c->sent == 0) c->mark_ns = now_ns();
-    if (!send_wanted(k, c)) return;
-    uint32_t out = c->sent < c->want ? EPOLLOUT : 0; /* else epoll would tell at once of what nobody waits for */
-    if (!c->registered && !conn_watch(k, c, EPOLLIN | EPOLLRDHUP | EPOLLET | out)) return;
-    if (k->config.size == 0) churn_finish(k, c);
-    else conn_wait(k, c);
-}
-
 /* The peer's FIN is what was waited for; what comes before it is counted. */
 static void churn_await_fin(struct client *k, struct conn *c) {
     for (int i = 0; i < READS_A_TURN; i++) {
@@ -47,6 +32,25 @@ static void churn_await_fin(struct client *k, struct conn *c) {
         return;
     }
     conn_watch(k, c, EVENTS);
+}
+
+static void churn_connected(struct client *k, struct conn *c) {
+    if (k->config.size == 0 && !k->config.server_closes_first) {
+        conn_done(k, c);
+        return;
+    }
+    c->want = k->config.size;
+    if (k->config.rate_per_s > 0) c->mark_ns = c->started_ns;
+    else if (c->sent == 0) c->mark_ns = now_ns();
+    if (!send_wanted(k, c)) return;
+    uint32_t out = c->sent < c->want ? EPOLLOUT : 0; /* else epoll would tell at once of what nobody waits for */
+    if (!c->registered && !conn_watch(k, c, EPOLLIN | EPOLLRDHUP | EPOLLET | out)) return;
+    if (k->config.size) {
+        conn_wait(k, c);
+        return;
+    }
+    churn_finish(k, c);
+    churn_await_fin(k, c); /* it may have come with the handshake: no other event tells of it */
 }
 
 static void churn_event(struct client *k, struct conn *c, uint32_t events) {
