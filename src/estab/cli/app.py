@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import cyclopts
 
-from estab import __version__
+from estab import __version__, shortage
 from estab.cli.commands import COMMANDS, GROUPS
 from estab.cli.parameters import in_flags
 from estab.cli.show import INTERRUPTED, MACHINE, USAGE
@@ -133,19 +133,25 @@ def _explain(error: BaseException, tokens: list[str]) -> tuple[str, int]:
             return f"{_asked_wrongly(error)} ({_command(tokens)} --help says what it takes)", USAGE
         case EstabError():
             return in_flags(str(error), find(tokens)[1]), error.exit_code
-        case OSError(errno=errno.ENOSPC, filename=None):
-            # Whoever writes a file says its name; what has none is standard output.
-            return f"can't write standard output: {error.strerror}", MACHINE
-        case OSError():
-            hint = f"; `ulimit -n` is {_nofile()}, raise it" if error.errno in (errno.EMFILE, errno.ENFILE) else ""
-            where = f"{error.filename}: " if error.filename is not None else ""
-            return f"{where}{error.strerror or error}{hint}", MACHINE
         case KeyboardInterrupt():
             return "interrupted", INTERRUPTED
+    if lacking := shortage.explain(error):
+        return lacking, MACHINE
+    if isinstance(error, OSError):
+        return _of_the_system(error), MACHINE
     if os.environ.get("ESTAB_TRACEBACK"):
         raise error
     what = f"a fault of estab's own: {type(error).__name__}: {error}"
     return f"{what}; ESTAB_TRACEBACK=1 shows where, please report it", MACHINE
+
+
+def _of_the_system(error: OSError) -> str:
+    if error.errno == errno.ENOSPC and error.filename is None:
+        # Whoever writes a file says its name; what has none is standard output.
+        return f"can't write standard output: {error.strerror}"
+    hint = f"; `ulimit -n` is {_nofile()}, raise it" if error.errno in (errno.EMFILE, errno.ENFILE) else ""
+    where = f"{error.filename}: " if error.filename is not None else ""
+    return f"{where}{error.strerror or error}{hint}"
 
 
 def _asked_wrongly(error: cyclopts.CycloptsError) -> str:

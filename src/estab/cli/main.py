@@ -6,12 +6,15 @@ import os
 import signal
 import sys
 
+from estab import shortage
+
 TYPE_CHECKING = False  # as typing's, which would take a while to import
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
 _INTERRUPTED = 130
+_MACHINE = 3  # as `MachineError` has it
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
@@ -21,9 +24,16 @@ def run(arguments: Sequence[str] | None = None) -> None:
     to show for it takes SIGINT over. Before, while Python itself starts, nobody can: it dies by the signal.
     """
     signal.signal(signal.SIGINT, _quit)
-    from estab.cli.app import call
+    try:
+        from estab.cli.app import call
 
-    code = call(sys.argv[1:] if arguments is None else arguments)
+        code = call(sys.argv[1:] if arguments is None else arguments)
+    except Exception as error:  # before `call` could catch it, or while it did
+        said = shortage.explain(error)
+        if said is None:
+            raise
+        os.write(2, f"estab: {said}\n".encode())
+        code = _MACHINE
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is over: what was done decides, not how Python ends
     sys.exit(code)
 

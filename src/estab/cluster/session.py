@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
-from estab import __version__
+from estab import __version__, shortage
 from estab.cluster import clock as clocks
 from estab.cluster import remote_call
 from estab.cluster.members import Member, read
@@ -127,6 +127,8 @@ def _connect(distributed: ModuleType, address: str) -> Client:
                 ),
             )
     except Exception as error:  # what somebody else's bytes come to, when they are taken for Dask's, may be anything
+        if lacking := shortage.explain(error):
+            raise MachineError(lacking) from error
         if is_file and isinstance(error, ValueError | TypeError | KeyError):
             raise UsageError(f"`address` {address!r}: {_first_line(error)}") from error
         why = _why_not(address) or _first_line(error)

@@ -24,13 +24,14 @@ class BackgroundWork(Generic[T]):
     """Does `work` in a thread of its own, in the network namespace of the thread that asks (clone(2)).
 
     Where it takes longer than WAIT_S, as with a million sockets, the looks go on and its result comes to a later
-    one. `work` must not raise.
+    one. What `work` raises is raised there.
     """
 
     def __init__(self, pace: Pace) -> None:
         self.pace = pace
         self._thread: threading.Thread | None = None
         self._result: T | None = None
+        self._error: BaseException | None = None
 
     def result(self, work: Callable[[], T], *, now: bool = False) -> T | None:
         """A result that nobody had yet; None where none is ready. Starts the work where it is due, or `now`."""
@@ -42,8 +43,14 @@ class BackgroundWork(Generic[T]):
         self._thread.join(WAIT_S)
         if self._thread.is_alive():
             return None
-        result, self._thread, self._result = self._result, None, None
+        result, error = self._result, self._error
+        self._thread = self._result = self._error = None
+        if error is not None:
+            raise error
         return result
 
     def _run(self, work: Callable[[], T]) -> None:
-        self._result = self.pace.spend(work)
+        try:
+            self._result = self.pace.spend(work)
+        except BaseException as error:  # it is for who asked, not for this thread to tell
+            self._error = error

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from estab import shortage
 from estab.errors import MachineError
 from estab.load.block import READY, RUNNING, Block
 
@@ -70,9 +71,8 @@ class WorkerProcess:
                 )
         except OSError as error:
             self.block.close()
-            raise MachineError(
-                f"can't start a worker process: {error.strerror}; lower `connections`, or raise the limit"
-            ) from error
+            why = f"can't start a worker process: {error.strerror}; lower `connections`, or raise the limit"
+            raise MachineError(shortage.explain(error) or why) from error
         assert self.process.stdin is not None
         self._control = self.process.stdin.fileno()
         self._say(len(data).to_bytes(4, "little") + data)
@@ -116,7 +116,8 @@ class WorkerProcess:
         said = self.process.stderr.read().decode("utf-8", "replace").strip()
         self.process.stderr.close()
         if status != 0 and self.lost is None:
-            self.lost = said.splitlines()[-1] if said else f"died of signal {-status}" if status < 0 else "failed"
+            how = f"died of signal {-status}" if status < 0 else "failed"
+            self.lost = (shortage.explain_words(said) or said.splitlines()[-1]) if said else how
         return status
 
 

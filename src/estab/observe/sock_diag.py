@@ -11,12 +11,12 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol, Self, TypeVar
 
 from estab.errors import MachineError, ReadError
 from estab.kernel.formats import inet_diag
 from estab.kernel.formats.inet_diag import DumpState, InetSocket, Sockets
+from estab.observe.both import both
 from estab.observe.fast_census import EngineCensus, EngineEstablished, Receiver, truncated
 from estab.records import Census, Listener, PortUse, ServerSockets
 
@@ -199,11 +199,9 @@ class SockDiag:
         """
         if len(os.sched_getaffinity(0)) < 2:
             return self._dump(_everything, _ALL_BUT_BOUND)
-        with ThreadPoolExecutor(1) as pool:
-            # The new thread is in the network namespace of this one (clone(2)).
-            other = pool.submit(_count_other_half)
-            counted = self._dump(_everything, _ALL_BUT_BOUND, half=inet_diag.Half(_MIDDLE_PORT, same=True))
-            counted.merge(other.result())
+        half = inet_diag.Half(_MIDDLE_PORT, same=True)
+        counted, other = both(lambda: self._dump(_everything, _ALL_BUT_BOUND, half=half), _count_other_half)
+        counted.merge(other)
         return counted
 
     def outgoing(self, low: int, high: int, mask: int) -> bytes:

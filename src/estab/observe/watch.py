@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from estab.errors import EstabError, UsageError
 from estab.kernel.formats import inet_diag, proc_net
 from estab.kernel.rules import listening
 from estab.observe import ghosts, processes, snapshot
+from estab.observe.both import both
 from estab.observe.counters import CounterFiles, NetFile
 from estab.observe.gaps import Gaps
 from estab.observe.local import is_local
@@ -234,10 +234,7 @@ class Watch:
             return None, None
         if self._why_unseen is not None:
             return self._client_end(), None
-        with ThreadPoolExecutor(1) as pool:
-            # The new thread is in the network namespace of this one (clone(2)).
-            looking = pool.submit(_server_end, self._port)
-            held, server = self._client_end(), looking.result()
+        held, server = both(self._client_end, lambda: _server_end(self._port))
         if server is None:
             return held, None
         self._note_server(server.sockets)

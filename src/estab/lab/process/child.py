@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection, Pipe
 from types import TracebackType
 from typing import Any, Generic, NoReturn, Self, TypeVar
 
+from estab import shortage
 from estab.errors import EstabError, MachineError
 from estab.lab.process import linux
 from estab.lab.process.namespace import Namespace
@@ -100,8 +101,10 @@ def _live(work: Callable[[Connection], T], connection: Connection, namespace: Na
         outcome: tuple[str, Any] = ("returned", work(connection))
     except EstabError as error:
         outcome = ("raised", error)
-    except BaseException:
-        outcome = ("raised", RuntimeError(f"in a process of the lab: {traceback.format_exc()}"))
+    except BaseException as error:
+        lacking = shortage.explain(error)
+        said = MachineError(lacking) if lacking else RuntimeError(f"in a process of the lab: {traceback.format_exc()}")
+        outcome = ("raised", said)
     try:
         connection.send(outcome)
     finally:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from estab import errors
+from estab import errors, shortage
 from estab.errors import EstabError, MachineError
 from estab.load.conductor import Stop
 
@@ -43,8 +43,9 @@ def run_worker(module: str, order: dict[str, Any], hear: Callable[[Event], bool]
         process.stdin.flush()
         ended = _listen(process, hear, stop)
         if ended == "hung up" and process.wait() != 0:
-            words = process.stderr.read().decode("utf-8", "replace").strip().splitlines()
-            raise MachineError(f"the lab's process ended with status {process.returncode}: {' '.join(words[-1:])}")
+            last = " ".join(process.stderr.read().decode("utf-8", "replace").strip().splitlines()[-1:])
+            why = f"the lab's process ended with status {process.returncode}: {last}"
+            raise MachineError(shortage.explain_words(last) or why)
         return ended == "interrupted"
     finally:
         _end(process)

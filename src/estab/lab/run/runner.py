@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import asdict
 
+from estab import shortage
 from estab.errors import EstabError, MachineError
 from estab.kernel.rules.interval import Interval
 from estab.lab.parts.scenario import Figure, FigureRow, Measured, Scenario, made
@@ -48,8 +49,11 @@ def run_scenario(
     except EstabError as error:
         done = blank.replace(why=str(error))
     except Exception as error:  # a fault of the scenario's own must not end the others
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        done = blank.replace(why=f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})")
+        if lacking := shortage.explain(error):
+            done = blank.replace(status="cannot_run", why=lacking)
+        else:
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            done = blank.replace(why=f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})")
     return done.replace(seconds=round(time.monotonic() - began, 2), captures=runner.files)
 
 
