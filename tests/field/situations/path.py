@@ -264,7 +264,8 @@ SITUATIONS = (
     ),
     _REFUSED_NOW_AND_THEN,
     _PROHIBITED,
-    _alone(_PROHIBITED, due("path_filtered")),
+    # EHOSTUNREACH also comes from a router that can't reach the host: the kernel's counters tell no ICMP codes apart.
+    _alone(_PROHIBITED, open_to("path_filtered", exits=_CLIENT_ALONE)),
     _REFUSED_BY_RESET,
     _alone(
         _REFUSED_BY_RESET,
