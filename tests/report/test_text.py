@@ -86,9 +86,9 @@ Suspects
              server_open_files  410 of 20,000 descriptors were in use. [accept 0
              / 0]
              server_not_accepting  No connection was seen waiting. [worst_depth
-             0 / 128]
+             0 / 129]
              accept_queue_overflow  0 of 129 places used, none turned away.
-             [worst_depth 0 / 128]
+             [worst_depth 0 / 129]
 """)
 
 
@@ -119,7 +119,7 @@ Measured
 Verdict  accept_queue_overflow  (at the server)
   The accept queue of 127.0.0.1:5000 was full (17 fit) and the kernel turned
   packets away: 327 connections failed.
-    • the queue's worst depth was 17 of 16 (17 fit)  [sock_diag]
+    • the queue had 17 of 17 places in use at worst  [sock_diag]
     • full in 12 of 30 samples, ten a second  [sock_diag]
     • ListenOverflows rose by 920 within the run (packets, not clients; whole
       network namespace)  [/proc/net/netstat]
@@ -159,7 +159,7 @@ Other suspects
                 server_open_files  410 of 1,024 descriptors were in use. [fds
                 410 / 1,024]
                 server_not_accepting  The queue fell as well as rose.
-                [worst_depth 17 / 16]
+                [worst_depth 17 / 17]
   not observed  conntrack_full_local  The connection tracking table was not
                 observed. [connect ETIMEDOUT, own_timeout, EPERM 327 / 0]
 """)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from estab.diagnose.cause import ACCUSED, Cause, Judgement
 from estab.records import Diagnosis, RunResult, Suspect
+from estab.words import plural
 
 
 def decide(
@@ -63,4 +64,4 @@ def _met_as_well(cause: Cause, winner: Cause, failures: Callable[[Cause], int] |
     cost, more = failures(cause), failures(winner)
     if cost >= more:
         return f"Met as well; explained by {winner.id}, which comes before it."
-    return f"Met as well, but {winner.id} accounts for more ({more:,} failures against {cost:,})."
+    return f"Met as well, but {winner.id} accounts for more ({plural(more, 'failure')} against {cost:,})."

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from estab.diagnose import facts
-from estab.records import Evidence, RunResult
+from estab.records import Evidence, ListenerWatch, RunResult
+from estab.words import places, plural
 
 NETSTAT = "/proc/net/netstat"
 SNMP = "/proc/net/snmp"
@@ -42,8 +43,20 @@ def server_counter(run: RunResult, name: str, means: str = "") -> Evidence:
 def connect_timeouts(run: RunResult) -> Evidence:
     """Connects that timed out, of how many."""
     lost = facts.connect_timeouts(run)
-    text = f"{lost:,} of {run.funnel.attempted:,} connects timed out"
+    text = f"{lost:,} of {plural(run.funnel.attempted, 'connect')} timed out"
     return measured("failures", "connect ETIMEDOUT, own_timeout", lost, text)
+
+
+def worst_depth(watch: ListenerWatch, more: str = "") -> Evidence:
+    """How many of the queue's places were used at worst: it is full where all are."""
+    room = facts.room(watch)
+    text = f"the queue had {places(watch.worst_depth, room)} in use at worst{more}"
+    return measured("sock_diag", "worst_depth", watch.worst_depth, text, room)
+
+
+def sent_again(connects: int) -> str:
+    """That so many connects were not answered at once, in words."""
+    return plural(connects, "connect had to send its SYN again", "connects had to send their SYN again")
 
 
 def sysctl(name: str, value: int | None, says: str = "") -> Evidence:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from estab.diagnose.decide import decide, open_questions
 from estab.diagnose.suspects import CAUSES
 from estab.records import Diagnosis, RunResult, Suspect
+from estab.words import plural
 
 
 def judge(run: RunResult) -> Diagnosis:
@@ -20,13 +21,14 @@ def judge(run: RunResult) -> Diagnosis:
 def _no_cause(run: RunResult, suspects: list[Suspect]) -> str:
     failures = run.client_failures
     if questions := open_questions(suspects):
-        told = f"{failures:,} failures" if failures else "Nothing failed, but not all was well"
+        told = plural(failures, "failure") if failures else "Nothing failed, but not all was well"
         return f"{told}; no cause is confirmed. {questions}"
     if failures:
         worst = max((f for f in run.failures if f.is_clients), key=lambda f: f.count)
+        most = f", {'all' if worst.count == failures else 'most'} of them {worst.kind.words} ({worst.count:,})"
         return (
-            f"{failures:,} failures, most of them {worst.kind.words} ({worst.count:,}); "
-            "none of the known causes explains them."
+            f"{plural(failures, 'failure')}{most}; "
+            f"none of the known causes explains {'it' if failures == 1 else 'them'}."
         )
     if lost := run.lost_workers:
         whose = "one of our own workers was" if len(lost) == 1 else f"{len(lost):,} of our own workers were"

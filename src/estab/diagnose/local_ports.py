@@ -14,6 +14,7 @@ from estab.diagnose.evidence import measured, unknown
 from estab.diagnose.on_snapshots import Snapshots
 from estab.kernel.formats.endpoint import endpoint
 from estab.records import Evidence, PortUse, RunResult, TimelinePoint
+from estab.words import plural
 
 # Sampled ten a second, the worst use can be a little under the use that failed.
 FULL = 0.9
@@ -87,7 +88,7 @@ def full_now(snapshots: Snapshots, mine: Callable[[PortUse], bool], of: str) -> 
     evidence = use_evidence(snapshots.run(None))
     towards = endpoint(use.address, use.port)
     if filled < FULL:
-        text = f"{use.used:,} local ports are in use towards {towards}: {filled:.0%}."
+        text = f"{plural(use.used, 'local port is', 'local ports are')} in use towards {towards}: {filled:.0%}."
         return Judgement("ruled_out", text, evidence)
     if not mine(use):
         return Judgement("ruled_out", f"The range is nearly full, but not of {of}.", evidence)
@@ -101,9 +102,12 @@ def use_evidence(run: RunResult) -> list[Evidence]:
     if use is None:
         return [unknown("sock_diag", "port_use", "the use of local ports was not observed")]
     room = capacity(use)
-    each = "" if use.sources <= 1 else f" (from {use.sources:,} source addresses)"
+    each = "" if use.sources <= 1 else f" (from {plural(use.sources, 'source address', 'source addresses')})"
     of = "" if room is None else f"; one source address has {room:,}"
-    text = f"at worst {use.used:,} local ports were in use towards {endpoint(use.address, use.port)}{each}{of}"
+    text = (
+        f"at worst {plural(use.used, 'local port was', 'local ports were')} "
+        f"in use towards {endpoint(use.address, use.port)}{each}{of}"
+    )
     evidence = [measured("sock_diag", "used", use.used, text, room)]
     text = f"{use.time_wait:,} of them were in TIME_WAIT"
     share = time_wait_share(run)
@@ -118,5 +122,5 @@ def use_evidence(run: RunResult) -> list[Evidence]:
 
 def errno_evidence(count: int) -> Evidence:
     """How many connects found no port."""
-    text = f"connect() found no local port {count:,} times (EADDRNOTAVAIL)"
+    text = f"connect() found no local port {plural(count, 'time')} (EADDRNOTAVAIL)"
     return measured("failures", "connect EADDRNOTAVAIL", count, text)

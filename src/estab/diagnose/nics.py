@@ -11,6 +11,7 @@ from estab.diagnose.evidence import measured, unknown
 from estab.diagnose.syn_path import ends
 from estab.kernel.rules.cloud_flows import AVAILABLE, EXCEEDED
 from estab.records import Evidence, Nic, RunResult, Snapshot
+from estab.words import plural
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,10 @@ def allowance_evidence(run: RunResult) -> list[Evidence]:
 
 def as_evidence(allowance: Allowance) -> Evidence:
     """What one interface says, as evidence."""
-    left = "" if allowance.available is None else f"; room for {allowance.available:,} more flows was left at the end"
+    left = (
+        ""
+        if allowance.available is None
+        else f"; room for {plural(allowance.available, 'more flow')} was left at the end"
+    )
     text = f"{EXCEEDED} of {allowance.nic} at the {allowance.end} rose by {allowance.lost:,} within the run{left}"
     return measured("ethtool -S", EXCEEDED, allowance.lost, text)

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from estab.diagnose.evidence import measured
 from estab.kernel.formats.endpoint import endpoint
+from estab.kernel.rules import accept_queue
 from estab.kernel.rules.accept_queue import drops_since, fill, is_full
 from estab.kernel.rules.listener_history import ListenerHistory
 from estab.records import (
@@ -21,6 +22,7 @@ from estab.records import (
     Snapshot,
     deltas,
 )
+from estab.words import plural
 
 LISTENERS_UNSEEN = "The listeners were not observed."
 
@@ -49,12 +51,23 @@ class Queue:
         return endpoint(self.now.address, self.now.port)
 
     @property
+    def room(self) -> int:
+        """How many connections the queue holds."""
+        return accept_queue.room(self.now.limit)
+
+    @property
+    def wait_and_fit(self) -> str:
+        """How many wait and how many can, in words."""
+        return f"{plural(self.now.depth, 'waits', 'wait')}, {plural(self.room, 'fits', 'fit')}"
+
+    @property
     def evidence(self) -> Evidence:
         """How many wait at the listener now, and before."""
         then = "" if self.then is None else f", {self.then.depth:,} before"
-        fit = f"{self.now.limit:,} ({self.now.limit + 1:,} fit)"
-        text = f"{self.now.depth:,} wait at {self.where} now{then}, of {fit}"
-        return measured("sock_diag", "depth", self.now.depth, text, self.now.limit)
+        text = (
+            f"{plural(self.now.depth, 'waits', 'wait')} at {self.where} now{then}, {plural(self.room, 'fits', 'fit')}"
+        )
+        return measured("sock_diag", "depth", self.now.depth, text, self.room)
 
 
 class Snapshots:

@@ -9,7 +9,7 @@ ListenOverflows, to ListenDrops and to the listener's own sk_drops (docs/kernel.
 from __future__ import annotations
 
 from estab.diagnose import facts
-from estab.diagnose.evidence import measured, unknown
+from estab.diagnose.evidence import measured, unknown, worst_depth
 from estab.diagnose.on_snapshots import Queue, Snapshots
 from estab.kernel.rules.accept_queue import overflow_in_drops
 from estab.records import Evidence, ListenerWatch, RunResult
@@ -64,8 +64,7 @@ def overflow_evidence(run: RunResult) -> list[Evidence]:
         return [unknown("sock_diag", "listener", f"not observed: {facts.why_unseen(run)}")]
     delta = run.server.rose(facts.LISTEN_OVERFLOWS)
     seen = "was not observed" if delta is None else f"rose by {delta:,} within the run (packets, not clients)"
-    text = f"the queue's worst depth was {watch.worst_depth:,} of {watch.limit:,} ({facts.room(watch):,} fit)"
     return [
         measured("/proc/net/netstat", facts.LISTEN_OVERFLOWS, delta, f"ListenOverflows {seen}"),
-        measured("sock_diag", "worst_depth", watch.worst_depth, text, watch.limit),
+        worst_depth(watch),
     ]

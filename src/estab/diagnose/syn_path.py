@@ -16,6 +16,7 @@ from estab.diagnose import facts
 from estab.diagnose.evidence import measured, unknown
 from estab.kernel.rules.syn_retries import sees_retransmission
 from estab.records import Evidence, RunResult, Snapshot
+from estab.words import places, plural
 
 # So few lost SYNs may be chance.
 FEW = 3
@@ -125,10 +126,13 @@ def arrival_evidence(run: RunResult) -> list[Evidence]:
         return [*evidence, unknown("sock_diag", "listener", text)]
     drops, opened = facts.listener_drops(run), run.server.rose(facts.PASSIVE_OPENS)
     turned = "were not observed" if drops is None else f"rose by {drops:,}"
-    text = f"the listener's own drops {turned}; its queue's worst depth was {watch.worst_depth:,} of {watch.limit:,}"
+    text = (
+        f"the listener's own drops {turned}; its queue had "
+        f"{places(watch.worst_depth, facts.room(watch))} in use at worst"
+    )
     evidence.append(measured("sock_diag", "drops", drops, text))
     if opened is not None:
-        text = f"the server opened {opened:,} connections (PassiveOpens), the client {run.funnel.connected:,}"
+        text = f"the server opened {plural(opened, 'connection')} (PassiveOpens), the client {run.funnel.connected:,}"
         evidence.append(measured("/proc/net/snmp", facts.PASSIVE_OPENS, opened, text, run.funnel.attempted))
     return evidence
 

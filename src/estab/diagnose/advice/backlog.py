@@ -12,6 +12,7 @@ from estab.diagnose.rates import queue_rates
 from estab.kernel.rules.accept_queue import delay_of_overflow_s
 from estab.kernel.rules.do_nothing import Id
 from estab.records import ListenerWatch, Remedy, RunResult, TimelinePoint
+from estab.words import plural
 
 SOMAXCONN = "net.core.somaxconn"
 
@@ -176,7 +177,10 @@ def _accept_faster(run: RunResult, watch: ListenerWatch | None, size: int) -> Re
     if together is None or watch is None:
         why = f"{seen}The queue then holds only what comes between two accepts."
         return Remedy(command=command, works=True, changes=[changes.ACCEPT], why=why)
-    why = f"{seen}{together:,} connects come at once and {facts.room(watch):,} fit: they fill it before any accept()."
+    why = (
+        f"{seen}{plural(together, 'connect comes', 'connects come')} at once and "
+        f"{plural(facts.room(watch), 'fits', 'fit')}: they fill it before any accept()."
+    )
     return Remedy(
         command=f"{command}; together with a backlog of {size}",
         works=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from estab.diagnose import local_ports
 from estab.diagnose.advice import changes
 from estab.records import Remedy, RunResult
+from estab.words import plural
 
 WIDEST = 65535 - 1024 + 1
 
@@ -28,7 +29,7 @@ def _wider_range(run: RunResult) -> list[Remedy]:
     if room is not None and room >= WIDEST * local_ports.FULL:
         return []
     now = "" if room is None else f" instead of {room:,}"
-    why = f"{WIDEST:,} ports for each pair of addresses{now}. Counts at once."
+    why = f"{plural(WIDEST, 'port')} for each pair of addresses{now}. Counts at once."
     return [
         Remedy(
             command='sysctl -w net.ipv4.ip_local_port_range="1024 65535"',

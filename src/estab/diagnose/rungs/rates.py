@@ -10,6 +10,7 @@ from estab.errors import EstabError
 from estab.kernel.rules import conntrack, kernel_version, time_wait
 from estab.kernel.rules.interval import Interval
 from estab.records import RateLimit
+from estab.words import plural
 
 SHORT, TRACKED = "short_connections", "short_connections_conntrack"
 _REUSE = "sysctl -w net.ipv4.tcp_tw_reuse=1 at the client"
@@ -45,7 +46,7 @@ def _by_ports(view: BothEnds) -> RateLimit:
     return blank.replace(
         per_second=round(rate.low, 1),
         raise_with=blank.raise_with if reuse else f"{_REUSE}; {blank.raise_with}",
-        note=f"{ports.total:,} ports of one source address, each again after {_words(wait)}"
+        note=f"{plural(ports.total, 'port')} of one source address, each again after {_words(wait)}"
         + (" (tcp_tw_reuse)" if reuse else " (TIME_WAIT; tcp_fin_timeout changes nothing)")
         + "; where the client closes first",
     )

@@ -15,6 +15,7 @@ from estab.diagnose.evidence import NETSTAT, counter, measured, server_counter, 
 from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.overflow import overflow_evidence, overflowed
 from estab.records import Evidence, Remedy, RunResult, Verdict
+from estab.words import plural
 
 SYSCTL = "net.ipv4.tcp_abort_on_overflow"
 
@@ -41,9 +42,12 @@ def _weigh(run: RunResult) -> tuple[Verdict, str]:
             "tcp_abort_on_overflow is set and connections were reset; the queue was not seen to overflow.",
         )
     if not facts.mostly_reset(run):
-        text = f"{reset:,} connections were reset so, but more connects ({facts.connect_timeouts(run):,}) timed out."
+        text = (
+            f"{plural(reset, 'connection was', 'connections were')} reset so, "
+            f"but more connects ({facts.connect_timeouts(run):,}) timed out."
+        )
         return "possible", text
-    return "confirmed", f"tcp_abort_on_overflow reset {reset:,} connections that found the accept queue full."
+    return "confirmed", f"tcp_abort_on_overflow reset {plural(reset, 'connection')} that found the accept queue full."
 
 
 def _why_not(run: RunResult) -> str | None:
@@ -62,7 +66,9 @@ def _evidence(run: RunResult) -> list[Evidence]:
     reset = facts.resets(run)
     evidence = [
         sysctl(SYSCTL, facts.server_sysctl(run, SYSCTL)),
-        measured("failures", "ECONNRESET, EPIPE", reset, f"{reset:,} connections were reset"),
+        measured(
+            "failures", "ECONNRESET, EPIPE", reset, f"{plural(reset, 'connection was', 'connections were')} reset"
+        ),
     ]
     if not reset:
         return evidence
@@ -108,7 +114,7 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
         return Judgement("not_observed", "Its counters were not observed.", evidence)
     if not reset or not over:
         return Judgement("ruled_out", "It is set, but reset nothing.", evidence)
-    text = f"tcp_abort_on_overflow reset up to {reset:,} connections that found the accept queue full."
+    text = f"tcp_abort_on_overflow reset up to {plural(reset, 'connection')} that found the accept queue full."
     return Judgement("confirmed", text, evidence, about=snapshots.run(snapshots.fullest))
 
 

@@ -13,11 +13,12 @@ from dataclasses import replace
 from estab.diagnose import facts
 from estab.diagnose.advice.backlog import backlog_remedies
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
-from estab.diagnose.evidence import measured, unknown
+from estab.diagnose.evidence import measured, sent_again, unknown, worst_depth
 from estab.diagnose.on_snapshots import LISTENERS_UNSEEN, Snapshots
 from estab.diagnose.overflow import ghosts_of_queue, turned_away
 from estab.kernel.formats.endpoint import endpoint
 from estab.records import Evidence, ListenerWatch, RunResult
+from estab.words import places, plural
 
 
 def judge_run(run: RunResult) -> Judgement:
@@ -59,12 +60,13 @@ def _unseen_evidence(run: RunResult) -> Evidence:
 
 def _summary(run: RunResult, watch: ListenerWatch) -> str:
     lost, late, ghosts = failures(run), run.retransmitted, ghosts_of_queue(run)
-    costs = [f"{lost:,} connections failed"] if lost else []
-    costs += [f"{late:,} connects had to send their SYN again"] if late and not lost else []
-    costs += [f"{ghosts:,} connections exist only at the client"] if ghosts else []
+    costs = [f"{plural(lost, 'connection')} failed"] if lost else []
+    costs += [sent_again(late)] if late and not lost else []
+    costs += [f"{plural(ghosts, 'connection exists', 'connections exist')} only at the client"] if ghosts else []
     cost = " and ".join(costs) or "nothing failed by it"
     return (
-        f"The accept queue of {endpoint(watch.address, watch.port)} was full ({facts.room(watch):,} fit) "
+        f"The accept queue of {endpoint(watch.address, watch.port)} "
+        f"was full ({plural(facts.room(watch), 'fits', 'fit')}) "
         f"and the kernel turned packets away: {cost}."
     )
 
@@ -76,7 +78,7 @@ def _why_not(run: RunResult, watch: ListenerWatch) -> str:
         return "The listener dropped packets, but none of them for a full accept queue."
     if run.server.rose(facts.LISTEN_OVERFLOWS):
         return "Another listener overflowed: this one dropped nothing."
-    return f"{watch.worst_depth:,} of {facts.room(watch):,} places used, none turned away."
+    return f"{places(watch.worst_depth, facts.room(watch))} used, none turned away."
 
 
 # Evidence ----------------------------------------------------------------------------------------------------------
@@ -88,17 +90,17 @@ def _evidence(run: RunResult, watch: ListenerWatch) -> list[Evidence]:
 
 
 def _depth(watch: ListenerWatch) -> Evidence:
-    text = f"the queue's worst depth was {watch.worst_depth:,} of {watch.limit:,} ({facts.room(watch):,} fit)"
+    more = ""
     if watch.worst_depth > facts.room(watch):
         # `tcp_v4_syn_recv_sock` tests for room, `inet_csk_reqsk_queue_add` adds: two steps, on an unlocked listener.
-        text += "; handshakes that end on several CPUs at once can go over that"
-    return measured("sock_diag", "worst_depth", watch.worst_depth, text, watch.limit)
+        more = "; handshakes that end on several CPUs at once can go over that"
+    return worst_depth(watch, more)
 
 
 def _full_samples(watch: ListenerWatch) -> list[Evidence]:
     if not watch.full_samples:
         return []
-    text = f"full in {watch.full_samples:,} of {watch.samples:,} samples, ten a second"
+    text = f"full in {watch.full_samples:,} of {plural(watch.samples, 'sample')}, ten a second"
     return [measured("sock_diag", "full_samples", watch.full_samples, text)]
 
 
@@ -144,13 +146,13 @@ def _client_evidence(run: RunResult) -> list[Evidence]:
     late, timeouts, resets = run.retransmitted, facts.timeouts(run), facts.resets(run)
     evidence = []
     if late:
-        text = f"{late:,} connects had to send their SYN again"
+        text = sent_again(late)
         evidence.append(measured("tcp_info", "syn_retransmits", late, text))
     if timeouts:
-        text = f"{timeouts:,} connections timed out"
+        text = f"{plural(timeouts, 'connection')} timed out"
         evidence.append(measured("failures", "ETIMEDOUT, own_timeout", timeouts, text))
     if resets:
-        text = f"{resets:,} connections were reset"
+        text = f"{plural(resets, 'connection was', 'connections were')} reset"
         evidence.append(measured("failures", "ECONNRESET, EPIPE", resets, text))
     return evidence
 
@@ -163,10 +165,10 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
         return Judgement("ruled_out", "Nothing listens here.", [measured("sock_diag", "listeners", 0, "none", None)])
     queue, run = snapshots.fullest, snapshots.run(snapshots.fullest)
     if queue.full:
-        text = f"The accept queue of {queue.where} is full now: {queue.now.depth:,} wait, {queue.now.limit + 1:,} fit."
+        text = f"The accept queue of {queue.where} is full now: {queue.wait_and_fit}."
         return Judgement("confirmed", text, [queue.evidence], about=run)
     if snapshots.before is None:
-        text = f"No queue is full now (fullest: {queue.now.depth:,} of {queue.now.limit:,}); before is not known."
+        text = f"No queue is full now (fullest: {places(queue.now.depth, queue.room)}); before is not known."
         return Judgement("not_observed", text, [queue.evidence])
     return replace(judge_run(run), about=run)
 

@@ -15,11 +15,12 @@ from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import delay_text, wanted_backlog
 from estab.diagnose.advice.futile import does_nothing
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
-from estab.diagnose.evidence import listener_unseen, measured, unknown
+from estab.diagnose.evidence import listener_unseen, measured, unknown, worst_depth
 from estab.diagnose.on_snapshots import Queue, Snapshots
 from estab.diagnose.overflow import overflowed
 from estab.diagnose.rates import queue_rates
 from estab.records import Evidence, ListenerWatch, Remedy, RunResult, Verdict
+from estab.words import plural
 
 BUSY = 0.9  # of all cores: nobody gets a turn at once
 COST_S = 0.001  # of CPU for each connection that came: a hundred accepts' worth, so it went elsewhere
@@ -106,8 +107,7 @@ def _evidence(run: RunResult) -> list[Evidence]:
     watch = facts.listener(run)
     if watch is None:
         return [listener_unseen(run)]
-    text = f"the queue's worst depth was {watch.worst_depth:,} of {watch.limit:,}"
-    evidence = [measured("sock_diag", "worst_depth", watch.worst_depth, text, watch.limit)]
+    evidence = [worst_depth(watch)]
     cores, full, cost = facts.server_cores(run), capacity(run), cost_s(run)
     if cores is None:
         return [*evidence, unknown("/proc/PID/stat", "cpu_s", "the server's CPU was not observed")]
@@ -185,11 +185,14 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
     cores, full = _owners_cores(queue, snapshots.span_s), snapshots.after.host.cores
     if cores is None or not full or full < 1:
         return Judgement("not_observed", "The server's CPU was not observed.", [queue.evidence])
-    text = f"its owners used {cores:.2f} of {full:,} cores in between"
+    text = f"its owners used {cores:.2f} of {plural(full, 'core')} in between"
     evidence = [queue.evidence, measured("/proc/PID/stat", "cpu_s", cores, text, BUSY * full)]
     if cores < BUSY * full:
         return Judgement("ruled_out", "The server had CPU to spare.", evidence)
-    text = f"Connections wait while the server uses {cores:.1f} of {full:,} cores: its accepting thread may be starved."
+    text = (
+        f"Connections wait while the server uses {cores:.1f} of "
+        f"{plural(full, 'core')}: its accepting thread may be starved."
+    )
     return Judgement("possible", text, evidence, about=snapshots.run(queue))
 
 

@@ -16,6 +16,7 @@ from estab.diagnose.on_snapshots import LISTENERS_UNSEEN, Snapshots
 from estab.diagnose.overflow import overflow_evidence, overflowed, overflowed_at
 from estab.kernel.rules.accept_queue import granted
 from estab.records import Evidence, ListenerWatch, RunResult, Verdict
+from estab.words import plural
 
 
 def judge_run(run: RunResult) -> Judgement:
@@ -65,7 +66,7 @@ def _weigh(run: RunResult, watch: ListenerWatch) -> tuple[Verdict, str]:
 def _evidence(run: RunResult, watch: ListenerWatch) -> list[Evidence]:
     asked, somaxconn = facts.asked(run, "backlog_asked"), facts.server_sysctl(run, SOMAXCONN)
     wanted = "what the program asked for was not observed" if asked is None else f"{asked:,.0f} was asked for"
-    text = f"listen() granted {watch.limit:,} ({facts.room(watch):,} fit); {wanted}"
+    text = f"listen() granted {watch.limit:,} ({plural(facts.room(watch), 'fits', 'fit')}); {wanted}"
     evidence = [measured("sock_diag", "limit", watch.limit, text, asked)]
     return [*evidence, sysctl(SOMAXCONN, somaxconn, " in the server's namespace"), *overflow_evidence(run)]
 

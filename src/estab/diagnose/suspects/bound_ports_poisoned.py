@@ -13,6 +13,7 @@ from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, R
 from estab.diagnose.evidence import unknown
 from estab.diagnose.on_snapshots import Snapshots
 from estab.records import PortUse, Remedy, RunResult, Verdict
+from estab.words import plural
 
 MOST = 0.5  # of the range: from here bind() is what took it
 SOME = 0.1  # of the range, and enough that what was asked for would have found room without it
@@ -41,18 +42,21 @@ def _weigh(run: RunResult, count: int) -> tuple[Verdict, str]:
     if use.bound is None:
         return _weigh_unseen(count, fill)
     if not poisoned(use, facts.asked_connections(run)):
-        return "ruled_out", f"bind() owns {use.bound:,} of {use.capacity:,} ports: not what is missing."
+        return "ruled_out", f"bind() owns {use.bound:,} of {plural(use.capacity, 'port')}: not what is missing."
     if fill < local_ports.FULL and use.bound < local_ports.FULL * use.capacity:
-        text = f"bind() owns {use.bound:,} of {use.capacity:,} ports, but the rest was not seen in use."
+        text = f"bind() owns {use.bound:,} of {plural(use.capacity, 'port')}, but the rest was not seen in use."
         return "possible", text
-    text = f"bind() owns {use.bound:,} of the {use.capacity:,} ports of the range: {count:,} connects found none."
+    text = (
+        f"bind() owns {use.bound:,} of the {plural(use.capacity, 'port')} "
+        f"of the range: {plural(count, 'connect')} found none."
+    )
     return "confirmed", text
 
 
 def _weigh_unseen(count: int, fill: float) -> tuple[Verdict, str]:
     if fill >= local_ports.FULL:
         return "ruled_out", "Connections alone fill the range."
-    text = f"{count:,} connects found no local port though few are in use; what bind() owns was not observed."
+    text = f"{plural(count, 'connect')} found no local port though few are in use; what bind() owns was not observed."
     return "possible", text
 
 
@@ -109,8 +113,8 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
         )
     evidence = local_ports.use_evidence(snapshots.run(None))
     if not poisoned(use, None):
-        return Judgement("ruled_out", f"bind() owns {use.bound:,} of {use.capacity or 0:,} ports.", evidence)
-    text = f"bind() owns {use.bound:,} of the {use.capacity or 0:,} ports of the range"
+        return Judgement("ruled_out", f"bind() owns {use.bound:,} of {plural(use.capacity or 0, 'port')}.", evidence)
+    text = f"bind() owns {use.bound:,} of the {plural(use.capacity or 0, 'port')} of the range"
     if fill >= 1 or local_ports.capacity(use) == 0:
         return Judgement("confirmed", f"{text}, and the rest is full.", evidence)
     return Judgement("possible", f"{text}; the rest has room still.", evidence)

@@ -13,6 +13,7 @@ from estab.diagnose.advice.descriptors import file_max_does_nothing, file_max_re
 from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import measured
 from estab.records import Evidence, Remedy, RunResult
+from estab.words import plural
 
 
 def judge_run(run: RunResult) -> Judgement:
@@ -21,7 +22,7 @@ def judge_run(run: RunResult) -> Judgement:
     evidence = [_errno_evidence(count), *_fds_evidence(run)]
     if not count:
         return Judgement("ruled_out", "The client never lacked a descriptor.", evidence)
-    summary = f"The client ran out of descriptors: {count:,} connections could not even be begun."
+    summary = f"The client ran out of descriptors: {plural(count, 'connection')} could not even be begun."
     return Judgement("confirmed", summary, evidence)
 
 
@@ -31,7 +32,7 @@ def failures(run: RunResult) -> int:
 
 
 def _errno_evidence(count: int) -> Evidence:
-    text = f"socket() failed {count:,} times for want of a descriptor (EMFILE, ENFILE)"
+    text = f"socket() failed {plural(count, 'time')} for want of a descriptor (EMFILE, ENFILE)"
     return measured("failures", "connect EMFILE, ENFILE", count, text)
 
 
@@ -39,7 +40,7 @@ def _fds_evidence(run: RunResult) -> list[Evidence]:
     full = descriptors.fullest_client(run)
     if full is None:
         return []
-    text = f"the fullest client worker (pid {full.pid}) had {full.fds:,} descriptors open of {full.limit:,}"
+    text = f"the fullest client worker (pid {full.pid}) had {plural(full.fds, 'descriptor')} open of {full.limit:,}"
     return [measured("/proc/PID/fd", "worst_fds", full.fds, text, full.limit)]
 
 

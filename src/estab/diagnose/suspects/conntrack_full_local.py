@@ -18,6 +18,7 @@ from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.syn_path import ends, syn_path
 from estab.kernel.rules.conntrack import is_full
 from estab.records import Conntrack, Evidence, Remedy, RunResult, Side, Snapshot, Verdict
+from estab.words import plural
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def _weigh(run: RunResult, lost: int, worst: TrackingTable | None) -> tuple[Verd
         return "not_observed", "The connection tracking table was not observed."
     arrived = syn_path(run).arrived
     if worst.dropped and not arrived:
-        text = f"The {worst.end}'s connection tracking table was full and dropped {worst.dropped:,} packets."
+        text = f"The {worst.end}'s connection tracking table was full and dropped {plural(worst.dropped, 'packet')}."
         return "confirmed", text
     if worst.full and not arrived:
         room = f"{worst.count:,} of {worst.maximum:,}" if worst.count is not None else "all"
@@ -98,18 +99,23 @@ def _weigh_room(worst: TrackingTable) -> tuple[Verdict, str]:
 
 
 def _lost_evidence(lost: int) -> Evidence:
-    return measured("failures", "connect ETIMEDOUT, own_timeout, EPERM", lost, f"{lost:,} connects were lost")
+    return measured(
+        "failures",
+        "connect ETIMEDOUT, own_timeout, EPERM",
+        lost,
+        f"{plural(lost, 'connect was', 'connects were')} lost",
+    )
 
 
 def table_evidence(seen: TrackingTable) -> list[Evidence]:
     """The fill of one table and what it dropped."""
     evidence = []
     if seen.count is not None:
-        of = "" if seen.maximum is None else f" of {seen.maximum:,}"
-        text = f"the {seen.end}'s table holds {seen.count:,}{of} flows (nf_conntrack_count)"
+        of = plural(seen.count, "flow") if seen.maximum is None else f"{seen.count:,} of {plural(seen.maximum, 'flow')}"
+        text = f"the {seen.end}'s table holds {of} (nf_conntrack_count)"
         evidence.append(measured("/proc/sys/net/netfilter", "conntrack.count", seen.count, text, seen.maximum))
     if seen.dropped is not None:
-        text = f"it dropped {seen.dropped:,} packets in between (drop of /proc/net/stat/nf_conntrack)"
+        text = f"it dropped {plural(seen.dropped, 'packet')} in between (drop of /proc/net/stat/nf_conntrack)"
         evidence.append(measured("/proc/net/stat/nf_conntrack", "drop", seen.dropped, text))
     if evidence:
         return evidence
@@ -168,7 +174,7 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
         text = f"The connection tracking table is full now: {now.count or 0:,} of {now.maximum or 0:,}."
         return Judgement("confirmed", text, evidence)
     if seen.dropped:
-        text = f"The connection tracking table dropped {seen.dropped:,} packets between the two."
+        text = f"The connection tracking table dropped {plural(seen.dropped, 'packet')} between the two."
         return Judgement("confirmed", text, evidence)
     return Judgement("ruled_out", "The connection tracking table has room.", evidence)
 

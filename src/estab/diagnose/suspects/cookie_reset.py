@@ -17,6 +17,7 @@ from estab.diagnose.evidence import NETSTAT, counter, measured, server_counter, 
 from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.overflow import ghosts_of_queue, overflow_evidence, overflowed
 from estab.records import Evidence, Remedy, RunResult, Verdict
+from estab.words import plural
 
 COOKIES = "net.ipv4.tcp_syncookies"
 
@@ -36,12 +37,21 @@ def _weigh(run: RunResult) -> tuple[Verdict, str]:
         return "ruled_out", innocent
     reset, over, failed = facts.resets(run), overflowed(run), run.server.rose(facts.COOKIES_FAILED)
     if failed is None or over is None:
-        text = f"{reset:,} connections were reset; what the server's cookies did was not observed"
+        text = (
+            f"{plural(reset, 'connection was', 'connections were')} "
+            "reset; what the server's cookies did was not observed"
+        )
         return "possible", f"{text} ({facts.why_unseen(run)})." if facts.listener(run) is None else f"{text}."
     if not facts.mostly_reset(run):
-        text = f"{reset:,} connections were reset so, but more connects ({facts.connect_timeouts(run):,}) timed out."
+        text = (
+            f"{plural(reset, 'connection was', 'connections were')} reset so, "
+            f"but more connects ({facts.connect_timeouts(run):,}) timed out."
+        )
         return "possible", text
-    text = f"{reset:,} connections were reset: each held a SYN cookie that the full accept queue could not honour."
+    text = (
+        f"{plural(reset, 'connection was', 'connections were')} reset: each "
+        "held a SYN cookie that the full accept queue could not honour."
+    )
     return "confirmed", text
 
 
@@ -59,13 +69,16 @@ def _why_not(run: RunResult) -> str | None:
 
 def _evidence(run: RunResult) -> list[Evidence]:
     reset = facts.resets(run)
-    evidence = [measured("failures", "ECONNRESET, EPIPE", reset, f"{reset:,} connections were reset")]
+    evidence = [
+        measured("failures", "ECONNRESET, EPIPE", reset, f"{plural(reset, 'connection was', 'connections were')} reset")
+    ]
     if not reset:
         return evidence
     order = facts.reset_orders(run)
     if order is not None:
         text = (
-            f"{order[0]:,} broken connections gave ECONNRESET first (a RST), {order[1]:,} EPIPE or end of file (a FIN)"
+            f"{plural(order[0], 'broken connection')} gave ECONNRESET "
+            f"first (a RST), {order[1]:,} EPIPE or end of file (a FIN)"
         )
         evidence.append(measured("error_orders", "ECONNRESET first", order[0], text))
     means = "segments whose cookie was no longer valid, each answered by RST"
@@ -119,7 +132,10 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
     if not failed or not over:
         why = "No cookie failed." if not failed else "No accept queue overflowed: what failed was no cookie of ours."
         return Judgement("ruled_out", why, evidence)
-    text = f"{failed:,} segments with a failed cookie were reset while the accept queue overflowed."
+    text = (
+        f"{plural(failed, 'segment with a failed cookie was', 'segments with a failed cookie were')} "
+        "reset while the accept queue overflowed."
+    )
     return Judgement("possible", text, evidence, about=snapshots.run(snapshots.fullest))
 
 

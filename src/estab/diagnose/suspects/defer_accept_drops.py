@@ -15,6 +15,7 @@ from estab.diagnose.evidence import NETSTAT, counter, listener_unseen, measured,
 from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.overflow import ghosts_of_queue, overflowed
 from estab.records import Evidence, Remedy, RunResult, Verdict
+from estab.words import plural
 
 
 def judge_run(run: RunResult) -> Judgement:
@@ -40,7 +41,11 @@ def _weigh(run: RunResult) -> tuple[Verdict, str]:
     held = ghosts_of_queue(run)
     if not held and not failures(run):
         return "ruled_out", f"{dropped:,} bare ACKs were dropped by design; every client that spoke was served."
-    lost = f"{held:,} connections exist only at the client" if held else f"{failures(run):,} connections broke"
+    lost = (
+        f"{plural(held, 'connection exists', 'connections exist')} only at the client"
+        if held
+        else f"{plural(failures(run), 'connection')} broke"
+    )
     if held and overflowed(run) is not True:
         return "confirmed", f"The listener defers accept() until data comes, and its clients are silent: {lost}."
     return "possible", f"{dropped:,} bare ACKs were dropped for TCP_DEFER_ACCEPT, and {lost}."
@@ -57,7 +62,7 @@ def _evidence(run: RunResult) -> list[Evidence]:
         text = f"the listener's own drops rose by {own:,}{beside}"
         evidence.append(measured("sock_diag", "drops", own, text))
     held = ghosts_of_queue(run)
-    text = f"the client holds {held:,} connections that the server does not have"
+    text = f"the client holds {plural(held, 'connection')} that the server does not have"
     return [*evidence, measured("sock_diag", "ghosts", held, text)]
 
 

@@ -12,6 +12,7 @@ from estab.diagnose.advice import changes, ports
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.on_snapshots import Snapshots
 from estab.records import Remedy, RunResult
+from estab.words import plural
 
 
 def judge_run(run: RunResult) -> Judgement:
@@ -23,18 +24,19 @@ def judge_run(run: RunResult) -> Judgement:
     use = run.client.port_use
     fill = local_ports.fill(use) if use else None
     if fill is None:
-        text = f"{count:,} connects found no local port; how many are in use was not observed."
+        text = f"{plural(count, 'connect')} found no local port; how many are in use was not observed."
         return Judgement("possible", text, evidence)
     if fill < local_ports.FULL:
         text = (
-            f"{count:,} connects found no local port though the range was not seen full: ports owned by bind(), a "
+            f"{plural(count, 'connect')} found no local port though "
+            "the range was not seen full: ports owned by bind(), a "
             "source address that is not this host's, or too brief a peak."
         )
         return Judgement("possible", text, evidence)
     share = local_ports.time_wait_share(run) or 0.0
     if share >= 0.5 or (share > 0 and local_ports.fits_without_time_wait(run)):
         return Judgement("ruled_out", "The range was full, but of TIME_WAIT, not of live connections.", evidence)
-    text = f"Live connections held every local port towards the target: {count:,} connects found none."
+    text = f"Live connections held every local port towards the target: {plural(count, 'connect')} found none."
     return Judgement("confirmed", text, evidence)
 
 

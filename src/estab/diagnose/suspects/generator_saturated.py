@@ -15,6 +15,7 @@ from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, No
 from estab.diagnose.evidence import measured, unknown
 from estab.diagnose.rates import attempts_per_s
 from estab.records import Evidence, Remedy, RunResult
+from estab.words import plural
 
 BUSY = 0.9  # of one core, for a worker
 LATE = 0.5  # of the timeout: from here the lag alone can end a connection that was slow but sound
@@ -30,13 +31,18 @@ def judge_run(run: RunResult) -> Judgement:
     evidence = [*_cpu_evidence(busy), *_lag_evidence(run), *_rate_evidence(run), *_schedule_evidence(run)]
     own = failures(run)
     if own and lag is not None and lag >= LATE:
-        text = f"Our own workers were late by the order of the timeout: the {own:,} own timeouts are the generator's."
+        text = (
+            "Our own workers were late by the order of the timeout: the "
+            f"{plural(own, 'own timeout is', 'own timeouts are')} the generator's."
+        )
         return Judgement("confirmed", text, evidence)
     missed = _missed(run)
     if missed is not None and (why := _why_ours(run, busy)) is not None:
         return Judgement("confirmed", f"{missed} {why}", evidence)
     if own and lag is not None and lag >= SOMEWHAT_LATE:
-        text = f"Our own workers were late by {lag:.0%} of the timeout: some of the {own:,} own timeouts may be ours."
+        text = (
+            f"Our own workers were late by {lag:.0%} of the timeout: of {plural(own, 'own timeout')} some may be ours."
+        )
         return Judgement("possible", text, evidence)
     if own and lag is None:
         text = "How late our own workers came was not observed, so their timeouts cannot be judged."
@@ -138,7 +144,7 @@ def _cpu_evidence(busy: float | None) -> list[Evidence]:
 def _lag_evidence(run: RunResult) -> list[Evidence]:
     lag, timeout = _lag_ms(run), facts.asked_timeout(run)
     own = failures(run)
-    text = f"{own:,} connections were ended by our own timeout"
+    text = f"{plural(own, 'connection was', 'connections were')} ended by our own timeout"
     evidence = [measured("failures", "own_timeout", own, text)]
     if lag is None:
         return evidence
@@ -153,7 +159,7 @@ def _rate_evidence(run: RunResult) -> list[Evidence]:
     rate, reached = facts.asked_rate(run), attempts_per_s(run)
     if rate is None or reached is None:
         return []
-    text = f"{reached:,.0f} connects a second were begun, {rate:,.0f} were asked for"
+    text = f"{plural(reached, 'connect a second was', 'connects a second were')} begun, {rate:,.0f} were asked for"
     return [measured("timeline", "attempted", reached, text, rate)]
 
 

@@ -13,6 +13,7 @@ from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, Re
 from estab.diagnose.evidence import measured, unknown
 from estab.kernel.formats.endpoint import endpoint
 from estab.records import Evidence, Listener, Remedy, RunResult
+from estab.words import plural
 
 
 def judge_run(run: RunResult) -> Judgement:
@@ -23,12 +24,18 @@ def judge_run(run: RunResult) -> Judgement:
         return Judgement("ruled_out", "No connect was refused.", evidence)
     most = count * 2 > facts.connect_failures(run)
     if not run.funnel.connected and most:
-        text = f"Nothing listens at {_target(run)}: {count:,} of {run.funnel.attempted:,} connects were refused."
+        text = (
+            f"Nothing listens at {_target(run)}: {count:,} of "
+            f"{plural(run.funnel.attempted, 'connect was', 'connects were')} refused."
+        )
         return Judgement("confirmed", text, evidence)
     if _gone_afterwards(run) and most:
-        text = f"The listener went away during the run: {count:,} connects were refused."
+        text = f"The listener went away during the run: {plural(count, 'connect was', 'connects were')} refused."
         return Judgement("confirmed", text, evidence)
-    text = f"{count:,} connects were refused while others succeeded: a listener that restarts, or a firewall's REJECT."
+    text = (
+        f"{plural(count, 'connect was', 'connects were')} refused while "
+        "others succeeded: a listener that restarts, or a firewall's REJECT."
+    )
     return Judgement("possible", text, evidence)
 
 
@@ -59,13 +66,13 @@ def _gone_afterwards(run: RunResult) -> bool:
 
 
 def _evidence(run: RunResult, count: int) -> list[Evidence]:
-    text = f"{count:,} connects got ECONNREFUSED: a RST came back, at once"
+    text = f"{plural(count, 'connect')} got ECONNREFUSED: a RST came back, at once"
     if not count:
         text = "no connect got ECONNREFUSED"
     evidence = [measured("failures", "connect ECONNREFUSED", count, text)]
     if not count:
         return evidence
-    text = f"{run.funnel.connected:,} of {run.funnel.attempted:,} connects succeeded"
+    text = f"{run.funnel.connected:,} of {plural(run.funnel.attempted, 'connect')} succeeded"
     evidence.append(measured("funnel", "connected", run.funnel.connected, text))
     listeners = _local_listeners(run)
     if listeners is None:

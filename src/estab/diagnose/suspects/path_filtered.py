@@ -14,6 +14,7 @@ from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, N
 from estab.diagnose.evidence import measured, unknown
 from estab.diagnose.syn_path import SynPath, arrival_evidence, filter_rules, netfilter_drops, syn_path
 from estab.records import Evidence, Remedy, RunResult, Snapshot, Verdict
+from estab.words import every, plural
 
 REFUSED = frozenset({"ECONNREFUSED"})
 UNREACHABLE = frozenset({"EHOSTUNREACH", "ENETUNREACH"})
@@ -43,19 +44,31 @@ def failures(run: RunResult) -> int:
 def _weigh_reject(run: RunResult, rejected: int) -> tuple[Verdict, str]:
     policy = facts.failed(run, ("connect",), POLICY)
     if policy * 2 > rejected and not run.funnel.connected:
-        text = f"This host's own policy refuses the target: {policy:,} connects got EACCES or EPERM, no SYN was sent."
+        text = (
+            "This host's own policy refuses the target: "
+            f"{plural(policy, 'connect')} got EACCES or EPERM, no SYN was sent."
+        )
         return "confirmed", text
     unreachable = facts.failed(run, ("connect",), UNREACHABLE)
     if unreachable * 2 > rejected and _has_no_route(run, unreachable):
-        text = f"This host has no route to the target: {unreachable:,} connects failed here, and no SYN was sent."
+        text = (
+            f"This host has no route to the target: {plural(unreachable, 'connect')} failed here, and no SYN was sent."
+        )
         return "ruled_out", text
     if facts.listener(run) is None:
         return _weigh_reject_unseen(run, rejected, unreachable)
     if not _listened_throughout(run):
         return "ruled_out", "The listener was not there all the time: its absence refuses."
     if run.funnel.connected:
-        return "possible", f"{rejected:,} connects were refused while others succeeded and a listener was there."
-    return "confirmed", f"A filter rejects: {rejected:,} connects were refused, though a listener is there."
+        return (
+            "possible",
+            f"{plural(rejected, 'connect was', 'connects were')} "
+            "refused while others succeeded and a listener was there.",
+        )
+    return (
+        "confirmed",
+        f"A filter rejects: {plural(rejected, 'connect was', 'connects were')} refused, though a listener is there.",
+    )
 
 
 def _has_no_route(run: RunResult, unreachable: int) -> bool:
@@ -67,7 +80,10 @@ def _has_no_route(run: RunResult, unreachable: int) -> bool:
 
 def _weigh_reject_unseen(run: RunResult, rejected: int, unreachable: int) -> tuple[Verdict, str]:
     if unreachable * 2 > rejected and not run.funnel.connected:
-        text = f"{unreachable:,} connects got EHOSTUNREACH or ENETUNREACH: a filter's REJECT, a missing route or host."
+        text = (
+            f"{plural(unreachable, 'connect')} got EHOSTUNREACH or "
+            "ENETUNREACH: a filter's REJECT, a missing route or host."
+        )
         return "possible", text
     if run.server.observed:
         return "ruled_out", "No listener is there: its absence refuses."
@@ -77,19 +93,19 @@ def _weigh_reject_unseen(run: RunResult, rejected: int, unreachable: int) -> tup
 
 def _weigh_drop(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
     if run.funnel.connected:
-        return "ruled_out", f"{run.funnel.connected:,} connects got through: a filter lets all through or none."
+        return "ruled_out", f"{plural(run.funnel.connected, 'connect')} got through: a filter lets all through or none."
     if (innocent := met.reached) is not None:
         return "ruled_out", innocent
     dropped = (netfilter_drops(run) or 0) >= met.timeouts
     if dropped and any(filter_rules(run).values()):
-        return "confirmed", f"A firewall here drops the SYNs: all {met.timeouts:,} connects timed out."
+        return "confirmed", f"A firewall here drops the SYNs: {every(met.timeouts, 'connect')} timed out."
     if met.arrived is None:
         return "possible", f"No connect got through; the server's end was not observed ({facts.why_unseen(run)})."
     if met.unanswered is None:
         return "possible", "No connect got through and none arrived, but what the client sent was not observed."
     return (
         "confirmed",
-        f"A filter drops the SYNs: all {met.timeouts:,} connects timed out and none reached the listener.",
+        f"A filter drops the SYNs: {every(met.timeouts, 'connect')} timed out and none reached the listener.",
     )
 
 
@@ -109,12 +125,12 @@ def _listens(taken: Snapshot | None, port: int | None) -> bool | None:
 
 
 def _evidence(run: RunResult, rejected: int, met: SynPath) -> list[Evidence]:
-    text = f"{rejected:,} connects were refused or unreachable, {met.timeouts:,} timed out"
+    text = f"{plural(rejected, 'connect was', 'connects were')} refused or unreachable, {met.timeouts:,} timed out"
     field = "connect ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EACCES, EPERM"
     evidence = [measured("failures", field, rejected, text)]
     if not rejected and not met.timeouts:
         return evidence
-    text = f"{run.funnel.connected:,} of {run.funnel.attempted:,} connects succeeded"
+    text = f"{run.funnel.connected:,} of {plural(run.funnel.attempted, 'connect')} succeeded"
     evidence.append(measured("funnel", "connected", run.funnel.connected, text))
     return [*evidence, *arrival_evidence(run), *_rules(run), *_dropped(run)]
 
@@ -139,7 +155,7 @@ def _dropped(run: RunResult) -> list[Evidence]:
     drops = netfilter_drops(run)
     if drops is None:
         return []
-    text = f"tracefs showed {drops:,} drops by a firewall of this host (NETFILTER_DROP, all its namespaces)"
+    text = f"tracefs showed {plural(drops, 'drop')} by a firewall of this host (NETFILTER_DROP, all its namespaces)"
     return [measured("tracefs", facts.NETFILTER_DROP, drops, text)]
 
 

@@ -18,6 +18,7 @@ from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.syn_path import FEW, SynPath, arrival_evidence, syn_path
 from estab.kernel.rules.cloud_flows import AVAILABLE, EXCEEDED
 from estab.records import Evidence, Remedy, RunResult, Snapshot, Verdict
+from estab.words import plural
 
 
 def judge_run(run: RunResult) -> Judgement:
@@ -40,7 +41,10 @@ def _weigh(run: RunResult, met: SynPath, exceeded: int | None) -> tuple[Verdict,
     if (innocent := met.reached) is not None:
         return "ruled_out", innocent
     if exceeded:
-        return "confirmed", f"The instance's flow table was full: the network dropped {exceeded:,} packets for it."
+        return (
+            "confirmed",
+            f"The instance's flow table was full: the network dropped {plural(exceeded, 'packet')} for it.",
+        )
     if not run.funnel.connected:
         text = "No connect got through from the first on: a table that was full before looks like a filter from here."
         return "not_observed", text
@@ -57,14 +61,20 @@ def _weigh_silence(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
     if met.unanswered is None or met.for_good is None:
         return "possible", f"{told} before the server, but what the client sent was not seen well enough to be sure."
     if met.timeouts < FEW:
-        return "possible", f"{met.timeouts} SYNs were lost before the server: too few to tell a limit from chance."
-    return "confirmed", f"{told} on its way: {met.timeouts:,} connects timed out and nothing reached the server."
+        return "possible", (
+            f"{plural(met.timeouts, 'SYN was', 'SYNs were')} lost "
+            "before the server: too few to tell a limit from chance."
+        )
+    return (
+        "confirmed",
+        f"{told} on its way: {plural(met.timeouts, 'connect')} timed out and nothing reached the server.",
+    )
 
 
 def _plateau(run: RunResult, met: SynPath) -> list[Evidence]:
     if not met.timeouts:
         return []
-    text = f"the first {run.funnel.connected:,} connects succeeded"
+    text = f"the first {plural(run.funnel.connected, 'connect')} succeeded"
     if met.for_good is not None:
         text += f"; {met.late:,} came through at a later SYN"
     return [measured("funnel", "connected", run.funnel.connected, text, run.funnel.attempted)]
@@ -125,7 +135,7 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
     lost = sum(allowance.lost for allowance in counted)
     if not lost:
         return Judgement("ruled_out", "The instance's flow table dropped nothing.", evidence)
-    text = f"The instance's flow table was full: {lost:,} packets were dropped between the two."
+    text = f"The instance's flow table was full: {plural(lost, 'packet was', 'packets were')} dropped between the two."
     return Judgement("confirmed", text, evidence)
 
 

@@ -13,12 +13,13 @@ import math
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Rebuilt
-from estab.diagnose.evidence import connect_timeouts, measured
+from estab.diagnose.evidence import connect_timeouts, measured, sent_again
 from estab.diagnose.syn_path import FEW, SynPath, arrival_evidence, syn_path
 from estab.kernel.rules.inputs import RuleInputError
 from estab.kernel.rules.kernel_version import KernelVersion
 from estab.kernel.rules.syn_retries import bands, default_linear_timeouts, retransmits_behind
 from estab.records import Evidence, Percentiles, Remedy, RunResult, Verdict
+from estab.words import plural
 
 
 def judge_run(run: RunResult) -> Judgement:
@@ -58,9 +59,7 @@ def _why_not(run: RunResult, met: SynPath) -> str | None:
 
 def _weigh_loss(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
     lost = met.late + (met.timeouts if met.for_good is False else 0)
-    told = f"{met.late:,} connects had to send their SYN again" + (
-        f" and {met.timeouts:,} timed out" if met.timeouts else ""
-    )
+    told = sent_again(met.late) + (f" and {met.timeouts:,} timed out" if met.timeouts else "")
     if met.arrived is None:
         if not lost:
             return "not_observed", f"Whether SYNs were lost was not observed ({facts.why_unseen(run)})."
@@ -77,7 +76,7 @@ def _weigh_loss(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
 def _late_evidence(run: RunResult, met: SynPath) -> list[Evidence]:
     known = {times: n for times, n in run.connects_by_resent.items() if times and n > 0}
     spread = ", ".join(f"{n:,} needed {times}" for times, n in sorted(known.items()))
-    text = f"{met.late:,} of {run.funnel.connected:,} connects came through after more than one SYN"
+    text = f"{met.late:,} of {plural(run.funnel.connected, 'connect')} came through after more than one SYN"
     text += f" ({spread})" if met.late and spread else ""
     return [measured("tcp_info", "syn_retransmits", met.late, text)]
 

@@ -13,9 +13,10 @@ from estab.diagnose import facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import too_many_at_once, wanted_backlog
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
-from estab.diagnose.evidence import measured, unknown
+from estab.diagnose.evidence import measured, unknown, worst_depth
 from estab.diagnose.on_snapshots import LISTENERS_UNSEEN, Snapshots
 from estab.records import Evidence, ListenerWatch, Remedy, RunResult, TimelinePoint, Verdict
+from estab.words import plural
 
 # A server that accepted and then stopped: the silence has to last this long, and so many times its longest pause.
 SILENCE_S = 1.0
@@ -47,9 +48,12 @@ def _weigh(run: RunResult, watch: ListenerWatch, silence: float | None) -> tuple
         text = "The queue never fell, but whether anything was accepted was not observed."
         return ("possible" if facts.was_full(watch) else "not_observed"), text
     if taken > 0:
-        return "ruled_out", f"The server accepted {taken:,} connections."
+        return "ruled_out", f"The server accepted {plural(taken, 'connection')}."
     waiting = max(watch.worst_depth, watch.queued_at_end or 0)
-    return "confirmed", f"The server accepted none of the {waiting:,} connections that waited: its queue only rose."
+    return (
+        "confirmed",
+        f"The server accepted none of the {plural(waiting, 'connection')} that waited: its queue only rose.",
+    )
 
 
 def failures(run: RunResult) -> int:
@@ -78,7 +82,7 @@ def _unseen(run: RunResult) -> Judgement:
         "funnel",
         "first_byte",
         run.funnel.first_byte,
-        f"{run.funnel.first_byte:,} of {run.funnel.connected:,} connections were answered",
+        f"{run.funnel.first_byte:,} of {plural(run.funnel.connected, 'connection was', 'connections were')} answered",
         run.funnel.connected,
     )
     if run.funnel.connected and run.funnel.first_byte >= run.funnel.connected:
@@ -91,16 +95,14 @@ def _unseen(run: RunResult) -> Judgement:
 
 def _evidence(run: RunResult, watch: ListenerWatch) -> list[Evidence]:
     moved = "never fell" if watch.rose_only else "rose and fell"
-    of = f"{watch.limit:,} ({facts.room(watch):,} fit)"
-    text = f"the queue's worst depth was {watch.worst_depth:,} of {of}; it {moved}"
-    evidence = [measured("sock_diag", "worst_depth", watch.worst_depth, text, watch.limit)]
+    evidence = [worst_depth(watch, f"; its depth {moved}")]
     taken = facts.accepted(run)
     text = "how many were accepted was not observed" if taken is None else f"the server accepted {taken:,}"
     evidence.append(measured("sock_diag", "accepted", taken, text))
     if watch.queued_at_end is not None:
         text = f"{watch.queued_at_end:,} still waited when every connect had been settled (inode 0: not accepted)"
         evidence.append(measured("sock_diag", "queued_at_end", watch.queued_at_end, text))
-    text = f"the client had {run.funnel.connected:,} connections ESTABLISHED"
+    text = f"the client had {plural(run.funnel.connected, 'connection')} ESTABLISHED"
     evidence.append(measured("funnel", "connected", run.funnel.connected, text, None))
     return evidence
 
@@ -162,7 +164,10 @@ def _accept_again(run: RunResult) -> Remedy:
         command=f"{command}; together with a backlog of {size}",
         works=True,
         changes=[changes.ACCEPT, changes.queue(size)],
-        why=f"What waits is then served; {together:,} connects come at once, and {facts.room(watch):,} fit.",
+        why=(
+            f"What waits is then served; {plural(together, 'connect comes', 'connects come')} "
+            f"at once, and {plural(facts.room(watch), 'fits', 'fit')}."
+        ),
     )
 
 

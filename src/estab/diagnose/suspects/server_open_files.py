@@ -16,6 +16,7 @@ from estab.diagnose.descriptors import FullestProcess
 from estab.diagnose.evidence import measured, unknown
 from estab.diagnose.on_snapshots import Snapshots
 from estab.records import Evidence, Process, Remedy, RunResult, Verdict
+from estab.words import plural
 
 
 def judge_run(run: RunResult) -> Judgement:
@@ -35,14 +36,14 @@ def judge_run(run: RunResult) -> Judgement:
 def _weigh(run: RunResult, full: FullestProcess) -> tuple[Verdict, str]:
     """The verdict where the descriptors were read and no accept() of ours told it already."""
     if not full.at_limit:
-        return "ruled_out", f"{full.fds:,} of {full.limit:,} descriptors were in use."
+        return "ruled_out", f"{full.fds:,} of {plural(full.limit, 'descriptor was', 'descriptors were')} in use."
     all_used = f"({full.name}, pid {full.pid}) had all {full.limit:,} of its descriptors in use"
     if _waited(run, full):
         return "confirmed", f"The server {all_used} while connections waited to be accepted."
     closed = facts.failed(run, ("write", "read"), ("eof",))
     if closed:
         # libuv (Node) and libev keep a spare descriptor for this: accept, close, and the queue stays empty.
-        return "confirmed", f"The server {all_used} and closed {closed:,} connections early."
+        return "confirmed", f"The server {all_used} and closed {plural(closed, 'connection')} early."
     if run.client_failures:
         return "possible", f"The server {all_used}, but no connection was seen waiting for one."
     return "ruled_out", f"The server used its last descriptor ({full.limit:,}), and no connection waited for another."
@@ -79,7 +80,7 @@ def _unseen(run: RunResult, evidence: list[Evidence]) -> Judgement:
 def _accept_evidence(run: RunResult, refused: int) -> list[Evidence]:
     if not run.server.embedded:
         return []
-    text = f"accept() failed {refused:,} times for want of a descriptor (EMFILE, ENFILE)"
+    text = f"accept() failed {plural(refused, 'time')} for want of a descriptor (EMFILE, ENFILE)"
     return [measured("failures", "accept", refused, text)]
 
 
@@ -87,7 +88,7 @@ def _fds_evidence(run: RunResult, full: FullestProcess | None) -> list[Evidence]
     if full is None:
         text = "the server's descriptors were not observed"
         return [unknown("/proc/PID/fd", "fds", text)]
-    text = f"{full.name} (pid {full.pid}) had {full.fds:,} descriptors open of {full.limit:,} (RLIMIT_NOFILE)"
+    text = f"{full.name} (pid {full.pid}) had {plural(full.fds, 'descriptor')} open of {full.limit:,} (RLIMIT_NOFILE)"
     return [measured("/proc/PID/fd", "fds", full.fds, text, full.limit)]
 
 
@@ -96,7 +97,7 @@ def _waiting_evidence(run: RunResult) -> list[Evidence]:
     if watch is None:
         return []
     waiting = watch.worst_depth if watch.queued_at_end is None else max(watch.queued_at_end, watch.worst_depth)
-    text = f"at worst {waiting:,} connections waited to be accepted"
+    text = f"at worst {plural(waiting, 'connection')} waited to be accepted"
     return [measured("sock_diag", "worst_depth", waiting, text)]
 
 
@@ -165,14 +166,20 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
         text = "No listener's owner was observed; try as root."
         return Judgement("not_observed", text, [unknown("/proc/PID/fd", "-", "no owner's descriptors were read")])
     queue, owner = min(read, key=lambda pair: (_spare(pair[1]), -pair[0].now.depth))
-    text = f"{owner.name or 'process'} (pid {owner.pid}) has {owner.fds:,} descriptors open of {owner.nofile_soft:,}"
+    text = (
+        f"{owner.name or 'process'} (pid {owner.pid}) has "
+        f"{plural(owner.fds or 0, 'descriptor')} open of {owner.nofile_soft:,}"
+    )
     evidence = [measured("/proc/PID/fd", "fds", owner.fds, text, owner.nofile_soft), queue.evidence]
     if _spare(owner) > 0:
-        text = f"{owner.fds:,} of {owner.nofile_soft:,} descriptors are in use at the fullest server."
+        text = (
+            f"{owner.fds:,} of {plural(owner.nofile_soft or 0, 'descriptor is', 'descriptors are')} "
+            "in use at the fullest server."
+        )
         return Judgement("ruled_out", text, evidence)
     text = f"{owner.name or 'A process'} (pid {owner.pid}) has all {owner.nofile_soft:,} of its descriptors in use"
     if queue.now.depth > 0:
-        text += f", and {queue.now.depth:,} connections wait for one."
+        text += f", and {plural(queue.now.depth, 'connection waits', 'connections wait')} for one."
         return Judgement("confirmed", text, evidence, about=snapshots.run(queue))
     return Judgement(
         "possible", f"{text}; no connection waits for one at this moment.", evidence, about=snapshots.run(queue)

@@ -15,6 +15,7 @@ from estab.diagnose.evidence import measured
 from estab.diagnose.overflow import overflow_evidence, overflowed
 from estab.kernel.rules.syn_retries import INITIAL_RTO_S, sees_retransmission
 from estab.records import Evidence, Remedy, RunResult, Verdict
+from estab.words import plural
 
 
 def judge_run(run: RunResult) -> Judgement:
@@ -35,7 +36,7 @@ def _weigh(run: RunResult) -> tuple[Verdict, str]:
     if (innocent := _why_not(run)) is not None:
         return "ruled_out", innocent
     timeout, lost, over = facts.asked_timeout(run), _lost(run), overflowed(run)
-    told = f"{lost:,} short connections gave up" + ("" if timeout is None else f" after {timeout:g} s")
+    told = f"{plural(lost, 'short connection')} gave up" + ("" if timeout is None else f" after {timeout:g} s")
     if over is None:
         return "possible", f"{told}; whether the accept queue overflowed was not observed ({facts.why_unseen(run)})."
     if timeout is None or facts.mostly_reset(run):
@@ -56,7 +57,7 @@ def _why_not(run: RunResult) -> str | None:
 
 def _evidence(run: RunResult) -> list[Evidence]:
     timeout, lost = facts.asked_timeout(run), _lost(run)
-    text = f"{lost:,} of {run.funnel.attempted:,} connects were ended by our own timeout"
+    text = f"{lost:,} of {plural(run.funnel.attempted, 'connect was', 'connects were')} ended by our own timeout"
     evidence = [measured("failures", "connect own_timeout", lost, text)]
     if run.command != "churn" or not lost:
         return evidence
@@ -65,7 +66,15 @@ def _evidence(run: RunResult) -> list[Evidence]:
     evidence.append(measured("config", "timeout_s", timeout, text, INITIAL_RTO_S))
     if run.load_s > 0:
         rate = run.funnel.attempted / run.load_s
-        evidence.append(measured("funnel", "attempted / s", rate, f"{rate:,.0f} connects a second were begun", None))
+        evidence.append(
+            measured(
+                "funnel",
+                "attempted / s",
+                rate,
+                f"{plural(rate, 'connect a second was', 'connects a second were')} begun",
+                None,
+            )
+        )
     return [*evidence, *overflow_evidence(run)]
 
 

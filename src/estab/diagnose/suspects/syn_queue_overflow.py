@@ -22,6 +22,7 @@ from estab.kernel.rules.counters import DropSplit, split_drops
 from estab.kernel.rules.inputs import RuleInputError
 from estab.kernel.rules.syn_queue import fits
 from estab.records import Evidence, ListenerWatch, Remedy, RunResult, Verdict
+from estab.words import plural
 
 COOKIES = "net.ipv4.tcp_syncookies"
 MAX_SYN_BACKLOG = "net.ipv4.tcp_max_syn_backlog"
@@ -55,7 +56,7 @@ def _weigh(run: RunResult) -> tuple[Verdict, str]:
     if cookies is not None and cookies != 0 and not drops.syn_queue:
         answered = run.server.rose(facts.REQ_QUEUE_COOKIES)
         text = "With cookies on a full SYN queue drops nothing"
-        return "ruled_out", f"{text}: {answered:,} SYNs got a cookie instead." if answered else f"{text}."
+        return "ruled_out", f"{text}: {plural(answered, 'SYN')} got a cookie instead." if answered else f"{text}."
     dropped = None if drops.syn_queue is None else drops.syn_queue + (drops.unexplained or 0)
     if dropped is None:
         return "not_observed", "TCPReqQFullDrop was not observed."
@@ -71,10 +72,12 @@ def _weigh_drops(run: RunResult, drops: DropSplit, dropped: int) -> tuple[Verdic
         return "ruled_out", "Another listener's SYN queue was full: this one dropped nothing."
     overflows = drops.accept_queue or 0
     if overflows >= dropped:
-        text = f"{dropped:,} SYNs found the SYN queue full, but more packets ({overflows:,}) a full accept queue."
+        text = (
+            f"{plural(dropped, 'SYN')} found the SYN queue full, but more packets ({overflows:,}) a full accept queue."
+        )
         return "possible", text
     other = overflows + max(0, run.server.rose(facts.DEFER_DROPS) or 0)
-    told = f"the SYN queue was full and {dropped:,} SYNs were dropped"
+    told = f"the SYN queue was full and {plural(dropped, 'SYN was', 'SYNs were')} dropped"
     if own is None or own <= other:
         return "possible", f"In this namespace {told}; whether at this listener was not observed."
     which = f"the listener's backlog ({drops.syn_queue:,})" if drops.syn_queue else MAX_SYN_BACKLOG
@@ -88,7 +91,10 @@ def _evidence(run: RunResult, watch: ListenerWatch) -> list[Evidence]:
         server_counter(run, facts.LISTEN_DROPS, "SYNs and ACKs dropped for whatever reason"),
     ]
     if drops.unexplained is not None:
-        text = f"{drops.unexplained:,} drops are left after a full accept queue and SYN queue: tcp_max_syn_backlog's"
+        text = (
+            f"{plural(drops.unexplained, 'drop is', 'drops are')} left "
+            "after a full accept queue and SYN queue: tcp_max_syn_backlog's"
+        )
         evidence.append(measured("kernel rule", "unexplained ListenDrops", drops.unexplained, text))
     if (own := facts.listener_drops(run)) is not None:
         evidence.append(measured("sock_diag", "drops", own, f"the listener's own drops rose by {own:,}"))
@@ -97,7 +103,7 @@ def _evidence(run: RunResult, watch: ListenerWatch) -> list[Evidence]:
     room = _room(run, watch)
     half_open = (run.server.after.states or {}).get("SYN-RECV") if run.server.after else None
     if room is not None:
-        text = f"the SYN queue of this listener holds {room:,} half-open connections at most"
+        text = f"the SYN queue of this listener holds {plural(room, 'half-open connection')} at most"
         evidence.append(measured("kernel rule", "SYN_RECV", half_open, text, room))
     return evidence
 

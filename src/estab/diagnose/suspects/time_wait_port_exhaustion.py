@@ -18,6 +18,7 @@ from estab.kernel.rules.inputs import RuleInputError
 from estab.kernel.rules.kernel_version import KernelVersion, parse
 from estab.kernel.rules.time_wait import TIMEWAIT_LEN_S, reuse_after_s, reuses
 from estab.records import Evidence, Remedy, RunResult
+from estab.words import plural
 
 
 def judge_run(run: RunResult) -> Judgement:
@@ -30,14 +31,16 @@ def judge_run(run: RunResult) -> Judgement:
     use = run.client.port_use
     fill = local_ports.fill(use) if use else None
     if share is None:
-        text = f"{count:,} connects found no local port; how many TIME_WAIT holds was not observed."
+        text = f"{plural(count, 'connect')} found no local port; how many TIME_WAIT holds was not observed."
         return Judgement("possible", text, evidence)
     if share < 0.5 and not (share > 0 and local_ports.fits_without_time_wait(run)):
         return Judgement("ruled_out", "Connects found no port, but TIME_WAIT holds few of them.", evidence)
     if fill is None or fill < local_ports.FULL:
-        text = f"{count:,} connects found no local port and TIME_WAIT holds many, but the range was not seen full."
+        text = (
+            f"{plural(count, 'connect')} found no local port and TIME_WAIT holds many, but the range was not seen full."
+        )
         return Judgement("possible", text, evidence)
-    text = f"TIME_WAIT filled the range of local ports: {count:,} connects found none."
+    text = f"TIME_WAIT filled the range of local ports: {plural(count, 'connect')} found none."
     return Judgement("confirmed", text, evidence)
 
 
@@ -84,7 +87,7 @@ def _ceiling(run: RunResult) -> tuple[float, str] | None:
     delay = _reuse_after_s(run)
     seconds = delay or TIMEWAIT_LEN_S
     how = f"{seconds:g} s in TIME_WAIT" if delay is None else f"{seconds:g} s until a port may be reused"
-    return room / seconds, f"{room:,} ports / {how}"
+    return room / seconds, f"{plural(room, 'port')} / {how}"
 
 
 def _reuse_evidence(run: RunResult, count: int) -> list[Evidence]:
