@@ -23,18 +23,19 @@ def queue_rates(run: RunResult) -> QueueRates | None:
     `hold` closes nothing meanwhile: there a server that does not count accepts for us shows them by its descriptors.
     (Connected less queued is no measure: with ghosts the client has more connections than the server ever had.)
     """
-    points = [p for p in run.timeline if p.queue_depth and _accepted_at(p, run) is not None]
+    points = [p for p in run.timeline if p.queue_depth and accepted_at(p, run) is not None]
     if len(points) < 2:
         return None
     first, last = points[0], points[-1]
     span = last.t_s - first.t_s
     if not (math.isfinite(span) and span >= 0.5):
         return None
-    accepts = (_accepted_at(last, run) or 0) - (_accepted_at(first, run) or 0)
+    accepts = (accepted_at(last, run) or 0) - (accepted_at(first, run) or 0)
     return QueueRates(span, max(0, last.attempted - first.attempted) / span, max(0, accepts) / span)
 
 
-def _accepted_at(point: TimelinePoint, run: RunResult) -> int | None:
+def accepted_at(point: TimelinePoint, run: RunResult) -> int | None:
+    """Accepted by then. Where the server did not say, its descriptors tell: in a hold nothing is closed meanwhile."""
     if point.accepted is None and run.command == "hold" and point.open > 0:
         return point.server_fds
     return point.accepted

@@ -28,11 +28,6 @@ def test_rule_1_bounds(backlog: int, somaxconn: int) -> None:
     assert granted <= accept_queue.granted(backlog, somaxconn + 1)
 
 
-@pytest.mark.parametrize(("release", "expected"), [("5.3.18", 128), ("5.4.0", 4096), ("5.5.1", 4096)])
-def test_rule_1_default_of_a_new_namespace(release: str, expected: int) -> None:
-    assert accept_queue.default_somaxconn(parse(release)) == expected
-
-
 @pytest.mark.parametrize("limit", [0, 1, 5, 128, 4096])
 def test_rule_2_one_more_fits(limit: int) -> None:
     room = accept_queue.fits(limit)
@@ -40,19 +35,6 @@ def test_rule_2_one_more_fits(limit: int) -> None:
     assert [accept_queue.is_full(depth, limit) for depth in (limit, limit + 1, limit + 2)] == [False, True, True]
     assert not accept_queue.is_full(room - 1, limit)
     assert accept_queue.is_full(room, limit)
-
-
-@pytest.mark.parametrize(
-    ("release", "depth", "young", "expected"),
-    [
-        ("4.9.337", 129, 0, False), ("4.9.337", 129, 1, False), ("4.9.337", 129, 2, True),
-        ("4.10.0", 129, 0, True), ("4.11.0", 129, 0, True), ("6.18.44", 129, 0, True), ("6.18.44", 128, 9, False),
-        ("4.9.337", 128, 9, False),
-    ],
-)  # fmt: skip
-def test_rule_3_which_syns_are_dropped(release: str, depth: int, young: int, expected: bool) -> None:
-    assert accept_queue.drops_syn(depth, 128, parse(release), young) is expected
-    assert accept_queue.syn_refused().counters == {"ListenOverflows": 1, "ListenDrops": 1}
 
 
 def test_rule_4_and_7_the_final_ack() -> None:
@@ -65,8 +47,9 @@ def test_rule_4_and_7_the_final_ack() -> None:
         accept_queue.final_ack_refused(2)
 
 
-def test_rule_2_inode_0_waits() -> None:
-    assert [accept_queue.is_waiting(inode) for inode in (0, 1, 2**32)] == [True, False, False]
+def test_rule_2_how_full() -> None:
+    assert [accept_queue.fill(depth, 3) for depth in (0, 1, 4, 5)] == [0, 0.25, 1, 1.25]
+    assert accept_queue.fill(1, -5) == 1
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estab.kernel.rules import Interval, RuleInputError, ephemeral_ports
-from estab.kernel.rules.kernel_version import parse
 
 
 def exact(number: float) -> Interval:
@@ -49,29 +48,6 @@ def test_rule_21_bounds(low: int, extra: int, taken: set[int]) -> None:
     assert more.ports <= found.ports
 
 
-@pytest.mark.parametrize(
-    ("used", "expected"),
-    [
-        ((0, 0), (1.0, False)),
-        ((13_999, 0), (14_001 / 2, False)),
-        ((14_000, 0), (14_001.0, True)),
-        ((14_000, 14_000), (28_000.0, True)),
-    ],
-)
-def test_rule_20_the_search_gets_slow(used: tuple[int, int], expected: tuple[float, bool]) -> None:
-    cost = ephemeral_ports.search_cost(14_000, 14_000, *used)
-    assert (cost.probes, cost.exhausted_parity) == expected
-
-
-@given(st.integers(1, 1000), st.data())
-def test_rule_20_cost_rises(ports: int, data: st.DataObject) -> None:
-    used = data.draw(st.integers(0, ports - 1))
-    assert (
-        ephemeral_ports.search_cost(ports, ports, used, 0).probes
-        <= ephemeral_ports.search_cost(ports, ports, used + 1, 0).probes
-    )
-
-
 def test_sources_and_targets_multiply() -> None:
     one = ephemeral_ports.capacity(40000, 40009)
     assert ephemeral_ports.connections(one, source_addresses=3, targets=2) == exact(60)
@@ -88,15 +64,6 @@ def test_reserved_ports_text(text: str, expected: set[int]) -> None:
 def test_reserved_ports_text_refused(text: str) -> None:
     with pytest.raises(RuleInputError):
         ephemeral_ports.parse_port_ranges(text)
-
-
-@pytest.mark.parametrize(
-    ("release", "no_port", "per_socket"), [("4.1.52", 0, 0), ("4.2.0", 1, 0), ("6.2.16", 1, 0), ("6.3.0", 1, 1)]
-)
-def test_socket_options_by_kernel(release: str, no_port: int, per_socket: int) -> None:
-    kernel = parse(release)
-    assert ephemeral_ports.knows_bind_address_no_port(kernel) is bool(no_port)
-    assert ephemeral_ports.knows_local_port_range(kernel) is bool(per_socket)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 10), (10, 9), (1, 65536)])

@@ -20,11 +20,6 @@ def test_rule_22(mode: int, loopback: bool, timestamps: bool, port_given: bool, 
     assert time_wait.reuses(mode, loopback=loopback, timestamps=timestamps, port_given=port_given) is expected
 
 
-@pytest.mark.parametrize(("release", "expected"), [("4.18.20", 0), ("4.19.0", 2), ("4.20.0", 2)])
-def test_rule_22_default(release: str, expected: int) -> None:
-    assert time_wait.default_reuse(parse(release)) == expected
-
-
 @pytest.mark.parametrize(
     ("release", "delay_ms", "low", "high"),
     [("6.13.12", None, 0, 1), ("6.14.0", None, 1, 1), ("6.14.0", 100, 0.1, 0.1), ("6.18.44", 1, 0.001, 0.001)],

@@ -9,7 +9,7 @@ from estab.diagnose import facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.futile import does_nothing
 from estab.diagnose.rates import queue_rates
-from estab.kernel.rules.accept_queue import delay_of_overflow_s
+from estab.kernel.rules.accept_queue import delay_of_overflow_s, room
 from estab.kernel.rules.do_nothing import Id
 from estab.records import ListenerWatch, Remedy, RunResult, TimelinePoint
 from estab.words import plural
@@ -86,7 +86,7 @@ def _drained(timeline: list[TimelinePoint]) -> bool:
             continue
         if was_full and now.queue_depth * 4 <= now.queue_limit and now.attempted < timeline[-1].attempted:
             return True
-        was_full = was_full or now.queue_depth > now.queue_limit
+        was_full = was_full or now.queue_depth >= room(now.queue_limit)
     return False
 
 

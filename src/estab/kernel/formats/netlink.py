@@ -13,7 +13,6 @@ from struct import Struct
 from estab.errors import ParseError
 from estab.records import Record
 
-NLMSG_NOOP = 1
 NLMSG_ERROR = 2
 NLMSG_DONE = 3
 NLMSG_OVERRUN = 4

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from estab.kernel.rules.inputs import at_least, one_of
-from estab.kernel.rules.kernel_version import KernelVersion
 
 _UNSIGNED = 1 << 32
 
@@ -43,14 +42,6 @@ def granted(backlog: int, somaxconn: int) -> int:
     return min(backlog % _UNSIGNED, somaxconn)
 
 
-def default_somaxconn(kernel: KernelVersion) -> int:
-    """What a new network namespace starts with, whatever the host's value: 4096, and 128 before 5.4.
-
-    Source: `net/core/net_namespace.c`, `SOMAXCONN` in `include/linux/socket.h` (docs/kernel.md rule 1).
-    """
-    return 4096 if kernel.at_least(5, 4) else 128
-
-
 def fits(limit: int) -> int:
     """How many connections wait in an accept queue of limit B at most: B + 1.
 
@@ -62,7 +53,10 @@ def fits(limit: int) -> int:
 
 
 def room(limit: int) -> int:
-    """How many places a listener's queue has: as `fits`; a negative limit, in a damaged record, is taken for 0."""
+    """How many places a listener's queue has: as `fits`; a negative limit, in a damaged record, is taken for 0.
+
+    Source: `include/net/sock.h sk_acceptq_is_full` (docs/kernel.md rule 2).
+    """
     return fits(max(0, limit))
 
 
@@ -77,27 +71,11 @@ def is_full(depth: int, limit: int) -> bool:
 
 
 def fill(depth: int, limit: int) -> float:
-    """How full a queue is: 1 where it takes no more. A limit below 0, as only a damaged record has, is taken for 0."""
-    return depth / fits(max(0, limit))
+    """How full a queue is: 1 where it takes no more. A limit below 0, as only a damaged record has, is taken for 0.
 
-
-def drops_syn(depth: int, limit: int, kernel: KernelVersion, young: int = 0) -> bool:
-    """Whether a SYN that meets an accept queue `depth` deep is dropped.
-
-    Since 4.10: whenever the queue is full. Before: only with more than one `young` request (half-open entries whose
-    SYN-ACK was not sent again yet), so that the SYN queue filled behind a full accept queue.
-    Source: `net/ipv4/tcp_input.c tcp_conn_request` (docs/kernel.md rule 3).
+    Source: `include/net/sock.h sk_acceptq_is_full` (docs/kernel.md rule 2).
     """
-    at_least("young", young, 0)
-    return is_full(depth, limit) and (kernel.at_least(4, 10) or young > 1)
-
-
-def syn_refused() -> Effect:
-    """A SYN on a full accept queue: dropped without a word; the client tries again (rule 19).
-
-    Source: `net/ipv4/tcp_input.c tcp_conn_request` (docs/kernel.md rule 3).
-    """
-    return Effect(refusal="dropped", client="SYN_SENT", server=None, counters={"ListenOverflows": 1, "ListenDrops": 1})
+    return depth / room(limit)
 
 
 def final_ack_refused(tcp_abort_on_overflow: int = 0, *, by_cookie: bool = False) -> Effect:
@@ -118,15 +96,6 @@ def final_ack_refused(tcp_abort_on_overflow: int = 0, *, by_cookie: bool = False
     if tcp_abort_on_overflow:
         return Effect(refusal="reset", client=None, server=None, counters=counted | {"EmbryonicRsts": 1})
     return Effect(refusal="dropped", client="ESTABLISHED", server="SYN_RECV", counters=counted)
-
-
-def is_waiting(inode: int) -> bool:
-    """Whether a server-side socket that sock_diag shows still waits for accept(): its inode is 0.
-
-    Source: `net/ipv4/inet_diag.c inet_diag_msg_attrs_fill`; accept() gives the inode (docs/kernel.md rule 2).
-    """
-    at_least("inode", inode, 0)
-    return inode == 0
 
 
 def drops_since(before: int, now: int) -> int | None:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from math import inf
 from typing import Literal
 
-from estab.kernel.rules import _handshakes, syn_queue, syn_retries
+from estab.kernel.rules import _handshakes, accept_queue, syn_queue, syn_retries
 from estab.kernel.rules.inputs import RuleInputError, at_least, one_of, within
 from estab.kernel.rules.interval import Interval, spanning
 from estab.kernel.rules.kernel_version import KernelVersion
@@ -117,7 +117,7 @@ def predict(clients: Clients, server: Server, at_s: float | None = None) -> Pred
 def _may_overtake(clients: Clients, settings: _handshakes.Settings) -> bool:
     """Whether SYNs may meet earlier ones' final ACKs in an order that no pattern has: T of a round trip or more."""
     spread = clients.spread == "unknown" and 0 < clients.rtt_s <= clients.within_s
-    return spread and clients.connects > settings.limit + 1 and settings.tcp_syncookies != 2
+    return spread and clients.connects > accept_queue.fits(settings.limit) and settings.tcp_syncookies != 2
 
 
 def _widened(found: Prediction, clients: Clients, settings: _handshakes.Settings) -> Prediction:
@@ -131,7 +131,7 @@ def _widened(found: Prediction, clients: Clients, settings: _handshakes.Settings
     wider = replace(found, half_open=Interval(low=found.half_open.low, high=half))
     if settings.tcp_syncookies:
         return wider
-    established = max(found.established.high or 0, min(settings.limit + 1, clients.connects))
+    established = max(found.established.high or 0, min(accept_queue.fits(settings.limit), clients.connects))
     connected = min(clients.connects, max(found.connected.high or 0, established + half))
     counters = dict(found.counters)
     counters["ListenOverflows"] = Interval(low=counters["ListenOverflows"].low, high=None)
@@ -197,7 +197,7 @@ def _patterns(clients: Clients, settings: _handshakes.Settings) -> list[list[flo
     even = [place / (number - 1) * span for place in range(number)]
     if clients.spread != "unknown":
         return [even if clients.spread == "even" else at_once]
-    early = min(number, settings.limit + 1)
+    early = min(number, accept_queue.fits(settings.limit))
     return [at_once, even, [0.0] * early + [span] * (number - early)]
 
 

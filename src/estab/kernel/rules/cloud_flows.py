@@ -13,21 +13,9 @@ from estab.kernel.rules.inputs import at_least
 
 Verdict = Literal["exceeded", "not_exceeded", "not_observed"]
 
-AZURE_FLOWS_EACH_WAY = 500_000
 
 EXCEEDED = "conntrack_allowance_exceeded"
 AVAILABLE = "conntrack_allowance_available"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KnownFigure:
-    """A number of tracked flows that was seen or published. `at_least`: the limit was not met at `flows`."""
-
-    cloud: str
-    instance: str
-    flows: int
-    at_least: bool
-    source: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,39 +26,6 @@ class Allowance:
     exceeded_packets: int | None
     available: int | None
     why: str
-
-
-_REPORT = "field report 001"
-
-KNOWN_FIGURES: tuple[KnownFigure, ...] = (
-    KnownFigure(cloud="ec2", instance="t2.micro", flows=51_300, at_least=False, source=_REPORT),
-    KnownFigure(cloud="ec2", instance="t2.medium", flows=51_300, at_least=False, source=_REPORT),
-    KnownFigure(cloud="ec2", instance="t2.large", flows=82_460, at_least=False, source=_REPORT),
-    KnownFigure(cloud="ec2", instance="t2.xlarge", flows=100_000, at_least=True, source=_REPORT),
-    KnownFigure(cloud="ec2", instance="m4.large", flows=100_000, at_least=True, source=_REPORT),
-    KnownFigure(cloud="ec2", instance="m3.medium", flows=100_000, at_least=True, source=_REPORT),
-    KnownFigure(cloud="ec2", instance="c4.large", flows=100_000, at_least=True, source=_REPORT),
-    KnownFigure(
-        cloud="ec2",
-        instance="m7i-flex.large",
-        flows=76_957,
-        at_least=False,
-        source="conntrack_allowance_available, seen",
-    ),
-    KnownFigure(cloud="azure", instance="A1", flows=60_000, at_least=True, source=_REPORT),
-    KnownFigure(
-        cloud="azure", instance="any", flows=AZURE_FLOWS_EACH_WAY, at_least=False, source="published, each way per VM"
-    ),
-)
-
-
-def known_figure(cloud: str, instance: str) -> KnownFigure | None:
-    """The figure seen for an instance type ("ec2", "t2.micro"), for Azure the published one; None: nothing is known.
-
-    Source: docs/kernel.md rule 30.
-    """
-    named = {(figure.cloud, figure.instance): figure for figure in KNOWN_FIGURES}
-    return named.get((cloud, instance)) or named.get((cloud, "any"))
 
 
 def allowance(after: dict[str, int] | None, before: dict[str, int] | None = None) -> Allowance:

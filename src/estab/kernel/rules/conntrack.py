@@ -5,27 +5,9 @@ Rule 26 of docs/kernel.md. A flow is one entry, whatever its direction; both end
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 from estab.kernel.rules.inputs import at_least
-from estab.kernel.rules.kernel_version import KernelVersion
 
-ESTABLISHED_TIMEOUT_S = 432_000  # five days; `net/netfilter/nf_conntrack_proto_tcp.c tcp_timeouts`
 TIME_WAIT_TIMEOUT_S = 120
-
-Symptom = Literal["ETIMEDOUT", "EPERM"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FullTable:
-    """What a new flow meets where the table is full: `errno` at a local connect(), and who else is hit."""
-
-    errno: Symptom
-    silent: bool
-    hits_ping: bool
-    spares: str
-    log: str
 
 
 def headroom(count: int | None, maximum: int | None) -> int | None:
@@ -65,20 +47,6 @@ def fits_ct_count(over: int) -> int:
     return over
 
 
-def full_table() -> FullTable:
-    """What clients see where a table is full: nothing, until connect() gives up.
-
-    Source: `net/netfilter/nf_conntrack_core.c nf_conntrack_in` drops the packet (docs/kernel.md rule 26).
-    """
-    return FullTable(
-        errno="ETIMEDOUT",
-        silent=True,
-        hits_ping=True,
-        spares="flows that are in the table already",
-        log="nf_conntrack: nf_conntrack: table full, dropping packet",
-    )
-
-
 def short_connections_per_second(maximum: int, hold_s: float = TIME_WAIT_TIMEOUT_S) -> float:
     """The rate of short connections that fills a table of `maximum` flows: each stays `hold_s` after its close.
 
@@ -88,14 +56,3 @@ def short_connections_per_second(maximum: int, hold_s: float = TIME_WAIT_TIMEOUT
     at_least("maximum", maximum, 0)
     at_least("hold_s", hold_s, 0.001)
     return maximum / hold_s
-
-
-def maximum_is_writable(kernel: KernelVersion, *, initial_namespace: bool) -> bool | None:
-    """Whether `nf_conntrack_max` may be written here: in the initial namespace yes, elsewhere not on 6.18.
-
-    None for kernels before 6.18 outside the initial namespace: it was not tried there.
-    Source: `net/netfilter/nf_conntrack_standalone.c`; measured on 6.18 (docs/kernel.md rule 26).
-    """
-    if initial_namespace:
-        return True
-    return False if kernel.at_least(6, 18) else None

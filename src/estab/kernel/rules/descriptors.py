@@ -29,15 +29,6 @@ class Descriptors:
     reachable: int | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AcceptShortage:
-    """accept() without a descriptor: `errno`, and what becomes of the connection and of its queue's depth."""
-
-    errno: Errno
-    stays_queued: bool
-    looks_like: str
-
-
 def available(
     nofile_soft: int | None,
     used: int | None,
@@ -81,26 +72,6 @@ def connections(free_descriptors: int, per_connection: int = 1) -> int:
     at_least("free_descriptors", free_descriptors, 0)
     at_least("per_connection", per_connection, 1)
     return free_descriptors // per_connection
-
-
-def hard_may_become(asked: int, nofile_hard: int, nr_open: int, *, privileged: bool) -> int | None:
-    """What setrlimit() makes of a hard RLIMIT_NOFILE of `asked`: that, or None where it is refused with EPERM.
-
-    Over `fs.nr_open` nobody may go, over the present hard limit only CAP_SYS_RESOURCE (`privileged`).
-    Raises RuleInputError below 0. Source: `kernel/sys.c do_prlimit` (getrlimit(2)).
-    """
-    for name, value in (("asked", asked), ("nofile_hard", nofile_hard), ("nr_open", nr_open)):
-        at_least(name, value, 0)
-    return asked if asked <= nr_open and (privileged or asked <= nofile_hard) else None
-
-
-def accept_without_descriptor(errno: Errno = "EMFILE") -> AcceptShortage:
-    """accept() takes the descriptor before the connection, so that the connection stays in the accept queue.
-
-    The queue then fills as if the server did not accept: judge EMFILE before an overflow.
-    Source: `net/socket.c do_accept`, `__sys_accept4_file` (docs/kernel.md rule 25).
-    """
-    return AcceptShortage(errno=errno, stays_queued=True, looks_like="accept_queue_overflow")
 
 
 def _left(limit: int | None, used: int | None) -> int | None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from estab.kernel.rules.inputs import RuleInputError, at_least, within
 from estab.kernel.rules.interval import Interval
-from estab.kernel.rules.kernel_version import KernelVersion
 
 PORT_MAX = 65535
 
@@ -28,14 +27,6 @@ class PortCapacity:
     first_parity: int
     second_parity: int
     connections: Interval
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SearchCost:
-    """What one connect() looks at. `probes`: ports on average. `exhausted_parity`: the first parity is used up."""
-
-    probes: float
-    exhausted_parity: bool
 
 
 def capacity(
@@ -86,29 +77,6 @@ def parity(port: int, low: int) -> str:
     return "first" if (port - low) % 2 == 0 else "second"
 
 
-def search_cost(first_parity: int, second_parity: int, used_first: int, used_second: int) -> SearchCost:
-    """How many ports a connect() looks at on average before it finds a free one, used ones being spread at random.
-
-    The mean position of the first free one of F among P: (P + 1) / (F + 1). Once the first parity is used up, each
-    search walks all of it before the second: the rate falls long before the ports are gone. Measured on 6.18, 14,000
-    ports of a parity: 30,000 connects a second until 12,000 are used, then 6,400, then 1,100. Several source
-    addresses, or ports that the client binds itself, keep it flat.
-
-    Raises RuleInputError where more are used than there are.
-    Source: `net/ipv4/inet_hashtables.c __inet_hash_connect` (docs/kernel.md rule 20).
-    """
-    at_least("first_parity", first_parity, 0)
-    at_least("second_parity", second_parity, 0)
-    within("used_first", used_first, 0, first_parity)
-    within("used_second", used_second, 0, second_parity)
-    if used_first < first_parity:
-        return SearchCost(probes=(first_parity + 1) / (first_parity - used_first + 1), exhausted_parity=False)
-    if used_second < second_parity:
-        behind = (second_parity + 1) / (second_parity - used_second + 1)
-        return SearchCost(probes=first_parity + behind, exhausted_parity=True)
-    return SearchCost(probes=first_parity + second_parity, exhausted_parity=True)
-
-
 def connections(per_target: PortCapacity, source_addresses: int = 1, targets: int = 1) -> Interval:
     """How many connections several source addresses (1 or more) to several targets (address and port) can hold.
 
@@ -133,13 +101,3 @@ def parse_port_ranges(text: str) -> frozenset[int]:
         within("reserved port", int(last or first), int(first), PORT_MAX)
         found.update(range(int(first), int(last or first) + 1))
     return frozenset(found)
-
-
-def knows_bind_address_no_port(kernel: KernelVersion) -> bool:
-    """Whether IP_BIND_ADDRESS_NO_PORT exists (4.2). Source: `include/uapi/linux/in.h` (docs/kernel.md rule 21)."""
-    return kernel.at_least(4, 2)
-
-
-def knows_local_port_range(kernel: KernelVersion) -> bool:
-    """Whether IP_LOCAL_PORT_RANGE exists (6.3). Source: `include/uapi/linux/in.h` (docs/kernel.md rule 21)."""
-    return kernel.at_least(6, 3)

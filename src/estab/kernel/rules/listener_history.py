@@ -1,4 +1,4 @@
-"""What a listener did over time: samples of it in, `ListenerWatch` out."""
+"""What a listener did over time: samples of it in, `ListenerWatch` out. Rule 2 of docs/kernel.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Which listener a connect() reaches, and what the wildcard address is to a client."""
+"""Which listener a connect() reaches, and what the wildcard address is to a client.
+
+Around rule 2 of docs/kernel.md: whose queue it is.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from estab.kernel.formats.inet_diag import unmapped
 from estab.records import Listener
 
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-WILDCARDS = frozenset(_LOOPBACK)
 
 
 def reached(address: str) -> str:

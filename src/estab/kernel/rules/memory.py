@@ -5,7 +5,6 @@ Rule 27 of docs/kernel.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from estab.kernel.rules.inputs import at_least
@@ -16,18 +15,8 @@ from estab.kernel.rules.inputs import at_least
 BYTES_PER_IDLE_PAIR = 7300
 # The same with each end in an epoll set, as a real client and server have it.
 BYTES_PER_POLLED_PAIR = 7700
-PAGE_BYTES = 4096
 
 Pressure = Literal["none", "pressure", "over_limit"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Abort:
-    """How the kernel ends a connection for want of memory or because of orphans. `counters` are increments."""
-
-    refusal: str
-    counters: dict[str, int]
-    isolatable: bool
 
 
 def connections(available_bytes: int | None, bytes_per_connection: float = BYTES_PER_IDLE_PAIR / 2) -> int | None:
@@ -72,11 +61,3 @@ def too_many_orphans(orphans: int | None, tcp_max_orphans: int | None, shift: in
     at_least("tcp_max_orphans", tcp_max_orphans, 0)
     at_least("shift", shift, 0)
     return orphans > tcp_max_orphans >> shift
-
-
-def abort() -> Abort:
-    """What too many orphans or too little memory do: RST and TCPAbortOnMemory +1. Global, not of a namespace.
-
-    Source: `net/ipv4/tcp_timer.c tcp_out_of_resources` (docs/kernel.md rule 27).
-    """
-    return Abort(refusal="reset", counters={"TCPAbortOnMemory": 1}, isolatable=False)

@@ -18,7 +18,6 @@ MSS_TABLE_IPV4 = (536, 1300, 1440, 1460)
 MSS_TABLE_IPV6 = (1280 - 60, 1480 - 60, 1500 - 60, 9000 - 60)
 
 # `include/net/tcp.h TCP_SYNCOOKIE_PERIOD`, `MAX_SYNCOOKIE_AGE`: a cookie is good for two periods of 60 s.
-COOKIE_LIFETIME_S = 120
 
 SegmentFate = Literal["dropped", "accepted", "reset"]
 

@@ -14,7 +14,6 @@ from estab.kernel.rules.interval import Interval, exactly
 from estab.kernel.rules.kernel_version import KernelVersion
 
 INITIAL_RTO_S = 1.0  # `include/net/tcp.h TCP_TIMEOUT_INIT`
-RTO_MAX_S = 120.0  # `include/net/tcp.h TCP_RTO_MAX`
 _MAX_SYNCNT = 127  # `include/linux/tcp.h MAX_TCP_SYNCNT`
 
 

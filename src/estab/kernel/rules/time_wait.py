@@ -25,14 +25,6 @@ class Buckets:
     counters: dict[str, int]
 
 
-def default_reuse(kernel: KernelVersion) -> int:
-    """`net.ipv4.tcp_tw_reuse` of a new namespace: 2 (loopback only) since 4.19, 0 before.
-
-    Source: `net/ipv4/tcp_ipv4.c tcp_sk_init` (docs/kernel.md rule 22).
-    """
-    return 2 if kernel.at_least(4, 19) else 0
-
-
 def reuses(tcp_tw_reuse: int, *, loopback: bool, timestamps: bool = True, port_given: bool = False) -> bool:
     """Whether connect() may take over a port in TIME_WAIT towards the same target before the 60 s are over.
 

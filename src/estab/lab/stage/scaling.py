@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from estab.errors import UsageError
+from estab.kernel.rules import accept_queue
 from estab.lab.stage.setup import Path, Setup, Sysctls
 from estab.load.plan import OWN_DESCRIPTORS
 
@@ -56,7 +57,7 @@ def times(count: int, factor: float) -> int:
 
 def queue(backlog: int, factor: float) -> int:
     """A backlog scaled: it is B+1 that fit (`include/net/sock.h sk_acceptq_is_full`)."""
-    return max(0, round((backlog + 1) * factor) - 1)
+    return max(0, round(accept_queue.room(backlog) * factor) - 1)
 
 
 def descriptors(limit: int | None, factor: float) -> int | None:

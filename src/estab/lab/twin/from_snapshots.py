@@ -13,6 +13,7 @@ from estab.diagnose.on_snapshots import Queue, Snapshots
 from estab.diagnose.snapshots import fit, judge_snapshots
 from estab.errors import ReadError
 from estab.kernel.formats.endpoint import endpoint
+from estab.kernel.rules import accept_queue
 from estab.lab.stage.setup import LoadSpec, Path, Setup, Sysctls
 from estab.lab.twin.plan import Planned, sysctls_of
 from estab.records import Diagnosis, PortUse, Snapshot
@@ -63,7 +64,7 @@ class SnapshotPair:
     def was_full(self) -> bool:
         """Was the queue in the greatest distress full at the first snapshot already?"""
         then = self.seen.queues[0].then if self.seen.queues else None
-        return then is not None and then.depth > max(0, then.limit)
+        return then is not None and then.depth >= accept_queue.room(then.limit)
 
 
 def judged(series: list[Snapshot]) -> SnapshotPair:
@@ -143,7 +144,7 @@ def _pace(queue: Queue, pair: SnapshotPair, setup: Setup, assumed: list[str]) ->
     turned = _turned_away(queue, pair)
     if not queue.full and not turned:
         return _with(setup, _established(queue, pair) or queue.now.depth, assumed, "as many as are connected")
-    waiting = setup.backlog + 1 if queue.full else queue.now.depth
+    waiting = accept_queue.room(setup.backlog) if queue.full else queue.now.depth
     if pair.before is None:
         assumed.append(f"the server stands still while they come, and accepts again after {2 * ONE_LOOK_S:g} s")
         more = math.ceil(waiting * _MORE)
@@ -226,7 +227,7 @@ def figures(pair: SnapshotPair, scale: float = 1.0) -> dict[str, float | None]:
         return {}
     shown: dict[str, float | None] = {
         "waiting in the accept queue": queues[0].now.depth * scale,
-        "places in it": (max(0, queues[0].now.limit) + 1) * scale,
+        "places in it": accept_queue.room(queues[0].now.limit) * scale,
     }
     if pair.before is not None and pair.seen.span_s > 0 and pair.seen.deltas is not None:
         for name in (facts.LISTEN_OVERFLOWS, facts.LISTEN_DROPS, facts.REQ_QUEUE_DROP, facts.EMBRYONIC_RSTS):

@@ -6,7 +6,7 @@ from itertools import takewhile
 
 from estab.diagnose import facts
 from estab.diagnose.suspects import path_filtered
-from estab.kernel.rules import syn_queue
+from estab.kernel.rules import accept_queue, syn_queue
 from estab.kernel.rules.inputs import RuleInputError
 from estab.lab.stage.setup import Closed, Path
 from estab.records import RunResult
@@ -93,8 +93,8 @@ def _half_open(run: RunResult, limit: int) -> int:
     most = facts.server_sysctl(run, "net.ipv4.tcp_max_syn_backlog")
     cookies = facts.server_sysctl(run, "net.ipv4.tcp_syncookies")
     if kernel is None or most is None or cookies is None:
-        return limit + 1
+        return accept_queue.room(limit)
     try:
-        return syn_queue.fits(limit, most, cookies, kernel) or limit + 1
+        return syn_queue.fits(limit, most, cookies, kernel) or accept_queue.room(limit)
     except RuleInputError:
-        return limit + 1
+        return accept_queue.room(limit)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from estab.diagnose import facts
+from estab.diagnose.rates import accepted_at
 from estab.lab.stage.setup import Setup
 from estab.records import RunResult, TimelinePoint
 
@@ -53,7 +54,7 @@ def _accepting(run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
     gap = run.config.get("accept_gap_s")
     if isinstance(gap, int | float) and 0 < gap <= 3600:
         return replace(setup, accept_gap_s=float(gap))
-    points = [(one, count) for one in run.timeline if (count := _accepted_at(one, run)) is not None]
+    points = [(one, count) for one in run.timeline if (count := accepted_at(one, run)) is not None]
     if cause == "server_not_accepting" and points:
         most = points[-1][1]
         return replace(setup, stops_after_s=next(one.t_s for one, count in points if count >= most))
@@ -73,13 +74,6 @@ def _paced(run: RunResult, setup: Setup, points: list[_Seen], assumed: list[str]
     if rate is None and run.server.rose(facts.LISTEN_OVERFLOWS):
         assumed.append("how fast the server accepted was not seen: at once")
     return setup
-
-
-def _accepted_at(point: TimelinePoint, run: RunResult) -> int | None:
-    """Accepted by then. Where the server did not say, its descriptors tell: in a hold nothing is closed meanwhile."""
-    if point.accepted is None and run.command == "hold" and point.open > 0:
-        return point.server_fds
-    return point.accepted
 
 
 def pauses(points: list[_Seen]) -> tuple[tuple[float, float], ...]:
