@@ -11,8 +11,10 @@ TEST_WORKERS ?= 6
 PYTEST := $(BIN)/python -m pytest --dist loadgroup --no-loadscope-reorder --inline-snapshot=disable
 # Each worker collects all tests: what one has compiled, the next reads.
 unexport PYTHONDONTWRITEBYTECODE
+FAST := tests/kernel tests/diagnose tests/records tests/compare tests/load tests/cli/test_bad_input.py \
+  tests/cli/test_options.py tests/cli/test_help.py tests/cli/test_completion.py tests/cli/test_lab_progress.py
 
-.PHONY: run test check field bench bench-docs docs sanitize lock packages clean
+.PHONY: run test test-fast check field bench bench-docs docs sanitize lock packages clean
 
 run: $(VENV)/.built
 	@echo; echo '== estab bench: a healthy run =='
@@ -24,6 +26,10 @@ run: $(VENV)/.built
 
 test: $(VENV)/.dev packages
 	$(PYTEST) -n $(TEST_WORKERS) $(PYTEST_ARGS)
+
+# Rules, judge, parsers, records and the command line: what needs no namespace, no server and no load.
+test-fast: $(VENV)/.dev
+	$(PYTEST) -n 2 -m "not namespace" $(FAST) $(PYTEST_ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

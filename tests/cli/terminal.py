@@ -1,8 +1,12 @@
-"""Running the `estab` command as a user does: the installed script, in a process of its own."""
+"""Running the `estab` command as a user does: the installed script, in a process of its own.
+
+But for what is refused before it begins: that is said in this process, for Python takes a while to start.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import select
@@ -13,6 +17,7 @@ from pathlib import Path
 
 from tests.servers import with_descriptors
 
+from estab.cli.app import call
 from estab.records import RUN_SCHEMA, RunResult, decode
 
 ESTAB = str(Path(sys.executable).with_name("estab"))
@@ -22,6 +27,14 @@ def estab(*arguments: str, nofile: int | None = None, timeout: float = 60) -> su
     """Runs `estab` to its end, perhaps under `ulimit -n`."""
     command = with_descriptors(nofile, ESTAB, *arguments)
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
+
+
+def refused(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """What `estab` says to a command line that it takes for none."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = call(arguments)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests import servers
-from tests.cli.terminal import ESTAB, assert_one_clear_line, estab, recorded
+from tests.cli.terminal import ESTAB, assert_one_clear_line, estab, recorded, refused
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ from tests.cli.terminal import ESTAB, assert_one_clear_line, estab, recorded
     ],
 )
 def test_usage(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
-    assert_one_clear_line(estab(*arguments), 2, *words)
+    assert_one_clear_line(refused(*arguments), 2, *words)
 
 
 def test_more_connections_than_memory_is_refused_before_anything_is_sent() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from tests.cli.terminal import ESTAB, assert_one_clear_line, estab
+from tests.cli.terminal import ESTAB, assert_one_clear_line, estab, refused
 from tests.processes import children
 
 from estab import load_run
@@ -137,7 +137,7 @@ def test_lines_of_runs_are_read_too(tmp_path: Path) -> None:
     ],
 )
 def test_usage(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
-    assert_one_clear_line(estab(*arguments), 2, *words)
+    assert_one_clear_line(refused(*arguments), 2, *words)
 
 
 def test_an_empty_directory_and_an_alpha(sides: dict[str, Path], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.cli.terminal import assert_one_clear_line, refused
 
 import estab as estab_package
 from estab.lab.parts.scenario import find, names
@@ -50,11 +51,9 @@ def estab(*arguments: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_bad_input_is_one_line(arguments: tuple[str, ...], named: str) -> None:
-    done = estab(*arguments)
-    assert done.returncode == 2
+    done = refused("lab", *arguments)
+    assert_one_clear_line(done, 2, named)
     assert done.stdout == ""
-    assert named in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_the_list_shows_every_scenario_and_its_settings() -> None:
