@@ -1,4 +1,4 @@
-"""One connection alone: an end that serves nothing else waits in recv(), and still hears of all that may happen."""
+"""A single connection: an end that serves nothing else waits in recv(), and still hears of all that may happen."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from estab.load import serving
 from estab.load.conductor import Stop
 from estab.load.fleet import Fleet
 
-ROUNDS = 300  # more than it takes to be alone
+ROUNDS = 300  # more than it takes to be taken for the only one
 
 
 def ask(sock: socket.socket, times: int = ROUNDS, size: int = 3) -> None:
