@@ -65,7 +65,8 @@ FAMILIES: dict[str, tuple[str, dict[str, Parser]]] = {
         },
     ),
     "nftables": ("inet*-info.bin", {"first answer": nftables.first_answer}),
-    "counters": ("[ns][en][tm]*", {"counters": proc_net.parse_counters}),
+    "counters": ("[ns][en][tm][ps]*[tp]", {"counters": proc_net.parse_counters}),
+    "snmp6": ("snmp6", {"snmp6": proc_net.parse_snmp6}),
     "sockstat": ("sockstat*", {"sockstat": proc_net.parse_sockstat}),
     "processes": (
         "[ls]*t*",

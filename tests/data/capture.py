@@ -1,7 +1,7 @@
 """Captures real answers of this kernel for the parser tests: `unshare -n python tests/data/capture.py`, as root.
 
 Run it in a fresh network namespace only. It brings lo up, makes one socket of each kind, and writes them below
-tests/data/<major.minor>/. Six datagrams and six small text files; no address but loopback's is in them.
+tests/data/<major.minor>/. Six datagrams and seven small text files; no address but loopback's is in them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from estab.kernel.formats import inet_diag
 
-_TEXTS = ("netstat", "snmp", "sockstat", "sockstat6")
+_TEXTS = ("netstat", "snmp", "snmp6", "sockstat", "sockstat6")
 
 
 def make_sockets() -> list[socket.socket]:

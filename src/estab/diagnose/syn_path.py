@@ -60,15 +60,23 @@ def _arrived(run: RunResult) -> bool | None:
     watch = facts.listener(run)
     if watch is None:
         return None
-    drops = facts.listener_drops(run)
-    if drops is None:
-        drops = run.server.rose(facts.LISTEN_DROPS)
+    drops = _turned_away(run)
     if drops is None:
         return True if facts.was_full(watch) else None
     if drops - max(0, run.server.rose(facts.DEFER_DROPS) or 0) > 0:
         return True
     lost, opened = facts.connect_timeouts(run), run.server.rose(facts.PASSIVE_OPENS)
     return lost > 0 and opened is not None and opened - run.funnel.connected >= max(1, lost / 2)
+
+
+def _turned_away(run: RunResult) -> int | None:
+    """SYNs and ACKs that the listener refused, at most. None: not observed.
+
+    Each counts in its own drops and in ListenDrops. Its own drops alone also count a SYN that came again while its
+    SYN-ACK was under way (`tcp_v4_rcv`, where `tcp_check_req` takes nothing): that one was answered.
+    """
+    known = [drops for drops in (facts.listener_drops(run), run.server.rose(facts.LISTEN_DROPS)) if drops is not None]
+    return min(known, default=None)
 
 
 def _patient(run: RunResult) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Self
 
 from estab.kernel.formats import proc_net
 
-_NETSTAT, _SNMP = "netstat", "snmp"
+_NETSTAT, _SNMP, _SNMP6 = "netstat", "snmp", "snmp6"
 _SOCKSTATS = ("sockstat", "sockstat6")
 _READ_BYTES = 256 * 1024
 
@@ -67,9 +68,12 @@ class CounterFiles:
 
 
 def read_counters() -> dict[str, int]:
-    """/proc/net/netstat and /proc/net/snmp as `prefix.Name` to value. Raises OSError, ParseError."""
+    """/proc/net/netstat, snmp, and snmp6 where IPv6 is, as `prefix.Name` to value. Raises OSError, ParseError."""
     with CounterFiles() as files:
-        return files.read()
+        found = files.read()
+    with suppress(FileNotFoundError), NetFile(_SNMP6) as file:
+        found.update(proc_net.parse_snmp6(file.read()))
+    return found
 
 
 def read_sockstat() -> dict[str, int]:

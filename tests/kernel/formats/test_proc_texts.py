@@ -21,6 +21,9 @@ def test_captured_counters(captured: Captured) -> None:
     snmp = proc_net.parse_counters(captured("snmp"))
     assert snmp["Tcp.MaxConn"] == -1
     assert snmp["Tcp.ActiveOpens"] > 0
+    snmp6 = proc_net.parse_snmp6(captured("snmp6"))
+    assert {"Ip6.OutNoRoutes", "Icmp6.InDestUnreachs", "Icmp6.OutDestUnreachs"} <= set(snmp6)
+    assert not any("Udp" in name for name in snmp6)
     assert proc_net.parse_sockstat(captured("sockstat"))["TCP.tw"] == 3
     assert "TCP6.inuse" in proc_net.parse_sockstat(captured("sockstat6"))
 
@@ -39,6 +42,20 @@ def test_captured_counters(captured: Captured) -> None:
 def test_damaged_counters(data: bytes, says: str, offset: int) -> None:
     with pytest.raises(ParseError, match=says) as caught:
         proc_net.parse_counters(data)
+    assert caught.value.offset == offset
+
+
+@pytest.mark.parametrize(
+    ("data", "says", "offset"),
+    [
+        (b"Ip6InReceives 1\nIp6InHdrErrors\n", "not a name and a number", 16),
+        (b"Ip6InReceives 1 2\n", "not a name and a number", 0),
+        (b"Icmp6InMsgs \xff\n", "not an integer", 0),
+    ],
+)
+def test_damaged_snmp6(data: bytes, says: str, offset: int) -> None:
+    with pytest.raises(ParseError, match=says) as caught:
+        proc_net.parse_snmp6(data)
     assert caught.value.offset == offset
 
 

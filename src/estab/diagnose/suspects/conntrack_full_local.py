@@ -62,11 +62,23 @@ def table(end: str, before: Snapshot | None, after: Snapshot | None) -> Tracking
         return None
     last = now or then
     states = [full for conntrack in (then, now) if conntrack is not None and (full := _full(conntrack)) is not None]
-    dropped = None
-    if then is not None and now is not None and then.drop is not None and now.drop is not None:
-        dropped = max(0, now.drop - then.drop)
+    dropped = _dropped(then, now)
     count, maximum = (last.count, last.maximum) if last else (None, None)
     return TrackingTable(end, count, maximum, dropped, any(states) if states else None)
+
+
+def _dropped(then: Conntrack | None, now: Conntrack | None) -> int | None:
+    """Packets that were dropped because the table was full. None: not known.
+
+    What NAT finds no port for, or loses to another packet of the same flow, counts in `drop` and in `insert_failed`
+    (`__nf_conntrack_confirm`): that is no want of room.
+    """
+    if then is None or now is None or then.drop is None or now.drop is None:
+        return None
+    failed = 0
+    if then.insert_failed is not None and now.insert_failed is not None:
+        failed = max(0, now.insert_failed - then.insert_failed)
+    return max(0, now.drop - then.drop - failed)
 
 
 def _full(conntrack: Conntrack) -> bool | None:

@@ -7,7 +7,7 @@ errno. A full accept queue never does: it is silent.
 
 from __future__ import annotations
 
-from estab.diagnose import facts
+from estab.diagnose import facts, sent
 from estab.diagnose.advice import changes
 from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import measured, unknown
@@ -22,6 +22,9 @@ def judge_run(run: RunResult) -> Judgement:
     evidence = _evidence(run, count)
     if not count:
         return Judgement("ruled_out", "No connect was refused.", evidence)
+    if sent.refused_by_icmp(run):
+        text = "An ICMP error refused: a port where nothing listens answers by RST."
+        return Judgement("ruled_out", text, evidence + sent.icmp_evidence(run))
     most = count * 2 > facts.connect_failures(run)
     if not run.funnel.connected and most:
         text = (
@@ -32,10 +35,9 @@ def judge_run(run: RunResult) -> Judgement:
     if _gone_afterwards(run) and most:
         text = f"The listener went away during the run: {plural(count, 'connect was', 'connects were')} refused."
         return Judgement("confirmed", text, evidence)
-    text = (
-        f"{plural(count, 'connect was', 'connects were')} refused while "
-        "others succeeded: a listener that restarts, or a firewall's REJECT."
-    )
+    beside = f"while {run.funnel.connected:,} succeeded" if run.funnel.connected else "and others timed out"
+    refused = plural(count, "connect was", "connects were")
+    text = f"{refused} refused {beside}: a listener that restarts, or a firewall's REJECT."
     return Judgement("possible", text, evidence)
 
 
@@ -66,7 +68,7 @@ def _gone_afterwards(run: RunResult) -> bool:
 
 
 def _evidence(run: RunResult, count: int) -> list[Evidence]:
-    text = f"{plural(count, 'connect')} got ECONNREFUSED: a RST came back, at once"
+    text = f"{plural(count, 'connect')} got ECONNREFUSED: a RST or an ICMP error came back"
     if not count:
         text = "no connect got ECONNREFUSED"
     evidence = [measured("failures", "connect ECONNREFUSED", count, text)]

@@ -8,7 +8,7 @@ refuses at the client itself with EACCES or EPERM. A listener that is there whil
 
 from __future__ import annotations
 
-from estab.diagnose import facts
+from estab.diagnose import facts, sent
 from estab.diagnose.advice import changes
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import measured, unknown
@@ -16,10 +16,8 @@ from estab.diagnose.syn_path import SynPath, arrival_evidence, filter_rules, net
 from estab.records import Evidence, Remedy, RunResult, Snapshot, Verdict
 from estab.words import every, plural
 
-REFUSED = frozenset({"ECONNREFUSED"})
-UNREACHABLE = frozenset({"EHOSTUNREACH", "ENETUNREACH"})
 POLICY = frozenset({"EACCES", "EPERM"})
-REJECTED = REFUSED | UNREACHABLE | POLICY
+REJECTED = sent.REFUSED | sent.UNREACHABLE | POLICY
 
 
 def judge_run(run: RunResult) -> Judgement:
@@ -28,7 +26,8 @@ def judge_run(run: RunResult) -> Judgement:
     if not rejected and not met.timeouts:
         verdict: Verdict = "ruled_out"
         summary = "No connect was refused, unreachable or timed out."
-    elif rejected >= met.timeouts:
+    elif rejected >= met.timeouts or sent.refused_by_icmp(run):
+        # A host that refuses by ICMP does so at a bounded rate (net.ipv4.icmp_ratelimit): the rest times out.
         verdict, summary = _weigh_reject(run, rejected)
     else:
         verdict, summary = _weigh_drop(run, met)
@@ -49,14 +48,21 @@ def _weigh_reject(run: RunResult, rejected: int) -> tuple[Verdict, str]:
             f"{plural(policy, 'connect')} got EACCES or EPERM, no SYN was sent."
         )
         return "confirmed", text
-    unreachable = facts.failed(run, ("connect",), UNREACHABLE)
+    unreachable = facts.failed(run, ("connect",), sent.UNREACHABLE)
     if unreachable * 2 > rejected and _has_no_route(run, unreachable):
         text = (
             f"This host has no route to the target: {plural(unreachable, 'connect')} failed here, and no SYN was sent."
         )
         return "ruled_out", text
+    if sent.refused_by_icmp(run) and not run.funnel.connected:
+        text = f"A filter rejects: {rejected:,} connects were refused by ICMP, which a closed port never sends."
+        return "confirmed", text
     if facts.listener(run) is None:
         return _weigh_reject_unseen(run, rejected, unreachable)
+    return _weigh_reject_beside_a_listener(run, rejected)
+
+
+def _weigh_reject_beside_a_listener(run: RunResult, rejected: int) -> tuple[Verdict, str]:
     if not _listened_throughout(run):
         return "ruled_out", "The listener was not there all the time: its absence refuses."
     if run.funnel.connected:
@@ -74,7 +80,7 @@ def _weigh_reject(run: RunResult, rejected: int) -> tuple[Verdict, str]:
 def _has_no_route(run: RunResult, unreachable: int) -> bool:
     """Whether connect() failed before it sent anything (`tcp_v4_connect` in `net/ipv4/tcp_ipv4.c`: OutNoRoutes; a route
     that is there to forbid counts nothing, and neither begins a connection)."""
-    routes = sum(run.client.rose(f"{family}.OutNoRoutes") or 0 for family in ("Ip", "Ip6"))
+    routes = sent.without_route(run.client) or 0
     return routes >= unreachable or run.client.rose("Tcp.ActiveOpens") == 0
 
 
@@ -132,7 +138,8 @@ def _evidence(run: RunResult, rejected: int, met: SynPath) -> list[Evidence]:
         return evidence
     text = f"{run.funnel.connected:,} of {plural(run.funnel.attempted, 'connect')} succeeded"
     evidence.append(measured("funnel", "connected", run.funnel.connected, text))
-    return [*evidence, *arrival_evidence(run), *_rules(run), *_dropped(run)]
+    refusal = sent.icmp_evidence(run) if rejected else []
+    return [*evidence, *refusal, *arrival_evidence(run), *_rules(run), *_dropped(run)]
 
 
 def _rules(run: RunResult) -> list[Evidence]:

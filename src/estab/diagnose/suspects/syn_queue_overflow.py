@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from estab.diagnose import facts
+from estab.diagnose import facts, sent
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import program_commands, wanted_backlog
 from estab.diagnose.advice.futile import does_nothing
@@ -47,7 +47,11 @@ def split(run: RunResult) -> DropSplit:
     names = {"ListenDrops": facts.LISTEN_DROPS, "ListenOverflows": facts.LISTEN_OVERFLOWS}
     names["TCPReqQFullDrop"] = facts.REQ_QUEUE_DROP
     rose = {short: run.server.rose(name) for short, name in names.items()}
-    return split_drops({short: max(0, delta) for short, delta in rose.items() if delta is not None})
+    known = {short: max(0, delta) for short, delta in rose.items() if delta is not None}
+    if "ListenDrops" in known:
+        # A SYN whose answer has no route is dropped too, and asked no queue.
+        known["ListenDrops"] -= min(known["ListenDrops"], sent.without_route(run.server) or 0)
+    return split_drops(known)
 
 
 def _weigh(run: RunResult) -> tuple[Verdict, str]:

@@ -1,4 +1,4 @@
-"""The text of /proc/net/netstat, /proc/net/snmp and /proc/net/sockstat(6): counters by name.
+"""The text of /proc/net/netstat, /proc/net/snmp(6) and /proc/net/sockstat(6): counters by name.
 
 What lives here: `net/ipv4/proc.c` (`netstat_seq_show`, `snmp_seq_show`, `sockstat_seq_show`) and its IPv6 twin.
 """
@@ -6,6 +6,9 @@ What lives here: `net/ipv4/proc.c` (`netstat_seq_show`, `snmp_seq_show`, `sockst
 from __future__ import annotations
 
 from estab.errors import ParseError
+
+# No colon stands behind the prefix in snmp6 (`net/ipv6/proc.c snmp6_list`).
+_SNMP6_PREFIXES = ("Ip6", "Icmp6")
 
 
 def parse_counters(data: bytes) -> dict[str, int]:
@@ -28,6 +31,26 @@ def parse_counters(data: bytes) -> dict[str, int]:
         numbers = _integers(values, offset)
         found.update((f"{prefix}.{name}", number) for name, number in zip(names, numbers, strict=True))
         offset += len(lines[index + 1])
+    return found
+
+
+def parse_snmp6(data: bytes) -> dict[str, int]:
+    """/proc/net/snmp6 as `prefix.Name` to value (`Ip6.OutNoRoutes`, `Icmp6.InDestUnreachs`): one name a line.
+
+    What is of neither IP nor ICMP (UDP) is left out. Raises ParseError where a line is not a name and an integer.
+    """
+    found: dict[str, int] = {}
+    offset = 0
+    for line in data.splitlines(keepends=True):
+        words = line.split()
+        if len(words) != 2:
+            raise ParseError(f"not a name and a number: {_short(line)}", offset)
+        name = words[0].decode("ascii", "replace")
+        number = _integers([words[1].decode("ascii", "replace")], offset)[0]
+        prefix = next((one for one in _SNMP6_PREFIXES if name.startswith(one)), None)
+        if prefix is not None:
+            found[f"{prefix}.{name.removeprefix(prefix)}"] = number
+        offset += len(line)
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import takewhile
 
-from estab.diagnose import facts
+from estab.diagnose import facts, sent
 from estab.diagnose.suspects import path_filtered
 from estab.kernel.rules import accept_queue, syn_queue
 from estab.kernel.rules.inputs import RuleInputError
@@ -33,8 +33,8 @@ def _closed(run: RunResult, assumed: list[str]) -> Closed:
     """The kind of filter that gives the errors of the record."""
     kinds: dict[Closed, int] = {
         "drop": facts.failed(run, ("connect",), facts.TIMEOUTS),
-        "reset": facts.failed(run, ("connect",), path_filtered.REFUSED),
-        "prohibited": facts.failed(run, ("connect",), path_filtered.UNREACHABLE),
+        "reset": facts.failed(run, ("connect",), sent.REFUSED),
+        "prohibited": facts.failed(run, ("connect",), sent.UNREACHABLE),
         "policy": facts.failed(run, ("connect",), path_filtered.POLICY),
     }
     kind = max(kinds, key=lambda one: kinds[one])

@@ -1,0 +1,85 @@
+"""What this host's own kernel did with the SYNs of a run: whether they left, and who refused them. No verdict.
+
+Source: an ICMP error that this host makes and takes in itself counts in OutDestUnreachs and InDestUnreachs alike
+(`icmp_send`, `icmp_rcv`, net/ipv4/icmp.c). A SYN that is still in this host when it is due again is not sent again:
+TCPSpuriousRtxHostQueues (`skb_still_in_host_queue`, net/ipv4/tcp_output.c), as it waits for its neighbour's address.
+One that the host itself refuses to send again counts TCPRetransFail (`tcp_retransmit_skb`, the same file).
+"""
+
+from __future__ import annotations
+
+from estab.diagnose import facts
+from estab.diagnose.evidence import NETSTAT, SNMP, measured
+from estab.records import ClientSide, Evidence, RunResult, ServerSide
+
+REFUSED = frozenset({"ECONNREFUSED"})
+UNREACHABLE = frozenset({"EHOSTUNREACH", "ENETUNREACH"})
+
+_IN_ICMP = ("Icmp.InDestUnreachs", "Icmp6.InDestUnreachs")
+_OUT_ICMP = ("Icmp.OutDestUnreachs", "Icmp6.OutDestUnreachs")
+_NO_ROUTES = ("Ip.OutNoRoutes", "Ip6.OutNoRoutes")
+HELD_BACK = "TcpExt.TCPSpuriousRtxHostQueues"
+NOT_SENT = "TcpExt.TCPRetransFail"
+
+
+def of_both(side: ClientSide | ServerSide, names: tuple[str, str]) -> int | None:
+    """What a counter rose by for IPv4 and IPv6 together. None: neither was read."""
+    known = [delta for name in names if (delta := side.rose(name)) is not None]
+    return sum(max(0, delta) for delta in known) if known else None
+
+
+def icmp_received(run: RunResult) -> int | None:
+    """ICMP "unreachable" that the client's host took in. None: not read."""
+    return of_both(run.client, _IN_ICMP)
+
+
+def icmp_of_its_own(run: RunResult) -> int | None:
+    """Of those, at most so many that this host had sent itself. None: not read."""
+    received, sent = icmp_received(run), of_both(run.client, _OUT_ICMP)
+    return None if received is None or sent is None else min(received, sent)
+
+
+def without_route(side: ClientSide | ServerSide) -> int | None:
+    """Packets for which that end had no route. None: not read."""
+    return of_both(side, _NO_ROUTES)
+
+
+def refused(run: RunResult) -> int:
+    """Connects that were refused or unreachable."""
+    return facts.failed(run, ("connect",), REFUSED | UNREACHABLE)
+
+
+def refused_by_icmp(run: RunResult) -> bool | None:
+    """Whether most of what was refused was refused by ICMP, which no closed port sends. None: not read."""
+    count, received = facts.failed(run, ("connect",), REFUSED), icmp_received(run)
+    return None if received is None or not count else received * 2 > count
+
+
+def held_back(run: RunResult) -> int | None:
+    """How often a SYN was due again and had not left this host yet. None: not read."""
+    return run.client.rose(HELD_BACK)
+
+
+def not_sent(run: RunResult) -> int | None:
+    """How often this host refused to send a packet again. None: not read."""
+    return run.client.rose(NOT_SENT)
+
+
+def icmp_evidence(run: RunResult) -> list[Evidence]:
+    """ICMP errors that came in, and those of this host itself among them."""
+    received, own = icmp_received(run), icmp_of_its_own(run)
+    if received is None:
+        return []
+    text = f'{received:,} ICMP "unreachable" came in at the client; a closed port answers by RST, never by ICMP'
+    evidence = [measured(SNMP, _IN_ICMP[0], received, text)]
+    if own:
+        text = f"{own:,} of them this host had made itself (OutDestUnreachs rose as much)"
+        evidence.append(measured(SNMP, _OUT_ICMP[0], own, text))
+    return evidence
+
+
+def held_back_evidence(run: RunResult) -> list[Evidence]:
+    """SYNs that were due again and had not left."""
+    count = held_back(run)
+    text = "was not observed" if count is None else f"rose by {count:,}: so often a SYN that was due again had not left"
+    return [measured(NETSTAT, HELD_BACK, count, f"TCPSpuriousRtxHostQueues {text}")]

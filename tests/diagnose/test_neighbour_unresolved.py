@@ -1,0 +1,63 @@
+"""An address of the own subnet that nobody has: figures as Linux 6.18 gives them."""
+
+from __future__ import annotations
+
+import pytest
+from tests.diagnose import runs
+from tests.diagnose.alone import alone
+
+from estab.diagnose.judge import judge
+from estab.diagnose.snapshots import judge_snapshots
+from estab.records import RunResult
+
+
+def absent(errno: str = "own_timeout", held_back: int = 40, again: int = 0, icmp: int = 20) -> RunResult:
+    """Three tries of ARP end after 3.06 s: before it our own timeout of 3 s, after it EHOSTUNREACH."""
+    risen = {
+        "Icmp_InDestUnreachs": icmp,
+        "Icmp_OutDestUnreachs": icmp,
+        "TCPSpuriousRtxHostQueues": held_back,
+        "TCPSynRetrans": again,
+        "TCPTimeouts": 40,
+    }
+    return runs.run(
+        funnel=runs.funnel(20, 0),
+        failures=[runs.failure("connect", errno, 20)],
+        syn_retransmits={},
+        server=runs.remote(),
+        client={"deltas": runs.deltas(**risen)},
+    )
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        (absent(), "confirmed"),
+        (absent("EHOSTUNREACH"), "confirmed"),
+        (absent(held_back=11), "confirmed"),
+        (absent(held_back=10), "ruled_out"),
+        (absent(held_back=10, again=30), "ruled_out"),  # the SYNs left: somebody else does not answer
+        (absent("EHOSTUNREACH", held_back=0), "possible"),  # known as absent from an earlier try: refused at once
+        (absent("EHOSTUNREACH", held_back=0, icmp=0), "ruled_out"),
+        (absent().replace(client=runs.run().client.replace(deltas=None)), "not_observed"),
+        (runs.run(), "ruled_out"),
+    ],
+)
+def test_syns_that_never_left_for_want_of_a_neighbour(run: RunResult, expected: str) -> None:
+    assert alone("neighbour_unresolved", run).verdict == expected
+
+
+@pytest.mark.parametrize("errno", ["own_timeout", "EHOSTUNREACH"])
+def test_no_filter_is_blamed_for_it(errno: str) -> None:
+    said = judge(absent(errno))
+    assert said.cause == "neighbour_unresolved"
+    assert "no SYN left this host" in said.summary
+
+
+def test_two_snapshots_never_say_more_than_possible() -> None:
+    before = runs.snapshot(counters=runs.COUNTERS)
+    moved = ("Icmp.InDestUnreachs", "Icmp.OutDestUnreachs", "TcpExt.TCPSpuriousRtxHostQueues")
+    after = before.replace(taken_at_s=3.0, counters={n: v + 6 * (n in moved) for n, v in runs.COUNTERS.items()})
+    said = {s.cause: s.verdict for s in judge_snapshots(before, after).suspects}
+    assert said["neighbour_unresolved"] == "possible"
+    assert said["own_firewall"] == "ruled_out"

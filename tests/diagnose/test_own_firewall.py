@@ -1,0 +1,76 @@
+"""This host refuses or drops what it sends: figures as nft gives them on Linux 6.18."""
+
+from __future__ import annotations
+
+import pytest
+from tests.diagnose import runs
+from tests.diagnose.alone import alone
+
+from estab.diagnose.judge import judge
+from estab.diagnose.snapshots import judge_snapshots
+from estab.records import RunResult, Security
+
+
+def refused(count: int = 20, received: int = 20, made: int = 20, **risen: int) -> RunResult:
+    """`nft … output … reject`: each connect meets an ICMP error that this host made itself."""
+    icmp = {"Icmp_InDestUnreachs": received, "Icmp_OutDestUnreachs": made}
+    return runs.run(
+        funnel=runs.funnel(20, 0),
+        failures=[runs.failure("connect", "ECONNREFUSED", count)],
+        syn_retransmits={},
+        server=runs.remote(),
+        client={"deltas": runs.deltas(**icmp, **risen)},
+    )
+
+
+def dropped(not_sent: int = 40, timeouts: int = 20, rules: bool | None = True) -> RunResult:
+    """`nft … output … drop`: each SYN that is due again is refused to the kernel itself."""
+    before = runs.snapshot(security=Security(nft_rules=rules, iptables_rules=rules))
+    return runs.run(
+        funnel=runs.funnel(20, 0),
+        failures=[runs.failure("connect", "own_timeout", timeouts)],
+        syn_retransmits={"2": 20},
+        server=runs.remote(),
+        client={"deltas": runs.deltas(TCPRetransFail=not_sent, TCPSynRetrans=40), "before": before, "after": before},
+    )
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        (refused(), "confirmed"),
+        (refused(received=11, made=11), "confirmed"),
+        (refused(received=10, made=10), "ruled_out"),
+        (refused(made=0), "ruled_out"),  # somebody else's ICMP
+        (refused(received=0), "ruled_out"),  # what went out went to others
+        (refused(TCPSpuriousRtxHostQueues=40), "ruled_out"),  # an absent neighbour makes such errors too
+        (dropped(), "confirmed"),
+        (dropped(not_sent=11), "confirmed"),
+        (dropped(not_sent=10), "ruled_out"),
+        (dropped(rules=None), "confirmed"),
+        (dropped(rules=False), "possible"),  # no rules: a full queue of the interface's, say
+        (dropped().replace(client=runs.run().client.replace(deltas=None, before=None)), "not_observed"),
+        (runs.run(), "ruled_out"),
+    ],
+)
+def test_what_never_left_this_host(run: RunResult, expected: str) -> None:
+    assert alone("own_firewall", run).verdict == expected
+
+
+def test_it_is_named_and_no_listener_is_missed() -> None:
+    for run in (refused(), dropped()):
+        said = judge(run)
+        assert said.cause == "own_firewall"
+        assert said.side == "client"
+        assert any("This host" in said.summary for _ in run.failures)
+    assert {s.cause: s.verdict for s in judge(refused()).suspects}["nobody_listening"] == "ruled_out"
+
+
+def test_two_snapshots_never_say_more_than_possible() -> None:
+    before = runs.snapshot(counters=runs.COUNTERS)
+    risen = {name: value + 20 * ("DestUnreachs" in name) for name, value in runs.COUNTERS.items()}
+    after = before.replace(taken_at_s=3.0, counters=risen)
+    said = judge_snapshots(before, after)
+    assert said.cause is None
+    assert {s.cause: s.verdict for s in said.suspects}["own_firewall"] == "possible"
+    assert judge_snapshots(before, before.replace(taken_at_s=3.0)).summary.startswith("No limit is met.")
