@@ -20,7 +20,7 @@ from estab.records import RunResult
         (lost(150, server=runs.remote(), config={"timeout_s": 0.5}, client={}), "not_observed"),
         (runs.table_full(), "ruled_out"),
         (runs.dropped(), "ruled_out"),
-        (lost(150, **impatient(100, then=200)), "confirmed"),
+        (lost(150, **impatient(100, then=200)), "possible"),  # by chance, or always the same flows
         (lost(150, **impatient(100)), "ruled_out"),
         (runs.table_full(server=runs.remote()), "ruled_out"),
     ],

@@ -28,7 +28,8 @@ class SynPath:
 
     `timeouts`: connects that timed out. `late`: came through after a second SYN. `arrived`: the listener's end shows
     the SYNs of those that failed. `unanswered`: the client shows that nobody answered them. `for_good`: a connect that
-    lost its first SYN lost every one, so it is no chance. None: not observed.
+    lost its first SYN lost every one, so it is no chance. `went_on`: after the first failure connects went on
+    succeeding, so it is no ceiling. `patient`: a connect lasted long enough for a second SYN. None: not observed.
     """
 
     timeouts: int
@@ -36,6 +37,8 @@ class SynPath:
     arrived: bool | None
     unanswered: bool | None
     for_good: bool | None
+    went_on: bool | None
+    patient: bool
 
     @property
     def reached(self) -> str | None:
@@ -53,6 +56,8 @@ def syn_path(run: RunResult) -> SynPath:
         arrived=_arrived(run),
         unanswered=_unanswered(run),
         for_good=_for_good(run),
+        went_on=_went_on(run),
+        patient=_patient(run),
     )
 
 
@@ -105,18 +110,20 @@ def _for_good(run: RunResult) -> bool | None:
     if facts.late_connects(run) or _patient(run):
         # A flow that ends makes room for another: one in ten may slip through a full table.
         return facts.late_connects(run) * 10 <= lost
-    return _stood_still(run)
+    # Without retransmissions only the timeline tells.
+    went_on = _went_on(run)
+    return None if went_on is None else not went_on
 
 
-def _stood_still(run: RunResult) -> bool | None:
-    """Without retransmissions only the timeline tells: after the first failure, did hardly any connect succeed?"""
+def _went_on(run: RunResult) -> bool | None:
+    """After the first failure, did more than a tenth of the later connects succeed? None: hardly any came later."""
     broken = [p for p in run.timeline if p.failed > 0]
     if not broken:
         return None
     later = run.funnel.attempted - broken[0].attempted
     if later < FEW:
         return None
-    return (run.funnel.connected - broken[0].connected) * 10 <= later
+    return (run.funnel.connected - broken[0].connected) * 10 > later
 
 
 # Evidence ----------------------------------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ CAUSE = Cause(
     side="client",
     stage=ConnectionStage.PATH,
     kind=CauseKind.LOST_SYN,
-    specificity=3,
+    specificity=2,
     explains={
         CauseKind.LOST_SYN: "the packets never left this host",
         "nobody_listening": "this host refused in the server's place",

@@ -48,7 +48,7 @@ def _weigh(run: RunResult, met: SynPath, exceeded: int | None) -> tuple[Verdict,
     if not run.funnel.connected:
         text = "No connect got through from the first on: a table that was full before looks like a filter from here."
         return "not_observed", text
-    if met.for_good is False:
+    if met.for_good is False or met.went_on:
         return "ruled_out", "Connects came through at a second SYN, or after others were lost: a full table lets none."
     return _weigh_silence(run, met)
 

@@ -65,6 +65,11 @@ def _weigh_loss(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
             return "not_observed", f"Whether SYNs were lost was not observed ({facts.why_unseen(run)})."
         text = f"{told}; whether the server turned them away was not observed ({facts.why_unseen(run)})."
         return "possible", text
+    if not met.late and not met.patient:
+        text = (
+            f"{told} before a second SYN: by chance, or always the same flows; a connect timeout above 1 s would tell"
+        )
+        return "possible", f"{text}."
     if lost < FEW:
         return "possible", f"{told}, the listener turned none away: too few to speak of loss."
     return "confirmed", f"SYNs or their answers were lost on the way: {told}, and the listener turned none away."

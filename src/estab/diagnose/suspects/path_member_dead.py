@@ -1,0 +1,124 @@
+"""A fixed share of the flows is lost for ever, while the others go on: one of several ways or servers is dead.
+
+A balancer, a router with several equal routes or a bond chooses by a hash of addresses and ports, so a flow meets the
+dead member at every SYN or at none (Linux: `fib_multipath_hash`, net/ipv4/route.c). Loss by chance lets a second SYN
+through (docs/kernel.md rules 17 to 19); a full table or a filter lets no more flows through at all.
+"""
+
+from __future__ import annotations
+
+from estab.diagnose import facts
+from estab.diagnose.advice import changes
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, NotRebuilt
+from estab.diagnose.evidence import connect_timeouts, measured
+from estab.diagnose.syn_path import FEW, SynPath, arrival_evidence, syn_path
+from estab.records import Evidence, Remedy, RunResult, Verdict
+
+
+def judge_run(run: RunResult) -> Judgement:
+    """Confirmed where a share of the connects lost every SYN before the listener while others went on succeeding."""
+    met = syn_path(run)
+    return Judgement(*_weigh(run, met), _evidence(run, met))
+
+
+def failures(run: RunResult) -> int:
+    """Connects that timed out."""
+    return facts.connect_timeouts(run)
+
+
+def _weigh(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
+    if not met.timeouts:
+        return "ruled_out", "No connect timed out."
+    if (innocent := _why_not(run, met)) is not None:
+        return "ruled_out", innocent
+    share = met.timeouts / max(1, met.timeouts + run.funnel.connected)
+    told = f"{share:.0%} of the connects ({met.timeouts:,}) lost every SYN while the others went on"
+    if met.went_on is None:
+        return "not_observed", "Whether connects went on succeeding after the first failure was not observed."
+    if (doubt := _doubt(run, met)) is not None:
+        return "possible", f"{told}{doubt}"
+    return "confirmed", f"A member of the path is dead: {told}, and nothing of them reached the server."
+
+
+def _doubt(run: RunResult, met: SynPath) -> str | None:
+    """What keeps it from being sure, as the end of a sentence. None: nothing."""
+    if met.arrived is None:
+        return f"; whether they reached the server was not observed ({facts.why_unseen(run)})."
+    if not met.patient:
+        return "; each gave up before its second SYN, which chance might have let through."
+    if met.timeouts < FEW or met.unanswered is None:
+        return ", before the server: too few, or not seen well enough, to be sure."
+    return None
+
+
+def _why_not(run: RunResult, met: SynPath) -> str | None:
+    if met.reached is not None:
+        return met.reached
+    if not run.funnel.connected:
+        return "No connect got through: nothing is left alive."
+    if met.late * 10 > met.timeouts:
+        return f"{met.late:,} connects came through at a later SYN: that is chance."
+    return (
+        "After the first failure hardly any connect got through: a ceiling, no share." if met.went_on is False else None
+    )
+
+
+def _evidence(run: RunResult, met: SynPath) -> list[Evidence]:
+    text = f"{run.funnel.connected:,} connects succeeded, {met.late:,} of them at a later SYN"
+    evidence = [
+        connect_timeouts(run),
+        measured("funnel", "connected", run.funnel.connected, text, run.funnel.attempted),
+    ]
+    return evidence + (arrival_evidence(run) if met.timeouts else [])
+
+
+def remedies(run: RunResult) -> list[Remedy]:
+    """Where the dead member is found, and what does not bring it back."""
+    port = facts.target_port(run) or "PORT"
+    return [
+        Remedy(
+            command="the balancer's own list of members and their health; ip route show   # several nexthops",
+            works=True,
+            changes=[changes.LOOK],
+            why="The share that is lost is the dead member's share: a quarter is one of four.",
+        ),
+        Remedy(
+            command=f"for p in $(seq 40000 40015); do nc -zv -w 2 -p $p TARGET {port}; done",
+            works=True,
+            changes=[changes.LOOK],
+            why="A source port fails always or never: that is a hash, and no chance.",
+        ),
+        Remedy(
+            command="take the dead member out, or mend it; a health check that does so by itself",
+            works=True,
+            changes=[changes.elsewhere("a balancer or router on the way")],
+            why="What it would have got goes to the others at once.",
+        ),
+        Remedy(
+            command="a longer connect timeout, more SYN retries",
+            works=False,
+            changes=[changes.LONGER_TIMEOUT],
+            why="Each SYN of a flow meets the same member; a new connect, from another port, may not.",
+        ),
+        Remedy(
+            command="nf_conntrack_max, a bigger instance, a bigger backlog",
+            works=False,
+            changes=[changes.queue()],
+            why="Nothing was full: connects went on all the time.",
+        ),
+    ]
+
+
+CAUSE = Cause(
+    id="path_member_dead",
+    side="path",
+    stage=ConnectionStage.PATH,
+    kind=CauseKind.LOST_SYN,
+    specificity=1,
+    explains={CauseKind.LOST_SYN: "what was lost, was lost at every SYN, by a part of the path"},
+    judge_run=judge_run,
+    judge_snapshots=NeedsRun("Which flows are lost shows only when connects are made"),
+    failures=failures,
+    remedies=remedies,
+    twin=NotRebuilt("the wire loses by order or by chance, not by flow"),
+)
