@@ -517,7 +517,96 @@ def deferred(dropped: int = 1200, **fields: Any) -> RunResult:
 
 
 # The run in which each cause is met.
+
+
+def own_reject(count: int = 20, received: int = 20, made: int = 20, **risen: int) -> RunResult:
+    """`nft … output … reject`: each connect meets an ICMP error that this host made itself."""
+    icmp = {"Icmp_InDestUnreachs": received, "Icmp_OutDestUnreachs": made}
+    return run(
+        funnel=funnel(20, 0),
+        failures=[failure("connect", "ECONNREFUSED", count)],
+        syn_retransmits={},
+        server=remote(),
+        client={"deltas": deltas(**icmp, **risen)},
+    )
+
+
+def neighbour_absent(errno: str = "own_timeout", held_back: int = 40, again: int = 0, icmp: int = 20) -> RunResult:
+    """Three tries of ARP end after 3.06 s: before it our own timeout of 3 s, after it EHOSTUNREACH."""
+    risen = {
+        "Icmp_InDestUnreachs": icmp,
+        "Icmp_OutDestUnreachs": icmp,
+        "TCPSpuriousRtxHostQueues": held_back,
+        "TCPSynRetrans": again,
+        "TCPTimeouts": 40,
+    }
+    return run(
+        funnel=funnel(20, 0),
+        failures=[failure("connect", errno, 20)],
+        syn_retransmits={},
+        server=remote(),
+        client={"deltas": deltas(**risen)},
+    )
+
+
+def without_route_back(routes: int = 40, drops: int = 40, own: int | None = 40, cookies: int = 1) -> RunResult:
+    """20 connects, each sent twice: the listener dropped each SYN, for its answer had no route."""
+    before = snapshot(sysctls={"net.ipv4.tcp_syncookies": [cookies]})
+    risen = {"Ip_OutNoRoutes": routes, "ListenDrops": drops, "Tcp_PassiveOpens": 0}
+    return run(
+        funnel=funnel(20, 0),
+        failures=[failure("connect", "own_timeout", 20)],
+        syn_retransmits={"1": 20},
+        client={"deltas": deltas(TCPSynRetrans=20)},
+        server=local(watch(drops=own, accepted_at_end=0), deltas=deltas(**risen), before=before, after=before),
+    )
+
+
+def quarter_dead(
+    late: int = 0, timeouts: int = 100, later: int = 240, timeout_s: float = 3.0, server: ServerSide | None = None
+) -> RunResult:
+    """400 connects over 4 s; the first failure shows after 60 of them had succeeded."""
+    untouched = watch(drops=0, accepted_at_end=0)
+    return run(
+        "churn",
+        config={"timeout_s": timeout_s, "rate_per_s": 100},
+        funnel=funnel(400, 60 + later),
+        failures=[failure("connect", "own_timeout", timeouts)],
+        syn_retransmits={"0": 60 + later - late, "1": late, "2": timeouts if timeout_s > 1 else 0},
+        client={"deltas": deltas(TCPSynRetrans=2 * timeouts if timeout_s > 1 else 0)},
+        server=local(untouched, deltas=deltas(Tcp_PassiveOpens=60 + later)) if server is None else server,
+        timeline=[
+            point(1.0, attempted=100, connected=60),
+            point(1.1, attempted=110, connected=60, failed=1),
+            point(4.0, attempted=400, connected=60 + later, failed=timeouts),
+        ],
+    )
+
+
+def nat_without_ports(
+    failed: int | None = 57, dropped: int | None = 57, timeouts: int = 19, count: int = 11
+) -> RunResult:
+    def tracked(**counted: int | None) -> Conntrack:
+        return Conntrack(count=count, maximum=262_144, early_drop=0, **counted)
+
+    before = snapshot(conntrack=tracked(drop=dropped and 0, insert_failed=failed and 0))
+    after = snapshot(conntrack=tracked(drop=dropped, insert_failed=failed))
+    return run(
+        funnel=funnel(30, 11),
+        failures=[failure("connect", "own_timeout", timeouts)] if timeouts else [],
+        syn_retransmits={"0": 11, "2": timeouts},
+        server=remote(),
+        # The host itself drops the packet, so sending it again fails as well.
+        client={"before": before, "after": after, "deltas": deltas(TCPRetransFail=38, TCPSynRetrans=38)},
+    )
+
+
 MET: dict[str, Callable[[], RunResult]] = {
+    "nat_ports_exhausted": nat_without_ports,
+    "path_member_dead": quarter_dead,
+    "no_route_back": without_route_back,
+    "neighbour_unresolved": neighbour_absent,
+    "own_firewall": own_reject,
     "client_open_files": client_without_descriptors,
     "bound_ports_poisoned": poisoned,
     "time_wait_port_exhaustion": churned_out,

@@ -11,35 +11,20 @@ from estab.diagnose.snapshots import judge_snapshots
 from estab.records import RunResult
 
 
-def absent(errno: str = "own_timeout", held_back: int = 40, again: int = 0, icmp: int = 20) -> RunResult:
-    """Three tries of ARP end after 3.06 s: before it our own timeout of 3 s, after it EHOSTUNREACH."""
-    risen = {
-        "Icmp_InDestUnreachs": icmp,
-        "Icmp_OutDestUnreachs": icmp,
-        "TCPSpuriousRtxHostQueues": held_back,
-        "TCPSynRetrans": again,
-        "TCPTimeouts": 40,
-    }
-    return runs.run(
-        funnel=runs.funnel(20, 0),
-        failures=[runs.failure("connect", errno, 20)],
-        syn_retransmits={},
-        server=runs.remote(),
-        client={"deltas": runs.deltas(**risen)},
-    )
-
-
 @pytest.mark.parametrize(
     ("run", "expected"),
     [
-        (absent(), "confirmed"),
-        (absent("EHOSTUNREACH"), "confirmed"),
-        (absent(held_back=11), "confirmed"),
-        (absent(held_back=10), "ruled_out"),
-        (absent(held_back=10, again=30), "ruled_out"),  # the SYNs left: somebody else does not answer
-        (absent("EHOSTUNREACH", held_back=0), "possible"),  # known as absent from an earlier try: refused at once
-        (absent("EHOSTUNREACH", held_back=0, icmp=0), "ruled_out"),
-        (absent().replace(client=runs.run().client.replace(deltas=None)), "not_observed"),
+        (runs.neighbour_absent(), "confirmed"),
+        (runs.neighbour_absent("EHOSTUNREACH"), "confirmed"),
+        (runs.neighbour_absent(held_back=11), "confirmed"),
+        (runs.neighbour_absent(held_back=10), "ruled_out"),
+        (runs.neighbour_absent(held_back=10, again=30), "ruled_out"),  # the SYNs left: somebody else does not answer
+        (
+            runs.neighbour_absent("EHOSTUNREACH", held_back=0),
+            "possible",
+        ),  # known as absent from an earlier try: refused at once
+        (runs.neighbour_absent("EHOSTUNREACH", held_back=0, icmp=0), "ruled_out"),
+        (runs.neighbour_absent().replace(client=runs.run().client.replace(deltas=None)), "not_observed"),
         (runs.run(), "ruled_out"),
     ],
 )
@@ -49,7 +34,7 @@ def test_syns_that_never_left_for_want_of_a_neighbour(run: RunResult, expected: 
 
 @pytest.mark.parametrize("errno", ["own_timeout", "EHOSTUNREACH"])
 def test_no_filter_is_blamed_for_it(errno: str) -> None:
-    said = judge(absent(errno))
+    said = judge(runs.neighbour_absent(errno))
     assert said.cause == "neighbour_unresolved"
     assert "no SYN left this host" in said.summary
 

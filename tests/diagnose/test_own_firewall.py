@@ -11,18 +11,6 @@ from estab.diagnose.snapshots import judge_snapshots
 from estab.records import RunResult, Security
 
 
-def refused(count: int = 20, received: int = 20, made: int = 20, **risen: int) -> RunResult:
-    """`nft … output … reject`: each connect meets an ICMP error that this host made itself."""
-    icmp = {"Icmp_InDestUnreachs": received, "Icmp_OutDestUnreachs": made}
-    return runs.run(
-        funnel=runs.funnel(20, 0),
-        failures=[runs.failure("connect", "ECONNREFUSED", count)],
-        syn_retransmits={},
-        server=runs.remote(),
-        client={"deltas": runs.deltas(**icmp, **risen)},
-    )
-
-
 def dropped(not_sent: int = 40, timeouts: int = 20, rules: bool | None = True) -> RunResult:
     """`nft … output … drop`: each SYN that is due again is refused to the kernel itself."""
     before = runs.snapshot(security=Security(nft_rules=rules, iptables_rules=rules))
@@ -38,12 +26,12 @@ def dropped(not_sent: int = 40, timeouts: int = 20, rules: bool | None = True) -
 @pytest.mark.parametrize(
     ("run", "expected"),
     [
-        (refused(), "confirmed"),
-        (refused(received=11, made=11), "confirmed"),
-        (refused(received=10, made=10), "ruled_out"),
-        (refused(made=0), "ruled_out"),  # somebody else's ICMP
-        (refused(received=0), "ruled_out"),  # what went out went to others
-        (refused(TCPSpuriousRtxHostQueues=40), "ruled_out"),  # an absent neighbour makes such errors too
+        (runs.own_reject(), "confirmed"),
+        (runs.own_reject(received=11, made=11), "confirmed"),
+        (runs.own_reject(received=10, made=10), "ruled_out"),
+        (runs.own_reject(made=0), "ruled_out"),  # somebody else's ICMP
+        (runs.own_reject(received=0), "ruled_out"),  # what went out went to others
+        (runs.own_reject(TCPSpuriousRtxHostQueues=40), "ruled_out"),  # an absent neighbour makes such errors too
         (dropped(), "confirmed"),
         (dropped(not_sent=11), "confirmed"),
         (dropped(not_sent=10), "ruled_out"),
@@ -58,12 +46,12 @@ def test_what_never_left_this_host(run: RunResult, expected: str) -> None:
 
 
 def test_it_is_named_and_no_listener_is_missed() -> None:
-    for run in (refused(), dropped()):
+    for run in (runs.own_reject(), dropped()):
         said = judge(run)
         assert said.cause == "own_firewall"
         assert said.side == "client"
         assert "This host" in said.summary
-    assert {s.cause: s.verdict for s in judge(refused()).suspects}["nobody_listening"] == "ruled_out"
+    assert {s.cause: s.verdict for s in judge(runs.own_reject()).suspects}["nobody_listening"] == "ruled_out"
 
 
 def test_two_snapshots_never_say_more_than_possible() -> None:
