@@ -9,13 +9,13 @@ from benchmarks.ratios import Better
 
 HOLD_CONNECTIONS = 18_000  # as many as one process with 20,000 descriptors can hold
 TCPKALI_CONNECTIONS = 5_000  # it wants twice as many descriptors, and gets slow
-CLASSIC_PORTS = "1024 65000"  # what report 001 set net.ipv4.ip_local_port_range to
+CLASSIC_PORTS = "1024 65000"  # what a user set net.ipv4.ip_local_port_range to
 
 NEPER = "make tcp_rr tcp_crr tcp_stream in a clone of github.com/google/neper, then name the directory with --peers"
 NETPERF = "build netperf and netserver of github.com/HewlettPackard/netperf, then name the directory with --peers"
 GO = (
-    "save the Go programs of field report {report} as main.go each (a CLI library replaced by the standard `flag`, "
-    "addresses taken from the arguments), go build -o {names}, then name the directory with --peers"
+    "write a server and a client in Go as docs/speed.md describes the pair, go build -o {names}, "
+    "then name the directory with --peers"
 )
 HOW_BUILT: Mapping[str, str] = {
     "ss": "apt install iproute2",
@@ -28,12 +28,8 @@ HOW_BUILT: Mapping[str, str] = {
     "stdbuf": "apt install coreutils",
     "tcpkali": "build github.com/machinezone/tcpkali (its sys/sysctl.h can be an empty file), then name its directory "
     "with --peers",
-    **dict.fromkeys(
-        ("report000-server", "report000-bench"), GO.format(report="000", names="report000-server / report000-bench")
-    ),
-    **dict.fromkeys(
-        ("report001-server", "report001-client"), GO.format(report="001", names="report001-server / report001-client")
-    ),
+    **dict.fromkeys(("report000-server", "report000-bench"), GO.format(names="report000-server / report000-bench")),
+    **dict.fromkeys(("report001-server", "report001-client"), GO.format(names="report001-server / report001-client")),
 }
 
 Options = Mapping[str, str | int]
@@ -88,7 +84,7 @@ def _hold(name: str, title: str, target: float | None, note: str, **options: str
             "go_hold",
             {"connections": HOLD_CONNECTIONS, **{k: v for k, v in options.items() if k == "port_range"}},
         ),
-        "report 001's Go pair",
+        "Go pair that holds",
         ("report001-server", "report001-client"),
         note,
     )
@@ -126,7 +122,7 @@ BASIC = (
         _one("flood", "100 connections of 1,400 bytes, written without waiting", "/s", "higher", 1.3),
         Ask("own_bench", {"mode": "flood", "size": 1400}),
         Ask("go_flood"),
-        "report 000's Go pair",
+        "Go pair that benches",
         ("report000-server", "report000-bench"),
         "estab verifies every byte that comes back, the peer counts them",
     ),
@@ -165,7 +161,7 @@ BASIC = (
     ),
     _hold(
         "hold-wide-range",
-        f"open and close 18,000, ports {CLASSIC_PORTS.replace(' ', '-')} as in report 001",
+        f"open and close 18,000, ports {CLASSIC_PORTS.replace(' ', '-')} as a user set them",
         None,
         "ip_local_port_range is widened in the measurement's own namespace, for both; estab chooses its own sources",
         port_range=CLASSIC_PORTS,

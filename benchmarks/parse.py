@@ -31,12 +31,12 @@ def neper_rate(text: str) -> float:
 
 
 def go_flood_rate(text: str) -> float:
-    """Requests a second that came back, from the log of report 000's bench program (`1.76e+06 [#/sec]`)."""
+    """Requests a second that came back, from the log of the Go pair's bench (`1.76e+06 [#/sec]`)."""
     return _positive(_GO_FLOOD.findall(text), "'Throughput:' line", text)
 
 
 def go_hold_seconds(lines: Iterable[tuple[float, str]], connections: int) -> float:
-    """First connect to last close of report 001's client, from its lines and when each was read, in seconds.
+    """First connect to last close of the Go pair's client, from its lines and when each was read, in seconds.
 
     It prints `maxConns := …` right before its first connect, and `N Disconnected.` after each 1,000th close, so that
     `connections` must be a multiple of 1,000.

@@ -43,7 +43,7 @@ def _neper(seconds: int, program: str, both: list[str], client: list[str]) -> st
 
 
 def go_flood(seconds: int) -> Figures:
-    """Report 000's pair. Its bench can hang where a connection breaks, hence the bound."""
+    """The Go pair that benches. It can hang where a connection breaks, hence the bound."""
     (port,) = free_ports(1)
     client = ["report000-bench", "-c", str(CONNECTIONS), "-p", str(port), "-l", str(seconds), "-s", str(FLOOD_BYTES)]
     with server(["report000-server", f"127.0.0.1:{port}"], [port], {"QUIET": "1"}):
@@ -51,7 +51,7 @@ def go_flood(seconds: int) -> Figures:
 
 
 def go_hold(_seconds: int, connections: int) -> Figures:
-    """Report 001's pair, with the 100 goroutines of the report."""
+    """The Go pair that holds, with the 100 goroutines that its user gave it."""
     (port,) = free_ports(1)
     address = f"127.0.0.1:{port}"
     with server(["report001-server", address], [port]):

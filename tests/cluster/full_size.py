@@ -1,4 +1,6 @@
-"""Report 001 at full size: `python -m tests.cluster.full_size`. About a minute, 1 GB, and no test: it prints.
+"""A load that one port range is too small for (docs/cluster.md), at full size.
+
+`python -m tests.cluster.full_size` takes about a minute and 1 GB, and is no test: it prints.
 
 100,000 connections from two hosts whose port ranges have 60,000 each; then the same through a table of 51,300 flows.
 """

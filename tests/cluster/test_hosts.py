@@ -1,4 +1,4 @@
-"""A load on real hosts with a real Dask: report 001 by two clients, and what happens when parts of it die."""
+"""A load on real hosts with a real Dask: two clients where one lacks ports, and what happens when parts of it die."""
 
 from __future__ import annotations
 

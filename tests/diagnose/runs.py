@@ -467,7 +467,7 @@ def aborted(**fields: Any) -> RunResult:
 
 
 def storm(timeout_s: float | None = 0.5, **fields: Any) -> RunResult:
-    """Field report 003: churn with 0.5 s of patience over a backlog of 128."""
+    """Churn with 0.5 s of patience over a backlog of 128."""
     full = watch(worst_depth=120, drops=370, accepted_at_end=0)
     values: dict[str, Any] = {
         "config": {"connections": 200, "timeout_s": timeout_s},

@@ -106,7 +106,7 @@ def test_a_server_without_descriptors_that_accepted_nothing_more() -> None:
     ("without_port", "cause"), [(300, "accept_queue_overflow"), (400, "time_wait_port_exhaustion")]
 )
 def test_two_that_met_independently_the_costlier_is_named(without_port: int, cause: str) -> None:
-    """The storm of field report 003: the ports and the queue at once. 327 connects timed out."""
+    """A storm of short connections: the ports and the queue at once. 327 connects timed out."""
     ten_ports = runs.ports(used=10, worst_source_used=10, time_wait=10, capacity=10)
     storm = runs.overflowed(
         failures=[runs.failure("connect", "own_timeout", 327), runs.failure("connect", "EADDRNOTAVAIL", without_port)],
@@ -235,7 +235,7 @@ def test_a_remote_server_that_is_silent_is_never_confirmed() -> None:
     found = judge(run)
     assert found.cause is None
     assert {s.cause for s in found.suspects if s.verdict == "possible"} == {
-        "path_flow_table_full",  # the first succeeded, then none: report 001's table looks so too
+        "path_flow_table_full",  # the first succeeded, then none: a full flow table looks so too
         "server_open_files",
         "server_not_accepting",
         "accept_queue_overflow",

@@ -97,7 +97,7 @@ def _rows(done: LabScenario) -> Table:
 
 
 def _ceilings(done: LabScenario) -> Table:
-    """Report 001's table."""
+    """How many connections a flow table of each size let through."""
     table = columns(header=True)
     for name in ("size set", "ceiling found"):
         table.add_column(name, justify="right", no_wrap=True)
