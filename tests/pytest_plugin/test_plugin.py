@@ -69,7 +69,7 @@ def test_a_backlog_too_small_fails_with_the_verdict(project: pytest.Pytester) ->
     done.assert_outcomes(failed=1)
     text = done.stdout.str()
     assert "cause: accept_queue_overflow, at the server" in text
-    assert "the queue's worst depth was" in text, "the evidence"
+    assert "places in use at worst" in text, "the evidence"
     assert "What to do:" in text
     assert "backlog" in text.partition("What to do:")[2]
     assert "What does nothing:" in text

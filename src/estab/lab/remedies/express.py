@@ -15,6 +15,7 @@ from estab.lab.stage import scaling
 from estab.lab.stage.setup import Host, Setup
 from estab.load.plan import OWN_DESCRIPTORS
 from estab.records import Change, Remedy
+from estab.words import plural
 
 _OF_CLIENTS = ("ip_local_", "tcp_tw_", "tcp_timestamps", "tcp_fin_timeout", "tcp_syn_retries", "tcp_syn_linear")
 _LONGEST_TIMEOUT_S = 10.0
@@ -149,7 +150,7 @@ def _sources(_change: Change, setup: Setup, _scale: float) -> Expressed:
     low, high = (int(port) for port in str(dict(setup.client).get(scaling.PORT_RANGE, "32768 60999")).split())
     load, room = setup.load, max(1, high - low + 1 - setup.bound)
     wanted = min(200, max(1, load.sources) + -(-max(load.connections, load.attempts) // room))
-    return Expressed(setup.with_load(sources=wanted), f"{wanted} source addresses")
+    return Expressed(setup.with_load(sources=wanted), plural(wanted, "source address", "source addresses"))
 
 
 def _bind_no_port(_change: Change, setup: Setup, _scale: float) -> Expressed:
@@ -169,7 +170,7 @@ def _pool(_change: Change, setup: Setup, _scale: float) -> Expressed:
         return Expressed(None, f"{setup.load.command} keeps its connections open already")
     duration_s = min(setup.load.duration_s, 2.0)
     pooled = setup.with_load(command="bench", attempts=0, duration_s=duration_s)
-    return Expressed(pooled, f"{setup.load.connections:,} connections kept open and used again")
+    return Expressed(pooled, f"{plural(setup.load.connections, 'connection')} kept open and used again")
 
 
 def _fewer(_change: Change, setup: Setup, _scale: float) -> Expressed:
@@ -178,7 +179,7 @@ def _fewer(_change: Change, setup: Setup, _scale: float) -> Expressed:
         return Expressed(None, "how few are few enough is not known")
     few = min(load.connections, flows)
     pooled = "bench" if load.command == "churn" else load.command
-    return Expressed(setup.with_load(connections=few, command=pooled, attempts=0), f"{few:,} flows at once")
+    return Expressed(setup.with_load(connections=few, command=pooled, attempts=0), f"{plural(few, 'flow')} at once")
 
 
 def _speak_first(_change: Change, setup: Setup, _scale: float) -> Expressed:

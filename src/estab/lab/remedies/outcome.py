@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from estab.records import RunResult
 from estab.records.twin import Came
+from estab.words import plural
 
 
 def outcome(run: RunResult) -> str:
@@ -16,7 +17,7 @@ def outcome(run: RunResult) -> str:
         parts.append(f"{queued:,} in the accept queue")
     parts += [f"{failure.count:,} {failure.kind.words}" for failure in run.failures[:3]]
     if run.ghosts is not None and run.ghosts.count:
-        parts.append(f"{run.ghosts.count:,} ghosts")
+        parts.append(plural(run.ghosts.count, "ghost"))
     if run.retransmitted:
         parts.append(f"{run.retransmitted:,} sent SYN again")
     return ", ".join(parts)

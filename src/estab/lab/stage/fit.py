@@ -9,6 +9,7 @@ from estab.errors import UsageError
 from estab.lab.process.namespace import Namespace, sysctl
 from estab.lab.stage.setup import Setup
 from estab.load.plan import OWN_DESCRIPTORS
+from estab.words import plural
 
 
 def fitted(setup: Setup) -> tuple[Setup, list[str]]:
@@ -43,7 +44,7 @@ def _bindable(ports: int, lost: list[str]) -> int:
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY or ports <= hard - OWN_DESCRIPTORS:
         return ports
-    lost.append(f"{ports:,} ports owned by bind(): the hard limit of descriptors is {hard:,} (--scale helps)")
+    lost.append(f"{plural(ports, 'port')} owned by bind(): the hard limit of descriptors is {hard:,} (--scale helps)")
     return hard - OWN_DESCRIPTORS
 
 

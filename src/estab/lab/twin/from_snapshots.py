@@ -17,6 +17,7 @@ from estab.kernel.rules import accept_queue
 from estab.lab.stage.setup import LoadSpec, Path, Setup, Sysctls
 from estab.lab.twin.plan import Planned, sysctls_of
 from estab.records import Diagnosis, PortUse, Snapshot
+from estab.words import plural
 
 LONGEST_S = 5.0  # of the time between two snapshots that a twin plays
 ONE_LOOK_S = 0.5  # into the load, where there is one snapshot only
@@ -165,7 +166,7 @@ def _pace(queue: Queue, pair: SnapshotPair, setup: Setup, assumed: list[str]) ->
 
 def _with(setup: Setup, connections: int, assumed: list[str], told: str) -> Setup:
     many = max(1, connections)
-    assumed.append(f"{many:,} clients, {told} (--connections sets it)")
+    assumed.append(f"{plural(many, 'client')}, {told} (--connections sets it)")
     return setup.with_load(connections=many, in_flight=many)
 
 
@@ -201,7 +202,7 @@ def _of_ports(pair: SnapshotPair, sysctls: Sysctls, assumed: list[str]) -> Setup
     assert use is not None, "the verdict rests on it"
     room = max(1, (use.capacity or use.used) - (use.bound or 0)) * max(1, use.sources)
     many = room + max(1, round(room * _MORE))
-    assumed.append(f"{many:,} connects, {_MORE:.0%} more than there are ports (--connections sets it)")
+    assumed.append(f"{plural(many, 'connect')}, {_MORE:.0%} more than there are ports (--connections sets it)")
     waits = pair.diagnosis.cause == "time_wait_port_exhaustion"
     load = LoadSpec(
         command="churn" if waits else "hold",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from estab.errors import UsageError
 from estab.lab.twin.plan import Planned
+from estab.words import plural
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Overrides:
             many, load = self.connections, setup.load
             ramp = None if load.ramp_per_s is None else load.ramp_per_s * many / load.connections
             setup = setup.with_load(connections=many, in_flight=max(1, many), ramp_per_s=ramp)
-            said.append(f"{many:,} connections, as given")
+            said.append(f"{plural(many, 'connection')}, as given")
         if self.rtt_s is not None:
             setup = replace(setup, rtt_s=self.rtt_s)
             said.append(f"a round-trip time of {self.rtt_s * 1000:g} ms, as given")

@@ -10,6 +10,7 @@ from estab.kernel.rules import accept_queue, syn_queue
 from estab.kernel.rules.inputs import RuleInputError
 from estab.lab.stage.setup import Closed, Path
 from estab.records import RunResult
+from estab.words import plural
 
 _AT_ONCE_S = 1.0  # within it no SYN is sent again: those of the connects come first, then those sent again
 _SYN_QUEUE = ("syn_queue_overflow", "cookie_reset")
@@ -21,7 +22,7 @@ def path_of(run: RunResult, assumed: list[str]) -> Path:
     if cause == "path_filtered":
         return Path(closed=_closed(run, assumed))
     if cause == "path_flow_table_full":
-        assumed.append(f"the flow table keeps {run.funnel.connected:,} flows, and none of them ends meanwhile")
+        assumed.append(f"the flow table keeps {plural(run.funnel.connected, 'flow')}, and none of them ends meanwhile")
         return Path(flows=run.funnel.connected)
     if cause == "path_syn_loss":
         assumed.append("what was lost were SYNs, not the answers to them, one as likely as the other")

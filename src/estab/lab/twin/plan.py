@@ -17,6 +17,7 @@ from estab.lab.twin.path import path_of
 from estab.lab.twin.serving import serving
 from estab.load.target import parse
 from estab.records import RunResult, Snapshot
+from estab.words import plural
 
 SHORTEST_HOLD_S = 0.15  # so that one of ten samples a second falls into it, and both ends are counted then
 LONGEST_S = 120.0  # the lab waits 180 s for a load at the most
@@ -69,7 +70,9 @@ def _bound(run: RunResult, assumed: list[str]) -> int:
     listens = run.server.observed and port is not None and _in_range(run, port)
     bound = max(0, use.bound - int(listens))
     if bound:
-        assumed.append(f"{bound:,} ports, the first of the range, are owned by another program; whose, is not recorded")
+        assumed.append(
+            f"another program owns {plural(bound, 'port')}, the first of the range; which one, is not recorded"
+        )
     return bound
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from estab.lab.stage.setup import Closed, LoadSpec, Path, Setup
 from estab.report.words import count, seconds
+from estab.words import plural
 
 _CLOSED: dict[Closed, str] = {
     "drop": "a filter drops every SYN",
@@ -35,12 +36,12 @@ def _path(path: Path) -> list[str]:
 
 
 def _load(load: LoadSpec) -> str:
-    said = f"{load.command}: {count(load.connections)} connections"
+    said = f"{load.command}: {plural(load.connections, 'connection')}"
     if load.command == "hold":
         said += f", {count(load.in_flight)} under way at once"
         said += "" if load.ramp_per_s is None else f", {count(load.ramp_per_s)} a second"
     elif load.command == "bench":
-        said += f", {load.mode}, {count(load.size_bytes)} bytes"
+        said += f", {load.mode}, {plural(load.size_bytes, 'byte')}"
     else:
         said += f", the {load.first_close} closes" + (" by RST" if load.reset else "")
     waits = f"timeout {load.timeout_s:g} s" if load.timeout_s else "the kernel's own timeout"
@@ -58,7 +59,7 @@ def _server(setup: Setup) -> str:
 
 def _accepting(setup: Setup) -> str:
     ways = {
-        f"{setup.burners} threads take its CPU": setup.burners,
+        f"{plural(setup.burners or 0, 'thread takes', 'threads take')} its CPU": setup.burners,
         f"TCP_DEFER_ACCEPT {setup.defer_s} s": setup.defer_s,
         "accept() is never called": not setup.accepts,
         f"accept() stands still after {setup.stops_after_s or 0:.1f} s": setup.stops_after_s is not None,
@@ -80,9 +81,13 @@ def _limits(setup: Setup) -> list[str]:
         told.append(("ip_local_port_range", client))
         shown = [f"{name}={there[f'net.ipv4.{name}']}" for name, there in told if f"net.ipv4.{name}" in there]
         names = len(client.keys() | server.keys())
-        said.append(f"{names} sysctls of the record, among them {', '.join(shown)}" if shown else f"{names} sysctls")
+        said.append(
+            f"{plural(names, 'sysctl')} of the record, among them {', '.join(shown)}"
+            if shown
+            else plural(names, "sysctl")
+        )
     if setup.bound:
-        said.append(f"{count(setup.bound)} ports of the range are owned by another program")
+        said.append(f"{plural(setup.bound, 'port')} of the range owned by another program")
     limits = (("client", setup.client_nofile), ("server", setup.server_nofile))
     told_limits = [f"{count(limit)} for the {who}" for who, limit in limits if limit is not None]
     return [*said, f"descriptors a process: {', '.join(told_limits)}"] if told_limits else said
