@@ -15,7 +15,7 @@ import estab
 def main() -> int:
     """Hold 200 connections for a second and print the verdict. 1 where a limit was met."""
     target = sys.argv[1] if len(sys.argv) > 1 else None
-    slow = estab.Service("echo", backlog=16, accept_gap_s=0.05)
+    slow = estab.Service("echo", backlog=16, accept_delay_s=0.05)
     run = estab.hold(target, connections=200, duration_s=1, options=estab.LoadOptions(service=slow))
 
     print(f"{run.funnel.connected} of {run.funnel.attempted} connected")

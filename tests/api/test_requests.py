@@ -28,7 +28,7 @@ from estab.records import RUN_SCHEMA, decode, encode
         (partial(HoldRequest, ramp_per_s=0.0), "ramp_per_s"),
         (partial(HoldRequest, ramp_per_s=float("nan")), "ramp_per_s"),
         (partial(HoldRequest, trickle_per_s=0.0), "trickle_per_s"),
-        (partial(HoldRequest, churn_per_s=float("inf")), "churn_per_s"),
+        (partial(HoldRequest, churn_rate_per_s=float("inf")), "churn_rate_per_s"),
         (partial(ChurnRequest, size_bytes=-1), "size_bytes"),
         (partial(ChurnRequest, size_bytes=MOST_SIZE + 1), "size_bytes"),
         (partial(ChurnRequest, attempts=-1), "attempts"),
@@ -58,7 +58,7 @@ def test_what_cannot_be_is_not_made(make: Callable[[], object], parameter: str) 
 def test_the_config_is_what_was_asked() -> None:
     assert HoldRequest(connections=10).config() == {
         "connections": 10, "duration_s": 5.0, "ramp_per_s": None, "in_flight": 10, "reset": False,
-        "trickle_per_s": None, "size_bytes": None, "churn_per_s": None,
+        "trickle_per_s": None, "size_bytes": None, "churn_rate_per_s": None,
     }  # fmt: skip
     assert BenchRequest(mode="rate", rate_per_s=9.0).config()["arrivals"] == "poisson"
     assert BenchRequest().config()["arrivals"] is None
@@ -78,10 +78,11 @@ def test_a_request_crosses_to_another_host(request_: BenchRequest | HoldRequest 
 
 
 def test_a_record_of_before_the_renaming_is_read() -> None:
-    """What is `processes` in `config` was `workers` in the first records."""
-    run = BenchRequest()
-    record = runs.run(config={**run.config(), "workers": 3})
-    read = decode(encode(record).replace(b'"processes":3', b'"workers":3'), RunResult, RUN_SCHEMA)
-    assert read.config["processes"] == 3
-    assert "workers" not in read.config
+    """What the first records call `workers`, `accept_gap_s` and `churn_per_s` has one name everywhere since."""
+    now = {"processes": 3, "accept_delay_s": 0.5, "churn_rate_per_s": 7.0}
+    record = runs.run(config={**HoldRequest().config(), **now})
+    data = encode(record).replace(b'"processes":3', b'"workers":3')
+    data = data.replace(b'"accept_delay_s"', b'"accept_gap_s"').replace(b'"churn_rate_per_s"', b'"churn_per_s"')
+    read = decode(data, RunResult, RUN_SCHEMA)
+    assert {key: read.config[key] for key in now} == now
     assert read == record

@@ -91,7 +91,7 @@ def test_the_record_says_what_it_rests_on(sides: dict[str, Path]) -> None:
     assert p99.low <= (p99.change or 0) <= p99.high
     assert p99.a_all is not None
     assert p99.a_all.count == 800, "the histograms of four runs, merged"
-    assert [one.what for one in comparison.differences] == ["accept_gap_s", "backlog_asked"]
+    assert [one.what for one in comparison.differences] == ["accept_delay_s", "backlog_asked"]
 
 
 def test_single_runs_say_that_noise_is_unknown(sides: dict[str, Path]) -> None:

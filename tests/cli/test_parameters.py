@@ -20,7 +20,7 @@ LIBRARY = ("api", "load", "observe", "live", "cluster", "compare")
     ("command", "message", "said"),
     [
         ("hold", "`in_flight` is 0", "--in-flight is 0"),
-        ("hold", "`churn_per_s` is 0; give `processes`", "--churn-rate is 0; give --processes"),
+        ("hold", "`churn_rate_per_s` is 0; give `processes`", "--churn-rate is 0; give --processes"),
         ("bench", "`size_bytes` and `rate_per_s`", "--size and --rate"),
         ("bench", "`target` 'x' has no port", "TARGET 'x' has no port"),
         ("bench", "`address` 'x'", "--cluster 'x'"),

@@ -36,8 +36,8 @@ def test_shares_add_up_and_differ_by_one_at_most(connections: int, hosts: int) -
 
 @given(st.integers(1, 1_000), st.integers(1, 20), st.floats(1.0, 1e6))
 def test_rates_add_up(connections: int, hosts: int, rate: float) -> None:
-    parts = shares.split(HoldRequest(connections=connections, churn_per_s=rate), hosts)
-    assert sum(request.churn_per_s or 0 for request in parts) == pytest.approx(rate)
+    parts = shares.split(HoldRequest(connections=connections, churn_rate_per_s=rate), hosts)
+    assert sum(request.churn_rate_per_s or 0 for request in parts) == pytest.approx(rate)
     assert {request.ramp_per_s for request in parts} == {None}
 
 

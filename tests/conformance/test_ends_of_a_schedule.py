@@ -13,7 +13,7 @@ def test_connects_beyond_those_asked_for_were_never_due() -> None:
     """Ten connects take 0.1 s, in which 2,000 would have been due if more had been asked for."""
     run = estab.churn(
         connections=2, attempts=10, rate_per_s=20_000, arrivals="constant", duration_s=5,
-        options=estab.LoadOptions(service=Service("echo", accept_gap_s=0.02)),
+        options=estab.LoadOptions(service=Service("echo", accept_delay_s=0.02)),
     )  # fmt: skip
     assert run.open_loop is not None
     assert run.open_loop.scheduled == run.funnel.attempted == run.funnel.completed == 10

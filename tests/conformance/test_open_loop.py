@@ -96,7 +96,7 @@ def test_more_than_can_be_served_waits() -> None:
         duration_s=0.3,
         rate_per_s=1000,
         arrivals="constant",
-        options=estab.LoadOptions(service=Service("echo", accept_gap_s=0.005)),
+        options=estab.LoadOptions(service=Service("echo", accept_delay_s=0.005)),
     )
     loop = schedule(run)
     assert run.funnel.attempted == loop.scheduled == pytest.approx(300, abs=2)
@@ -160,7 +160,7 @@ def test_a_trickle_over_held_connections() -> None:
 
 
 def test_visitors_beside_held_connections() -> None:
-    run = estab.hold(connections=30, duration_s=0.5, churn_per_s=400)
+    run = estab.hold(connections=30, duration_s=0.5, churn_rate_per_s=400)
     came = run.visitors
     assert came is not None
     assert failed(run) == {}

@@ -275,11 +275,11 @@ def test_a_scaled_setup() -> None:
         ("net.ipv4.ip_local_port_range", "40000 40999"),
         ("net.ipv4.tcp_tw_reuse", 2),
     )
-    setup = Setup(load=HOLD, server=sysctls, client=sysctls, backlog=19, accept_gap_s=0.05, server_nofile=116)
+    setup = Setup(load=HOLD, server=sysctls, client=sysctls, backlog=19, accept_delay_s=0.05, server_nofile=116)
     half = scaled(setup, 0.5)
     assert (half.load.connections, half.load.in_flight, half.load.ramp_per_s) == (100, 50, 200)
     assert (half.load.timeout_s, half.load.duration_s) == (1, 1)
-    assert (half.backlog, half.accept_gap_s, half.server_nofile, half.client_nofile) == (9, 0.1, 66, None)
+    assert (half.backlog, half.accept_delay_s, half.server_nofile, half.client_nofile) == (9, 0.1, 66, None)
     assert dict(half.client) == {
         "net.core.somaxconn": 49,
         "net.ipv4.ip_local_port_range": "40000 40499",

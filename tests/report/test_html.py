@@ -118,7 +118,7 @@ def test_the_command_to_repeat_is_one(words: str) -> None:
 
 
 def test_the_embedded_server_and_a_low_ulimit_are_repeated() -> None:
-    config = {"connections": 200, "duration_s": 1.0, "embedded": True, "backlog_asked": 16, "accept_gap_s": 0.05}
+    config = {"connections": 200, "duration_s": 1.0, "embedded": True, "backlog_asked": 16, "accept_delay_s": 0.05}
     run = runs.run(client={"before": runs.snapshot(nofile_soft=64)}).replace(config={**config, "target": "127.0.0.1:1"})
     assert command(run) == "(ulimit -n 64; estab hold -n 200 -d 1 --backlog 16 --accept-delay 50ms)"
 
@@ -130,7 +130,7 @@ def test_the_embedded_server_and_a_low_ulimit_are_repeated() -> None:
          "bench -c 50 -d 2 --mode rate --rate 1234567.5 --arrivals constant --pause 200ms --pause-every 10s"),
         ("churn", {"rate_per_s": 300.0, "arrivals": "poisson"},
          "churn -c 50 -d 2 --rate 300 --pause 200ms --pause-every 10s"),
-        ("hold", {"trickle_per_s": 10.0, "size_bytes": 32, "churn_per_s": 5.0},
+        ("hold", {"trickle_per_s": 10.0, "size_bytes": 32, "churn_rate_per_s": 5.0},
          "hold -n 50 -d 2 --trickle 10 -s 32 --churn-rate 5 --pause 200ms --pause-every 10s"),
     ],
 )  # fmt: skip

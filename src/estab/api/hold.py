@@ -26,13 +26,13 @@ class HoldRequest(LoadRequest, frozen=True, kw_only=True, tag_field="command", t
     reset: bool = False
     trickle_per_s: float | None = None
     size_bytes: int = 64
-    churn_per_s: float | None = None
+    churn_rate_per_s: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_range("in_flight", self.in_flight, 1, MOST_CONNECTIONS)
         check_range("size_bytes", self.size_bytes, 1, MOST_SIZE)
-        for name, most in (("ramp_per_s", 1e9), ("trickle_per_s", MOST_RATE), ("churn_per_s", 1e9)):
+        for name, most in (("ramp_per_s", 1e9), ("trickle_per_s", MOST_RATE), ("churn_rate_per_s", 1e9)):
             if (value := getattr(self, name)) is not None:
                 check_range(name, value, 0.001, most)
 
@@ -60,14 +60,14 @@ class HoldRequest(LoadRequest, frozen=True, kw_only=True, tag_field="command", t
 
     def visitors(self, options: LoadOptions, *, embedded: bool) -> ClientLoad | None:
         """Those who come and go. They ask once where the server would be outrun by clients that do not."""
-        if self.churn_per_s is None:
+        if self.churn_rate_per_s is None:
             return None
         return ClientLoad(
             workload="churn",
-            connections=min(MOST_VISITORS, int(self.churn_per_s * (options.timeout_s or 3.0)) + 16),
+            connections=min(MOST_VISITORS, int(self.churn_rate_per_s * (options.timeout_s or 3.0)) + 16),
             duration_s=self.duration_s,
             size=1 if embedded else 0,
-            rate_per_s=self.churn_per_s,
+            rate_per_s=self.churn_rate_per_s,
             until_told=True,
             timeout_s=options.timeout_s,
             sources=options.sources,
@@ -92,7 +92,7 @@ def hold(
     reset: bool = False,
     trickle_per_s: float | None = None,
     size_bytes: int = 64,
-    churn_per_s: float | None = None,
+    churn_rate_per_s: float | None = None,
     options: LoadOptions = DEFAULT_OPTIONS,
     stop: Stop | None = None,
     progress: ProgressCallback | None = None,
@@ -102,9 +102,9 @@ def hold(
     `ramp_per_s` spreads the connects over time; `in_flight` is how many are under way at once. `reset` closes by RST. A
     connection that the peer ends early is a failure. `trickle_per_s` sends so many requests of `size_bytes` a second
     over all of them, each connection in its turn, from when all are connected, and awaits their echoes; `open_loop` and
-    the request latency tell how they fared. `churn_per_s` lets so many more connections come and go each second beside
-    them from the start: what a server with long-lived clients sees; `visitors` tells how those fared, and the totals
-    hold both. The other arguments are those of `bench`.
+    the request latency tell how they fared. `churn_rate_per_s` lets so many more connections come and go each second
+    beside them from the start: what a server with long-lived clients sees; `visitors` tells how those fared, and the
+    totals hold both. The other arguments are those of `bench`.
     """
     request = HoldRequest(
         connections=connections,
@@ -114,6 +114,6 @@ def hold(
         reset=reset,
         trickle_per_s=trickle_per_s,
         size_bytes=size_bytes,
-        churn_per_s=churn_per_s,
+        churn_rate_per_s=churn_rate_per_s,
     )
     return execute(request, target, options, stop=stop, progress=progress)

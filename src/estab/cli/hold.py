@@ -93,7 +93,7 @@ def hold(
         reset=reset,
         trickle_per_s=trickle,
         size_bytes=size,
-        churn_per_s=churn_rate,
+        churn_rate_per_s=churn_rate,
     )
     return run_load(request, target, flags)
 

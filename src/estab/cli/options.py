@@ -65,7 +65,7 @@ class EmbeddedFlags:
         return Service(
             self.serve or "echo",
             backlog=4096 if self.backlog is None else self.backlog,
-            accept_gap_s=self.accept_delay or 0.0,
+            accept_delay_s=self.accept_delay or 0.0,
             pause_s=self.pause or 0.0,
             pause_every_s=self.pause_every or 0.0,
         )

@@ -10,9 +10,7 @@ _PARAMETER = re.compile(r"`([a-z][a-z_]*)`")
 _UNIT = re.compile(r"_(?:per_s|s|bytes)$")
 # What the library's name does not lead to by itself: what the command line may call it, the first that it has.
 _NAMES = {
-    "accept_gap_s": ("--accept-delay",),
     "address": ("--cluster", "ADDRESS"),
-    "churn_per_s": ("--churn-rate",),
     "connections": ("--connections", "-n"),
     "host": ("--listen",),
     "kind": ("--serve", "SERVICE"),

@@ -76,7 +76,7 @@ def serve(
     from estab.api.serve import serve as run_serve
 
     host, port = parse_listen(listen)
-    gap_s = _accept_gap_s(accept_delay, accept_rate)
+    gap_s = _accept_delay_s(accept_delay, accept_rate)
     asked = Service(service, host, port, backlog, gap_s, processes, close_after, reset, pause, pause_every)
     json_file = JsonFile(output.json)
     announce = output.shows_report
@@ -93,7 +93,7 @@ def serve(
     return FAILED if lost or run.failures else OK
 
 
-def _accept_gap_s(delay: float, rate: float | None) -> float:
+def _accept_delay_s(delay: float, rate: float | None) -> float:
     if rate is None:
         return delay
     if delay:

@@ -11,7 +11,7 @@ from estab.api.request import LoadRequest
 from estab.load.plan import shares as whole_shares
 
 COUNTS = ("attempts", "in_flight")
-RATES = ("ramp_per_s", "rate_per_s", "trickle_per_s", "churn_per_s")
+RATES = ("ramp_per_s", "rate_per_s", "trickle_per_s", "churn_rate_per_s")
 R = TypeVar("R", bound=LoadRequest)
 
 

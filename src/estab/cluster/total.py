@@ -214,7 +214,7 @@ def _accepted(
     asked: ClusterRequest, failures: Sequence[Failure], hosts: Sequence[ClusterHost], server: ServerSide
 ) -> int | None:
     """The server's word on how many it accepted: its sockets with an inode, where all of them stayed to be counted."""
-    stay = isinstance(asked.request, HoldRequest) and asked.request.churn_per_s is None
+    stay = isinstance(asked.request, HoldRequest) and asked.request.churn_rate_per_s is None
     gone = any(failure.phase in ("read", "write") for failure in failures) or any(host.lost for host in hosts)
     return accepts.since_before(server) if stay and not gone else None
 

@@ -27,7 +27,7 @@ _NEXT = {
 class Service:
     """What a server of ours does. `backlog` is what listen() is asked for; the kernel may grant less.
 
-    `accept_gap_s` is the least time from one accept to the next; `close_after_bytes` makes the server close first.
+    `accept_delay_s` is the least time from one accept to the next; `close_after_bytes` makes the server close first.
     `pause_s` each `pause_every_s` makes it answer nobody for a while, as a garbage collection would; 0: never.
     """
 
@@ -35,7 +35,7 @@ class Service:
     host: str = "127.0.0.1"
     port: int = 0
     backlog: int = 4096
-    accept_gap_s: float = 0.0
+    accept_delay_s: float = 0.0
     processes: int = 1
     close_after_bytes: int | None = None
     reset: bool = False
@@ -46,7 +46,7 @@ class Service:
         """What it does, as a run's `config` says it."""
         return {
             "service": self.kind,
-            "accept_gap_s": self.accept_gap_s,
+            "accept_delay_s": self.accept_delay_s,
             "pause_s": self.pause_s or None,
             "pause_every_s": self.pause_every_s or None,
         }
@@ -60,7 +60,7 @@ def check(service: Service) -> None:
         raise UsageError(f"`port` is {service.port}; it can be 1 to 65535, or 0 for any free one")
     check_range("backlog", service.backlog, 0, 2**31 - 1)
     check_range("processes", service.processes, 1, MOST_PROCESSES)
-    check_range("accept_gap_s", service.accept_gap_s, 0, 3600)
+    check_range("accept_delay_s", service.accept_delay_s, 0, 3600)
     if service.close_after_bytes is not None:
         check_range("close_after_bytes", service.close_after_bytes, 0, NEVER - 1)
     if service.pause_s or service.pause_every_s:
@@ -116,7 +116,7 @@ def _config(service: Service, listener: socket.socket) -> dict[str, Any]:
     return {
         "service": SERVICES.index(service.kind),
         "listener": listener.fileno(),
-        "accept_gap_ns": int(service.accept_gap_s * NS_PER_S),
+        "accept_gap_ns": int(service.accept_delay_s * NS_PER_S),
         "pause_ns": int(service.pause_s * NS_PER_S),
         "pause_every_ns": int(service.pause_every_s * NS_PER_S),
         "close_after": NEVER if service.close_after_bytes is None else service.close_after_bytes,

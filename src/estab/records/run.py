@@ -10,6 +10,8 @@ from estab.records.snapshot import HostFacts, PortUse, Process, Snapshot, Tuple4
 from estab.records.timeline import TimelinePoint
 
 RUN_SCHEMA = "estab.run/1"
+# What the first records call, in `config`, what has one name everywhere since.
+_RENAMED = {"workers": "processes", "accept_gap_s": "accept_delay_s", "churn_per_s": "churn_rate_per_s"}
 
 
 class Funnel(Record, frozen=True, kw_only=True):
@@ -228,8 +230,9 @@ class RunResult(Record, frozen=True, kw_only=True):
     estab_version: str | None = None
 
     def __post_init__(self) -> None:
-        if "workers" in self.config:  # as records of estab 0.1 call what has since been `processes` everywhere
-            self.config.setdefault("processes", self.config.pop("workers"))
+        for before, now in _RENAMED.items():
+            if before in self.config:
+                self.config.setdefault(now, self.config.pop(before))
 
     @property
     def cause(self) -> str | None:

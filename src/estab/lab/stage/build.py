@@ -63,7 +63,7 @@ def server(host: str, setup: Setup) -> ServerSpec:
         return _program("deferring", host, setup.backlog, setup.defer_s)
     closes = setup.load.size_bytes if setup.load.first_close == "server" else None
     return Service(
-        "echo" if setup.accepts else "stall", host, PORT, setup.backlog, setup.accept_gap_s, setup.processes, closes
+        "echo" if setup.accepts else "stall", host, PORT, setup.backlog, setup.accept_delay_s, setup.processes, closes
     )
 
 

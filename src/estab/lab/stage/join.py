@@ -23,7 +23,7 @@ def joined(
     if backlog is not None:
         config["backlog_asked"] = backlog
     if isinstance(what, Service):
-        config["accept_gap_s"] = what.accept_gap_s
+        config["accept_delay_s"] = what.accept_delay_s
     both = None
     if established is not None and seen.established is not None:
         both = ghosts.match(established, seen.established)

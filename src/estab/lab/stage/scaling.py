@@ -34,7 +34,7 @@ def scaled(setup: Setup, factor: float) -> Setup:
         path=_path(setup.path, factor),
         bound=times(setup.bound, factor) if setup.bound else 0,
         backlog=queue(setup.backlog, factor),
-        accept_gap_s=min(3600.0, setup.accept_gap_s / factor),
+        accept_delay_s=min(3600.0, setup.accept_delay_s / factor),
         client_nofile=descriptors(setup.client_nofile, factor),
         server_nofile=descriptors(setup.server_nofile, factor),
     )

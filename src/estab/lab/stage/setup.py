@@ -59,7 +59,7 @@ class Setup:
     """Two hosts at work. `rtt_s` None: both ends on one loopback, without a wire.
 
     `late`: sysctls written once the server listens. `listens` False: nobody listens. `accepts` False: never;
-    `accept_gap_s`: the least time from one accept to the next; `stands_still`: the server does, until what the load
+    `accept_delay_s`: the least time from one accept to the next; `stands_still`: the server does, until what the load
     sends has arrived; `stops_after_s`: from then on it does; `pauses`: meanwhile, from and to, in seconds. `waiting`:
     connections of others that are in the accept queue before the load starts, of a server that stands still. `burners`:
     the server is a program with so many threads that take the CPU from the accepting one; `defer_s`: it is one with
@@ -79,7 +79,7 @@ class Setup:
     backlog: int = 4096
     processes: int = 1
     accepts: bool = True
-    accept_gap_s: float = 0.0
+    accept_delay_s: float = 0.0
     stands_still: bool = False
     stops_after_s: float | None = None
     pauses: tuple[tuple[float, float], ...] = ()
@@ -113,7 +113,7 @@ class Setup:
     def accepting(self) -> Setup:
         """With a server that accepts at once, whatever kept it from that."""
         return replace(
-            self, accepts=True, accept_gap_s=0.0, stands_still=False, stops_after_s=None, pauses=(),
+            self, accepts=True, accept_delay_s=0.0, stands_still=False, stops_after_s=None, pauses=(),
             burners=None if self.burners is None else 0,
         )  # fmt: skip
 

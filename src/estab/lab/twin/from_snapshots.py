@@ -160,7 +160,7 @@ def _pace(queue: Queue, pair: SnapshotPair, setup: Setup, assumed: list[str]) ->
     gap_s = pair.seen.span_s / accepted
     assumed.append(f"{1 / gap_s:,.1f} accepts a second, as PassiveOpens and the queue tell")
     arrived = round(accepted * min(1.0, pair.look_s / pair.seen.span_s))
-    setup = _with(replace(setup, accept_gap_s=min(3600.0, gap_s)), waiting + arrived + behind, assumed, told)
+    setup = _with(replace(setup, accept_delay_s=min(3600.0, gap_s)), waiting + arrived + behind, assumed, told)
     return setup.with_load(ramp_per_s=setup.load.connections / pair.look_s)
 
 

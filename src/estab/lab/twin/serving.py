@@ -51,9 +51,9 @@ def _accepting(run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
         return setup
     if not facts.accepted(run) and cause == "server_not_accepting":
         return replace(setup, accepts=False)
-    gap = run.config.get("accept_gap_s")
+    gap = run.config.get("accept_delay_s")
     if isinstance(gap, int | float) and 0 < gap <= 3600:
-        return replace(setup, accept_gap_s=float(gap))
+        return replace(setup, accept_delay_s=float(gap))
     points = [(one, count) for one in run.timeline if (count := accepted_at(one, run)) is not None]
     if cause == "server_not_accepting" and points:
         most = points[-1][1]
@@ -70,7 +70,7 @@ def _paced(run: RunResult, setup: Setup, points: list[_Seen], assumed: list[str]
         return replace(setup, pauses=found)
     rate = _accepts_per_s(points)
     if rate is not None and run.server.rose(facts.LISTEN_OVERFLOWS):
-        return replace(setup, accept_gap_s=min(3600.0, 1 / rate))
+        return replace(setup, accept_delay_s=min(3600.0, 1 / rate))
     if rate is None and run.server.rose(facts.LISTEN_OVERFLOWS):
         assumed.append("how fast the server accepted was not seen: at once")
     return setup

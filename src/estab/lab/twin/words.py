@@ -64,7 +64,7 @@ def _accepting(setup: Setup) -> str:
         "accept() is never called": not setup.accepts,
         f"accept() stands still after {setup.stops_after_s or 0:.1f} s": setup.stops_after_s is not None,
         f"accept() stands still from {_spans(setup.pauses)}": setup.pauses,
-        f"{1 / (setup.accept_gap_s or 1):.3g} accepts a second": setup.accept_gap_s,
+        f"{1 / (setup.accept_delay_s or 1):.3g} accepts a second": setup.accept_delay_s,
     }
     return next((said for said, holds in ways.items() if holds), "accepts at once")
 

@@ -55,7 +55,7 @@ def _asked(name: str, config: dict[str, Value]) -> Iterator[str]:
         if config.get("reset") is True:
             yield "--reset"
         yield from _said(config, ("trickle_per_s", "--trickle", None), ("size_bytes", "-s", None))
-        yield from _said(config, ("churn_per_s", "--churn-rate", None))
+        yield from _said(config, ("churn_rate_per_s", "--churn-rate", None))
         return
     yield from _said(config, ("connections", "-c", None), ("duration_s", "-d", None))
     if name == "churn":
@@ -75,7 +75,7 @@ def _serve(config: dict[str, Value]) -> Iterator[str]:
 
 def _stalls(config: dict[str, Value]) -> Iterator[str]:
     """How a server of ours keeps its clients waiting."""
-    yield from _time(config, "accept_gap_s", "--accept-delay")
+    yield from _time(config, "accept_delay_s", "--accept-delay")
     yield from _time(config, "pause_s", "--pause")
     yield from _time(config, "pause_every_s", "--pause-every")
 
