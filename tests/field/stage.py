@@ -17,7 +17,7 @@ from tests.namespaces import Namespace, joined, run, sysctl
 
 SERVERS = Path(__file__).parent / "servers"
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin:/usr/local/sbin"
-_READY_S = 8.0
+_READY_S = 30.0
 
 
 class NotSetUp(RuntimeError):
