@@ -76,16 +76,16 @@ def test_an_answer_that_comes_piece_by_piece_is_no_silence() -> None:
         while data := sock.recv(1000, socket.MSG_WAITALL):
             for at in range(0, 1000, 100):
                 sock.sendall(data[at : at + 100])
-                time.sleep(0.3)
+                time.sleep(0.5)
 
     with servers.misbehaving(slowly) as target:
         run = estab.bench(
-            target, connections=1, duration_s=0.5, size_bytes=1000, options=estab.LoadOptions(timeout_s=2)
+            target, connections=1, duration_s=0.5, size_bytes=1000, options=estab.LoadOptions(timeout_s=4)
         )
     assert_healthy(run, 1)
     assert run.latency.request_us is not None
     assert run.latency.request_us.max is not None
-    assert run.latency.request_us.max > 2e6
+    assert run.latency.request_us.max > 4e6
 
 
 def test_a_request_that_takes_long_to_go_out_is_not_overdue() -> None:
@@ -95,12 +95,12 @@ def test_a_request_that_takes_long_to_go_out_is_not_overdue() -> None:
         got = bytearray()
         while len(got) < size:
             got += sock.recv(size // 10, socket.MSG_WAITALL)
-            time.sleep(0.3)
+            time.sleep(0.5)
         sock.sendall(got)
         sock.recv(1)
 
     with servers.misbehaving(store_and_forward) as target:
-        run = estab.bench(target, connections=1, duration_s=6, size_bytes=size, options=estab.LoadOptions(timeout_s=2))
+        run = estab.bench(target, connections=1, duration_s=10, size_bytes=size, options=estab.LoadOptions(timeout_s=4))
     assert run.requests is not None
     assert run.requests.count == 1
     assert ("read", "own_timeout") not in failed(run)
