@@ -325,13 +325,13 @@ def _rows() -> list[list[str]]:
         return [line.split() for line in stream]
 
 
-def until(holds: Callable[[], object], *, within_s: float = 30, why: str = "") -> None:
+def until(holds: Callable[[], object], *, within_s: float = 30, every_s: float = 0.002, why: str = "") -> None:
     """Poll `holds` until it is true. Raises TimeoutError that names `why` when `within_s` has passed."""
     deadline = time.monotonic() + within_s
     while not holds():
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {within_s} s: {why or holds}")
-        time.sleep(0.002)
+        time.sleep(every_s)
 
 
 def _write(path: str, text: str) -> None:

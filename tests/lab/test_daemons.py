@@ -12,11 +12,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.namespaces import until
 from tests.processes import children, ended, marked, wait_gone
 
 from estab.lab.process import isolation
@@ -56,17 +57,25 @@ def runner(command: str, *python: str) -> Iterator[subprocess.Popen[str]]:
         process.communicate(timeout=20)
 
 
-def pidfds(mark: str, process: subprocess.Popen[str]) -> list[int]:
+def pidfds(mark: str, process: subprocess.Popen[Any]) -> list[int]:
     """Handles of the daemon's processes, once one is a daemon: in a session that is neither ours nor the runner's."""
-    deadline = time.monotonic() + 40
     ours = (os.getsid(0), process.pid)
-    while time.monotonic() < deadline:
-        found = marked(mark)
+    handles: list[int] = []
+
+    def is_a_daemon(pid: int) -> bool:
         with contextlib.suppress(ProcessLookupError):
-            if any(os.getsid(pid) not in ours for pid in found):
-                return [os.pidfd_open(pid) for pid in found]
+            return os.getsid(pid) not in ours
+        return False
+
+    def begun() -> bool:
         assert process.poll() is None, process.communicate()
-    raise AssertionError("no daemon was seen")
+        return any(is_a_daemon(pid) for pid in marked(mark))
+
+    until(begun, within_s=40, every_s=0.02, why="a daemon has begun")
+    for pid in marked(mark):
+        with contextlib.suppress(ProcessLookupError):
+            handles.append(os.pidfd_open(pid))
+    return handles
 
 
 def assert_gone(handles: list[int], mark: str) -> None:
@@ -155,7 +164,7 @@ def test_without_a_pid_namespace_the_keeper_ends_daemons(end: str, tmp_path: Pat
             assert process.wait(timeout=20) == 0
             assert not marked(mark)
             return
-        handles = daemon_of(process, mark)
+        handles = pidfds(mark, process)
         if end == "kill":
             for child in isolation.descendants(process.pid)[:1]:
                 os.kill(child, signal.SIGKILL)  # what is inside dies, the keeper does not
@@ -169,15 +178,3 @@ def test_without_a_pid_namespace_the_keeper_ends_daemons(end: str, tmp_path: Pat
         process.stdout.close()
         if process.stderr:
             process.stderr.close()
-
-
-def daemon_of(process: subprocess.Popen[bytes], mark: str) -> list[int]:
-    """As `pidfds`, for a stand-in without a session of its own."""
-    deadline = time.monotonic() + 40
-    while time.monotonic() < deadline:
-        found = marked(mark)
-        with contextlib.suppress(ProcessLookupError):
-            if any(os.getsid(pid) != os.getsid(0) for pid in found):
-                return [os.pidfd_open(pid) for pid in found]
-        assert process.poll() is None
-    raise AssertionError("no daemon was seen")
