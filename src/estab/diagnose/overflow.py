@@ -9,7 +9,7 @@ ListenOverflows, to ListenDrops and to the listener's own sk_drops (docs/kernel.
 from __future__ import annotations
 
 from estab.diagnose import facts
-from estab.diagnose.evidence import measured, unknown, worst_depth
+from estab.diagnose.evidence import listener_unseen, measured, worst_depth
 from estab.diagnose.on_snapshots import Queue, Snapshots
 from estab.kernel.rules.accept_queue import overflow_in_drops
 from estab.records import Evidence, ListenerWatch, RunResult
@@ -61,7 +61,7 @@ def overflow_evidence(run: RunResult) -> list[Evidence]:
     """The counter and the depth that tell of an overflow, for the suspects that build on one."""
     watch = facts.listener(run)
     if watch is None:
-        return [unknown("sock_diag", "listener", f"not observed: {facts.why_unseen(run)}")]
+        return [listener_unseen(run)]
     delta = run.server.rose(facts.LISTEN_OVERFLOWS)
     seen = "was not observed" if delta is None else f"rose by {delta:,} within the run (packets, not clients)"
     return [

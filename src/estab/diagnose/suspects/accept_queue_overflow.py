@@ -13,7 +13,7 @@ from dataclasses import replace
 from estab.diagnose import facts
 from estab.diagnose.advice.backlog import backlog_remedies
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
-from estab.diagnose.evidence import measured, sent_again, unknown, worst_depth
+from estab.diagnose.evidence import listener_unseen, measured, sent_again, unknown, worst_depth
 from estab.diagnose.on_snapshots import LISTENERS_UNSEEN, Snapshots
 from estab.diagnose.overflow import ghosts_of_queue, turned_away
 from estab.kernel.formats.endpoint import endpoint
@@ -45,17 +45,12 @@ def failures(run: RunResult) -> int:
 
 def _unseen(run: RunResult) -> Judgement:
     why = facts.why_unseen(run)
-    evidence = [_unseen_evidence(run)]
+    evidence = [listener_unseen(run)]
     if facts.overflow_symptoms(run):
         evidence += _client_evidence(run)
         text = f"A full accept queue would look like this from the client, but the listener was not observed ({why})."
         return Judgement("possible", text, evidence)
     return Judgement("not_observed", f"The listener's queue was not observed ({why}).", evidence)
-
-
-def _unseen_evidence(run: RunResult) -> Evidence:
-    text = f"not observed: {facts.why_unseen(run)}"
-    return unknown("sock_diag", "listener", text)
 
 
 def _summary(run: RunResult, watch: ListenerWatch) -> str:

@@ -13,7 +13,7 @@ from estab.diagnose import facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import too_many_at_once, wanted_backlog
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
-from estab.diagnose.evidence import measured, unknown, worst_depth
+from estab.diagnose.evidence import listener_unseen, measured, unknown, worst_depth
 from estab.diagnose.on_snapshots import LISTENERS_UNSEEN, Snapshots
 from estab.records import Evidence, ListenerWatch, Remedy, RunResult, TimelinePoint, Verdict
 from estab.words import plural
@@ -77,7 +77,7 @@ def _silence(timeline: list[TimelinePoint]) -> float | None:
 def _unseen(run: RunResult) -> Judgement:
     """From the client alone: an answer proves an accept; silence proves nothing."""
     why = facts.why_unseen(run)
-    unseen = unknown("sock_diag", "listener", f"not observed: {why}")
+    unseen = listener_unseen(run)
     answered = measured(
         "funnel",
         "first_byte",

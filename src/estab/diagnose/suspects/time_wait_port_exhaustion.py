@@ -14,8 +14,6 @@ from estab.diagnose.advice.futile import does_nothing
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import measured
 from estab.diagnose.on_snapshots import Snapshots
-from estab.kernel.rules.inputs import RuleInputError
-from estab.kernel.rules.kernel_version import KernelVersion, parse
 from estab.kernel.rules.time_wait import TIMEWAIT_LEN_S, reuse_after_s, reuses
 from estab.records import Evidence, Remedy, RunResult
 from estab.words import plural
@@ -57,19 +55,9 @@ def _loopback(run: RunResult) -> bool:
     return use is not None and (use.address.startswith("127.") or use.address in ("::1", "::ffff:127.0.0.1"))
 
 
-def _kernel(run: RunResult) -> KernelVersion | None:
-    """The kernel of the client's host; None where it is not recorded or no version that can be read."""
-    before = run.client.before
-    release = (before.host.kernel if before else None) or run.host.kernel
-    try:
-        return parse(release) if release else None
-    except RuleInputError:
-        return None
-
-
 def _reuse_after_s(run: RunResult) -> float | None:
     """Seconds after which a TIME_WAIT port may be taken over at the latest; None: never, or not known."""
-    reuse, kernel = facts.client_sysctl(run, "net.ipv4.tcp_tw_reuse"), _kernel(run)
+    reuse, kernel = facts.client_sysctl(run, "net.ipv4.tcp_tw_reuse"), facts.release(run.client.before, run.host)
     timestamps = facts.client_sysctl(run, "net.ipv4.tcp_timestamps") != 0
     if reuse not in (0, 1, 2) or kernel is None or not reuses(reuse, loopback=_loopback(run), timestamps=timestamps):
         return None
@@ -115,7 +103,7 @@ def remedies(run: RunResult) -> list[Remedy]:
 
 
 def _reuse_remedies(run: RunResult) -> list[Remedy]:
-    reuse, kernel = facts.client_sysctl(run, "net.ipv4.tcp_tw_reuse"), _kernel(run)
+    reuse, kernel = facts.client_sysctl(run, "net.ipv4.tcp_tw_reuse"), facts.release(run.client.before, run.host)
     after = _reuse_after_s(run)
     if after is not None and kernel is not None and kernel.at_least(6, 14):
         why = f"tcp_tw_reuse is {reuse} and at work already, after {after:g} s; this shortens that (since 6.14)."
