@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from estab.compare.ranks import runs_needed
 from estab.records import RunResult
-from estab.records.comparison import Difference, Sample
+from estab.records.comparison import ComparedRuns, Difference
 
 _NOT_SAID = "not set"
 
@@ -18,12 +18,12 @@ def facts(run: RunResult) -> dict[str, str]:
     if config.get("embedded"):
         config.pop("target", None)  # a free port, another one each time
     config.pop("embedded", None)
-    found = {"command": run.command, **{key: _text(value) for key, value in sorted(config.items())}}
+    alike = {"command": run.command, **{key: _text(value) for key, value in sorted(config.items())}}
     if run.config.get("embedded"):
-        found["target"] = "embedded server"
-    found |= {"engine": run.engine, "estab": run.estab_version or "unknown"}
+        alike["target"] = "embedded server"
+    alike |= {"engine": run.engine, "estab": run.estab_version or "unknown"}
     host = {"kernel": run.host.kernel, "cores": run.host.cores, "host": run.host.hostname}
-    return found | {key: str(value) for key, value in host.items() if value is not None}
+    return alike | {key: str(value) for key, value in host.items() if value is not None}
 
 
 def _text(value: object) -> str:
@@ -37,22 +37,22 @@ def _text(value: object) -> str:
 def differences(a: Sequence[RunResult], b: Sequence[RunResult]) -> list[Difference]:
     """What is not alike on both sides, the command first. Where a side varies within itself, all its values stand."""
     left, right = [facts(run) for run in a], [facts(run) for run in b]
-    keys = list(dict.fromkeys(key for one in (*left, *right) for key in one))
-    if not {one["command"] for one in left} & {one["command"] for one in right}:
+    keys = list(dict.fromkeys(key for run_facts in (*left, *right) for key in run_facts))
+    if not {run_facts["command"] for run_facts in left} & {run_facts["command"] for run_facts in right}:
         # Of another command only what both can be asked is worth a line.
-        keys = [key for key in keys if all(key in one for one in (*left, *right))]
-    found = [(key, _values(left, key), _values(right, key)) for key in keys]
-    return [Difference(what=key, a=one, b=other) for key, one, other in found if one != other]
+        keys = [key for key in keys if all(key in run_facts for run_facts in (*left, *right))]
+    values = [(key, _values(left, key), _values(right, key)) for key in keys]
+    return [Difference(what=key, a=first, b=second) for key, first, second in values if first != second]
 
 
 def _values(side: Sequence[dict[str, str]], key: str) -> str:
-    return " or ".join(sorted({one.get(key, _NOT_SAID) for one in side}))
+    return " or ".join(sorted({run_facts.get(key, _NOT_SAID) for run_facts in side}))
 
 
-def sample(name: str, runs: Sequence[RunResult], files: Sequence[str]) -> Sample:
+def compared_runs(name: str, runs: Sequence[RunResult], files: Sequence[str]) -> ComparedRuns:
     """One side in short. Its command is the first run's."""
     causes = Counter(cause(run) for run in runs)
-    return Sample(
+    return ComparedRuns(
         name=name,
         runs=len(runs),
         command=runs[0].command,
@@ -68,19 +68,19 @@ def cause(run: RunResult) -> str:
 
 def notes(a: Sequence[RunResult], b: Sequence[RunResult], alpha: float) -> list[str]:
     """What bounds the answer, in sentences."""
-    found = [_about_kind(a, b)]
+    sentences = [_about_kind(a, b)]
     for name, runs in (("A", a), ("B", b)):
-        varied = [one for one in dict.fromkeys(key for run in runs for key in facts(run)) if _varies(runs, one)]
+        varied = [key for key in dict.fromkeys(key for run in runs for key in facts(run)) if _varies(runs, key)]
         if varied:
-            found.append(f"The runs of {name} are not alike: {', '.join(varied)} differ within it.")
+            sentences.append(f"The runs of {name} are not alike: {', '.join(varied)} differ within it.")
         stopped = sum(run.interrupted for run in runs)
         if stopped:
-            found.append(f"{_of(stopped, runs)} of {name} {'was' if stopped == 1 else 'were'} interrupted.")
+            sentences.append(f"{_of(stopped, runs)} of {name} {'was' if stopped == 1 else 'were'} interrupted.")
         lost = sum(bool(run.lost_workers) for run in runs)
         if lost:
-            found.append(f"{_of(lost, runs)} of {name} lost a worker process.")
-    found.append(_about_noise(len(a), len(b), alpha))
-    return [one for one in found if one]
+            sentences.append(f"{_of(lost, runs)} of {name} lost a worker process.")
+    sentences.append(_about_noise(len(a), len(b), alpha))
+    return [sentence for sentence in sentences if sentence]
 
 
 def _of(some: int, runs: Sequence[RunResult]) -> str:

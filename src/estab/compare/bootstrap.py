@@ -22,11 +22,11 @@ def bootstrap_median(sample: Sequence[float]) -> Weighted:
     """(value, probability) of the median of a sample drawn from `sample` with replacement, values ascending."""
     x = sorted(sample)
     n = len(x)
-    found: dict[float, float] = {}
+    weights: dict[float, float] = {}
     for i in range(1, n + 1):
         if n % 2:
             half = n // 2 + 1
-            found[x[i - 1]] = found.get(x[i - 1], 0.0) + _at_least(half, n, i / n) - _at_least(half, n, (i - 1) / n)
+            weights[x[i - 1]] = weights.get(x[i - 1], 0.0) + _at_least(half, n, i / n) - _at_least(half, n, (i - 1) / n)
             continue
         half = n // 2
         # The two middle values at ranks i < j of the sample: `half` draws up to i with the greatest there, the rest
@@ -36,10 +36,10 @@ def bootstrap_median(sample: Sequence[float]) -> Weighted:
         for j in range(i + 1, n + 1):
             both = comb(n, half) * low * (((n - j + 1) / n) ** half - ((n - j) / n) ** half)
             middle = (x[i - 1] + x[j - 1]) / 2
-            found[middle] = found.get(middle, 0.0) + both
+            weights[middle] = weights.get(middle, 0.0) + both
             rest -= both
-        found[x[i - 1]] = found.get(x[i - 1], 0.0) + max(0.0, rest)
-    return sorted(found.items())
+        weights[x[i - 1]] = weights.get(x[i - 1], 0.0) + max(0.0, rest)
+    return sorted(weights.items())
 
 
 def ratio_of_medians(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:

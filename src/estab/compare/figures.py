@@ -60,8 +60,8 @@ def _percentile(latency: str, field: str) -> Callable[[RunResult], Value]:
 
 def distribution(run: RunResult, latency: str) -> Percentiles | None:
     """The connect or the request latency; None where there is none."""
-    found = run.latency.request_us if latency == "request" else run.latency.connect_us
-    return found if found is not None and found.count else None
+    percentiles = run.latency.request_us if latency == "request" else run.latency.connect_us
+    return percentiles if percentiles is not None and percentiles.count else None
 
 
 FUNNEL = (

@@ -124,7 +124,7 @@ def _bound(text: str, said: str, at: int, kind: Kind) -> tuple[float, Against]:
         return value, "percent"
     units = _TIMES if kind.unit == "us" else _COUNTS
     if unit not in units:
-        known = ", ".join(one for one in units if one)
+        known = ", ".join(filter(None, units))
         raise _fault(text, at + match.start(3), f"{unit!r} is no unit of {kind.name}; it can be % or {known}")
     return value * units[unit], "difference" if sign else "itself"
 
@@ -138,12 +138,12 @@ def judge(
     """Whether the term fires, and why. Raises UsageError where the runs do not have what it asks for."""
     if term.name == "cause":
         return _cause(term, *sides)
-    found = figures.get(_full_name(term.name, [*sides[0], *sides[1]]))
-    if found is None or found.b is None or (term.relative and found.a is None):
-        raise UsageError(f"`fail_on`, column {term.column}: {_missing(term, found)}; leave {term.text!r} out")
+    measured = figures.get(_full_name(term.name, [*sides[0], *sides[1]]))
+    if measured is None or measured.b is None or (term.relative and measured.a is None):
+        raise UsageError(f"`fail_on`, column {term.column}: {_missing(term, measured)}; leave {term.text!r} out")
     if not term.relative:
-        return _absolute(term, found)
-    return _relative(term, found, strict)
+        return _absolute(term, measured)
+    return _relative(term, measured, strict)
 
 
 def _full_name(name: str, runs: Sequence[RunResult]) -> str:
@@ -153,8 +153,8 @@ def _full_name(name: str, runs: Sequence[RunResult]) -> str:
     return f"{'request' if asked else 'connect'}.{name}"
 
 
-def _missing(term: Term, found: Figure | None) -> str:
-    who = "neither side has" if found is None or (found.a is None and found.b is None) else "one side has not"
+def _missing(term: Term, measured: Figure | None) -> str:
+    who = "neither side has" if measured is None or (measured.a is None and measured.b is None) else "one side has not"
     return f"{who} the figure {term.name} (not measured by this command, or not observed)"
 
 
@@ -181,48 +181,48 @@ def _holds(value: float, operator: str, bound: float) -> bool:
     return value <= bound
 
 
-def _absolute(term: Term, found: Figure) -> GateTerm:
+def _absolute(term: Term, measured: Figure) -> GateTerm:
     """Of counts the run of B that is worst for the term decides, of rates and latencies B's median."""
-    known = [value for value in found.b_runs if value is not None]
-    worst = found.unit == "count" and len(known) > 1
-    value = (max(known) if ">" in term.operator else min(known)) if worst else found.b or 0.0
+    known = [value for value in measured.b_runs if value is not None]
+    worst = measured.unit == "count" and len(known) > 1
+    value = (max(known) if ">" in term.operator else min(known)) if worst else measured.b or 0.0
     fired = _holds(value, term.operator, term.bound)
-    said = f"{_name(found)}{' in the worst run of B' if worst else ' in B'}: {amount(found, value)}"
+    said = f"{_name(measured)}{' in the worst run of B' if worst else ' in B'}: {amount(measured, value)}"
     return GateTerm(term=term.text, fired=fired, reason=said)
 
 
-def _relative(term: Term, found: Figure, strict: bool) -> GateTerm:
-    a, b = found.a or 0.0, found.b or 0.0
+def _relative(term: Term, measured: Figure, strict: bool) -> GateTerm:
+    a, b = measured.a or 0.0, measured.b or 0.0
     if term.against == "percent" and a == 0:
         # No percentage of nothing: any rise is beyond each positive bound, and no change is 0 %.
         value = 0.0 if b == 0 else float("inf")
     else:
         value = (b - a) / a * 100 if term.against == "percent" else b - a
     reached = _holds(value, term.operator, term.bound)
-    drowned = reached and not strict and found.noise in ("within", "same")
+    drowned = reached and not strict and measured.noise in ("within", "same")
     change = "" if a == 0 else f" ({(b - a) / a:+.1%})"
-    said = f"{_name(found)} went from {amount(found, a)} to {amount(found, b)}{change}"
-    return GateTerm(term=term.text, fired=reached and not drowned, reason=said + _beside(found, reached, drowned))
+    said = f"{_name(measured)} went from {amount(measured, a)} to {amount(measured, b)}{change}"
+    return GateTerm(term=term.text, fired=reached and not drowned, reason=said + _beside(measured, reached, drowned))
 
 
-def _beside(found: Figure, reached: bool, drowned: bool) -> str:
+def _beside(measured: Figure, reached: bool, drowned: bool) -> str:
     """What noise says about a change that reaches the bound."""
     if not reached:
         return ""
     if drowned:
-        return f", within the noise of the runs (p {found.p:.2g}): does not count without --strict"
-    if found.noise == "unknown":
+        return f", within the noise of the runs (p {measured.p:.2g}): does not count without --strict"
+    if measured.noise == "unknown":
         return ", one run can't tell noise"
-    return f", p {found.p:.2g}" if found.p is not None else ""
+    return f", p {measured.p:.2g}" if measured.p is not None else ""
 
 
-def _name(found: Figure) -> str:
-    return found.name.replace("_", " ").replace(".", " ")
+def _name(measured: Figure) -> str:
+    return measured.name.replace("_", " ").replace(".", " ")
 
 
-def amount(found: Figure, value: float) -> str:
+def amount(measured: Figure, value: float) -> str:
     """A value with its unit, as reasons say it."""
-    if found.unit == "us":
+    if measured.unit == "us":
         return f"{value:,.0f} us" if value >= 100 else f"{value:.3g} us"
     text = f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
-    return text + {"per_second": "/s", "bytes_per_second": " bytes/s"}.get(found.unit, "")
+    return text + {"per_second": "/s", "bytes_per_second": " bytes/s"}.get(measured.unit, "")

@@ -23,13 +23,13 @@ def merged(runs: Iterable[RunResult], latency: str) -> HdrHistogram | None:
     """
     total = hdr.empty()
     for run in runs:
-        found = distribution(run, latency)
-        if found is None:
+        percentiles = distribution(run, latency)
+        if percentiles is None:
             continue
-        if found.hdr_ns is None:
+        if percentiles.hdr_ns is None:
             return None
         try:
-            total.add(hdr.decode(found.hdr_ns))
+            total.add(hdr.decode(percentiles.hdr_ns))
         except ParseError as error:
             raise ReadError(f"the {latency} histogram of a {run.command} run is damaged: {error}") from error
     return total if total.get_total_count() else None

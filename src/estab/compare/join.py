@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from estab.compare.alike import differences, notes, sample
+from estab.compare.alike import compared_runs, differences, notes
 from estab.compare.bootstrap import ratio_of_medians
 from estab.compare.figures import LATENCIES, Kind, kinds_for
 from estab.compare.gate import Term, judge
@@ -42,10 +42,11 @@ def compare_runs(
     together = [_together(list(runs)) for runs in (a, b)]
     figures = [figure(kind, a, b, alpha).replace(**_pooled(kind.name, together)) for kind in kinds]
     extra = [term.kind for term in terms if term.kind is not None]
-    measured = {one.name: one for one in figures} | {kind.name: figure(kind, a, b, alpha) for kind in extra}
+    measured = {shown.name: shown for shown in figures}
+    measured |= {kind.name: figure(kind, a, b, alpha) for kind in extra}
     return Comparison(
-        a=sample(names[0], a, files[0]),
-        b=sample(names[1], b, files[1]),
+        a=compared_runs(names[0], a, files[0]),
+        b=compared_runs(names[1], b, files[1]),
         alpha=alpha,
         figures=figures,
         differences=differences(a, b),
@@ -55,7 +56,7 @@ def compare_runs(
 
 
 def _together(runs: list[RunResult]) -> dict[str, Pooled]:
-    return {name: found for latency in LATENCIES for name, found in all_pooled(runs, latency).items()}
+    return {name: value for latency in LATENCIES for name, value in all_pooled(runs, latency).items()}
 
 
 def _pooled(name: str, together: Sequence[dict[str, Pooled]]) -> dict[str, Pooled | None]:
@@ -67,17 +68,17 @@ def figure(kind: Kind, a: Sequence[RunResult], b: Sequence[RunResult], alpha: fl
     left, right = [kind.read(run) for run in a], [kind.read(run) for run in b]
     known_a, known_b = _known(left), _known(right)
     at_a, at_b = (median(known) if known else None for known in (known_a, known_b))
-    found = Figure(name=kind.name, unit=kind.unit, better=kind.better, a=at_a, b=at_b, a_runs=left, b_runs=right)
+    compared = Figure(name=kind.name, unit=kind.unit, better=kind.better, a=at_a, b=at_b, a_runs=left, b_runs=right)
     if at_a is None or at_b is None:
-        return found
+        return compared
     if at_a:
-        found = found.replace(change=(at_b - at_a) / at_a)
+        compared = compared.replace(change=(at_b - at_a) / at_a)
     if min(len(known_a), len(known_b)) < 2 or len(known_a) < len(left) or len(known_b) < len(right):
-        return found
+        return compared
     test = mann_whitney(known_a, known_b)
     bounds = ratio_of_medians(known_a, known_b)
     low, high = (None, None) if bounds is None else (bounds[0] - 1, bounds[1] - 1)
-    return found.replace(low=low, high=high, p=test.p, noise=_noise(known_a, known_b, test.p, test.least_p, alpha))
+    return compared.replace(low=low, high=high, p=test.p, noise=_noise(known_a, known_b, test.p, test.least_p, alpha))
 
 
 def _known(values: Sequence[float | None]) -> list[float]:

@@ -15,7 +15,7 @@ from estab.words import plural
 
 
 @dataclass(frozen=True)
-class Allowance:
+class FlowAllowance:
     """One interface of one end: packets lost to a full flow table within the run, and how many flows were left."""
 
     end: str
@@ -24,16 +24,16 @@ class Allowance:
     available: int | None
 
 
-def allowances(run: RunResult) -> list[Allowance]:
+def allowances(run: RunResult) -> list[FlowAllowance]:
     """Every interface that counts it at both moments. Empty: none does, or it was not read."""
     return [allowance for end, before, after in ends(run) for allowance in between(end, before, after)]
 
 
-def between(end: str, before: Snapshot | None, after: Snapshot | None) -> list[Allowance]:
+def between(end: str, before: Snapshot | None, after: Snapshot | None) -> list[FlowAllowance]:
     """The same for one host between two snapshots of it."""
     then = {nic.name: nic for nic in _nics(before)}
     return [
-        Allowance(
+        FlowAllowance(
             end,
             nic.name,
             max(0, nic.allowances[EXCEEDED] - then[nic.name].allowances[EXCEEDED]),
@@ -63,7 +63,7 @@ def allowance_evidence(run: RunResult) -> list[Evidence]:
     return [as_evidence(allowance) for allowance in counted]
 
 
-def as_evidence(allowance: Allowance) -> Evidence:
+def as_evidence(allowance: FlowAllowance) -> Evidence:
     """What one interface says, as evidence."""
     left = (
         ""

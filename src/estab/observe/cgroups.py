@@ -46,7 +46,7 @@ def _way_to_root(path: str, mount_point: str, root: str) -> list[str]:
 
 def _narrowest(groups: list[str], name: str, parse: Callable[[bytes], T | None], gaps: Gaps) -> tuple[str, T] | None:
     """The least limit of this name and the group that has it. The root group has none of these files."""
-    found: list[tuple[T, str]] = []
+    limits: list[tuple[T, str]] = []
     seen = False
     for group in groups:
         path = Path(group, name)
@@ -55,12 +55,12 @@ def _narrowest(groups: list[str], name: str, parse: Callable[[bytes], T | None],
         seen = True
         value = gaps.read(f"cgroup.{name}", lambda path=path: parse(path.read_bytes()))  # type: ignore[misc]
         if value is not None:
-            found.append((value, group))
+            limits.append((value, group))
     if not seen:
         gaps.note(f"cgroup.{name}", f"no group on the way to the root has {name}: its controller is not in cgroup v2")
-    if not found:
+    if not limits:
         return None
-    value, group = min(found)
+    value, group = min(limits)
     return group, value
 
 

@@ -70,20 +70,20 @@ class CounterFiles:
 def read_counters() -> dict[str, int]:
     """/proc/net/netstat, snmp, and snmp6 where IPv6 is, as `prefix.Name` to value. Raises OSError, ParseError."""
     with CounterFiles() as files:
-        found = files.read()
+        totals = files.read()
     with suppress(FileNotFoundError), NetFile(_SNMP6) as file:
-        found.update(proc_net.parse_snmp6(file.read()))
-    return found
+        totals.update(proc_net.parse_snmp6(file.read()))
+    return totals
 
 
 def read_sockstat() -> dict[str, int]:
     """/proc/net/sockstat, and sockstat6 where IPv6 is, as `prefix.name` to value. Raises OSError, ParseError."""
-    found: dict[str, int] = {}
+    sockets: dict[str, int] = {}
     for name in _SOCKSTATS:
         try:
             with NetFile(name) as file:
-                found.update(proc_net.parse_sockstat(file.read()))
+                sockets.update(proc_net.parse_sockstat(file.read()))
         except FileNotFoundError:
             if name == _SOCKSTATS[0]:
                 raise
-    return found
+    return sockets

@@ -14,7 +14,7 @@ import sys
 import msgspec
 
 from estab.observe.gaps import Gaps
-from estab.observe.tracer import Outcome
+from estab.observe.tracer import Traced
 from estab.records import DropReasons
 from estab.words import plural
 
@@ -45,7 +45,7 @@ def read(seconds: float, gaps: Gaps, stop: int | None = None) -> DropReasons | N
     return outcome.reasons
 
 
-def _run(argument: str, seconds: float, stop: int | None) -> Outcome | None:
+def _run(argument: str, seconds: float, stop: int | None) -> Traced | None:
     """What the tracing process printed; None where it died without a word."""
     with subprocess.Popen(
         [sys.executable, "-P", "-m", "estab.observe.tracer", argument], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -62,6 +62,6 @@ def _run(argument: str, seconds: float, stop: int | None) -> Outcome | None:
             process.kill()
             return None
     try:
-        return msgspec.json.decode(output, type=Outcome)
+        return msgspec.json.decode(output, type=Traced)
     except msgspec.MsgspecError:
         return None

@@ -32,13 +32,13 @@ def match_packed(client: bytes, server: bytes) -> Ghosts | None:
     if held and len(lost) == len(held):
         return None
     size = inet_diag.CONNECTION_SIZE
-    found = [lost[at : at + size] for at in range(0, len(lost), size)]
-    return _record(found, len(held) // size, len(missing(server, b"")) // size)
+    ghosts = [lost[at : at + size] for at in range(0, len(lost), size)]
+    return _record(ghosts, len(held) // size, len(missing(server, b"")) // size)
 
 
-def at_both(one: bytes, other: bytes) -> bytes:
+def at_both(these: bytes, those: bytes) -> bytes:
     """The packed connections that are among both."""
-    return missing(one, missing(one, other))
+    return missing(these, missing(these, those))
 
 
 def _record(lost: Collection[bytes], at_client: int, at_server: int) -> Ghosts:
@@ -46,7 +46,7 @@ def _record(lost: Collection[bytes], at_client: int, at_server: int) -> Ghosts:
         count=len(lost),
         client_established=at_client,
         server_established=at_server,
-        examples=[inet_diag.unpack_connection(one) for one in heapq.nsmallest(MOST_EXAMPLES, lost)],
+        examples=[inet_diag.unpack_connection(packed) for packed in heapq.nsmallest(MOST_EXAMPLES, lost)],
     )
 
 

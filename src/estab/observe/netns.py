@@ -30,7 +30,7 @@ class Namespace(Record, frozen=True, kw_only=True):
     name: str | None = None
 
 
-class Found(Record, frozen=True, kw_only=True):
+class Namespaces(Record, frozen=True, kw_only=True):
     """The namespaces that can be seen, the own one first; `hidden` processes would not show theirs."""
 
     namespaces: list[Namespace]
@@ -67,10 +67,10 @@ def find(name: str) -> Namespace:
         raise MachineError(f"network namespace {name} may not be seen ({error.strerror}): run as root") from error
 
 
-def find_all() -> Found:
+def find_all() -> Namespaces:
     """The own namespace, those below /run/netns, and those of processes; each once."""
     first = own()
-    found = {first.inode: first}
+    by_inode = {first.inode: first}
     hidden = 0
     kind = os.stat(_OWN).st_dev
     for path, name in (*_named(), *_of_processes()):
@@ -82,8 +82,8 @@ def find_all() -> Found:
         except OSError:
             continue
         if seen.st_dev == kind:
-            found.setdefault(seen.st_ino, Namespace(inode=seen.st_ino, path=path, name=name))
-    return Found(namespaces=list(found.values()), hidden=hidden)
+            by_inode.setdefault(seen.st_ino, Namespace(inode=seen.st_ino, path=path, name=name))
+    return Namespaces(namespaces=list(by_inode.values()), hidden=hidden)
 
 
 def _named() -> list[tuple[str, str]]:

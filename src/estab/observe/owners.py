@@ -43,9 +43,9 @@ class KnownOwners:
         return filled
 
     def _search(self, inodes: set[int], gaps: Gaps) -> None:
-        found = gaps.read("listeners.owners", lambda: processes.owners(inodes))
-        if found is not None:
-            self._found, self._searched = found, inodes
+        owners = gaps.read("listeners.owners", lambda: processes.owners(inodes))
+        if owners is not None:
+            self._found, self._searched = owners, inodes
 
     def _with_owners(self, listener: Listener, facts: dict[int, Process | None]) -> Listener:
         pids = self._found.by_inode.get(listener.inode or 0, ())

@@ -56,8 +56,8 @@ class Peaks:
 
     def turn(self) -> dict[int, int]:
         """The greatest depth of each listener since the last turn, by inode; then it begins anew."""
-        found, self._peaks = self._peaks, {}
-        return found
+        peaks, self._peaks = self._peaks, {}
+        return peaks
 
     def _count_drops(self, totals: PlaceTotals, listener: Listener) -> None:
         if listener.drops is None:

@@ -31,12 +31,12 @@ class ViaServer:
     def look(self) -> Snapshot | None:
         """Run the command once more; the last snapshot that it printed, None where it failed."""
         try:
-            found = self._run(self._command, self._port)
+            printed = self._run(self._command, self._port)
         except EstabError as error:
             self.why = self.why or f"the server was not seen: {error}"
             return None
-        self._taken += found
-        return found[-1]
+        self._taken += printed
+        return printed[-1]
 
     def settled(self) -> Snapshot | None:
         """Run it now that every connect has been settled."""
@@ -50,13 +50,13 @@ class ViaServer:
         if seen is None or seen.connections is None:
             return None
         with suppress(EstabError):
-            return frozenset(inet_diag.pack_connection(one) for one in seen.connections)
+            return frozenset(inet_diag.pack_connection(connection) for connection in seen.connections)
         return None
 
     @property
     def server_sockets(self) -> ServerSockets | None:
         """The server's connections when it was last seen."""
-        return next((one.server_sockets for one in reversed(self._taken) if one.server_sockets), None)
+        return next((taken.server_sockets for taken in reversed(self._taken) if taken.server_sockets), None)
 
     def result(self) -> ServerSide:
         """The server's end. What needs two snapshots is None where there was but one."""
@@ -95,9 +95,9 @@ class ViaServer:
     def _processes(self) -> list[Process] | None:
         """The listeners' owners, each as it was with most descriptors open, fullest first; None where not told."""
         worst: dict[int, Process] = {}
-        for one in self._taken:
-            for owner in (owner for listener in self._serving(one) for owner in listener.owners or ()):
+        for taken in self._taken:
+            for owner in (owner for listener in self._serving(taken) for owner in listener.owners or ()):
                 known = worst.get(owner.pid)
                 if known is None or (owner.fds or 0) >= (known.fds or 0):
                     worst[owner.pid] = owner
-        return sorted(worst.values(), key=lambda one: -(one.fds or 0)) or None
+        return sorted(worst.values(), key=lambda taken: -(taken.fds or 0)) or None

@@ -122,7 +122,7 @@ def _sockets(
 def _connections(diag: SockDiag, port: int) -> list[Tuple4]:
     """The connections of the server's side of a port, as the server sees them, in order."""
     packed = sorted(diag.established_at(port))
-    return [inet_diag.swapped(inet_diag.unpack_connection(one)) for one in packed]
+    return [inet_diag.swapped(inet_diag.unpack_connection(connection)) for connection in packed]
 
 
 def port_use(
@@ -143,17 +143,17 @@ def port_use(
     return diag.port_use(address, port, capacity=capacity, bound=bound)
 
 
-def _owned(found: list[Listener] | None, owner_pids: Sequence[int] | None, gaps: Gaps) -> list[Listener] | None:
+def _owned(listeners: list[Listener] | None, owner_pids: Sequence[int] | None, gaps: Gaps) -> list[Listener] | None:
     """The listeners with their owners."""
-    if not found:
-        return found
-    inodes = {listener.inode for listener in found if listener.inode}
+    if not listeners:
+        return listeners
+    inodes = {listener.inode for listener in listeners if listener.inode}
     searched = gaps.read("listeners.owners", lambda: processes.owners(inodes, owner_pids))
     if searched is None:
-        return found
+        return listeners
     pids = {pid for owners in searched.by_inode.values() for pid in owners}
     facts = {pid: processes.process(pid, closely=True) for pid in pids}
-    owned = [_with_owners(listener, searched.by_inode, facts) for listener in found]
+    owned = [_with_owners(listener, searched.by_inode, facts) for listener in listeners]
     if any(listener.owners is None for listener in owned):
         gaps.note("listeners.owners", why_unowned(searched.hidden))
     return owned

@@ -94,12 +94,12 @@ class SockDiag:
     def listening(self, port: int | None = None) -> list[InetSocket]:
         """Every listening socket, or those on `port`, IPv4 and IPv6, with drops; v6only is known of each IPv6 one."""
         mask = inet_diag.states(inet_diag.LISTEN)
-        found = self._dump(Sockets, mask, extensions=inet_diag.EXT_SKMEMINFO, local_port=port).found
-        return _by_family(found)
+        sockets = self._dump(Sockets, mask, extensions=inet_diag.EXT_SKMEMINFO, local_port=port).found
+        return _by_family(sockets)
 
     def listeners(self, port: int | None = None) -> list[Listener]:
         """As `listening`, as records, without owners."""
-        return [as_listener(found) for found in self.listening(port)]
+        return [as_listener(listening) for listening in self.listening(port)]
 
     def server_sockets(self, port: int) -> ServerSockets:
         """Connections on the server's side of `port` by state; `queued` wait for accept(), `accepted` have an inode."""
@@ -316,24 +316,24 @@ class SockDiag:
         return opened
 
 
-def as_listener(found: InetSocket) -> Listener:
+def as_listener(listening: InetSocket) -> Listener:
     """A listening socket as its record, without owners: on a listener rqueue is the queue and wqueue the limit."""
     return Listener(
-        family=found.family,
-        address=found.local_address,
-        port=found.local_port,
-        depth=found.rqueue,
-        limit=found.wqueue,
-        drops=found.drops,
-        inode=found.inode,
-        uid=found.uid,
-        v6only=found.v6only,
+        family=listening.family,
+        address=listening.local_address,
+        port=listening.local_port,
+        depth=listening.rqueue,
+        limit=listening.wqueue,
+        drops=listening.drops,
+        inode=listening.inode,
+        uid=listening.uid,
+        v6only=listening.v6only,
     )
 
 
-def _by_family(found: list[InetSocket]) -> list[InetSocket]:
+def _by_family(sockets: list[InetSocket]) -> list[InetSocket]:
     """IPv4 first; those of one family in the kernel's order."""
-    return sorted(found, key=lambda one: one.family)
+    return sorted(sockets, key=lambda seen: seen.family)
 
 
 def _everything() -> inet_diag.SocketCounts:

@@ -38,12 +38,12 @@ NAMES = (
 
 def read(gaps: Gaps) -> dict[str, list[int] | str]:
     """Each of `NAMES` as this thread's network namespace has it. One that is missing is absent and noted in `gaps`."""
-    found: dict[str, list[int] | str] = {}
+    values: dict[str, list[int] | str] = {}
     for name in NAMES:
         value = gaps.read(f"sysctls.{name}", lambda name=name: read_one(name))  # type: ignore[misc]
         if value is not None:
-            found[name] = value
-    return found
+            values[name] = value
+    return values
 
 
 def read_one(name: str) -> list[int] | str:

@@ -84,13 +84,13 @@ def _nft_rules() -> bool:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER) as asking:
             asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", _PATIENCE_S, 0))
             asking.send(nftables.rules_request())
-            found, refused = nftables.first_answer(asking.recv(1 << 17))
+            any_rule, refused = nftables.first_answer(asking.recv(1 << 17))
     except OSError as error:
         raise MachineError(f"netlink to nftables: {error.strerror}") from error
     if refused:
         why = os.strerror(refused)
         raise MachineError(f"nftables did not say ({why}): run as root, or where nf_tables is loaded")
-    return found
+    return any_rule
 
 
 def _iptables_rules() -> bool:

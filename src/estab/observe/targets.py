@@ -71,8 +71,8 @@ def rank(used: _Pairs, waiting: _Pairs, most: int, *, capacity: int | None, boun
     times: Counter[tuple[bytes, int]] = Counter()
     for (_, target, port), count in waiting.items():
         times[target, port] += count
-    ranked = sorted(sums, key=lambda one: (-max(sums[one]), one))
-    found = [
+    ranked = sorted(sums, key=lambda target: (-max(sums[target]), target))
+    busiest = [
         PortUse(
             address=inet_diag.plain_address(target),
             port=port,
@@ -87,8 +87,8 @@ def rank(used: _Pairs, waiting: _Pairs, most: int, *, capacity: int | None, boun
     ]
     rest = ranked[most:]
     return Targets(
-        busiest=found,
+        busiest=busiest,
         others=len(rest),
-        others_used=sum(sum(sums[one]) for one in rest),
-        others_time_wait=sum(times[one] for one in rest),
+        others_used=sum(sum(sums[target]) for target in rest),
+        others_time_wait=sum(times[target] for target in rest),
     )

@@ -33,7 +33,7 @@ _ONLY_IP = "protocol == 2048 || protocol == 34525"
 _PIPE_BYTES = 1 << 16
 
 
-class Outcome(msgspec.Struct):
+class Traced(msgspec.Struct):
     """What the tracing process prints. `why` says what kept it from tracing; `lost` events did not fit its buffer."""
 
     reasons: DropReasons | None = None
@@ -41,20 +41,20 @@ class Outcome(msgspec.Struct):
     why: str | None = None
 
 
-def main(arguments: list[str]) -> Outcome:
+def main(arguments: list[str]) -> Traced:
     """Trace for so many seconds, or `sweep`: remove what dead processes left. Never raises for what is refused."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent decides
     try:
         root = Path(_tracefs())
         _sweep(root)
         if arguments == ["sweep"]:
-            return Outcome()
+            return Traced()
         with _instance(root) as folder:
             return _trace(folder, float(arguments[0]))
     except OSError as error:
-        return Outcome(why=f"tracefs: {error.strerror}: {error.filename}: run as root")
+        return Traced(why=f"tracefs: {error.strerror}: {error.filename}: run as root")
     except EstabError as error:
-        return Outcome(why=str(error))
+        return Traced(why=str(error))
 
 
 def _tracefs() -> str:
@@ -88,10 +88,10 @@ def _started(pid: int) -> int | None:
     """When a process started, in ticks since boot; None where it is gone, or dead and not yet waited for."""
     try:
         data = Path(f"/proc/{pid}/stat").read_bytes()
-        found = proc_pid.parse_stat(data, 100)
+        stat = proc_pid.parse_stat(data, 100)
     except (OSError, ParseError):
         return None
-    return None if data.rpartition(b")")[2].split()[0] in (b"Z", b"X") else found.start_ticks
+    return None if data.rpartition(b")")[2].split()[0] in (b"Z", b"X") else stat.start_ticks
 
 
 def _sweep(root: Path) -> None:
@@ -114,7 +114,7 @@ def _instance(root: Path) -> Iterator[Path]:
         folder.rmdir()  # its events end with it; tracefs wants no emptying first
 
 
-def _trace(folder: Path, seconds: float) -> Outcome:
+def _trace(folder: Path, seconds: float) -> Traced:
     names = tracefs.parse_reasons((folder / "events" / _KFREE / "format").read_bytes())
     (folder / "events" / _KFREE / "filter").write_text(_ONLY_IP)
     for event in (_KFREE, *_EVENTS):
@@ -125,14 +125,14 @@ def _trace(folder: Path, seconds: float) -> Outcome:
     for line in _lines(folder / "trace_pipe", began + seconds):
         with contextlib.suppress(ParseError):  # an event that was cut short at the end of a read of a full buffer
             _count(tracefs.parse_line(line), names, counts, reasons)
-    found = DropReasons(
+    drops = DropReasons(
         seconds=round(time.monotonic() - began, 3),
         kfree_skb=dict(sorted(reasons.items())),
         resets_sent=counts["tcp_send_reset"],
         resets_received=counts["tcp_receive_reset"],
         synack_retransmits=counts["tcp_retransmit_synack"],
     )
-    return Outcome(reasons=found, lost=counts["lost"])
+    return Traced(reasons=drops, lost=counts["lost"])
 
 
 def _count(event: tracefs.Event | None, names: dict[int, str], counts: Counter[str], reasons: Counter[str]) -> None:

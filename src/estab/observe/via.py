@@ -43,12 +43,12 @@ def words_of(command: str, port: int | None = None) -> list[str]:
 
 def snapshots(command: str, port: int | None = None, *, within_s: float = PATIENCE_S) -> list[Snapshot]:
     """All that the command prints until it ends. Raises what `stream` raises; MachineError for no snapshot."""
-    found = list(stream(command, port, within_s=within_s))
-    if not found:
+    printed = list(stream(command, port, within_s=within_s))
+    if not printed:
         raise MachineError(
             f"{command!r} ended well and printed no snapshot; it should print what `estab observe` prints"
         )
-    return found
+    return printed
 
 
 def stream(

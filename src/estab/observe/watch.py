@@ -146,11 +146,11 @@ class Watch:
 
         `connections`: how many there may be in a moment, so that a look at a million is not taken for a cheap one.
         """
-        found = self._listeners()
-        queue = _UNSEEN_QUEUE if found is None else self._queue.add(found)
+        listeners = self._listeners()
+        queue = _UNSEEN_QUEUE if listeners is None else self._queue.add(listeners)
         counted = self._counted()
         if self._budget.allows(connections):
-            self._budget.spend(lambda: self._look_closer(found or ()), connections)
+            self._budget.spend(lambda: self._look_closer(listeners or ()), connections)
         if self._owner_looks.due:
             self._owner_looks.spend(self._look_at_owners)
         closely, self._closely = self._closely, EndsSample()
@@ -180,8 +180,8 @@ class Watch:
 
     def finish(self) -> Observed:
         """Snapshot both ends again and say what changed. `start` must have been called."""
-        if (found := self._listeners()) is not None:
-            self._queue.add(found)
+        if (listeners := self._listeners()) is not None:
+            self._queue.add(listeners)
         self._client.count()
         self._server.count()
         before, after = self._before, self._snapshot()
@@ -249,9 +249,9 @@ class Watch:
         """
         if held is None or at_server is None:
             return None
-        found = ghosts.match_packed(held, at_server)
-        if not found or not found.count:
-            return found
+        lost = ghosts.match_packed(held, at_server)
+        if not lost or not lost.count:
+            return lost
         if self._via is None:
             again = _server_end(self._port)
             at_server += again.held if again else b""
@@ -301,7 +301,7 @@ class Watch:
         """What costs more with the number of connections."""
         self._look_at_ports()
         self._look_at_server()
-        new = {one.inode for one in listeners if one.inode} - self._searched
+        new = {listener.inode for listener in listeners if listener.inode} - self._searched
         if new and not self._embedded:
             self._find_owners(new)
 
@@ -310,16 +310,16 @@ class Watch:
             return None
         known = self._worst_use
         with suppress(EstabError):
-            found = self._diag.toward(
+            seen = self._diag.toward(
                 self._address,
                 self._port,
                 capacity=known.capacity if known else None,
                 bound=known.bound if known else None,
                 packed=packed,
             )
-            self._closely = self._closely.replace(client_states=found.states)
-            self._note_use(found.use)
-            return found
+            self._closely = self._closely.replace(client_states=seen.states)
+            self._note_use(seen.use)
+            return seen
         return None
 
     def _look_at_server(self) -> ServerSockets | None:
@@ -356,14 +356,15 @@ class Watch:
         serving = {listener.inode for listener in self._listeners() or () if listener.inode}
         self._searched |= serving
         if not self._embedded:
-            owned = (one for one in taken.listeners or () if one.inode in serving)
-            self._server.add(owner.pid for one in owned for owner in one.owners or ())
+            owned = (listener for listener in taken.listeners or () if listener.inode in serving)
+            self._server.add(owner.pid for listener in owned for owner in listener.owners or ())
         return taken
 
     def _with_worst_depth(self, taken: Snapshot) -> list[Listener] | None:
         if taken.listeners is None:
             return None
-        return [one.replace(worst_depth=self._queue.worst_depth(one.inode or 0)) for one in taken.listeners]
+        worst = self._queue.worst_depth
+        return [listener.replace(worst_depth=worst(listener.inode or 0)) for listener in taken.listeners]
 
 
 def _server_end(port: int) -> ServerEnd | None:

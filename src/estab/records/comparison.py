@@ -13,7 +13,7 @@ Noise = Literal["same", "beyond", "separated", "within", "unknown"]
 Unit = Literal["count", "per_second", "bytes_per_second", "us"]
 
 
-class Sample(Record, frozen=True, kw_only=True):
+class ComparedRuns(Record, frozen=True, kw_only=True):
     """One side: the runs of one file or directory, or those that were handed over.
 
     `causes` counts its runs by the judge's cause; "" stands for none, "?" for runs that were not judged.
@@ -89,8 +89,8 @@ class Comparison(Record, frozen=True, kw_only=True):
     """
 
     schema: str = COMPARISON_SCHEMA
-    a: Sample
-    b: Sample
+    a: ComparedRuns
+    b: ComparedRuns
     alpha: float
     figures: list[Figure] = []
     differences: list[Difference] = []

@@ -87,4 +87,4 @@ class Diagnosis(Record, frozen=True, kw_only=True):
     @property
     def accused(self) -> Suspect | None:
         """The suspect that `cause` names, with its evidence and remedies; None where nobody is accused."""
-        return next((one for one in self.suspects if one.cause == self.cause), None)
+        return next((suspect for suspect in self.suspects if suspect.cause == self.cause), None)

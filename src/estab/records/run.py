@@ -264,7 +264,7 @@ class RunResult(Record, frozen=True, kw_only=True):
     @property
     def lost_workers(self) -> list[Worker]:
         """Worker processes of ours, clients first, that ended before their time."""
-        return [one for one in (*self.client.workers, *self.server.workers) if one.lost]
+        return [worker for worker in (*self.client.workers, *self.server.workers) if worker.lost]
 
     @property
     def connects_by_resent(self) -> dict[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from estab.records.comparison import Comparison, Figure, Pooled, Sample
+from estab.records.comparison import ComparedRuns, Comparison, Figure, Pooled
 from estab.report.words import DASH, clean, count, seconds, size
 from estab.words import plural
 
@@ -128,7 +128,7 @@ def pooled(figure: Figure, percentile: Pooled | None, micro: str = "us") -> str:
     return f"{said} ({low} to {high})"
 
 
-def side(sample: Sample) -> str:
+def side(sample: ComparedRuns) -> str:
     """A side in one line: how many runs of what, and the verdicts."""
     runs = plural(sample.runs, "run")
     names = {"": "no cause", "?": "not judged"}
@@ -157,6 +157,6 @@ def summary(comparison: Comparison) -> str:
     return " ".join(parts) or "No difference is more than noise."
 
 
-def _causes(sample: Sample) -> str:
+def _causes(sample: ComparedRuns) -> str:
     names = {"": "no cause", "?": "not judged"}
     return clean(" and ".join(names.get(cause, cause) for cause in sample.causes))

@@ -122,4 +122,4 @@ def cpu_stat(data: bytes) -> CpuStat | None:
 
 
 def _path(raw: bytes) -> str:
-    return _ESCAPED.sub(lambda found: bytes([int(found[1], 8) & 0xFF]), raw).decode("utf-8", "surrogateescape")
+    return _ESCAPED.sub(lambda escaped: bytes([int(escaped[1], 8) & 0xFF]), raw).decode("utf-8", "surrogateescape")

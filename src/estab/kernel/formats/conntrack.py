@@ -23,7 +23,7 @@ def parse_stat(data: bytes) -> dict[str, int]:
         names = lines[0].decode("ascii").split()
     except UnicodeDecodeError as error:
         raise ParseError(f"not ASCII: {lines[0][:40]!r}", error.start) from error
-    found = dict.fromkeys(names, 0)
+    totals = dict.fromkeys(names, 0)
     offset = len(lines[0])
     for line in lines[1:]:
         values = line.split()
@@ -31,6 +31,6 @@ def parse_stat(data: bytes) -> dict[str, int]:
             raise ParseError(f"{len(names)} names, {len(values)} values", offset)
         for name, value in zip(names, values, strict=True):
             number = words.hexadecimal(value, offset)
-            found[name] = number if name == _PER_NAMESPACE else found[name] + number
+            totals[name] = number if name == _PER_NAMESPACE else totals[name] + number
         offset += len(line)
-    return found
+    return totals

@@ -20,9 +20,9 @@ def empty() -> HdrHistogram:
 
 def decode(text: str) -> HdrHistogram:
     """The histogram, of the shape of `empty()`. Raises ParseError for damaged text."""
-    found = empty()
+    histogram = empty()
     try:
-        found.add(HdrHistogram.decode(text))
+        histogram.add(HdrHistogram.decode(text))
     except Exception as error:  # hdrh raises what it likes on damaged text, of no common base
         raise ParseError(f"not an HDR histogram: {type(error).__name__}: {error}") from error
-    return found
+    return histogram

@@ -32,7 +32,7 @@ class DeviceCounters(Record, frozen=True, kw_only=True):
 
 def parse_dev(data: bytes) -> dict[str, DeviceCounters]:
     """/proc/net/dev by interface. Raises ParseError where a line below the two of the head is not one."""
-    found: dict[str, DeviceCounters] = {}
+    devices: dict[str, DeviceCounters] = {}
     offset = 0
     for number, line in enumerate(data.splitlines(keepends=True)):
         if number >= 2:
@@ -40,12 +40,12 @@ def parse_dev(data: bytes) -> dict[str, DeviceCounters]:
             values = rest.split()
             if not colon or len(values) < _FIELDS:
                 raise ParseError(f"not a line of /proc/net/dev: {line[:40]!r}", offset)
-            found[words.text(name)] = DeviceCounters(
+            devices[words.text(name)] = DeviceCounters(
                 rx_dropped=words.decimal(values[_RX_DROPPED], offset),
                 tx_dropped=words.decimal(values[_TX_DROPPED], offset),
             )
         offset += len(line)
-    return found
+    return devices
 
 
 def drvinfo_request() -> bytes:
@@ -90,9 +90,9 @@ def statistics(names: bytes, values: bytes) -> dict[str, int]:
     count = min(_STRINGS.unpack_from(names)[2], _STATS.unpack_from(values)[1])
     if len(names) < _STRINGS.size + count * STRING_SIZE or len(values) < _STATS.size + count * 8:
         raise ParseError(f"{count} statistics do not fit in {len(names)} and {len(values)} bytes", 0)
-    found: dict[str, int] = {}
+    counted: dict[str, int] = {}
     for index in range(count):
         at = _STRINGS.size + index * STRING_SIZE
         name = names[at : at + STRING_SIZE].split(b"\0", 1)[0].decode("utf-8", "replace").strip()
-        found[name] = unpack_from("=Q", values, _STATS.size + 8 * index)[0]
-    return found
+        counted[name] = unpack_from("=Q", values, _STATS.size + 8 * index)[0]
+    return counted

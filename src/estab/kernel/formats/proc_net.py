@@ -18,7 +18,7 @@ def parse_counters(data: bytes) -> dict[str, int]:
     Raises ParseError where a pair does not match or a value is no integer.
     """
     lines = data.splitlines(keepends=True)
-    found: dict[str, int] = {}
+    counters: dict[str, int] = {}
     offset = 0
     for index in range(0, len(lines), 2):
         if index + 1 == len(lines):
@@ -29,9 +29,9 @@ def parse_counters(data: bytes) -> dict[str, int]:
         if again != prefix or len(names) != len(values):
             raise ParseError(f"{len(names)} names of {prefix!r}, {len(values)} values of {again!r}", offset)
         numbers = _integers(values, offset)
-        found.update((f"{prefix}.{name}", number) for name, number in zip(names, numbers, strict=True))
+        counters.update((f"{prefix}.{name}", number) for name, number in zip(names, numbers, strict=True))
         offset += len(lines[index + 1])
-    return found
+    return counters
 
 
 def parse_snmp6(data: bytes) -> dict[str, int]:
@@ -39,7 +39,7 @@ def parse_snmp6(data: bytes) -> dict[str, int]:
 
     What is of neither IP nor ICMP (UDP) is left out. Raises ParseError where a line is not a name and an integer.
     """
-    found: dict[str, int] = {}
+    counters: dict[str, int] = {}
     offset = 0
     for line in data.splitlines(keepends=True):
         words = line.split()
@@ -47,11 +47,11 @@ def parse_snmp6(data: bytes) -> dict[str, int]:
             raise ParseError(f"not a name and a number: {_short(line)}", offset)
         name = words[0].decode("ascii", "replace")
         number = _integers([words[1].decode("ascii", "replace")], offset)[0]
-        prefix = next((one for one in _SNMP6_PREFIXES if name.startswith(one)), None)
+        prefix = next((known for known in _SNMP6_PREFIXES if name.startswith(known)), None)
         if prefix is not None:
-            found[f"{prefix}.{name.removeprefix(prefix)}"] = number
+            counters[f"{prefix}.{name.removeprefix(prefix)}"] = number
         offset += len(line)
-    return found
+    return counters
 
 
 def parse_sockstat(data: bytes) -> dict[str, int]:
@@ -59,16 +59,16 @@ def parse_sockstat(data: bytes) -> dict[str, int]:
 
     Raises ParseError where a line is not a prefix with pairs of name and integer.
     """
-    found: dict[str, int] = {}
+    sockets: dict[str, int] = {}
     offset = 0
     for line in data.splitlines(keepends=True):
         prefix, words = _split(line, offset)
         if len(words) % 2:
             raise ParseError(f"name without a value: {_short(line)}", offset)
         numbers = _integers(words[1::2], offset)
-        found.update((f"{prefix}.{name}", number) for name, number in zip(words[::2], numbers, strict=True))
+        sockets.update((f"{prefix}.{name}", number) for name, number in zip(words[::2], numbers, strict=True))
         offset += len(line)
-    return found
+    return sockets
 
 
 def _split(line: bytes, offset: int) -> tuple[str, list[str]]:

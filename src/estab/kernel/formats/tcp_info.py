@@ -85,11 +85,11 @@ _WHOLE = Struct("=" + "".join(code for _, code in _LAYOUT))
 
 def _ends() -> tuple[tuple[str, int], ...]:
     """Each field's name with the length at which a struct holds it whole."""
-    found, end = [], 0
+    fields, end = [], 0
     for name, code in _LAYOUT:
         end += calcsize("=" + code)
-        found.append((name, end))
-    return tuple(found)
+        fields.append((name, end))
+    return tuple(fields)
 
 
 _ENDS = _ends()

@@ -35,10 +35,10 @@ def parse_reasons(data: bytes) -> dict[int, str]:
     except UnicodeDecodeError as error:
         raise ParseError(f"format is not ASCII: {data[error.start : error.start + 20]!r}", error.start) from error
     print_line = text.partition("print fmt:")[2]
-    found = {int(number, 0): name for number, name in _SYMBOL.findall(print_line)}
-    if not found:
+    reasons = {int(number, 0): name for number, name in _SYMBOL.findall(print_line)}
+    if not reasons:
         raise ParseError("format names no drop reason: this kernel is older than 5.17")
-    return found
+    return reasons
 
 
 def parse_line(line: bytes) -> Event | None:

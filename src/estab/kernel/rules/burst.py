@@ -110,8 +110,8 @@ def predict(clients: Clients, server: Server, at_s: float | None = None) -> Pred
     end = clients.within_s + 2 * clients.rtt_s if at_s is None else at_s
     at_least("at_s", end, 0)
     worlds = [_handshakes.simulate(arrivals, settings, end) for arrivals in _patterns(clients, settings)]
-    found = _summary(end, worlds, counts_data=bool(clients.segment_bytes))
-    return _widened(found, clients, settings) if _may_overtake(clients, settings) else found
+    prediction = _summary(end, worlds, counts_data=bool(clients.segment_bytes))
+    return _widened(prediction, clients, settings) if _may_overtake(clients, settings) else prediction
 
 
 def _may_overtake(clients: Clients, settings: _handshakes.Settings) -> bool:
@@ -120,28 +120,28 @@ def _may_overtake(clients: Clients, settings: _handshakes.Settings) -> bool:
     return spread and clients.connects > accept_queue.fits(settings.limit) and settings.tcp_syncookies != 2
 
 
-def _widened(found: Prediction, clients: Clients, settings: _handshakes.Settings) -> Prediction:
+def _widened(prediction: Prediction, clients: Clients, settings: _handshakes.Settings) -> Prediction:
     """The patterns are not the extremes there (measured: 75 half-open, 0 to 74 by the patterns). Bounds instead.
 
     At most as many are half-open beyond the queue as there is room for, or as there are clients beyond it. Without
     cookies each of them is a client that counts itself connected.
     """
     beyond = clients.connects - settings.limit - 1
-    half = max(found.half_open.high or 0, min(settings.fits_backlog, beyond))
-    wider = replace(found, half_open=Interval(low=found.half_open.low, high=half))
+    half = max(prediction.half_open.high or 0, min(settings.fits_backlog, beyond))
+    wider = replace(prediction, half_open=Interval(low=prediction.half_open.low, high=half))
     if settings.tcp_syncookies:
         return wider
-    established = max(found.established.high or 0, min(accept_queue.fits(settings.limit), clients.connects))
-    connected = min(clients.connects, max(found.connected.high or 0, established + half))
-    counters = dict(found.counters)
+    established = max(prediction.established.high or 0, min(accept_queue.fits(settings.limit), clients.connects))
+    connected = min(clients.connects, max(prediction.connected.high or 0, established + half))
+    counters = dict(prediction.counters)
     counters["ListenOverflows"] = Interval(low=counters["ListenOverflows"].low, high=None)
     counters["ListenDrops"] = Interval(low=0, high=None)
     return replace(
         wider,
-        connected=Interval(low=found.connected.low, high=connected),
-        established=Interval(low=found.established.low, high=established),
-        ghosts=Interval(low=found.ghosts.low, high=max(found.ghosts.high or 0, half)),
-        waiting=Interval(low=min(found.waiting.low, clients.connects - connected), high=found.waiting.high),
+        connected=Interval(low=prediction.connected.low, high=connected),
+        established=Interval(low=prediction.established.low, high=established),
+        ghosts=Interval(low=prediction.ghosts.low, high=max(prediction.ghosts.high or 0, half)),
+        waiting=Interval(low=min(prediction.waiting.low, clients.connects - connected), high=prediction.waiting.high),
         counters=counters,
     )
 
@@ -209,9 +209,9 @@ def _summary(at_s: float, worlds: list[_handshakes.World], *, counts_data: bool)
         return over(lambda world: world.clients.count(state))
 
     def counter(name: str) -> Interval:
-        found = over(lambda world: world.counters[name])
+        counted = over(lambda world: world.counters[name])
         loose = counts_data and name in ("ListenOverflows", "ListenDrops", "SyncookiesRecv", "SyncookiesFailed")
-        return Interval(low=found.low, high=None) if loose else found
+        return Interval(low=counted.low, high=None) if loose else counted
 
     return Prediction(
         at_s=at_s,

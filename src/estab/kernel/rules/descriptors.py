@@ -78,6 +78,6 @@ def _left(limit: int | None, used: int | None) -> int | None:
     return None if limit is None or used is None else max(0, limit - used)
 
 
-def _smaller(one: int | None, other: int | None) -> int | None:
-    known = [value for value in (one, other) if value is not None]
-    return min(known) if one is not None and known else None
+def _smaller(first: int | None, other: int | None) -> int | None:
+    known = [value for value in (first, other) if value is not None]
+    return min(known) if first is not None and known else None

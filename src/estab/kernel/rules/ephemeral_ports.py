@@ -84,8 +84,8 @@ def connections(per_target: PortCapacity, source_addresses: int = 1, targets: in
     """
     at_least("source_addresses", source_addresses, 1)
     at_least("targets", targets, 1)
-    one, times = per_target.connections, source_addresses * targets
-    return Interval(low=one.low * times, high=None if one.high is None else one.high * times)
+    each, times = per_target.connections, source_addresses * targets
+    return Interval(low=each.low * times, high=None if each.high is None else each.high * times)
 
 
 def parse_port_ranges(text: str) -> frozenset[int]:
@@ -93,11 +93,11 @@ def parse_port_ranges(text: str) -> frozenset[int]:
 
     Raises RuleInputError, with the value, for anything else. Source: `kernel/sysctl.c proc_do_large_bitmap`.
     """
-    found: set[int] = set()
+    ports: set[int] = set()
     for part in filter(None, text.strip().split(",")):
         first, dash, last = part.partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise RuleInputError(f"reserved ports {text!r}: {part!r} is no port and no range like 9148-9150")
         within("reserved port", int(last or first), int(first), PORT_MAX)
-        found.update(range(int(first), int(last or first) + 1))
-    return frozenset(found)
+        ports.update(range(int(first), int(last or first) + 1))
+    return frozenset(ports)

@@ -50,9 +50,9 @@ def parse(release: str) -> KernelVersion:
 
     Raises RuleInputError where it does not start with two numbers.
     """
-    found = _RELEASE.fullmatch(release.strip())
-    if found is None:
+    matched = _RELEASE.fullmatch(release.strip())
+    if matched is None:
         raise RuleInputError(f"kernel release {release!r}: expected numbers first, as in 6.12.8-amd64 (`uname -r`)")
-    major, minor, patch, suffix = found.groups()
+    major, minor, patch, suffix = matched.groups()
     hidden = patch == "0" and _PACKAGE_NUMBER.match(suffix) is not None
     return KernelVersion(major=int(major), minor=int(minor), patch=None if hidden else int(patch or 0), suffix=suffix)

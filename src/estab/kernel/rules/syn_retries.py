@@ -56,12 +56,12 @@ def waits_s(count: int, linear_timeouts: int = 0, rto_max_ms: int = 120_000) -> 
     within("linear_timeouts", linear_timeouts, 0, _MAX_SYNCNT)
     within("rto_max_ms", rto_max_ms, 1000, 120_000)
     cap = rto_max_ms / 1000
-    found, current = [], INITIAL_RTO_S
+    waits, current = [], INITIAL_RTO_S
     for fired in range(1, count + 1):
-        found.append(current)
+        waits.append(current)
         if fired > linear_timeouts:
             current = min(current * 2, cap)
-    return found
+    return waits
 
 
 def model_timeout_s(syn_retries: int, rto_max_ms: int = 120_000) -> float:

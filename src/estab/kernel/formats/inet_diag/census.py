@@ -110,7 +110,7 @@ class SocketCounts:
 
     def connections(self) -> frozenset[bytes]:
         """What was packed, each as its 36 bytes."""
-        return frozenset(one for (one,) in CONNECTION.iter_unpack(self.packed))
+        return frozenset(packed for (packed,) in CONNECTION.iter_unpack(self.packed))
 
     def busiest_ports(self, most: int) -> list[PortCount]:
         """The `most` local ports with most sockets, equal ones by number; none without `ports`."""

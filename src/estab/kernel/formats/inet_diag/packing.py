@@ -21,8 +21,8 @@ def missing(these: bytes, those: bytes) -> bytes:
 
     This is the specification of `estab._engine.set_difference`. Raises ValueError where either is not whole.
     """
-    known = {one for (one,) in _whole(those)}
-    return b"".join(dict.fromkeys(one for (one,) in _whole(these) if one not in known))
+    known = {connection for (connection,) in _whole(those)}
+    return b"".join(dict.fromkeys(connection for (connection,) in _whole(these) if connection not in known))
 
 
 def _whole(packed: bytes) -> Iterator[tuple[bytes]]:
