@@ -26,7 +26,7 @@ from tests.namespaces import until
 
 from estab.lab.process import linux
 from estab.lab.process.child import Child
-from estab.lab.process.namespace import Namespace, ip_batch, veth
+from estab.lab.process.namespace import LabNamespace, ip_batch, veth
 from estab.lab.wire.relay import carry
 from estab.lab.wire.spec import WireReport, WireSpec
 
@@ -44,7 +44,7 @@ class Stage:
     """The hosts, and what was started on each, by its name."""
 
     folder: Path
-    spaces: dict[str, Namespace] = field(default_factory=dict)
+    spaces: dict[str, LabNamespace] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     wire: Child[None] | None = None
     terminals: list[int] = field(default_factory=list)
@@ -164,7 +164,7 @@ def stage(folder: Path, *, flows: int | None = None, ports: str = "20000 23499")
     built = Stage(folder)
     with contextlib.ExitStack() as stack:
         for name in ("switch", "wire", *_NUMBERS):
-            built.spaces[name] = Namespace(name)
+            built.spaces[name] = LabNamespace(name)
             stack.callback(built.spaces[name].close)
         _join(built)
         for name in CLIENTS:

@@ -30,7 +30,7 @@ from estab.kernel.rules import accept_queue, burst, syn_queue
 from estab.kernel.rules.interval import Interval
 from estab.lab.parts.figures import LINEAR, predicted_burst, queue_sysctls
 from estab.lab.process.child import Child
-from estab.lab.process.namespace import Namespace, ip_batch, veth
+from estab.lab.process.namespace import LabNamespace, ip_batch, veth
 from estab.lab.wire.relay import carry
 from estab.lab.wire.spec import WireReport, WireSpec
 
@@ -144,7 +144,7 @@ class Hosts:
     """A client, a server, and the place of the wire between them; in a process of its own, with which they go."""
 
     def __init__(self) -> None:
-        self.client, self.server, self.middle = Namespace("client"), Namespace("server"), Namespace("wire")
+        self.client, self.server, self.middle = LabNamespace("client"), LabNamespace("server"), LabNamespace("wire")
         for host, own, far, name in ((self.client, CLIENT, SERVER, "client"), (self.server, SERVER, CLIENT, "server")):
             veth(self.middle, name, host, "eth0")
             with host.entered():

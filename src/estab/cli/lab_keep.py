@@ -29,11 +29,11 @@ def check(names: tuple[str, ...]) -> None:
 def waiting(console: Console, stop: Stop, show: Callable[[str], None]) -> Callable[[LabInside], None]:
     """What is called when the hosts stand: shows how to enter them and returns when the user leaves."""
 
-    def inside(found: LabInside) -> None:
+    def inside(hosts: LabInside) -> None:
         from estab.report.lab_inside import render_inside
 
         show("")
-        render_inside(found, console)
+        render_inside(hosts, console)
         console.print("Enter or Ctrl-C leaves, and all of it is gone.", style="bold")
         sys.stdout.flush()
         termios.tcflush(0, termios.TCIFLUSH)  # an Enter from before was not meant for this

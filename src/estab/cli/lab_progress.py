@@ -1,4 +1,4 @@
-"""The status line of `estab lab run`: how many scenarios are over, and where each stands that is being played."""
+"""The status line of `estab lab run`: how many scenarios are over, and where each stands that runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ class Standing:
         if len(self._names) == 1:
             return _BETWEEN.join([name, stage])
         # Which remedy it is, is told where there is room: for one that is alone.
-        words = [f"{one}: {stage if len(self._stages) == 1 else _short(stage)}" for one, stage in self._stages.items()]
+        words = [
+            f"{name}: {stage if len(self._stages) == 1 else _short(stage)}" for name, stage in self._stages.items()
+        ]
         counted = f"{self._over} of {len(self._names)} over"
         return _BETWEEN.join([counted, *_shared(words, shutil.get_terminal_size().columns - len(counted) - 1)])
 

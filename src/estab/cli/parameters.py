@@ -11,6 +11,8 @@ _UNIT = re.compile(r"_(?:per_s|s|bytes)$")
 # What the library's name does not lead to by itself: what the command line may call it, the first that it has.
 _NAMES = {
     "address": ("--cluster", "ADDRESS"),
+    "captures": ("--pcap",),
+    "command": ("--server",),
     "connections": ("--connections", "-n"),
     "host": ("--listen",),
     "kind": ("--serve", "SERVICE"),

@@ -50,8 +50,8 @@ def render_end(result: LabResult, console: Console) -> None:
             "ended with the run, but not where estab's own keeper of it is killed as well."
         )
         print_trimmed(console, line(text, "yellow"))
-    good = sum(one.status == "as_predicted" for one in result.scenarios)
-    not_here = sum(one.status == "cannot_run" for one in result.scenarios)
+    good = sum(done.status == "as_predicted" for done in result.scenarios)
+    not_here = sum(done.status == "cannot_run" for done in result.scenarios)
     text = f"{good} of {plural(len(result.scenarios), 'scenario')} as predicted"
     text += f", {not_here} cannot run here" if not_here else ""
     who = "as root" if result.euid == 0 else "without root, in a user namespace"
@@ -102,9 +102,10 @@ def _ceilings(done: LabScenario) -> Table:
     for name in ("size set", "ceiling found"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("")
-    for one in done.ceilings:
-        mark = Text("") if one.found == one.predicted else Text(f"predicted {count(one.predicted)}", style="bold red")
-        table.add_row(count(one.size), "not measured" if one.found is None else count(one.found), mark)
+    for point in done.ceilings:
+        wrong = "" if point.found == point.predicted else f"predicted {count(point.predicted)}"
+        mark = Text(wrong, style="bold red")
+        table.add_row(count(point.size), "not measured" if point.found is None else count(point.found), mark)
     return table
 
 
@@ -131,17 +132,17 @@ def _overview(result: LabResult) -> Table:
     for name in ("scenario", "", "verdict", "figures", "remedies", "control"):
         right = name in ("figures", "remedies")
         table.add_column(name, no_wrap=name != "verdict", justify="right" if right else "left", overflow="fold")
-    for one in result.scenarios:
-        style = _SAID[one.status][1]
-        agree = sum(row.agrees for row in one.rows)
-        held = sum(remedy.works == remedy.claimed for remedy in one.remedies)
-        ran = one.status in ("as_predicted", "differs")
+    for done in result.scenarios:
+        style = _SAID[done.status][1]
+        agree = sum(row.agrees for row in done.rows)
+        held = sum(remedy.works == remedy.claimed for remedy in done.remedies)
+        ran = done.status in ("as_predicted", "differs")
         table.add_row(
-            one.name,
-            Text(_SHORT[one.status], style=style),
-            ("confirmed" if one.cause and one.cause == one.expected else one.cause or "nobody") if ran else "",
-            f"{agree}/{len(one.rows)}" if one.rows else "",
-            f"{held}/{len(one.remedies)}" if one.remedies else "",
-            ("accuses" if one.accused_in_control else "clean") if one.control_ran else "",
+            done.name,
+            Text(_SHORT[done.status], style=style),
+            ("confirmed" if done.cause and done.cause == done.expected else done.cause or "nobody") if ran else "",
+            f"{agree}/{len(done.rows)}" if done.rows else "",
+            f"{held}/{len(done.remedies)}" if done.remedies else "",
+            ("accuses" if done.accused_in_control else "clean") if done.control_ran else "",
         )
     return table

@@ -14,12 +14,12 @@ from estab.report.trimmed import print_trimmed
 from estab.report.words import clean, setting_value
 
 
-def render_list(found: LabList, console: Console, *, settings: bool) -> None:
+def render_list(scenarios: LabList, console: Console, *, settings: bool) -> None:
     """Prints the scenarios, with each one's typed settings where `settings` is true, and their names otherwise."""
-    for number, one in enumerate(found.scenarios):
+    for number, entry in enumerate(scenarios.scenarios):
         if number:
             print_trimmed(console, line(""))
-        for part in _entry(one, settings):
+        for part in _entry(entry, settings):
             print_trimmed(console, part)
     print_trimmed(console, line(""))
     if not settings:
@@ -27,28 +27,27 @@ def render_list(found: LabList, console: Console, *, settings: bool) -> None:
     print_trimmed(console, line("estab lab run NAME --set KEY=VALUE plays it with another.", "dim"))
 
 
-def _entry(one: LabEntry, settings: bool) -> Iterator[RenderableType]:
-    takes = f"{one.seconds:.0f} s" if one.seconds else "-"
-    cause = "nobody is accused" if one.cause is None else f"cause {one.cause}" if one.cause != one.name else "its cause"
-    where = f"{cause}, side {one.side}, takes {takes}" if one.cause != one.name else f"side {one.side}, takes {takes}"
-    yield Text.assemble((one.name, "bold"), (f"  {where}", "dim"))
-    yield indented(line(clean(one.symptom)))
-    if one.why_not:
-        yield indented(line(f"cannot run here: {clean(one.why_not)}", "yellow"))
-    if settings and one.settings:
-        yield indented(_table(one.settings))
-    elif one.settings:
-        yield indented(
-            line(
-                "--set " + " ".join(f"{key.key}={setting_value(key.kind, key.default)}" for key in one.settings), "dim"
-            )
-        )
+def _entry(entry: LabEntry, settings: bool) -> Iterator[RenderableType]:
+    takes = f"{entry.seconds:.0f} s" if entry.seconds else "-"
+    cause = f"cause {entry.cause}, " if entry.cause else "nobody is accused, "
+    where = f"{'' if entry.cause == entry.name else cause}side {entry.side}, takes {takes}"
+    yield Text.assemble((entry.name, "bold"), (f"  {where}", "dim"))
+    yield indented(line(clean(entry.symptom)))
+    if entry.why_not:
+        yield indented(line(f"cannot run here: {clean(entry.why_not)}", "yellow"))
+    if settings and entry.settings:
+        yield indented(_table(entry.settings))
+    elif entry.settings:
+        defaults = (f"{setting.key}={setting_value(setting.kind, setting.default)}" for setting in entry.settings)
+        yield indented(line("--set " + " ".join(defaults), "dim"))
 
 
 def _table(settings: list[LabSetting]) -> Table:
     table = columns(header=True)
     for name in ("--set", "default", "takes", "what it is"):
         table.add_column(name, no_wrap=name in ("--set", "default"))
-    for one in settings:
-        table.add_row(one.key, setting_value(one.kind, one.default), Text(one.takes), Text(clean(one.text)))
+    for setting in settings:
+        table.add_row(
+            setting.key, setting_value(setting.kind, setting.default), Text(setting.takes), Text(clean(setting.text))
+        )
     return table

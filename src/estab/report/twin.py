@@ -35,8 +35,8 @@ def _parts(result: TwinResult, glyphs: Glyphs) -> Iterator[RenderableType]:
     ):
         if said:
             yield heading(title)
-            for one in said:
-                yield hanging(glyphs.bullet, Text(clean(one)))
+            for text in said:
+                yield hanging(glyphs.bullet, Text(clean(text)))
     if result.rows:
         yield heading("How near it came")
         yield indented(_rows(result))
@@ -83,35 +83,35 @@ def _verdict(result: TwinResult) -> Text:
     return Text.assemble((here, "bold red"), said, clean(result.summary))
 
 
-def _remedy(one: TwinRemedy) -> Text:
-    mark, style = _mark(one)
-    parts: list[str | tuple[str, str]] = [(f"{mark}: ", style), clean(one.command)]
-    if not one.after:
-        parts.append((f"\n{clean(one.did)}", "dim"))
+def _remedy(tried: TwinRemedy) -> Text:
+    mark, style = _mark(tried)
+    parts: list[str | tuple[str, str]] = [(f"{mark}: ", style), clean(tried.command)]
+    if not tried.after:
+        parts.append((f"\n{clean(tried.did)}", "dim"))
     else:
-        left = f"; {one.left} is left" if one.left else ""
-        did = f"{one.did}, and {one.too}" if one.too else one.did
-        parts += [(f"\n{clean(did)}", "dim"), (f"\nafter: {clean(one.after)}{left}", "")]
+        left = f"; {tried.left} is left" if tried.left else ""
+        did = f"{tried.did}, and {tried.too}" if tried.too else tried.did
+        parts += [(f"\n{clean(did)}", "dim"), (f"\nafter: {clean(tried.after)}{left}", "")]
     return Text.assemble(*parts)
 
 
-def _mark(one: TwinRemedy) -> tuple[str, str]:
-    if one.came == "works":
-        return ("works", "green") if one.claimed else ("works here, though estab says it does nothing", "bold red")
-    if one.came == "works_with":
-        return f"works, with {clean(one.too)}", "green"
-    if one.came == "looks":
+def _mark(tried: TwinRemedy) -> tuple[str, str]:
+    if tried.came == "works":
+        return ("works", "green") if tried.claimed else ("works here, though estab says it does nothing", "bold red")
+    if tried.came == "works_with":
+        return f"works, with {clean(tried.too)}", "green"
+    if tried.came == "looks":
         return "to look with, nothing to prove", "dim"
-    if one.came in ("not_expressed", "not_tried"):
-        return "not proved, not in the twin" if one.claimed else "not in the twin", "yellow"
-    said = "helps, does not mend" if one.came == "helps" else "does nothing"
-    return (f"not proved, {said} here", "bold red") if one.claimed else (said, "yellow")
+    if tried.came in ("not_expressed", "not_tried"):
+        return "not proved, not in the twin" if tried.claimed else "not in the twin", "yellow"
+    said = "helps, does not mend" if tried.came == "helps" else "does nothing"
+    return (f"not proved, {said} here", "bold red") if tried.claimed else (said, "yellow")
 
 
 def _end(result: TwinResult, glyphs: Glyphs) -> str:
-    proved = sum(one.came in ("works", "works_with") for one in result.remedies)
-    shown = sum(one.came in ("does_nothing", "helps") for one in result.remedies)
-    looks = sum(one.came == "looks" for one in result.remedies)
+    proved = sum(tried.came in ("works", "works_with") for tried in result.remedies)
+    shown = sum(tried.came in ("does_nothing", "helps") for tried in result.remedies)
+    looks = sum(tried.came == "looks" for tried in result.remedies)
     unsaid = len(result.remedies) - proved - shown - looks
     who = "as root" if result.euid == 0 else "without root, in a user namespace"
     stopped = "interrupted; " if result.interrupted else ""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from estab.kernel.rules import time_wait
 from estab.lab.parts.scenario import KERNEL, FigureRow
 from estab.lab.process.child import Child
-from estab.lab.process.namespace import Namespace, ip_batch, sysctl
+from estab.lab.process.namespace import LabNamespace, ip_batch, sysctl
 
 _PORT, _SERVER = 40000, ("127.0.0.1", 5000)
 
@@ -47,7 +47,7 @@ def rows() -> Iterator[FigureRow]:
     """All patterns, predicted and played."""
     trials = []
     for pattern in patterns():
-        host = Namespace(str(pattern))
+        host = LabNamespace(str(pattern))
         trials.append((pattern, host, Child(_again(pattern), host)))
     for pattern, host, child in trials:
         free, measured = pattern.free_again(), child.result()

@@ -18,7 +18,7 @@ from typing import Any, Generic, NoReturn, Self, TypeVar
 from estab import shortage
 from estab.errors import EstabError, MachineError
 from estab.lab.process import linux
-from estab.lab.process.namespace import Namespace
+from estab.lab.process.namespace import LabNamespace
 
 T = TypeVar("T")
 Tell = Callable[[Any], None]
@@ -27,7 +27,7 @@ Tell = Callable[[Any], None]
 class Child(Generic[T]):
     """A child at work. `work(connection)` returns what `result()` gives; on the way both sides may send over it."""
 
-    def __init__(self, work: Callable[[Connection], T], namespace: Namespace | None = None) -> None:
+    def __init__(self, work: Callable[[Connection], T], namespace: LabNamespace | None = None) -> None:
         ours, theirs = Pipe()
         parent = os.getpid()
         self.pid: int | None = os.fork()
@@ -93,7 +93,7 @@ class Child(Generic[T]):
             self.connection.close()
 
 
-def _live(work: Callable[[Connection], T], connection: Connection, namespace: Namespace | None) -> NoReturn:
+def _live(work: Callable[[Connection], T], connection: Connection, namespace: LabNamespace | None) -> NoReturn:
     """The child's whole life. It leaves without the parent's exit handlers."""
     try:
         if namespace is not None:

@@ -148,7 +148,7 @@ def _keep(inner: int, contained: bool) -> NoReturn:
 def descendants(pid: int | None = None) -> list[int]:
     """The children of a process (this one), and theirs. Orphans are among them where it adopts them."""
     try:
-        return [one.pid for one in psutil.Process(pid).children(recursive=True)]
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
 
@@ -158,8 +158,8 @@ def end_descendants() -> None:
 
     They become its children where it adopts orphans (`linux.adopt_orphans`).
     """
-    while found := descendants():
-        for pid in found:
+    while pids := descendants():
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 _end(pid)
         with contextlib.suppress(ChildProcessError):

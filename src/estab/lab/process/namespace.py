@@ -33,8 +33,8 @@ _NAME = re.compile(r"net(\.[A-Za-z0-9_-]+)+")
 _made: set[int] = set()
 
 
-class Namespace:
-    """A network namespace without IPv6. Made by `Namespace()`, gone after `close()` and the last socket in it."""
+class LabNamespace:
+    """A network namespace without IPv6. Made by `LabNamespace()`, gone after `close()` and the last socket in it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -120,7 +120,7 @@ def ip_batch(commands: list[str]) -> None:
         raise MachineError(f"ip: {' '.join(done.stderr.split())} (of: {'; '.join(commands)})")
 
 
-def veth(left: Namespace, left_name: str, right: Namespace, right_name: str) -> None:
+def veth(left: LabNamespace, left_name: str, right: LabNamespace, right_name: str) -> None:
     """A veth pair between two namespaces, both ends up, offloads off."""
     with left.entered():
         ip_batch(

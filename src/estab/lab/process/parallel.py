@@ -1,6 +1,6 @@
 """Several pieces of work at a time, each in a child of its own: what they say, as they say it.
 
-Scenarios mostly wait, each on a stage of its own, so some can be played side by side. One that needs the machine for
+Scenarios mostly wait, each on a stage of its own, so some can run side by side. One that needs the machine for
 itself (its figures are shares of CPU) begins when all before it are over, and nothing begins before it is over.
 """
 
@@ -38,24 +38,24 @@ def in_parallel(pieces: Sequence[Piece], at_once: int) -> Iterator[Said]:
     The children that are left then end with this process.
     """
     ahead = deque(enumerate(pieces))
-    playing: dict[Connection, tuple[int, Child[Any]]] = {}
-    while ahead or playing:
-        while ahead and _may_begin(ahead[0][1], [pieces[place] for place, _ in playing.values()], at_once):
+    running: dict[Connection, tuple[int, Child[Any]]] = {}
+    while ahead or running:
+        while ahead and _may_begin(ahead[0][1], [pieces[place] for place, _ in running.values()], at_once):
             place, piece = ahead.popleft()
             child: Child[Any] = Child(piece.do)
-            playing[child.connection] = place, child
-        for ready in wait(list(playing)):
+            running[child.connection] = place, child
+        for ready in wait(list(running)):
             assert isinstance(ready, Connection)
-            place, child = playing[ready]
+            place, child = running[ready]
             said = child.receive()
             if said is None:
-                del playing[ready]
+                del running[ready]
                 yield Said(place, child.result(), over=True)
             else:
                 yield Said(place, said)
 
 
-def _may_begin(piece: Piece, playing: Sequence[Piece], at_once: int) -> bool:
-    if piece.alone or any(one.alone for one in playing):
-        return not playing
-    return len(playing) < at_once
+def _may_begin(piece: Piece, running: Sequence[Piece], at_once: int) -> bool:
+    if piece.alone or any(other.alone for other in running):
+        return not running
+    return len(running) < at_once

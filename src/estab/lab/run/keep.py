@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from estab.lab.process.child import Child, say
 from estab.lab.process.isolation import Inside
-from estab.lab.process.namespace import Namespace
+from estab.lab.process.namespace import LabNamespace
 from estab.lab.stage.hosts import CLIENT, LOOPBACK, PORT, SERVER
 from estab.lab.stage.stage import Stage
 from estab.records.lab import LabHost, LabInside
@@ -29,7 +29,7 @@ def stay(stage: Stage, name: str, inside: Inside, told: Callable[[LabInside], No
         signal.pause()
 
 
-def _host(namespace: Namespace, name: str, address: str | None, inside: Inside) -> LabHost:
+def _host(namespace: LabNamespace, name: str, address: str | None, inside: Inside) -> LabHost:
     resident: Child[None] = Child(lambda connection: _reside(connection, inside), namespace)
     pid: int = resident.receive()
     user = ["--preserve-credentials", "-U"] if inside.as_user else []

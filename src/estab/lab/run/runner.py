@@ -40,7 +40,7 @@ def run_scenario(
     if (reason := scenario.why_not()) is not None:
         return blank.replace(status="cannot_run", why=reason)
     if runner.command is not None and scenario.no_own_server is not None:
-        return blank.replace(status="cannot_run", why=f"--server can't take part: {scenario.no_own_server}")
+        return blank.replace(status="cannot_run", why=f"a server of your own can't take part: {scenario.no_own_server}")
     measurements = Measurements(runner)
     try:
         done = (_sweep if sweep else _whole)(scenario, measurements, blank)

@@ -59,7 +59,7 @@ def lab(
     if command is not None:
         _check_server(command, [] if "all" in scenarios else wanted)
     if captures is not None:
-        make_directory(captures, "captures (--pcap)")
+        make_directory(captures, "`captures`")
     if inside is not None and len(wanted) != 1:
         raise UsageError(f"one scenario can be kept to look around in, not {len(wanted)}: name one")
     order = {
@@ -99,11 +99,11 @@ def _check_sweep(wanted: Sequence[str]) -> None:
 
 def _check_server(command: str, wanted: Sequence[str]) -> None:
     """Raises UsageError for a command that can't be, and where one of `wanted` has no place for it."""
-    if not via.split(command, "--server "):
-        raise UsageError("--server is empty; write it as 'python app.py {port}'")
+    if not via.split(command, "`command` "):
+        raise UsageError("`command` is empty; write it as 'python app.py {port}'")
     for name in wanted:
         if (reason := find(name).no_own_server) is not None:
-            raise UsageError(f"--server can't take part in {name}: {reason}; leave out --server, or the scenario")
+            raise UsageError(f"`command` can't take part in {name}: {reason}; leave out `command`, or the scenario")
 
 
 def _jobs(wanted: int | None) -> int:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from estab.errors import EstabError
-from estab.lab.process.namespace import Namespace
+from estab.lab.process.namespace import LabNamespace
 from estab.observe.sock_diag import SockDiag
 
 SILENT_S = 0.06
@@ -29,7 +29,7 @@ class Silence:
 
 
 def arrival(
-    client: Namespace, server: Namespace, target: tuple[str, int], carried: Callable[[], int], rtt_s: float
+    client: LabNamespace, server: LabNamespace, target: tuple[str, int], carried: Callable[[], int], rtt_s: float
 ) -> None:
     """Returns once the server has every connection that the client has, or nothing more that brings one is under way.
 
@@ -42,7 +42,7 @@ def arrival(
         time.sleep(0.005)
 
 
-def _all_there(client: Namespace, server: Namespace, target: tuple[str, int]) -> bool:
+def _all_there(client: LabNamespace, server: LabNamespace, target: tuple[str, int]) -> bool:
     try:
         with client.entered(), SockDiag() as diag:
             held = diag.established_toward(*target)

@@ -6,7 +6,7 @@ import resource
 from dataclasses import replace
 
 from estab.errors import UsageError
-from estab.lab.process.namespace import Namespace, sysctl
+from estab.lab.process.namespace import LabNamespace, sysctl
 from estab.lab.stage.setup import Setup
 from estab.load.plan import OWN_DESCRIPTORS
 from estab.words import plural
@@ -15,7 +15,7 @@ from estab.words import plural
 def fitted(setup: Setup) -> tuple[Setup, list[str]]:
     """The setup as this machine can build it, and what it can't: sysctls this kernel lacks, descriptors not allowed."""
     lost: list[str] = []
-    probe = Namespace("probe")
+    probe = LabNamespace("probe")
     with probe.entered():
         kept = {
             host: tuple((name, value) for name, value in sysctls if _writable(name, value, lost))

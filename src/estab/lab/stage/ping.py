@@ -9,7 +9,7 @@ import socket
 import struct
 import time
 
-from estab.lab.process.namespace import Namespace
+from estab.lab.process.namespace import LabNamespace
 from estab.lab.wire.packets import checksum
 
 PATIENCE_S = 0.3
@@ -18,7 +18,7 @@ _IP_HEADER_BYTES = 20
 _identifiers = itertools.count(7)  # each a flow of its own to a firewall
 
 
-def pings(*ways: tuple[Namespace, str]) -> list[bool]:
+def pings(*ways: tuple[LabNamespace, str]) -> list[bool]:
     """One echo request from each `space` to its `address`, all at the same time: which were answered."""
     with contextlib.ExitStack() as stack:
         probes = [stack.enter_context(_sent(space, address)) for space, address in ways]
@@ -26,7 +26,7 @@ def pings(*ways: tuple[Namespace, str]) -> list[bool]:
         return [_answered(probe, until, address) for probe, (_, address) in zip(probes, ways, strict=True)]
 
 
-def _sent(space: Namespace, address: str) -> socket.socket:
+def _sent(space: LabNamespace, address: str) -> socket.socket:
     head = struct.pack("!BBHHH", _ECHO_REQUEST, 0, 0, next(_identifiers), 1)
     with space.entered():
         probe = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)

@@ -105,9 +105,9 @@ def attend(what: ServerSpec, nofile: int | None, connection: Connection) -> Serv
         with contextlib.closing(watch):
             watch.start()
             say(connection, (address, port))
-            attendance = _Attendance(watch, fleet, pids, port, listener)
-            attendance.stay(connection)
-            return attendance.seen(watch.finish())
+            serving_loop = _ServingLoop(watch, fleet, pids, port, listener)
+            serving_loop.stay(connection)
+            return serving_loop.seen(watch.finish())
 
 
 @contextlib.contextmanager
@@ -143,7 +143,7 @@ def _program(what: Foreign) -> Iterator[list[int]]:
             preexec_fn=lambda: linux.die_with_parent(parent),  # noqa: PLW1509 - this child has one thread
         )
     except OSError as error:
-        raise MachineError(f"can't start --server {what.command!r}: {error.strerror}") from error
+        raise MachineError(f"can't start the server {what.command!r}: {error.strerror}") from error
     try:
         _wait_listening(what, process)
         yield descendants()
@@ -162,16 +162,16 @@ def _wait_listening(what: Foreign, process: subprocess.Popen[bytes]) -> None:
             if process.poll():  # one that ends with status 0 may have made a daemon of itself
                 said = process.stderr.read().decode("utf-8", "replace").split("\n") if process.stderr else []
                 last = next((line for line in reversed(said) if line.strip()), "without a word")
-                raise MachineError(f"--server {what.command!r} ended at once (status {process.returncode}): {last}")
+                raise MachineError(f"the server {what.command!r} ended at once (status {process.returncode}): {last}")
             if time.monotonic() > deadline:
                 raise MachineError(
-                    f"--server {what.command!r} did not listen on port {what.port} within {LISTENS_WITHIN_S:g} s; "
+                    f"the server {what.command!r} did not listen on port {what.port} within {LISTENS_WITHIN_S:g} s; "
                     f"{{port}} in the command stands for the port, {{host}} for the address"
                 )
             time.sleep(0.01)
 
 
-class _Attendance:
+class _ServingLoop:
     def __init__(
         self, watch: Watch, fleet: Fleet | None, pids: list[int], port: int, listener: socket.socket | None
     ) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Self
 from estab.errors import MachineError
 from estab.kernel.formats.inet_diag import InetSocket
 from estab.lab.process.child import Child
-from estab.lab.process.namespace import Namespace, ip_batch, veth
+from estab.lab.process.namespace import LabNamespace, ip_batch, veth
 from estab.lab.stage.arrival import SILENT_S, Silence, arrival
 from estab.lab.stage.hosts import CLIENT, LOOPBACK, MAC, PORT, SERVER
 from estab.lab.stage.join import joined
@@ -51,7 +51,7 @@ class Stage:
         stay: Callable[[Stage], None] | None = None,
     ) -> None:
         self._stack = contextlib.ExitStack()
-        self.namespaces: list[Namespace] = []
+        self.namespaces: list[LabNamespace] = []
         self._stay = stay
         self._rtt_s = 0.0 if wire is None else wire.rtt_s
         self.command = command
@@ -80,8 +80,8 @@ class Stage:
         """Where the server listens, as HOST:PORT."""
         return f"{self.host}:{PORT}"
 
-    def _namespace(self, name: str, sysctls: Sysctls) -> Namespace:
-        made = Namespace(name)
+    def _namespace(self, name: str, sysctls: Sysctls) -> LabNamespace:
+        made = LabNamespace(name)
         self._stack.callback(made.close)
         self.namespaces.append(made)
         made.configure(sysctls)

@@ -127,8 +127,8 @@ def _held(queue: Queue, pair: SnapshotPair) -> LoadSpec:
 def _descriptors(queue: Queue, setup: Setup) -> Setup:
     """The owner that has no descriptor left, and as many clients as it takes for that."""
     full = min(
-        (one for one in queue.now.owners or [] if one.fds is not None and one.nofile_soft is not None),
-        key=lambda one: (one.nofile_soft or 0) - (one.fds or 0),
+        (owner for owner in queue.now.owners or [] if owner.fds is not None and owner.nofile_soft is not None),
+        key=lambda owner: (owner.nofile_soft or 0) - (owner.fds or 0),
         default=None,
     )
     if full is None or full.nofile_soft is None:
@@ -173,7 +173,7 @@ def _with(setup: Setup, connections: int, assumed: list[str], told: str) -> Setu
 def _turned_away(queue: Queue, pair: SnapshotPair) -> int | None:
     """SYNs that found no room between the two, as far as the twin plays that time. None: not known."""
     known = [queue.drops, pair.seen.rose(facts.LISTEN_OVERFLOWS)]
-    most = max((one for one in known if one is not None), default=None)
+    most = max((count for count in known if count is not None), default=None)
     if most is None or not pair.seen.span_s:
         return most
     return round(most * min(1.0, pair.look_s / pair.seen.span_s))
@@ -191,7 +191,7 @@ def _established(queue: Queue, pair: SnapshotPair) -> int | None:
     if pair.after.server_sockets is not None and pair.after.server_sockets.port == queue.now.port:
         return pair.after.server_sockets.states.get("ESTAB")
     ports = pair.after.census.ports if pair.after.census else []
-    return next((one.states.get("ESTAB") for one in ports if one.port == queue.now.port), None)
+    return next((port.states.get("ESTAB") for port in ports if port.port == queue.now.port), None)
 
 
 # -- local ports ------------------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ def _closed(run: RunResult, assumed: list[str]) -> Closed:
         "prohibited": facts.failed(run, ("connect",), sent.UNREACHABLE),
         "policy": facts.failed(run, ("connect",), path_filtered.POLICY),
     }
-    kind = max(kinds, key=lambda one: kinds[one])
+    kind = max(kinds, key=lambda kind: kinds[kind])
     where = "at the client itself, as a route that prohibits" if kind == "policy" else "on the wire between both hosts"
     assumed.append(f"the filter stands {where}; where it stood is not in the record")
     if kind == "reset":
@@ -67,7 +67,7 @@ def losses(run: RunResult) -> tuple[int, ...]:
 def _losses(run: RunResult) -> Path:
     waves = losses(run)
     if run.command == "hold" and facts.asked_rate(run) is None:
-        begun = next((one.t_s for one in run.timeline if one.attempted >= run.funnel.attempted), None)
+        begun = next((point.t_s for point in run.timeline if point.attempted >= run.funnel.attempted), None)
         if begun is not None and begun < _AT_ONCE_S:
             return Path(lost=waves)
     sent = run.funnel.attempted + run.retransmitted

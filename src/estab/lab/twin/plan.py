@@ -78,15 +78,15 @@ def _bound(run: RunResult, assumed: list[str]) -> int:
 
 def _in_range(run: RunResult, port: int) -> bool:
     """Does the listener's own port stand in the client's range? It is counted among what bind() owns."""
-    found = ((run.client.before.sysctls if run.client.before else None) or {}).get(PORT_RANGE)
-    return isinstance(found, list) and len(found) == 2 and found[0] <= port <= found[1]
+    ports = ((run.client.before.sysctls if run.client.before else None) or {}).get(PORT_RANGE)
+    return isinstance(ports, list) and len(ports) == 2 and ports[0] <= port <= ports[1]
 
 
 # -- the load ---------------------------------------------------------------------------------------------------------
 
 
 def _replay(run: RunResult, assumed: list[str]) -> LoadSpec:
-    command = next((one for one in _COMMANDS if one == run.command), None)
+    command = next((known for known in _COMMANDS if known == run.command), None)
     if command is None:
         raise ReadError(f"it is a record of `estab {run.command}`, which has no load to replay; record hold or churn")
     config = _Config(run.config)
@@ -119,14 +119,14 @@ class _Config:
         self._config = config
 
     def value(self, key: str, default: Any) -> Any:
-        found = self._config.get(key)
-        return default if found is None else found
+        value = self._config.get(key)
+        return default if value is None else value
 
     def number(self, key: str, default: float | None = None) -> float:
-        found = self.value(key, default)
-        if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found < 1e12:
-            raise ReadError(f"its config has {key} {found!r}: a load can't be replayed without it")
-        return found
+        value = self.value(key, default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e12:
+            raise ReadError(f"its config has {key} {value!r}: a load can't be replayed without it")
+        return value
 
 
 # -- the path and the hosts -------------------------------------------------------------------------------------------
@@ -144,12 +144,12 @@ def _rtt_s(run: RunResult, assumed: list[str]) -> float | None:
     """The round-trip time of the wire; None: no wire."""
     if _loopback(run):
         return None
-    found = run.latency.connect_us
+    connect = run.latency.connect_us
     resent = run.retransmitted
-    if found is None or found.p50 is None or 2 * resent > sum(run.syn_retransmits.values()):
+    if connect is None or connect.p50 is None or 2 * resent > sum(run.syn_retransmits.values()):
         assumed.append("the round-trip time is not known (no connect was answered at once): 0")
         return 0.0
-    return found.p50 / 1e6 if found.p50 / 1e6 >= NO_WIRE_BELOW_S else 0.0
+    return connect.p50 / 1e6 if connect.p50 / 1e6 >= NO_WIRE_BELOW_S else 0.0
 
 
 def sysctls_of(which: str, taken: Snapshot | None, assumed: list[str], lost: dict[str, str]) -> Sysctls:
@@ -172,8 +172,8 @@ def sysctls_of(which: str, taken: Snapshot | None, assumed: list[str], lost: dic
 
 
 def _client_nofile(run: RunResult) -> int | None:
-    found = [one.nofile_soft for one in run.client.workers if one.nofile_soft]
-    return min(found) if found else run.client.before.nofile_soft if run.client.before else None
+    limits = [worker.nofile_soft for worker in run.client.workers if worker.nofile_soft]
+    return min(limits) if limits else run.client.before.nofile_soft if run.client.before else None
 
 
 def _server_nofile(run: RunResult) -> int | None:

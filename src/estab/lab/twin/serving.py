@@ -14,12 +14,12 @@ BURNERS = 8  # as the lab's scenario: enough that the accepting thread seldom ge
 DEFER_S = 30  # longer than any load of a twin waits for a first byte
 _PAUSE_S = 0.08  # what is shorter is no pause that ten samples a second can show
 _MOST_PAUSES = 6  # more of them are a pace
-_Seen = tuple[TimelinePoint, int]
+_Accepted = tuple[TimelinePoint, int]  # a moment, and how many had been accepted by then
 
 
 def serving(run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
     """The twin with the record's backlog, and with a server that accepts as the record's did."""
-    if _cause(run) == "nobody_listening":
+    if run.cause == "nobody_listening":
         return replace(setup, listens=False)
     watch = run.server.listener
     asked = facts.asked(run, "backlog_asked")
@@ -32,21 +32,17 @@ def serving(run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
     if setup.somaxconn is not None and watch.limit > setup.somaxconn:
         assumed.append(f"listen() was called under another somaxconn: here it is {watch.limit:,}, as was granted")
         setup = setup.with_sysctl("server", "net.core.somaxconn", watch.limit)
-    if _cause(run) == "defer_accept_drops":
+    if run.cause == "defer_accept_drops":
         assumed.append(f"TCP_DEFER_ACCEPT is {DEFER_S} s: that it is set is seen, how long is not")
         return replace(setup, defer_s=DEFER_S, processes=1)
-    if _cause(run) == "accept_thread_starved":
+    if run.cause == "accept_thread_starved":
         assumed.append(f"what takes the CPU are {BURNERS} threads under one interpreter lock, whatever it was there")
         return replace(setup, burners=BURNERS, processes=1)
     return _accepting(run, setup, assumed)
 
 
-def _cause(run: RunResult) -> str | None:
-    return run.cause
-
-
 def _accepting(run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
-    watch, cause = run.server.listener, _cause(run)
+    watch, cause = run.server.listener, run.cause
     if watch is None or watch.worst_depth <= 0 or cause == "server_open_files":
         return setup
     if not facts.accepted(run) and cause == "server_not_accepting":
@@ -54,20 +50,20 @@ def _accepting(run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
     gap = run.config.get("accept_delay_s")
     if isinstance(gap, int | float) and 0 < gap <= 3600:
         return replace(setup, accept_delay_s=float(gap))
-    points = [(one, count) for one in run.timeline if (count := accepted_at(one, run)) is not None]
+    points = [(point, count) for point in run.timeline if (count := accepted_at(point, run)) is not None]
     if cause == "server_not_accepting" and points:
         most = points[-1][1]
-        return replace(setup, stops_after_s=next(one.t_s for one, count in points if count >= most))
+        return replace(setup, stops_after_s=next(point.t_s for point, count in points if count >= most))
     return _paced(run, setup, points, assumed)
 
 
-def _paced(run: RunResult, setup: Setup, points: list[_Seen], assumed: list[str]) -> Setup:
+def _paced(run: RunResult, setup: Setup, points: list[_Accepted], assumed: list[str]) -> Setup:
     """With the pauses that the timeline shows, else with its rate, else at once."""
-    found = pauses(points)
-    if found:
-        told = " and ".join(f"from {start:.1f} to {end:.1f} s" for start, end in found)
+    paused = pauses(points)
+    if paused:
+        told = " and ".join(f"from {start:.1f} to {end:.1f} s" for start, end in paused)
         assumed.append(f"accept() paused {told}, as ten samples a second show it")
-        return replace(setup, pauses=found)
+        return replace(setup, pauses=paused)
     rate = _accepts_per_s(points)
     if rate is not None and run.server.rose(facts.LISTEN_OVERFLOWS):
         return replace(setup, accept_delay_s=min(3600.0, 1 / rate))
@@ -76,30 +72,30 @@ def _paced(run: RunResult, setup: Setup, points: list[_Seen], assumed: list[str]
     return setup
 
 
-def pauses(points: list[_Seen]) -> tuple[tuple[float, float], ...]:
+def pauses(points: list[_Accepted]) -> tuple[tuple[float, float], ...]:
     """When nothing was accepted although connections waited, and most of them at once afterwards; from, to in seconds.
 
     Empty where there is none, or where there are so many that they are a pace. A standstill from the first accept on
     began before the load: from 0.
     """
-    found: list[tuple[float, float]] = []
+    spans: list[tuple[float, float]] = []
     start: float | None = None
-    before: _Seen | None = None
-    for (one, count), (later, more) in pairwise(points):
-        if start is None and one.queue_depth and (count == 0 or (before is not None and before[1] == count)):
+    before: _Accepted | None = None
+    for (now, count), (later, more) in pairwise(points):
+        if start is None and now.queue_depth and (count == 0 or (before is not None and before[1] == count)):
             start = 0.0 if count == 0 or before is None else before[0].t_s
         if start is not None and more > count:
-            fell = (later.queue_depth or 0) * 2 <= (one.queue_depth or 0)
-            if one.t_s - start >= _PAUSE_S and fell:
-                found.append((start, (one.t_s + later.t_s) / 2))
+            fell = (later.queue_depth or 0) * 2 <= (now.queue_depth or 0)
+            if now.t_s - start >= _PAUSE_S and fell:
+                spans.append((start, (now.t_s + later.t_s) / 2))
             start = None
-        before = (one, count)
-    return tuple(found) if len(found) <= _MOST_PAUSES else ()
+        before = (now, count)
+    return tuple(spans) if len(spans) <= _MOST_PAUSES else ()
 
 
-def _accepts_per_s(points: list[_Seen]) -> float | None:
+def _accepts_per_s(points: list[_Accepted]) -> float | None:
     """Accepts a second while connections waited; None: not seen, or none."""
-    waiting = [(one.t_s, count) for one, count in points if one.queue_depth]
+    waiting = [(point.t_s, count) for point, count in points if point.queue_depth]
     if len(waiting) < 2 or waiting[-1][0] - waiting[0][0] < 0.05:
         return None
     (first_s, first), (last_s, last) = waiting[0], waiting[-1]

@@ -25,7 +25,7 @@ def built(setup: Setup) -> list[str]:
 def _path(path: Path) -> list[str]:
     said = [_CLOSED[path.closed]] if path.closed != "none" else []
     if path.lost:
-        said.append("loses the first SYN of " + ", then the next of ".join(count(one) for one in path.lost))
+        said.append("loses the first SYN of " + ", then the next of ".join(count(lost) for lost in path.lost))
     if path.lost_share:
         said.append(f"loses {path.lost_share:.1%} of all SYNs")
     if path.flows is not None:

@@ -50,7 +50,7 @@ def _run(setup: Setup, did: str) -> RunResult:
 
 def _perform(order: dict[str, Any], _inside: Inside) -> None:
     scale = order["scale"]
-    record: _Record = _Snapshots(order) if order["snapshots"] else _Run(order)
+    record: _Record = _RecordedSnapshots(order) if order["snapshots"] else _RecordedRun(order)
     planned = Overrides(**order["overrides"]).on(record.planned)
     setup, lost = fit.fitted(scaled(planned.setup, scale))
     progress = _Progress(TwinResult(file=order["file"], scale=scale, recorded_cause=record.diagnosis.cause))
@@ -82,7 +82,7 @@ class _Record(Protocol):
         """The twin's run, how near it came, and what the judge says of it."""
 
 
-class _Run:
+class _RecordedRun:
     """A recorded run: its twin is set against it, funnel by funnel."""
 
     def __init__(self, order: dict[str, Any]) -> None:
@@ -97,7 +97,7 @@ class _Run:
         return run, fidelity.rows(self._run, run, scale), fidelity.judged(run)
 
 
-class _Snapshots:
+class _RecordedSnapshots:
     """Recorded snapshots: the twin is looked at as they looked, and judged by that."""
 
     def __init__(self, order: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ SNAP = 256  # bytes kept of each packet: all headers, and some data
 def encode(packets: Iterable[Captured], names: tuple[str, ...], comment: str = "") -> bytes:
     """A whole pcapng file. `names`: of the interfaces, by `Captured.end`. Times have nanoseconds."""
     parts = [_section(comment), *(_interface(name) for name in names)]
-    parts += [_packet(one) for one in sorted(packets, key=lambda one: one.at_ns)]
+    parts += [_packet(packet) for packet in sorted(packets, key=lambda packet: packet.at_ns)]
     return b"".join(parts)
 
 
