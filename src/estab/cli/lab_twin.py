@@ -24,7 +24,7 @@ def twin(
 
     Exit code 1 where it did not show the recorded cause.
 
-    Example: estab lab twin run.json --scale 0.1
+    Example: estab hold -n 60 -d 200ms --backlog 8 --accept-delay 50ms --json run.json; estab lab twin run.json
 
     Parameters
     ----------
