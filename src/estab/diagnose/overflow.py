@@ -8,7 +8,7 @@ ListenOverflows, to ListenDrops and to the listener's own sk_drops (docs/kernel.
 
 from __future__ import annotations
 
-from estab.diagnose import facts
+from estab.diagnose import accepts, facts
 from estab.diagnose.evidence import listener_unseen, measured, worst_depth
 from estab.diagnose.on_snapshots import Queue, Snapshots
 from estab.kernel.rules.accept_queue import overflow_in_drops
@@ -51,9 +51,10 @@ def ghosts_of_queue(run: RunResult) -> int:
     if run.ghosts is not None:
         return max(0, run.ghosts.count)
     watch = facts.listener(run)
-    if run.command != "hold" or watch is None or watch.queued_at_end is None or watch.accepted_at_end is None:
+    accepted = accepts.since_before(run.server)
+    if run.command != "hold" or watch is None or watch.queued_at_end is None or accepted is None:
         return 0
-    held = watch.queued_at_end + watch.accepted_at_end
+    held = watch.queued_at_end + accepted
     return max(0, run.funnel.connected - facts.unserved(run) + facts.connect_timeouts(run) - held)
 
 
