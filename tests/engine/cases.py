@@ -63,28 +63,28 @@ SERVER = {
 }  # fmt: skip
 
 # What a worker is asked to do; rig.py has the settings.
-CLIENTS = ("rr", "rr_alone", "flood", "hold", "churn", "churn_fin", "churn_rate", "rate")
-SERVERS = ("echo", "echo_alone", "sink", "echo_slow", "echo_resets", "echo_pauses", "echo_spills")
+CLIENTS = ("rr", "rr_single", "flood", "hold", "churn", "churn_fin", "churn_rate", "rate")
+SERVERS = ("echo", "echo_single", "sink", "echo_slow", "echo_resets", "echo_pauses", "echo_spills")
 
 # Where a call is made at all; others are made everywhere.
 _OPEN_LOOP = ("churn_rate", "rate")
-_CLOSED_LOOP = ("rr", "rr_alone", "flood", "hold", "churn", "churn_fin")
-_ASKS = ("rr", "rr_alone", "flood", "churn", "churn_fin", "churn_rate", "rate")
-_ECHOES = ("echo", "echo_alone", "echo_slow", "echo_resets", "echo_pauses", "echo_spills")
+_CLOSED_LOOP = ("rr", "rr_single", "flood", "hold", "churn", "churn_fin")
+_ASKS = ("rr", "rr_single", "flood", "churn", "churn_fin", "churn_rate", "rate")
+_ECHOES = ("echo", "echo_single", "echo_slow", "echo_resets", "echo_pauses", "echo_spills")
 WHERE = {
     ("client", "send"): _ASKS,
     ("client", "recv"): _ASKS,
     ("client", "getsockname"): _ASKS,
     # Whoever asks at once learns from send() that a connect is complete, or that it failed.
-    ("client", "getsockopt"): ("rr", "rr_alone", "flood", "hold", "rate"),
+    ("client", "getsockopt"): ("rr", "rr_single", "flood", "hold", "rate"),
     ("client", "epoll_wait"): _CLOSED_LOOP,
     ("client", "epoll_pwait2"): _OPEN_LOOP,
     ("client", "prctl"): _OPEN_LOOP,
     ("server", "send"): _ECHOES,
     ("server", "setsockopt"): _ECHOES,
     ("server", "poll"): ("echo_pauses",),
-    **{("client", call): ("rr_alone",) for call in ("fcntl", "sigaction", "timer_create", "timer_settime")},
-    **{("server", call): ("echo_alone",) for call in ("fcntl", "sigaction")},
+    **{("client", call): ("rr_single",) for call in ("fcntl", "sigaction", "timer_create", "timer_settime")},
+    **{("server", call): ("echo_single",) for call in ("fcntl", "sigaction")},
 }
 _MADE_ONCE = ("poll", "read", "clock_nanosleep", "prctl")
 

@@ -59,7 +59,7 @@ _PORTS = {"port_low": 20_000, "port_count": 1_000}
 # What differs from the plan of six connections.
 CLIENT_WORK: dict[str, dict[str, Any]] = {
     "rr": {"workload": "rr", "depth": 3, **_PORTS},
-    "rr_alone": {"workload": "rr", "connections": 1, "in_flight": 1},
+    "rr_single": {"workload": "rr", "connections": 1, "in_flight": 1},
     "flood": {"workload": "flood", "size": 5000},
     "hold": {"workload": "hold", "size": 0},
     "churn": {"workload": "churn", "reset": True, **_PORTS},
@@ -73,7 +73,7 @@ _SERVER = {
 # What the server is asked, and what its clients do.
 SERVER_WORK: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "echo": ({}, {"workload": "churn"}),
-    "echo_alone": ({}, {"workload": "rr", "connections": 1, "in_flight": 1}),
+    "echo_single": ({}, {"workload": "rr", "connections": 1, "in_flight": 1}),
     "sink": ({"service": 1}, {"workload": "flood"}),
     "echo_slow": ({"accept_gap_ns": 2 * MS}, {"workload": "churn"}),
     "echo_resets": ({"close_after": 1000, "reset": True}, {"workload": "churn", "server_closes_first": True}),
