@@ -224,8 +224,16 @@ def stalled(**fields: Any) -> RunResult:
         "failures": [failure("connect", "own_timeout", 271, 3.001)],
         "syn_retransmits": {"0": 129, "2": 271},
         "server": local(full, deltas=deltas(ListenOverflows=1084, ListenDrops=1084)),
+        "timeline": stuck_timeline(129),
     }
     return run(**{**values, **fields})
+
+
+def stuck_timeline(waiting: int, accepted: int = 0, seconds: float = 3.0) -> list[TimelinePoint]:
+    """400 clients at once; so many are accepted within the first tenth of a second, then none, and so many wait."""
+    seen = {"queue_depth": waiting, "queue_limit": max(waiting - 1, 128), "passive_opens": waiting + accepted}
+    load = {"attempted": 400, "connected": 129, "open": 129}
+    return [point(tick / 10, **load, **seen, server_held=accepted) for tick in range(1, round(seconds * 10) + 1)]
 
 
 def slow_timeline(accepts_per_s: float = 20.0, limit: int = 16) -> list[TimelinePoint]:

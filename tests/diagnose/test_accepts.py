@@ -122,7 +122,7 @@ def test_a_server_that_is_not_seen() -> None:
 
 
 def test_one_of_several_listeners_that_does_not_move() -> None:
-    depths = [{1: 0, 2: 3}, {1: 4, 2: 5}, {1: 1, 2: 5}, {1: 2, 2: 5}]
+    depths = [{"1": 0, "2": 3}, {"1": 4, "2": 5}, {"1": 1, "2": 5}, {"1": 2, "2": 5}]
     run = runs.run(timeline=[runs.point(float(at), queue_depths=of_each) for at, of_each in enumerate(depths)])
     assert accepts.unmoved_s(run, 1) == 1.0
     assert accepts.unmoved_s(run, 2) == 3.0

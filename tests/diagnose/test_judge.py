@@ -173,6 +173,7 @@ STALLED = runs.watch(worst_depth=129, last_depth=129, full_samples=9, rose_only=
             runs.storm(
                 server=runs.local(STALLED, deltas=runs.deltas(ListenOverflows=900)),
                 funnel=runs.funnel(500, 130, accepted=0),
+                timeline=runs.stuck_timeline(129),
             ),
             "server_not_accepting",
         ),

@@ -1,48 +1,85 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tests.diagnose import runs
 from tests.diagnose.alone import alone
 
-from estab.records import TimelinePoint
+from estab.records import Listener, Process, RunResult, TimelinePoint
 
 
-def queue(worst_depth: int, *, rose_only: bool = True, accepted: int | None = 0) -> dict[str, object]:
-    watch = runs.watch(
-        worst_depth=worst_depth,
-        last_depth=worst_depth,
-        rose_only=rose_only,
-        queued_at_end=worst_depth,
-        accepted_at_end=accepted,
-    )
-    return {"funnel": runs.funnel(400, 129, accepted=accepted), "server": runs.local(watch)}
+def stuck(waiting: int = 129, accepted: int = 0, seconds: float = 3.0, **fields: Any) -> RunResult:
+    """At once so many are accepted, then none for so long."""
+    watch = runs.watch(worst_depth=waiting, last_depth=waiting, queued_at_end=waiting, accepted_at_end=accepted)
+    values: dict[str, Any] = {
+        "funnel": runs.funnel(400, 129, accepted=accepted),
+        "server": runs.local(watch),
+        "timeline": runs.stuck_timeline(waiting, accepted, seconds),
+    }
+    return runs.run(**{**values, **fields})
+
+
+def without_counters(run: RunResult, **fields: Any) -> RunResult:
+    """Nothing of PassiveOpens: only the queue's depth, and what `fields` say."""
+    return run.replace(timeline=[point.replace(passive_opens=None, **fields) for point in run.timeline])
+
+
+FAILED = {"failures": [runs.failure("connect", "own_timeout", 271)]}
 
 
 @pytest.mark.parametrize(
-    ("fields", "expected"),
+    ("run", "expected"),
     [
-        (queue(129), "confirmed"),
-        (queue(128), "confirmed"),  # it need not be full: 100 that nobody accepts are enough
-        (queue(1), "confirmed"),
-        (queue(0), "ruled_out"),
-        (queue(129, rose_only=False), "ruled_out"),
-        (queue(129, accepted=1), "ruled_out"),
-        (queue(129, accepted=None), "possible"),
-        (queue(128, accepted=None), "not_observed"),
+        (stuck(), "confirmed"),
+        (stuck(100), "confirmed"),  # it need not be full: 100 that nobody accepts are enough
+        (stuck(1), "confirmed"),
+        (stuck(0), "ruled_out"),
+        (stuck(accepted=5), "confirmed"),  # accepted some, then no more: a limit of the program's own looks so
+        (stuck(seconds=1.2), "confirmed"),
+        (stuck(seconds=1.0), "not_observed"),  # samples from 0.1 to 1.0 s: shorter than a second
+        (stuck(seconds=1.0, **FAILED), "possible"),
+        (without_counters(stuck()), "confirmed"),  # a hold keeps what it opens: the accepted sockets tell
+        (without_counters(stuck(), server_held=None), "not_observed"),
+        (without_counters(stuck(**FAILED), server_held=None), "possible"),
+        (without_counters(stuck(**FAILED)).replace(command="churn"), "possible"),
     ],
 )
-def test_a_queue_that_only_rose_and_nobody_accepted(fields: dict[str, object], expected: str) -> None:
-    assert alone("server_not_accepting", runs.run(**fields)).verdict == expected
+def test_a_queue_that_nobody_empties(run: RunResult, expected: str) -> None:
+    assert alone("server_not_accepting", run).verdict == expected
 
 
-def test_an_answer_proves_an_accept_that_the_end_census_missed() -> None:
-    fields = queue(17)
-    assert (
-        alone(
-            "server_not_accepting", runs.run(**{**fields, "funnel": runs.funnel(400, 129, accepted=0, first_byte=3)})
-        ).verdict
-        == "ruled_out"
+def test_it_says_how_many_were_accepted_before() -> None:
+    assert alone("server_not_accepting", stuck()).summary.startswith("Nothing was accepted at all: ")
+    assert alone("server_not_accepting", stuck(accepted=5)).summary.startswith(
+        "The server accepted 5 connections and then no more: nothing was accepted for the last 2.9 s"
     )
+
+
+def test_a_stopped_process_is_said() -> None:
+    halted = Process(pid=4321, name="python3", thread_states={"T": 2})
+    run = stuck()
+    run = run.replace(server=run.server.replace(processes=[halted]))
+    assert "python3 (pid 4321) is stopped (state T)" in alone("server_not_accepting", run).summary
+
+
+def test_one_stuck_member_of_a_group_is_named() -> None:
+    """SO_REUSEPORT: four listeners; the queue of one only grows, the others' are emptied."""
+    members = [runs.watch(listeners=4, inode=inode, last_depth=9 * (inode == 3)) for inode in (1, 2, 3, 4)]
+    listeners = [
+        Listener(family=4, address="127.0.0.1", port=5000, depth=0, limit=128, inode=i, owners=[Process(pid=100 + i)])
+        for i in (1, 2, 3, 4)
+    ]
+    after = runs.snapshot(listeners=listeners)
+    timeline = [
+        runs.point(tick / 10, queue_depth=9 + tick % 2, queue_depths={"3": 9, "1": tick % 2}, passive_opens=tick * 10)
+        for tick in range(20)
+    ]
+    watch = runs.watch(listeners=4, inode=3, worst_depth=9, last_depth=9)
+    run = runs.run(timeline=timeline, server=runs.local(watch, listeners=members, after=after))
+    said = alone("server_not_accepting", run)
+    assert said.verdict == "confirmed"
+    assert "1 of 4 listeners of the port accepts nothing (pid 103): 9 connections waited there" in said.summary
 
 
 def stopped(gap_s: float, accepted_until_s: float = 1.0, until_s: float = 3.0) -> list[TimelinePoint]:
@@ -59,15 +96,15 @@ def stopped(gap_s: float, accepted_until_s: float = 1.0, until_s: float = 3.0) -
     ("timeline", "expected"),
     [
         (stopped(0.1), "confirmed"),
-        (stopped(0.1, accepted_until_s=2.5), "ruled_out"),  # half a second of silence is no silence
-        (stopped(0.5, accepted_until_s=3.0), "ruled_out"),  # slow, but it accepts
-        (stopped(1.0, accepted_until_s=2.0, until_s=4.5), "ruled_out"),  # 2.5 s: not three times its pause
+        (stopped(0.1, accepted_until_s=2.5), "not_observed"),  # half a second of silence is no silence
+        (stopped(0.5, accepted_until_s=2.8), "not_observed"),  # slow, but it accepts
+        (stopped(1.0, accepted_until_s=2.0, until_s=4.5), "not_observed"),  # 2.5 s: not three times its pause
         (stopped(1.0, accepted_until_s=2.0, until_s=5.5), "confirmed"),
     ],
 )
 def test_a_server_that_accepted_and_then_stopped(timeline: list[TimelinePoint], expected: str) -> None:
-    fields = queue(35, accepted=10)
-    assert alone("server_not_accepting", runs.run(**fields, timeline=timeline)).verdict == expected
+    server = runs.embedded(runs.watch(worst_depth=35, last_depth=35, queued_at_end=35, accepted_at_end=10))
+    assert alone("server_not_accepting", stuck(35, 10, timeline=timeline, server=server)).verdict == expected
 
 
 @pytest.mark.parametrize(

@@ -208,7 +208,7 @@ def test_one_of_a_group_is_stopped() -> None:
         inode = next(number for number, pids in owner.items() if pids == [stopped])
         for server in servers[1:]:
             mine = next(number for number, pids in owner.items() if pids == [server.process.pid])
-            server.accept(depths[mine or 0])
+            server.accept(depths[str(mine)])
         os.kill(stopped, signal.SIGSTOP)
         load.until(lambda seen: any(set(one.states) == {"T"} for one in seen.owners or ()))
         load.until(lambda seen: seen.queue_depth == depths[inode or 0])

@@ -71,7 +71,7 @@ def test_sums_over_many_listeners_and_the_fullest_of_them() -> None:
     queue = QueueWatch()
     now = queue.add([seen(number % 3, inode=10 * number + 10, drops=1) for number in range(200)])
     assert (now.depth, now.limit, now.drops) == (199, 800, 200)
-    assert now.depths == {10 * number + 10: number % 3 for number in range(200) if number % 3}
+    assert now.depths == {str(10 * number + 10): number % 3 for number in range(200) if number % 3}
     queue.add([seen(3, inode=1500, drops=1), seen(2, inode=20)])
     result = queue.result()
     assert result is not None

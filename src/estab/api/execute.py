@@ -112,6 +112,7 @@ def _carry_out(run: _Run, servers: Fleet | None, stop: Stop | None, progress: Pr
         recorder = Recorder(clients, servers, watch, progress)
         told = Callbacks(recorder.tick, recorder.settled, watch.closing, run.barrier)
         interrupted = conduct(clients, told, hold_s=run.request.hold_s, stop=stop)
+        recorder.linger(stop)
         seen = watch.finish()
         if servers is not None:
             servers.stop()

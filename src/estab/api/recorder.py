@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from estab.diagnose import accepts
 from estab.load import outcome
+from estab.load.conductor import Stop
 from estab.load.fleet import Fleet, WorkerProcess
 from estab.load.outcome import CpuWatch
 from estab.load.series import LatencySeries
@@ -15,6 +17,7 @@ from estab.observe.watch import EndsSample, Watch
 from estab.records import TimelinePoint
 
 MOST_POINTS = 2_000
+_LOOK_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,24 @@ class Recorder:
         if self.progress is not None:
             began_s = time.time() - (time.monotonic_ns() - totals["started_ns"]) / 1e9
             self.progress(Progress(_STAGES[totals["state"]], point, totals["closed"], began_s))
+
+    def linger(self, stop: Stop | None) -> None:
+        """Looks on while connections wait and none is accepted, until that can be told from a pause of the server's."""
+        while 0 < self._unmoved_s() < accepts.STOPPED_S + _LOOK_S and not (stop is not None and stop.is_set):
+            time.sleep(_LOOK_S)
+            self.tick()
+
+    def _unmoved_s(self) -> float:
+        """For how long the server's queue has held something and not grown shorter. 0: it is empty, or not seen."""
+        points = self.timeline()
+        if not points or not points[-1].queue_depth:
+            return 0.0
+        since = points[-1]
+        for point in reversed(points):
+            if not point.queue_depth or point.queue_depth > (since.queue_depth or 0):
+                break
+            since = point
+        return max(_LOOK_S, points[-1].t_s - since.t_s)
 
     def timeline(self) -> list[TimelinePoint]:
         """The points that were kept, and the last of all: what the run came to."""

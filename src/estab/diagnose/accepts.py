@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from estab.kernel.rules.listening import reached, serving
-from estab.records import Listener, RunResult, ServerSide, Snapshot, TimelinePoint
+from estab.records import Listener, RunResult, ServerSample, ServerSide, Snapshot
 
 PASSIVE_OPENS = "Tcp.PassiveOpens"
 
@@ -113,22 +113,72 @@ class Standstill:
         return self.to_s - self.from_s
 
 
-def standstill(moments: Sequence[Moment], *, alone: bool) -> Standstill | None:
-    """The longest time in which something waited and nothing was accepted; of equal ones the last. None: there is none.
+def standstills(moments: Sequence[Moment], *, alone: bool) -> list[Standstill]:
+    """Each time in which something waited and nothing was accepted, in order.
 
     `alone`: as for `between`; then a connection that was accepted and at once replaced by another is seen too.
     """
-    best: Standstill | None = None
     accepted = totals(moments)
+    found = []
     for first, last in _stretches(moments, accepted if alone else [None] * len(moments)):
         if first == last:
             continue
         stretch = moments[first : last + 1]
         certain = accepted[first] is not None and accepted[first] == accepted[last]
-        found = Standstill(stretch[0].at_s, stretch[-1].at_s, min(moment.depth for moment in stretch), certain)
-        if best is None or found.span_s >= best.span_s:
-            best = found
-    return best
+        waiting = min(moment.depth for moment in stretch)
+        found.append(Standstill(stretch[0].at_s, stretch[-1].at_s, waiting, certain))
+    return found
+
+
+def standstill(moments: Sequence[Moment], *, alone: bool) -> Standstill | None:
+    """The longest of `standstills`; of equal ones the last. None: there is none."""
+    return max(reversed(standstills(moments, alone=alone)), key=lambda still: still.span_s, default=None)
+
+
+# So long nothing may be accepted before a server counts as stopped: shorter than the second after which a client sends
+# its SYN again, a pause costs little. And so many times as long as the longest pause that it had made before.
+STOPPED_S = 1.0
+STOPPED_OF_PAUSE = 3.0
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A server that had not accepted for `span_s` when it was last seen, with `waiting` connections at least.
+
+    `pause_s` is the longest pause before that. `sure`: nothing can have been accepted meanwhile. `for_long`: no pause
+    of this program's lasts so long.
+    """
+
+    span_s: float
+    pause_s: float
+    waiting: int
+    sure: bool
+
+    @property
+    def for_long(self) -> bool:
+        """Whether that is longer than a pause."""
+        return self.span_s >= STOPPED_S and self.span_s >= STOPPED_OF_PAUSE * self.pause_s
+
+
+def stopped(moments: Sequence[Moment], *, alone: bool, kept: bool = False) -> Stopped | None:
+    """Whether nothing was accepted any more at the end. None: something was, or nothing waited.
+
+    `kept`: what is accepted stays open, so that the accepted sockets at the port tell as well as the counters.
+    """
+    # Where others listen too, a counter that rises tells nothing of this port, but one that stands still does.
+    by_counters = _to_the_end(moments, standstills(moments, alone=True), kept=kept)
+    if alone or (by_counters is not None and by_counters.for_long):
+        return by_counters
+    return _to_the_end(moments, standstills(moments, alone=False), kept=kept)
+
+
+def _to_the_end(moments: Sequence[Moment], stills: Sequence[Standstill], *, kept: bool) -> Stopped | None:
+    if not stills or moments[-1].depth <= 0 or stills[-1].to_s < moments[-1].at_s:
+        return None
+    last = stills[-1]
+    held = [moment.held for moment in moments if moment.at_s >= last.from_s and moment.held is not None]
+    pause_s = max((still.span_s for still in stills[:-1]), default=0.0)
+    return Stopped(last.span_s, pause_s, last.waiting, last.certain or (kept and len(held) > 1))
 
 
 def _stretches(moments: Sequence[Moment], accepted: Sequence[int | None]) -> Iterable[tuple[int, int]]:
@@ -161,11 +211,13 @@ def _rose(accepted: Sequence[int | None], index: int) -> bool:
 def of_run(run: RunResult) -> list[Moment]:
     """The server's port through a run, by seconds since its start; empty where its end was not seen.
 
-    Where its snapshots came from a command there is no timeline of it: then only before and after.
+    Where its snapshots came from a command there is no timeline of it: then those few looks.
     """
     if not run.server.observed:
         return []
-    points = [moment for point in run.timeline if (moment := _at(point)) is not None]
+    if run.server.looks:
+        return [moment for look in run.server.looks if (moment := _at(look, look.t_s)) is not None]
+    points = [moment for point in run.timeline if (moment := _at(point, point.t_s, point.accepted)) is not None]
     if points:
         first = _before(run)
         return [*([first] if first is not None else []), *points]
@@ -182,10 +234,12 @@ def _before(run: RunResult) -> Moment | None:
     return Moment(0.0, _depth(listeners), 0, held_at(before, port))
 
 
-def _at(point: TimelinePoint) -> Moment | None:
-    if point.queue_depth is None:
+def _at(sample: ServerSample, at_s: float, accepted: int | None = None) -> Moment | None:
+    """A sample as a moment. A server that says itself what it accepted needs no counter of the kernel's."""
+    if sample.queue_depth is None:
         return None
-    return Moment(point.t_s, point.queue_depth, point.passive_opens, point.server_held)
+    opened = sample.passive_opens if accepted is None else accepted + sample.queue_depth
+    return Moment(at_s, sample.queue_depth, opened, sample.server_held)
 
 
 def alone(run: RunResult) -> bool:
@@ -227,7 +281,7 @@ def unmoved_s(run: RunResult, inode: int) -> float | None:
     0 where nothing waits there at the end; None where there were not several.
     """
     several = [(point.t_s, point.queue_depths) for point in run.timeline if point.queue_depths is not None]
-    depths = [(t_s, of_each.get(inode, 0)) for t_s, of_each in several]
+    depths = [(t_s, of_each.get(str(inode), 0)) for t_s, of_each in several]
     if not depths:
         return None
     start = last = depths[-1]

@@ -31,6 +31,10 @@ def decide(
     origins = [cause for cause in confirmed if not any(other.why_it_explains(cause) for other in confirmed)]
     # max() keeps the first of equals: a connection's way decides.
     winner = max(origins, key=failures or (lambda _cause: 0), default=None)
+    if winner is not None and run.client_failures and failures is not None and not failures(winner):
+        # Met, but it made none of what failed: naming it would explain nothing.
+        suspects = [_of_no_account(suspect, run) for suspect in suspects]
+        winner = None
     if winner is None:
         return Diagnosis(summary=without_cause(suspects), suspects=suspects)
     beside = [
@@ -56,6 +60,13 @@ def _beside(suspect: Suspect, cause: Cause, winner: Cause, failures: Callable[[C
     if suspect.verdict == "possible":
         return suspect
     return suspect.replace(verdict="possible", summary=f"{_met_as_well(cause, winner, failures)} {suspect.summary}")
+
+
+def _of_no_account(suspect: Suspect, run: RunResult) -> Suspect:
+    if suspect.verdict != "confirmed":
+        return suspect
+    text = f"Met as well, but it accounts for none of the {plural(run.client_failures, 'failure')}."
+    return suspect.replace(verdict="possible", summary=f"{text} {suspect.summary}")
 
 
 def _met_as_well(cause: Cause, winner: Cause, failures: Callable[[Cause], int] | None) -> str:

@@ -66,6 +66,17 @@ def unserved(run: RunResult) -> int:
     return timeouts(run) + resets(run) + failed(run, ("write", "read"), ("eof",))
 
 
+def turned_away_clients(run: RunResult) -> int:
+    """Client failures that a queue which turns packets away can make.
+
+    Time-outs, and resets of connections that the server never had: a cookie or a half-open connection that it could not
+    honour (SyncookiesFailed, EmbryonicRsts). What it accepted and then closed or reset was not the queue's doing.
+    """
+    spoiled = [run.server.rose(name) for name in (COOKIES_FAILED, EMBRYONIC_RSTS)]
+    known = [max(0, delta) for delta in spoiled if delta is not None]
+    return timeouts(run) + (min(resets(run), sum(known)) if known else resets(run))
+
+
 def late_connects(run: RunResult) -> int:
     """Connects that succeeded after their SYN was sent again. What a record counts beyond its connects had failed."""
     known = [count for count in run.connects_by_resent.values() if count > 0]
@@ -221,6 +232,13 @@ def accepted(run: RunResult) -> int | None:
     # A first byte is an answer: who answers has accepted. It is a lower bound that an end census can miss.
     seen = [n for n in known if n is not None]
     return max([*seen, run.funnel.first_byte]) if seen else None
+
+
+def owner_pids(run: RunResult, inode: int | None) -> list[int]:
+    """The processes that own one of the target's listeners, as the snapshots name them."""
+    ends = (run.server.before, run.server.after)
+    at = [listener for listener in (_listeners(ends[1]) or _listeners(ends[0])) if listener.inode == inode]
+    return [process.pid for listener in at for process in listener.owners or ()]
 
 
 def workers(run: RunResult, role: str) -> list[Worker]:

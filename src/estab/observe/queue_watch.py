@@ -18,7 +18,7 @@ class QueueNow(Record, frozen=True, kw_only=True):
     depth: int | None
     limit: int | None
     drops: int | None
-    depths: dict[int, int] | None = None
+    depths: dict[str, int] | None = None
 
 
 class QueueWatch:
@@ -39,7 +39,7 @@ class QueueWatch:
         for listener in listeners:
             self._histories.setdefault(listener.inode or 0, ListenerHistory(0)).add(listener)
         self._most_at_once = max(self._most_at_once, len(listeners))
-        waiting = {listener.inode or 0: listener.depth for listener in listeners if listener.depth}
+        waiting = {str(listener.inode or 0): listener.depth for listener in listeners if listener.depth}
         drops = [history.drops for history in self._histories.values() if history.drops is not None]
         return QueueNow(
             depth=sum(listener.depth for listener in listeners) if listeners else None,

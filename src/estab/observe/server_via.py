@@ -6,6 +6,7 @@ not agree: only differences within the server's counters are used. A command tha
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -14,7 +15,10 @@ from estab.kernel.formats import inet_diag
 from estab.kernel.rules.listening import serving
 from estab.observe import via
 from estab.observe.queue_watch import QueueWatch
-from estab.records import Listener, Process, ServerSide, ServerSockets, Snapshot, deltas
+from estab.records import Listener, Process, ServerLook, ServerSide, ServerSockets, Snapshot, deltas
+
+# So long something has to wait at each look before a server counts as one that accepts nothing any more, and a bit.
+_TELLS_S = 1.2
 
 Runner = Callable[[str, int], list[Snapshot]]
 
@@ -58,6 +62,41 @@ class ViaServer:
         """The server's connections when it was last seen."""
         return next((taken.server_sockets for taken in reversed(self._taken) if taken.server_sockets), None)
 
+    def finished(self, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Run it after the load; and once more where something waits that was not seen long enough to tell a pause."""
+        last = self.look()
+        waiting_s = self._waiting_s()
+        if last is not None and waiting_s is not None and waiting_s < _TELLS_S:
+            sleep(_TELLS_S - waiting_s)
+            self.look()
+
+    def _waiting_s(self) -> float | None:
+        """For how long up to the last look something waited for accept() at each. None: nothing waits at the last."""
+        since: float | None = None
+        for taken in reversed(self._taken):
+            if not any(listener.depth > 0 for listener in self._serving(taken)):
+                break
+            since = taken.taken_at_s
+        return None if since is None else self._taken[-1].taken_at_s - since
+
+    def _looks(self) -> list[ServerLook]:
+        return [self._look_at(taken) for taken in self._taken]
+
+    def _look_at(self, taken: Snapshot) -> ServerLook:
+        first, listeners = self._taken[0], self._serving(taken)
+        risen = deltas.between(first.counters, taken.counters) or {}
+        return ServerLook(
+            t_s=round(taken.taken_at_s - first.taken_at_s, 4),
+            queue_depth=sum(listener.depth for listener in listeners) if listeners else None,
+            queue_limit=sum(listener.limit for listener in listeners) if listeners else None,
+            queue_depths={str(at.inode): at.depth for at in listeners if at.inode} if len(listeners) > 1 else None,
+            listen_overflows=risen.get("TcpExt.ListenOverflows"),
+            listen_drops=risen.get("TcpExt.ListenDrops"),
+            passive_opens=0 if taken is first and first.counters else risen.get("Tcp.PassiveOpens"),
+            server_states=taken.server_sockets.states if taken.server_sockets else None,
+            server_held=taken.server_sockets.accepted if taken.server_sockets else None,
+        )
+
     def result(self) -> ServerSide:
         """The server's end. What needs two snapshots is None where there was but one."""
         if self.why is not None or len(self._taken) < 2:
@@ -76,6 +115,7 @@ class ViaServer:
             after=after,
             deltas=deltas.between(before.counters, after.counters),
             listener=listener,
+            looks=self._looks(),
             listeners=queue.each(),
             processes=self._processes(),
         )

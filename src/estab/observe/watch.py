@@ -194,7 +194,7 @@ class Watch:
 
     def _server_side(self, before: Snapshot | None, after: Snapshot, changes: dict[str, int] | None) -> ServerSide:
         if self._via is not None:
-            self._via.look()
+            self._via.finished()
             return self._via.result()
         if self._why_unseen is not None:
             return ServerSide(observed=False, why=self._why_unseen, embedded=self._embedded)

@@ -52,7 +52,7 @@ from estab.records.snapshot import (
     Tuple4,
     Unobserved,
 )
-from estab.records.timeline import OwnerSample, ServerSample, Spread, TimelinePoint
+from estab.records.timeline import OwnerSample, ServerLook, ServerSample, Spread, TimelinePoint
 
 __all__ = [
     "DIAGNOSIS_SCHEMA",
@@ -96,6 +96,7 @@ __all__ = [
     "Requests",
     "RunResult",
     "Security",
+    "ServerLook",
     "ServerSample",
     "ServerSide",
     "ServerSockets",

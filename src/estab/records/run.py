@@ -7,7 +7,7 @@ from estab.records.deltas import rise
 from estab.records.diagnosis import Diagnosis
 from estab.records.failure import Failure
 from estab.records.snapshot import HostFacts, PortUse, Process, Snapshot, Tuple4
-from estab.records.timeline import TimelinePoint
+from estab.records.timeline import ServerLook, TimelinePoint
 
 RUN_SCHEMA = "estab.run/1"
 # What the first records call, in `config`, what has one name everywhere since.
@@ -171,7 +171,8 @@ class ServerSide(Record, frozen=True, kw_only=True):
 
     `listener` is the one in greatest distress; `listeners` are all where there are several (SO_REUSEPORT), each with
     its own figures. `processes` are their owners with the most descriptors that were seen in use (`fds`).
-    `embedded`: the server is this run's own. `via`: the command that its snapshots came from.
+    `embedded`: the server is this run's own. `via`: the command that its snapshots came from; `looks` has what each of
+    them shows of the server, for no timeline does.
     `deltas` is what the counters of its namespace rose by, zeros included; ask `rose`, which reads old records too.
     """
 
@@ -183,6 +184,7 @@ class ServerSide(Record, frozen=True, kw_only=True):
     after: Snapshot | None = None
     deltas: dict[str, int] | None = None
     listener: ListenerWatch | None = None
+    looks: list[ServerLook] = []
     listeners: list[ListenerWatch] = []
     processes: list[Process] | None = None
     workers: list[Worker] = []

@@ -47,7 +47,7 @@ class ServerSample(Record, frozen=True, kw_only=True):
 
     queue_depth: int | None = None
     queue_limit: int | None = None
-    queue_depths: dict[int, int] | None = None
+    queue_depths: dict[str, int] | None = None
     listen_overflows: int | None = None
     listen_drops: int | None = None
     listener_drops: int | None = None
@@ -59,6 +59,12 @@ class ServerSample(Record, frozen=True, kw_only=True):
     server_states: dict[str, int] | None = None
     server_held: int | None = None
     owners: list[OwnerSample] | None = None
+
+
+class ServerLook(ServerSample, frozen=True, kw_only=True):
+    """The server's end at one of the few looks of a command that prints snapshots; `t_s`: seconds since the first."""
+
+    t_s: float
 
 
 class TimelinePoint(ServerSample, frozen=True, kw_only=True):

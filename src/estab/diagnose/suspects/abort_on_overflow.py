@@ -26,8 +26,8 @@ def judge_run(run: RunResult) -> Judgement:
 
 
 def failures(run: RunResult) -> int:
-    """Connections that timed out, were reset or ended early: the full queue behind it costs all of them."""
-    return facts.unserved(run)
+    """As for any overflow of the queue: the full queue behind it costs all of them."""
+    return facts.turned_away_clients(run)
 
 
 def _weigh(run: RunResult) -> tuple[Verdict, str]:

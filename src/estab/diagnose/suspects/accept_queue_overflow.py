@@ -39,8 +39,8 @@ def judge_run(run: RunResult) -> Judgement:
 
 
 def failures(run: RunResult) -> int:
-    """Connections that timed out, were reset or ended early."""
-    return facts.unserved(run)
+    """Connections that timed out, and those that were reset for a place that the queue did not have."""
+    return facts.turned_away_clients(run)
 
 
 def _unseen(run: RunResult) -> Judgement:

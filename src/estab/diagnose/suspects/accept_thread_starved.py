@@ -35,8 +35,8 @@ def judge_run(run: RunResult) -> Judgement:
 
 
 def failures(run: RunResult) -> int:
-    """Connections that timed out, were reset or ended early."""
-    return facts.unserved(run)
+    """As for any overflow of the queue."""
+    return facts.turned_away_clients(run)
 
 
 def _weigh(run: RunResult, watch: ListenerWatch | None) -> tuple[Verdict, str]:

@@ -7,71 +7,100 @@ Judged before accept_queue_overflow: a queue that nobody empties overflows as we
 
 from __future__ import annotations
 
-from itertools import pairwise
-
-from estab.diagnose import facts
+from estab.diagnose import accepts, facts, owners
+from estab.diagnose.accepts import Stopped
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import too_many_at_once, wanted_backlog
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
-from estab.diagnose.evidence import listener_unseen, measured, unknown, worst_depth
-from estab.diagnose.on_snapshots import LISTENERS_UNSEEN, Snapshots
-from estab.records import Evidence, ListenerWatch, Remedy, RunResult, TimelinePoint, Verdict
+from estab.diagnose.evidence import SNMP, listener_unseen, measured, unknown, worst_depth
+from estab.diagnose.on_snapshots import LISTENERS_UNSEEN, Queue, Snapshots
+from estab.records import Evidence, ListenerWatch, Remedy, RunResult, Verdict
 from estab.words import plural
-
-# A server that accepted and then stopped: the silence has to last this long, and so many times its longest pause.
-SILENCE_S = 1.0
-SILENCE_OF_PAUSE = 3.0
 
 
 def judge_run(run: RunResult) -> Judgement:
-    """Confirmed where connections waited, the queue never fell, and nothing was accepted (any more)."""
+    """Confirmed where connections waited to the end and none was accepted for longer than a pause of this program's."""
     watch = facts.listener(run)
     if watch is None:
         return _unseen(run)
-    silence = _silence(run.timeline)
-    verdict, summary = _weigh(run, watch, silence)
+    alone = run.server.embedded or accepts.alone(run)  # our own server says itself what it accepted
+    stopped = accepts.stopped(accepts.of_run(run), alone=alone, kept=run.command == "hold")
+    verdict, summary = _weigh(run, watch, stopped)
     evidence = _evidence(run, watch)
-    if silence is not None:
-        evidence.append(_silent_evidence(silence))
-    return Judgement(verdict, summary, evidence)
+    if stopped is not None:
+        evidence.append(_stopped_evidence(stopped))
+    return Judgement(verdict, summary, [*evidence, *_owner_evidence(run)])
 
 
-def _weigh(run: RunResult, watch: ListenerWatch, silence: float | None) -> tuple[Verdict, str]:
-    taken = facts.accepted(run)
+def _weigh(run: RunResult, watch: ListenerWatch, stopped: Stopped | None) -> tuple[Verdict, str]:
     if max(watch.worst_depth, watch.queued_at_end or 0) <= 0:
         return "ruled_out", "No connection was seen waiting."
-    if silence is not None:
-        return "confirmed", f"The server accepted nothing for the last {silence:.1f} s while connections waited."
-    if not watch.rose_only:
-        return "ruled_out", "The queue fell as well as rose."
-    if taken is None:
-        text = "The queue never fell, but whether anything was accepted was not observed."
-        return ("possible" if facts.was_full(watch) else "not_observed"), text
-    if taken > 0:
-        return "ruled_out", f"The server accepted {plural(taken, 'connection')}."
-    waiting = max(watch.worst_depth, watch.queued_at_end or 0)
+    if (stuck := _stuck_member(run)) is not None:
+        return "confirmed", stuck
+    if stopped is None:
+        return "ruled_out", "Connections were accepted to the end."
+    waiting = plural(stopped.waiting, "connection")
+    told = f"nothing was accepted for the last {stopped.span_s:.1f} s, and {waiting} waited"
+    if not stopped.for_long:
+        text = f"{told.capitalize()}: too short to tell from a pause (a longer run would tell)."
+        return ("possible" if _suffered(run) else "not_observed"), text
+    if not stopped.sure:
+        text = f"{told.capitalize()}, as far as its queue shows; others were connected to in its network namespace."
+        return ("possible" if _suffered(run) else "not_observed"), text
+    return "confirmed", _summary(run, told)
+
+
+def _summary(run: RunResult, told: str) -> str:
+    taken = facts.accepted(run)
+    before = "Nothing was accepted at all: " if taken == 0 else "The server stopped accepting: "
+    if taken:
+        before = f"The server accepted {plural(taken, 'connection')} and then no more: "
+    state = _state(run)
+    return f"{before}{told}{'' if state is None else f'. {state}'}."
+
+
+def _suffered(run: RunResult) -> bool:
+    """Did any client meet a failure, or hold a connection that the server does not have?"""
+    return bool(run.client_failures or (run.ghosts is not None and run.ghosts.count))
+
+
+def _state(run: RunResult) -> str | None:
+    """What its processes did meanwhile, as a sentence without its stop. None: nothing that explains it was seen."""
+    for owner in owners.of_run(run):
+        who = f"{owner.name or 'its process'} (pid {owner.pid})"
+        if owner.stopped:
+            return f"{who} is stopped (state T)"
+        if (owner.states or {}).get("D"):
+            return f"{who} has a thread in uninterruptible sleep (state D)"
+    if any(looks.looks and looks.stopped for looks in owners.along(run)):
+        return "Its process was stopped (state T)"
+    free = [owner for owner in owners.of_run(run) if owner.fds is not None and owner.nofile is not None]
+    if free and facts.accepted(run) and all((owner.fds or 0) < (owner.nofile or 0) for owner in free):
+        return "It had descriptors left: a limit of its own (workers, a pool, a maximum of connections) looks like this"
+    return None
+
+
+def _stuck_member(run: RunResult) -> str | None:
+    """Of several listeners at the port (SO_REUSEPORT) one whose queue only grew while others were emptied."""
+    several = run.server.listeners
+    if len(several) < 2:
+        return None
+    moved = {watch.inode: accepts.unmoved_s(run, watch.inode) or 0.0 for watch in several if watch.inode is not None}
+    stuck = [watch for watch in several if watch.inode is not None and moved[watch.inode] >= accepts.STOPPED_S]
+    if not stuck or len(stuck) == len(several):
+        return None
+    waiting = sum(watch.last_depth for watch in stuck)
+    pids = sorted({str(pid) for watch in stuck for pid in facts.owner_pids(run, watch.inode)})
+    whose = f" (pid {', '.join(pids)})" if pids else ""
     return (
-        "confirmed",
-        f"The server accepted none of the {plural(waiting, 'connection')} that waited: its queue only rose.",
+        f"{len(stuck)} of {len(several)} listeners of the port accepts nothing{whose}: {plural(waiting, 'connection')} "
+        f"waited there for {max(moved[watch.inode or 0] for watch in stuck):.1f} s, while the others were emptied."
     )
 
 
 def failures(run: RunResult) -> int:
-    """Connections that timed out, were reset or ended early."""
-    return facts.unserved(run)
-
-
-def _silence(timeline: list[TimelinePoint]) -> float | None:
-    """Seconds at the end in which connections waited and `accepted` stood still; None where it was not silent."""
-    points = [p for p in timeline if p.accepted is not None and p.queue_depth is not None]
-    if not points or not points[-1].queue_depth:
-        return None
-    steps = [later.t_s for earlier, later in pairwise(points) if (later.accepted or 0) > (earlier.accepted or 0)]
-    # The last sample that no waiting connection was seen in: before it there was nothing to accept.
-    idle = max((p.t_s for p in points if not p.queue_depth), default=points[0].t_s)
-    silence = points[-1].t_s - max([idle, *steps[-1:]])
-    pause = max((later - earlier for earlier, later in pairwise(steps)), default=0.0)
-    return silence if silence >= SILENCE_S and silence > SILENCE_OF_PAUSE * pause else None
+    """As for any overflow of the queue: what was accepted and then ended early is not its doing."""
+    return facts.turned_away_clients(run)
 
 
 def _unseen(run: RunResult) -> Judgement:
@@ -107,9 +136,21 @@ def _evidence(run: RunResult, watch: ListenerWatch) -> list[Evidence]:
     return evidence
 
 
-def _silent_evidence(silence: float) -> Evidence:
-    text = f"accepted stood still for the last {silence:.1f} s of the run, with connections waiting"
-    return measured("timeline", "accepted", silence, text, SILENCE_S)
+def _stopped_evidence(stopped: Stopped) -> Evidence:
+    text = f"no accept() for the last {stopped.span_s:.1f} s with connections waiting"
+    if stopped.pause_s:
+        text += f"; its longest pause before was {stopped.pause_s:.1f} s"
+    return measured("queue depth, PassiveOpens", "accepted", stopped.span_s, text, accepts.STOPPED_S)
+
+
+def _owner_evidence(run: RunResult) -> list[Evidence]:
+    told = []
+    for owner in owners.of_run(run):
+        states = ", ".join(f"{count} {state}" for state, count in sorted((owner.states or {}).items()))
+        if states:
+            text = f"threads of {owner.name or 'its process'} (pid {owner.pid}) by state: {states}"
+            told.append(measured("/proc/PID/task/TID/stat", "state", states, text, None))
+    return told
 
 
 def remedies(run: RunResult) -> list[Remedy]:
@@ -172,22 +213,41 @@ def _accept_again(run: RunResult) -> Remedy:
 
 
 def judge_snapshots(snapshots: Snapshots) -> Judgement:
-    """A queue that did not fall between two snapshots, though something waited at both."""
+    """Something waited at both, and the counters say that nothing was accepted in between."""
     if snapshots.after.listeners is None:
         return Judgement("not_observed", LISTENERS_UNSEEN, [unknown("sock_diag", "-", "listeners were not read")])
-    queue = next((queue for queue in snapshots.queues if queue.now.depth > 0), None)
-    if queue is None:
+    waiting = [queue for queue in snapshots.queues if queue.now.depth > 0]
+    if not waiting:
         evidence = [queue.evidence for queue in snapshots.queues[:1]]
         none = measured("sock_diag", "listeners", len(snapshots.queues), "nothing waits", None)
         return Judgement("ruled_out", "No connection waits to be accepted now.", evidence or [none])
+    judged = [_judge_queue(snapshots, queue) for queue in waiting]
+    return min(judged, key=lambda judgement: _SEVERITY.index(judgement.verdict))
+
+
+_SEVERITY: tuple[Verdict, ...] = ("confirmed", "possible", "not_observed", "ruled_out")
+
+
+def _judge_queue(snapshots: Snapshots, queue: Queue) -> Judgement:
     evidence, now = [queue.evidence], queue.now.depth
-    if queue.then is None:
+    before, then = snapshots.before, queue.then
+    if before is None or then is None:
         text = f"{now:,} wait at {queue.where} now; whether they are accepted shows in a second snapshot."
         return Judgement("not_observed", text, evidence)
-    if 0 < queue.then.depth <= now:
-        text = f"{queue.then.depth:,} waited at {queue.where} and {now:,} wait {snapshots.span_s:,.1f} s later."
-        return Judgement("possible", text, evidence, about=snapshots.run(queue))
-    return Judgement("ruled_out", f"The queue of {queue.where} was empty before, or fell.", evidence)
+    if not 0 < then.depth <= now:
+        return Judgement("ruled_out", f"The queue of {queue.where} was empty before, or fell.", evidence)
+    about, span_s = snapshots.run(queue), snapshots.span_s
+    told = f"{then.depth:,} waited at {queue.where} and {now:,} wait {span_s:,.1f} s later"
+    # What joined this queue alone is counted: at most so many can have been accepted of it.
+    opened = snapshots.rose(accepts.PASSIVE_OPENS)
+    joined = now - then.depth
+    if opened is None or span_s < accepts.STOPPED_S or opened > joined:
+        more = "" if opened is None else f", while up to {max(0, opened - joined):,} were accepted in this namespace"
+        return Judgement("possible", f"{told}{more}.", evidence, about=about)
+    evidence.append(measured(SNMP, accepts.PASSIVE_OPENS, opened, f"PassiveOpens rose by {opened:,}: all of them wait"))
+    return Judgement(
+        "confirmed", f"Nothing is accepted: {told}, and none was accepted meanwhile.", evidence, about=about
+    )
 
 
 _NOBODY_EMPTIES = "a queue that nobody empties overflows whatever its length"
