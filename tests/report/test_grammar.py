@@ -31,7 +31,7 @@ SHAPES: dict[str, Callable[[], RunResult]] = {
 # What names something, what holds for a machine, and what only the kernel's documented values can be.
 _KEPT = ("port", "pid", "family", "inode", "sysctls", "schema", "cores", "memory_bytes", "euid")
 _NOUN = (
-    "(connects?|connections?|failures?|packets?|segments?|times?|ports?|places?|descriptors?|samples?|drops?|SYNs?|"
+    "(connects?|connections?|failures?|packets?|segments?|times?|ports?|places?|descriptors?|samples?|drops?|SYNs?|ACKs?|"
     "requests?|timeouts?|process(?:es)?|address(?:es)?|flows?|cores?|attempts?|bytes?|snapshots?|ghosts?)"
 )
 _VERB = "(was|were|is|are|waits?|exists?|comes?)"

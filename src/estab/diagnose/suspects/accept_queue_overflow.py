@@ -133,7 +133,7 @@ def _ghosts(run: RunResult) -> list[Evidence]:
     ghosts = ghosts_of_queue(run)
     if not ghosts:
         return []
-    text = f"the client holds {ghosts:,} ESTABLISHED connections that the server does not have (ghosts)"
+    text = f"the client holds {plural(ghosts, 'ESTABLISHED connection')} that the server does not have (ghosts)"
     return [measured("sock_diag", "ghosts", ghosts, text)]
 
 

@@ -87,7 +87,7 @@ def _evidence(run: RunResult) -> list[Evidence]:
     evidence += [*overflow_evidence(run), sysctl(COOKIES, facts.server_sysctl(run, COOKIES))]
     held = ghosts_of_queue(run)
     if held:
-        text = f"the client holds {held:,} ESTABLISHED connections that the server does not have (ghosts)"
+        text = f"the client holds {plural(held, 'ESTABLISHED connection')} that the server does not have (ghosts)"
         evidence.append(measured("sock_diag", "ghosts", held, text))
     return evidence
 

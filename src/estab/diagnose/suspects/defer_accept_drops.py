@@ -40,7 +40,10 @@ def _weigh(run: RunResult) -> tuple[Verdict, str]:
         return "ruled_out", "Another listener defers: this one dropped nothing."
     held = ghosts_of_queue(run)
     if not held and not failures(run):
-        return "ruled_out", f"{dropped:,} bare ACKs were dropped by design; every client that spoke was served."
+        return "ruled_out", (
+            f"{plural(dropped, 'bare ACK was', 'bare ACKs were')} "
+            "dropped by design; every client that spoke was served."
+        )
     lost = (
         f"{plural(held, 'connection exists', 'connections exist')} only at the client"
         if held
@@ -48,7 +51,7 @@ def _weigh(run: RunResult) -> tuple[Verdict, str]:
     )
     if held and overflowed(run) is not True:
         return "confirmed", f"The listener defers accept() until data comes, and its clients are silent: {lost}."
-    return "possible", f"{dropped:,} bare ACKs were dropped for TCP_DEFER_ACCEPT, and {lost}."
+    return "possible", f"{plural(dropped, 'bare ACK was', 'bare ACKs were')} dropped for TCP_DEFER_ACCEPT, and {lost}."
 
 
 def _evidence(run: RunResult) -> list[Evidence]:
@@ -113,7 +116,10 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
         return Judgement("not_observed", "TCPDeferAcceptDrop was not observed.", evidence)
     if not dropped:
         return Judgement("ruled_out", "No ACK was dropped for TCP_DEFER_ACCEPT.", evidence)
-    text = f"{dropped:,} bare ACKs were dropped for TCP_DEFER_ACCEPT; whether clients wait for it only a run shows."
+    text = (
+        f"{plural(dropped, 'bare ACK was', 'bare ACKs were')} dropped for "
+        "TCP_DEFER_ACCEPT; whether clients wait for it only a run shows."
+    )
     return Judgement("possible", text, evidence)
 
 

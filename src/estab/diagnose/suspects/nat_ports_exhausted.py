@@ -14,6 +14,7 @@ from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, N
 from estab.diagnose.evidence import connect_timeouts, measured, unknown
 from estab.diagnose.on_snapshots import Snapshots
 from estab.records import Evidence, Remedy, RunResult, Snapshot, Verdict
+from estab.words import plural
 
 FIELD = "insert_failed"
 
@@ -50,10 +51,13 @@ def _weigh(run: RunResult, clashes: int | None) -> tuple[Verdict, str]:
         return "not_observed", "This host's connection tracking was not observed."
     if clashes * 2 <= lost:
         return "ruled_out", "This host entered the flows of what timed out." if not clashes else (
-            f"Only {clashes:,} packets were dropped for want of a free tuple, {lost:,} connects timed out."
+            f"Only {plural(clashes, 'packet was', 'packets were')} dropped "
+            f"for want of a free tuple, {plural(lost, 'connect')} timed out."
         )
     got = f"{run.funnel.connected:,} connected, then" if run.funnel.connected else ""
-    text = f"{got} {clashes:,} packets found no free port in this host's NAT: {lost:,} connects timed out.".strip()
+    text = (
+        f"{got} {plural(clashes, 'packet')} found no free port in this host's NAT: {plural(lost, 'connect')} timed out."
+    ).strip()
     return "confirmed", text
 
 
@@ -72,7 +76,10 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
     if clashes is None:
         return Judgement("not_observed", "Connection tracking was not observed at two moments.", _evidence(None))
     if clashes:
-        text = f"{clashes:,} packets were dropped because NAT found no free port for them, or another was faster."
+        text = (
+            f"{plural(clashes, 'packet was', 'packets were')} dropped "
+            "because NAT found no free port for them, or another was faster."
+        )
         return Judgement("possible", text, _evidence(clashes))
     return Judgement("ruled_out", "Every new flow was entered.", _evidence(clashes))
 

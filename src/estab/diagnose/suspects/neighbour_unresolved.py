@@ -14,6 +14,7 @@ from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, R
 from estab.diagnose.evidence import connect_timeouts, measured, unknown
 from estab.diagnose.on_snapshots import Snapshots
 from estab.records import Evidence, Remedy, RunResult, Verdict
+from estab.words import plural
 
 UNREACHABLE = frozenset({"EHOSTUNREACH"})
 
@@ -36,20 +37,22 @@ def _weigh(run: RunResult) -> tuple[Verdict, str]:
     if held_back is None:
         return "not_observed", "Whether the SYNs left this host was not observed."
     if held_back * 2 > lost:
-        text = f"The next hop never answered for its address: {lost:,} connects failed, and no SYN left this host."
+        text = (
+            f"The next hop never answered for its address: {plural(lost, 'connect')} failed, and no SYN left this host."
+        )
         return "confirmed", text
     again = run.client.rose(facts.SYN_RETRANS)
     if again:
-        return "ruled_out", f"{again:,} SYNs left this host again, so the next hop was known."
+        return "ruled_out", f"{plural(again, 'SYN')} left this host again, so the next hop was known."
     own = sent.icmp_of_its_own(run) or 0
     if own * 2 > lost and facts.failed(run, ("connect",), UNREACHABLE):
-        text = f"{lost:,} connects met an ICMP error of this host itself: a neighbour that is known as absent."
+        text = f"{plural(lost, 'connect')} met an ICMP error of this host itself: a neighbour that is known as absent."
         return "possible", text
     return "ruled_out", "No SYN was held back in this host."
 
 
 def _evidence(run: RunResult) -> list[Evidence]:
-    text = f"{failures(run):,} connects timed out or got EHOSTUNREACH"
+    text = f"{plural(failures(run), 'connect')} timed out or got EHOSTUNREACH"
     evidence = [measured("failures", "connect ETIMEDOUT, own_timeout, EHOSTUNREACH", failures(run), text)]
     if facts.connect_timeouts(run):
         evidence = [connect_timeouts(run)]
@@ -65,7 +68,10 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
         return Judgement("not_observed", text, [unknown("/proc/net/netstat", sent.HELD_BACK, text)])
     evidence = [*sent.held_back_evidence(run), *sent.icmp_evidence(run)]
     if held_back and sent.icmp_of_its_own(run):
-        text = f"{held_back:,} packets that were due again had not left this host, and it called somebody unreachable."
+        text = (
+            f"{plural(held_back, 'packet that was', 'packets that were')} due again had "
+            "not left this host, and it called somebody unreachable."
+        )
         return Judgement("possible", text, evidence)
     return Judgement("ruled_out", "This host held no packet back for a neighbour that is absent.", evidence)
 

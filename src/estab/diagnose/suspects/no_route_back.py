@@ -13,6 +13,7 @@ from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, R
 from estab.diagnose.evidence import SNMP, connect_timeouts, listener_unseen, measured, server_counter, unknown
 from estab.diagnose.on_snapshots import Snapshots
 from estab.records import Evidence, Remedy, RunResult, Verdict
+from estab.words import plural
 
 
 def judge_run(run: RunResult) -> Judgement:
@@ -46,9 +47,9 @@ def _weigh(run: RunResult) -> tuple[Verdict, str]:
     told = f"the server had no route for {unanswered:,} of its answers"
     # Each dropped SYN counts in both: where most drops have no such twin, something else dropped them.
     if unanswered * 2 <= drops:
-        return "possible", f"Its listener dropped {drops:,} packets, and {told}."
+        return "possible", f"Its listener dropped {plural(drops, 'packet')}, and {told}."
     lost = failures(run)
-    return "confirmed", f"The SYNs arrived, and {told}: {lost:,} connects timed out."
+    return "confirmed", f"The SYNs arrived, and {told}: {plural(lost, 'connect')} timed out."
 
 
 def _evidence(run: RunResult) -> list[Evidence]:
@@ -71,8 +72,11 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
     if not unanswered:
         return Judgement("ruled_out", "This host had a route for every SYN that it answered.", _evidence(run))
     if unanswered * 2 <= (run.server.rose(facts.LISTEN_DROPS) or 0):
-        return Judgement("possible", f"This host lacked a route for up to {unanswered:,} SYNs.", _evidence(run))
-    text = f"{unanswered:,} SYNs were dropped because this host has no route back to whom they came from."
+        return Judgement("possible", f"This host lacked a route for up to {plural(unanswered, 'SYN')}.", _evidence(run))
+    text = (
+        f"{plural(unanswered, 'SYN was', 'SYNs were')} dropped "
+        "because this host has no route back to whom they came from."
+    )
     return Judgement("confirmed", text, _evidence(run))
 
 

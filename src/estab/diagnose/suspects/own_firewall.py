@@ -15,6 +15,7 @@ from estab.diagnose.evidence import NETSTAT, connect_timeouts, measured, unknown
 from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.syn_path import filter_rules
 from estab.records import Evidence, Remedy, RunResult, Verdict
+from estab.words import plural
 
 
 def judge_run(run: RunResult) -> Judgement:
@@ -36,18 +37,22 @@ def _weigh(run: RunResult) -> tuple[Verdict, str]:
         return "not_observed", "What this host did with its own packets was not observed."
     # An absent neighbour makes this host send itself an ICMP error too: it held the SYN back before that.
     if refused and (own or 0) * 2 > refused and not sent.held_back(run):
-        return "confirmed", f"This host refuses itself: {refused:,} connects met an ICMP error of its own."
+        return "confirmed", f"This host refuses itself: {plural(refused, 'connect')} met an ICMP error of its own."
     if lost and (not_sent or 0) * 2 > lost:
         if filter_rules(run).get("client") is False:
-            return "possible", f"This host did not send {not_sent:,} packets, and it has no rules that would drop them."
-        return "confirmed", f"This host drops its own SYNs: {lost:,} connects timed out, and none of them left it."
+            return "possible", (
+                f"This host did not send {plural(not_sent or 0, 'packet')}, and it has no rules that would drop them."
+            )
+        return "confirmed", (
+            f"This host drops its own SYNs: {plural(lost, 'connect')} timed out, and none of them left it."
+        )
     return "ruled_out", "What failed had left this host."
 
 
 def _evidence(run: RunResult) -> list[Evidence]:
     evidence = [connect_timeouts(run)]
     if refused := sent.refused(run):
-        text = f"{refused:,} connects were refused or unreachable"
+        text = f"{plural(refused, 'connect was', 'connects were')} refused or unreachable"
         evidence.append(measured("failures", "connect ECONNREFUSED, EHOSTUNREACH, ENETUNREACH", refused, text))
     evidence += sent.icmp_evidence(run)
     if (count := sent.not_sent(run)) is not None:
@@ -68,10 +73,12 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
         return Judgement("not_observed", text, [unknown("/proc/net/snmp", "Icmp", text)])
     evidence = _evidence(run)[1:]
     if own and not sent.held_back(run):
-        text = f"This host refused {own:,} packets of its own by ICMP: by a rule, or at a closed UDP port."
+        text = f"This host refused {plural(own, 'packet')} of its own by ICMP: by a rule, or at a closed UDP port."
         return Judgement("possible", text, evidence)
     if not_sent:
-        return Judgement("possible", f"This host refused to send {not_sent:,} packets again between the two.", evidence)
+        return Judgement(
+            "possible", f"This host refused to send {plural(not_sent, 'packet')} again between the two.", evidence
+        )
     return Judgement("ruled_out", "This host refused nothing that it sent.", evidence)
 
 

@@ -55,7 +55,10 @@ def _weigh_reject(run: RunResult, rejected: int) -> tuple[Verdict, str]:
         )
         return "ruled_out", text
     if sent.refused_by_icmp(run) and not run.funnel.connected:
-        text = f"A filter rejects: {rejected:,} connects were refused by ICMP, which a closed port never sends."
+        text = (
+            f"A filter rejects: {plural(rejected, 'connect was', 'connects were')} "
+            "refused by ICMP, which a closed port never sends."
+        )
         return "confirmed", text
     if facts.listener(run) is None:
         return _weigh_reject_unseen(run, rejected, unreachable)

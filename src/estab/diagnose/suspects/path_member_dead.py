@@ -13,6 +13,7 @@ from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, N
 from estab.diagnose.evidence import connect_timeouts, measured
 from estab.diagnose.syn_path import FEW, SynPath, arrival_evidence, syn_path
 from estab.records import Evidence, Remedy, RunResult, Verdict
+from estab.words import plural
 
 
 def judge_run(run: RunResult) -> Judgement:
@@ -57,14 +58,14 @@ def _why_not(run: RunResult, met: SynPath) -> str | None:
     if not run.funnel.connected:
         return "No connect got through: nothing is left alive."
     if met.late * 10 > met.timeouts:
-        return f"{met.late:,} connects came through at a later SYN: that is chance."
+        return f"{plural(met.late, 'connect')} came through at a later SYN: that is chance."
     return (
         "After the first failure hardly any connect got through: a ceiling, no share." if met.went_on is False else None
     )
 
 
 def _evidence(run: RunResult, met: SynPath) -> list[Evidence]:
-    text = f"{run.funnel.connected:,} connects succeeded, {met.late:,} of them at a later SYN"
+    text = f"{plural(run.funnel.connected, 'connect')} succeeded, {met.late:,} of them at a later SYN"
     evidence = [
         connect_timeouts(run),
         measured("funnel", "connected", run.funnel.connected, text, run.funnel.attempted),
