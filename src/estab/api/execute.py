@@ -23,7 +23,7 @@ from estab.load.target import parse, resolve
 from estab.observe import host, via
 from estab.observe.local import is_local
 from estab.observe.watch import Observed, Watch
-from estab.records import RunResult
+from estab.records import Funnel, RunResult
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,13 @@ def _accepted(recorder: Recorder, seen: Observed, load: ClientLoad) -> int | Non
     return max(least)
 
 
+def _served(run: _Run, funnel: Funnel) -> Funnel:
+    """What was held and never accepted was not completed, though its close went well."""
+    if run.request.command != "hold" or funnel.accepted is None:
+        return funnel
+    return funnel.replace(completed=min(funnel.completed, funnel.accepted))
+
+
 def _result(run: _Run, recorder: Recorder, seen: Observed, started_at: float) -> RunResult:
     clients, servers = recorder.clients, recorder.servers
     blocks = [worker.block for worker in clients.workers]
@@ -159,7 +166,7 @@ def _result(run: _Run, recorder: Recorder, seen: Observed, started_at: float) ->
         drain_s=None if drain_s is None else round(drain_s, 4),
         engine=engine_name(),
         stopped="no_echo" if totals["no_echo"] else None,
-        funnel=outcome.funnel(totals, _accepted(recorder, seen, run.load)),
+        funnel=_served(run, outcome.funnel(totals, _accepted(recorder, seen, run.load))),
         failures=outcome.failures([*blocks, *server_blocks]),
         requests=outcome.requests(totals, run.load.workload != "hold" and run.load.size > 0),
         open_loop=outcome.open_loop(fleet.totals(b.counts() for b in blocks[:staying]), run.load),

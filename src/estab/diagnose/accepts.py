@@ -11,6 +11,7 @@ Source: `tcp_create_openreq_child` and `inet_csk_reqsk_queue_add` (net/ipv4), `i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -223,6 +224,19 @@ def of_run(run: RunResult) -> list[Moment]:
         return [*([first] if first is not None else []), *points]
     ends = [snapshot for snapshot in (run.server.before, run.server.after) if snapshot is not None]
     return of_snapshots(ends, run.server.listener.port) if run.server.listener is not None else []
+
+
+def while_open(run: RunResult) -> list[Moment]:
+    """`of_run`, of a hold until its connections are closed: a server at a limit of its own accepts again after that."""
+    moments = of_run(run)
+    if run.command != "hold":
+        return moments
+    if run.server.looks:
+        until_s = max((look.t_s for look in run.server.looks if look.load_open), default=math.inf)
+    else:
+        most = max((point.open for point in run.timeline), default=0)
+        until_s = max((point.t_s for point in run.timeline if point.open * 2 >= most > 0), default=math.inf)
+    return [moment for moment in moments if moment.at_s <= until_s]
 
 
 def _before(run: RunResult) -> Moment | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from estab.diagnose import accepts
 from estab.records import RunResult, TimelinePoint
 
 
@@ -20,25 +21,39 @@ class QueueRates:
 def queue_rates(run: RunResult) -> QueueRates | None:
     """Arrivals and accepts while the queue was not empty; None where under half a second of that was seen.
 
-    `hold` closes nothing meanwhile: there a server that does not count accepts for us shows them by its descriptors.
     (Connected less queued is no measure: with ghosts the client has more connections than the server ever had.)
     """
-    points = [p for p in run.timeline if p.queue_depth and accepted_at(p, run) is not None]
+    points = [(point, count) for point, count in accepted_along(run) if point.queue_depth]
+    if run.command != "hold":
+        # What is seen after the last attempt has no arrivals any more.
+        points = [(point, count) for point, count in points if point.attempted < run.timeline[-1].attempted]
     if len(points) < 2:
         return None
-    first, last = points[0], points[-1]
+    (first, accepted_first), (last, accepted_last) = points[0], points[-1]
     span = last.t_s - first.t_s
     if not (math.isfinite(span) and span >= 0.5):
         return None
-    accepts = (accepted_at(last, run) or 0) - (accepted_at(first, run) or 0)
-    return QueueRates(span, max(0, last.attempted - first.attempted) / span, max(0, accepts) / span)
+    return QueueRates(
+        span, max(0, last.attempted - first.attempted) / span, max(0, accepted_last - accepted_first) / span
+    )
 
 
-def accepted_at(point: TimelinePoint, run: RunResult) -> int | None:
-    """Accepted by then. Where the server did not say, its descriptors tell: in a hold nothing is closed meanwhile."""
-    if point.accepted is None and run.command == "hold" and point.open > 0:
-        return point.server_fds
-    return point.accepted
+def accepted_along(run: RunResult) -> list[tuple[TimelinePoint, int]]:
+    """The points of the timeline, each with what had been accepted by then.
+
+    By our own server's word; else by PassiveOpens less what waits, an upper bound where others listen in its namespace
+    (`accepts.totals`); else, in a hold, which closes nothing meanwhile, by the server's descriptors.
+    """
+    told = [(point, point.accepted) for point in run.timeline if point.accepted is not None]
+    if told:
+        return told
+    seen = [point for point in run.timeline if point.queue_depth is not None and point.passive_opens is not None]
+    if seen:
+        moments = [accepts.Moment(point.t_s, point.queue_depth or 0, point.passive_opens) for point in seen]
+        bounds = zip(seen, accepts.totals([accepts.Moment(0.0, 0, 0), *moments])[1:], strict=True)
+        return [(point, bound) for point, bound in bounds if bound is not None]
+    open_in_hold = [point for point in run.timeline if run.command == "hold" and point.open > 0]
+    return [(point, point.server_fds) for point in open_in_hold if point.server_fds is not None]
 
 
 def attempts_per_s(run: RunResult) -> float | None:

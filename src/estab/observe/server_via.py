@@ -29,6 +29,7 @@ class ViaServer:
     def __init__(self, command: str, address: str, port: int, run: Runner = via.snapshots) -> None:
         self._command, self._address, self._port, self._run = command, address, port, run
         self._taken: list[Snapshot] = []
+        self._while_open: list[Snapshot] = []
         self._at_end: ServerSockets | None = None
         self.why: str | None = None
 
@@ -47,7 +48,13 @@ class ViaServer:
         seen = self.look()
         if seen is not None:
             self._at_end = seen.server_sockets
+            self._while_open.append(seen)
         return seen
+
+    def closing(self) -> None:
+        """Run it before all is closed, where something waited when all was settled: has it been accepted since?"""
+        if self._at_end is not None and self._at_end.queued and (seen := self.look()) is not None:
+            self._while_open.append(seen)
 
     def connections(self, seen: Snapshot | None) -> frozenset[bytes] | None:
         """The server's connections in a snapshot, packed as `inet_diag.Established` does; None where not listed."""
@@ -87,6 +94,7 @@ class ViaServer:
         risen = deltas.between(first.counters, taken.counters) or {}
         return ServerLook(
             t_s=round(taken.taken_at_s - first.taken_at_s, 4),
+            load_open=any(taken is one for one in self._while_open),
             queue_depth=sum(listener.depth for listener in listeners) if listeners else None,
             queue_limit=sum(listener.limit for listener in listeners) if listeners else None,
             queue_depths={str(at.inode): at.depth for at in listeners if at.inode} if len(listeners) > 1 else None,

@@ -175,6 +175,8 @@ class Watch:
 
     def closing(self) -> None:
         """All is about to be closed: what waited for accept() when all was settled may have been accepted since."""
+        if self._via is not None:
+            self._via.closing()
         if self._queue.some_waited and (sockets := self._look_at_server()) is not None:
             self._queue.closing(sockets)
 

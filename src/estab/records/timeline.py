@@ -62,9 +62,13 @@ class ServerSample(Record, frozen=True, kw_only=True):
 
 
 class ServerLook(ServerSample, frozen=True, kw_only=True):
-    """The server's end at one of the few looks of a command that prints snapshots; `t_s`: seconds since the first."""
+    """The server's end at one of the few looks of a command that prints snapshots; `t_s`: seconds since the first.
+
+    `load_open`: the connections of the run had been made, and none was closed yet.
+    """
 
     t_s: float
+    load_open: bool = False
 
 
 class TimelinePoint(ServerSample, frozen=True, kw_only=True):

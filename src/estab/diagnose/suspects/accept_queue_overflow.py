@@ -11,11 +11,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from estab.diagnose import facts
-from estab.diagnose.advice.backlog import backlog_remedies
+from estab.diagnose.advice.backlog import backlog_remedies, outrun
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import listener_unseen, measured, sent_again, unknown, worst_depth
 from estab.diagnose.on_snapshots import LISTENERS_UNSEEN, Snapshots
 from estab.diagnose.overflow import ghosts_of_queue, turned_away
+from estab.diagnose.rates import queue_rates
 from estab.kernel.formats.endpoint import endpoint
 from estab.records import Evidence, ListenerWatch, RunResult
 from estab.words import places, plural
@@ -62,8 +63,16 @@ def _summary(run: RunResult, watch: ListenerWatch) -> str:
     return (
         f"The accept queue of {endpoint(watch.address, watch.port)} "
         f"was full ({plural(facts.room(watch), 'fits', 'fit')}) "
-        f"and the kernel turned packets away: {cost}."
+        f"and the kernel turned packets away: {cost}.{_outrun(run)}"
     )
+
+
+def _outrun(run: RunResult) -> str:
+    """Both rates, as a further sentence, where more came than was accepted all the time."""
+    rates = queue_rates(run)
+    if rates is None or not outrun(run):
+        return ""
+    return f" {rates.arrivals_per_s:,.0f}/s came, {rates.accepts_per_s:,.0f}/s were accepted."
 
 
 def _why_not(run: RunResult, watch: ListenerWatch) -> str:

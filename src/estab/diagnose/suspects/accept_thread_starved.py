@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from estab.diagnose import facts
+from estab.diagnose import facts, owners
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import delay_text, wanted_backlog
 from estab.diagnose.advice.futile import does_nothing
@@ -23,6 +23,8 @@ from estab.records import Evidence, ListenerWatch, Remedy, RunResult, Verdict
 from estab.words import plural
 
 BUSY = 0.9  # of all cores: nobody gets a turn at once
+THROTTLED = 0.1  # of the time, by its cgroup: a tenth of all accepts come late by that alone
+WAITED = 0.3  # of the time for a core: it had to run, and another did
 COST_S = 0.001  # of CPU for each connection that came: a hundred accepts' worth, so it went elsewhere
 # Programs that run on one core at a time, whatever the host has: an interpreter lock, one event loop.
 ONE_CORE = ("node", "python", "ruby", "redis", "estab")
@@ -44,12 +46,34 @@ def _weigh(run: RunResult, watch: ListenerWatch | None) -> tuple[Verdict, str]:
         return "not_observed", f"The server's queue and CPU were not observed ({facts.why_unseen(run)})."
     if (innocent := _why_not(run, watch)) is not None:
         return "ruled_out", innocent
+    told = _held_back(run)
+    if told is not None:
+        return ("confirmed" if overflowed(run) else "possible"), f"The accepting thread was starved: {told}."
+    return _weigh_cores(run)
+
+
+def _held_back(run: RunResult) -> str | None:
+    """What kept an owner of the listener from running, in words: its cgroup, or others on its core. None: nothing."""
+    for owner in owners.of_run(run):
+        who = f"{owner.name or 'its process'} (pid {owner.pid})"
+        stopped = owner.throttling
+        if stopped is not None and owner.span_s > 0 and stopped.stopped_s >= THROTTLED * owner.span_s:
+            return f"the CPU quota of its cgroup stopped {who} in {stopped.stopped:,} of {stopped.periods:,} periods"
+        ran, waited = owner.busiest_ran, owner.busiest_waited
+        if ran is not None and waited is not None and waited >= max(WAITED, ran):
+            return f"{who} ran {ran:.0%} of the time and waited {waited:.0%} of it for a core that others had"
+    return None
+
+
+def _weigh_cores(run: RunResult) -> tuple[Verdict, str]:
     cores, full = facts.server_cores(run), capacity(run)
     cost = cost_s(run)
     if cores is None or full is None or cost is None:
         return "not_observed", "The server's use of CPU was not observed."
     told = f"the server used {cores:.1f} cores"
-    if cores < BUSY * min(1.0, full) or busy_share(run) < BUSY:
+    # A thread can use one core: one that runs all the time is at its limit, however many cores are idle.
+    one_core = max((owner.busiest_ran or 0.0 for owner in owners.of_run(run)), default=0.0) >= BUSY
+    if not one_core and (cores < BUSY * min(1.0, full) or busy_share(run) < BUSY):
         return "ruled_out", f"The queue overflowed with CPU to spare: {told}, of {full:g}."
     if cost < COST_S:
         return "ruled_out", f"The CPU went into accepting: {cost * 1e6:,.0f} µs for each connection."

@@ -65,7 +65,7 @@ def _weigh_loss(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
             return "not_observed", f"Whether SYNs were lost was not observed ({facts.why_unseen(run)})."
         text = f"{told}; whether the server turned them away was not observed ({facts.why_unseen(run)})."
         return "possible", text
-    if not met.late and not met.patient:
+    if met.late * 10 <= met.timeouts and not met.patient:
         text = (
             f"{told} before a second SYN: by chance, or always the same flows; a connect timeout above 1 s would tell"
         )

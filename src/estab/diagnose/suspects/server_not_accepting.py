@@ -24,7 +24,7 @@ def judge_run(run: RunResult) -> Judgement:
     if watch is None:
         return _unseen(run)
     alone = run.server.embedded or accepts.alone(run)  # our own server says itself what it accepted
-    stopped = accepts.stopped(accepts.of_run(run), alone=alone, kept=run.command == "hold")
+    stopped = accepts.stopped(accepts.while_open(run), alone=alone, kept=run.command == "hold")
     verdict, summary = _weigh(run, watch, stopped)
     evidence = _evidence(run, watch)
     if stopped is not None:

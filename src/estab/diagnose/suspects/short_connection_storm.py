@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
-from estab.diagnose.advice.backlog import backlog_remedies
+from estab.diagnose.advice.backlog import backlog_remedies, outrun
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import measured
 from estab.diagnose.overflow import overflow_evidence, overflowed
+from estab.diagnose.rates import queue_rates
 from estab.kernel.rules.syn_retries import INITIAL_RTO_S, sees_retransmission
 from estab.records import Evidence, Remedy, RunResult, Verdict
 from estab.words import plural
@@ -52,7 +53,13 @@ def _why_not(run: RunResult) -> str | None:
     timeout = facts.asked_timeout(run)
     if timeout is not None and sees_retransmission(timeout):
         return f"The timeout of {timeout:g} s lets the SYN be sent again."
-    return "The accept queue did not overflow." if overflowed(run) is False else None
+    if overflowed(run) is False:
+        return "The accept queue did not overflow."
+    rates = queue_rates(run)
+    if rates is not None and outrun(run):
+        told = f"{rates.arrivals_per_s:,.0f}/s came and {rates.accepts_per_s:,.0f}/s were accepted all the time"
+        return f"The queue did not overflow in bursts: {told}."
+    return None
 
 
 def _evidence(run: RunResult) -> list[Evidence]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from estab.diagnose import facts
-from estab.diagnose.rates import accepted_at
+from estab.diagnose.rates import accepted_along
 from estab.lab.stage.setup import Setup
 from estab.records import RunResult, TimelinePoint
 
@@ -50,7 +50,7 @@ def _accepting(run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
     gap = run.config.get("accept_delay_s")
     if isinstance(gap, int | float) and 0 < gap <= 3600:
         return replace(setup, accept_delay_s=float(gap))
-    points = [(point, count) for point in run.timeline if (count := accepted_at(point, run)) is not None]
+    points = accepted_along(run)
     if cause == "server_not_accepting" and points:
         most = points[-1][1]
         return replace(setup, stops_after_s=next(point.t_s for point, count in points if count >= most))
