@@ -7,7 +7,7 @@ SOURCES := $(shell find src CMakeLists.txt pyproject.toml -name '*.py' -o -name 
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 # How many tests at once: more than processors, for most of their time is waiting.
-TEST_WORKERS ?= 6
+TEST_WORKERS ?= 4
 PYTEST := $(BIN)/python -m pytest --dist loadgroup --no-loadscope-reorder --inline-snapshot=disable
 # Each worker collects all tests: what one has compiled, the next reads.
 unexport PYTHONDONTWRITEBYTECODE
