@@ -127,7 +127,8 @@ def _connect(distributed: ModuleType, address: str) -> Client:
                 ),
             )
     except Exception as error:  # what somebody else's bytes come to, when they are taken for Dask's, may be anything
-        if lacking := shortage.explain(error):
+        # MemoryError among it: bytes that are taken for the length of a frame ask for more than there is.
+        if not isinstance(error, MemoryError) and (lacking := shortage.explain(error)):
             raise MachineError(lacking) from error
         if is_file and isinstance(error, ValueError | TypeError | KeyError):
             raise UsageError(f"`address` {address!r}: {_first_line(error)}") from error
