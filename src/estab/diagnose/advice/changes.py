@@ -46,6 +46,11 @@ def flow_table(entries: int | None) -> Change:
     return _change("flow_table", "path", value=entries)
 
 
+def mend(what: str) -> Change:
+    """Something dead or missing on the path is put in its place: a host, a route, one of several ways."""
+    return _change("mend", "path", name=what)
+
+
 def program(what: str, side: Side = "client") -> Change:
     """A change of a program that only its author can make."""
     return _change("program", side, name=what)
@@ -70,3 +75,4 @@ SERVER_CLOSES = _change("first_close", "client", value="server")
 POOL = _change("pool", "client")
 FEWER = _change("fewer", "client")
 ALLOW = _change("allow", "path")
+NAT_PORTS = _change("nat_ports", "client")

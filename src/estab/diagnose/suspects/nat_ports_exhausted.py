@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
-from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NotRebuilt
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import connect_timeouts, measured, unknown
 from estab.diagnose.on_snapshots import Snapshots
 from estab.records import Evidence, Remedy, RunResult, Snapshot, Verdict
@@ -96,7 +96,7 @@ def remedies(run: RunResult) -> list[Remedy]:
         Remedy(
             command="a wider range in that rule (masquerade to :1024-65535), or more addresses (snat to A-B)",
             works=True,
-            changes=[changes.elsewhere("the NAT rule of the whole host")],
+            changes=[changes.NAT_PORTS],
             why="Each address has its ports once for each destination address and port.",
         ),
         Remedy(
@@ -131,5 +131,5 @@ CAUSE = Cause(
     judge_snapshots=judge_snapshots,
     failures=failures,
     remedies=remedies,
-    twin=NotRebuilt("the twin has no NAT on its way"),
+    twin=Rebuilt("a client that masquerades to so few ports"),
 )

@@ -88,7 +88,7 @@ def remedies(run: RunResult) -> list[Remedy]:
         Remedy(
             command="start that host; mend its address, netmask, VLAN or cable",
             works=True,
-            changes=[changes.elsewhere("the host that does not answer for its address")],
+            changes=[changes.mend("the host that does not answer for its address")],
             why="An address inside the own subnet is asked for on the link; nobody there has it.",
         ),
         Remedy(
@@ -117,5 +117,5 @@ CAUSE = Cause(
     judge_snapshots=judge_snapshots,
     failures=failures,
     remedies=remedies,
-    twin=Rebuilt("an address of the client's subnet that nobody has"),
+    twin=Rebuilt("a server that does not answer for its link address"),
 )

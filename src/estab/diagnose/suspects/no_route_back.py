@@ -92,7 +92,7 @@ def remedies(run: RunResult) -> list[Remedy]:
         Remedy(
             command="ip route add CLIENT_NETWORK via GATEWAY   # at the server",
             works=True,
-            changes=[changes.elsewhere("the server's routes")],
+            changes=[changes.mend("the server's routes")],
             why="Counts at once: the next SYN is answered.",
         ),
         Remedy(

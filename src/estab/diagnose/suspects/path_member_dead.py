@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
-from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, NotRebuilt
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import connect_timeouts, measured
 from estab.diagnose.syn_path import FEW, SynPath, arrival_evidence, syn_path
 from estab.records import Evidence, Remedy, RunResult, Verdict
@@ -92,7 +92,7 @@ def remedies(run: RunResult) -> list[Remedy]:
         Remedy(
             command="take the dead member out, or mend it; a health check that does so by itself",
             works=True,
-            changes=[changes.elsewhere("a balancer or router on the way")],
+            changes=[changes.mend("a balancer or router on the way")],
             why="What it would have got goes to the others at once.",
         ),
         Remedy(
@@ -121,5 +121,5 @@ CAUSE = Cause(
     judge_snapshots=NeedsRun("Which flows are lost shows only when connects are made"),
     failures=failures,
     remedies=remedies,
-    twin=NotRebuilt("the wire loses by order or by chance, not by flow"),
+    twin=Rebuilt("several ways between both hosts, one of them dead"),
 )

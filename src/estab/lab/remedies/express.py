@@ -19,6 +19,7 @@ from estab.words import plural
 
 _OF_CLIENTS = ("ip_local_", "tcp_tw_", "tcp_timestamps", "tcp_fin_timeout", "tcp_syn_retries", "tcp_syn_linear")
 _LONGEST_TIMEOUT_S = 10.0
+_MOST_NAT_PORTS = 64512  # 1024 to 65535
 LOOKS = "it looks, and changes nothing"
 
 
@@ -196,6 +197,19 @@ def _allow(_change: Change, setup: Setup, _scale: float) -> Expressed:
     return Expressed(setup.with_path(closed="none"), "no filter on the way")
 
 
+def _mend(_change: Change, setup: Setup, _scale: float) -> Expressed:
+    if setup.path.gap == "none" and not setup.path.members:
+        return Expressed(None, "nothing of the path is dead or missing here")
+    return Expressed(setup.with_path(gap="none", members=0), "what was dead or missing is there")
+
+
+def _nat_ports(change: Change, setup: Setup, scale: float) -> Expressed:
+    if setup.path.nat_ports is None:
+        return Expressed(None, "there is no NAT on the way here")
+    ports = _MOST_NAT_PORTS if change.value is None else scaling.times(_whole(change), scale)
+    return Expressed(setup.with_path(nat_ports=max(setup.path.nat_ports, ports)), f"NAT to {plural(ports, 'port')}")
+
+
 def _flow_table(change: Change, setup: Setup, scale: float) -> Expressed:
     if setup.path.flows is None:
         return Expressed(None, "there is no flow table on the way here")
@@ -229,6 +243,8 @@ _RULES: dict[str, _Rule] = {
     "speak_first": _speak_first,
     "allow": _allow,
     "flow_table": _flow_table,
+    "mend": _mend,
+    "nat_ports": _nat_ports,
     "look": _not(LOOKS),
     "program": _not("there is no such program here: {name}"),
     "elsewhere": _not("beyond the namespaces: {name}"),

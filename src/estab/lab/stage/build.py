@@ -14,6 +14,7 @@ from typing import get_args
 from estab.lab.process.child import Child, say
 from estab.lab.process.namespace import ip_batch
 from estab.lab.stage import programs
+from estab.lab.stage.firewall import masquerade, nft, own_rule
 from estab.lab.stage.hosts import CLIENT, PORT, SERVER
 from estab.lab.stage.scaling import PORT_RANGE
 from estab.lab.stage.server import Foreign, Nobody, ServerSpec
@@ -35,7 +36,7 @@ def wire(setup: Setup) -> WireSpec | None:
     closed: Filter = next((kind for kind in get_args(Filter) if kind == path.closed), "none")
     return WireSpec(
         rtt_s=setup.rtt_s, filter=closed, lose_syns=lost_syns(setup), flows=path.flows,
-        gather_syns=0 if setup.waiting else path.gather, syn_spread_s=path.syn_spread_s,
+        gather_syns=0 if setup.waiting else path.gather, syn_spread_s=path.syn_spread_s, members=path.members,
     )  # fmt: skip
 
 
@@ -74,6 +75,8 @@ def _program(name: str, host: str, backlog: int, last: int) -> Foreign:
 def sources(stage: Stage, setup: Setup) -> Sequence[str]:
     """As many addresses at the client as the load wants, put there where they are not."""
     many = setup.load.sources
+    if setup.path.gap == "way_back":
+        return _unrouted(stage, max(1, many))
     if many == 0:
         return ()
     if setup.rtt_s is None:
@@ -85,12 +88,31 @@ def sources(stage: Stage, setup: Setup) -> Sequence[str]:
     return [CLIENT, *more]
 
 
+def _unrouted(stage: Stage, many: int) -> Sequence[str]:
+    """Addresses of the client's that the server has no route to."""
+    with stage.server.entered():
+        ip_batch(["route delete default"])
+    addresses = [f"198.51.100.{number}" for number in range(1, many + 1)]
+    with stage.client.entered():
+        ip_batch([f"address add {address}/32 dev lo" for address in addresses])
+    return addresses
+
+
 @contextlib.contextmanager
 def surroundings(stage: Stage, setup: Setup) -> Iterator[None]:
     """What else is at the client while the block lasts: its own policy, and ports that another program owns."""
-    if setup.path.closed == "policy":
-        with stage.client.entered():
+    with stage.client.entered():
+        if setup.path.closed == "policy":
             ip_batch([f"route add prohibit {SERVER}/32"])
+        if setup.path.closed in ("own_reject", "own_drop"):
+            nft(own_rule("reject" if setup.path.closed == "own_reject" else "drop"))
+        if setup.path.nat_ports is not None:
+            nft(masquerade(setup.path.nat_ports))
+        if setup.path.gap == "neighbour":
+            ip_batch(["neighbour flush dev eth0 nud permanent"])
+    if setup.path.gap == "neighbour":
+        with stage.server.entered():
+            ip_batch(["link set eth0 arp off"])
     if not setup.bound:
         yield
         return

@@ -47,6 +47,7 @@ def _path(path: Path, factor: float) -> Path:
         lost=tuple(times(count, factor) if count else 0 for count in path.lost),
         flows=None if path.flows is None else times(path.flows, factor),
         gather=times(path.gather, factor) if path.gather else 0,
+        nat_ports=None if path.nat_ports is None else times(path.nat_ports, factor),
     )
 
 

@@ -13,7 +13,9 @@ from estab.lab.wire.spec import Filter
 Sysctls = tuple[tuple[str, int | str], ...]
 Command = Literal["hold", "bench", "churn"]
 Host = Literal["client", "server"]
-Closed = Filter | Literal["policy"]  # policy: a route at the client itself prohibits the target
+# policy: a route at the client itself prohibits the target; own_*: a rule of the client's own firewall
+Closed = Filter | Literal["policy", "own_reject", "own_drop"]
+Gap = Literal["none", "neighbour", "way_back"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,18 +42,24 @@ class LoadSpec:
 class Path:
     """What stands between the two hosts; a path that is open is `Path()`.
 
-    `closed`: what a filter does to SYNs. `lost`: how many connects lose their first SYN, how many of these the second,
-    and so on; `lost_share`: instead, the share of all SYNs, where connects go on for long. `flows`: the size of the
-    flow table; None: none. `gather`: so many SYNs reach the server at one moment. `syn_spread_s`: by up to so much, by
-    chance, a SYN comes later.
+    `closed`: what a filter does to SYNs. `gap`: what is missing instead, the server's answer for its link address
+    (`neighbour`), or its route to the clients, who then have an address of another network (`way_back`). `lost`: how
+    many connects lose their first SYN, how many of these the second, and so on; `lost_share`: instead, the share of
+    all SYNs, where connects go on for long. `flows`: the size of the flow table; None: none. `gather`: so many SYNs
+    reach the server at one moment. `syn_spread_s`: by up to so much, by chance, a SYN comes later. `members`: by so
+    many ways the flows go, chosen by their source ports, and the last of them is dead; 0: one way. `nat_ports`: to how
+    many ports the client's host masquerades; None: no NAT.
     """
 
     closed: Closed = "none"
+    gap: Gap = "none"
     lost: tuple[int, ...] = ()
     lost_share: float = 0.0
     flows: int | None = None
     gather: int = 0
     syn_spread_s: float = 0.0
+    members: int = 0
+    nat_ports: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import takewhile
 
 from estab.diagnose import facts, sent
@@ -13,21 +14,12 @@ from estab.records import RunResult
 from estab.words import plural
 
 _AT_ONCE_S = 1.0  # within it no SYN is sent again: those of the connects come first, then those sent again
-_SYN_QUEUE = ("syn_queue_overflow", "cookie_reset")
 
 
 def path_of(run: RunResult, assumed: list[str]) -> Path:
     """The path of the twin; what had to be taken for granted of it is added to `assumed`."""
-    cause = run.cause
-    if cause == "path_filtered":
-        return Path(closed=_closed(run, assumed))
-    if cause == "path_flow_table_full":
-        assumed.append(f"the flow table keeps {plural(run.funnel.connected, 'flow')}, and none of them ends meanwhile")
-        return Path(flows=run.funnel.connected)
-    if cause == "path_syn_loss":
-        assumed.append("what was lost were SYNs, not the answers to them, one as likely as the other")
-        return _losses(run)
-    return Path(gather=_together(run, assumed)) if cause in _SYN_QUEUE else Path()
+    rebuild = _BY_CAUSE.get(run.cause or "")
+    return Path() if rebuild is None else rebuild(run, assumed)
 
 
 def _closed(run: RunResult, assumed: list[str]) -> Closed:
@@ -44,6 +36,21 @@ def _closed(run: RunResult, assumed: list[str]) -> Closed:
     if kind == "reset":
         assumed.append("it answers by RST; ICMP port-unreachable would look the same to the client")
     return kind
+
+
+def _own_rule(run: RunResult, assumed: list[str]) -> Closed:
+    """What the client's own rule does, by what most of the record's connects met."""
+    rejects = sent.refused(run) >= facts.connect_timeouts(run)
+    assumed.append(f"the client's rule {'rejects' if rejects else 'drops'} all that goes to the server's port")
+    return "own_reject" if rejects else "own_drop"
+
+
+def _members(run: RunResult, assumed: list[str]) -> int:
+    """How many ways there are, where the share that was lost is that of one."""
+    settled = run.funnel.connected + facts.connect_timeouts(run)
+    members = max(2, round(settled / max(1, facts.connect_timeouts(run))))
+    assumed.append(f"one of {members} ways is dead: so large is the share that was lost")
+    return members
 
 
 def losses(run: RunResult) -> tuple[int, ...]:
@@ -64,7 +71,8 @@ def losses(run: RunResult) -> tuple[int, ...]:
     return tuple(waves)
 
 
-def _losses(run: RunResult) -> Path:
+def _losses(run: RunResult, assumed: list[str]) -> Path:
+    assumed.append("what was lost were SYNs, not the answers to them, one as likely as the other")
     waves = losses(run)
     if run.command == "hold" and facts.asked_rate(run) is None:
         begun = next((point.t_s for point in run.timeline if point.attempted >= run.funnel.attempted), None)
@@ -99,3 +107,28 @@ def _half_open(run: RunResult, limit: int) -> int:
         return syn_queue.fits(limit, most, cookies, kernel) or accept_queue.room(limit)
     except RuleInputError:
         return accept_queue.room(limit)
+
+
+def _flow_table(run: RunResult, assumed: list[str]) -> Path:
+    assumed.append(f"the flow table keeps {plural(run.funnel.connected, 'flow')}, and none of them ends meanwhile")
+    return Path(flows=run.funnel.connected)
+
+
+def _nat(run: RunResult, assumed: list[str]) -> Path:
+    ports = max(1, run.funnel.connected)
+    assumed.append(f"the client masquerades to {plural(ports, 'port')}, as many as connected; the rule is not recorded")
+    return Path(nat_ports=ports)
+
+
+_BY_CAUSE: dict[str, Callable[[RunResult, list[str]], Path]] = {
+    "path_filtered": lambda run, assumed: Path(closed=_closed(run, assumed)),
+    "path_flow_table_full": _flow_table,
+    "path_syn_loss": _losses,
+    "path_member_dead": lambda run, assumed: Path(members=_members(run, assumed)),
+    "own_firewall": lambda run, assumed: Path(closed=_own_rule(run, assumed)),
+    "neighbour_unresolved": lambda _run, _assumed: Path(gap="neighbour"),
+    "no_route_back": lambda _run, _assumed: Path(gap="way_back"),
+    "nat_ports_exhausted": _nat,
+    "syn_queue_overflow": lambda run, assumed: Path(gather=_together(run, assumed)),
+    "cookie_reset": lambda run, assumed: Path(gather=_together(run, assumed)),
+}

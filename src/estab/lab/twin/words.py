@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from estab.lab.stage.setup import Closed, LoadSpec, Path, Setup
+from estab.lab.stage.setup import Closed, Gap, LoadSpec, Path, Setup
 from estab.report.words import count, seconds
 from estab.words import plural
 
@@ -12,6 +12,12 @@ _CLOSED: dict[Closed, str] = {
     "unreachable": "a filter answers port unreachable",
     "prohibited": "a filter answers administratively prohibited",
     "policy": "a route at the client prohibits the target",
+    "own_reject": "a rule at the client rejects what it sends to the target",
+    "own_drop": "a rule at the client drops what it sends to the target",
+}
+_GAP: dict[Gap, str] = {
+    "neighbour": "the server does not answer for its link address",
+    "way_back": "the server has no route to the clients",
 }
 
 
@@ -24,6 +30,12 @@ def built(setup: Setup) -> list[str]:
 
 def _path(path: Path) -> list[str]:
     said = [_CLOSED[path.closed]] if path.closed != "none" else []
+    if path.gap != "none":
+        said.append(_GAP[path.gap])
+    if path.members:
+        said.append(f"one of {path.members} ways is dead")
+    if path.nat_ports is not None:
+        said.append(f"the client masquerades to {plural(path.nat_ports, 'port')}")
     if path.lost:
         said.append("loses the first SYN of " + ", then the next of ".join(count(lost) for lost in path.lost))
     if path.lost_share:

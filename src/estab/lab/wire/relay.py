@@ -168,13 +168,19 @@ class Relay:
                 return f"lost: SYN number {self.syn_count}, as asked"
             if spec.filter != "none":
                 return self._refuse(frame)
-        if end == SERVER and packets.never_answers(frame):
-            return "for an address that never answers"
+        if (nobody := self._nobody_takes(frame, end)) is not None:
+            return nobody
         if spec.flows is not None and not self._tracked(frame):
             return f"lost: the flow table is full ({spec.flows} of {spec.flows})"
         if spec.loss and self.random.random() < spec.loss:
             return f"lost by chance ({spec.loss:.1%})"
         return None
+
+    def _nobody_takes(self, frame: bytes, end: int) -> str | None:
+        members = self.spec.members
+        if members and end == CLIENT and packets.ports(frame)[0] // 2 % members == members - 1:
+            return f"lost: member {members} of {members} is dead"
+        return "for an address that never answers" if end == SERVER and packets.never_answers(frame) else None
 
     def _tracked(self, frame: bytes) -> bool:
         """Whether a packet's flow is in the table, or finds room there. Entries stay: no flow here ends in time."""

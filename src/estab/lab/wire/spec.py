@@ -16,8 +16,9 @@ class WireSpec:
     table keeps; each packet of a flow beyond is lost, whatever it is. `filter`: what happens to SYNs from the client.
     `gather_syns`: so many SYNs are kept until the last of them is there (200 ms at most), and leave at once: a burst
     within one round trip however slowly the machine connects. `syn_spread_s`: by up to so much, evenly and by chance, a
-    SYN comes later than other packets: clients that go round in step come apart. `capture`: keep the first packets for
-    pcapng.
+    SYN comes later than other packets: clients that go round in step come apart. `members`: flows go by one of so many
+    ways, chosen by half their source port (connect() takes every second port), and the last is dead; 0: one way.
+    `capture`: keep the first packets for pcapng.
     """
 
     rtt_s: float = 0.0
@@ -27,6 +28,7 @@ class WireSpec:
     filter: Filter = "none"
     gather_syns: int = 0
     syn_spread_s: float = 0.0
+    members: int = 0
     capture: bool = False
     seed: int = 1
 
