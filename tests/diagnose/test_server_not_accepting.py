@@ -96,8 +96,8 @@ def stopped(gap_s: float, accepted_until_s: float = 1.0, until_s: float = 3.0) -
     ("timeline", "expected"),
     [
         (stopped(0.1), "confirmed"),
-        (stopped(0.1, accepted_until_s=2.5), "not_observed"),  # half a second of silence is no silence
-        (stopped(0.5, accepted_until_s=2.8), "not_observed"),  # slow, but it accepts
+        (stopped(0.1, accepted_until_s=2.5), "ruled_out"),  # half a second of silence is no silence
+        (stopped(0.5, accepted_until_s=2.8), "ruled_out"),  # slow, but it accepts
         (stopped(1.0, accepted_until_s=2.0, until_s=4.5), "not_observed"),  # 2.5 s: not three times its pause
         (stopped(1.0, accepted_until_s=2.0, until_s=5.5), "confirmed"),
     ],

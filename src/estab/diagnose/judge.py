@@ -14,8 +14,17 @@ def judge(run: RunResult) -> Diagnosis:
         [(cause, cause.judge_run(run)) for cause in CAUSES],
         run,
         failures=lambda cause: cause.failures(run),
-        without_cause=lambda suspects: _no_cause(run, suspects),
+        without_cause=lambda suspects: _no_cause(run, suspects) + _unseen(run, suspects),
     )
+
+
+def _unseen(run: RunResult, suspects: list[Suspect]) -> str:
+    """How many causes could not be judged, and what would show them, as a further sentence."""
+    unseen = sum(suspect.verdict == "not_observed" for suspect in suspects)
+    if not unseen or not run.funnel.attempted:
+        return ""
+    how = "" if run.server.observed else ": --server-via 'ssh HOST estab observe --port {port}' shows the server's end"
+    return f" {unseen} of {len(suspects)} causes can't be seen from here{how}."
 
 
 def _no_cause(run: RunResult, suspects: list[Suspect]) -> str:
@@ -35,5 +44,4 @@ def _no_cause(run: RunResult, suspects: list[Suspect]) -> str:
         return f"Nothing failed, but {whose} lost: the run is not complete."
     if not run.funnel.attempted:
         return "Nothing was attempted, so there is nothing to judge."
-    unseen = "" if run.server.observed else " The server's end was not observed."
-    return f"Nothing failed: {run.funnel.connected:,} of {run.funnel.attempted:,} connected, no limit was met.{unseen}"
+    return f"Nothing failed: {run.funnel.connected:,} of {run.funnel.attempted:,} connected, no limit was met."

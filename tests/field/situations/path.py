@@ -133,9 +133,9 @@ _QUARTER_OF_PORTS = Situation(
     world=_router("tcp dport 8080 tcp sport & 6 == 2"),
     both_ends=True,
     server=_ECHO,
-    command="churn {target} -s 10 -c 200 --rate 100 -d 4 --timeout 1s",
+    command="churn {target} -s 10 -c 200 --rate 60 -d 4 --timeout 2500ms",
     truth=due("path_member_dead"),
-    proofs=(ruled("met", 60), accepted_some(150)),
+    proofs=(ruled("met", 40), accepted_some(90)),
 )
 _DEAD_BACKEND = Situation(
     name="one_of_three_backends_dead",
@@ -152,9 +152,9 @@ _DEAD_BACKEND = Situation(
     ),
     both_ends=True,
     server=_ECHO,
-    command="churn {target} -s 10 -c 150 --rate 90 -d 4 --timeout 1s",
+    command="churn {target} -s 10 -c 150 --rate 45 -d 4 --timeout 2500ms",
     truth=due("path_member_dead"),
-    proofs=(ruled("met", 60), accepted_some(150)),
+    proofs=(ruled("met", 40), accepted_some(90)),
 )
 _BIG_SEGMENTS_LOST = Situation(
     name="big_segments_lost",

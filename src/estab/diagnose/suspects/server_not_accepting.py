@@ -39,14 +39,20 @@ def _weigh(run: RunResult, watch: ListenerWatch, stopped: Stopped | None) -> tup
         return "confirmed", stuck
     if stopped is None:
         return "ruled_out", "Connections were accepted to the end."
+    if stopped.span_s < accepts.STOPPED_S and facts.accepted(run):
+        return "ruled_out", f"Connections were accepted until {stopped.span_s:.1f} s before the end."
+    return _weigh_silence(run, stopped)
+
+
+def _weigh_silence(run: RunResult, stopped: Stopped) -> tuple[Verdict, str]:
     waiting = plural(stopped.waiting, "connection")
     told = f"nothing was accepted for the last {stopped.span_s:.1f} s, and {waiting} waited"
+    left_open: Verdict = "possible" if _suffered(run) else "not_observed"
     if not stopped.for_long:
-        text = f"{told.capitalize()}: too short to tell from a pause (a longer run would tell)."
-        return ("possible" if _suffered(run) else "not_observed"), text
+        return left_open, f"{told.capitalize()}: too short to tell from a pause (a longer run would tell)."
     if not stopped.sure:
-        text = f"{told.capitalize()}, as far as its queue shows; others were connected to in its network namespace."
-        return ("possible" if _suffered(run) else "not_observed"), text
+        others = "others were connected to in its network namespace"
+        return left_open, f"{told.capitalize()}, as far as its queue shows; {others}."
     return "confirmed", _summary(run, told)
 
 
