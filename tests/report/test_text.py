@@ -154,13 +154,12 @@ What does nothing
       and cookies' ACKs stay as before.
 
 Other suspects
-  possible      server_not_accepting  Nothing was accepted for the last 0.2 s,
-                and 13 connections waited: too short to tell from a pause (a
-                longer run would tell). [worst_depth 17 / 17]
   ruled out     client_open_files  The client never lacked a descriptor.
                 [connect EMFILE, ENFILE 0 / 0]
                 server_open_files  410 of 1,024 descriptors were in use. [fds
                 410 / 1,024]
+                server_not_accepting  Connections were accepted until 0.2 s
+                before the end. [worst_depth 17 / 17]
   not observed  conntrack_full_local  The connection tracking table was not
                 observed. [connect ETIMEDOUT, own_timeout, EPERM 327 / 0]
 """)
