@@ -39,6 +39,11 @@ CASES = {
         {"flows": 100, "beyond": 20}, "not tracked", "a longer connect", ("connected", "own_timeout at connect")
     ),
     "path_syn_loss": Case({"connections": 50}, "", "a bigger backlog", ("connects that sent SYN again",)),
+    "own_firewall": Case({}, "nft insert", "a longer connect", ("ECONNREFUSED at connect",)),
+    "neighbour_unresolved": Case({}, "start that host", "a longer connect", ("own_timeout at connect",)),
+    "no_route_back": Case({}, "ip route add", "a bigger backlog", ("own_timeout at connect",)),
+    "path_member_dead": Case({}, "take the dead member out", "a longer connect", ("attempted",)),
+    "nat_ports_exhausted": Case({}, "a wider range", "ip_local_port_range", ("connected", "own_timeout at connect")),
     "nobody_listening": Case({}, "start the server", "a longer connect", ("ECONNREFUSED at connect",)),
     "client_open_files": Case({}, "ulimit -n", "a bigger backlog", ("EMFILE at connect",)),
     "bound_ports_poisoned": Case({}, "IP_BIND_ADDRESS_NO_PORT", "tcp_tw_reuse", ("EADDRNOTAVAIL at connect",)),
