@@ -17,6 +17,12 @@ def failed(run: RunResult, *errnos: str) -> int:
     return sum(failure.count for failure in run.failures if failure.errno in errnos)
 
 
+def connected_or(run: RunResult, errno: str) -> dict[str, int]:
+    """How many connected, and how many of them did or failed with that errno: all, where nothing else went wrong."""
+    connected = run.funnel.connected
+    return {"connected": connected, f"connected + {errno}": connected + failed(run, errno)}
+
+
 def moved(run: RunResult, counter: str) -> int | None:
     """By how much a counter of the server's namespace rose, as `ListenOverflows`."""
     return run.server.rose(f"TcpExt.{counter}")

@@ -11,26 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from estab.lab.parts.bursts import both_ends, burst_setup, predict_burst
-from estab.lab.parts.figures import queue_sysctls
-from estab.lab.parts.scenario import Figure, FigureRow, Measure, Scenario, compared
-from estab.lab.parts.settings import (
-    MOST,
-    Value,
-    backlog,
-    connections,
-    cookies,
-    max_syn_backlog,
-    rtt,
-    setting,
-    somaxconn,
-)
-from estab.lab.stage.running import Running
+from estab.lab.parts.bursts import Burst
+from estab.lab.parts.scenario import Figure, FigureRow, Measure, compared
+from estab.lab.parts.settings import MOST, setting
 from estab.lab.stage.setup import Setup
 
 
 @dataclass(frozen=True, kw_only=True)
-class AcceptQueueOverflow(Scenario):
+class AcceptQueueOverflow(Burst):
     """A server that does not accept during the burst, and then does."""
 
     cause = "accept_queue_overflow"
@@ -39,31 +27,22 @@ class AcceptQueueOverflow(Scenario):
     seconds = 6.0
     control = {"connections": 100}
 
-    connections: int = connections(400, "clients that connect within one round trip")
-    backlog: int = backlog(128)
-    somaxconn: int = somaxconn()
-    cookies: int = cookies(1)
-    max_syn_backlog: int = max_syn_backlog()
-    rtt_s: float = rtt(0.01)
     spread: float = setting(0.0, "over how many round trips the SYNs come, evenly; 0 all at once", 0, MOST)
+
+    @property
+    def _within_s(self) -> float:
+        return self.spread * self.rtt_s
 
     def predict(self) -> Mapping[str, Figure]:
         """Both ends, once all handshakes are over and before a SYN is sent again."""
-        return predict_burst(
-            connections=self.connections, rtt_s=self.rtt_s, backlog=self.backlog, somaxconn=self.somaxconn,
-            cookies=self.cookies, max_syn_backlog=self.max_syn_backlog, spread=self.spread,
-        )  # fmt: skip
+        return self._predicted(self._within_s)
 
     def setup(self) -> Setup:
-        """The burst, and the queue."""
-        return burst_setup(
-            connections=self.connections, rtt_s=self.rtt_s, backlog=self.backlog, spread=self.spread,
-            server=queue_sysctls(self.somaxconn, self.cookies, self.max_syn_backlog),
-        )  # fmt: skip
-
-    def look(self, running: Running) -> Mapping[str, Value]:
-        """Both ends after it."""
-        return both_ends(running)
+        """The burst, or as many clients evenly over a while."""
+        setup = super().setup()
+        if not self._within_s:
+            return setup
+        return setup.with_path(gather=0).with_load(ramp_per_s=self.connections / self._within_s)
 
     def more(self, measure: Measure) -> Iterator[FigureRow]:
         """Without cookies; and over three round trips, where later SYNs find the queue full already (rule 3)."""

@@ -6,23 +6,21 @@ Raising somaxconn later changes only what listens later; listen() again on the s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from estab.kernel.rules import accept_queue
-from estab.lab.parts.bursts import both_ends, burst_setup, predict_burst
-from estab.lab.parts.figures import queue_sysctls
-from estab.lab.parts.scenario import Figure, FigureRow, Measure, Scenario
-from estab.lab.parts.settings import INT, Value, backlog, connections, cookies, rtt, setting, somaxconn
+from estab.lab.parts.bursts import Burst
+from estab.lab.parts.scenario import FigureRow, Measure
+from estab.lab.parts.settings import INT, backlog, setting, somaxconn
 from estab.lab.stage.hosts import PORT
-from estab.lab.stage.running import Running
 from estab.lab.stage.server import ByHand
 from estab.lab.stage.setup import Setup
 from estab.observe.sock_diag import SockDiag
 
 
 @dataclass(frozen=True, kw_only=True)
-class BacklogClamped(Scenario):
+class BacklogClamped(Burst):
     """A burst on the queue that was cut."""
 
     cause = "backlog_clamped"
@@ -31,31 +29,13 @@ class BacklogClamped(Scenario):
     seconds = 3.0
     control = {"connections": 100}
 
-    connections: int = connections(400, "clients that connect within one round trip")
     backlog: int = backlog(8192)
     somaxconn: int = somaxconn(128, "net.core.somaxconn when listen() is called")
     later: int = setting(0, "net.core.somaxconn after listen(); 0 leaves it", 0, INT)
-    cookies: int = cookies(1)
-    rtt_s: float = rtt(0.01)
-
-    def predict(self) -> Mapping[str, Figure]:
-        """Both ends after the burst, at the limit that listen() granted."""
-        return predict_burst(
-            connections=self.connections, rtt_s=self.rtt_s, backlog=self.backlog, somaxconn=self.somaxconn,
-            cookies=self.cookies,
-        )  # fmt: skip
 
     def setup(self) -> Setup:
         """What is raised later changes nothing."""
-        return burst_setup(
-            connections=self.connections, rtt_s=self.rtt_s, backlog=self.backlog,
-            server=queue_sysctls(self.somaxconn, self.cookies),
-            late=(("net.core.somaxconn", self.later),) if self.later else (),
-        )  # fmt: skip
-
-    def look(self, running: Running) -> Mapping[str, Value]:
-        """Both ends after it."""
-        return both_ends(running)
+        return replace(super().setup(), late=(("net.core.somaxconn", self.later),) if self.later else ())
 
     def more(self, measure: Measure) -> Iterator[FigureRow]:
         """The limit as sock_diag shows it: after listen(), after the sysctl, after listen() on the same socket."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from estab.kernel.rules.interval import Interval
-from estab.lab.parts.figures import failed
+from estab.lab.parts.figures import connected_or
 from estab.lab.parts.scenario import Figure, Scenario
 from estab.lab.parts.settings import MOST, Value, connections, setting, somaxconn
 from estab.lab.stage.runner import Ran
@@ -46,5 +46,4 @@ class ClientOpenFiles(Scenario):
 
     def measure(self, ran: Ran) -> Mapping[str, Value]:
         """Who connected, and who got no socket."""
-        connected = ran.run.funnel.connected
-        return {"connected": connected, "connected + EMFILE": connected + failed(ran.run, "EMFILE")}
+        return connected_or(ran.run, "EMFILE")

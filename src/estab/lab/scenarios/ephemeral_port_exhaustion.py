@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from estab.kernel.rules import ephemeral_ports
-from estab.lab.parts.figures import failed
+from estab.lab.parts.figures import connected_or
 from estab.lab.parts.scenario import Figure, Scenario
 from estab.lab.parts.settings import Value, connections, setting
 from estab.lab.stage.runner import Ran
@@ -56,5 +56,4 @@ class EphemeralPortExhaustion(Scenario):
 
     def measure(self, ran: Ran) -> Mapping[str, Value]:
         """Who connected, and who found no port."""
-        connected = ran.run.funnel.connected
-        return {"connected": connected, "connected + EADDRNOTAVAIL": connected + failed(ran.run, "EADDRNOTAVAIL")}
+        return connected_or(ran.run, "EADDRNOTAVAIL")

@@ -7,19 +7,15 @@ figures are those of `accept_queue_overflow`, for a queue that nobody empties ov
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from estab.lab.parts.bursts import both_ends, burst_setup, predict_burst
-from estab.lab.parts.figures import queue_sysctls
-from estab.lab.parts.scenario import Figure, Scenario
-from estab.lab.parts.settings import Value, backlog, connections, cookies, max_syn_backlog, rtt, somaxconn, switch
-from estab.lab.stage.running import Running
+from estab.lab.parts.bursts import Burst
+from estab.lab.parts.settings import switch
 from estab.lab.stage.setup import Setup
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServerNotAccepting(Scenario):
+class ServerNotAccepting(Burst):
     """A listener, a burst, and no accept()."""
 
     cause = "server_not_accepting"
@@ -28,28 +24,8 @@ class ServerNotAccepting(Scenario):
     seconds = 3.0
     control = {"accepts": True, "connections": 100}
 
-    connections: int = connections(400, "clients that connect within one round trip")
-    backlog: int = backlog(128)
-    somaxconn: int = somaxconn()
-    cookies: int = cookies(1)
-    max_syn_backlog: int = max_syn_backlog()
-    rtt_s: float = rtt(0.01)
     accepts: bool = switch(False, "whether the server calls accept() after all")
 
-    def predict(self) -> Mapping[str, Figure]:
-        """Both ends, once all handshakes are over and before a SYN is sent again."""
-        return predict_burst(
-            connections=self.connections, rtt_s=self.rtt_s, backlog=self.backlog, somaxconn=self.somaxconn,
-            cookies=self.cookies, max_syn_backlog=self.max_syn_backlog,
-        )  # fmt: skip
-
     def setup(self) -> Setup:
-        """The burst, and the queue."""
-        return burst_setup(
-            connections=self.connections, rtt_s=self.rtt_s, backlog=self.backlog, accepts=self.accepts,
-            server=queue_sysctls(self.somaxconn, self.cookies, self.max_syn_backlog),
-        )  # fmt: skip
-
-    def look(self, running: Running) -> Mapping[str, Value]:
-        """Both ends after it."""
-        return both_ends(running)
+        """The burst, and who never comes for it."""
+        return replace(super().setup(), accepts=self.accepts, stands_still=self.accepts)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from estab.kernel.rules import ephemeral_ports, time_wait
 from estab.kernel.rules.interval import Interval
 from estab.lab.parts import one_port
-from estab.lab.parts.figures import failed
+from estab.lab.parts.figures import connected_or
 from estab.lab.parts.scenario import Figure, FigureRow, Measure, Scenario
 from estab.lab.parts.settings import INT, MOST, Value, rtt, setting, switch
 from estab.lab.stage.runner import Ran
@@ -62,8 +62,7 @@ class TimeWaitPortExhaustion(Scenario):
 
     def measure(self, ran: Ran) -> Mapping[str, Value]:
         """Who connected, and who found no port."""
-        connected = ran.run.funnel.connected
-        return {"connected": connected, "connected + EADDRNOTAVAIL": connected + failed(ran.run, "EADDRNOTAVAIL")}
+        return connected_or(ran.run, "EADDRNOTAVAIL")
 
     def more(self, _measure: Measure) -> Iterator[FigureRow]:
         """A range of one port, for each tcp_tw_reuse and gap."""

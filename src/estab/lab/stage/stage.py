@@ -141,17 +141,22 @@ class Stage:
         if not load.looked and load.settled():
             arrival(self.client, self.server, (self.host, PORT), self._carried, self._rtt_s)
             server.tell(SETTLED)
+            self._stay_with(load)
             load.go_on()
         load.looked = True
 
     def finish(self, server: RunningServer, load: RunningLoad) -> RunResult:
         """Waits for the end of a load; the run, joined and judged."""
         self.settle(server, load)
+        self._stay_with(load)
+        run, began_s, established = load.child.result(180)
+        return joined(run, began_s, established, server.what, server.finish())
+
+    def _stay_with(self, load: RunningLoad) -> None:
+        """For somebody to look around: before the load is told to go on, and may close what there is to see."""
         if self._stay is not None:
             load.freeze()
             self._stay(self)
-        run, began_s, established = load.child.result(180)
-        return joined(run, began_s, established, server.what, server.finish())
 
     def client_states(self) -> dict[str, int]:
         """The client's sockets by state, as `ss` names the states."""
