@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from estab.lab.parts.bursts import Burst
-from estab.lab.parts.settings import switch
+from estab.lab.parts.settings import duration, switch
 from estab.lab.stage.setup import Setup
 
 
@@ -21,11 +21,13 @@ class ServerNotAccepting(Burst):
     cause = "server_not_accepting"
     side = "server"
     symptom = "connect works, requests are never answered; ss shows Recv-Q of the listener rise and never fall"
-    seconds = 3.0
+    seconds = 5.0
     control = {"accepts": True, "connections": 100}
 
+    held_s: float = duration(2.0, "how long the connections are held; below a second it may be a pause")
     accepts: bool = switch(False, "whether the server calls accept() after all")
 
     def setup(self) -> Setup:
-        """The burst, and who never comes for it."""
-        return replace(super().setup(), accepts=self.accepts, stands_still=self.accepts)
+        """The burst, and who never comes for it; held for so long that it is no pause."""
+        setup = super().setup().with_load(duration_s=self.held_s)
+        return replace(setup, accepts=self.accepts, stands_still=self.accepts)
