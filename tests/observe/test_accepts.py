@@ -211,7 +211,7 @@ def test_one_of_a_group_is_stopped() -> None:
             server.accept(depths[str(mine)])
         os.kill(stopped, signal.SIGSTOP)
         load.until(lambda seen: any(set(one.states) == {"T"} for one in seen.owners or ()))
-        load.until(lambda seen: seen.queue_depth == depths[inode or 0])
+        load.until(lambda seen: seen.queue_depth == depths[str(inode)])
         run = load.run()
     assert {at.inode for at in run.server.listeners} == set(owner)
     by_inode = {at.inode: at for at in run.server.listeners}

@@ -38,7 +38,7 @@ def test_a_server_seen_by_a_command() -> None:
     assert seen.deltas is not None
     assert seen.deltas["TcpExt.ListenOverflows"] >= 1
     assert seen.listener is not None
-    assert (seen.listener.limit, seen.listener.worst_depth, seen.listener.samples) == (3, 3, 3)
+    assert (seen.listener.limit, seen.listener.worst_depth, seen.listener.samples) == (3, 3, 4)  # one waits: once more
     assert (seen.listener.queued_at_end, seen.listener.accepted_at_end) == (3, 1)
     assert seen.listener.drops is not None
     assert seen.listener.drops >= 1

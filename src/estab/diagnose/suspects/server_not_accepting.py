@@ -23,13 +23,20 @@ def judge_run(run: RunResult) -> Judgement:
     watch = facts.listener(run)
     if watch is None:
         return _unseen(run)
-    alone = run.server.embedded or accepts.alone(run)  # our own server says itself what it accepted
-    stopped = accepts.stopped(accepts.while_open(run), alone=alone, kept=run.command == "hold")
+    stopped = _stopped(run)
     verdict, summary = _weigh(run, watch, stopped)
     evidence = _evidence(run, watch)
     if stopped is not None:
         evidence.append(_stopped_evidence(stopped))
     return Judgement(verdict, summary, [*evidence, *_owner_evidence(run)])
+
+
+def _stopped(run: RunResult) -> Stopped | None:
+    """While the load stood, or until the last look: a server at a limit of its own accepts again after the load."""
+    alone = run.server.embedded or accepts.alone(run)  # our own server says itself what it accepted
+    looks = (accepts.while_open(run), accepts.of_run(run))
+    found = [accepts.stopped(moments, alone=alone, kept=run.command == "hold") for moments in looks]
+    return next((stopped for stopped in found if stopped is not None and stopped.for_long), found[-1])
 
 
 def _weigh(run: RunResult, watch: ListenerWatch, stopped: Stopped | None) -> tuple[Verdict, str]:
