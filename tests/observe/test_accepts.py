@@ -215,9 +215,9 @@ def test_one_of_a_group_is_stopped() -> None:
         run = load.run()
     assert {at.inode for at in run.server.listeners} == set(owner)
     by_inode = {at.inode: at for at in run.server.listeners}
-    assert by_inode[inode].last_depth == depths[inode or 0]
+    assert by_inode[inode].last_depth == depths[str(inode)]
     assert accepts.unmoved_s(run, inode or 0) == pytest.approx(run.timeline[-1].t_s, abs=run.timeline[-1].t_s / 2)
-    assert all(accepts.unmoved_s(run, other) == 0 for other in depths if other != inode)
+    assert all(accepts.unmoved_s(run, int(other)) == 0 for other in depths if other != str(inode))
     assert [one.pid for one in owners.of_run(run) if one.stopped] == [stopped]
     assert next(one for one in owners.along(run) if one.pid == stopped).stopped >= 1
 
