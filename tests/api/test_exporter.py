@@ -15,6 +15,7 @@ from tests.namespaces import in_namespace, until
 
 from estab.api.exporter.namespace import NamespaceWatch
 from estab.api.exporter.scrape import ExportScope, Scrapes
+from estab.diagnose.suspects import CAUSES
 from estab.errors import UsageError
 from estab.report.prometheus import NamespaceMetrics
 
@@ -144,10 +145,10 @@ def a_namespace_that_goes() -> list[dict[str, list[float]]]:
 def test_a_namespace_that_goes_is_missing_and_the_others_stay() -> None:
     both, one = in_namespace(a_namespace_that_goes)
     assert both["estab_observation_success"] == [1, 1]
-    assert len(both["estab_cause"]) == 40
+    assert len(both["estab_cause"]) == 2 * len(CAUSES)
     assert one["estab_observation_success"] == [1, 0]
     assert one["estab_observation_errors_total"] == [0, 1]
-    assert len(one["estab_cause"]) == 20
+    assert len(one["estab_cause"]) == len(CAUSES)
 
 
 def test_a_namespace_that_never_was_is_said_at_once() -> None:

@@ -72,9 +72,13 @@ def test_what_is_wrong_with_standard_input(arguments: tuple[str, ...], data: byt
     assert_one_clear_line(fed(data, *arguments), 2, "standard input: ")
 
 
-@pytest.mark.parametrize("arguments", [("diagnose", "--jsn", "x"), ("report", "-x"), ("lab", "run", "--foo")])
+@pytest.mark.parametrize("arguments", [("diagnose", "--jsn", "x"), ("report", "-x"), ("lab", "twin", "--foo")])
 def test_an_option_that_there_is_not_is_no_file(arguments: tuple[str, ...]) -> None:
-    assert_one_clear_line(estab(*arguments), 2, "there is no option", arguments[-1] if len(arguments) < 3 else "--")
+    assert_one_clear_line(estab(*arguments), 2, "there is no option", arguments[-1])
+
+
+def test_a_command_that_takes_no_file_names_the_option_and_its_help() -> None:
+    assert_one_clear_line(estab("lab", "run", "--foo"), 2, "Unknown option: --foo", "estab lab run --help")
 
 
 OPEN = ("257", "56")  # the number of openat() on x86-64 and arm64

@@ -191,7 +191,7 @@ class TooLate(Exception):
 
 
 def play(hosts: Hosts, one: Case) -> Outcome:
-    hosts.server.configure(queue_sysctls(one.somaxconn, one.cookies, one.max_syn_backlog))
+    hosts.server.configure(dict(queue_sysctls(one.somaxconn, one.cookies, one.max_syn_backlog)))
     port = FIRST_PORT + one.number % 20_000
     spec = WireSpec(rtt_s=one.rtt_s, gather_syns=one.connects if one.spread_rtts == 0 else 0)
     with contextlib.ExitStack() as stack:
