@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import pkgutil
 from importlib import import_module
 
+from estab import modules
 from estab.diagnose.cause import Cause
 
 
 def _declared() -> list[Cause]:
-    return [import_module(f"{__name__}.{module.name}").CAUSE for module in pkgutil.iter_modules(__path__)]
+    return [import_module(f"{__name__}.{name}").CAUSE for name in modules.names(__path__)]
 
 
 # In the order in which a connection meets them; of one stage the more specific first, so that what explains stands

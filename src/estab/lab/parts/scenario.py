@@ -6,13 +6,13 @@ Its module's docstring says symptom, mechanism and kernel source.
 from __future__ import annotations
 
 import importlib
-import pkgutil
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, Self
 
+from estab import modules
 from estab.errors import UsageError
 from estab.kernel.rules.interval import Interval
 from estab.kernel.rules.kernel_version import KernelVersion, parse
@@ -132,7 +132,7 @@ def names() -> list[str]:
     """All scenarios, in alphabetical order."""
     from estab.lab import scenarios
 
-    return sorted(module.name for module in pkgutil.iter_modules(scenarios.__path__))
+    return modules.names(scenarios.__path__)
 
 
 def find(name: str) -> type[Scenario]:
