@@ -147,7 +147,10 @@ def test_nginx_whose_worker_stands_still(twins: Twins) -> None:
 def test_a_backlog_too_small_for_slow_accepts(twins: Twins) -> None:
     result = twins("slow accepts")
     assert result.recorded_cause == result.cause == "accept_queue_overflow"
-    assert_near(result, "connected", "ghosts", "connects that sent SYN again", "TCPReqQFullDoCookies a connect")
+    assert_near(result, "connected", "connects that sent SYN again", "TCPReqQFullDoCookies a connect")
+    # What was accepted by the look is no ghost any more: how many those are depends on when a busy machine looks.
+    rows = {row.what: row for row in result.rows}
+    assert abs((rows["ghosts"].recorded or 0) - (rows["ghosts"].twin or 0)) <= 0.1 * (rows["connected"].recorded or 0)
     # A ghost's FIN overflows again each time that it is sent: how often depends on how fast a busy machine ends a run.
     overflows = next(row for row in result.rows if row.what == "ListenOverflows a connect")
     assert min(overflows.recorded or 0, overflows.twin or 0) > 0.8
