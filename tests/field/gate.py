@@ -29,6 +29,5 @@ IN_CI = (
     "watch_no_descriptor_left",
     "diagnose_healthy_under_load",
     "diagnose_healthy_long_after_an_overflow",
-    "export_ports_taken",
     "limits_beside_a_hung_neighbour",
 )

@@ -14,7 +14,11 @@ from tests.field.situation import due, healthy, open_to
 @pytest.mark.namespace
 def test_the_judge_is_right_in_the_field() -> None:
     outcomes = Runner(jobs=4).play_all([SITUATIONS[name] for name in IN_CI])
-    assert all(outcome.mark == "right" for outcome in outcomes), "\n".join(["", *table.lines(outcomes)])
+    told = "\n".join(["", *table.lines(outcomes)])
+    # What did not come about, twice, on a busy machine says nothing of the judge; but most of it has to.
+    came = [outcome for outcome in outcomes if outcome.mark != "not set up"]
+    assert all(outcome.mark == "right" for outcome in came), told
+    assert len(came) * 10 >= len(outcomes) * 9, told
 
 
 def test_every_entry_proves_itself_and_says_what_it_is() -> None:
