@@ -29,7 +29,7 @@ REQ_QUEUE_DROP = "TcpExt.TCPReqQFullDrop"
 REQ_QUEUE_COOKIES = "TcpExt.TCPReqQFullDoCookies"
 EMBRYONIC_RSTS = "TcpExt.EmbryonicRsts"
 SYN_RETRANS = "TcpExt.TCPSynRetrans"
-PASSIVE_OPENS = "Tcp.PassiveOpens"
+PASSIVE_OPENS = accepts.PASSIVE_OPENS
 NETFILTER_DROP = "NETFILTER_DROP"
 
 
