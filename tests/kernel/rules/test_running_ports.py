@@ -172,9 +172,8 @@ def test_rule_24_max_tw_buckets(closes: int) -> None:
             return ns.census().get("TIME_WAIT", 0), ns.deltas(before, ns.counters())
 
     left, moved = ns.in_namespace(measure, sysctls={"net.ipv4.tcp_max_tw_buckets": 5})
-    predicted = time_wait.over_buckets(closes, 5)
-    assert left == predicted.time_wait
-    assert {name: moved[name] for name in moved if name == "TCPTimeWaitOverflow"} == predicted.counters
+    assert left == min(closes, 5)
+    assert moved.get("TCPTimeWaitOverflow", 0) == closes - left
 
 
 def test_rule_25_emfile_leaves_the_connection_queued() -> None:

@@ -8,18 +8,6 @@ from estab.kernel.rules.kernel_version import parse
 NEW = parse("6.18.44")
 
 
-@pytest.mark.parametrize(
-    ("mss", "ipv6", "expected"),
-    [
-        (1, False, 0), (536, False, 0), (1299, False, 0), (1300, False, 1), (1301, False, 1), (1439, False, 1),
-        (1440, False, 2), (1459, False, 2), (1460, False, 3), (1461, False, 3), (65495, False, 3),
-        (1439, True, 1), (1440, True, 2), (8939, True, 2), (8940, True, 3),
-    ],
-)  # fmt: skip
-def test_mss_index(mss: int, ipv6: bool, expected: int) -> None:
-    assert syn_cookies.mss_index(mss, ipv6=ipv6) == expected
-
-
 @pytest.mark.parametrize("index", range(4))
 def test_rule_13_a_segment_passes_up_to_its_mss_index(index: int) -> None:
     assert [syn_cookies.cookie_valid(shift, index) for shift in range(index + 3)] == [True] * (index + 1) + [False] * 2
@@ -32,13 +20,6 @@ def test_rule_13_a_segment_passes_up_to_its_mss_index(index: int) -> None:
 )  # fmt: skip
 def test_rule_13_the_second_segment(segments: tuple[int, ...], expected: bool) -> None:
     assert syn_cookies.is_reset(segments) is expected
-
-
-def test_rule_13_fates_of_a_segment() -> None:
-    assert syn_cookies.segment_fate(0, queue_full=True) == "dropped"
-    assert syn_cookies.segment_fate(0, queue_full=False) == "accepted"
-    assert syn_cookies.segment_fate(90, queue_full=True) == "reset"
-    assert syn_cookies.segment_fate(90, queue_full=False) == "reset"
 
 
 @pytest.mark.parametrize(
@@ -74,11 +55,6 @@ def test_nobody_is_lost(connects: int, limit: int, cookies: int, writes: bool) -
 
 def test_unknown_where_the_kernel_is() -> None:
     assert syn_cookies.fates(10, 5, 1, 128, parse("6.1.0-18-amd64")) is None
-
-
-def test_rule_14() -> None:
-    assert syn_cookies.client_errors(fin_first=False) == ("ECONNRESET", "EPIPE", "EOF")
-    assert "ECONNRESET" not in syn_cookies.client_errors(fin_first=True)
 
 
 @pytest.mark.parametrize("segments", [(4, 0, 0), (0, 1)])

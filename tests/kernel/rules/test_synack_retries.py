@@ -35,27 +35,11 @@ def test_rule_6_a_crowded_queue_prunes(queued: int, young: int, limit: int, expe
 
 
 @pytest.mark.parametrize(
-    ("queued", "limit", "expected"),
-    [(4, 5, 4), (5, 5, 4), (6, 5, 4), (64, 128, 64), (65, 128, 64), (129, 128, 64), (5, 8, 4)],
+    ("seconds", "timeouts"),
+    [(-1, 0), (0, 0), (1, 1), (2, 2), (3, 2), (4, 3), (7, 3), (8, 4), (63, 6), (64, 7), (127, 7), (128, 8)],
 )
-def test_rule_6_half_the_room_outlives_it(queued: int, limit: int, expected: int) -> None:
-    assert synack_retries.survivors(queued, limit) == expected
-
-
-@pytest.mark.parametrize(
-    ("seconds", "timeouts", "reported"),
-    [(-1, 0, 0), (0, 0, 0), (1, 1, 1), (2, 2, 3), (3, 2, 3), (4, 3, 7), (7, 3, 7), (8, 4, 15), (63, 6, 63),
-     (64, 7, 127), (127, 7, 127), (128, 8, 247)],
-)  # fmt: skip
-def test_rule_8(seconds: int, timeouts: int, reported: int) -> None:
+def test_rule_8(seconds: int, timeouts: int) -> None:
     assert synack_retries.defer_accept_timeouts(seconds) == timeouts
-    assert synack_retries.deferred_s(timeouts) == reported
-
-
-@given(st.integers(1, 20_000))
-def test_rule_8_never_shorter_than_asked(seconds: int) -> None:
-    timeouts = synack_retries.defer_accept_timeouts(seconds)
-    assert synack_retries.deferred_s(timeouts) >= seconds > synack_retries.deferred_s(timeouts - 1)
 
 
 @given(st.integers(0, 255), st.integers(0, 5000), st.integers(0, 5000), st.data())

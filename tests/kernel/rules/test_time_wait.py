@@ -1,6 +1,4 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from estab.kernel.rules import Interval, RuleInputError, time_wait
 from estab.kernel.rules.kernel_version import parse
@@ -52,23 +50,6 @@ def test_rule_23_ceilings() -> None:
         low=100, high=None
     )
     assert time_wait.short_connections_per_second(0) == Interval(low=0, high=0)
-
-
-@pytest.mark.parametrize(
-    ("closes", "limit", "in_use", "left", "skipped"),
-    [(4, 5, 0, 4, 0), (5, 5, 0, 5, 0), (6, 5, 0, 5, 1), (3, 5, 4, 5, 2), (2, 5, 9, 9, 2), (1, 0, 0, 0, 1)],
-)
-def test_rule_24(closes: int, limit: int, in_use: int, left: int, skipped: int) -> None:
-    found = time_wait.over_buckets(closes, limit, in_use)
-    assert (found.time_wait, found.skipped) == (left, skipped)
-    assert found.counters == ({"TCPTimeWaitOverflow": skipped} if skipped else {})
-
-
-@given(st.integers(0, 10_000), st.integers(0, 10_000), st.integers(0, 10_000))
-def test_rule_24_every_close_counts_once(closes: int, limit: int, in_use: int) -> None:
-    found = time_wait.over_buckets(closes, limit, in_use)
-    assert found.time_wait - in_use + found.skipped == closes
-    assert found.time_wait <= max(limit, in_use)
 
 
 @pytest.mark.parametrize("delay_ms", [0, 60_001])

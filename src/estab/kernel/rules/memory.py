@@ -46,18 +46,3 @@ def tcp_mem_pressure(used_pages: int | None, tcp_mem: tuple[int, int, int] | Non
     if used_pages > tcp_mem[2]:
         return "over_limit"
     return "pressure" if used_pages > tcp_mem[1] else "none"
-
-
-def too_many_orphans(orphans: int | None, tcp_max_orphans: int | None, shift: int = 0) -> bool | None:
-    """Whether one orphan more (a socket closed by its process that still has data to send) is reset.
-
-    Orphans are above `net.ipv4.tcp_max_orphans` >> `shift`; the shift (0 to 2) penalises peers that were silent for
-    long or sent ICMP errors. None where one is not known. Raises RuleInputError below 0.
-    Source: `net/ipv4/tcp.c tcp_check_oom`, `net/ipv4/tcp_timer.c tcp_out_of_resources` (docs/kernel.md rule 27).
-    """
-    if orphans is None or tcp_max_orphans is None:
-        return None
-    at_least("orphans", orphans, 0)
-    at_least("tcp_max_orphans", tcp_max_orphans, 0)
-    at_least("shift", shift, 0)
-    return orphans > tcp_max_orphans >> shift

@@ -7,19 +7,12 @@ meanwhile; `burst` follows the same rules through time.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from estab.kernel.rules import accept_queue, syn_queue
 from estab.kernel.rules.inputs import at_least, within
 from estab.kernel.rules.kernel_version import KernelVersion
 
-# `net/ipv4/syncookies.c msstab` (IPv4) and `net/ipv6/syncookies.c msstab`: the cookie keeps only the index.
-MSS_TABLE_IPV4 = (536, 1300, 1440, 1460)
-MSS_TABLE_IPV6 = (1280 - 60, 1480 - 60, 1500 - 60, 9000 - 60)
-
 # `include/net/tcp.h TCP_SYNCOOKIE_PERIOD`, `MAX_SYNCOOKIE_AGE`: a cookie is good for two periods of 60 s.
-
-SegmentFate = Literal["dropped", "accepted", "reset"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,19 +35,10 @@ class Fates:
     served_later: int
 
 
-def mss_index(client_mss: int, *, ipv6: bool = False) -> int:
-    """Which of the four maximum segment sizes a cookie for a client of `client_mss` bytes (1 to 65535) carries: 0 to 3.
-
-    Raises RuleInputError out of range. Source: `net/ipv4/syncookies.c __cookie_v4_init_sequence` (docs/kernel.md rule
-    13).
-    """
-    within("client_mss", client_mss, 1, 65535)
-    table = MSS_TABLE_IPV6 if ipv6 else MSS_TABLE_IPV4
-    return max((index for index in range(1, 4) if client_mss >= table[index]), default=0)
-
-
 def cookie_valid(shift_bytes: int, index: int = 3) -> bool:
     """Whether a segment whose seq lies `shift_bytes` (0 or more) after ISN + 1 still carries a valid cookie.
+
+    `index`: which of the four maximum segment sizes the cookie carries, 0 (536) to 3 (1460 and above; IPv4).
 
     The client's ISN is subtracted from the cookie and what is left must be an MSS index: a segment shifted by up to
     `index` bytes passes as a cookie with a smaller MSS, any later one fails. So the first segment always passes, and
@@ -67,18 +51,6 @@ def cookie_valid(shift_bytes: int, index: int = 3) -> bool:
     at_least("shift_bytes", shift_bytes, 0)
     within("index", index, 0, 3)
     return shift_bytes <= index
-
-
-def segment_fate(shift_bytes: int, *, queue_full: bool, index: int = 3) -> SegmentFate:
-    """What a listener does with an ACK or data segment of a cookie client that it keeps no state of.
-
-    Valid: dropped while the accept queue is full (SyncookiesRecv, ListenOverflows, ListenDrops, each +1), accepted
-    once there is room (SyncookiesRecv). Invalid: RST at once, full or not (SyncookiesFailed +1).
-    Source: `net/ipv4/syncookies.c cookie_v4_check`, `net/ipv4/tcp_ipv4.c tcp_v4_do_rcv` (docs/kernel.md rule 13).
-    """
-    if not cookie_valid(shift_bytes, index):
-        return "reset"
-    return "dropped" if queue_full else "accepted"
 
 
 def is_reset(segment_bytes: tuple[int, ...], index: int = 3) -> bool:
@@ -131,13 +103,3 @@ def fates(
         reset=reset,
         served_later=connects - reset,
     )
-
-
-def client_errors(*, fin_first: bool) -> tuple[str, ...]:
-    """What a client's next operations report, in order, after the peer's RST, or after its FIN and then RST.
-
-    RST alone: the first operation gets ECONNRESET, later writes EPIPE and later reads end of file ("EOF").
-    FIN first: writes get EPIPE and reads "EOF", with no ECONNRESET at all.
-    Source: `net/ipv4/tcp_input.c tcp_reset`, sk_err is given once (docs/kernel.md rule 14).
-    """
-    return ("EPIPE", "EOF") if fin_first else ("ECONNRESET", "EPIPE", "EOF")

@@ -64,18 +64,6 @@ def effective_retries(synack_retries: int, queued: int, young: int, limit: int) 
     return retries
 
 
-def survivors(queued: int, limit: int) -> int:
-    """How many of `queued` unanswered entries of one moment outlive the pruning at 7 s: as many as half the room.
-
-    Pruning stops as soon as 2 * queued is no longer above max(8, B); the rest live their whole 63 s.
-    Raises RuleInputError below 0.
-    Source: `net/ipv4/inet_connection_sock.c reqsk_timer_handler` (docs/kernel.md rule 6, refined by measurement).
-    """
-    at_least("queued", queued, 0)
-    at_least("limit", limit, 0)
-    return min(queued, max(8, limit) // 2)
-
-
 def defer_accept_timeouts(seconds: int) -> int:
     """How many SYN-ACK timeouts TCP_DEFER_ACCEPT of `seconds` lasts, 0 to 255: bare ACKs are dropped until then.
 
@@ -89,12 +77,3 @@ def defer_accept_timeouts(seconds: int) -> int:
         wait = min(wait * 2, _RTO_MAX_S)
         count, period = count + 1, period + wait
     return count
-
-
-def deferred_s(timeouts: int) -> int:
-    """The seconds that getsockopt(TCP_DEFER_ACCEPT) reports for `timeouts`: 1, 3, 7, 15 … Raises RuleInputError.
-
-    Source: `net/ipv4/tcp.c retrans_to_secs` (docs/kernel.md rule 8).
-    """
-    within("timeouts", timeouts, 0, _MOST)
-    return sum(min(_INITIAL_S << number, _RTO_MAX_S) for number in range(timeouts))

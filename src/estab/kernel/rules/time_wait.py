@@ -5,8 +5,6 @@ Rules 22 to 24 of docs/kernel.md. All of it is about the end that closes first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from estab.kernel.rules import timer_wheel
 from estab.kernel.rules.inputs import at_least, one_of, within
 from estab.kernel.rules.interval import Interval, exactly
@@ -14,15 +12,6 @@ from estab.kernel.rules.kernel_version import KernelVersion
 
 TIMEWAIT_LEN_S = 60  # `include/net/tcp.h TCP_TIMEWAIT_LEN`; tcp_fin_timeout is about FIN_WAIT2 and does nothing here
 DEFAULT_REUSE_DELAY_MS = 1000
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Buckets:
-    """What closes over tcp_max_tw_buckets leave: `time_wait` sockets, `skipped` ones, and the counters."""
-
-    time_wait: int
-    skipped: int
-    counters: dict[str, int]
 
 
 def reuses(tcp_tw_reuse: int, *, loopback: bool, timestamps: bool = True, port_given: bool = False) -> bool:
@@ -95,21 +84,3 @@ def most_freed_by_resets(tcp_rfc1337: int, resets: int | None = None) -> int | N
     one_of("tcp_rfc1337", tcp_rfc1337, (0, 1))
     at_least("resets", resets or 0, 0)
     return 0 if tcp_rfc1337 else resets
-
-
-def over_buckets(closes: int, tcp_max_tw_buckets: int, in_use: int = 0) -> Buckets:
-    """What `closes` closes leave where `in_use` TIME_WAIT sockets exist: at most tcp_max_tw_buckets, the rest skipped.
-
-    A skipped one closes at once: its port is free, late segments meet no socket. TCPTimeWaitOverflow +1 each.
-    Raises RuleInputError below 0.
-    Source: `net/ipv4/inet_timewait_sock.c inet_twsk_alloc`, `net/ipv4/tcp_minisocks.c tcp_time_wait` (docs/kernel.md
-    rule 24).
-    """
-    at_least("closes", closes, 0)
-    at_least("tcp_max_tw_buckets", tcp_max_tw_buckets, 0)
-    at_least("in_use", in_use, 0)
-    kept = min(closes, max(0, tcp_max_tw_buckets - in_use))
-    skipped = closes - kept
-    return Buckets(
-        time_wait=in_use + kept, skipped=skipped, counters={"TCPTimeWaitOverflow": skipped} if skipped else {}
-    )
