@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from estab.diagnose.advice import changes
 from estab.kernel.rules.do_nothing import WHY, Id
 from estab.records import Change, Remedy
 
@@ -14,3 +15,13 @@ def does_nothing(which: Id, command: str, before: str = "", *, changes: list[Cha
     reason = WHY[which]
     why = f"{before}{reason}." if before else f"{reason[0].upper()}{reason[1:]}."
     return Remedy(command=command, works=False, changes=changes, why=why)
+
+
+def longer_timeout(why: str) -> Remedy:
+    """More time for the connect, and more SYNs within it: `why` says what each of them meets."""
+    return Remedy(
+        command="a longer connect timeout, more SYN retries",
+        works=False,
+        changes=[changes.LONGER_TIMEOUT],
+        why=why,
+    )

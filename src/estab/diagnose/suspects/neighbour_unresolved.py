@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from estab.diagnose import facts, sent
 from estab.diagnose.advice import changes
+from estab.diagnose.advice.futile import longer_timeout
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import connect_timeouts, measured, unknown
 from estab.diagnose.on_snapshots import Snapshots
@@ -91,12 +92,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             changes=[changes.mend("the host that does not answer for its address")],
             why="An address inside the own subnet is asked for on the link; nobody there has it.",
         ),
-        Remedy(
-            command="a longer connect timeout, more SYN retries",
-            works=False,
-            changes=[changes.LONGER_TIMEOUT],
-            why="The host gives up after 3 s by itself, and says EHOSTUNREACH in place of a timeout.",
-        ),
+        longer_timeout("The host gives up after 3 s by itself, and says EHOSTUNREACH in place of a timeout."),
         Remedy(
             command="a firewall rule, a bigger backlog, ulimit -n",
             works=False,

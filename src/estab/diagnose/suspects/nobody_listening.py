@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from estab.diagnose import facts, sent
 from estab.diagnose.advice import changes
+from estab.diagnose.advice.futile import longer_timeout
 from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import measured, unknown
 from estab.kernel.formats.endpoint import endpoint
@@ -115,12 +116,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             changes=[changes.queue()],
             why="A full queue is silent and ends in ETIMEDOUT; it never refuses.",
         ),
-        Remedy(
-            command="a longer connect timeout",
-            works=False,
-            changes=[changes.LONGER_TIMEOUT],
-            why="The refusal came at once; waiting changes nothing.",
-        ),
+        longer_timeout("The refusal came at once; waiting changes nothing."),
     ]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from estab.diagnose import facts, sent
 from estab.diagnose.advice import changes
+from estab.diagnose.advice.futile import longer_timeout
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import NETSTAT, connect_timeouts, measured, unknown
 from estab.diagnose.on_snapshots import Snapshots
@@ -104,12 +105,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             changes=[changes.queue()],
             why="No packet left this host.",
         ),
-        Remedy(
-            command="a longer connect timeout, more retries",
-            works=False,
-            changes=[changes.LONGER_TIMEOUT],
-            why="The rule stays: each SYN meets it like the first.",
-        ),
+        longer_timeout("The rule stays: each SYN meets it like the first."),
     ]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from estab.diagnose import facts, sent
 from estab.diagnose.advice import changes
+from estab.diagnose.advice.futile import longer_timeout
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import measured, unknown
 from estab.diagnose.syn_path import SynPath, arrival_evidence, filter_rules, netfilter_drops, syn_path
@@ -197,12 +198,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             changes=[changes.queue()],
             why="No packet reached the listener: none of its limits was asked.",
         ),
-        Remedy(
-            command="a longer connect timeout, more retries",
-            works=False,
-            changes=[changes.LONGER_TIMEOUT],
-            why="The rule stays: each SYN meets it like the first.",
-        ),
+        longer_timeout("The rule stays: each SYN meets it like the first."),
     ]
 
 

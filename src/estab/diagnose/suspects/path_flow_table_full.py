@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
+from estab.diagnose.advice.futile import longer_timeout
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import connect_timeouts, measured, unknown
 from estab.diagnose.nics import allowance_evidence, allowance_lost, as_evidence, between
@@ -113,12 +114,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             changes=[changes.queue(), changes.nofile(1048576, "client"), changes.nofile(1048576, "server")],
             why="The SYN left the client and never arrived: no limit of either end was asked.",
         ),
-        Remedy(
-            command="a longer connect timeout, more SYN retries",
-            works=False,
-            changes=[changes.LONGER_TIMEOUT],
-            why="The table stays full while the flows live: each SYN is lost like the first.",
-        ),
+        longer_timeout("The table stays full while the flows live: each SYN is lost like the first."),
     ]
 
 

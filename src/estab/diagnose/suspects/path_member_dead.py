@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
+from estab.diagnose.advice.futile import longer_timeout
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import connect_timeouts, measured
 from estab.diagnose.syn_path import FEW, SynPath, arrival_evidence, syn_path
@@ -95,12 +96,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             changes=[changes.mend("a balancer or router on the way")],
             why="What it would have got goes to the others at once.",
         ),
-        Remedy(
-            command="a longer connect timeout, more SYN retries",
-            works=False,
-            changes=[changes.LONGER_TIMEOUT],
-            why="Each SYN of a flow meets the same member; a new connect, from another port, may not.",
-        ),
+        longer_timeout("Each SYN of a flow meets the same member; a new connect, from another port, may not."),
         Remedy(
             command="nf_conntrack_max, a bigger instance, a bigger backlog",
             works=False,
