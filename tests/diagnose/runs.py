@@ -393,6 +393,15 @@ def rejected(errno: str = "ECONNREFUSED", **fields: Any) -> RunResult:
     return dropped(**{**values, **fields})
 
 
+def elsewhere(resets: int | None = 400, address: str = "127.0.0.1") -> RunResult:
+    """hold -n 400 towards 192.0.2.7, whose server listens at `address`; its host sends so many RSTs."""
+    at = snapshot(listeners=[Listener(family=4, address=address, port=5000, depth=0, limit=128)])
+    counted = deltas(Tcp_PassiveOpens=0, Tcp_OutRsts=resets or 0)
+    if resets is None:
+        del counted["Tcp.OutRsts"]
+    return rejected(config={"target": "192.0.2.7:5000"}, server=untouched(before=at, after=at, deltas=counted))
+
+
 def table_full(**fields: Any) -> RunResult:
     """hold -n 400 through `ct state new ct count over 250 drop`."""
     values: dict[str, Any] = {

@@ -4,6 +4,7 @@ import pytest
 from tests.diagnose import runs
 from tests.diagnose.alone import alone
 
+from estab.diagnose.judge import judge
 from estab.records import Listener, RunResult
 
 ELSEWHERE = Listener(family=4, address="127.0.0.1", port=22, depth=0, limit=128)
@@ -31,10 +32,18 @@ def some_refused(refused: int, connected: int, timed_out: int = 0, **fields: obj
         # It connected at first, and nothing listens there any more.
         (some_refused(300, 100, server=runs.local(after=runs.snapshot(listeners=[ELSEWHERE]))), "confirmed"),
         (some_refused(300, 100, server=runs.local(after=runs.snapshot(listeners=None))), "possible"),
+        # It listens elsewhere than the client asked; or there, and the RSTs may be somebody else's.
+        (runs.elsewhere(), "confirmed"),
+        (runs.elsewhere(address="192.0.2.7"), "possible"),
     ],
 )
 def test_refused(run: RunResult, expected: str) -> None:
     assert alone("nobody_listening", run).verdict == expected
+
+
+def test_a_server_that_listens_on_loopback_alone_is_no_filter() -> None:
+    assert judge(runs.elsewhere()).cause == "nobody_listening"
+    assert judge(runs.elsewhere(resets=0)).cause == "path_filtered"
 
 
 def test_remedies_look_at_the_port() -> None:

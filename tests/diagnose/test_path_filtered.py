@@ -49,6 +49,12 @@ def with_rules(rules: bool | None, drops: int | None) -> dict[str, Any]:
         (runs.rejected(server=runs.untouched(before=runs.snapshot(listeners=[]))), "ruled_out"),
         (runs.rejected(server=runs.untouched(after=runs.snapshot(listeners=[]))), "ruled_out"),
         (runs.rejected(server=runs.untouched(after=runs.snapshot(listeners=None))), "confirmed"),
+        # The server's host sent the resets itself: no listener is where the client asked, or others got them.
+        (runs.elsewhere(resets=201), "ruled_out"),
+        (runs.elsewhere(resets=200), "confirmed"),
+        (runs.elsewhere(resets=400, address="0.0.0.0"), "possible"),
+        (runs.elsewhere(resets=400, address="192.0.2.7"), "possible"),
+        (runs.elsewhere(resets=None), "confirmed"),
     ],
 )
 def test_a_filter(run: RunResult, expected: str) -> None:

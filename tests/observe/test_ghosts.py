@@ -34,6 +34,29 @@ def test_what_the_server_lacks() -> None:
     )
 
 
+def test_connections_of_before_the_run_are_not_its_own() -> None:
+    client, server = b"".join(map(packed, range(1, 101))), b"".join(map(packed, range(51, 201)))
+    found = ghosts.match_packed(client, server, older=b"".join(map(packed, range(41, 61))))
+    assert found is not None
+    assert (found.count, found.client_established, found.server_established) == (40, 80, 150)
+    assert ghosts.match_packed(packed(1), packed(2), older=packed(1)) is None  # all are rewritten on the way
+
+
+@pytest.mark.namespace
+def test_a_run_beside_older_connections() -> None:
+    with (
+        socket.create_server(TARGET, backlog=9),
+        socket.create_connection(TARGET),
+        contextlib.closing(Watch(*TARGET)) as watch,
+    ):
+        watch.start()
+        with socket.create_connection(TARGET), socket.create_connection(TARGET):
+            watch.settled()
+        found = watch.finish().ghosts
+    assert found is not None
+    assert (found.count, found.client_established, found.server_established) == (0, 2, 3)
+
+
 def test_ends_that_cannot_be_matched() -> None:
     assert ghosts.comparable(set(), {packed(1)})
     assert ghosts.comparable({packed(1), packed(2)}, {packed(1)})
@@ -59,29 +82,25 @@ def test_packed_as_in_sets(client: list[bytes], server: list[bytes]) -> None:
 def test_what_the_server_lacked_is_looked_at_again(monkeypatch: pytest.MonkeyPatch, ends: bool) -> None:
     """First the server is asked once more, then the client: what has ended by then is no ghost."""
     whole, looks = SockDiag.server_end, 0
-    with (
-        socket.create_server(TARGET, backlog=9),
-        contextlib.closing(Watch(*TARGET)) as watch,
-        socket.create_connection(TARGET),
-        socket.create_connection(TARGET) as unseen,
-    ):
-        port = unseen.getsockname()[1].to_bytes(2, "big")
-
-        def without(diag: SockDiag, of_server: int, *, packed: bool = True) -> ServerEnd:
-            nonlocal looks
-            looks += 1
-            if ends and looks == 2:
-                unseen.close()
-            seen = whole(diag, of_server, packed=packed)
-            connections = (seen.held[at : at + 36] for at in range(0, len(seen.held), 36))
-            return seen._replace(held=b"".join(one for one in connections if one[32:34] != port))
-
+    with socket.create_server(TARGET, backlog=9), contextlib.closing(Watch(*TARGET)) as watch:
         watch.start()
-        monkeypatch.setattr(SockDiag, "server_end", without)
-        watch.settled()
-        assert looks == 2
-        monkeypatch.undo()
-        found = watch.finish().ghosts
+        with socket.create_connection(TARGET), socket.create_connection(TARGET) as unseen:
+            port = unseen.getsockname()[1].to_bytes(2, "big")
+
+            def without(diag: SockDiag, of_server: int, *, packed: bool = True) -> ServerEnd:
+                nonlocal looks
+                looks += 1
+                if ends and looks == 2:
+                    unseen.close()
+                seen = whole(diag, of_server, packed=packed)
+                connections = (seen.held[at : at + 36] for at in range(0, len(seen.held), 36))
+                return seen._replace(held=b"".join(one for one in connections if one[32:34] != port))
+
+            monkeypatch.setattr(SockDiag, "server_end", without)
+            watch.settled()
+            assert looks == 2
+            monkeypatch.undo()
+            found = watch.finish().ghosts
     assert found is not None
     expected = (0, 1) if ends else (1, 2)
     assert (found.count, found.client_established, found.server_established) == (*expected, 1)

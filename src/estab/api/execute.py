@@ -138,7 +138,8 @@ def _accepted(recorder: Recorder, seen: Observed, load: ClientLoad) -> int | Non
         # Connections that were there before may have been closed meanwhile. Of this run's, so many are not queued.
         at_server = seen.ghosts.client_established - seen.ghosts.count
         least.append(at_server - (seen.server.listener.queued_at_end or 0))
-    return max(least)
+    # Others may have been accepted meanwhile; of this run, no more than connected.
+    return min(max(least), recorder.clients.totals()["connected"])
 
 
 def _served(run: _Run, funnel: Funnel) -> Funnel:

@@ -12,6 +12,7 @@ from estab.diagnose import accepts
 from estab.kernel.rules import accept_queue
 from estab.kernel.rules.inputs import RuleInputError
 from estab.kernel.rules.kernel_version import KernelVersion, parse
+from estab.kernel.rules.listening import reached, serving
 from estab.records import HostFacts, Listener, ListenerWatch, RunResult, Snapshot, Worker
 
 TIMEOUTS = frozenset({"ETIMEDOUT", "own_timeout"})
@@ -183,6 +184,13 @@ def target_port(run: RunResult) -> int | None:
     return whole(tail)
 
 
+def target_address(run: RunResult) -> str | None:
+    """The address that was connected to; None: the record does not name it."""
+    target = run.config.get("target")
+    host = target.rpartition(":")[0].strip("[]") if isinstance(target, str) else ""
+    return host or None
+
+
 def asked_timeout(run: RunResult) -> float | None:
     """Our own timeout in seconds. None: none was set (0 leaves it to the kernel)."""
     value = asked(run, "timeout_s")
@@ -211,6 +219,18 @@ def why_unseen(run: RunResult) -> str:
     """Why the listener was not observed, as the end of a sentence."""
     unseen = "no listener was found there" if run.server.observed else "the server's end is not on this host"
     return run.server.why or unseen
+
+
+def listened_where_asked(run: RunResult) -> bool:
+    """Was a listener seen before and after at the very address that was connected to, or at a wildcard that covers it?
+
+    As the server's host names its addresses: behind a NAT it is False.
+    """
+    address, port = target_address(run), target_port(run)
+    ends = (run.server.before, run.server.after) if run.server.observed else ()
+    if address is None or port is None or not ends:
+        return False
+    return all(serving(_listeners(end), reached(address), port) for end in ends)
 
 
 def listener_drops(run: RunResult) -> int | None:

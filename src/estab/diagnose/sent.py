@@ -1,4 +1,4 @@
-"""What this host's own kernel did with the SYNs of a run: whether they left, and who refused them. No verdict.
+"""What either host's own kernel did with the SYNs of a run: whether they left, and who refused them. No verdict.
 
 Source: an ICMP error that this host makes and takes in itself counts in OutDestUnreachs and InDestUnreachs alike
 (`icmp_send`, `icmp_rcv`, net/ipv4/icmp.c). A SYN that is still in this host when it is due again is not sent again:
@@ -11,6 +11,7 @@ from __future__ import annotations
 from estab.diagnose import facts
 from estab.diagnose.evidence import NETSTAT, SNMP, measured
 from estab.records import ClientSide, Evidence, RunResult, ServerSide
+from estab.words import plural
 
 REFUSED = frozenset({"ECONNREFUSED"})
 UNREACHABLE = frozenset({"EHOSTUNREACH", "ENETUNREACH"})
@@ -20,6 +21,7 @@ _OUT_ICMP = ("Icmp.OutDestUnreachs", "Icmp6.OutDestUnreachs")
 _NO_ROUTES = ("Ip.OutNoRoutes", "Ip6.OutNoRoutes")
 HELD_BACK = "TcpExt.TCPSpuriousRtxHostQueues"
 NOT_SENT = "TcpExt.TCPRetransFail"
+OUT_RSTS = "Tcp.OutRsts"
 
 
 def of_both(side: ClientSide | ServerSide, names: tuple[str, str]) -> int | None:
@@ -55,6 +57,16 @@ def refused_by_icmp(run: RunResult) -> bool | None:
     return None if received is None or not count else received * 2 > count
 
 
+def reset_by_server(run: RunResult) -> bool | None:
+    """Whether the server's host sent as many RSTs as most of what was refused. None: not read.
+
+    Its TCP counts those alone that it sends itself (`tcp_v4_send_reset`, net/ipv4/tcp_ipv4.c); a firewall's REJECT
+    makes its own packet, also on that host (`nf_send_reset`, net/ipv4/netfilter/nf_reject_ipv4.c).
+    """
+    count, sent = facts.failed(run, ("connect",), REFUSED), run.server.rose(OUT_RSTS)
+    return None if sent is None or not count else sent * 2 > count
+
+
 def held_back(run: RunResult) -> int | None:
     """How often a SYN was due again and had not left this host yet. None: not read."""
     return run.client.rose(HELD_BACK)
@@ -76,6 +88,15 @@ def icmp_evidence(run: RunResult) -> list[Evidence]:
         text = f"{own:,} of them this host had made itself (OutDestUnreachs rose as much)"
         evidence.append(measured(SNMP, _OUT_ICMP[0], own, text))
     return evidence
+
+
+def reset_evidence(run: RunResult) -> list[Evidence]:
+    """The RSTs that the server's host sent."""
+    count = run.server.rose(OUT_RSTS)
+    if count is None:
+        return []
+    text = f"the server's host sent {plural(count, 'RST')}; one that a firewall makes is not counted there"
+    return [measured(SNMP, OUT_RSTS, count, text)]
 
 
 def held_back_evidence(run: RunResult) -> list[Evidence]:

@@ -26,11 +26,12 @@ def match(client: AbstractSet[bytes], server: AbstractSet[bytes]) -> Ghosts:
     return _record(lost, len(client), len(server))
 
 
-def match_packed(client: bytes, server: bytes) -> Ghosts | None:
-    """As `match`; None where the two ends are not `comparable`."""
+def match_packed(client: bytes, server: bytes, older: bytes = b"") -> Ghosts | None:
+    """As `match`, of those of the client's that are not among `older`; None where the ends are not `comparable`."""
     lost, held = missing(client, server), missing(client, b"")
     if held and len(lost) == len(held):
         return None
+    lost, held = missing(lost, older), missing(held, older)
     size = inet_diag.CONNECTION_SIZE
     ghosts = [lost[at : at + size] for at in range(0, len(lost), size)]
     return _record(ghosts, len(held) // size, len(missing(server, b"")) // size)

@@ -104,6 +104,7 @@ class Watch:
         self._server = ProcessWatch(server_pids or (), closely=True)
         self._via = ViaServer(server_via, self._address, port) if server_via is not None else None
         self._ghosts: Ghosts | None = None
+        self._older = b""  # connections from here to the target that were there before the run
         self._queue = QueueWatch()
         self._gaps = Gaps()
         self._diag: SockDiag | None = None
@@ -135,6 +136,8 @@ class Watch:
         self._queue.start(self._listeners() or ())
         self._before = self._snapshot()
         self._note_use(self._before.port_use)
+        if self._before.port_use is not None and self._before.port_use.used > self._before.port_use.time_wait:
+            self._older = self._client_end() or b""
         self._last_sockets = self._before.server_sockets
         self._client.count()
         self._server.count()
@@ -244,20 +247,20 @@ class Watch:
         return held, server.held if self._listeners() else None
 
     def _match(self, held: bytes | None, at_server: bytes | None) -> Ghosts | None:
-        """The ghosts; None where the two ends can't be matched: unseen, without listener, or rewritten between.
+        """This run's ghosts; None where the two ends can't be matched: unseen, without listener, or rewritten between.
 
         The ends are not seen at one moment. So what a server here lacks it is asked for once more, and a connection
         counts only if the client has it before and after that.
         """
         if held is None or at_server is None:
             return None
-        lost = ghosts.match_packed(held, at_server)
+        lost = ghosts.match_packed(held, at_server, self._older)
         if not lost or not lost.count:
             return lost
         if self._via is None:
             again = _server_end(self._port)
             at_server += again.held if again else b""
-        return ghosts.match_packed(ghosts.at_both(held, self._client_end() or b""), at_server)
+        return ghosts.match_packed(ghosts.at_both(held, self._client_end() or b""), at_server, self._older)
 
     def _client_end(self) -> bytes | None:
         use = self._look_at_ports(packed=True)

@@ -141,7 +141,10 @@ class ErrorOrder(Record, frozen=True, kw_only=True):
 
 
 class Ghosts(Record, frozen=True, kw_only=True):
-    """Connections that the client holds as ESTABLISHED and the server does not have. Up to 20 are listed."""
+    """Connections of the run that the client holds as ESTABLISHED and the server does not have. Up to 20 are listed.
+
+    Those to the same target that other programs had before the run are in neither of the client's figures.
+    """
 
     count: int
     client_established: int

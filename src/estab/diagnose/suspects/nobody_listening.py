@@ -27,6 +27,9 @@ def judge_run(run: RunResult) -> Judgement:
         text = "An ICMP error refused: a port where nothing listens answers by RST."
         return Judgement("ruled_out", text, evidence + sent.icmp_evidence(run))
     most = count * 2 > facts.connect_failures(run)
+    if not run.funnel.connected and sent.reset_by_server(run) and facts.listened_where_asked(run):
+        text = "A listener is there, and its host sent RSTs too: those that refused may be a firewall's."
+        return Judgement("possible", text, evidence)
     if not run.funnel.connected and most:
         text = (
             f"Nothing listens at {_target(run)}: {count:,} of "
@@ -85,6 +88,7 @@ def _evidence(run: RunResult, count: int) -> list[Evidence]:
         where = ", ".join(endpoint(listener.address, listener.port) for listener in listeners) or "none"
         text = f"listeners on that port after the run: {where}"
         evidence.append(measured("sock_diag", "listeners", len(listeners), text, 1))
+        evidence += sent.reset_evidence(run)
     return evidence
 
 

@@ -69,6 +69,10 @@ def _weigh_reject(run: RunResult, rejected: int) -> tuple[Verdict, str]:
 def _weigh_reject_beside_a_listener(run: RunResult, rejected: int) -> tuple[Verdict, str]:
     if not _listened_throughout(run):
         return "ruled_out", "The listener was not there all the time: its absence refuses."
+    if sent.reset_by_server(run):
+        if facts.listened_where_asked(run):
+            return "possible", "A listener is there, but its host sent RSTs too: which of them refused is not told."
+        return "ruled_out", "The server's host itself refused: nothing listens at that address there."
     if run.funnel.connected:
         return (
             "possible",
@@ -142,7 +146,7 @@ def _evidence(run: RunResult, rejected: int, met: SynPath) -> list[Evidence]:
         return evidence
     text = f"{run.funnel.connected:,} of {plural(run.funnel.attempted, 'connect')} succeeded"
     evidence.append(measured("funnel", "connected", run.funnel.connected, text))
-    refusal = sent.icmp_evidence(run) if rejected else []
+    refusal = [*sent.icmp_evidence(run), *sent.reset_evidence(run)] if rejected else []
     return [*evidence, *refusal, *arrival_evidence(run), *_rules(run), *_dropped(run)]
 
 
