@@ -13,7 +13,7 @@ from estab.diagnose.snapshots import judge_snapshots
 from estab.errors import ReadError, UsageError
 from estab.load.conductor import Stop
 from estab.load.plan import check_range
-from estab.observe import snapshot, system
+from estab.observe import snapshot, system, targets
 from estab.observe.gaps import Gaps
 from estab.records import (
     RUN_SCHEMA,
@@ -131,10 +131,10 @@ def diagnose_host(interval_s: float = 2.0, stop: Stop | None = None) -> Diagnosi
     Raises UsageError for a time that can't be.
     """
     check_range("interval_s", interval_s, 0.01, 3600)
-    before = snapshot.take()
+    before = snapshot.take(most_targets=targets.MOST)
     poll = select.poll()
     if stop is not None:
         poll.register(stop.fileno(), select.POLLIN)
     if poll.poll(interval_s * 1000):
         return None
-    return judge_snapshots(before, snapshot.take())
+    return judge_snapshots(before, snapshot.take(most_targets=targets.MOST))

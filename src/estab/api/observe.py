@@ -11,7 +11,7 @@ from estab.errors import MachineError, UsageError
 from estab.load.conductor import Stop
 from estab.load.plan import MOST_DURATION_S, check_range
 from estab.load.target import resolve
-from estab.observe import drop_reasons, snapshot, via
+from estab.observe import drop_reasons, snapshot, targets, via
 from estab.observe import netns as namespaces
 from estab.observe.gaps import Gaps
 from estab.observe.netns import Namespace
@@ -137,7 +137,12 @@ class _Observer:
         wanted = self._wanted
         taken = namespaces.inside(
             namespace,
-            lambda: snapshot.take(port=wanted.port, toward=wanted.toward, connections=wanted.port is not None),
+            lambda: snapshot.take(
+                port=wanted.port,
+                toward=wanted.toward,
+                connections=wanted.port is not None,
+                most_targets=targets.MOST if wanted.port is None and wanted.toward is None else 0,
+            ),
         )
         listeners = None if taken.listeners is None else [self._seen(taken, listener) for listener in taken.listeners]
         return taken.replace(netns=namespace.name, listeners=listeners)

@@ -83,6 +83,9 @@ def full_now(snapshots: Snapshots, mine: Callable[[PortUse], bool], of: str) -> 
     """Whether the range is full now, where `mine` says that what fills it is this suspect's, in words `of`."""
     use = snapshots.after.port_use
     filled = fill(use) if use is not None else None
+    if use is None and snapshots.after.targets is not None:
+        none = measured("sock_diag", "targets", 0, "no connection leaves this host", None)
+        return Judgement("ruled_out", "No local port is in use towards anywhere.", [none])
     if use is None or filled is None:
         return Judgement("not_observed", UNSEEN, [unknown("sock_diag", "-", "port_use was not read")])
     evidence = use_evidence(snapshots.run(None))

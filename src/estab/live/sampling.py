@@ -23,7 +23,6 @@ from estab.observe.owners import KnownOwners
 from estab.observe.sock_diag import SockDiag
 from estab.records import Census, Listener, PortUse, Snapshot, Unobserved
 
-_MOST_TARGETS = 10
 _Sysctls = Mapping[str, list[int] | str]
 
 
@@ -111,7 +110,7 @@ def _count(values: _Sysctls, served: set[int]) -> _Counted:
     with diag:
         census = gaps.read("census", diag.census)
         busiest = gaps.read(
-            "targets", lambda: targets.busiest(diag, values, gaps, most=_MOST_TARGETS, listening=served)
+            "targets", lambda: targets.busiest(diag, values, gaps, most=targets.MOST, listening=served)
         )
     return _Counted(census, busiest.busiest if busiest is not None else None, gaps.found)
 

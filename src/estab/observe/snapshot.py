@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from estab.errors import EstabError
 from estab.kernel.formats import inet_diag, sysctl
-from estab.observe import cgroups, counters, host, nics, processes, sysctls, system
+from estab.observe import cgroups, counters, host, nics, processes, sysctls, system, targets
 from estab.observe.gaps import Gaps
 from estab.observe.sock_diag import SockDiag
 from estab.records import Census, Listener, PortUse, Process, Record, ServerSockets, Snapshot, Tuple4
@@ -28,6 +28,7 @@ def take(
     diag: SockDiag | None = None,
     owner_pids: Sequence[int] | None = None,
     connections: bool = False,
+    most_targets: int = 0,
 ) -> Snapshot:
     """A snapshot now.
 
@@ -35,7 +36,8 @@ def take(
     address and port, for the use of local ports towards it. `remote`: why the server's side is not on this host, which
     leaves listeners and server sockets out. `diag`: an open SockDiag, else one is made. `owner_pids`: the only
     processes to search for the listeners' owners. `connections`: list those of the server's side of `port`, to be
-    matched against a client's.
+    matched against a client's. `most_targets`: with no `toward`, count the ports towards all destinations and keep so
+    many of the fullest; `port_use` is then the first of them.
     """
     gaps = Gaps()
     values = sysctls.read(gaps)
@@ -47,6 +49,8 @@ def take(
         seen = _sockets(asked, gaps, port=port, toward=toward, remote=remote, owner_pids=owner_pids, values=values)
         if connections and port is not None and remote is None:
             seen = seen.replace(connections=gaps.read("connections", lambda: _connections(asked, port)))
+        if most_targets:
+            seen = seen.replace(targets=_targets(asked, gaps, seen.listeners, most_targets, values))
     except EstabError as error:
         for field in (*(name for name in _SocketsSeen.__struct_fields__ if name != "counters"), "states"):
             gaps.note(field, str(error))
@@ -65,7 +69,8 @@ def take(
         counters=seen.counters or gaps.read("counters", counters.read_counters),
         sockstat=gaps.read("sockstat", counters.read_sockstat),
         server_sockets=seen.server_sockets,
-        port_use=seen.port_use,
+        port_use=seen.targets[0] if seen.targets else seen.port_use,
+        targets=seen.targets,
         connections=seen.connections,
         conntrack=system.read_conntrack(gaps),
         cgroup=cgroups.own_limits(gaps),
@@ -84,6 +89,7 @@ class _SocketsSeen(Record, frozen=True, kw_only=True):
     census: Census | None = None
     server_sockets: ServerSockets | None = None
     port_use: PortUse | None = None
+    targets: list[PortUse] | None = None
     connections: list[Tuple4] | None = None
 
 
@@ -117,6 +123,18 @@ def _sockets(
     return _SocketsSeen(
         listeners=listeners, counters=counted, census=census, server_sockets=server_sockets, port_use=use
     )
+
+
+def _targets(
+    diag: SockDiag,
+    gaps: Gaps,
+    listeners: Sequence[Listener] | None,
+    most: int,
+    values: Mapping[str, list[int] | str],
+) -> list[PortUse] | None:
+    served = {listener.port for listener in listeners or ()}
+    counted = gaps.read("targets", lambda: targets.busiest(diag, values, gaps, most=most, listening=served))
+    return None if counted is None else counted.busiest
 
 
 def _connections(diag: SockDiag, port: int) -> list[Tuple4]:

@@ -11,6 +11,7 @@ from estab.observe.gaps import Gaps
 from estab.observe.sock_diag import SockDiag
 from estab.records import PortUse, Record
 
+MOST = 10  # how many a snapshot of a host keeps
 _RANGE = "net.ipv4.ip_local_port_range"
 _RESERVED = "net.ipv4.ip_local_reserved_ports"
 # One packed connection: our address, the other's, our port, the other's (`inet_diag.Established`).

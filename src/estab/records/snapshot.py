@@ -227,7 +227,7 @@ class Snapshot(Record, frozen=True, kw_only=True):
     their dotted names, values as the kernel prints them split into integers where they are integers. `netns` is the
     name or PID that was asked for, None for the own. `connections` are those of one port's server side, listed only
     where they are to be matched against a client's. `targets` are the remote addresses and ports with most connections
-    from here, fullest first; only a live view counts them, and not at every moment.
+    from here, fullest first; a snapshot of one port or towards one target has none, a live view not at every moment.
     """
 
     schema: str = SNAPSHOT_SCHEMA
