@@ -123,8 +123,8 @@ SITUATIONS = (
     ),
     Situation(
         name="no_memory_to_start",
-        story="The address space is limited to 40 MB (ulimit -v 40000).",
-        prefix=("prlimit", "--as=40960000"),
+        story="The address space is limited to 30 MB (ulimit -v 30000).",
+        prefix=("prlimit", "--as=30720000"),
         server=_ECHO,
         command="hold {target} -n 10 -d 1",
         truth=Truth(quiet=True, exits=frozenset({3}), says=(r"memory|ulimit -v|RLIMIT_AS",)),
