@@ -109,9 +109,7 @@ def _count(values: _Sysctls, served: set[int]) -> _Counted:
         return _Counted(unobserved=gaps.found)
     with diag:
         census = gaps.read("census", diag.census)
-        busiest = gaps.read(
-            "targets", lambda: targets.busiest(diag, values, gaps, most=targets.MOST, listening=served)
-        )
+        busiest = gaps.read("targets", lambda: targets.busiest(diag, values, gaps, most=targets.MOST, listening=served))
     return _Counted(census, busiest.busiest if busiest is not None else None, gaps.found)
 
 
