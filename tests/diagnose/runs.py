@@ -579,6 +579,21 @@ def without_route_back(routes: int = 40, drops: int = 40, own: int | None = 40, 
     )
 
 
+def reverse_path(dropped: int | None = 40, again: int = 20, **fields: Any) -> RunResult:
+    """20 connects, each sent twice: rp_filter of the server's host dropped every SYN."""
+    counted = deltas(IPReversePathFilter=dropped or 0, Tcp_PassiveOpens=0)
+    if dropped is None:
+        del counted["TcpExt.IPReversePathFilter"]
+    values: dict[str, Any] = {
+        "funnel": funnel(20, 0),
+        "failures": [failure("connect", "own_timeout", 20)],
+        "syn_retransmits": {"1": 20},
+        "client": {"deltas": deltas(TCPSynRetrans=again)},
+        "server": local(watch(accepted_at_end=0), deltas=counted),
+    }
+    return run(**{**values, **fields})
+
+
 def quarter_dead(
     late: int = 0, timeouts: int = 100, later: int = 240, timeout_s: float = 3.0, server: ServerSide | None = None
 ) -> RunResult:
@@ -622,6 +637,7 @@ MET: dict[str, Callable[[], RunResult]] = {
     "nat_ports_exhausted": nat_without_ports,
     "path_member_dead": quarter_dead,
     "no_route_back": without_route_back,
+    "reverse_path_filtered": reverse_path,
     "neighbour_unresolved": neighbour_absent,
     "own_firewall": own_reject,
     "client_open_files": client_without_descriptors,

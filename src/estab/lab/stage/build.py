@@ -12,7 +12,7 @@ from pathlib import Path as File
 from typing import get_args
 
 from estab.lab.process.child import Child, say
-from estab.lab.process.namespace import ip_batch
+from estab.lab.process.namespace import ip_batch, sysctl, veth
 from estab.lab.stage import programs
 from estab.lab.stage.firewall import masquerade, nft, own_rule
 from estab.lab.stage.hosts import CLIENT, PORT, SERVER
@@ -25,6 +25,8 @@ from estab.load.serving import Service
 
 _PROGRAMS = File(programs.__file__).parent
 _MOST_SYNS = 500_000
+_OTHER_NETWORK = "198.51.100"
+_RP_FILTER = "net.ipv4.conf.all.rp_filter"
 _IP_BIND_ADDRESS_NO_PORT = 24  # `include/uapi/linux/in.h`; not in Python 3.11
 
 
@@ -75,8 +77,11 @@ def _program(name: str, host: str, backlog: int, last: int) -> Foreign:
 def sources(stage: Stage, setup: Setup) -> Sequence[str]:
     """As many addresses at the client as the load wants, put there where they are not."""
     many = setup.load.sources
-    if setup.path.gap == "way_back":
-        return _unrouted(stage, max(1, many))
+    if setup.path.gap in ("way_back", "other_way"):
+        addresses = _other_network(stage, max(1, many))
+        if setup.path.gap == "other_way":
+            _second_link(stage, strict=_RP_FILTER not in dict(setup.server))
+        return addresses
     if many == 0:
         return ()
     if setup.rtt_s is None:
@@ -88,14 +93,27 @@ def sources(stage: Stage, setup: Setup) -> Sequence[str]:
     return [CLIENT, *more]
 
 
-def _unrouted(stage: Stage, many: int) -> Sequence[str]:
-    """Addresses of the client's that the server has no route to."""
+def _other_network(stage: Stage, many: int) -> Sequence[str]:
+    """Addresses of the client's in a network that the server has no route to."""
     with stage.server.entered():
         ip_batch(["route delete default"])
-    addresses = [f"198.51.100.{number}" for number in range(1, many + 1)]
+    addresses = [f"{_OTHER_NETWORK}.{number}" for number in range(1, many + 1)]
     with stage.client.entered():
         ip_batch([f"address add {address}/32 dev lo" for address in addresses])
     return addresses
+
+
+def _second_link(stage: Stage, *, strict: bool) -> None:
+    """A link beside the wire, by which the server's route to that network leads; `strict`: its rp_filter is."""
+    veth(stage.server, "eth1", stage.client, "eth1")
+    with stage.client.entered():
+        for which in ("all", "eth1"):  # the answers come by it, and are not to be dropped for that
+            sysctl(f"net.ipv4.conf.{which}.rp_filter", 0)
+    with stage.server.entered():
+        sysctl("net.ipv4.conf.eth0.rp_filter", 0)
+        if strict:
+            sysctl(_RP_FILTER, 1)
+        ip_batch([f"route add {_OTHER_NETWORK}.0/24 dev eth1 src {SERVER}"])
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ Command = Literal["hold", "bench", "churn"]
 Host = Literal["client", "server"]
 # policy: a route at the client itself prohibits the target; own_*: a rule of the client's own firewall
 Closed = Filter | Literal["policy", "own_reject", "own_drop"]
-Gap = Literal["none", "neighbour", "way_back"]
+Gap = Literal["none", "neighbour", "way_back", "other_way"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +42,14 @@ class LoadSpec:
 class Path:
     """What stands between the two hosts; a path that is open is `Path()`.
 
-    `closed`: what a filter does to SYNs. `gap`: what is missing instead, the server's answer for its link address
-    (`neighbour`), or its route to the clients, who then have an address of another network (`way_back`). `lost`: how
-    many connects lose their first SYN, how many of these the second, and so on; `lost_share`: instead, the share of
-    all SYNs, where connects go on for long. `flows`: the size of the flow table; None: none. `gather`: so many SYNs
-    reach the server at one moment. `syn_spread_s`: by up to so much, by chance, a SYN comes later. `members`: by so
-    many ways the flows go, chosen by their source ports, and the last of them is dead; 0: one way. `nat_ports`: to how
-    many ports the client's host masquerades; None: no NAT.
+    `closed`: what a filter does to SYNs. `gap`: what is missing instead: the server's answer for its link address
+    (`neighbour`); or its route to the clients, who then have an address of another network (`way_back`); or that route
+    leads by a second link between the hosts, and the server's rp_filter is strict (`other_way`). `lost`: how many
+    connects lose their first SYN, how many of these the second, and so on; `lost_share`: instead, the share of all
+    SYNs, where connects go on for long. `flows`: the size of the flow table; None: none. `gather`: so many SYNs reach
+    the server at one moment. `syn_spread_s`: by up to so much, by chance, a SYN comes later. `members`: by so many ways
+    the flows go, chosen by their source ports, and the last of them is dead; 0: one way. `nat_ports`: to how many ports
+    the client's host masquerades; None: no NAT.
     """
 
     closed: Closed = "none"

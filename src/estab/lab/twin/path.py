@@ -127,6 +127,7 @@ _BY_CAUSE: dict[str, Callable[[RunResult, list[str]], Path]] = {
     "path_member_dead": lambda run, assumed: Path(members=_members(run, assumed)),
     "own_firewall": lambda run, assumed: Path(closed=_own_rule(run, assumed)),
     "neighbour_unresolved": lambda _run, _assumed: Path(gap="neighbour"),
+    "reverse_path_filtered": lambda _run, _assumed: Path(gap="other_way"),
     "no_route_back": lambda _run, _assumed: Path(gap="way_back"),
     "nat_ports_exhausted": _nat,
     "syn_queue_overflow": lambda run, assumed: Path(gather=_together(run, assumed)),

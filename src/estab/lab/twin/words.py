@@ -18,6 +18,7 @@ _CLOSED: dict[Closed, str] = {
 _GAP: dict[Gap, str] = {
     "neighbour": "the server does not answer for its link address",
     "way_back": "the server has no route to the clients",
+    "other_way": "the server's route to the clients leads by another interface, and its rp_filter is 1",
 }
 
 
