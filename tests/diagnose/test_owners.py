@@ -39,6 +39,20 @@ def test_a_thread_that_waits_for_a_core() -> None:
     assert (owner.busiest_ran, owner.busiest_waited) == (pytest.approx(0.2), pytest.approx(0.8))
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "slept"),
+    [
+        ([thread(7, 1.0), thread(8, 0.0)], [thread(8, 0.0), thread(7, 1.0)], True),
+        ([thread(7, 1.0)], [thread(7, 1.000001)], False),
+        ([thread(7, 1.0)], [thread(7, 1.0), thread(9, 0.0)], False),  # it began, so something ran
+        ([thread(7, 0.0)], [thread(7, 0.0)], None),  # a kernel that does not count
+        ([thread(tid, 1.0) for tid in range(LISTED_THREADS)],) * 2 + (None,),  # there may be more
+    ],
+)
+def test_a_process_that_did_not_run(before: list[Thread], after: list[Thread], slept: bool | None) -> None:
+    assert fared(process(*before), process(*after), 2.0).slept is slept
+
+
 def test_a_thread_that_began_in_between_and_one_that_was_not_listed() -> None:
     assert fared(process(thread(7, 1.0)), process(thread(7, 1.0), thread(9, 4.0)), 5.0).busiest_ran == 0.8
     many = [thread(tid, 3.0) for tid in range(LISTED_THREADS)]

@@ -6,7 +6,7 @@ import pytest
 from tests.diagnose import runs
 from tests.diagnose.alone import alone
 
-from estab.records import Listener, Process, RunResult, TimelinePoint
+from estab.records import Listener, Process, RunResult, ServerLook, TimelinePoint
 
 
 def stuck(waiting: int = 129, accepted: int = 0, seconds: float = 3.0, **fields: Any) -> RunResult:
@@ -80,6 +80,12 @@ def test_one_stuck_member_of_a_group_is_named() -> None:
     said = alone("server_not_accepting", run)
     assert said.verdict == "confirmed"
     assert "1 of 4 listeners of the port accepts nothing (pid 103): 9 connections waited there" in said.summary
+    assert said.remedies[0].command.startswith("sysctl -w net.ipv4.tcp_migrate_req=1; kill 103 ")
+    few = [
+        ServerLook(t_s=t_s, queue_depth=9, queue_depths={"3": depth}) for t_s, depth in ((0.0, 0), (4.0, 9), (5.2, 9))
+    ]
+    by_looks = run.replace(timeline=[], server=run.server.replace(looks=few))
+    assert alone("server_not_accepting", by_looks).verdict == "confirmed"
 
 
 def stopped(gap_s: float, accepted_until_s: float = 1.0, until_s: float = 3.0) -> list[TimelinePoint]:

@@ -18,6 +18,10 @@ from estab.records import RunResult
         (runs.storm().replace(command="hold"), "ruled_out"),
         (runs.storm(server=runs.local()), "ruled_out"),
         (runs.storm(server=runs.remote()), "possible"),
+        # A burst is more clients at once than the 129 that fit. Connects at a rate come one by one.
+        (runs.storm(config={"connections": 130, "timeout_s": 0.5}), "confirmed"),
+        (runs.storm(config={"connections": 129, "timeout_s": 0.5}), "ruled_out"),
+        (runs.storm(config={"connections": 200, "timeout_s": 0.5, "rate_per_s": 900.0}), "ruled_out"),
         (runs.healthy_churn(), "ruled_out"),
     ],
 )

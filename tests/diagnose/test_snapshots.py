@@ -13,7 +13,7 @@ from tests.diagnose.anything import of
 from estab.diagnose import judge_snapshots
 from estab.diagnose.cause import NeedsRun
 from estab.diagnose.suspects import CAUSES
-from estab.records import Conntrack, Diagnosis, Listener, Nic, Process, Snapshot
+from estab.records import Conntrack, Diagnosis, Listener, Nic, Process, Snapshot, Thread
 
 COUNTERS = {
     "TcpExt.ListenOverflows": 5_000,
@@ -184,6 +184,37 @@ DROPPED = {"listeners": [listener(drops=49)]}
 def test_what_moved_in_between(found: Diagnosis, cause: str, expected: str) -> None:
     assert verdict(found, cause) == expected
     assert "10.0 s apart" in found.summary
+
+
+def member(inode: int, depth: int, ran_ns: int, limit: int = 8) -> Listener:
+    threads = [Thread(tid=inode, state="S", ran_ns=ran_ns, waited_ns=0)]
+    process = Process(pid=inode, name="app", started_ticks=5, threads=threads)
+    return Listener(
+        family=4, address="0.0.0.0", port=80, depth=depth, limit=limit, drops=0, inode=inode, owners=[process]
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        # Its owner did not run, whatever its neighbours accepted.
+        ([member(1, 3, 10), member(2, 0, 10)], [member(1, 3, 10), member(2, 0, 90)], "confirmed"),
+        ([member(1, 3, 10), member(2, 0, 10)], [member(1, 3, 20), member(2, 0, 90)], "possible"),
+        # It ran, was full at both, and the others were empty: it alone does not accept.
+        ([member(1, 9, 10), member(2, 0, 10)], [member(1, 9, 20), member(2, 0, 90)], "confirmed"),
+        ([member(1, 9, 10), member(2, 1, 10)], [member(1, 9, 20), member(2, 0, 90)], "possible"),
+        ([member(1, 9, 10), member(2, 9, 10)], [member(1, 9, 20), member(2, 9, 90)], "possible"),
+        ([member(1, 9, 10), member(2, 0, 10)], [member(1, 8, 20), member(2, 0, 90)], "ruled_out"),
+        # A single listener in its namespace accepted what was opened and does not wait.
+        ([member(1, 3, 10)], [member(1, 3, 20)], "ruled_out"),
+    ],
+)
+def test_a_listener_beside_busy_ones(first: list[Listener], second: list[Listener], expected: str) -> None:
+    before, after = (
+        moment(at_s, listeners=listeners, counters={"Tcp.PassiveOpens": opened}, states={"LISTEN": len(listeners)})
+        for at_s, listeners, opened in ((98.0, first, 100), (100.0, second, 150))
+    )
+    assert verdict(judge_snapshots(before, after), "server_not_accepting") == expected
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,8 @@ What to do
   sysctl -w net.core.somaxconn=512
       somaxconn is 128 and cuts every backlog above it, at listen(): raise it,
       then listen() anew.
-  listen 5000 backlog=512;   # nginx.conf, then: nginx -s reload
+  listen 5000 backlog=512;   # nginx.conf, then nginx -s reload; restart where
+  that number stood before
       The program's own backlog cuts here: 16 was granted though somaxconn is
       128. (nginx asks for 511 by default.)
   call accept() until EAGAIN in a thread of its own, or run several processes

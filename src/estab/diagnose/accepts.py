@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from estab.kernel.rules.listening import reached, serving
-from estab.records import Listener, RunResult, ServerSample, ServerSide, Snapshot
+from estab.records import Listener, RunResult, ServerLook, ServerSample, ServerSide, Snapshot, TimelinePoint
 
 PASSIVE_OPENS = "Tcp.PassiveOpens"
 
@@ -294,13 +294,12 @@ def unmoved_s(run: RunResult, inode: int) -> float | None:
 
     0 where nothing waits there at the end; None where there were not several.
     """
-    several = [(point.t_s, point.queue_depths) for point in run.timeline if point.queue_depths is not None]
+    samples: Sequence[ServerLook | TimelinePoint] = run.server.looks or run.timeline
+    several = [(sample.t_s, sample.queue_depths) for sample in samples if sample.queue_depths is not None]
     depths = [(t_s, of_each.get(str(inode), 0)) for t_s, of_each in several]
     if not depths:
         return None
     start = last = depths[-1]
-    if last[1] <= 0:
-        return 0.0
     for earlier in reversed(depths):
         if earlier[1] <= 0 or earlier[1] > start[1]:
             break

@@ -128,6 +128,7 @@ class Snapshots:
             after=self.after,
             deltas=self.deltas,
             listener=_watch(queue) if queue is not None else None,
+            listeners=self._group(queue) if queue is not None else [],
             processes=owners or None,
         )
         return RunResult(
@@ -141,6 +142,11 @@ class Snapshots:
             client=ClientSide(before=base, after=self.after, deltas=self.deltas, port_use=self.after.port_use),
             server=server,
         )
+
+    def _group(self, queue: Queue) -> list[ListenerWatch]:
+        """Each listener of the port where there are several (SO_REUSEPORT)."""
+        group = [_watch(other) for other in self.queues if other.now.port == queue.now.port]
+        return group if len(group) > 1 else []
 
 
 def _key(listener: Listener) -> tuple[int, str, int, int | None]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from estab.records import LISTED_THREADS, CgroupCpu, OwnerSample, Process, RunResult, Snapshot, Thread
+from estab.records import LISTED_THREADS, CgroupCpu, Listener, OwnerSample, Process, RunResult, Snapshot, Thread
 
 NS_PER_S = 1_000_000_000
 STOPPED = ("T", "t")
@@ -33,7 +33,8 @@ class Owner:
 
     `ran` is in cores, all threads together. Of the thread that ran most: `busiest_ran`, the part of the time in which
     it ran (1: all of one core), and `busiest_waited`, in which it could have run and got no core.
-    `states` counts its threads at the end by the letter of their state.
+    `slept`: no thread of it ran at all, so that it accepted nothing. `states` counts its threads at the end by the
+    letter of their state.
     """
 
     pid: int
@@ -42,6 +43,7 @@ class Owner:
     ran: float | None = None
     busiest_ran: float | None = None
     busiest_waited: float | None = None
+    slept: bool | None = None
     throttling: Throttling | None = None
     states: dict[str, int] | None = None
     fds: int | None = None
@@ -72,6 +74,7 @@ def fared(before: Process | None, after: Process, span_s: float) -> Owner:
         ran=ran,
         busiest_ran=None if busiest is None else _share(busiest[0], span_s),
         busiest_waited=None if busiest is None else _share(busiest[1], span_s),
+        slept=_slept(before.threads, after.threads),
         throttling=_throttling(before.cgroup_cpu, after.cgroup_cpu),
     )
 
@@ -88,6 +91,13 @@ def _busiest(before: list[Thread] | None, after: list[Thread] | None) -> tuple[i
     unlisted = Thread(tid=0, state="", ran_ns=most_unlisted_ns, waited_ns=0)
     since = ((thread, then.get(thread.tid, unlisted)) for thread in after)
     return max((now.ran_ns - early.ran_ns, now.waited_ns - early.waited_ns) for now, early in since)
+
+
+def _slept(before: list[Thread] | None, after: list[Thread] | None) -> bool | None:
+    """Whether no thread ran in between. None: not all are listed, or this kernel does not count how long they ran."""
+    if before is None or not after or len(after) >= LISTED_THREADS or not any(thread.ran_ns for thread in after):
+        return None
+    return {thread.tid: thread.ran_ns for thread in before} == {thread.tid: thread.ran_ns for thread in after}
 
 
 def _share(spent_ns: int, span_s: float) -> float:
@@ -121,9 +131,18 @@ def of_run(run: RunResult) -> list[Owner]:
 
 def of_snapshots(before: Snapshot | None, after: Snapshot, port: int | None = None) -> list[Owner]:
     """The processes that own listeners (on `port`) in `after`, set against `before` where it has them too."""
-    then = {process.pid: process for process in _owners(before, port)}
     span_s = after.taken_at_s - before.taken_at_s if before is not None else 0.0
-    now = {process.pid: process for process in _owners(after, port)}
+    return _all_fared(_owners(before, port), _owners(after, port), span_s)
+
+
+def of_listener(then: Listener | None, now: Listener, span_s: float) -> list[Owner]:
+    """The processes that own one listening socket, seen at two moments."""
+    return _all_fared((then.owners if then is not None else None) or (), now.owners or (), span_s)
+
+
+def _all_fared(before: Iterable[Process], after: Iterable[Process], span_s: float) -> list[Owner]:
+    then = {process.pid: process for process in before}
+    now = {process.pid: process for process in after}
     return [fared(then.get(pid), process, span_s) for pid, process in now.items()]
 
 

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
-from estab.diagnose import accepts
+from estab.diagnose import accepts, facts
 from estab.records import RunResult, TimelinePoint
+
+# Points of a timeline come ten a second: from one to the next but one.
+_TWO_POINTS_S = 0.2
+# Losses that come by chance, so many in the mean, are missing altogether once in exp(5) = 150 times.
+_NOT_BY_CHANCE = 5
+_CONNECT_GIVEN_UP = "connect own_timeout"
 
 
 @dataclass(frozen=True)
@@ -22,7 +29,10 @@ def queue_rates(run: RunResult) -> QueueRates | None:
     """Arrivals and accepts while the queue was not empty; None where under half a second of that was seen.
 
     (Connected less queued is no measure: with ghosts the client has more connections than the server ever had.)
+    Of a server that a few looks showed, what its clients met: see `_by_its_clients`.
     """
+    if run.server.looks:
+        return _by_its_clients(run)
     points = [(point, count) for point, count in accepted_along(run) if point.queue_depth]
     if run.command != "hold":
         # What is seen after the last attempt has no arrivals any more.
@@ -36,6 +46,32 @@ def queue_rates(run: RunResult) -> QueueRates | None:
     return QueueRates(
         span, max(0, last.attempted - first.attempted) / span, max(0, accepted_last - accepted_first) / span
     )
+
+
+def _by_its_clients(run: RunResult) -> QueueRates | None:
+    """What came and what got in while connects were given up all the time. None: there were times without.
+
+    A full queue lets in as many as are accepted, and drops the SYNs of all others. Those that our own timeout ended
+    were begun that much earlier. Where none was lost for longer than chance makes it, the queue had been emptied.
+    """
+    timeout_s = facts.asked_timeout(run)
+    if timeout_s is None:
+        return None
+    given_up = [(point.t_s - timeout_s, (point.failures or {}).get(_CONNECT_GIVEN_UP, 0)) for point in run.timeline]
+    lost = [(then_s, t_s) for (then_s, before), (t_s, total) in pairwise(given_up) if total > before]
+    if len(lost) < 2:
+        return None
+    began_s, ended_s = lost[0][1], lost[-1][1]
+    longest_s = max(then_s - earlier_s for (_, earlier_s), (then_s, _) in pairwise(lost))
+    span_s = ended_s - began_s
+    if not span_s >= 0.5 or longest_s > max(_TWO_POINTS_S, _NOT_BY_CHANCE * span_s / given_up[-1][1]):
+        return None
+    during = [point for point in run.timeline if began_s <= point.t_s <= ended_s]
+    if len(during) < 2:
+        return None
+    first, last = during[0], during[-1]
+    seen_s = last.t_s - first.t_s
+    return QueueRates(seen_s, (last.attempted - first.attempted) / seen_s, (last.connected - first.connected) / seen_s)
 
 
 def accepted_along(run: RunResult) -> list[tuple[TimelinePoint, int]]:

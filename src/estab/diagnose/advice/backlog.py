@@ -18,7 +18,11 @@ SOMAXCONN = "net.core.somaxconn"
 
 # Where each program takes its backlog from: part of the process name, what to change, what it is without the change.
 PROGRAMS: tuple[tuple[str, str, str], ...] = (
-    ("nginx", "listen {port} backlog={size};   # nginx.conf, then: nginx -s reload", "nginx asks for 511"),
+    (
+        "nginx",
+        "listen {port} backlog={size};   # nginx.conf, then nginx -s reload; restart where that number stood before",
+        "nginx asks for 511",
+    ),
     ("redis", "tcp-backlog {size}   # redis.conf, then restart", "Redis asks for 511"),
     ("node", "server.listen({{port: {port}, backlog: {size}}})", "Node asks for 511"),
     (
@@ -190,9 +194,12 @@ def _accept_faster(run: RunResult, watch: ListenerWatch | None, size: int) -> Re
 
 
 def _patience(run: RunResult) -> list[Remedy]:
-    """A connect timeout of a second or less ends before the first SYN retransmission (TCP_TIMEOUT_INIT, 1 s)."""
+    """A connect timeout of a second or less ends before the first SYN retransmission (TCP_TIMEOUT_INIT, 1 s).
+
+    Where clients are more than are accepted, a SYN that is sent again finds the queue full again.
+    """
     timeout = facts.asked_timeout(run)
-    if timeout is None or timeout > 1 or not facts.failed(run, ("connect",), ("own_timeout",)):
+    if timeout is None or timeout > 1 or outrun(run) or not facts.failed(run, ("connect",), ("own_timeout",)):
         return []
     why = f"A dropped SYN is sent again after 1 s; a timeout of {timeout:g} s gives up before that."
     return [Remedy(command="--timeout 3", works=True, changes=[changes.timeout(3)], why=why)]

@@ -14,6 +14,7 @@ from estab.diagnose.advice.backlog import too_many_at_once, wanted_backlog
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import SNMP, listener_unseen, measured, unknown, worst_depth
 from estab.diagnose.on_snapshots import LISTENERS_UNSEEN, Queue, Snapshots
+from estab.kernel.rules.accept_queue import is_full
 from estab.records import Evidence, ListenerWatch, Remedy, RunResult, Verdict
 from estab.words import plural
 
@@ -42,7 +43,7 @@ def _stopped(run: RunResult) -> Stopped | None:
 def _weigh(run: RunResult, watch: ListenerWatch, stopped: Stopped | None) -> tuple[Verdict, str]:
     if max(watch.worst_depth, watch.queued_at_end or 0) <= 0:
         return "ruled_out", "No connection was seen waiting."
-    if (stuck := _stuck_member(run)) is not None:
+    if (stuck := _of_the_group(run)) is not None:
         return "confirmed", stuck
     if stopped is None:
         return "ruled_out", "Connections were accepted to the end."
@@ -93,22 +94,29 @@ def _state(run: RunResult) -> str | None:
     return None
 
 
-def _stuck_member(run: RunResult) -> str | None:
-    """Of several listeners at the port (SO_REUSEPORT) one whose queue only grew while others were emptied."""
-    several = run.server.listeners
-    if len(several) < 2:
-        return None
-    moved = {watch.inode: accepts.unmoved_s(run, watch.inode) or 0.0 for watch in several if watch.inode is not None}
-    stuck = [watch for watch in several if watch.inode is not None and moved[watch.inode] >= accepts.STOPPED_S]
-    if not stuck or len(stuck) == len(several):
+def _stuck_members(run: RunResult) -> list[ListenerWatch]:
+    """Of several listeners at the port (SO_REUSEPORT) those whose queue only grew while others were emptied."""
+    several = [watch for watch in run.server.listeners if watch.inode is not None]
+    stuck = [watch for watch in several if (accepts.unmoved_s(run, watch.inode or 0) or 0.0) >= accepts.STOPPED_S]
+    return stuck if len(stuck) < len(several) else []
+
+
+def _of_the_group(run: RunResult) -> str | None:
+    """That some of several listeners accept nothing, in words. None: there are none such."""
+    if not (stuck := _stuck_members(run)):
         return None
     waiting = sum(watch.last_depth for watch in stuck)
-    pids = sorted({str(pid) for watch in stuck for pid in facts.owner_pids(run, watch.inode)})
+    pids = _pids(run, stuck)
     whose = f" (pid {', '.join(pids)})" if pids else ""
+    span_s = max(accepts.unmoved_s(run, watch.inode or 0) or 0.0 for watch in stuck)
     return (
-        f"{len(stuck)} of {len(several)} listeners of the port accepts nothing{whose}: {plural(waiting, 'connection')} "
-        f"waited there for {max(moved[watch.inode or 0] for watch in stuck):.1f} s, while the others were emptied."
+        f"{len(stuck)} of {len(run.server.listeners)} listeners of the port accepts nothing{whose}: "
+        f"{plural(waiting, 'connection')} waited there for {span_s:.1f} s, while the others were emptied."
     )
+
+
+def _pids(run: RunResult, stuck: list[ListenerWatch]) -> list[str]:
+    return sorted({str(pid) for watch in stuck for pid in facts.owner_pids(run, watch.inode)})
 
 
 def failures(run: RunResult) -> int:
@@ -169,8 +177,10 @@ def _owner_evidence(run: RunResult) -> list[Evidence]:
 def remedies(run: RunResult) -> list[Remedy]:
     """What works, then what does nothing."""
     port = facts.target_port(run) or "PORT"
-    pid = next((str(p.pid) for p in run.server.processes or []), "PID")
+    owning = _pids(run, _stuck_members(run)) or [str(process.pid) for process in run.server.processes or []]
+    pid = owning[0] if owning else "PID"
     return [
+        *_leave_the_group(run, pid),
         Remedy(
             command=f"timeout 5 strace -f -e trace=accept,accept4 -p {pid}",
             works=True,
@@ -205,6 +215,23 @@ def remedies(run: RunResult) -> list[Remedy]:
     ]
 
 
+def _leave_the_group(run: RunResult, pid: str) -> list[Remedy]:
+    """Of several listeners one alone is to be closed: the kernel gives its share to the others."""
+    if len(run.server.listeners) < 2:
+        return []
+    return [
+        Remedy(
+            command=f"sysctl -w net.ipv4.tcp_migrate_req=1; kill {pid}   # and start that process anew",
+            works=True,
+            changes=[changes.program("the one process that does not accept", "server")],
+            why=(
+                "The kernel gives each listener of the port its share of connects, whether it accepts or not. Once one "
+                "is closed, its share goes to the others; with the sysctl so does what waits, instead of being reset."
+            ),
+        )
+    ]
+
+
 def _accept_again(run: RunResult) -> Remedy:
     """The remedy itself; and a queue for what comes at once, where the present one has no room for it."""
     watch = facts.listener(run)
@@ -226,7 +253,7 @@ def _accept_again(run: RunResult) -> Remedy:
 
 
 def judge_snapshots(snapshots: Snapshots) -> Judgement:
-    """Something waited at both, and the counters say that nothing was accepted in between."""
+    """Something waited at both, and the counters, or who owns the queue, show that nothing was accepted in between."""
     if snapshots.after.listeners is None:
         return Judgement("not_observed", LISTENERS_UNSEEN, [unknown("sock_diag", "-", "listeners were not read")])
     waiting = [queue for queue in snapshots.queues if queue.now.depth > 0]
@@ -251,16 +278,42 @@ def _judge_queue(snapshots: Snapshots, queue: Queue) -> Judgement:
         return Judgement("ruled_out", f"The queue of {queue.where} was empty before, or fell.", evidence)
     about, span_s = snapshots.run(queue), snapshots.span_s
     told = f"{then.depth:,} waited at {queue.where} and {now:,} wait {span_s:,.1f} s later"
-    # What joined this queue alone is counted: at most so many can have been accepted of it.
+    why = _why_nothing(snapshots, queue, now - then.depth) if span_s >= accepts.STOPPED_S else None
+    if why is not None:
+        return Judgement("confirmed", f"Nothing is accepted: {told}, {why[0]}.", [*evidence, why[1]], about=about)
     opened = snapshots.rose(accepts.PASSIVE_OPENS)
-    joined = now - then.depth
-    if opened is None or span_s < accepts.STOPPED_S or opened > joined:
-        more = "" if opened is None else f", while up to {max(0, opened - joined):,} were accepted in this namespace"
-        return Judgement("possible", f"{told}{more}.", evidence, about=about)
-    evidence.append(measured(SNMP, accepts.PASSIVE_OPENS, opened, f"PassiveOpens rose by {opened:,}: all of them wait"))
-    return Judgement(
-        "confirmed", f"Nothing is accepted: {told}, and none was accepted meanwhile.", evidence, about=about
-    )
+    accepted = None if opened is None else max(0, opened - (now - then.depth))
+    more = "" if not accepted else f", while up to {accepted:,} were accepted in this namespace"
+    if accepted and len(snapshots.queues) == 1 and accepts.alone_at((before, snapshots.after), queue.now.port):
+        text = f"{told}, and {accepted:,} were accepted meanwhile: nothing else listens here."
+        return Judgement("ruled_out", text, evidence)
+    return Judgement("possible", f"{told}{more}.", evidence, about=about)
+
+
+def _why_nothing(snapshots: Snapshots, queue: Queue, joined: int) -> tuple[str, Evidence] | None:
+    """What shows that nothing was accepted of a queue that `joined` joined, in words. None: something may have been."""
+    opened = snapshots.rose(accepts.PASSIVE_OPENS)
+    if opened is not None and opened <= joined:
+        text = f"PassiveOpens rose by {opened:,}: all of them wait"
+        return "and none was accepted meanwhile", measured(SNMP, accepts.PASSIVE_OPENS, opened, text)
+    owning = owners.of_listener(queue.then, queue.now, snapshots.span_s)
+    if owning and all(owner.slept for owner in owning):
+        who = f"pid {', '.join(str(owner.pid) for owner in owning)}"
+        text = f"no thread of {who} ran in {snapshots.span_s:,.1f} s, though connections waited"
+        return f"and who owns it did not run ({who})", measured("/proc/PID/task/TID/schedstat", "ran_ns", 0, text)
+    others = [other for other in snapshots.queues if other.now.port == queue.now.port and other is not queue]
+    if others and _was_and_is_full(queue) and all(_was_and_is_empty(other) for other in others):
+        text = f"{plural(len(others), 'other listener')} of the port had nothing waiting, before and now"
+        return "while the others of its port were emptied", measured("sock_diag", "depth of the others", 0, text)
+    return None
+
+
+def _was_and_is_full(queue: Queue) -> bool:
+    return queue.full and queue.then is not None and is_full(max(0, queue.then.depth), max(0, queue.then.limit))
+
+
+def _was_and_is_empty(queue: Queue) -> bool:
+    return queue.now.depth == 0 and queue.then is not None and queue.then.depth == 0
 
 
 _NOBODY_EMPTIES = "a queue that nobody empties overflows whatever its length"

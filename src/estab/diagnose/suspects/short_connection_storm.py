@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
-from estab.diagnose.advice.backlog import backlog_remedies, outrun
+from estab.diagnose.advice.backlog import backlog_remedies, burst, outrun
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import measured
 from estab.diagnose.overflow import overflow_evidence, overflowed
@@ -17,6 +17,9 @@ from estab.diagnose.rates import queue_rates
 from estab.kernel.rules.syn_retries import INITIAL_RTO_S, sees_retransmission
 from estab.records import Evidence, Remedy, RunResult, Verdict
 from estab.words import plural
+
+# A server of whose clients less than half get through is short of accepts, whatever its queue holds.
+_KEEPS_UP = 2.0
 
 
 def judge_run(run: RunResult) -> Judgement:
@@ -55,8 +58,17 @@ def _why_not(run: RunResult) -> str | None:
         return f"The timeout of {timeout:g} s lets the SYN be sent again."
     if overflowed(run) is False:
         return "The accept queue did not overflow."
+    return _why_no_burst(run)
+
+
+def _why_no_burst(run: RunResult) -> str | None:
+    """A burst is more clients at once than fit, on a server that accepts all that come but for a while."""
+    watch, together = facts.listener(run), burst(run)
+    if watch is not None and together is not None and together <= facts.room(watch):
+        came = f"{together:,} came at once, and {facts.room(watch):,} fit" if together else "connects came one by one"
+        return f"Clients came in no bursts: {came}."
     rates = queue_rates(run)
-    if rates is not None and outrun(run):
+    if rates is not None and (outrun(run) or rates.arrivals_per_s > _KEEPS_UP * rates.accepts_per_s):
         told = f"{rates.arrivals_per_s:,.0f}/s came and {rates.accepts_per_s:,.0f}/s were accepted all the time"
         return f"The queue did not overflow in bursts: {told}."
     return None

@@ -1,0 +1,58 @@
+"""What came and what was accepted, of a server that a few looks showed: by what its clients met."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.diagnose import runs
+
+from estab.diagnose.rates import QueueRates, queue_rates
+from estab.records import RunResult, ServerLook
+
+TIMEOUT_S = 1.0
+
+
+def seen_by_looks(lost_by: Callable[[float], int], times_s: list[float] | None = None) -> RunResult:
+    """60 connects a second come, 20 get in; `lost_by`: how many of those begun by a time were given up 1 s later."""
+    points = [
+        runs.point(
+            t_s,
+            attempted=round(60 * t_s),
+            connected=round(20 * t_s),
+            failures={"connect own_timeout": lost_by(t_s - TIMEOUT_S)} if t_s > TIMEOUT_S else None,
+        )
+        for t_s in times_s or [tenth / 10 for tenth in range(51)]
+    ]
+    looks = [ServerLook(t_s=0.0, queue_depth=0), ServerLook(t_s=5.5, queue_depth=0)]
+    config = {"timeout_s": TIMEOUT_S, "rate_per_s": 60.0}
+    return runs.run("churn", config=config, timeline=points, server=runs.local(looks=looks))
+
+
+def steadily(begun_s: float) -> int:
+    return round(40 * begun_s)
+
+
+def in_pauses(begun_s: float) -> int:
+    """40 in a tenth of each second."""
+    return 40 * int(begun_s + 0.9)
+
+
+def test_what_is_lost_all_the_time_tells_both_rates() -> None:
+    rates = queue_rates(seen_by_looks(steadily))
+    assert rates == QueueRates(pytest.approx(3.8), pytest.approx(60, rel=0.02), pytest.approx(20, rel=0.02))
+
+
+def test_a_time_that_was_not_sampled_is_no_time_without_losses() -> None:
+    times_s = [tenth / 10 for tenth in range(51) if not 25 < tenth < 31]
+    assert queue_rates(seen_by_looks(steadily, times_s)) is not None
+
+
+@pytest.mark.parametrize("lost_by", [in_pauses, lambda _begun_s: 0])
+def test_a_queue_that_was_emptied_in_between_tells_none(lost_by: Callable[[float], int]) -> None:
+    assert queue_rates(seen_by_looks(lost_by)) is None
+
+
+def test_without_a_timeout_nothing_is_given_up() -> None:
+    run = seen_by_looks(steadily)
+    assert queue_rates(run.replace(config={"rate_per_s": 60.0})) is None
