@@ -23,6 +23,7 @@ from estab.records import (
     Requests,
     RunResult,
     ServerSide,
+    ServerSockets,
     Snapshot,
     TimelinePoint,
     Worker,
@@ -290,6 +291,24 @@ def server_without_descriptors(**fields: Any) -> RunResult:
         "server": local(full, deltas=deltas(ListenOverflows=842, ListenDrops=842), processes=[owner]),
     }
     return run(**{**values, **fields})
+
+
+def leaking(*, unclosed: int = 140, fds: int = 128, nofile: int = 128) -> RunResult:
+    """churn -c 8 against a server under `ulimit -n 128` that closes nothing: 123 accepted, 17 in its queue."""
+    owner = Process(pid=4321, name="python3", fds=fds, nofile_soft=nofile, nofile_hard=nofile)
+    sockets = ServerSockets(port=5000, states={"CLOSE-WAIT": unclosed}, queued=17, accepted=unclosed - 17)
+    listener = Listener(family=4, address="127.0.0.1", port=5000, depth=17, limit=16)
+    return run(
+        command="churn",
+        funnel=funnel(204, 140, completed=140),
+        failures=[failure("connect", "own_timeout", 64, 0.503)],
+        server=local(
+            watch(limit=16, worst_depth=17, last_depth=17, full_samples=33, drops=64),
+            deltas=deltas(ListenOverflows=64, ListenDrops=64),
+            processes=[owner],
+            after=snapshot(listeners=[listener], server_sockets=sockets),
+        ),
+    )
 
 
 def client_without_descriptors(**fields: Any) -> RunResult:
@@ -649,6 +668,7 @@ MET: dict[str, Callable[[], RunResult]] = {
     "path_flow_table_full": table_full,
     "path_syn_loss": lossy,
     "nobody_listening": refused,
+    "close_wait_leak": leaking,
     "server_open_files": server_without_descriptors,
     "server_not_accepting": stalled,
     "accept_thread_starved": starved,

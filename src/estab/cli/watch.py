@@ -95,7 +95,7 @@ def watch(
     if replay is not None:
         return _replay(replay, speed, chosen, shown.sort, once=once)
     with Stop() as stop, contextlib.ExitStack() as stack:
-        rounds = _rounds(asked, shown.port, stop)
+        rounds = _rounds(asked, shown.port, stop, _ONCE if once else count or 0)
         # Only what is in order may cost a file what it holds; and a pipe that nobody reads is no stop's to wait for.
         recorder = stack.enter_context(_recorder(record))
         stack.enter_context(stoppable(stop))
@@ -142,12 +142,13 @@ def _check(
         raise UsageError(f"--port is {port}; it can be 1 to 65535")
 
 
-def _rounds(asked: Mapping[str, object], port: int | None, stop: Stop) -> Iterator[list[Snapshot]]:
+_ONCE = 2  # looks of --once: rates need two
+
+
+def _rounds(asked: Mapping[str, object], port: int | None, stop: Stop, count: int) -> Iterator[list[Snapshot]]:
     from estab.api.observe import observe_via
     from estab.live.sampling import Sampler
 
-    count = asked["count"] or 0
-    assert isinstance(count, int)
     if isinstance(via := asked["via"], str):
         return ([snapshot] for snapshot in observe_via(via, port=port, count=count, stop=stop))
     name = asked["netns"]
@@ -187,7 +188,7 @@ def _once(rounds: Iterator[list[Snapshot]], chosen: ListenerFilter, by: str, sto
         seen.append(together)
         if stop.is_set:
             raise KeyboardInterrupt
-        if len(seen) == 2:
+        if len(seen) == _ONCE:
             break
     return _print(seen, chosen, by)
 

@@ -33,14 +33,17 @@ class BackgroundWork(Generic[T]):
         self._result: T | None = None
         self._error: BaseException | None = None
 
-    def result(self, work: Callable[[], T], *, now: bool = False) -> T | None:
-        """A result that nobody had yet; None where none is ready. Starts the work where it is due, or `now`."""
+    def result(self, work: Callable[[], T], *, now: bool = False, wait_s: float = WAIT_S) -> T | None:
+        """A result that nobody had yet; None where none is ready. Starts the work where it is due, or `now`.
+
+        `wait_s`: how long this may take.
+        """
         if self._thread is None and (now or self.pace.due):
             self._thread = threading.Thread(target=self._run, args=(work,), name="count", daemon=True)
             self._thread.start()
         if self._thread is None:
             return None
-        self._thread.join(WAIT_S)
+        self._thread.join(wait_s)
         if self._thread.is_alive():
             return None
         result, error = self._result, self._error

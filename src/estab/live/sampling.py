@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from estab.errors import MachineError, UsageError
-from estab.live.background import BackgroundWork, seldom
+from estab.live.background import WAIT_S, BackgroundWork, seldom
 from estab.live.view import PUT_OFF
 from estab.load.conductor import Stop
 from estab.observe import cgroups, counters, host, nics, sysctls, system, targets
@@ -23,6 +23,8 @@ from estab.observe.owners import KnownOwners
 from estab.observe.sock_diag import SockDiag
 from estab.records import Census, Listener, PortUse, Snapshot, Unobserved
 
+# Who asked for so many looks waits for all that they show; nobody watches them one by one.
+_WHOLE_S = 10.0
 _Sysctls = Mapping[str, list[int] | str]
 
 
@@ -50,14 +52,17 @@ class NamespaceReader:
             self._diag.close()
             self._diag = None
 
-    def look(self, *, whole: bool, netns: str | None = None) -> Snapshot:
-        """A snapshot; `whole`: with what is costly too, due or not. What is put off is None and said to be so."""
+    def look(self, *, whole: bool, wait_s: float = WAIT_S, netns: str | None = None) -> Snapshot:
+        """A snapshot; `whole`: with what is costly too, due or not. What is put off is None and said to be so.
+
+        `wait_s`: how long it may take to count what is costly.
+        """
         gaps = Gaps()
         values = sysctls.read(gaps)
         soft, hard = host.own_open_files()
         self._diag = self._diag or gaps.read("listeners", SockDiag)
         listeners = self._listeners(gaps)
-        counted = self._counted(gaps, values, listeners, whole=whole)
+        counted = self._counted(gaps, values, listeners, whole=whole, wait_s=wait_s)
         return Snapshot(
             taken_at_s=time.time(),
             host=host.facts(gaps),
@@ -91,9 +96,11 @@ class NamespaceReader:
             listener.replace(worst_depth=self._worst[listener.inode]) for listener in self._owners.fill(listeners, gaps)
         ]
 
-    def _counted(self, gaps: Gaps, values: _Sysctls, listeners: Sequence[Listener] | None, *, whole: bool) -> _Counted:
+    def _counted(
+        self, gaps: Gaps, values: _Sysctls, listeners: Sequence[Listener] | None, *, whole: bool, wait_s: float
+    ) -> _Counted:
         served = {listener.port for listener in listeners or ()}
-        counted = self._count.result(lambda: _count(values, served), now=whole)
+        counted = self._count.result(lambda: _count(values, served), now=whole, wait_s=wait_s)
         if counted is None:
             for field in ("census", "states", "targets", "port_use"):
                 gaps.note(field, PUT_OFF)
@@ -137,7 +144,7 @@ class Sampler:
             while True:
                 number += 1
                 last = stop.is_set or number == count
-                if taken := self._round(whole=last or number == 1):
+                if taken := self._round(whole=last or number == 1, wait_s=_WHOLE_S if count else WAIT_S):
                     yield taken
                 if last:
                     return
@@ -153,13 +160,13 @@ class Sampler:
             reader.close()
         self._readers.clear()
 
-    def _round(self, *, whole: bool) -> list[Snapshot]:
+    def _round(self, *, whole: bool, wait_s: float) -> list[Snapshot]:
         if self._all and (whole or self._scan.due):
             self._look_for_namespaces()
         taken = []
         for namespace in self._namespaces:
             try:
-                taken.append(self._look(namespace, whole=whole))
+                taken.append(self._look(namespace, whole=whole, wait_s=wait_s))
             except (MachineError, OSError) as error:
                 if not self._all:
                     gone = f"can't look into network namespace {namespace.name}: {error}"
@@ -167,9 +174,9 @@ class Sampler:
                 self._readers.pop(namespace.inode).close()
         return [self._noted(snapshot) for snapshot in taken]
 
-    def _look(self, namespace: namespaces.Namespace, *, whole: bool) -> Snapshot:
+    def _look(self, namespace: namespaces.Namespace, *, whole: bool, wait_s: float) -> Snapshot:
         reader = self._readers.setdefault(namespace.inode, NamespaceReader())
-        return namespaces.inside(namespace, lambda: reader.look(whole=whole, netns=namespace.name))
+        return namespaces.inside(namespace, lambda: reader.look(whole=whole, wait_s=wait_s, netns=namespace.name))
 
     def _look_for_namespaces(self) -> None:
         scanned = self._scan.spend(namespaces.find_all)

@@ -28,9 +28,9 @@ class Evidence(Record, frozen=True, kw_only=True):
 # What a remedy changes. `look` changes nothing, `program` is a change of a program that only its author can make,
 # `elsewhere` one beyond the two network namespaces (another machine, the whole host, a cloud's console).
 ChangeKind = Literal[
-    "sysctl", "late_sysctl", "backlog", "queue", "accept", "share_cpu", "listen", "defer_accept", "timeout", "nofile",
-    "workers", "sources", "bind_no_port", "first_close", "pool", "fewer", "speak_first", "allow", "flow_table", "mend",
-    "nat_ports", "look", "program", "elsewhere",
+    "sysctl", "late_sysctl", "backlog", "queue", "accept", "share_cpu", "close", "listen", "defer_accept",
+    "timeout", "nofile", "workers", "sources", "bind_no_port", "first_close", "pool", "fewer", "speak_first",
+    "allow", "flow_table", "mend", "nat_ports", "look", "program", "elsewhere",
 ]  # fmt: skip
 
 

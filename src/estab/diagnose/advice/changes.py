@@ -64,6 +64,7 @@ def elsewhere(what: str) -> Change:
 LOOK = _change("look")
 ACCEPT = _change("accept")
 SHARE_CPU = _change("share_cpu")
+CLOSE = _change("close")
 LISTEN = _change("listen")
 NO_DEFER = _change("defer_accept", value=0)
 SPEAK_FIRST = _change("speak_first", "client")

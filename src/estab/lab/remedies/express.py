@@ -70,6 +70,12 @@ def _share_cpu(_change: Change, setup: Setup, _scale: float) -> Expressed:
     return Expressed(replace(setup, burners=0), "no thread burns the CPU beside the accepting one")
 
 
+def _close(_change: Change, setup: Setup, _scale: float) -> Expressed:
+    if not setup.leaks:
+        return Expressed(None, "the server here closes what its clients closed")
+    return Expressed(replace(setup, leaks=0), "the server closes what its clients closed")
+
+
 def _listen(_change: Change, setup: Setup, _scale: float) -> Expressed:
     return Expressed(replace(setup, listens=True), "a server listens there")
 
@@ -230,6 +236,7 @@ _RULES: dict[str, _Rule] = {
     "queue": _queue,
     "accept": _accept,
     "share_cpu": _share_cpu,
+    "close": _close,
     "listen": _listen,
     "defer_accept": _defer,
     "timeout": _timeout,

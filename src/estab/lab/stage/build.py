@@ -64,6 +64,8 @@ def server(host: str, setup: Setup) -> ServerSpec:
         return _program("starved", host, setup.backlog, setup.burners)
     if setup.defer_s is not None:
         return _program("deferring", host, setup.backlog, setup.defer_s)
+    if setup.leaks is not None:
+        return _program("leaking", host, setup.backlog, setup.leaks)
     closes = setup.load.size_bytes if setup.load.first_close == "server" else None
     return Service(
         "echo" if setup.accepts else "stall", host, PORT, setup.backlog, setup.accept_delay_s, setup.processes, closes

@@ -70,12 +70,13 @@ class Setup:
     `late`: sysctls written once the server listens. `listens` False: nobody listens. `accepts` False: never;
     `accept_delay_s`: the least time from one accept to the next; `stands_still`: the server does, until what the load
     sends has arrived; `stops_after_s`: from then on it does; `pauses`: meanwhile, from and to, in seconds. `waiting`:
-    connections of others that are in the accept queue before the load starts, of a server that stands still. `burners`:
-    the server is a program with so many threads that take the CPU from the accepting one; `defer_s`: it is one with
-    TCP_DEFER_ACCEPT; None: it is not. `bound`: ports that others at the client own by bind(), or would if they did not
-    leave them to connect() (`bound_no_port`). `starved_s`: for so long the client's processes get no CPU once their
-    SYNs have left. `*_nofile`: RLIMIT_NOFILE of each process; None: as it is. `one_shell`: client and server were
-    started by one command, and have one limit.
+    connections of others that are in the accept queue before the load starts, of a server that stands still.
+    `burners`: the server is a program with so many threads that take the CPU from the accepting one; `defer_s`: it
+    is one with TCP_DEFER_ACCEPT; `leaks`: it is one that never closes what its clients closed (0: it does); None:
+    it is not. `bound`: ports that others at the client own by bind(), or would if they did not leave them to
+    connect() (`bound_no_port`). `starved_s`: for so long the client's processes get no CPU once their SYNs have
+    left. `*_nofile`: RLIMIT_NOFILE of each process; None: as it is. `one_shell`: client and server were started by
+    one command, and have one limit.
     """
 
     load: LoadSpec
@@ -95,6 +96,7 @@ class Setup:
     waiting: int = 0
     burners: int | None = None
     defer_s: int | None = None
+    leaks: int | None = None
     bound: int = 0
     bound_no_port: bool = False
     starved_s: float = 0.0

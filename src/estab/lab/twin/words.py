@@ -74,6 +74,7 @@ def _accepting(setup: Setup) -> str:
     ways = {
         f"{plural(setup.burners or 0, 'thread takes', 'threads take')} its CPU": setup.burners,
         f"TCP_DEFER_ACCEPT {setup.defer_s} s": setup.defer_s,
+        "what its clients closed is never closed": setup.leaks,
         "accept() is never called": not setup.accepts,
         f"accept() stands still after {setup.stops_after_s or 0:.1f} s": setup.stops_after_s is not None,
         f"accept() stands still from {_spans(setup.pauses)}": setup.pauses,
