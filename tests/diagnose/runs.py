@@ -613,6 +613,26 @@ def reverse_path(dropped: int | None = 40, again: int = 20, **fields: Any) -> Ru
     return run(**{**values, **fields})
 
 
+def refused_by_time_wait(
+    refused: int | None = 28, again: int = 21, timeouts: int = 7, late: int = 0, counter: str = "PAWSTimewait"
+) -> RunResult:
+    """churn of two clients behind a NAT of 20 ports: each refused SYN is sent again at once, and refused again."""
+    counted = deltas(**{counter: refused or 0}, Tcp_PassiveOpens=89)
+    for name in {"PAWSTimewait"} - ({counter} if refused is not None else set()):
+        del counted[f"TcpExt.{name}"]
+    if refused is None:
+        del counted["TcpExt.PAWSEstab"]
+    return run(
+        "churn",
+        config={"connections": 4, "timeout_s": 1.0},
+        funnel=funnel(89 + timeouts, 89),
+        failures=[failure("connect", "own_timeout", timeouts)] if timeouts else [],
+        syn_retransmits={"0": 89 - late, "1": late},
+        client={"deltas": deltas(TCPSynRetrans=again, Tcp_OutRsts=28)},
+        server=local(watch(accepted_at_end=0), deltas=counted),
+    )
+
+
 def quarter_dead(
     late: int = 0, timeouts: int = 100, later: int = 240, timeout_s: float = 3.0, server: ServerSide | None = None
 ) -> RunResult:
@@ -654,6 +674,7 @@ def nat_without_ports(
 
 MET: dict[str, Callable[[], RunResult]] = {
     "nat_ports_exhausted": nat_without_ports,
+    "time_wait_refused_by_nat": refused_by_time_wait,
     "path_member_dead": quarter_dead,
     "no_route_back": without_route_back,
     "reverse_path_filtered": reverse_path,

@@ -44,6 +44,7 @@ CASES = {
     "no_route_back": Case({}, "ip route add", "a bigger backlog", ("own_timeout at connect",)),
     "reverse_path_filtered": Case({}, "rp_filter=2", "INTERFACE.rp_filter=0", ("own_timeout at connect",)),
     "close_wait_leak": Case({}, "close the connection", "prlimit", ()),
+    "time_wait_refused_by_nat": Case({}, "the client closes first", "tcp_fin_timeout", ("attempted",)),
     "path_member_dead": Case({}, "take the dead member out", "a longer connect", ("attempted",)),
     "nat_ports_exhausted": Case({}, "a wider range", "ip_local_port_range", ("connected", "own_timeout at connect")),
     "nobody_listening": Case({}, "start the server", "a longer connect", ("ECONNREFUSED at connect",)),

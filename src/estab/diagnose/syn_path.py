@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from estab.diagnose import facts
 from estab.diagnose.evidence import measured, unknown
+from estab.diagnose.on_snapshots import Snapshots
 from estab.kernel.rules.syn_retries import sees_retransmission
 from estab.records import Evidence, RunResult, Snapshot
 from estab.words import places, plural
@@ -124,6 +125,54 @@ def _went_on(run: RunResult) -> bool | None:
     if later < FEW:
         return None
     return (run.funnel.connected - broken[0].connected) * 10 > later
+
+
+# Between two snapshots --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SynsBetween:
+    """What two snapshots of a host show of the SYNs that it sent itself.
+
+    `again`: so many were sent again in between (None: not observed). `begun`: connects that were begun. `waiting`:
+    connects without an answer at both moments, at least. `refused_here`: SYNs that listeners of the host turned away.
+    """
+
+    again: int | None
+    begun: int | None
+    waiting: int
+    refused_here: int
+
+    @property
+    def why_not(self) -> str | None:
+        """Why nothing was lost on a way out of this host, in a sentence. None: nothing says so."""
+        if self.again is not None and self.again < FEW:
+            return "Hardly a SYN of this host had to be sent again."
+        if self.again is not None and self.refused_here * 2 >= self.again:
+            return "Listeners of this host turned SYNs away: its own clients may ask there."
+        return None
+
+    @property
+    def evidence(self) -> list[Evidence]:
+        """SYNs that were sent again, and connects that wait."""
+        text = "was not observed" if self.again is None else f"rose by {self.again:,}: SYNs left again, unanswered"
+        begun = "" if self.begun is None else f"; {plural(self.begun, 'connect was', 'connects were')} begun"
+        waits = f"{plural(self.waiting, 'connect')} or more waited for an answer at both moments"
+        return [
+            measured("/proc/net/netstat", facts.SYN_RETRANS, self.again, f"TCPSynRetrans {text}{begun}", FEW),
+            measured("sock_diag", "SYN-SENT", self.waiting, waits),
+        ]
+
+
+def syns_between(snapshots: Snapshots) -> SynsBetween:
+    """What the two show; `again` None where there is but one."""
+    waiting = [(at.states or {}).get("SYN-SENT", 0) for at in (snapshots.before, snapshots.after) if at is not None]
+    return SynsBetween(
+        again=snapshots.rose(facts.SYN_RETRANS),
+        begun=snapshots.rose("Tcp.ActiveOpens"),
+        waiting=min(waiting),
+        refused_here=max(0, snapshots.rose(facts.LISTEN_DROPS) or 0),
+    )
 
 
 # Evidence ----------------------------------------------------------------------------------------------------------

@@ -11,9 +11,10 @@ from __future__ import annotations
 from estab.diagnose import facts, sent
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.futile import longer_timeout
-from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Rebuilt
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import measured, unknown
-from estab.diagnose.syn_path import SynPath, arrival_evidence, filter_rules, netfilter_drops, syn_path
+from estab.diagnose.on_snapshots import Snapshots
+from estab.diagnose.syn_path import SynPath, arrival_evidence, filter_rules, netfilter_drops, syn_path, syns_between
 from estab.records import Evidence, Remedy, RunResult, Snapshot, Verdict
 from estab.words import every, plural
 
@@ -135,6 +136,23 @@ def _listens(taken: Snapshot | None, port: int | None) -> bool | None:
     return any(listener.port == port for listener in taken.listeners)
 
 
+def judge_snapshots(snapshots: Snapshots) -> Judgement:
+    """Connects of this host that nobody answers; whether that is a filter's doing is not told."""
+    syns = syns_between(snapshots)
+    if syns.again is None:
+        text = snapshots.why_no_deltas or "TCPSynRetrans was not observed at both moments."
+        return Judgement("not_observed", text, syns.evidence)
+    if (innocent := syns.why_not) is not None:
+        return Judgement("ruled_out", innocent, syns.evidence)
+    if not syns.waiting:
+        return Judgement("ruled_out", "No connect of this host waited for an answer at both moments.", syns.evidence)
+    text = (
+        f"{plural(syns.waiting, 'connect')} of this host wait for an answer, and {plural(syns.again, 'SYN')} "
+        "were sent again: a filter drops them, or whom they ask is not there."
+    )
+    return Judgement("possible", text, syns.evidence)
+
+
 # Evidence ----------------------------------------------------------------------------------------------------------
 
 
@@ -214,7 +232,7 @@ CAUSE = Cause(
     specificity=1,
     explains={"nobody_listening": "a listener is there, so what refused stands before it"},
     judge_run=judge_run,
-    judge_snapshots=NeedsRun("What a filter does to a SYN shows only when one is sent"),
+    judge_snapshots=judge_snapshots,
     failures=failures,
     remedies=remedies,
     twin=Rebuilt("a filter on the wire that drops, resets or prohibits, as the errors say"),

@@ -12,9 +12,10 @@ import math
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
-from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Rebuilt
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import connect_timeouts, measured, sent_again
-from estab.diagnose.syn_path import FEW, SynPath, arrival_evidence, syn_path
+from estab.diagnose.on_snapshots import Snapshots
+from estab.diagnose.syn_path import FEW, SynPath, arrival_evidence, syn_path, syns_between
 from estab.kernel.rules.inputs import RuleInputError
 from estab.kernel.rules.kernel_version import KernelVersion
 from estab.kernel.rules.syn_retries import bands, default_linear_timeouts, retransmits_behind
@@ -73,6 +74,21 @@ def _weigh_loss(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
     if lost < FEW:
         return "possible", f"{told}, the listener turned none away: too few to speak of loss."
     return "confirmed", f"SYNs or their answers were lost on the way: {told}, and the listener turned none away."
+
+
+def judge_snapshots(snapshots: Snapshots) -> Judgement:
+    """SYNs of this host that were sent again; whether the second was answered is not told."""
+    syns = syns_between(snapshots)
+    if syns.again is None:
+        text = snapshots.why_no_deltas or "TCPSynRetrans was not observed at both moments."
+        return Judgement("not_observed", text, syns.evidence)
+    if (innocent := syns.why_not) is not None:
+        return Judgement("ruled_out", innocent, syns.evidence)
+    if syns.begun is not None and syns.again >= syns.begun:
+        text = "As many SYNs were sent again as connects begun: that is no loss by chance."
+        return Judgement("ruled_out", text, syns.evidence)
+    text = f"{plural(syns.again, 'SYN')} of this host were sent again: lost on the way, or dropped at its end."
+    return Judgement("possible", text, syns.evidence)
 
 
 # Evidence ----------------------------------------------------------------------------------------------------------
@@ -165,7 +181,7 @@ CAUSE = Cause(
     stage=ConnectionStage.PATH,
     kind=CauseKind.LOST_SYN,
     judge_run=judge_run,
-    judge_snapshots=NeedsRun("Lost SYNs show in the latency of connects"),
+    judge_snapshots=judge_snapshots,
     failures=failures,
     remedies=remedies,
     twin=Rebuilt("a wire that loses as many SYNs, first and later ones"),

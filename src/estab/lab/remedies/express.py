@@ -166,10 +166,10 @@ def _bind_no_port(_change: Change, setup: Setup, _scale: float) -> Expressed:
     return Expressed(replace(setup, bound_no_port=True), "who binds leaves the port to connect()")
 
 
-def _server_closes(_change: Change, setup: Setup, _scale: float) -> Expressed:
+def _first_close(change: Change, setup: Setup, _scale: float) -> Expressed:
     if setup.load.command != "churn":
         return Expressed(None, "only churn closes on the way")
-    return Expressed(setup.with_load(first_close="server"), "the server closes first")
+    return Expressed(setup.with_load(first_close=change.value), f"the {change.value} closes first")
 
 
 def _pool(_change: Change, setup: Setup, _scale: float) -> Expressed:
@@ -177,7 +177,8 @@ def _pool(_change: Change, setup: Setup, _scale: float) -> Expressed:
         return Expressed(None, f"{setup.load.command} keeps its connections open already")
     duration_s = min(setup.load.duration_s, 2.0)
     pooled = setup.with_load(
-        command="bench", attempts=0, duration_s=duration_s, size_bytes=max(1, setup.load.size_bytes)
+        command="bench", attempts=0, duration_s=duration_s, size_bytes=max(1, setup.load.size_bytes),
+        first_close="client",
     )
     return Expressed(pooled, f"{plural(setup.load.connections, 'connection')} kept open and used again")
 
@@ -244,7 +245,7 @@ _RULES: dict[str, _Rule] = {
     "workers": _workers,
     "sources": _sources,
     "bind_no_port": _bind_no_port,
-    "first_close": _server_closes,
+    "first_close": _first_close,
     "pool": _pool,
     "fewer": _fewer,
     "speak_first": _speak_first,

@@ -128,6 +128,8 @@ def surroundings(stage: Stage, setup: Setup) -> Iterator[None]:
             nft(own_rule("reject" if setup.path.closed == "own_reject" else "drop"))
         if setup.path.nat_ports is not None:
             nft(masquerade(setup.path.nat_ports))
+        if setup.path.nat_forgets:
+            sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait", 1)
         if setup.path.gap == "neighbour":
             ip_batch(["neighbour flush dev eth0 nud permanent"])
     if setup.path.gap == "neighbour":

@@ -44,8 +44,8 @@ def work_of(load: LoadSpec, target: str, sources: Sequence[str]) -> Work:
         )  # fmt: skip
     return lambda progress: churn(
         target, connections=load.connections, duration_s=load.duration_s, attempts=load.attempts,
-        size_bytes=load.size_bytes, close="rst" if load.reset else "fin", first_close=load.first_close,
-        options=options, progress=progress,
+        rate_per_s=load.rate_per_s, size_bytes=load.size_bytes, close="rst" if load.reset else "fin",
+        first_close=load.first_close, options=options, progress=progress,
     )  # fmt: skip
 
 

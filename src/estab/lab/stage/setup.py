@@ -20,7 +20,10 @@ Gap = Literal["none", "neighbour", "way_back", "other_way"]
 
 @dataclass(frozen=True, kw_only=True)
 class LoadSpec:
-    """The load, as the command is asked for it. `sources`: how many source addresses; 0: as the kernel chooses."""
+    """The load, as the command is asked for it. `sources`: how many source addresses; 0: as the kernel chooses.
+
+    `rate_per_s`: of churn's connects; None: as fast as it goes.
+    """
 
     command: Command = "hold"
     connections: int
@@ -30,6 +33,7 @@ class LoadSpec:
     sources: int = 0
     in_flight: int = 1000
     ramp_per_s: float | None = None
+    rate_per_s: float | None = None
     reset: bool = False
     size_bytes: int = 64
     mode: Literal["rr", "flood"] = "rr"
@@ -49,7 +53,7 @@ class Path:
     SYNs, where connects go on for long. `flows`: the size of the flow table; None: none. `gather`: so many SYNs reach
     the server at one moment. `syn_spread_s`: by up to so much, by chance, a SYN comes later. `members`: by so many ways
     the flows go, chosen by their source ports, and the last of them is dead; 0: one way. `nat_ports`: to how many ports
-    the client's host masquerades; None: no NAT.
+    the client's host masquerades; None: no NAT; `nat_forgets`: what is closed it knows for 1 s, and not for 120.
     """
 
     closed: Closed = "none"
@@ -61,6 +65,7 @@ class Path:
     syn_spread_s: float = 0.0
     members: int = 0
     nat_ports: int | None = None
+    nat_forgets: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -120,6 +120,14 @@ def _nat(run: RunResult, assumed: list[str]) -> Path:
     return Path(nat_ports=ports)
 
 
+def _shared_nat(run: RunResult, assumed: list[str]) -> Path:
+    after = run.server.after
+    used = ((after.states if after is not None else None) or {}).get("TIME-WAIT", 0)
+    ports = max(1, used)
+    assumed.append(f"the NAT has {plural(ports, 'port')}, as many as the server had in TIME_WAIT, and forgets in 1 s")
+    return Path(nat_ports=ports, nat_forgets=True)
+
+
 _BY_CAUSE: dict[str, Callable[[RunResult, list[str]], Path]] = {
     "path_filtered": lambda run, assumed: Path(closed=_closed(run, assumed)),
     "path_flow_table_full": _flow_table,
@@ -130,6 +138,7 @@ _BY_CAUSE: dict[str, Callable[[RunResult, list[str]], Path]] = {
     "reverse_path_filtered": lambda _run, _assumed: Path(gap="other_way"),
     "no_route_back": lambda _run, _assumed: Path(gap="way_back"),
     "nat_ports_exhausted": _nat,
+    "time_wait_refused_by_nat": _shared_nat,
     "syn_queue_overflow": lambda run, assumed: Path(gather=_together(run, assumed)),
     "cookie_reset": lambda run, assumed: Path(gather=_together(run, assumed)),
 }

@@ -54,6 +54,9 @@ def plan(run: RunResult) -> Planned:
         if rtt_s is None:
             assumed.append("both ends were on one loopback; here a wire without delay joins two hosts")
         setup = replace(setup, path=path, rtt_s=rtt_s or 0.0)
+    if path.nat_forgets and replay.sources < 2:
+        assumed.append("the clients are two addresses behind the NAT, for one alone is not refused")
+        setup = setup.with_load(sources=2)
     beyond = [f"{name}: {why}" for name, why in lost.items()]
     cause = BY_ID.get(run.cause or "")
     if cause is not None and isinstance(cause.twin, NotRebuilt):
@@ -105,6 +108,7 @@ def _replay(run: RunResult, assumed: list[str]) -> LoadSpec:
         sources=len(sources) if isinstance(sources, list) else 0,
         in_flight=max(1, int(config.number("in_flight", connections))),
         ramp_per_s=config.number("ramp_per_s", 0) or None,
+        rate_per_s=(config.number("rate_per_s", 0) or None) if command == "churn" else None,
         reset=config.value("reset", False) is True or config.value("close", "fin") == "rst",
         size_bytes=int(config.number("size_bytes", 64)),
         mode="flood" if config.value("mode", "rr") == "flood" else "rr",

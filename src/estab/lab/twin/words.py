@@ -36,7 +36,8 @@ def _path(path: Path) -> list[str]:
     if path.members:
         said.append(f"one of {path.members} ways is dead")
     if path.nat_ports is not None:
-        said.append(f"the client masquerades to {plural(path.nat_ports, 'port')}")
+        forgets = ", which it forgets a second after the close" if path.nat_forgets else ""
+        said.append(f"the client masquerades to {plural(path.nat_ports, 'port')}{forgets}")
     if path.lost:
         said.append("loses the first SYN of " + ", then the next of ".join(count(lost) for lost in path.lost))
     if path.lost_share:
