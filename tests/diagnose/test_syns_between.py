@@ -9,16 +9,22 @@ from estab.diagnose.snapshots import judge_snapshots
 from estab.records import Snapshot
 
 
-def verdicts(again: int, begun: int = 60, waiting: tuple[int, int] = (30, 30), refused: int = 0) -> tuple[str, str]:
+def verdicts(
+    again: int, begun: int = 60, waiting: tuple[int | None, int | None] = (30, 30), refused: int = 0
+) -> tuple[str, str]:
     """What is said of path_filtered and of path_syn_loss, where nobody is named."""
     moved = {"TcpExt.TCPSynRetrans": again, "Tcp.ActiveOpens": begun, "TcpExt.ListenDrops": refused}
-    before = runs.snapshot(counters=runs.COUNTERS, states={"ESTAB": 4, "SYN-SENT": waiting[0]})
+    before = runs.snapshot(counters=runs.COUNTERS, states=_states(waiting[0]))
     after = before.replace(
         taken_at_s=4.0,
         counters={name: value + moved.get(name, 0) for name, value in runs.COUNTERS.items()},
-        states={"ESTAB": 4, "SYN-SENT": waiting[1]},
+        states=_states(waiting[1]),
     )
     return _of(before, after)
+
+
+def _states(waiting: int | None) -> dict[str, int] | None:
+    return None if waiting is None else {"ESTAB": 4, "SYN-SENT": waiting}
 
 
 def _of(before: Snapshot | None, after: Snapshot) -> tuple[str, str]:
@@ -32,6 +38,8 @@ def test_connects_that_nobody_answers() -> None:
     assert verdicts(again=85) == ("possible", "ruled_out")  # more SYNs again than connects: no chance
     assert verdicts(again=60) == ("possible", "ruled_out")
     assert verdicts(again=59) == ("possible", "possible")
+    assert verdicts(again=60, waiting=(None, 4))[0] == "possible"  # a live view counts them now and then
+    assert verdicts(again=60, waiting=(None, None))[0] == "not_observed"
     assert verdicts(again=3, waiting=(0, 4)) == ("ruled_out", "possible")
     assert verdicts(again=3, waiting=(4, 0)) == ("ruled_out", "possible")
 

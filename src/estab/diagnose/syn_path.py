@@ -135,12 +135,12 @@ class SynsBetween:
     """What two snapshots of a host show of the SYNs that it sent itself.
 
     `again`: so many were sent again in between (None: not observed). `begun`: connects that were begun. `waiting`:
-    connects without an answer at both moments, at least. `refused_here`: SYNs that listeners of the host turned away.
+    connects without an answer at both moments, at least, where both were counted (None: at neither). `refused_here`: SYNs that listeners of the host turned away.
     """
 
     again: int | None
     begun: int | None
-    waiting: int
+    waiting: int | None
     refused_here: int
 
     @property
@@ -157,7 +157,9 @@ class SynsBetween:
         """SYNs that were sent again, and connects that wait."""
         text = "was not observed" if self.again is None else f"rose by {self.again:,}: SYNs left again, unanswered"
         begun = "" if self.begun is None else f"; {plural(self.begun, 'connect was', 'connects were')} begun"
-        waits = f"{plural(self.waiting, 'connect')} or more waited for an answer at both moments"
+        waits = "connects that wait for an answer were not counted"
+        if self.waiting is not None:
+            waits = f"{plural(self.waiting, 'connect')} or more waited for an answer at both moments"
         return [
             measured("/proc/net/netstat", facts.SYN_RETRANS, self.again, f"TCPSynRetrans {text}{begun}", FEW),
             measured("sock_diag", "SYN-SENT", self.waiting, waits),
@@ -166,11 +168,12 @@ class SynsBetween:
 
 def syns_between(snapshots: Snapshots) -> SynsBetween:
     """What the two show; `again` None where there is but one."""
-    waiting = [(at.states or {}).get("SYN-SENT", 0) for at in (snapshots.before, snapshots.after) if at is not None]
+    ends = (snapshots.before, snapshots.after)
+    waiting = [at.states.get("SYN-SENT", 0) for at in ends if at is not None and at.states is not None]
     return SynsBetween(
         again=snapshots.rose(facts.SYN_RETRANS),
         begun=snapshots.rose("Tcp.ActiveOpens"),
-        waiting=min(waiting),
+        waiting=min(waiting, default=None),
         refused_here=max(0, snapshots.rose(facts.LISTEN_DROPS) or 0),
     )
 

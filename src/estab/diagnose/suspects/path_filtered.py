@@ -144,6 +144,8 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
         return Judgement("not_observed", text, syns.evidence)
     if (innocent := syns.why_not) is not None:
         return Judgement("ruled_out", innocent, syns.evidence)
+    if syns.waiting is None:
+        return Judgement("not_observed", "Connects that wait for an answer were not counted.", syns.evidence)
     if not syns.waiting:
         return Judgement("ruled_out", "No connect of this host waited for an answer at both moments.", syns.evidence)
     text = (
