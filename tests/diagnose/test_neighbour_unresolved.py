@@ -46,3 +46,14 @@ def test_two_snapshots_never_say_more_than_possible() -> None:
     said = {s.cause: s.verdict for s in judge_snapshots(before, after).suspects}
     assert said["neighbour_unresolved"] == "possible"
     assert said["own_firewall"] == "ruled_out"
+
+
+@pytest.mark.parametrize(
+    ("again", "waiting", "expected"), [(0, 5, "possible"), (6, 5, "ruled_out"), (0, 0, "ruled_out")]
+)
+def test_between_two_errors_the_connects_that_wait_tell(again: int, waiting: int, expected: str) -> None:
+    before = runs.snapshot(counters=runs.COUNTERS, states={"SYN-SENT": waiting})
+    moved = {"TcpExt.TCPSpuriousRtxHostQueues": 6, "TcpExt.TCPSynRetrans": again}
+    counters = {name: value + moved.get(name, 0) for name, value in runs.COUNTERS.items()}
+    said = judge_snapshots(before, before.replace(taken_at_s=3.0, counters=counters))
+    assert {s.cause: s.verdict for s in said.suspects}["neighbour_unresolved"] == expected

@@ -135,7 +135,8 @@ class SynsBetween:
     """What two snapshots of a host show of the SYNs that it sent itself.
 
     `again`: so many were sent again in between (None: not observed). `begun`: connects that were begun. `waiting`:
-    connects without an answer at both moments, at least, where both were counted (None: at neither). `refused_here`: SYNs that listeners of the host turned away.
+    connects without an answer at both moments, at least, as far as they were counted then (None: at neither).
+    `refused_here`: SYNs that listeners of the host turned away.
     """
 
     again: int | None

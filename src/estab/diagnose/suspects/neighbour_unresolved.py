@@ -14,6 +14,7 @@ from estab.diagnose.advice.futile import longer_timeout
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import connect_timeouts, measured, unknown
 from estab.diagnose.on_snapshots import Snapshots
+from estab.diagnose.syn_path import syns_between
 from estab.records import Evidence, Remedy, RunResult, Verdict
 from estab.words import plural
 
@@ -67,12 +68,14 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
     if held_back is None:
         text = snapshots.why_no_deltas or "TCPSpuriousRtxHostQueues was not observed at both moments."
         return Judgement("not_observed", text, [unknown("/proc/net/netstat", sent.HELD_BACK, text)])
-    evidence = [*sent.held_back_evidence(run), *sent.icmp_evidence(run)]
+    syns = syns_between(snapshots)
+    evidence = [*sent.held_back_evidence(run), *sent.icmp_evidence(run), *syns.evidence]
+    told = f"{plural(held_back, 'packet that was', 'packets that were')} due again had not left this host"
     if held_back and sent.icmp_of_its_own(run):
-        text = (
-            f"{plural(held_back, 'packet that was', 'packets that were')} due again had "
-            "not left this host, and it called somebody unreachable."
-        )
+        return Judgement("possible", f"{told}, and it called somebody unreachable.", evidence)
+    # A neighbour is given up every 3 s, with all that waits for it: in between no error shows.
+    if held_back > (syns.again or 0) and syns.waiting:
+        text = f"{told}, and {plural(syns.waiting, 'connect waits', 'connects wait')} for an answer."
         return Judgement("possible", text, evidence)
     return Judgement("ruled_out", "This host held no packet back for a neighbour that is absent.", evidence)
 

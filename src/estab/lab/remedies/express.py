@@ -177,7 +177,10 @@ def _pool(_change: Change, setup: Setup, _scale: float) -> Expressed:
         return Expressed(None, f"{setup.load.command} keeps its connections open already")
     duration_s = min(setup.load.duration_s, 2.0)
     pooled = setup.with_load(
-        command="bench", attempts=0, duration_s=duration_s, size_bytes=max(1, setup.load.size_bytes),
+        command="bench",
+        attempts=0,
+        duration_s=duration_s,
+        size_bytes=max(1, setup.load.size_bytes),
         first_close="client",
     )
     return Expressed(pooled, f"{plural(setup.load.connections, 'connection')} kept open and used again")
