@@ -672,6 +672,35 @@ def nat_without_ports(
     )
 
 
+def over_its_limit(
+    stayed: int = 150,
+    ended: int = 250,
+    failures: list[Failure] | None = None,
+    timeline: list[TimelinePoint] | None = None,
+    **fields: Any,
+) -> RunResult:
+    """hold -n 400 against a program that keeps 150, and closes at once what it accepts beyond."""
+    values: dict[str, Any] = {
+        "funnel": funnel(400, 400, accepted=None, completed=stayed),
+        "failures": [failure("read", "eof", ended)] if failures is None else failures,
+        "timeline": kept_timeline(stayed, ended) if timeline is None else timeline,
+        "server": local(watch(accepted_at_end=stayed)),
+    }
+    return run(**{**values, **fields})
+
+
+def kept_timeline(stayed: int, ended: int, closed_at_s: float = 0.1, seconds: float = 3.0) -> list[TimelinePoint]:
+    """400 at once, of which so many end at one moment; the load closes what is left at its end."""
+    points = []
+    for tick in range(1, round(seconds * 10) + 1):
+        closed = tick / 10 >= closed_at_s
+        left = stayed if closed else stayed + ended
+        told = {"failures": {"read eof": ended}, "failed": ended} if closed else {}
+        seen = {"queue_depth": 0, "server_held": left, "passive_opens": 400}
+        points.append(point(tick / 10, attempted=400, connected=400, open=left, **told, **seen))
+    return [*points, point(seconds + 0.1, attempted=400, connected=400, completed=stayed, failed=ended)]
+
+
 MET: dict[str, Callable[[], RunResult]] = {
     "nat_ports_exhausted": nat_without_ports,
     "time_wait_refused_by_nat": refused_by_time_wait,
@@ -691,6 +720,7 @@ MET: dict[str, Callable[[], RunResult]] = {
     "nobody_listening": refused,
     "close_wait_leak": leaking,
     "server_open_files": server_without_descriptors,
+    "server_connection_limit": over_its_limit,
     "server_not_accepting": stalled,
     "accept_thread_starved": starved,
     "defer_accept_drops": deferred,

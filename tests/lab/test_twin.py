@@ -344,8 +344,8 @@ def test_what_stands_on_the_path_is_taken_away() -> None:
     assert changed(changes.ALLOW, setup=closed).path == Path_(flows=100)
     assert changed(changes.flow_table(None), setup=closed).path.flows is None
     assert changed(changes.flow_table(1000), setup=closed, scale=0.5).path.flows == 500
-    assert changed(changes.FEWER, setup=closed).load.connections == 100
-    for without in (changes.flow_table(None), changes.FEWER):
+    assert changed(changes.fewer(), setup=closed).load.connections == 100
+    for without in (changes.flow_table(None), changes.fewer()):
         assert express(remedy_of(without), SMALL, 1).setup is None
 
 

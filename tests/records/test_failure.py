@@ -29,3 +29,9 @@ def test_the_first_of_a_kind_gives_time_and_example() -> None:
     rare = Failure(phase="read", errno="eof", count=1)
     assert by_kind([TIMEOUT, rare, unknown, early]) == [early.replace(count=8), rare]
     assert by_kind([unknown, TIMEOUT]) == [TIMEOUT.replace(count=3)]
+
+
+def test_the_last_of_a_kind_is_known_where_each_part_says_it() -> None:
+    one, other = TIMEOUT.replace(last_s=4.0), TIMEOUT.replace(last_s=3.5)
+    assert [failure.last_s for failure in by_kind([other, one])] == [4.0]
+    assert [failure.last_s for failure in by_kind([one, TIMEOUT])] == [None]

@@ -55,5 +55,6 @@ void block_failure(struct block *b, enum phase phase, uint64_t code, uint64_t si
         f->first_ns = since_start_ns;
         snprintf(f->example, sizeof f->example, "%s", example);
     }
+    f->last_ns = since_start_ns;
     __atomic_store_n(&f->count, f->count + 1, __ATOMIC_RELAXED);
 }

@@ -33,7 +33,7 @@ enum phase { PHASES(PHASE_ENUM) PHASE_COUNT };
 enum code { CODE_OWN_TIMEOUT = 1000, CODE_EOF, CODE_WRONG_BYTES, CODE_OTHER };
 
 struct failure {
-    uint64_t phase, code, count, first_ns;
+    uint64_t phase, code, count, first_ns, last_ns;
     char example[EXAMPLE_BYTES];
 };
 

@@ -151,6 +151,20 @@ def _owners(snapshot: Snapshot | None, port: int | None) -> Iterable[Process]:
     return (owner for at in listeners if port in (None, at.port) for owner in at.owners or ())
 
 
+def gone(run: RunResult) -> list[Process]:
+    """The processes that owned the target's listeners before the run and own none of them after it.
+
+    Empty where that was not seen at both times.
+    """
+    watch, after = run.server.listener, run.server.after
+    if not run.server.observed or watch is None or after is None or after.listeners is None:
+        return []
+    if any(at.owners is None for at in after.listeners if at.port == watch.port):
+        return []
+    now = {owner.pid for owner in _owners(after, watch.port)}
+    return [owner for owner in _owners(run.server.before, watch.port) if owner.pid not in now]
+
+
 # Along a run -------------------------------------------------------------------------------------------------------
 
 

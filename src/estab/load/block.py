@@ -38,7 +38,8 @@ HDR_HIGHEST_NS = 3_600_000_000_000  # as `kernel.formats.hdr` has it, which a wo
 
 RETRANSMITS_AT = len(SLOTS) * 8
 FAILURES_AT = RETRANSMITS_AT + RETRANSMIT_BUCKETS * 8
-FAILURE_BYTES = 4 * 8 + EXAMPLE_BYTES
+FAILURE_WORDS = 5
+FAILURE_BYTES = FAILURE_WORDS * 8 + EXAMPLE_BYTES
 ORDERS_AT = FAILURES_AT + FAILURE_KINDS * FAILURE_BYTES
 ORDER_WORDS = 4
 REPLY_AT = ORDERS_AT + ORDER_KINDS * ORDER_WORDS * 8
@@ -71,7 +72,7 @@ def hdr_value(index: int) -> int:
 
 @dataclass(frozen=True)
 class FailureCount:
-    """One line of the table of failures. `first_ns` counts from the worker's start.
+    """One line of the table of failures. `first_ns` and `last_ns` count from the worker's start.
 
     `reply`: how the first reply that was no echo began, at `wrong_bytes`; else empty.
     """
@@ -80,6 +81,7 @@ class FailureCount:
     errno: str
     count: int
     first_ns: int
+    last_ns: int
     example: str
     reply: bytes = b""
 
@@ -127,11 +129,12 @@ class Block:
         kinds = []
         for i in range(min(self.get("failure_kinds"), FAILURE_KINDS)):
             at = FAILURES_AT + i * FAILURE_BYTES
-            phase, code, count, first_ns = self.words[at // 8 : at // 8 + 4].tolist()
-            example = self._map[at + 32 : at + FAILURE_BYTES].split(b"\0", 1)[0].decode("ascii", "replace")
+            phase, code, count, first_ns, last_ns = self.words[at // 8 : at // 8 + FAILURE_WORDS].tolist()
+            text = self._map[at + FAILURE_WORDS * 8 : at + FAILURE_BYTES].split(b"\0", 1)[0]
+            example = text.decode("ascii", "replace")
             name = PHASES[phase] if phase < len(PHASES) else f"phase_{phase}"
             reply = self._reply() if code == WRONG_BYTES else b""
-            kinds.append(FailureCount(name, code_name(code), count, first_ns, example, reply))
+            kinds.append(FailureCount(name, code_name(code), count, first_ns, last_ns, example, reply))
         return kinds
 
     def _reply(self) -> bytes:

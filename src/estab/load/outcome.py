@@ -38,6 +38,7 @@ def failures(blocks: Iterable[Block]) -> list[Failure]:
             errno=counted.errno,
             count=counted.count,
             first_s=counted.first_ns / NS_PER_S,
+            last_s=counted.last_ns / NS_PER_S,
             example=counted.example or None,
             first_bytes=first_bytes.text(counted.reply) if counted.reply else None,
         )

@@ -41,14 +41,15 @@ class FailureKind(NamedTuple):
 class Failure(Record, frozen=True, kw_only=True):
     """Failures of one kind (`FailureKind`). `phase` is connect, write, read, close, or accept (at a server).
 
-    `first_s` counts from the start of the run. `first_bytes`: at `wrong_bytes`, how the first reply that was no echo
-    began, as `estab.kernel.formats.first_bytes.text` writes it.
+    `first_s` and `last_s`, when the first and the last of them failed, count from the start of the run. `first_bytes`:
+    at `wrong_bytes`, how the first reply that was no echo began, as `estab.kernel.formats.first_bytes.text` writes it.
     """
 
     phase: str
     errno: str
     count: int
     first_s: float | None = None
+    last_s: float | None = None
     example: str | None = None
     first_bytes: str | None = None
 
@@ -75,5 +76,6 @@ def by_kind(failures: Iterable[Failure]) -> list[Failure]:
         if known is failure:
             continue
         earlier = min(known, failure, key=_first_s)
-        merged[failure.kind] = earlier.replace(count=known.count + failure.count)
+        last_s = None if None in (known.last_s, failure.last_s) else max(known.last_s or 0, failure.last_s or 0)
+        merged[failure.kind] = earlier.replace(count=known.count + failure.count, last_s=last_s)
     return sorted(merged.values(), key=lambda failure: (-failure.count, failure.kind))

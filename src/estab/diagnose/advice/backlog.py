@@ -6,7 +6,7 @@ Source: `__sys_listen_socket` (net/socket.c): B = min((unsigned)backlog, somaxco
 from __future__ import annotations
 
 from estab.diagnose import facts
-from estab.diagnose.advice import changes
+from estab.diagnose.advice import changes, programs
 from estab.diagnose.advice.futile import does_nothing
 from estab.diagnose.rates import queue_rates
 from estab.kernel.rules.accept_queue import delay_of_overflow_s, room
@@ -15,25 +15,6 @@ from estab.records import ListenerWatch, Remedy, RunResult, TimelinePoint
 from estab.words import plural
 
 SOMAXCONN = "net.core.somaxconn"
-
-# Where each program takes its backlog from: part of the process name, what to change, what it is without the change.
-PROGRAMS: tuple[tuple[str, str, str], ...] = (
-    (
-        "nginx",
-        "listen {port} backlog={size};   # nginx.conf, then nginx -s reload; restart where that number stood before",
-        "nginx asks for 511",
-    ),
-    ("redis", "tcp-backlog {size}   # redis.conf, then restart", "Redis asks for 511"),
-    ("node", "server.listen({{port: {port}, backlog: {size}}})", "Node asks for 511"),
-    (
-        "python",
-        "sock.listen({size})   # asyncio.start_server(..., backlog={size}); gunicorn, uvicorn: --backlog {size}",
-        "asyncio asks for 100, socketserver for 5",
-    ),
-    ("java", "new ServerSocket({port}, {size})   # Tomcat acceptCount, Netty SO_BACKLOG", "Java asks for 50"),
-    ("apache", "ListenBacklog {size}   # then restart", "Apache asks for 511"),
-    ("haproxy", "backlog {size}   # in the frontend, then restart", "HAProxy asks for its maxconn"),
-)
 
 
 def backlog_remedies(run: RunResult) -> list[Remedy]:
@@ -138,9 +119,8 @@ def program_commands(run: RunResult, watch: ListenerWatch, size: int) -> list[tu
     """The settings that raise the program's own backlog: that of the program we see, else the common ones."""
     if run.server.embedded:
         return [(f"--backlog {size}", "")]
-    names = {(p.name or "").lower() for p in run.server.processes or []}
-    known = [p for p in PROGRAMS if any(p[0] in name for name in names)]
-    filled = [(command.format(port=watch.port, size=size), f"({asks} by default.)") for _, command, asks in known]
+    known = [program.backlog for program in programs.of(run.server.processes or ()) if program.backlog is not None]
+    filled = [(setting.at(size, watch.port), f"({setting.otherwise} by default.)") for setting in known]
     if filled:
         return filled
     somaxconn = facts.server_sysctl(run, SOMAXCONN)

@@ -46,6 +46,16 @@ def flow_table(entries: int | None) -> Change:
     return _change("flow_table", "path", value=entries)
 
 
+def connection_limit(most: int) -> Change:
+    """As many connections as the program keeps at once."""
+    return _change("connection_limit", value=most)
+
+
+def fewer(connections: int | None = None) -> Change:
+    """So many connections at once at most, all clients together. None: as many as the path has room for."""
+    return _change("fewer", "client", value=connections)
+
+
 def mend(what: str) -> Change:
     """Something dead or missing on the path is put in its place: a host, a route, one of several ways."""
     return _change("mend", "path", name=what)
@@ -75,6 +85,5 @@ BIND_NO_PORT = _change("bind_no_port", "client")
 SERVER_CLOSES = _change("first_close", "client", value="server")
 CLIENT_CLOSES = _change("first_close", "client", value="client")
 POOL = _change("pool", "client")
-FEWER = _change("fewer", "client")
 ALLOW = _change("allow", "path")
 NAT_PORTS = _change("nat_ports", "client")

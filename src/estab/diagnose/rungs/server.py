@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from estab.diagnose.advice.backlog import PROGRAMS
+from estab.diagnose.advice import programs
 from estab.diagnose.rungs.view import BothEnds, natural, number, unknown, why
 from estab.errors import EstabError
 from estab.kernel.formats.endpoint import endpoint
@@ -151,11 +151,9 @@ def _who_cuts(server: Snapshot, limit: int) -> str:
 
 def _bigger_backlog(server: Snapshot, listener: Listener, limit: int) -> str:
     size = min(65535, max(4 * limit, 1024))
-    names = " ".join((owner.name or "").lower() for owner in listener.owners or ())
-    own = "a bigger backlog in the program's call of listen()"
-    for part, change, _now in PROGRAMS:
-        if part in names:
-            own = change.format(port=listener.port, size=size)
+    settings = (program.backlog for program in programs.of(listener.owners or ()) if program.backlog is not None)
+    setting = next(settings, None)
+    own = "a bigger backlog in the program's call of listen()" if setting is None else setting.at(size, listener.port)
     somaxconn = number(server, SOMAXCONN)
     if somaxconn is not None and size > somaxconn:
         return f"sysctl -w {SOMAXCONN}={size}; then {own}"

@@ -185,7 +185,7 @@ def remedies(run: RunResult) -> list[Remedy]:
         Remedy(
             command="ask for less: fewer connections, a lower rate",
             works=True,
-            changes=[changes.FEWER],
+            changes=[changes.fewer()],
             why="Up to what it can give.",
         ),
     ]

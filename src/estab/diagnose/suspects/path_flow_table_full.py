@@ -105,7 +105,7 @@ def remedies(run: RunResult) -> list[Remedy]:
         Remedy(
             command="fewer flows at once: a connection pool; several instances behind a balancer",
             works=True,
-            changes=[changes.FEWER],
+            changes=[changes.fewer()],
             why="The table counts flows, so each that is kept or spread leaves room.",
         ),
         Remedy(

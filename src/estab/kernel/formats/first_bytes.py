@@ -28,6 +28,16 @@ _BEGINNINGS = (
     (r"RFB \d", "VNC"),  # RFC 6143, section 7.1.1
     (r"INFO \{", "NATS"),  # docs.nats.io, "Client Protocol"
 )
+# What is said to a connection for which there is no room any more.
+_FULL = (
+    r"-ERR max number of clients",  # redis: acceptCommonHandler
+    r"ERROR Too many open connections",  # memcached: drive_machine
+    r"421(\D|$)",  # SMTP and FTP: "Service not available, closing": RFC 5321, section 4.2.3; RFC 959, section 4.2.1
+    r"E\\x00\\x00.*C53300",  # PostgreSQL: too_many_connections, "PostgreSQL Error Codes"
+    rf"{_BYTE * 4}\\xff\\x10\\x04",  # MySQL: ER_CON_COUNT_ERROR, 1040
+    r"(?i:.*too many (open )?(connections|clients))",
+)
+_FULL_PATTERNS = tuple(re.compile(words) for words in _FULL)
 _PATTERNS = tuple((re.compile(beginning), name) for beginning, name in _BEGINNINGS)
 
 
@@ -45,3 +55,8 @@ def words(first_bytes: str) -> str:
 def protocol(first_bytes: str) -> str | None:
     """What the peer speaks, by what `text` gave of its first bytes; None where nothing known begins so."""
     return next((name for pattern, name in _PATTERNS if pattern.match(first_bytes)), None)
+
+
+def tells_full(first_bytes: str) -> bool:
+    """Whether what `text` gave of a peer's first bytes says that it has as many connections as it may."""
+    return any(pattern.match(first_bytes) for pattern in _FULL_PATTERNS)

@@ -99,6 +99,13 @@ def _defer(change: Change, setup: Setup, _scale: float) -> Expressed:
     return Expressed(replace(setup, defer_s=_whole(change)), text)
 
 
+def _connection_limit(change: Change, setup: Setup, scale: float) -> Expressed:
+    if setup.closes is None or setup.closes[0] != "over":
+        return Expressed(None, "the server here has no limit of its own")
+    most = max(setup.closes[1], scaling.times(_whole(change), scale))
+    return Expressed(replace(setup, closes=("over", most)), f"the server keeps {most:,.0f} connections")
+
+
 # -- both -------------------------------------------------------------------------------------------------------------
 
 
@@ -186,13 +193,15 @@ def _pool(_change: Change, setup: Setup, _scale: float) -> Expressed:
     return Expressed(pooled, f"{plural(setup.load.connections, 'connection')} kept open and used again")
 
 
-def _fewer(_change: Change, setup: Setup, _scale: float) -> Expressed:
+def _fewer(change: Change, setup: Setup, scale: float) -> Expressed:
     load, flows = setup.load, setup.path.flows
-    if flows is None:
+    room = flows if change.value is None else scaling.times(_whole(change), scale)
+    if room is None:
         return Expressed(None, "how few are few enough is not known")
-    few = min(load.connections, flows)
+    few = min(load.connections, room)
     pooled = "bench" if load.command == "churn" else load.command
-    return Expressed(setup.with_load(connections=few, command=pooled, attempts=0), f"{plural(few, 'flow')} at once")
+    what = "flow" if change.value is None else "connection"
+    return Expressed(setup.with_load(connections=few, command=pooled, attempts=0), f"{plural(few, what)} at once")
 
 
 def _speak_first(_change: Change, setup: Setup, _scale: float) -> Expressed:
@@ -243,6 +252,7 @@ _RULES: dict[str, _Rule] = {
     "close": _close,
     "listen": _listen,
     "defer_accept": _defer,
+    "connection_limit": _connection_limit,
     "timeout": _timeout,
     "nofile": _nofile,
     "workers": _workers,

@@ -61,19 +61,22 @@ def server(host: str, setup: Setup) -> ServerSpec:
     if not setup.listens:
         return Nobody(host, PORT)
     if setup.burners is not None:
-        return _program("starved", host, setup.backlog, setup.burners)
+        return _program("starved", host, setup, setup.burners)
     if setup.defer_s is not None:
-        return _program("deferring", host, setup.backlog, setup.defer_s)
+        return _program("deferring", host, setup, setup.defer_s)
     if setup.leaks is not None:
-        return _program("leaking", host, setup.backlog, setup.leaks)
+        return _program("leaking", host, setup, setup.leaks)
+    if setup.closes is not None:
+        return _program("closing", host, setup, *setup.closes)
     closes = setup.load.size_bytes if setup.load.first_close == "server" else None
     return Service(
         "echo" if setup.accepts else "stall", host, PORT, setup.backlog, setup.accept_delay_s, setup.processes, closes
     )
 
 
-def _program(name: str, host: str, backlog: int, last: int) -> Foreign:
-    return Foreign(f"{sys.executable} -I {_PROGRAMS / name}.py {host} {PORT} {backlog} {last}", host, PORT)
+def _program(name: str, host: str, setup: Setup, *last: float | str) -> Foreign:
+    words = [sys.executable, "-I", f"{_PROGRAMS / name}.py", host, PORT, setup.backlog, *last]
+    return Foreign(" ".join(str(word) for word in words), host, PORT)
 
 
 def sources(stage: Stage, setup: Setup) -> Sequence[str]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from estab.errors import UsageError
 from estab.kernel.rules import accept_queue
-from estab.lab.stage.setup import Path, Setup, Sysctls
+from estab.lab.stage.setup import Closes, Path, Setup, Sysctls
 from estab.load.plan import OWN_DESCRIPTORS
 
 COUNTS = ("net.core.somaxconn", "net.ipv4.tcp_max_syn_backlog", "net.ipv4.tcp_max_tw_buckets")
@@ -34,6 +34,7 @@ def scaled(setup: Setup, factor: float) -> Setup:
         path=_path(setup.path, factor),
         bound=times(setup.bound, factor) if setup.bound else 0,
         backlog=queue(setup.backlog, factor),
+        closes=_closes(setup.closes, factor),
         accept_delay_s=min(3600.0, setup.accept_delay_s / factor),
         client_nofile=descriptors(setup.client_nofile, factor),
         server_nofile=descriptors(setup.server_nofile, factor),
@@ -49,6 +50,11 @@ def _path(path: Path, factor: float) -> Path:
         gather=times(path.gather, factor) if path.gather else 0,
         nat_ports=None if path.nat_ports is None else times(path.nat_ports, factor),
     )
+
+
+def _closes(closes: tuple[Closes, float] | None, factor: float) -> tuple[Closes, float] | None:
+    """A number of connections; a time stays."""
+    return (closes[0], times(int(closes[1]), factor)) if closes is not None and closes[0] == "over" else closes
 
 
 def times(count: int, factor: float) -> int:

@@ -16,6 +16,8 @@ Host = Literal["client", "server"]
 # policy: a route at the client itself prohibits the target; own_*: a rule of the client's own firewall
 Closed = Filter | Literal["policy", "own_reject", "own_drop"]
 Gap = Literal["none", "neighbour", "way_back", "other_way"]
+# over: what comes beyond so many connections at once
+Closes = Literal["over"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +79,10 @@ class Setup:
     sends has arrived; `stops_after_s`: from then on it does; `pauses`: meanwhile, from and to, in seconds. `waiting`:
     connections of others that are in the accept queue before the load starts, of a server that stands still.
     `burners`: the server is a program with so many threads that take the CPU from the accepting one; `defer_s`: it
-    is one with TCP_DEFER_ACCEPT; `leaks`: it is one that never closes what its clients closed (0: it does); None:
-    it is not. `bound`: ports that others at the client own by bind(), or would if they did not leave them to
-    connect() (`bound_no_port`). `starved_s`: for so long the client's processes get no CPU once their SYNs have
+    is one with TCP_DEFER_ACCEPT; `leaks`: it is one that never closes what its clients closed (0: it does);
+    `closes`: it is one that closes connections of its own accord, which of them and at which figure; None: it is
+    not. `bound`: ports that others at the client own by bind(), or would if they did not leave them to connect()
+    (`bound_no_port`). `starved_s`: for so long the client's processes get no CPU once their SYNs have
     left. `*_nofile`: RLIMIT_NOFILE of each process; None: as it is. `one_shell`: client and server were started by
     one command, and have one limit.
     """
@@ -102,6 +105,7 @@ class Setup:
     burners: int | None = None
     defer_s: int | None = None
     leaks: int | None = None
+    closes: tuple[Closes, float] | None = None
     bound: int = 0
     bound_no_port: bool = False
     starved_s: float = 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
-from estab.diagnose import facts
+from estab.diagnose import closings, facts
 from estab.diagnose.rates import accepted_along
 from estab.lab.stage.setup import Setup
 from estab.records import RunResult, TimelinePoint
@@ -35,6 +35,11 @@ def serving(run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
     if run.cause == "defer_accept_drops":
         assumed.append(f"TCP_DEFER_ACCEPT is {DEFER_S} s: that it is set is seen, how long is not")
         return replace(setup, defer_s=DEFER_S, processes=1)
+    if run.cause == "server_connection_limit":
+        stayed = closings.kept(run)
+        if stayed is not None and stayed.open:
+            assumed.append("what is over its limit is closed at once and without a word, whatever it did there")
+            return replace(setup, closes=("over", stayed.open), processes=1)
     if run.cause == "accept_thread_starved":
         assumed.append(f"what takes the CPU are {BURNERS} threads under one interpreter lock, whatever it was there")
         return replace(setup, burners=BURNERS, processes=1)

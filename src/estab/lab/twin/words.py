@@ -76,12 +76,19 @@ def _accepting(setup: Setup) -> str:
         f"{plural(setup.burners or 0, 'thread takes', 'threads take')} its CPU": setup.burners,
         f"TCP_DEFER_ACCEPT {setup.defer_s} s": setup.defer_s,
         "what its clients closed is never closed": setup.leaks,
+        _closing(setup): setup.closes,
         "accept() is never called": not setup.accepts,
         f"accept() stands still after {setup.stops_after_s or 0:.1f} s": setup.stops_after_s is not None,
         f"accept() stands still from {_spans(setup.pauses)}": setup.pauses,
         f"{1 / (setup.accept_delay_s or 1):.3g} accepts a second": setup.accept_delay_s,
     }
     return next((said for said, holds in ways.items() if holds), "accepts at once")
+
+
+def _closing(setup: Setup) -> str:
+    which, figure = setup.closes or ("over", 0)
+    ways = {"over": f"keeps {figure:,.0f} connections, and closes what comes beyond"}
+    return ways[which]
 
 
 def _spans(pauses: tuple[tuple[float, float], ...]) -> str:

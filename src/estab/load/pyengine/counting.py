@@ -11,6 +11,7 @@ from estab.load.block import (
     EXAMPLE_BYTES,
     FAILURE_BYTES,
     FAILURE_KINDS,
+    FAILURE_WORDS,
     FAILURES_AT,
     INDEX,
     MAGIC,
@@ -138,12 +139,14 @@ class Count:
         """Counts one failure; the example is kept for the first of its kind."""
         at = self._failure_at(PHASES.index(phase), code)
         word = at // 8
+        since_start_ns = time.monotonic_ns() - self.start_ns
         if self.words[word + 2] == 0:
-            self.words[word + 3] = time.monotonic_ns() - self.start_ns
+            self.words[word + 3] = since_start_ns
             text = example.encode("ascii", "replace")[: EXAMPLE_BYTES - 1]
             text += b"\0" * (EXAMPLE_BYTES - len(text))
             for i in range(EXAMPLE_BYTES // 8):
-                self.words[word + 4 + i] = int.from_bytes(text[i * 8 : i * 8 + 8], "little")
+                self.words[word + FAILURE_WORDS + i] = int.from_bytes(text[i * 8 : i * 8 + 8], "little")
+        self.words[word + 4] = since_start_ns
         self.words[word + 2] += 1
         self.add("failed")
 

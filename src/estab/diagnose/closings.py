@@ -1,0 +1,103 @@
+"""Connections that were made and ended before their time: how many, when, and how many stayed. No verdict.
+
+A FIN is read as the end (`eof`), a RST as ECONNRESET, or as EPIPE by who writes after it (docs/kernel.md rule 14).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise, takewhile
+
+from estab.diagnose import facts
+from estab.kernel.formats import first_bytes
+from estab.records import Failure, FailureKind, RunResult, ServerSample, TimelinePoint
+
+ENDED_EARLY = frozenset({"eof", *facts.RESETS})
+_OF_CLOSED = ("write", "read")
+
+
+def ended_early(run: RunResult) -> int:
+    """Connections that were accepted and then closed or reset by the other end, before their time.
+
+    Without those that the server never had, for which it counts SyncookiesFailed or EmbryonicRsts.
+    """
+    never_had = sum(max(0, run.server.rose(name) or 0) for name in (facts.COOKIES_FAILED, facts.EMBRYONIC_RSTS))
+    return facts.failed(run, _OF_CLOSED, ENDED_EARLY) - min(never_had, resets(run))
+
+
+def resets(run: RunResult) -> int:
+    """Of the connections that ended early those that were reset."""
+    return facts.failed(run, _OF_CLOSED, facts.RESETS)
+
+
+def refused_in_words(run: RunResult) -> Failure | None:
+    """The replies that say, in place of an answer, that the server has as many connections as it may."""
+    told = (failure for failure in run.failures if failure.first_bytes is not None)
+    return next((failure for failure in told if first_bytes.tells_full(failure.first_bytes or "")), None)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What was left of a load that keeps its connections, when it was last seen before its own end.
+
+    `open` stayed, and nothing more ended for `quiet_s`. `lived_s`: how long each of the others lived on average beside
+    those, once it had been taken out of the accept queue. `fewest`: so few were open when some had ended already.
+    `held` and `waiting`: what the server's program held at the port then, and what it had not accepted; None: not seen.
+    """
+
+    open: int
+    quiet_s: float
+    lived_s: float
+    fewest: int
+    held: int | None
+    waiting: int | None
+
+
+def kept(run: RunResult) -> Kept | None:
+    """What stayed open. None: the load does not keep its connections (churn), or no moment of it was seen."""
+    points = [point for point in run.timeline if not point.completed]
+    ended = ended_early(run)
+    if run.command == "churn" or not points or not ended:
+        return None
+    last = points[-1]
+    last_s = last_ended_s(run)
+    quiet = [*takewhile(lambda point: (point.open, point.failed) == (last.open, last.failed), reversed(points))]
+    at_server: Sequence[ServerSample] = [look for look in run.server.looks if look.load_open] or quiet
+    beside = sum(_beside(point, last.open) * _lasted_s(point, later, last_s) for point, later in pairwise(points))
+    fewest = min((point.open for point in points if _ended(point)), default=last.open)
+    return Kept(
+        open=last.open,
+        quiet_s=last.t_s - (quiet[-1].t_s if last_s is None else last_s),
+        lived_s=beside / ended,
+        fewest=fewest,
+        held=max((sample.server_held for sample in at_server if sample.server_held is not None), default=None),
+        waiting=min((sample.queue_depth for sample in at_server if sample.queue_depth is not None), default=None),
+    )
+
+
+def last_ended_s(run: RunResult) -> float | None:
+    """When the last connection ended early, in seconds since the start. None: older records do not say, or none did."""
+    times = [failure.last_s for failure in run.failures if _is_early_end(failure.phase, failure.errno)]
+    known = [time for time in times if time is not None]
+    return max(known) if known and len(known) == len(times) else None
+
+
+def _is_early_end(phase: str, errno: str) -> bool:
+    return phase in _OF_CLOSED and errno in ENDED_EARLY
+
+
+def _lasted_s(point: TimelinePoint, later: TimelinePoint, last_s: float | None) -> float:
+    """From a moment to the next, as far as something ended after it: between two may lie a second, where it is busy."""
+    until_s = later.t_s if last_s is None else min(later.t_s, last_s)
+    return max(0.0, until_s - point.t_s)
+
+
+def _beside(point: TimelinePoint, stayed: int) -> int:
+    """How many were open beside those that stayed, and had been accepted."""
+    return max(0, point.open - (point.queue_depth or 0) - stayed)
+
+
+def _ended(point: TimelinePoint) -> int:
+    kinds = ((FailureKind.parse(kind), count) for kind, count in (point.failures or {}).items())
+    return sum(count for kind, count in kinds if _is_early_end(*kind))

@@ -1,0 +1,66 @@
+"""An echo server in one thread that closes connections of its own accord.
+
+Started as `python closing.py HOST PORT BACKLOG WHY FIGURE`:
+over N: what is accepted beyond N at once is closed.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import sys
+
+
+class Server:
+    """Accepts all that comes, sends back what it reads, and closes by its habit."""
+
+    def __init__(self, listener: socket.socket, why: str, figure: float) -> None:
+        self.listener, self.why, self.figure = listener, why, figure
+        self.open: set[socket.socket] = set()
+        self.ready = selectors.DefaultSelector()
+        self.ready.register(listener, selectors.EVENT_READ)
+
+    def serve(self) -> None:
+        """Serves until it is killed."""
+        while True:
+            for key, _events in self.ready.select():
+                if key.fileobj is self.listener:
+                    self.accept()
+                elif isinstance(key.fileobj, socket.socket):
+                    self.read(key.fileobj)
+
+    def accept(self) -> None:
+        """Takes one, which may be one too many."""
+        connection, _address = self.listener.accept()
+        if self.why == "over" and len(self.open) >= self.figure:
+            connection.close()
+            return
+        self.open.add(connection)
+        self.ready.register(connection, selectors.EVENT_READ)
+
+    def read(self, connection: socket.socket) -> None:
+        """Sends back what came; closes at its end."""
+        try:
+            data = connection.recv(65536)
+            connection.sendall(data)
+        except OSError:
+            data = b""
+        if not data:
+            self.close(connection)
+
+    def close(self, connection: socket.socket) -> None:
+        """Closes one."""
+        self.open.remove(connection)
+        self.ready.unregister(connection)
+        connection.close()
+
+
+def main() -> None:
+    """Listens, and serves until it is killed."""
+    host, port, backlog, why, figure = sys.argv[1:6]
+    with socket.create_server((host, int(port)), backlog=int(backlog)) as listener:
+        Server(listener, why, float(figure)).serve()
+
+
+if __name__ == "__main__":
+    main()
