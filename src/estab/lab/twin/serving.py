@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
@@ -32,21 +33,28 @@ def serving(run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
     if setup.somaxconn is not None and watch.limit > setup.somaxconn:
         assumed.append(f"listen() was called under another somaxconn: here it is {watch.limit:,}, as was granted")
         setup = setup.with_sysctl("server", "net.core.somaxconn", watch.limit)
-    if run.cause == "defer_accept_drops":
-        assumed.append(f"TCP_DEFER_ACCEPT is {DEFER_S} s: that it is set is seen, how long is not")
-        return replace(setup, defer_s=DEFER_S, processes=1)
-    if run.cause == "server_connection_limit":
-        stayed = closings.kept(run)
-        if stayed is not None and stayed.open:
-            assumed.append("what is over its limit is closed at once and without a word, whatever it did there")
-            return replace(setup, closes=("over", stayed.open), processes=1)
-    if run.cause == "accept_thread_starved":
-        assumed.append(f"what takes the CPU are {BURNERS} threads under one interpreter lock, whatever it was there")
-        return replace(setup, burners=BURNERS, processes=1)
-    if run.cause == "close_wait_leak":
-        assumed.append("the server never closes what its clients closed; the record's may close some")
-        return replace(setup, leaks=1, processes=1)
-    return _accepting(run, setup, assumed)
+    return _PROGRAMS.get(run.cause or "", _accepting)(run, setup, assumed)
+
+
+def _deferring(_run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
+    assumed.append(f"TCP_DEFER_ACCEPT is {DEFER_S} s: that it is set is seen, how long is not")
+    return replace(setup, defer_s=DEFER_S, processes=1)
+
+
+def _starved(_run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
+    assumed.append(f"what takes the CPU are {BURNERS} threads under one interpreter lock, whatever it was there")
+    return replace(setup, burners=BURNERS, processes=1)
+
+
+def _leaking(_run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
+    assumed.append("the server never closes what its clients closed; the record's may close some")
+    return replace(setup, leaks=1, processes=1)
+
+
+def _limited(run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
+    stayed = closings.kept(run)
+    assumed.append("what is over its limit is closed at once and without a word, whatever it did there")
+    return replace(setup, closes=("over", stayed.open if stayed is not None else 0), processes=1)
 
 
 def _accepting(run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
@@ -108,3 +116,11 @@ def _accepts_per_s(points: list[_Accepted]) -> float | None:
         return None
     (first_s, first), (last_s, last) = waiting[0], waiting[-1]
     return (last - first) / (last_s - first_s) if last > first else None
+
+
+_PROGRAMS: dict[str, Callable[[RunResult, Setup, list[str]], Setup]] = {
+    "defer_accept_drops": _deferring,
+    "accept_thread_starved": _starved,
+    "close_wait_leak": _leaking,
+    "server_connection_limit": _limited,
+}
