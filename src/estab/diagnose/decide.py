@@ -51,6 +51,11 @@ def open_questions(suspects: list[Suspect]) -> str | None:
     return f"Possible: {', '.join(possible)}." if possible else None
 
 
+def not_observed(suspects: list[Suspect]) -> int:
+    """How many causes could not be judged: a headline says it."""
+    return sum(suspect.verdict == "not_observed" for suspect in suspects)
+
+
 def _beside(suspect: Suspect, cause: Cause, winner: Cause, failures: Callable[[Cause], int] | None) -> Suspect:
     """The suspect as it stands beside the cause: no longer confirmed, nor left open where the cause explains it."""
     if suspect.verdict not in ACCUSED:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from estab.diagnose.decide import decide, open_questions
+from estab.diagnose.decide import decide, not_observed, open_questions
 from estab.diagnose.suspects import CAUSES
 from estab.records import Diagnosis, RunResult, Suspect
 from estab.words import plural
@@ -10,17 +10,18 @@ from estab.words import plural
 
 def judge(run: RunResult) -> Diagnosis:
     """The verdict on a run: one cause or none, and every suspect with its evidence. Pure; never raises."""
-    return decide(
+    judged = decide(
         [(cause, cause.judge_run(run)) for cause in CAUSES],
         run,
         failures=lambda cause: cause.failures(run),
-        without_cause=lambda suspects: _no_cause(run, suspects) + _unseen(run, suspects),
+        without_cause=lambda suspects: _no_cause(run, suspects),
     )
+    return judged.replace(summary=judged.summary + _unseen(run, judged.suspects))
 
 
 def _unseen(run: RunResult, suspects: list[Suspect]) -> str:
     """How many causes could not be judged, and what would show them, as a further sentence."""
-    unseen = sum(suspect.verdict == "not_observed" for suspect in suspects)
+    unseen = not_observed(suspects)
     if not unseen or not run.funnel.attempted:
         return ""
     how = "" if run.server.observed else ": --server-via 'ssh HOST estab observe --port {port}' shows the server's end"

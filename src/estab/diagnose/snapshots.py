@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from estab.diagnose.decide import decide, open_questions
+from estab.diagnose.decide import decide, not_observed, open_questions
 from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.suspects import CAUSES
 from estab.records import Diagnosis, Snapshot, Suspect
@@ -64,4 +64,6 @@ def _basis(snapshots: Snapshots, why: str | None) -> str:
 
 def _no_cause(suspects: list[Suspect]) -> str:
     questions = open_questions(suspects)
-    return f"No cause is confirmed. {questions}" if questions else "No limit is met."
+    told = f"No cause is confirmed. {questions}" if questions else "No limit is met."
+    unseen = not_observed(suspects)
+    return f"{told} {unseen} of {len(suspects)} causes show only in a run." if unseen else told
