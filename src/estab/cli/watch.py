@@ -20,7 +20,7 @@ from estab.words import plural
 
 if TYPE_CHECKING:
     from estab.live.arrange import ListenerFilter
-    from estab.live.recording import Recorder
+    from estab.live.recording import RecordingWriter
     from estab.records import Snapshot
 
 SHOWN = Group("What is shown", sort_key=4)
@@ -158,13 +158,13 @@ def _rounds(asked: Mapping[str, object], port: int | None, stop: Stop, count: in
 
 
 @contextlib.contextmanager
-def _recorder(path: str | None) -> Iterator[Recorder | None]:
+def _recorder(path: str | None) -> Iterator[RecordingWriter | None]:
     if path is None:
         yield None
         return
-    from estab.live.recording import Recorder
+    from estab.live.recording import RecordingWriter
 
-    with Recorder(path) as recorder:
+    with RecordingWriter(path) as recorder:
         yield recorder
 
 
@@ -220,7 +220,7 @@ def _why_no_view() -> str | None:
     return None
 
 
-def _record_only(rounds: Iterator[list[Snapshot]], recorder: Recorder, stop: Stop) -> int:
+def _record_only(rounds: Iterator[list[Snapshot]], recorder: RecordingWriter, stop: Stop) -> int:
     with status_line(OutputFlags()) as show:
         for _ in rounds:
             if recorder.failed is not None:
@@ -229,7 +229,7 @@ def _record_only(rounds: Iterator[list[Snapshot]], recorder: Recorder, stop: Sto
     return INTERRUPTED if stop.is_set else OK
 
 
-def _ended(code: int, recorder: Recorder | None) -> int:
+def _ended(code: int, recorder: RecordingWriter | None) -> int:
     if recorder is not None and recorder.failed is not None:
         raise MachineError(recorder.failed)
     return code

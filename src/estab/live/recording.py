@@ -14,7 +14,7 @@ from estab.records import RunResult, Snapshot, encode
 from estab.words import plural
 
 
-class Recorder:
+class RecordingWriter:
     """Writes rounds to a file as they come. A context manager.
 
     A disk that is full ends the recording, not the view: `failed` then says why.

@@ -18,7 +18,7 @@ from estab.live import columns, panels
 from estab.live.arrange import ORDERS, ListenerFilter, arranged, downwards
 from estab.live.detail import detail
 from estab.live.model import Model
-from estab.live.recording import Recorder
+from estab.live.recording import RecordingWriter
 from estab.live.screen.detail import DetailScreen
 from estab.live.screen.feeds import Feed, ReplayFeed, RoundArrived, RoundsEnded
 from estab.live.screen.help import HelpScreen
@@ -64,7 +64,7 @@ class WatchApp(App[int]):
         by: str,
         *,
         what: str,
-        recorder: Recorder | None = None,
+        recorder: RecordingWriter | None = None,
     ) -> None:
         super().__init__()
         self.model = Model()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from estab.live.arrange import ListenerFilter
-from estab.live.recording import Recorder
+from estab.live.recording import RecordingWriter
 from estab.live.screen.app import INTERRUPTED, WatchApp
 from estab.live.screen.feeds import Feed, LiveFeed, ReplayFeed
 from estab.live.screen.watchdog import watchdog
@@ -19,7 +19,7 @@ def watch_live(
     chosen: ListenerFilter,
     by: str,
     *,
-    recorder: Recorder | None,
+    recorder: RecordingWriter | None,
     interval_s: float | None,
 ) -> int:
     """Show rounds as they come until the user ends it. The exit code; raises what ended the rounds."""

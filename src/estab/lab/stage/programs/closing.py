@@ -11,7 +11,7 @@ import socket
 import sys
 
 
-class Server:
+class ClosingServer:
     """Accepts all that comes, sends back what it reads, and closes by its habit."""
 
     def __init__(self, listener: socket.socket, why: str, figure: float) -> None:
@@ -59,7 +59,7 @@ def main() -> None:
     """Listens, and serves until it is killed."""
     host, port, backlog, why, figure = sys.argv[1:6]
     with socket.create_server((host, int(port)), backlog=int(backlog)) as listener:
-        Server(listener, why, float(figure)).serve()
+        ClosingServer(listener, why, float(figure)).serve()
 
 
 if __name__ == "__main__":
