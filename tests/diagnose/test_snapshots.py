@@ -22,6 +22,7 @@ COUNTERS = {
     "TcpExt.TCPDeferAcceptDrop": 700,
     "TcpExt.SyncookiesFailed": 800,
     "TcpExt.EmbryonicRsts": 90,
+    "TcpExt.TCPSynRetrans": 60,
 }
 
 
@@ -184,6 +185,14 @@ DROPPED = {"listeners": [listener(drops=49)]}
 def test_what_moved_in_between(found: Diagnosis, cause: str, expected: str) -> None:
     assert verdict(found, cause) == expected
     assert "10.0 s apart" in found.summary
+
+
+@pytest.mark.parametrize(
+    ("again", "told"), [(0, "is seen at the clients alone"), (7, "this host's own connects sent 7 SYNs again")]
+)
+def test_what_an_overflow_cost_is_not_said_to_be_nothing(again: int, told: str) -> None:
+    found = two({"ListenOverflows": 9, "ListenDrops": 9, "TCPSynRetrans": again}, None, DROPPED)
+    assert told in found.summary
 
 
 def member(inode: int, depth: int, ran_ns: int, limit: int = 8) -> Listener:

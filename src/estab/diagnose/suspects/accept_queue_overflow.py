@@ -59,12 +59,20 @@ def _summary(run: RunResult, watch: ListenerWatch) -> str:
     costs = [f"{plural(lost, 'connection')} failed"] if lost else []
     costs += [sent_again(late)] if late and not lost else []
     costs += [f"{plural(ghosts, 'connection exists', 'connections exist')} only at the client"] if ghosts else []
-    cost = " and ".join(costs) or "nothing failed by it"
+    cost = " and ".join(costs) or (_cost_to_others(run) if not run.funnel.attempted else "nothing failed by it")
     return (
         f"The accept queue of {endpoint(watch.address, watch.port)} "
         f"was full ({plural(facts.room(watch), 'fits', 'fit')}) "
         f"and the kernel turned packets away: {cost}.{_outrun(run)}"
     )
+
+
+def _cost_to_others(run: RunResult) -> str:
+    """What a look at a host knows of the clients that were turned away: of those of this host that they send again."""
+    again = run.server.rose(facts.SYN_RETRANS)
+    if not again:
+        return "what became of their connects is seen at the clients alone"
+    return f"this host's own connects sent {plural(again, 'SYN')} again, and other clients are not seen from here"
 
 
 def _outrun(run: RunResult) -> str:
