@@ -701,6 +701,34 @@ def kept_timeline(stayed: int, ended: int, closed_at_s: float = 0.1, seconds: fl
     return [*points, point(seconds + 0.1, attempted=400, connected=400, completed=stayed, failed=ended)]
 
 
+def cut_short(reset: int = 100, unread: int | None = 100, **fields: Any) -> RunResult:
+    """churn -s 64 -n 100 against a program that reads 10 bytes and closes."""
+    risen = {"TCPAbortOnClose": unread, "Tcp_OutRsts": reset}
+    values: dict[str, Any] = {
+        "config": {"connections": 5, "size_bytes": 64},
+        "funnel": funnel(100, 100, accepted=None, completed=100 - reset),
+        "failures": [failure("read", "ECONNRESET", reset)] if reset else [],
+        "server": local(watch(accepted_at_end=0), deltas=deltas(**{k: v for k, v in risen.items() if v is not None})),
+    }
+    return run("churn", **{**values, **fields})
+
+
+def without_backend(
+    closed: int = 40, refused: int = 40, opened: int | None = None, embryonic: int = 0, **fields: Any
+) -> RunResult:
+    """hold -n 40 against a proxy on another host whose backend does not listen."""
+    risen = {"Tcp_AttemptFails": refused, "Tcp_ActiveOpens": refused if opened is None else opened}
+    values: dict[str, Any] = {
+        "config": {"connections": 40},
+        "funnel": funnel(40, 40, accepted=None, completed=40 - closed),
+        "failures": [failure("read", "eof", closed)] if closed else [],
+        "server": local(
+            watch(accepted_at_end=0), via="ssh proxy estab observe", deltas=deltas(EmbryonicRsts=embryonic, **risen)
+        ),
+    }
+    return run(**{**values, **fields})
+
+
 MET: dict[str, Callable[[], RunResult]] = {
     "nat_ports_exhausted": nat_without_ports,
     "time_wait_refused_by_nat": refused_by_time_wait,
@@ -721,6 +749,8 @@ MET: dict[str, Callable[[], RunResult]] = {
     "close_wait_leak": leaking,
     "server_open_files": server_without_descriptors,
     "server_connection_limit": over_its_limit,
+    "closed_with_data_unread": cut_short,
+    "proxy_backend_unreachable": without_backend,
     "server_not_accepting": stalled,
     "accept_thread_starved": starved,
     "defer_accept_drops": deferred,

@@ -191,7 +191,7 @@ Measured
 
 Verdict  no cause confirmed
   271 failures; no cause is confirmed. Possible: path_flow_table_full,
-  server_open_files, server_not_accepting, accept_queue_overflow. 13 of 29
+  server_open_files, server_not_accepting, accept_queue_overflow. 13 of 31
   causes can't be seen from here: --server-via 'ssh HOST estab observe --port
   {port}' shows the server's end.
 

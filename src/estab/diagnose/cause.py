@@ -25,6 +25,7 @@ class ConnectionStage(IntEnum):
     ACCEPT = auto()  # the program takes connections out of the queue, or it does not
     HANDSHAKE = auto()  # half-open connections at the server
     ACCEPT_QUEUE = auto()  # finished handshakes that wait for accept()
+    ANSWER = auto()  # the program has accepted, reads and answers
     MEASUREMENT = auto()  # the load generator itself
 
 

@@ -29,6 +29,7 @@ COOKIES_SENT = "TcpExt.SyncookiesSent"
 REQ_QUEUE_DROP = "TcpExt.TCPReqQFullDrop"
 REQ_QUEUE_COOKIES = "TcpExt.TCPReqQFullDoCookies"
 EMBRYONIC_RSTS = "TcpExt.EmbryonicRsts"
+ABORT_ON_CLOSE = "TcpExt.TCPAbortOnClose"
 SYN_RETRANS = "TcpExt.TCPSynRetrans"
 PASSIVE_OPENS = accepts.PASSIVE_OPENS
 NETFILTER_DROP = "NETFILTER_DROP"

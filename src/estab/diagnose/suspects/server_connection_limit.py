@@ -251,7 +251,10 @@ CAUSE = Cause(
     side="server",
     stage=ConnectionStage.ACCEPT,
     specificity=3,
-    explains={"server_open_files": "it closed what was over a limit of its own, and said so"},
+    explains={
+        "server_open_files": "it closed what was over a limit of its own, and said so",
+        "closed_with_data_unread": "what is over its limit is closed, whatever it had sent by then",
+    },
     judge_run=judge_run,
     judge_snapshots=NeedsRun("What a program closes for being too many shows at those that it closed"),
     failures=failures,

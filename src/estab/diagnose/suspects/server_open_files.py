@@ -201,6 +201,7 @@ CAUSE = Cause(
         "server_not_accepting": "accept() fails for want of a descriptor, so the queue only rises",
         "accept_thread_starved": "accept() fails over and over for want of a descriptor",
         "syn_queue_overflow": _STAYS_QUEUED,
+        "closed_with_data_unread": "what it has no descriptor for it closes, whatever was sent by then",
         CauseKind.ACCEPT_QUEUE: _STAYS_QUEUED,
     },
     judge_run=judge_run,

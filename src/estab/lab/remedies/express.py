@@ -77,6 +77,8 @@ def _close(_change: Change, setup: Setup, _scale: float) -> Expressed:
 
 
 def _listen(_change: Change, setup: Setup, _scale: float) -> Expressed:
+    if setup.closes is not None and setup.closes[0] == "no_backend":
+        return Expressed(replace(setup, closes=None), "the proxy's backend listens")
     return Expressed(replace(setup, listens=True), "a server listens there")
 
 
@@ -97,6 +99,12 @@ def _backlog(change: Change, setup: Setup, _scale: float) -> Expressed:
 def _defer(change: Change, setup: Setup, _scale: float) -> Expressed:
     text = f"TCP_DEFER_ACCEPT {_whole(change)} s" if _whole(change) else "no TCP_DEFER_ACCEPT"
     return Expressed(replace(setup, defer_s=_whole(change)), text)
+
+
+def _read_all(_change: Change, setup: Setup, _scale: float) -> Expressed:
+    if setup.closes is None or setup.closes[0] != "unread":
+        return Expressed(None, "the server here reads all that it is sent")
+    return Expressed(replace(setup, closes=None), "the server reads all, and answers")
 
 
 def _connection_limit(change: Change, setup: Setup, scale: float) -> Expressed:
@@ -253,6 +261,7 @@ _RULES: dict[str, _Rule] = {
     "listen": _listen,
     "defer_accept": _defer,
     "connection_limit": _connection_limit,
+    "read_all": _read_all,
     "timeout": _timeout,
     "nofile": _nofile,
     "workers": _workers,

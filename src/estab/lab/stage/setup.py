@@ -16,8 +16,9 @@ Host = Literal["client", "server"]
 # policy: a route at the client itself prohibits the target; own_*: a rule of the client's own firewall
 Closed = Filter | Literal["policy", "own_reject", "own_drop"]
 Gap = Literal["none", "neighbour", "way_back", "other_way"]
-# over: what comes beyond so many connections at once
-Closes = Literal["over"]
+# over: what comes beyond so many connections at once; unread: each, once it has read so many bytes; no_backend: each,
+# for its own connect to the backend is refused (no figure)
+Closes = Literal["over", "unread", "no_backend"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -118,9 +118,21 @@ def _accepts_per_s(points: list[_Accepted]) -> float | None:
     return (last - first) / (last_s - first_s) if last > first else None
 
 
+def _reading_a_byte(_run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
+    assumed.append("the server reads one byte of each request and closes; how many the record's read is not known")
+    return replace(setup, closes=("unread", 1), processes=1)
+
+
+def _without_backend(_run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
+    assumed.append("the proxy's backend is a closed port of its own host, wherever it was there")
+    return replace(setup, closes=("no_backend", 0), processes=1)
+
+
 _PROGRAMS: dict[str, Callable[[RunResult, Setup, list[str]], Setup]] = {
     "defer_accept_drops": _deferring,
     "accept_thread_starved": _starved,
     "close_wait_leak": _leaking,
     "server_connection_limit": _limited,
+    "closed_with_data_unread": _reading_a_byte,
+    "proxy_backend_unreachable": _without_backend,
 }

@@ -87,7 +87,11 @@ def _accepting(setup: Setup) -> str:
 
 def _closing(setup: Setup) -> str:
     which, figure = setup.closes or ("over", 0)
-    ways = {"over": f"keeps {figure:,.0f} connections, and closes what comes beyond"}
+    ways = {
+        "over": f"keeps {figure:,.0f} connections, and closes what comes beyond",
+        "unread": f"reads {plural(round(figure), 'byte')}, and closes",
+        "no_backend": "is a proxy whose backend's port is closed",
+    }
     return ways[which]
 
 

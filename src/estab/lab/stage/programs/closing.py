@@ -1,11 +1,13 @@
 """An echo server in one thread that closes connections of its own accord.
 
 Started as `python closing.py HOST PORT BACKLOG WHY FIGURE`:
-over N: what is accepted beyond N at once is closed.
+over N: what is accepted beyond N at once is closed. unread N: N bytes are read, whatever came, and then it closes.
+no_backend 0: for each connection it connects to a port where nobody listens, and closes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import selectors
 import socket
 import sys
@@ -16,6 +18,8 @@ class ClosingServer:
 
     def __init__(self, listener: socket.socket, why: str, figure: float) -> None:
         self.listener, self.why, self.figure = listener, why, figure
+        with socket.create_server(("127.0.0.1", 0)) as once:
+            self.closed_port = once.getsockname()
         self.open: set[socket.socket] = set()
         self.ready = selectors.DefaultSelector()
         self.ready.register(listener, selectors.EVENT_READ)
@@ -35,11 +39,20 @@ class ClosingServer:
         if self.why == "over" and len(self.open) >= self.figure:
             connection.close()
             return
+        if self.why == "no_backend":
+            with contextlib.suppress(ConnectionRefusedError):
+                socket.create_connection(self.closed_port).close()
+            connection.close()
+            return
         self.open.add(connection)
         self.ready.register(connection, selectors.EVENT_READ)
 
     def read(self, connection: socket.socket) -> None:
         """Sends back what came; closes at its end."""
+        if self.why == "unread":
+            connection.recv(round(self.figure))
+            self.close(connection)
+            return
         try:
             data = connection.recv(65536)
             connection.sendall(data)
