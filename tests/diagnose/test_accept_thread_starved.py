@@ -4,7 +4,8 @@ import pytest
 from tests.diagnose import runs
 from tests.diagnose.alone import alone
 
-from estab.records import Process, RunResult
+from estab.diagnose.snapshots import judge_snapshots
+from estab.records import Listener, Process, RunResult, Thread
 
 
 def owned(name: str, cpu_s: float) -> RunResult:
@@ -52,3 +53,80 @@ def test_cpu_of_a_process_that_was_not_there_before_is_not_known() -> None:
     other = [Process(pid=9, name="new", fds=3, nofile_soft=64, cpu_s=99.0)]
     run = base.replace(server=base.server.replace(processes=other))
     assert alone("accept_thread_starved", run).verdict == "not_observed"
+
+
+# Threads -----------------------------------------------------------------------------------------------------------
+
+
+def beside_others(
+    ran_s: float, waited_s: float, *, depths: tuple[int, ...] = (0, 0, 0, 0, 9, 0, 0, 0, 0, 0) * 4, pause: bool = False
+) -> RunResult:
+    """A churn of 4 s whose server shares its core with others: ran and waited so long. `depths`: its queue, by tenths.
+
+    With `pause` nothing is accepted from one sample to the next; without, 30 at each.
+    """
+
+    def listening(cpu_s: float, thread: Thread) -> list[Listener]:
+        owner = Process(pid=4321, name="app", started_ticks=3, cpu_s=cpu_s, threads=[thread])
+        return [Listener(family=4, address="127.0.0.1", port=5000, depth=0, limit=8, owners=[owner])]
+
+    first, last = (
+        Thread(tid=4321, state="S", ran_ns=10**9, waited_ns=10**9),
+        Thread(tid=4321, state="S", ran_ns=10**9 + int(ran_s * 1e9), waited_ns=10**9 + int(waited_s * 1e9)),
+    )
+    before, after = (
+        runs.snapshot(taken_at_s=at_s, states={"LISTEN": 1}, listeners=listening(1.0 + cpu_s, thread))
+        for at_s, cpu_s, thread in ((10.0, 0.0, first), (14.0, ran_s, last))
+    )
+    timeline = [
+        runs.point(tick / 10, attempted=30 * tick, queue_depth=depth, passive_opens=9 if pause else 9 + 30 * tick)
+        for tick, depth in enumerate(depths, 1)
+    ]
+    watch = runs.watch(limit=8, worst_depth=9, drops=300, queued_at_end=0, accepted_at_end=0)
+    server = runs.local(
+        watch,
+        before=before,
+        after=after,
+        deltas=runs.deltas(ListenOverflows=300, ListenDrops=300),
+        processes=after.listeners[0].owners if after.listeners else None,
+    )
+    funnel = runs.funnel(1200, 1200, accepted=None, completed=1200)
+    return runs.run("churn", timeline=timeline, server=server, funnel=funnel, elapsed_s=4.0)
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        (beside_others(0.1, 1.3), "confirmed"),  # 33% of 4 s
+        (beside_others(1.4, 1.3), "ruled_out"),  # it ran longer than it waited
+        # It had seldom work, and while it had, others ran: 0.2 of the 0.4 s in which connections waited.
+        (beside_others(0.03, 0.2), "confirmed"),
+        (beside_others(0.03, 0.15), "ruled_out"),
+        (beside_others(0.05, 0.2), "ruled_out"),  # it had work enough, and shared its core
+        # It stood still of itself: 0.3 s without an accept.
+        (beside_others(0.03, 0.2, depths=(0, 9, 9, 9, 9) + (0,) * 35, pause=True), "ruled_out"),
+        (beside_others(3.0, 0.7), "confirmed"),  # its thread had no time left
+        (beside_others(3.0, 0.5), "ruled_out"),
+    ],
+)
+def test_a_thread_that_others_keep_from_its_core(run: RunResult, expected: str) -> None:
+    assert alone("accept_thread_starved", run).verdict == expected
+
+
+@pytest.mark.parametrize(("drops", "expected"), [(300, "confirmed"), (0, "possible")])
+def test_two_looks_tell_it_too(drops: int, expected: str) -> None:
+    run = beside_others(0.1, 1.3)
+    before, after = (
+        taken.replace(
+            counters={
+                "TcpExt.ListenOverflows": turned_away,
+                "TcpExt.TCPDeferAcceptDrop": 0,
+                "Tcp.PassiveOpens": turned_away,
+            },
+            listeners=[at.replace(depth=8, drops=turned_away, inode=3) for at in taken.listeners or []],
+        )
+        for taken, turned_away in ((run.server.before, 0), (run.server.after, drops))
+        if taken is not None
+    )
+    suspects = judge_snapshots(before, after).suspects
+    assert next(one.verdict for one in suspects if one.cause == "accept_thread_starved") == expected

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 from tests.diagnose import runs
 
+from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.rates import QueueRates, queue_rates
-from estab.records import RunResult, ServerLook
+from estab.records import Listener, RunResult, ServerLook
 
 TIMEOUT_S = 1.0
 
@@ -56,3 +57,29 @@ def test_a_queue_that_was_emptied_in_between_tells_none(lost_by: Callable[[float
 def test_without_a_timeout_nothing_is_given_up() -> None:
     run = seen_by_looks(steadily)
     assert queue_rates(run.replace(config={"rate_per_s": 60.0})) is None
+
+
+def two_looks(depths: tuple[int, int], drops: int, others: int = 0) -> RunResult:
+    """A host without a run of ours: one listener of 16, 2 s apart; 20 were opened, and `drops` packets turned away."""
+    before, after = (
+        runs.snapshot(
+            taken_at_s=at_s,
+            listeners=[Listener(family=4, address="0.0.0.0", port=5000, depth=depth, limit=16, drops=dropped, inode=4)],
+            states={"LISTEN": 1 + others},
+            counters={"Tcp.PassiveOpens": opened},
+        )
+        for at_s, depth, dropped, opened in ((10.0, depths[0], 7, 100), (12.0, depths[1], 7 + drops, 120))
+    )
+    snapshots = Snapshots(before, after)
+    return snapshots.run(snapshots.fullest)
+
+
+def test_a_queue_that_is_full_at_both_looks_tells_what_came() -> None:
+    assert queue_rates(two_looks((17, 17), 80)) == QueueRates(2.0, arrivals_per_s=50.0, accepts_per_s=10.0)
+
+
+@pytest.mark.parametrize(
+    "run", [two_looks((16, 17), 80), two_looks((17, 16), 80), two_looks((17, 17), 0), two_looks((17, 17), 80, others=1)]
+)
+def test_otherwise_it_does_not(run: RunResult) -> None:
+    assert queue_rates(run) is None

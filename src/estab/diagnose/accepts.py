@@ -206,6 +206,8 @@ def _rose(accepted: Sequence[int | None], index: int) -> bool:
     return before is not None and now is not None and now > before
 
 
+_FEW_SAMPLES = 10
+
 # A run -------------------------------------------------------------------------------------------------------------
 
 
@@ -272,6 +274,19 @@ def while_waiting(run: RunResult) -> Accepted | None:
     moments = of_run(run)
     waiting = [index for index, moment in enumerate(moments) if moment.depth > 0]
     return between(moments[waiting[0] : waiting[-1] + 1], alone=alone(run)) if waiting else None
+
+
+def waits(run: RunResult) -> tuple[float, float] | None:
+    """For how long something waited for accept() in all, and the longest of it without an accept; in seconds.
+
+    As samples tell, each of which stands for the time until the next. None: there are not ten.
+    """
+    moments = of_run(run)
+    if len(moments) < _FEW_SAMPLES or run.server.looks:
+        return None
+    each_s = (moments[-1].at_s - moments[0].at_s) / (len(moments) - 1)
+    still = standstill(moments, alone=alone(run))
+    return each_s * sum(moment.depth > 0 for moment in moments), still.span_s if still is not None else 0.0
 
 
 def older(server: ServerSide) -> tuple[int, int] | None:

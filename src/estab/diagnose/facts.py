@@ -247,9 +247,15 @@ def listener_drops(run: RunResult) -> int | None:
 
 
 def accepted(run: RunResult) -> int | None:
-    """How many connections the server accepted, by its own word or by sockets that have an inode. None: not seen."""
+    """How many connections the server accepted, by its own word or by what its end shows. None: not seen.
+
+    What a hold opens is still there at the end, with an inode once it was accepted. Other loads close it again: there
+    the queue and PassiveOpens tell.
+    """
     known = [run.funnel.accepted] if run.server.observed else []
     known.append(accepts.since_before(run.server))
+    if run.command != "hold" and (over := accepts.over(run)) is not None:
+        known.append(over.least)
     # A first byte is an answer: who answers has accepted. It is a lower bound that an end census can miss.
     seen = [n for n in known if n is not None]
     return max([*seen, run.funnel.first_byte]) if seen else None

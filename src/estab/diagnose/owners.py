@@ -50,6 +50,11 @@ class Owner:
     nofile: int | None = None
 
     @property
+    def taken(self) -> float | None:
+        """The part of the time in which its busiest thread ran, or waited for a core: at 1 it has none left."""
+        return None if self.busiest_ran is None else min(1.0, self.busiest_ran + (self.busiest_waited or 0.0))
+
+    @property
     def stopped(self) -> bool:
         """Whether no thread of it can run until somebody lets it."""
         return bool(self.states) and all(state in STOPPED for state in self.states or ())
@@ -188,6 +193,23 @@ def along(run: RunResult) -> list[OwnerLooks]:
     samples = [sample for point in run.timeline for sample in point.owners or ()]
     pids = dict.fromkeys(sample.pid for sample in samples)
     return [_looks(pid, [sample for sample in samples if sample.pid == pid]) for pid in pids]
+
+
+def taken_while_waiting(run: RunResult, owner: Owner) -> float | None:
+    """`Owner.taken` by the looks that found the queue not empty, else over all that the load took. None: not seen."""
+    shares = [
+        sample.ran_share + (sample.waited_share or 0.0)
+        for point in run.timeline
+        if point.queue_depth
+        for sample in point.owners or ()
+        if sample.pid == owner.pid and sample.ran_share is not None
+    ]
+    if shares:
+        return sum(shares) / len(shares)
+    if owner.taken is None or not run.elapsed_s > 0:
+        return owner.taken
+    # Its snapshots may have been taken well before and after the load.
+    return min(1.0, owner.taken * max(1.0, owner.span_s / run.elapsed_s))
 
 
 def _looks(pid: int, samples: list[OwnerSample]) -> OwnerLooks:

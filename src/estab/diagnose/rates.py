@@ -13,6 +13,7 @@ from estab.records import RunResult, TimelinePoint
 _TWO_POINTS_S = 0.2
 # Losses that come by chance, so many in the mean, are missing altogether once in exp(5) = 150 times.
 _NOT_BY_CHANCE = 5
+_SHORTEST_S = 0.5
 _CONNECT_GIVEN_UP = "connect own_timeout"
 
 
@@ -29,10 +30,13 @@ def queue_rates(run: RunResult) -> QueueRates | None:
     """Arrivals and accepts while the queue was not empty; None where under half a second of that was seen.
 
     (Connected less queued is no measure: with ghosts the client has more connections than the server ever had.)
-    Of a server that a few looks showed, what its clients met: see `_by_its_clients`.
+    Of a server that a few looks showed, what its clients met: see `_by_its_clients`. Of a host without a run of ours,
+    what it turned away: see `_by_its_drops`.
     """
     if run.server.looks:
         return _by_its_clients(run)
+    if not run.timeline:
+        return _by_its_drops(run)
     points = [(point, count) for point, count in accepted_along(run) if point.queue_depth]
     if run.command != "hold":
         # What is seen after the last attempt has no arrivals any more.
@@ -41,7 +45,7 @@ def queue_rates(run: RunResult) -> QueueRates | None:
         return None
     (first, accepted_first), (last, accepted_last) = points[0], points[-1]
     span = last.t_s - first.t_s
-    if not (math.isfinite(span) and span >= 0.5):
+    if not (math.isfinite(span) and span >= _SHORTEST_S):
         return None
     return QueueRates(
         span, max(0, last.attempted - first.attempted) / span, max(0, accepted_last - accepted_first) / span
@@ -64,7 +68,7 @@ def _by_its_clients(run: RunResult) -> QueueRates | None:
     began_s, ended_s = lost[0][1], lost[-1][1]
     longest_s = max(then_s - earlier_s for (_, earlier_s), (then_s, _) in pairwise(lost))
     span_s = ended_s - began_s
-    if not span_s >= 0.5 or longest_s > max(_TWO_POINTS_S, _NOT_BY_CHANCE * span_s / given_up[-1][1]):
+    if not span_s >= _SHORTEST_S or longest_s > max(_TWO_POINTS_S, _NOT_BY_CHANCE * span_s / given_up[-1][1]):
         return None
     during = [point for point in run.timeline if began_s <= point.t_s <= ended_s]
     if len(during) < 2:
@@ -72,6 +76,24 @@ def _by_its_clients(run: RunResult) -> QueueRates | None:
     first, last = during[0], during[-1]
     seen_s = last.t_s - first.t_s
     return QueueRates(seen_s, (last.attempted - first.attempted) / seen_s, (last.connected - first.connected) / seen_s)
+
+
+def _by_its_drops(run: RunResult) -> QueueRates | None:
+    """What was accepted and what was turned away from one look at a full queue to the next. None: not full at both.
+
+    Who was turned away is counted in packets: one that is sent again within that time counts twice.
+    """
+    watch = run.server.listener
+    accepted = accepts.over(run) if accepts.alone(run) else None
+    if watch is None or not watch.drops or watch.samples < 2 or watch.full_samples < watch.samples:
+        return None
+    if accepted is None or accepted.most is None or accepted.span_s < _SHORTEST_S:
+        return None
+    return QueueRates(
+        accepted.span_s,
+        arrivals_per_s=(accepted.most + watch.drops) / accepted.span_s,
+        accepts_per_s=accepted.most / accepted.span_s,
+    )
 
 
 def accepted_along(run: RunResult) -> list[tuple[TimelinePoint, int]]:

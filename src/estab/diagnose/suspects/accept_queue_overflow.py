@@ -177,7 +177,7 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
         return Judgement("ruled_out", "Nothing listens here.", [measured("sock_diag", "listeners", 0, "none", None)])
     queue, run = snapshots.fullest, snapshots.run(snapshots.fullest)
     if queue.full:
-        text = f"The accept queue of {queue.where} is full now: {queue.wait_and_fit}."
+        text = f"The accept queue of {queue.where} is full now: {queue.wait_and_fit}.{_outrun(run)}"
         return Judgement("confirmed", text, [queue.evidence], about=run)
     if snapshots.before is None:
         text = f"No queue is full now (fullest: {places(queue.now.depth, queue.room)}); before is not known."

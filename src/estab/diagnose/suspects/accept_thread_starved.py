@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import math
 
-from estab.diagnose import facts, owners
+from estab.diagnose import accepts, facts, owners
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import delay_text, wanted_backlog
 from estab.diagnose.advice.futile import does_nothing
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import listener_unseen, measured, unknown, worst_depth
-from estab.diagnose.on_snapshots import Queue, Snapshots
-from estab.diagnose.overflow import overflowed
+from estab.diagnose.on_snapshots import Snapshots
+from estab.diagnose.overflow import overflowed, overflowed_at
+from estab.diagnose.owners import Owner
 from estab.diagnose.rates import queue_rates
 from estab.records import Evidence, ListenerWatch, Remedy, RunResult, Verdict
 from estab.words import plural
@@ -25,6 +26,9 @@ from estab.words import plural
 BUSY = 0.9  # of all cores: nobody gets a turn at once
 THROTTLED = 0.1  # of the time, by its cgroup: a tenth of all accepts come late by that alone
 WAITED = 0.3  # of the time for a core: it had to run, and another did
+LATE = 5.0  # times as long as it ran: it gets no turn when it wakes. One that is merely busy waits about as it runs.
+KEPT_WAITING = 0.4  # of the time in which connections waited: much of it then for want of a core
+PAUSE_S = 0.08  # from a sample to the next: that long without an accept is a pause of its own
 COST_S = 0.001  # of CPU for each connection that came: a hundred accepts' worth, so it went elsewhere
 # Programs that run on one core at a time, whatever the host has: an interpreter lock, one event loop.
 ONE_CORE = ("node", "python", "ruby", "redis", "estab")
@@ -54,15 +58,33 @@ def _weigh(run: RunResult, watch: ListenerWatch | None) -> tuple[Verdict, str]:
 
 def _held_back(run: RunResult) -> str | None:
     """What kept an owner of the listener from running, in words: its cgroup, or others on its core. None: nothing."""
-    for owner in owners.of_run(run):
-        who = f"{owner.name or 'its process'} (pid {owner.pid})"
-        stopped = owner.throttling
-        if stopped is not None and owner.span_s > 0 and stopped.stopped_s >= THROTTLED * owner.span_s:
-            return f"the CPU quota of its cgroup stopped {who} in {stopped.stopped:,} of {stopped.periods:,} periods"
-        ran, waited = owner.busiest_ran, owner.busiest_waited
-        if ran is not None and waited is not None and waited >= max(WAITED, ran):
-            return f"{who} ran {ran:.0%} of the time and waited {waited:.0%} of it for a core that others had"
+    owning = owners.of_run(run)
+    return next((told for owner in owning if (told := _kept_off(owner) or _late_each_time(run, owner))), None)
+
+
+def _kept_off(owner: Owner) -> str | None:
+    """That a good part of its time its cgroup stopped it, or others had its core. None: not so."""
+    who = f"{owner.name or 'its process'} (pid {owner.pid})"
+    stopped, ran, waited = owner.throttling, owner.busiest_ran, owner.busiest_waited
+    if stopped is not None and owner.span_s > 0 and stopped.stopped_s >= THROTTLED * owner.span_s:
+        return f"the CPU quota of its cgroup stopped {who} in {stopped.stopped:,} of {stopped.periods:,} periods"
+    if ran is not None and waited is not None and waited >= max(WAITED, ran):
+        return f"{who} ran {ran:.0%} of the time and waited {waited:.0%} of it for a core that others had"
     return None
+
+
+def _late_each_time(run: RunResult, owner: Owner) -> str | None:
+    """That it had seldom work, and waited for a core while it had: much of what connections waited. None: not so."""
+    ran, waited, waits = owner.busiest_ran, owner.busiest_waited, accepts.waits(run)
+    if ran is None or waited is None or waits is None or waited < LATE * ran:
+        return None
+    waited_s = waited * owner.span_s
+    if waits[1] >= PAUSE_S or waited_s < KEPT_WAITING * waits[0]:
+        return None
+    return (
+        f"{owner.name or 'its process'} (pid {owner.pid}) waited {waited_s * 1000:,.0f} ms for a core that others had "
+        f"and ran {ran * owner.span_s * 1000:,.0f} ms, and connections waited for {waits[0]:.1f} s in all"
+    )
 
 
 def _weigh_cores(run: RunResult) -> tuple[Verdict, str]:
@@ -72,13 +94,18 @@ def _weigh_cores(run: RunResult) -> tuple[Verdict, str]:
         return "not_observed", "The server's use of CPU was not observed."
     told = f"the server used {cores:.1f} cores"
     # A thread can use one core: one that runs all the time is at its limit, however many cores are idle.
-    one_core = max((owner.busiest_ran or 0.0 for owner in owners.of_run(run)), default=0.0) >= BUSY
+    one_core = _most_taken(run) >= BUSY
     if not one_core and (cores < BUSY * min(1.0, full) or busy_share(run) < BUSY):
         return "ruled_out", f"The queue overflowed with CPU to spare: {told}, of {full:g}."
     if cost < COST_S:
         return "ruled_out", f"The CPU went into accepting: {cost * 1e6:,.0f} µs for each connection."
     text = f"The accepting thread was starved: {told}, {cost * 1e3:,.1f} ms for each connection, while others waited."
     return ("confirmed" if overflowed(run) else "possible"), text
+
+
+def _most_taken(run: RunResult) -> float:
+    """The greatest part of the time in which an owner's busiest thread ran, or would have, while connections waited."""
+    return max((owners.taken_while_waiting(run, owner) or 0.0 for owner in owners.of_run(run)), default=0.0)
 
 
 def _why_not(run: RunResult, watch: ListenerWatch) -> str | None:
@@ -198,7 +225,7 @@ def remedies(run: RunResult) -> list[Remedy]:
 
 
 def judge_snapshots(snapshots: Snapshots) -> Judgement:
-    """CPU of the owners between the two, while connections waited at both. Never more than possible."""
+    """How the owners of a queue fared between the two, while connections waited at both."""
     if snapshots.before is None:
         text = "How much CPU a server uses takes two snapshots."
         return Judgement("not_observed", text, [unknown("/proc/PID/stat", "-", "one moment has no rate")])
@@ -206,29 +233,24 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
     if queue is None:
         nothing = measured("sock_diag", "depth", 0, "no queue held any at both")
         return Judgement("ruled_out", "No connections waited at both moments.", [nothing])
-    cores, full = _owners_cores(queue, snapshots.span_s), snapshots.after.host.cores
-    if cores is None or not full or full < 1:
+    owning, full = owners.of_listener(queue.then, queue.now, snapshots.span_s), snapshots.after.host.cores
+    about = snapshots.run(queue)
+    told = next((told for owner in owning if (told := _kept_off(owner))), None)
+    if told is not None:
+        verdict: Verdict = "confirmed" if overflowed_at(snapshots, queue) else "possible"
+        return Judgement(verdict, f"The accepting thread was starved: {told}.", [queue.evidence], about=about)
+    cores = [owner.ran for owner in owning if owner.ran is not None]
+    if not cores or not full or full < 1:
         return Judgement("not_observed", "The server's CPU was not observed.", [queue.evidence])
-    text = f"its owners used {cores:.2f} of {plural(full, 'core')} in between"
-    evidence = [queue.evidence, measured("/proc/PID/stat", "cpu_s", cores, text, BUSY * full)]
-    if cores < BUSY * full:
+    used, taken = sum(cores), max((owner.taken or 0.0 for owner in owning), default=0.0)
+    text = f"its owners used {used:.2f} of {plural(full, 'core')} in between"
+    if taken:
+        text += f", and its busiest thread had {taken:.0%} of its time taken"
+    evidence = [queue.evidence, measured("/proc/PID/stat", "cpu_s", used, text, BUSY * full)]
+    if used < BUSY * full and taken < BUSY:
         return Judgement("ruled_out", "The server had CPU to spare.", evidence)
-    text = (
-        f"Connections wait while the server uses {cores:.1f} of "
-        f"{plural(full, 'core')}: its accepting thread may be starved."
-    )
-    return Judgement("possible", text, evidence, about=snapshots.run(queue))
-
-
-def _owners_cores(queue: Queue, span_s: float) -> float | None:
-    """How many cores the listener's owners kept busy between the two. None: not read at both."""
-    began = {owner.pid: owner.cpu_s for owner in (queue.then.owners if queue.then else None) or []}
-    used = [
-        owner.cpu_s - before
-        for owner in queue.now.owners or []
-        if owner.cpu_s is not None and (before := began.get(owner.pid)) is not None
-    ]
-    return max(0.0, sum(used)) / span_s if used and span_s > 0 else None
+    summary = f"Connections wait while {text}: its accepting thread may be starved."
+    return Judgement("possible", summary, evidence, about=about)
 
 
 _TOO_SELDOM = "the accepting thread got its turn too seldom to empty the queue"
