@@ -24,6 +24,7 @@ from estab.records import (
     RunResult,
     ServerSide,
     ServerSockets,
+    SizeProbe,
     Snapshot,
     TimelinePoint,
     Worker,
@@ -633,6 +634,79 @@ def refused_by_time_wait(
     )
 
 
+def data_lost(
+    stalled: int = 8,
+    again: int = 24,
+    left: int = 8,
+    *,
+    answers: int = 0,
+    left_there: int = 0,
+    syns: int = 0,
+    size: int = 64,
+    **fields: Any,
+) -> RunResult:
+    """bench -c 8: all connect; what the client sends, or the server, is sent again and never acknowledged."""
+    before = snapshot(states={"ESTAB": 3})
+    sockets = ServerSockets(port=5000, states={"LAST-ACK": left_there, "ESTAB": 8}, queued=0, accepted=8)
+    client = {
+        "before": before,
+        "after": before.replace(states={"ESTAB": 3, "FIN-WAIT-1": left}),
+        "deltas": deltas(TCPTimeouts=again + syns, TCPSynRetrans=syns),
+    }
+    values: dict[str, Any] = {
+        "config": {"connections": 8, "size_bytes": size, "mode": "rr", "timeout_s": 1.5},
+        "funnel": funnel(8, 8, completed=8 - stalled),
+        "failures": [failure("read", "own_timeout", stalled, 1.5)] if stalled else [],
+        "syn_retransmits": {"0": 8},
+        "client": client,
+        "server": local(deltas=deltas(TCPTimeouts=answers), after=snapshot(server_sockets=sockets)),
+    }
+    return run("bench", **{**values, **fields})
+
+
+def rate_limited(
+    per_s: float = 20.0,
+    burst: int = 10,
+    *,
+    begun: list[int] | None = None,
+    through: list[int] | None = None,
+    late: int = 0,
+    **fields: Any,
+) -> RunResult:
+    """churn --rate 100 -d 4: `begun` and `through` each tenth of a second, repeated; as even as a clock by default."""
+    begun = begun or [4, 9, 17, 12, 6, 3, 14, 16, 8, 11]
+    timeline, attempted, connected = [point(0.0)], 0, 0
+    for tenth in range(1, 41):
+        attempted += begun[tenth % len(begun)]
+        passes = burst + int(per_s * tenth / 10)
+        connected = connected + through[tenth % len(through)] if through else passes
+        connected = min(connected, attempted)
+        timeline.append(
+            point(tenth / 10, attempted=attempted, connected=connected, failed=max(0, attempted - connected))
+        )
+    timeline.append(timeline[-1].replace(t_s=4.5))
+    lost = attempted - connected
+    values: dict[str, Any] = {
+        "config": {"connections": 120, "rate_per_s": 100.0, "timeout_s": 0.5},
+        "funnel": funnel(attempted, connected),
+        "failures": [failure("connect", "own_timeout", lost)],
+        "syn_retransmits": {"0": connected - late, "1": late},
+        "client": sent_again(0),
+        "server": untouched(connected),
+        "timeline": timeline,
+    }
+    return run("churn", **{**values, **fields})
+
+
+def big_lost(small: bool = True, full: bool = False, **fields: Any) -> RunResult:
+    """The same with requests of 4,000 bytes, and what became of one in small segments and of one in full ones."""
+    probe = SizeProbe(
+        size_bytes=4000, small_mss=536, small_acknowledged=small, small_answered=small,
+        full_acknowledged=full if small else None, full_answered=full if small else None,
+    )  # fmt: skip
+    return data_lost(**{"size": 4000, "size_probe": probe, **fields})
+
+
 def quarter_dead(
     late: int = 0, timeouts: int = 100, later: int = 240, timeout_s: float = 3.0, server: ServerSide | None = None
 ) -> RunResult:
@@ -732,6 +806,9 @@ def without_backend(
 MET: dict[str, Callable[[], RunResult]] = {
     "nat_ports_exhausted": nat_without_ports,
     "time_wait_refused_by_nat": refused_by_time_wait,
+    "path_data_loss": data_lost,
+    "path_rate_limited": rate_limited,
+    "path_mtu_blackhole": big_lost,
     "path_member_dead": quarter_dead,
     "no_route_back": without_route_back,
     "reverse_path_filtered": reverse_path,

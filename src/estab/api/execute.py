@@ -11,10 +11,10 @@ from estab import __version__
 from estab.api.machine import check_fits, machine
 from estab.api.recorder import ProgressCallback, Recorder
 from estab.api.request import ConfigValue, LoadOptions, LoadRequest
-from estab.diagnose import accepts, judge
+from estab.diagnose import accepts, data_path, judge
 from estab.errors import UsageError
 from estab.kernel.formats.endpoint import endpoint
-from estab.load import fleet, outcome, plan
+from estab.load import fleet, outcome, plan, size_probe
 from estab.load.conductor import SOLO, Barrier, Callbacks, Stop, conduct
 from estab.load.fleet import Fleet, engine_name
 from estab.load.plan import Address, ClientLoad, Machine, is_address
@@ -23,7 +23,7 @@ from estab.load.target import parse, resolve
 from estab.observe import host, via
 from estab.observe.local import is_local
 from estab.observe.watch import Observed, Watch
-from estab.records import Funnel, RunResult
+from estab.records import Funnel, RunResult, SizeProbe
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,15 @@ def _carry_out(run: _Run, servers: Fleet | None, stop: Stop | None, progress: Pr
         if servers is not None:
             servers.stop()
         record = _result(run, recorder, seen, started_at).replace(interrupted=interrupted)
+    if not interrupted and data_path.asks_for_probe(record):
+        record = record.replace(size_probe=_probed(run))
     return record.replace(diagnosis=judge(record))
+
+
+def _probed(run: _Run) -> SizeProbe | None:
+    sources = run.config["sources"]
+    source = sources[0] if isinstance(sources, list) and sources else None
+    return size_probe.probe(run.target, run.load.size, run.load.timeout_s or 0.0, source)
 
 
 def _accepted(recorder: Recorder, seen: Observed, load: ClientLoad) -> int | None:

@@ -20,7 +20,7 @@ class ConnectionStage(IntEnum):
 
     SOCKET = auto()  # the client asks for a socket
     LOCAL_PORT = auto()  # connect() looks for a local port
-    PATH = auto()  # the SYN and its answer, from host to host
+    PATH = auto()  # the SYN and its answer, and then data, from host to host
     LISTENER = auto()  # a socket listens where the SYN arrives, or none does
     ACCEPT = auto()  # the program takes connections out of the queue, or it does not
     HANDSHAKE = auto()  # half-open connections at the server
@@ -34,6 +34,7 @@ class CauseKind(Enum):
 
     LOCAL_PORTS = "no local port is left"
     LOST_SYN = "SYNs are lost on their way"
+    LOST_DATA = "data is lost on its way"
     NO_ACCEPT = "the program does not empty its accept queue"
     ACCEPT_QUEUE = "the accept queue overflows"
 

@@ -27,6 +27,7 @@ from estab.records.run import (
     Requests,
     RunResult,
     ServerSide,
+    SizeProbe,
     Visitors,
     Worker,
 )
@@ -101,6 +102,7 @@ __all__ = [
     "ServerSide",
     "ServerSockets",
     "Side",
+    "SizeProbe",
     "Snapshot",
     "Spread",
     "Suspect",

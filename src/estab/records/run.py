@@ -86,6 +86,21 @@ class Visitors(Record, frozen=True, kw_only=True):
     latency: Latency
 
 
+class SizeProbe(Record, frozen=True, kw_only=True):
+    """A request after the run in segments of `small_mss` bytes, and one in full ones, each on a connection of its own.
+
+    `acknowledged`: all `size_bytes` of it were, in time; `answered`: something came back. `full_*` is None where the
+    small one had not passed. It is made where requests or answers were lost that are bigger than a small segment.
+    """
+
+    size_bytes: int
+    small_mss: int
+    small_acknowledged: bool
+    small_answered: bool
+    full_acknowledged: bool | None = None
+    full_answered: bool | None = None
+
+
 class ListenerWatch(Record, frozen=True, kw_only=True):
     """The target's listener over the run: its limit B (B+1 fit), and the worst that was seen of it.
 
@@ -229,6 +244,7 @@ class RunResult(Record, frozen=True, kw_only=True):
     timeline: list[TimelinePoint] = []
     error_orders: list[ErrorOrder] = []
     ghosts: Ghosts | None = None
+    size_probe: SizeProbe | None = None
     client: ClientSide = ClientSide()
     server: ServerSide
     diagnosis: Diagnosis | None = None

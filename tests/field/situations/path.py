@@ -190,6 +190,26 @@ _PUSHED_LOST = Situation(
     truth=due("path_data_loss"),
     proofs=(ruled("met", 8), accepted_some(8), counted("TcpRetransSegs", 8, at="client")),
 )
+_ANSWERS_LOST = Situation(
+    name="answers_lost_of_short_connections",
+    story="Requests arrive at a program that answers each and closes, and what it answers is dropped on the way back.",
+    world=_router(f"{_FROM_SERVER} tcp flags & psh == psh"),
+    both_ends=True,
+    server=programs.small("blocking", "--do echo-one"),
+    command="churn {target} -s 40 -c 6 -n 12 -d 4 --timeout 1200ms",
+    truth=due("path_data_loss"),
+    proofs=(ruled("met", 12), accepted_some(12), counted("TcpRetransSegs", 12)),
+)
+_HUGE_LOST = Situation(
+    name="above_1400_bytes_lost",
+    story="A tunnel takes 1,400 bytes and says nothing of what is longer; another program, larger requests.",
+    world=_router("ip length > 1400"),
+    both_ends=True,
+    server=programs.small("blocking", "--do echo-one"),
+    command="churn {target} -s 20000 -c 4 -n 8 -d 4 --timeout 1200ms",
+    truth=due("path_mtu_blackhole"),
+    proofs=(ruled("met", 8), counted("TcpRetransSegs", 8, at="client")),
+)
 _FORGOTTEN = Situation(
     name="flows_forgotten",
     story="In mid-run a firewall begins to drop what belongs to the connections that it let through before.",
@@ -293,6 +313,8 @@ SITUATIONS = (
     _BIG_ANSWERS_LOST,
     _PUSHED_LOST,
     _alone(_PUSHED_LOST, open_to("path_data_loss", "peer_vanished", exits=_CLIENT_ALONE)),
+    _ANSWERS_LOST,
+    _HUGE_LOST,
     _FORGOTTEN,
     _alone(_FORGOTTEN, open_to("path_data_loss", "peer_vanished", "path_idle_timeout", exits=_CLIENT_ALONE)),
     _NO_ROUTE_BACK,

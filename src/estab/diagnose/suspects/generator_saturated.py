@@ -12,6 +12,7 @@ import math
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
 from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, NotRebuilt
+from estab.diagnose.data_path import data_path
 from estab.diagnose.evidence import measured, unknown
 from estab.diagnose.rates import attempts_per_s
 from estab.records import Evidence, Remedy, RunResult
@@ -53,13 +54,14 @@ def judge_run(run: RunResult) -> Judgement:
 
 
 def failures(run: RunResult) -> int:
-    """Connections that our own timeout ended, less the connects whose SYN the kernel had sent again.
+    """Connections that our own timeout ended, less those whose SYN or data the kernel had sent again.
 
-    A SYN is sent again by the kernel, whatever the program does meanwhile (docs/kernel.md rule 17): those were not
-    answered, and no lag of ours ended them.
+    The kernel does so whatever the program does meanwhile (docs/kernel.md rule 17): those were not answered, and no lag
+    of ours ended them.
     """
     own = facts.failed(run, ("connect", "write", "read", "close"), ("own_timeout",))
-    return max(0, own - facts.unanswered_connects(run))
+    data = data_path(run)
+    return max(0, own - facts.unanswered_connects(run) - (data.stalled if data.requests_lost else 0))
 
 
 def _why_not(run: RunResult, busy: float | None, missed: str | None) -> str:

@@ -191,14 +191,14 @@ def _pool(_change: Change, setup: Setup, _scale: float) -> Expressed:
     if setup.load.command != "churn":
         return Expressed(None, f"{setup.load.command} keeps its connections open already")
     duration_s = min(setup.load.duration_s, 2.0)
+    many = setup.load.connections
+    if setup.path.syns_per_s is not None:
+        many = min(many, setup.path.syn_burst)
     pooled = setup.with_load(
-        command="bench",
-        attempts=0,
-        duration_s=duration_s,
-        size_bytes=max(1, setup.load.size_bytes),
-        first_close="client",
-    )
-    return Expressed(pooled, f"{plural(setup.load.connections, 'connection')} kept open and used again")
+        command="bench", connections=many, attempts=0, duration_s=duration_s, rate_per_s=None,
+        size_bytes=max(1, setup.load.size_bytes), first_close="client",
+    )  # fmt: skip
+    return Expressed(pooled, f"{plural(many, 'connection')} kept open and used again")
 
 
 def _fewer(change: Change, setup: Setup, scale: float) -> Expressed:
@@ -225,9 +225,16 @@ def _allow(_change: Change, setup: Setup, _scale: float) -> Expressed:
 
 
 def _mend(_change: Change, setup: Setup, _scale: float) -> Expressed:
-    if setup.path.gap == "none" and not setup.path.members:
+    mended = setup.with_path(gap="none", members=0, largest=None, syns_per_s=None)
+    if mended.path == setup.path:
         return Expressed(None, "nothing of the path is dead or missing here")
-    return Expressed(setup.with_path(gap="none", members=0), "what was dead or missing is there")
+    return Expressed(mended, "nothing of the path is dead, missing or limited any more")
+
+
+def _mtu(_change: Change, setup: Setup, _scale: float) -> Expressed:
+    if setup.path.largest is None:
+        return Expressed(None, "packets of every size pass here")
+    return Expressed(replace(setup, mtu=setup.path.largest), f"links of {plural(setup.path.largest, 'byte')}")
 
 
 def _nat_ports(change: Change, setup: Setup, scale: float) -> Expressed:
@@ -275,6 +282,7 @@ _RULES: dict[str, _Rule] = {
     "flow_table": _flow_table,
     "mend": _mend,
     "nat_ports": _nat_ports,
+    "mtu": _mtu,
     "look": _not(LOOKS),
     "program": _not("there is no such program here: {name}"),
     "elsewhere": _not("beyond the namespaces: {name}"),

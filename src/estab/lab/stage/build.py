@@ -39,6 +39,7 @@ def wire(setup: Setup) -> WireSpec | None:
     return WireSpec(
         rtt_s=setup.rtt_s, filter=closed, lose_syns=lost_syns(setup), flows=path.flows,
         gather_syns=0 if setup.waiting else path.gather, syn_spread_s=path.syn_spread_s, members=path.members,
+        largest=path.largest, syns_per_s=path.syns_per_s, syn_burst=path.syn_burst,
     )  # fmt: skip
 
 
@@ -124,6 +125,10 @@ def _second_link(stage: Stage, *, strict: bool) -> None:
 @contextlib.contextmanager
 def surroundings(stage: Stage, setup: Setup) -> Iterator[None]:
     """What else is at the client while the block lasts: its own policy, and ports that another program owns."""
+    if setup.mtu is not None and setup.rtt_s is not None:
+        for host in (stage.client, stage.server):
+            with host.entered():
+                ip_batch([f"link set eth0 mtu {setup.mtu}"])
     with stage.client.entered():
         if setup.path.closed == "policy":
             ip_batch([f"route add prohibit {SERVER}/32"])

@@ -30,12 +30,20 @@ def joined(
     whole = run.replace(
         config=config,
         server=seen.server,
-        funnel=run.funnel.replace(accepted=seen.accepted),
+        funnel=run.funnel.replace(accepted=_accepted(run, seen.accepted)),
         failures=sorted([*run.failures, *seen.failures], key=lambda failure: -failure.count),
         timeline=_timeline(run.timeline, began_s, seen.moments),
         ghosts=both,
     )
     return whole.replace(diagnosis=judge(whole))
+
+
+def _accepted(run: RunResult, accepted: int | None) -> int | None:
+    """What the server accepted of the load: the probe by size connected as well, after it."""
+    probe = run.size_probe
+    if probe is None or accepted is None:
+        return accepted
+    return accepted - (1 if probe.full_acknowledged is None else 2)
 
 
 def _timeline(points: list[TimelinePoint], began_s: float, moments: list[Moment]) -> list[TimelinePoint]:

@@ -28,6 +28,7 @@ def scaled(setup: Setup, factor: float) -> Setup:
             in_flight=times(load.in_flight, factor),
             attempts=times(load.attempts, factor) if load.attempts else 0,
             ramp_per_s=None if load.ramp_per_s is None else load.ramp_per_s * factor,
+            rate_per_s=None if load.rate_per_s is None else load.rate_per_s * factor,
         ),
         client=_sysctls(setup.client, factor),
         server=_sysctls(setup.server, factor),
@@ -48,6 +49,8 @@ def _path(path: Path, factor: float) -> Path:
         lost=tuple(times(count, factor) if count else 0 for count in path.lost),
         flows=None if path.flows is None else times(path.flows, factor),
         gather=times(path.gather, factor) if path.gather else 0,
+        syns_per_s=None if path.syns_per_s is None else path.syns_per_s * factor,
+        syn_burst=times(path.syn_burst, factor),
         nat_ports=None if path.nat_ports is None else times(path.nat_ports, factor),
     )
 

@@ -57,6 +57,8 @@ class Path:
     the server at one moment. `syn_spread_s`: by up to so much, by chance, a SYN comes later. `members`: by so many ways
     the flows go, chosen by their source ports, and the last of them is dead; 0: one way. `nat_ports`: to how many ports
     the client's host masquerades; None: no NAT; `nat_forgets`: what is closed it knows for 1 s, and not for 120.
+    `largest`: longer IP packets, in bytes, are lost without a word; None: none is.
+    `syns_per_s`: so many SYNs pass a second, after `syn_burst` at once; None: all do.
     """
 
     closed: Closed = "none"
@@ -69,6 +71,9 @@ class Path:
     members: int = 0
     nat_ports: int | None = None
     nat_forgets: bool = False
+    largest: int | None = None
+    syns_per_s: float | None = None
+    syn_burst: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +90,7 @@ class Setup:
     not. `bound`: ports that others at the client own by bind(), or would if they did not leave them to connect()
     (`bound_no_port`). `starved_s`: for so long the client's processes get no CPU once their SYNs have
     left. `*_nofile`: RLIMIT_NOFILE of each process; None: as it is. `one_shell`: client and server were started by
-    one command, and have one limit.
+    one command, and have one limit. `mtu`: of both ends' links, in bytes; None: as they are.
     """
 
     load: LoadSpec
@@ -113,6 +118,7 @@ class Setup:
     client_nofile: int | None = None
     server_nofile: int | None = None
     one_shell: bool = False
+    mtu: int | None = None
 
     def with_sysctl(self, host: Host, name: str, value: int | str) -> Setup:
         """With that sysctl at that host; where both ends are one host, there is only one to set."""

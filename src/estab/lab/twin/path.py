@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import takewhile
 
 from estab.diagnose import facts, sent
+from estab.diagnose.successes import steady_rate
 from estab.diagnose.suspects import path_filtered
 from estab.kernel.rules import accept_queue, syn_queue
 from estab.kernel.rules.inputs import RuleInputError
@@ -13,6 +14,8 @@ from estab.lab.stage.setup import Closed, Path
 from estab.records import RunResult
 from estab.words import plural
 
+_HEADERS = 60  # bytes of a SYN: no data fits into as many
+_NARROW = 1200  # bytes of an IP packet: less than an Ethernet's 1,500, more than the 576 that every path takes
 _AT_ONCE_S = 1.0  # within it no SYN is sent again: those of the connects come first, then those sent again
 
 
@@ -128,6 +131,25 @@ def _shared_nat(run: RunResult, assumed: list[str]) -> Path:
     return Path(nat_ports=ports, nat_forgets=True)
 
 
+def _no_data(_run: RunResult, assumed: list[str]) -> Path:
+    assumed.append("no data passes from the first connect on; when that began is not rebuilt")
+    return Path(largest=_HEADERS)
+
+
+def _narrow(_run: RunResult, assumed: list[str]) -> Path:
+    assumed.append(f"packets above {_NARROW:,} bytes are lost both ways; the size and the way are not in the record")
+    return Path(largest=_NARROW)
+
+
+def _limited(run: RunResult, assumed: list[str]) -> Path:
+    rate = steady_rate(run.timeline)
+    if rate is None:
+        return Path()
+    burst = max(1, rate.burst)
+    assumed.append(f"the limit is {rate.per_s:,.3g} SYNs a second after {burst:,} at once, as got through")
+    return Path(syns_per_s=rate.per_s, syn_burst=burst)
+
+
 _BY_CAUSE: dict[str, Callable[[RunResult, list[str]], Path]] = {
     "path_filtered": lambda run, assumed: Path(closed=_closed(run, assumed)),
     "path_flow_table_full": _flow_table,
@@ -139,6 +161,9 @@ _BY_CAUSE: dict[str, Callable[[RunResult, list[str]], Path]] = {
     "no_route_back": lambda _run, _assumed: Path(gap="way_back"),
     "nat_ports_exhausted": _nat,
     "time_wait_refused_by_nat": _shared_nat,
+    "path_data_loss": _no_data,
+    "path_rate_limited": _limited,
+    "path_mtu_blackhole": _narrow,
     "syn_queue_overflow": lambda run, assumed: Path(gather=_together(run, assumed)),
     "cookie_reset": lambda run, assumed: Path(gather=_together(run, assumed)),
 }

@@ -38,6 +38,10 @@ def _path(path: Path) -> list[str]:
     if path.nat_ports is not None:
         forgets = ", which it forgets a second after the close" if path.nat_forgets else ""
         said.append(f"the client masquerades to {plural(path.nat_ports, 'port')}{forgets}")
+    if path.largest is not None:
+        said.append(f"loses IP packets of more than {plural(path.largest, 'byte')}")
+    if path.syns_per_s is not None:
+        said.append(f"lets {path.syns_per_s:,.3g} SYNs a second pass after {count(path.syn_burst)} at once")
     if path.lost:
         said.append("loses the first SYN of " + ", then the next of ".join(count(lost) for lost in path.lost))
     if path.lost_share:

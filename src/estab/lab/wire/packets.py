@@ -29,6 +29,11 @@ def is_ipv4(frame: bytes) -> bool:
     return frame[12:15] == b"\x08\x00\x45" and len(frame) >= 42
 
 
+def ip_length(frame: bytes) -> int:
+    """The length in bytes that the header of an IPv4 frame says."""
+    return int.from_bytes(frame[16:18], "big")
+
+
 def tcp_flags(frame: bytes) -> int:
     """The TCP flags of an IPv4 frame, 0 where it is no TCP."""
     return frame[47] if len(frame) >= 54 and frame[23] == TCP else 0

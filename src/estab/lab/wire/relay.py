@@ -62,6 +62,7 @@ class Relay:
         self.gather_left = spec.gather_syns
         self.gather_until = 0.0
         self.syn_count = 0
+        self.tokens, self.tokens_at = float(spec.syn_burst), time.monotonic()
         self.seen_syns: dict[bytes, int] = {}
         self.mac: list[bytes] = [b"", b""]
         self.to_inject: deque[bytes] = deque()
@@ -168,19 +169,33 @@ class Relay:
                 return f"lost: SYN number {self.syn_count}, as asked"
             if spec.filter != "none":
                 return self._refuse(frame)
-        if (nobody := self._nobody_takes(frame, end)) is not None:
-            return nobody
+        if (lost := self._not_taken(frame, end, syn)) is not None:
+            return lost
         if spec.flows is not None and not self._tracked(frame):
             return f"lost: the flow table is full ({spec.flows} of {spec.flows})"
         if spec.loss and self.random.random() < spec.loss:
             return f"lost by chance ({spec.loss:.1%})"
         return None
 
-    def _nobody_takes(self, frame: bytes, end: int) -> str | None:
+    def _not_taken(self, frame: bytes, end: int, syn: bool) -> str | None:
+        if syn and self.spec.syns_per_s is not None and not self._has_token(self.spec.syns_per_s):
+            return f"lost: more than {self.spec.syns_per_s:g} SYNs a second"
+        if self.spec.largest is not None and packets.ip_length(frame) > self.spec.largest:
+            return f"lost: longer than {self.spec.largest} bytes"
         members = self.spec.members
         if members and end == CLIENT and packets.ports(frame)[0] // 2 % members == members - 1:
             return f"lost: member {members} of {members} is dead"
         return "for an address that never answers" if end == SERVER and packets.never_answers(frame) else None
+
+    def _has_token(self, per_s: float) -> bool:
+        """A bucket of `syn_burst` tokens that fills at `per_s`; a SYN takes one."""
+        now = time.monotonic()
+        self.tokens = min(float(self.spec.syn_burst), self.tokens + (now - self.tokens_at) * per_s)
+        self.tokens_at = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
 
     def _tracked(self, frame: bytes) -> bool:
         """Whether a packet's flow is in the table, or finds room there. Entries stay: no flow here ends in time."""

@@ -1,0 +1,6 @@
+"""How much data a segment can have."""
+
+from __future__ import annotations
+
+SMALL_MSS = 536
+"""Bytes of data that fit into a packet of 576, which every IPv4 host and path takes (RFC 1122, 3.3.3 and 4.2.2.6)."""
