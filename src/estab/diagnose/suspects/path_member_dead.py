@@ -13,8 +13,11 @@ from estab.diagnose.advice.futile import longer_timeout
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import connect_timeouts, measured
 from estab.diagnose.syn_path import FEW, SynPath, arrival_evidence, syn_path
+from estab.diagnose.turns import Turns, taken_in_turn
 from estab.records import Evidence, Remedy, RunResult, Verdict
 from estab.words import plural
+
+_ORDINALS = ("", "", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 
 
 def judge_run(run: RunResult) -> Judgement:
@@ -29,8 +32,10 @@ def failures(run: RunResult) -> int:
 
 
 def _weigh(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
-    if not met.timeouts:
-        return "ruled_out", "No connect timed out."
+    if not met.timeouts and not met.late:
+        return "ruled_out", "Every SYN was answered at the first try."
+    if met.reached is None and (turns := taken_in_turn(run)) is not None:
+        return _weigh_turns(run, met, turns)
     if (innocent := _why_not(run, met)) is not None:
         return "ruled_out", innocent
     share = met.timeouts / max(1, met.timeouts + run.funnel.connected)
@@ -40,6 +45,15 @@ def _weigh(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
     if (doubt := _doubt(run, met)) is not None:
         return "possible", f"{told}{doubt}"
     return "confirmed", f"A member of the path is dead: {told}, and nothing of them reached the server."
+
+
+def _weigh_turns(run: RunResult, met: SynPath, turns: Turns) -> tuple[Verdict, str]:
+    """SYNs were lost in turn, so that the next one of a connect may come through."""
+    which = _ORDINALS[turns.members]
+    told = f"each {which} SYN was lost ({turns.lost:,} of {turns.sent:,}), as evenly as turns are taken"
+    if met.arrived is None:
+        return "possible", f"Of all SYNs {told}; whether they arrived was not observed ({facts.why_unseen(run)})."
+    return "confirmed", f"A member of the path is dead: {told}, and none of them reached the server."
 
 
 def _doubt(run: RunResult, met: SynPath) -> str | None:
