@@ -803,6 +803,39 @@ def without_backend(
     return run(**{**values, **fields})
 
 
+def died(
+    ended: int = 400, span_s: tuple[float, float] = (0.52, 0.53), now: list[Listener] | None = None, **fields: Any
+) -> RunResult:
+    """hold -n 400 against a server that is killed after half a second; `now`: what listens at the end."""
+    owner = Process(pid=4321, name="python3", fds=410, nofile_soft=1024)
+    then = Listener(family=4, address="127.0.0.1", port=5000, depth=0, limit=128, inode=11, owners=[owner])
+    after = snapshot(listeners=[] if now is None else now)
+    values: dict[str, Any] = {
+        "funnel": funnel(400, 400, accepted=None, completed=400 - ended),
+        "failures": [failure("read", "eof", ended, span_s[0]).replace(last_s=span_s[1])] if ended else [],
+        "timeline": kept_timeline(400 - ended, ended, closed_at_s=0.6),
+        "server": local(watch(accepted_at_end=400, inode=11), before=snapshot(listeners=[then]), after=after),
+    }
+    return run(**{**values, **fields})
+
+
+def closed_silent(
+    ended: int = 400, span_s: tuple[float, float] = (1.01, 1.03), own_connects: int = 0, **fields: Any
+) -> RunResult:
+    """hold -n 400, silent, against a program that closes what was silent for a second."""
+    owner = Process(pid=4321, name="node", fds=410, nofile_soft=1024)
+    there = Listener(family=4, address="127.0.0.1", port=5000, depth=0, limit=128, inode=11, owners=[owner])
+    ends = {"before": snapshot(listeners=[there]), "after": snapshot(listeners=[there])}
+    risen = deltas(Tcp_ActiveOpens=400 + own_connects)
+    values: dict[str, Any] = {
+        "funnel": funnel(400, 400, accepted=None, completed=400 - ended),
+        "failures": [failure("read", "eof", ended, span_s[0]).replace(last_s=span_s[1])] if ended else [],
+        "timeline": kept_timeline(400 - ended, ended, closed_at_s=1.1),
+        "server": local(watch(accepted_at_end=400, inode=11), deltas=risen, **ends),
+    }
+    return run(**{**values, **fields})
+
+
 MET: dict[str, Callable[[], RunResult]] = {
     "nat_ports_exhausted": nat_without_ports,
     "time_wait_refused_by_nat": refused_by_time_wait,
@@ -825,6 +858,8 @@ MET: dict[str, Callable[[], RunResult]] = {
     "nobody_listening": refused,
     "close_wait_leak": leaking,
     "server_open_files": server_without_descriptors,
+    "server_died": died,
+    "server_idle_close": closed_silent,
     "server_connection_limit": over_its_limit,
     "closed_with_data_unread": cut_short,
     "proxy_backend_unreachable": without_backend,

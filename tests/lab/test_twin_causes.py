@@ -60,6 +60,8 @@ CASES = {
     "server_connection_limit": Case({}, "limit of connections", "a bigger backlog", ("connected", "eof at read")),
     "closed_with_data_unread": Case({}, "read each request", "a bigger backlog", ("ECONNRESET at read",)),
     "proxy_backend_unreachable": Case({}, "start the backend", "a longer connect", ("eof at read",)),
+    "server_died": Case({}, "", "a longer timeout", ("connected", "eof at read")),
+    "server_idle_close": Case({}, "a longer idle time", "tcp_keepalive_time", ("eof at read",)),
     "accept_thread_starved": Case({}, "in a process of its own", None, ("attempted",)),
     "time_wait_port_exhaustion": Case(
         {"attempts": 150, "ports": 100}, "ip_local_port_range", "tcp_fin_timeout", ("attempted",)

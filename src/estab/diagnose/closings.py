@@ -61,7 +61,8 @@ def kept(run: RunResult) -> Kept | None:
     if run.command == "churn" or not points or not ended:
         return None
     last = points[-1]
-    last_s = last_ended_s(run)
+    span = ended_between_s(run)
+    last_s = None if span is None else span[1]
     quiet = [*takewhile(lambda point: (point.open, point.failed) == (last.open, last.failed), reversed(points))]
     at_server: Sequence[ServerSample] = [look for look in run.server.looks if look.load_open] or quiet
     beside = sum(_beside(point, last.open) * _lasted_s(point, later, last_s) for point, later in pairwise(points))
@@ -76,11 +77,12 @@ def kept(run: RunResult) -> Kept | None:
     )
 
 
-def last_ended_s(run: RunResult) -> float | None:
-    """When the last connection ended early, in seconds since the start. None: older records do not say, or none did."""
-    times = [failure.last_s for failure in run.failures if _is_early_end(failure.phase, failure.errno)]
-    known = [time for time in times if time is not None]
-    return max(known) if known and len(known) == len(times) else None
+def ended_between_s(run: RunResult) -> tuple[float, float] | None:
+    """When the first and the last connection ended early, in seconds since the start. None: not recorded, or none."""
+    early = [failure for failure in run.failures if _is_early_end(failure.phase, failure.errno)]
+    first = [failure.first_s for failure in early if failure.first_s is not None]
+    last = [failure.last_s for failure in early if failure.last_s is not None]
+    return (min(first), max(last)) if early and len(first) == len(last) == len(early) else None
 
 
 def _is_early_end(phase: str, errno: str) -> bool:

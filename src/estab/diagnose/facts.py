@@ -32,6 +32,7 @@ EMBRYONIC_RSTS = "TcpExt.EmbryonicRsts"
 ABORT_ON_CLOSE = "TcpExt.TCPAbortOnClose"
 SYN_RETRANS = "TcpExt.TCPSynRetrans"
 PASSIVE_OPENS = accepts.PASSIVE_OPENS
+ACTIVE_OPENS = "Tcp.ActiveOpens"
 NETFILTER_DROP = "NETFILTER_DROP"
 
 
@@ -144,6 +145,19 @@ def release(snapshot: Snapshot | None, host: HostFacts | None = None) -> KernelV
         return parse(text) if text else None
     except RuleInputError:
         return None
+
+
+def server_rose(run: RunResult, counter: str, ours: int) -> int | None:
+    """What a counter of the server's namespace rose by, without the `ours` of this run's clients where they are there.
+
+    None: not observed.
+    """
+    rose = run.server.rose(counter)
+    if rose is None:
+        return None
+    ends = [end.host.netns_inode if end is not None else None for end in (run.client.before, run.server.before)]
+    apart = run.server.via is not None or (None not in ends and ends[0] != ends[1])
+    return max(0, rose if apart else rose - ours)
 
 
 # What was asked ----------------------------------------------------------------------------------------------------

@@ -30,7 +30,8 @@ class Evidence(Record, frozen=True, kw_only=True):
 ChangeKind = Literal[
     "sysctl", "late_sysctl", "backlog", "queue", "accept", "share_cpu", "close", "listen", "defer_accept",
     "timeout", "nofile", "workers", "sources", "bind_no_port", "first_close", "pool", "fewer", "speak_first",
-    "allow", "flow_table", "mend", "nat_ports", "mtu", "connection_limit", "read_all", "look", "program", "elsewhere",
+    "allow", "flow_table", "mend", "nat_ports", "mtu", "connection_limit", "read_all", "idle_longer", "look",
+    "program", "elsewhere",
 ]  # fmt: skip
 
 

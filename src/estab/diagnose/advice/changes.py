@@ -74,6 +74,7 @@ def elsewhere(what: str) -> Change:
 LOOK = _change("look")
 ACCEPT = _change("accept")
 READ_ALL = _change("read_all")
+IDLE_LONGER = _change("idle_longer")
 SHARE_CPU = _change("share_cpu")
 CLOSE = _change("close")
 LISTEN = _change("listen")

@@ -40,7 +40,11 @@ def judge_run(run: RunResult) -> Judgement:
 def _evidence(run: RunResult) -> list[Evidence]:
     means = "connections closed by their program with data unread"
     size = facts.asked(run, "size_bytes")
-    sent = [] if size is None else [measured("config", "size_bytes", size, f"each request has {size:,.0f} bytes", None)]
+    sent = (
+        []
+        if size is None
+        else [measured("config", "size_bytes", size, f"each request has {plural(int(size or 0), 'byte')}", None)]
+    )
     return [server_counter(run, facts.ABORT_ON_CLOSE, means), *sent]
 
 

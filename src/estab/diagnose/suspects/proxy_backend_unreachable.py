@@ -14,7 +14,6 @@ from estab.diagnose.on_snapshots import Snapshots
 from estab.records import Evidence, Remedy, RunResult
 from estab.words import plural
 
-ACTIVE_OPENS = "Tcp.ActiveOpens"
 ATTEMPT_FAILS = "Tcp.AttemptFails"
 _FEWEST = 3
 _SHARE = 0.9  # of the connections that were closed at least so many must have a connect that failed
@@ -28,7 +27,7 @@ def judge_run(run: RunResult) -> Judgement:
     evidence = [measured("failures", "read eof, ECONNRESET, EPIPE", closed, text)]
     if not closed:
         return Judgement("ruled_out", "No connection was closed before its time.", evidence)
-    refused, opened = _refused(run), _made(run, ACTIVE_OPENS, run.funnel.attempted)
+    refused, opened = _refused(run), facts.server_rose(run, facts.ACTIVE_OPENS, run.funnel.attempted)
     if refused is None or opened is None:
         text = "Whether what accepts has connects of its own that fail is counted at its host."
         return Judgement("not_observed", text, [*evidence, listener_unseen(run)])
@@ -52,26 +51,16 @@ def _refused(run: RunResult) -> int | None:
 
     AttemptFails also counts half-open connections that a client took back, which EmbryonicRsts knows.
     """
-    failed = _made(run, ATTEMPT_FAILS, facts.failed(run, ("connect",), ("ECONNREFUSED",)))
+    failed = facts.server_rose(run, ATTEMPT_FAILS, facts.failed(run, ("connect",), ("ECONNREFUSED",)))
     embryonic = run.server.rose(facts.EMBRYONIC_RSTS) or 0
     return None if failed is None else max(0, failed - max(0, embryonic))
-
-
-def _made(run: RunResult, counter: str, ours: int) -> int | None:
-    """What a counter of the server's namespace rose by without what this run's clients did, where it is theirs too."""
-    rose = run.server.rose(counter)
-    if rose is None:
-        return None
-    ends = [end.host.netns_inode if end is not None else None for end in (run.client.before, run.server.before)]
-    apart = run.server.via is not None or (None not in ends and ends[0] != ends[1])
-    return max(0, rose if apart else rose - ours)
 
 
 def _evidence(refused: int, opened: int) -> list[Evidence]:
     text = f"{plural(opened, 'connect was', 'connects were')} begun from the server's network namespace meanwhile"
     failed = f"{plural(refused, 'connect')} from there failed (AttemptFails)"
     return [
-        measured(SNMP, ACTIVE_OPENS, opened, text),
+        measured(SNMP, facts.ACTIVE_OPENS, opened, text),
         measured(SNMP, ATTEMPT_FAILS, refused, failed),
     ]
 
@@ -120,7 +109,7 @@ def remedies(run: RunResult) -> list[Remedy]:
 
 def judge_snapshots(snapshots: Snapshots) -> Judgement:
     """Never more than possible: who of the host connects where is not seen."""
-    rose = {name: snapshots.rose(name) for name in (ATTEMPT_FAILS, ACTIVE_OPENS, facts.PASSIVE_OPENS)}
+    rose = {name: snapshots.rose(name) for name in (ATTEMPT_FAILS, facts.ACTIVE_OPENS, facts.PASSIVE_OPENS)}
     failed, opened, accepted = rose.values()
     evidence = [
         measured(SNMP, name, delta, f"{name.partition('.')[2]} rose by {delta:,}")

@@ -52,7 +52,7 @@ def _said(run: RunResult, words: Failure, evidence: list[Evidence]) -> Judgement
 def _why_no_ceiling(stayed: Kept, ended: int, run: RunResult) -> str | None:
     """Why it is no number of connections that decided who was closed. None: it may be."""
     if stayed.open <= 0:
-        return "None stayed open: it is no number of connections that is too high."
+        return "No connection stayed open: it is no number of them that is too high."
     if stayed.lived_s > _LIVED_S:
         return f"What was closed had lived for {stayed.lived_s:.1f} s: it was not closed for being one too many."
     if stayed.fewest < stayed.open - max(1, stayed.open // 10):

@@ -107,6 +107,13 @@ def _read_all(_change: Change, setup: Setup, _scale: float) -> Expressed:
     return Expressed(replace(setup, closes=None), "the server reads all, and answers")
 
 
+def _idle_longer(_change: Change, setup: Setup, _scale: float) -> Expressed:
+    if setup.closes is None or setup.closes[0] != "idle":
+        return Expressed(None, "the server here closes nothing for being silent")
+    longer_s = 2 * (setup.closes[1] + setup.load.duration_s)
+    return Expressed(replace(setup, closes=("idle", longer_s)), f"the server bears silence for {longer_s:g} s")
+
+
 def _connection_limit(change: Change, setup: Setup, scale: float) -> Expressed:
     if setup.closes is None or setup.closes[0] != "over":
         return Expressed(None, "the server here has no limit of its own")
@@ -269,6 +276,7 @@ _RULES: dict[str, _Rule] = {
     "defer_accept": _defer,
     "connection_limit": _connection_limit,
     "read_all": _read_all,
+    "idle_longer": _idle_longer,
     "timeout": _timeout,
     "nofile": _nofile,
     "workers": _workers,

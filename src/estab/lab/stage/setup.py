@@ -17,8 +17,9 @@ Host = Literal["client", "server"]
 Closed = Filter | Literal["policy", "own_reject", "own_drop"]
 Gap = Literal["none", "neighbour", "way_back", "other_way"]
 # over: what comes beyond so many connections at once; unread: each, once it has read so many bytes; no_backend: each,
-# for its own connect to the backend is refused (no figure)
-Closes = Literal["over", "unread", "no_backend"]
+# for its own connect to the backend is refused (no figure); idle: each that was silent for so many seconds; dies: all,
+# for its process ends so many seconds after its first accept
+Closes = Literal["over", "unread", "no_backend", "idle", "dies"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -128,11 +128,23 @@ def _without_backend(_run: RunResult, setup: Setup, assumed: list[str]) -> Setup
     return replace(setup, closes=("no_backend", 0), processes=1)
 
 
+def _ending(run: RunResult, setup: Setup, _assumed: list[str]) -> Setup:
+    span = closings.ended_between_s(run)
+    return replace(setup, closes=("dies", span[0] if span is not None else 0.0), processes=1)
+
+
+def _closing_silent(run: RunResult, setup: Setup, _assumed: list[str]) -> Setup:
+    span = closings.ended_between_s(run)
+    return replace(setup, closes=("idle", span[0] if span is not None else 0.0), processes=1)
+
+
 _PROGRAMS: dict[str, Callable[[RunResult, Setup, list[str]], Setup]] = {
     "defer_accept_drops": _deferring,
     "accept_thread_starved": _starved,
     "close_wait_leak": _leaking,
     "server_connection_limit": _limited,
+    "server_died": _ending,
+    "server_idle_close": _closing_silent,
     "closed_with_data_unread": _reading_a_byte,
     "proxy_backend_unreachable": _without_backend,
 }

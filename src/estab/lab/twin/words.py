@@ -94,6 +94,8 @@ def _closing(setup: Setup) -> str:
     ways = {
         "over": f"keeps {figure:,.0f} connections, and closes what comes beyond",
         "unread": f"reads {plural(round(figure), 'byte')}, and closes",
+        "idle": f"closes what was silent for {figure:.1f} s",
+        "dies": f"ends {figure:.1f} s after its first accept",
         "no_backend": "is a proxy whose backend's port is closed",
     }
     return ways[which]

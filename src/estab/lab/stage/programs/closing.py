@@ -2,15 +2,21 @@
 
 Started as `python closing.py HOST PORT BACKLOG WHY FIGURE`:
 over N: what is accepted beyond N at once is closed. unread N: N bytes are read, whatever came, and then it closes.
-no_backend 0: for each connection it connects to a port where nobody listens, and closes.
+no_backend 0: for each connection it connects to a port where nobody listens, and closes. idle S: what was silent for S
+seconds is closed. dies S: S seconds after its first accept it is killed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import selectors
+import signal
 import socket
 import sys
+import time
+
+_TICK_S = 0.02
 
 
 class ClosingServer:
@@ -21,17 +27,27 @@ class ClosingServer:
         with socket.create_server(("127.0.0.1", 0)) as once:
             self.closed_port = once.getsockname()
         self.open: set[socket.socket] = set()
+        self.due: dict[socket.socket, float] = {}  # when each will have been silent for too long
         self.ready = selectors.DefaultSelector()
         self.ready.register(listener, selectors.EVENT_READ)
 
     def serve(self) -> None:
         """Serves until it is killed."""
         while True:
-            for key, _events in self.ready.select():
+            for key, _events in self.ready.select(_TICK_S if self.why in ("idle", "dies") else None):
                 if key.fileobj is self.listener:
                     self.accept()
                 elif isinstance(key.fileobj, socket.socket):
                     self.read(key.fileobj)
+            self.end_what_is_due()
+
+    def end_what_is_due(self) -> None:
+        """Those that were silent for too long; or itself."""
+        due = [connection for connection, at in self.due.items() if at <= time.monotonic()]
+        if due and self.why == "dies":
+            os.kill(os.getpid(), signal.SIGKILL)
+        for connection in due:
+            self.close(connection)
 
     def accept(self) -> None:
         """Takes one, which may be one too many."""
@@ -45,6 +61,8 @@ class ClosingServer:
             connection.close()
             return
         self.open.add(connection)
+        if self.why in ("idle", "dies"):
+            self.due[connection] = time.monotonic() + self.figure
         self.ready.register(connection, selectors.EVENT_READ)
 
     def read(self, connection: socket.socket) -> None:
@@ -60,10 +78,13 @@ class ClosingServer:
             data = b""
         if not data:
             self.close(connection)
+        elif self.why == "idle":
+            self.due[connection] = time.monotonic() + self.figure
 
     def close(self, connection: socket.socket) -> None:
         """Closes one."""
         self.open.remove(connection)
+        self.due.pop(connection, None)
         self.ready.unregister(connection)
         connection.close()
 

@@ -1,0 +1,122 @@
+"""The server's program closes connections that were silent for so long.
+
+A limit of the program's own (nginx `keepalive_timeout`, redis `timeout`, Node `server.keepAliveTimeout`): it closes in
+order, by FIN, and a client that asks at that moment gets EPIPE or ECONNRESET. No counter of the kernel knows of it: the
+age at which connections end tells it.
+"""
+
+from __future__ import annotations
+
+from estab.diagnose import closings, facts, owners
+from estab.diagnose.advice import changes
+from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, Rebuilt
+from estab.diagnose.evidence import measured
+from estab.records import Evidence, Remedy, RunResult, Verdict
+from estab.words import plural
+
+_SHORTEST_S = 0.5  # what lives less is not closed for being silent
+_SPREAD_S = 0.5  # by so much their ages may differ: programs look only now and then, as does a run
+_SHARE = 0.9  # of the connections that had that age so many must have been closed
+
+
+def judge_run(run: RunResult) -> Judgement:
+    """Confirmed where silent connections were closed in order, all at the same age, by a server that went on."""
+    ended, span = facts.failed(run, ("write", "read"), ("eof",)), closings.ended_between_s(run)
+    evidence = _evidence(run, ended)
+    if not ended or run.command != "hold":
+        text = "No connection was closed in order." if not ended else "Only connections that are held are ever silent."
+        return Judgement("ruled_out" if not ended else "not_observed", text, evidence)
+    if facts.asked(run, "trickle_per_s"):
+        return Judgement("not_observed", "The connections asked all the time: none was silent for long.", evidence)
+    connected_s = _connected_by_s(run)
+    if span is None or connected_s is None:
+        return Judgement("not_observed", "When they were closed was not recorded.", evidence)
+    oldest_s, youngest_s = span[0], span[1] - connected_s  # of the first to be opened, and of the last
+    evidence.append(measured("failures", "first_s", round(oldest_s, 3), f"the first was {oldest_s:.1f} s old", None))
+    if oldest_s < _SHORTEST_S:
+        return Judgement("ruled_out", f"The first was closed after {oldest_s:.2f} s: not for being silent.", evidence)
+    if abs(oldest_s - youngest_s) > _SPREAD_S or ended < _SHARE * run.funnel.connected:
+        return Judgement("ruled_out", "They were not closed at one age.", evidence)
+    verdict, doubt = _weigh(run)
+    text = f"{plural(ended, 'silent connection was', 'silent connections were')} closed after {oldest_s:.1f} s each"
+    more = "a time that the server's program sets (--trickle tells an age from silence)"
+    return Judgement(verdict, f"{text}: {more}{doubt}.", evidence)
+
+
+def _weigh(run: RunResult) -> tuple[Verdict, str]:
+    """Whether the server's end leaves no doubt, and what doubt there is, as the end of a sentence."""
+    watch, after = facts.listener(run), run.server.after
+    if watch is None or after is None or after.listeners is None:
+        return "possible", "; or that of something between, or its end: its host was not observed"
+    if owners.gone(run) or watch.inode not in {listener.inode for listener in after.listeners}:
+        return "possible", "; but what listened is gone"
+    own = facts.server_rose(run, facts.ACTIVE_OPENS, run.funnel.attempted)
+    if own is None or own >= failures(run):
+        return "possible", "; or it gave up waiting for a backend: its host made connects of its own"
+    return "confirmed", ""
+
+
+def _connected_by_s(run: RunResult) -> float | None:
+    """When the last connect had been made, in seconds since the start. None: not seen."""
+    return next((point.t_s for point in run.timeline if point.connected >= run.funnel.connected), None)
+
+
+def _evidence(run: RunResult, ended: int) -> list[Evidence]:
+    closed = plural(ended, "connection was", "connections were")
+    text = f"{closed} closed in order by the other end, of {run.funnel.connected:,}"
+    return [measured("failures", "read eof", ended, text)]
+
+
+def failures(run: RunResult) -> int:
+    """What was closed in order."""
+    return facts.failed(run, ("write", "read"), ("eof",))
+
+
+def remedies(run: RunResult) -> list[Remedy]:
+    """Who closes first should be the client; then what does nothing."""
+    span = closings.ended_between_s(run)
+    age = "the server's" if span is None else f"{span[0]:.1f} s"
+    return [
+        Remedy(
+            command=f"an idle time below {age} in the clients' pool (IdleConnTimeout, keepalive_timeout, maxIdleTime)",
+            works=True,
+            changes=[changes.program("the clients' pool")],
+            why="The client then never asks over a connection that the server is closing.",
+        ),
+        Remedy(
+            command="a longer idle time at the server (nginx keepalive_timeout, redis timeout, Node keepAliveTimeout)",
+            works=True,
+            changes=[changes.IDLE_LONGER],
+            why="It is the program's own setting; above that of all clients and proxies before it.",
+        ),
+        Remedy(
+            command="try again, once, what can be asked twice",
+            works=True,
+            changes=[changes.program("the clients")],
+            why="Between the server's close and the client's next request there is always a moment.",
+        ),
+        Remedy(
+            command="sysctl -w net.ipv4.tcp_keepalive_time=60",
+            works=False,
+            changes=[changes.sysctl("net.ipv4.tcp_keepalive_time", 60)],
+            why="A program counts what it reads: keepalive probes of the kernel are no data.",
+        ),
+        Remedy(
+            command="a bigger backlog, sysctl -w net.core.somaxconn=65535",
+            works=False,
+            changes=[changes.queue()],
+            why="Each connection was accepted long before.",
+        ),
+    ]
+
+
+CAUSE = Cause(
+    id="server_idle_close",
+    side="server",
+    stage=ConnectionStage.ANSWER,
+    judge_run=judge_run,
+    judge_snapshots=NeedsRun("How old connections are, and who closes them, shows at the clients"),
+    failures=failures,
+    remedies=remedies,
+    twin=Rebuilt("a server that closes what was silent for as long as the record's"),
+)

@@ -1,0 +1,57 @@
+"""A program that closes what was silent for so long: all at one age, by a server that goes on."""
+
+from __future__ import annotations
+
+import pytest
+from tests.diagnose import runs
+from tests.diagnose.alone import alone
+
+from estab.diagnose.judge import judge
+from estab.records import RunResult
+
+
+def ramped(first_s: float, last_s: float) -> RunResult:
+    """The last of 400 connects was made after 2 s."""
+    timeline = [
+        runs.point(tenth / 10, attempted=20 * tenth, connected=20 * tenth, open=20 * tenth) for tenth in range(1, 21)
+    ]
+    return runs.closed_silent(
+        span_s=(first_s, last_s), timeline=[*timeline, runs.point(4.0, attempted=400, connected=400)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        (runs.closed_silent(), "confirmed"),
+        (runs.closed_silent(span_s=(0.5, 0.6)), "confirmed"),
+        (runs.closed_silent(span_s=(0.49, 0.6)), "ruled_out"),
+        (runs.closed_silent(span_s=(1.0, 2.0)), "ruled_out"),
+        (runs.closed_silent(360), "confirmed"),
+        (runs.closed_silent(359), "ruled_out"),  # too many were as old, and stayed
+        (ramped(1.0, 3.0), "confirmed"),  # each a second after its own connect
+        (ramped(3.0, 3.0), "ruled_out"),  # all at one moment, whatever their age
+        (runs.closed_silent(own_connects=400), "possible"),  # a proxy that gave up waiting for its backend
+        (runs.closed_silent(server=runs.remote()), "possible"),
+        (runs.closed_silent(config={"trickle_per_s": 50}), "not_observed"),
+        (runs.closed_silent().replace(command="bench"), "not_observed"),
+        (runs.closed_silent(failures=[runs.failure("read", "eof", 400, 1.0)]), "not_observed"),
+        (runs.closed_silent(0), "ruled_out"),
+        (runs.over_its_limit(), "not_observed"),
+        (runs.run(), "ruled_out"),
+    ],
+)
+def test_what_is_closed_for_being_silent(run: RunResult, expected: str) -> None:
+    assert alone("server_idle_close", run).verdict == expected
+
+
+def test_a_server_that_ended_closed_nothing_for_being_silent() -> None:
+    assert alone("server_idle_close", runs.died(span_s=(1.01, 1.03))).verdict == "possible"
+    assert judge(runs.died(span_s=(1.01, 1.03))).cause == "server_died"
+
+
+def test_the_time_is_told() -> None:
+    found = judge(runs.closed_silent())
+    assert "after 1.0 s" in found.summary
+    winner = next(s for s in found.suspects if s.cause == "server_idle_close")
+    assert "below 1.0 s" in winner.remedies[0].command
