@@ -118,7 +118,7 @@ Measured
 
 Verdict  accept_queue_overflow  (at the server)
   The accept queue of 127.0.0.1:5000 was full (17 fit) and the kernel turned
-  packets away: 327 connections failed. 5 of 33 causes can't be seen from here.
+  packets away: 327 connections failed. 5 of 36 causes can't be seen from here.
     • the queue had 17 of 17 places in use at worst  [sock_diag]
     • full in 12 of 30 samples, ten a second  [sock_diag]
     • ListenOverflows rose by 920 within the run (packets, not clients; whole
@@ -191,7 +191,7 @@ Measured
 
 Verdict  no cause confirmed
   271 failures; no cause is confirmed. Possible: path_flow_table_full,
-  server_open_files, server_not_accepting, accept_queue_overflow. 13 of 33
+  server_open_files, server_not_accepting, accept_queue_overflow. 14 of 36
   causes can't be seen from here: --server-via 'ssh HOST estab observe --port
   {port}' shows the server's end.
 
