@@ -94,6 +94,24 @@ def test_the_schedule_of_an_open_loop(run: RunResult, expected: str) -> None:
     assert alone("generator_saturated", run).verdict == expected
 
 
+@pytest.mark.parametrize(
+    ("cpu_s", "waited_s", "expected"),
+    [
+        # 100 of 1,000 were begun in 2 s: at 1,000/s they would need 10 times the CPU that they took, each second.
+        (0.06, 1.0, "confirmed"),  # 0.6 cores needed, and others left half a core
+        (0.04, 1.0, "ruled_out"),  # 0.4 cores needed
+        (0.06, 0.5, "ruled_out"),  # three quarters of a core were left
+        (0.06, 0.05, "ruled_out"),  # it ran longer than it waited
+        (0.06, None, "ruled_out"),
+    ],
+)
+def test_a_schedule_that_needs_more_than_others_left(cpu_s: float, waited_s: float | None, expected: str) -> None:
+    run = scheduled(unsent=900, cpu=0.05).replace(elapsed_s=2.0)
+    worker = runs.worker(cpu_fraction=0.05, cpu_s=cpu_s, waited_s=waited_s)
+    run = run.replace(client=run.client.replace(workers=[worker]))
+    assert alone("generator_saturated", run).verdict == expected
+
+
 def test_lateness_that_cost_nothing_is_said_and_not_accused() -> None:
     said = alone("generator_saturated", scheduled(late=300)).summary
     assert said.startswith("300 of 1,000 began late")

@@ -10,7 +10,7 @@ import pytest
 from estab.errors import MachineError
 from estab.observe import Watch
 from estab.observe.server_via import ViaServer
-from estab.records import HostFacts, Snapshot
+from estab.records import HostFacts, Listener, ServerSockets, Snapshot
 
 TARGET = ("127.0.0.1", 8001)
 OBSERVE = shlex.join([sys.executable, "-P", "-m", "estab", "observe"]) + " --port {port}"
@@ -78,3 +78,25 @@ def test_a_command_that_fails_later() -> None:
     side = server.result()
     assert (side.observed, side.before, side.after) == (False, first, None)
     assert side.why == "the server was not seen: gone"
+
+
+@pytest.mark.parametrize(("queued", "looks"), [(18, 3), (0, 2)])
+def test_what_waits_when_all_is_settled_is_looked_at_again_while_the_load_goes_on(queued: int, looks: int) -> None:
+    sockets = ServerSockets(port=80, states={"ESTAB": 20}, queued=queued, accepted=20 - queued)
+    listener = Listener(family=4, address="10.0.0.1", port=80, depth=queued, limit=128)
+    now_s = 0.0
+    taken: list[Snapshot] = []
+
+    def run(_command: str, _port: int) -> list[Snapshot]:
+        taken.append(Snapshot(taken_at_s=now_s, host=HostFacts(), listeners=[listener], server_sockets=sockets))
+        return taken[-1:]
+
+    server = ViaServer("ssh x", "10.0.0.1", 80, run, clock=lambda: now_s)
+    server.look()
+    server.settled()
+    for tenth in range(30):
+        now_s = tenth / 10
+        server.meanwhile()
+    assert len(taken) == looks
+    assert [look.load_open for look in server.result().looks] == [False] + [True] * (looks - 1)
+    assert [look.t_s for look in server.result().looks] == [0.0, 0.0, 1.0][:looks]

@@ -45,6 +45,7 @@ class Recorder:
         self.points: list[TimelinePoint] = []
         self.rss_bytes: dict[int, int] = {}
         self.cpu = CpuWatch()
+        self.waited_ns: dict[int, tuple[int, int]] = {}
         self._latency = LatencySeries()
         self._every, self._seen = 1, 0
         self._left_out: TimelinePoint | None = None  # the newest, where it is one to leave out: the end is kept
@@ -58,6 +59,8 @@ class Recorder:
         point = self._point(totals, self.watch.sample(self._soon(totals)))
         for worker in self._workers():
             self.cpu.look(worker.pid, time.monotonic_ns(), worker.block.get("cpu_ns"))
+            if (waited_ns := processes.waited_ns(worker.pid)) is not None:
+                self.waited_ns[worker.pid] = self.waited_ns.get(worker.pid, (waited_ns, 0))[0], waited_ns
         if self._left_out is not None:
             self.points[-1] = keep_rare(self.points[-1], self._left_out)
             self._left_out = None
@@ -137,7 +140,8 @@ class Recorder:
     def figures(self) -> outcome.ProcessFigures:
         """What was seen of the worker processes from outside."""
         soft, _hard = host.own_open_files()
-        return outcome.ProcessFigures(soft, self.cpu, self.rss_bytes, self.watch.worst_fds)
+        waited_s = {pid: (last - first) / 1e9 for pid, (first, last) in self.waited_ns.items()}
+        return outcome.ProcessFigures(soft, self.cpu, self.rss_bytes, self.watch.worst_fds, waited_s)
 
     def _workers(self) -> list[WorkerProcess]:
         return [*self.clients.workers, *(self.servers.workers if self.servers else ())]

@@ -229,12 +229,15 @@ def of_run(run: RunResult) -> list[Moment]:
 
 
 def while_open(run: RunResult) -> list[Moment]:
-    """`of_run`, of a hold until its connections are closed: a server at a limit of its own accepts again after that."""
+    """`of_run` until the load's connections are closed: a server at a limit of its own accepts again after that.
+
+    Where no look shows when that was, only a hold does: the others close and open all the time.
+    """
     moments = of_run(run)
-    if run.command != "hold":
-        return moments
     if run.server.looks:
         until_s = max((look.t_s for look in run.server.looks if look.load_open), default=math.inf)
+    elif run.command != "hold":
+        return moments
     else:
         most = max((point.open for point in run.timeline), default=0)
         until_s = max((point.t_s for point in run.timeline if point.open * 2 >= most > 0), default=math.inf)

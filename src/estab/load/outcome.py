@@ -165,12 +165,14 @@ class ProcessFigures:
     cpu: CpuWatch = field(default_factory=CpuWatch)
     rss_bytes: Mapping[int, int] = field(default_factory=dict)
     worst_fds: Mapping[int, int] = field(default_factory=dict)
+    waited_s: Mapping[int, float] = field(default_factory=dict)
 
 
 def _worker(worker: WorkerProcess, figures: ProcessFigures) -> Worker:
     counts = worker.block.counts()
     busiest = figures.cpu.busiest.get(worker.pid)
     rss_bytes = figures.rss_bytes.get(worker.pid)
+    waited_s = figures.waited_s.get(worker.pid)
     return Worker(
         pid=worker.pid,
         role=worker.role,
@@ -178,6 +180,7 @@ def _worker(worker: WorkerProcess, figures: ProcessFigures) -> Worker:
         attempted=counts["attempted"],
         cpu_s=round(counts["cpu_ns"] / NS_PER_S, 3),
         cpu_fraction=None if busiest is None else round(busiest, 3),
+        waited_s=None if waited_s is None else round(waited_s, 3),
         worst_lag_ms=round(counts["worst_lag_ns"] / 1e6, 3),
         nofile_soft=figures.nofile_soft,
         worst_fds=figures.worst_fds.get(worker.pid),

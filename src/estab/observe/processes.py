@@ -122,6 +122,14 @@ def threads(pid: int) -> list[Thread]:
     return [thread for tid in tids if (thread := _thread(pid, tid)) is not None]
 
 
+def waited_ns(pid: int) -> int | None:
+    """How long the first thread of a process could have run and waited for a core so far; None where it is gone."""
+    try:
+        return proc_pid.parse_schedstat(_read(f"/proc/{pid}/task/{pid}/schedstat")).waited_ns
+    except (OSError, ParseError):
+        return None
+
+
 def _thread(pid: int, tid: int) -> Thread | None:
     directory = f"/proc/{pid}/task/{tid}"
     try:

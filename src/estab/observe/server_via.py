@@ -1,7 +1,8 @@
 """The server's end of a run, from snapshots that a command prints: before, when every connect is settled, after.
 
-The command is run three times, and each takes what it takes (ssh: about a second): the run waits for it. Clocks need
-not agree: only differences within the server's counters are used. A command that fails leaves the server unobserved.
+The command is run three times, and once or twice more where connections wait for accept() when all is settled. Each
+takes what it takes (ssh: about a second): the run waits for it. Clocks need not agree: only differences within the
+server's counters are used. A command that fails leaves the server unobserved.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from estab.observe import via
 from estab.observe.queue_watch import QueueWatch
 from estab.records import Listener, Process, ServerLook, ServerSide, ServerSockets, Snapshot, deltas
 
-# So long something has to wait at each look before a server counts as one that accepts nothing any more, and a bit.
+# So long something has to wait at each look before a server counts as one that accepts nothing any more; and a bit.
+_PAUSE_S = 1.0
 _TELLS_S = 1.2
 
 Runner = Callable[[str, int], list[Snapshot]]
@@ -26,8 +28,17 @@ Runner = Callable[[str, int], list[Snapshot]]
 class ViaServer:
     """Collects the snapshots of one server's port. Nothing here raises: `why` says what went wrong, first of all."""
 
-    def __init__(self, command: str, address: str, port: int, run: Runner = via.snapshots) -> None:
+    def __init__(
+        self,
+        command: str,
+        address: str,
+        port: int,
+        run: Runner = via.snapshots,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._command, self._address, self._port, self._run = command, address, port, run
+        self._clock = clock
+        self._again_at: float | None = None
         self._taken: list[Snapshot] = []
         self._while_open: list[Snapshot] = []
         self._at_end: ServerSockets | None = None
@@ -49,7 +60,16 @@ class ViaServer:
         if seen is not None:
             self._at_end = seen.server_sockets
             self._while_open.append(seen)
+            if self._at_end is not None and self._at_end.queued:
+                self._again_at = self._clock() + _PAUSE_S
         return seen
+
+    def meanwhile(self) -> None:
+        """Run it again where something waited when all was settled, once a pause of the program would be over."""
+        if self._again_at is not None and self._clock() >= self._again_at:
+            self._again_at = None
+            if (seen := self.look()) is not None:
+                self._while_open.append(seen)
 
     def closing(self) -> None:
         """Run it before all is closed, where something waited when all was settled: has it been accepted since?"""

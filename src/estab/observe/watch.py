@@ -149,6 +149,8 @@ class Watch:
 
         `connections`: how many there may be in a moment, so that a look at a million is not taken for a cheap one.
         """
+        if self._via is not None:
+            self._via.meanwhile()
         listeners = self._listeners()
         queue = _UNSEEN_QUEUE if listeners is None else self._queue.add(listeners)
         counted = self._counted()

@@ -128,7 +128,8 @@ class ListenerWatch(Record, frozen=True, kw_only=True):
 class Worker(Record, frozen=True, kw_only=True):
     """A process of ours that carried load. `exit` is its exit status (negative: the signal), 0 when it ended well.
 
-    `cpu_fraction` is its share of one core in its busiest half second, 0 to 1; `cpu_s` is the CPU time in all.
+    `cpu_fraction` is its share of one core in its busiest half second, 0 to 1; `cpu_s` is the CPU time in all,
+    `waited_s` for how long it could have run and waited for a core that others had.
     """
 
     pid: int
@@ -137,6 +138,7 @@ class Worker(Record, frozen=True, kw_only=True):
     attempted: int = 0
     cpu_s: float | None = None
     cpu_fraction: float | None = None
+    waited_s: float | None = None
     worst_lag_ms: float | None = None
     nofile_soft: int | None = None
     worst_fds: int | None = None

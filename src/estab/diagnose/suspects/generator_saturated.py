@@ -29,7 +29,13 @@ UNSENT = 0.02  # of it: so many had not begun when the run was given up
 def judge_run(run: RunResult) -> Judgement:
     """Confirmed by own timeouts with our lag of their order, or by a rate that was missed for want of our own CPU."""
     busy, lag = _busy(run), _lag_of_timeout(run)
-    evidence = [*_cpu_evidence(busy), *_lag_evidence(run), *_rate_evidence(run), *_schedule_evidence(run)]
+    evidence = [
+        *_cpu_evidence(busy),
+        *_waited_evidence(run),
+        *_lag_evidence(run),
+        *_rate_evidence(run),
+        *_schedule_evidence(run),
+    ]
     own = failures(run)
     if own and lag is not None and lag >= LATE:
         text = (
@@ -90,6 +96,26 @@ def _busy(run: RunResult) -> float | None:
     return max((f for f in known if math.isfinite(f)), default=None)
 
 
+def _kept_off(run: RunResult) -> str | None:
+    """That the schedule needs more CPU than others left to our workers, in words. None: not so, or it is not known."""
+    loop, seen_s = run.open_loop, run.elapsed_s
+    workers = [w for w in facts.workers(run, "client") if w.cpu_s is not None and w.waited_s is not None]
+    if loop is None or not workers or not (math.isfinite(seen_s) and seen_s > 0):
+        return None
+    ran_s = sum(worker.cpu_s or 0.0 for worker in workers)
+    waited_s = sum(worker.waited_s or 0.0 for worker in workers)
+    begun = loop.scheduled - loop.unsent
+    if begun <= 0 or waited_s <= ran_s:
+        return None
+    needed = loop.rate_per_s * ran_s / begun
+    if needed <= len(workers) - waited_s / seen_s:
+        return None
+    return (
+        f"{loop.rate_per_s:,.0f}/s need {needed:.1f} cores at {ran_s / begun * 1e6:,.0f} µs each; they ran "
+        f"{ran_s:.1f} s and waited {waited_s:.1f} s for a core that others had"
+    )
+
+
 def _lag_ms(run: RunResult) -> float | None:
     known = [w.worst_lag_ms for w in facts.workers(run, "client") if w.worst_lag_ms is not None]
     return max((lag for lag in known if math.isfinite(lag)), default=None)
@@ -126,6 +152,8 @@ def _why_ours(run: RunResult, busy: float | None) -> str | None:
     loop = run.open_loop
     if busy is not None and busy > BUSY:
         return "Our own workers had no CPU left."
+    if (told := _kept_off(run)) is not None:
+        return f"Our own workers had no CPU left: {told}."
     if loop is not None and loop.late > BEHIND * loop.scheduled:
         return f"{loop.late:,} began late though nothing else kept them: our own workers were late."
     return None
@@ -141,6 +169,14 @@ def _cpu_evidence(busy: float | None) -> list[Evidence]:
     if busy > BUSY:
         text += ": throughput is bound by CPU"
     return [measured("workers", "cpu_fraction", busy, text, BUSY)]
+
+
+def _waited_evidence(run: RunResult) -> list[Evidence]:
+    known = [worker.waited_s for worker in facts.workers(run, "client") if worker.waited_s]
+    if not known:
+        return []
+    text = f"a client worker waited {max(known):.1f} s of {run.elapsed_s:.1f} s at most for a core that others had"
+    return [measured("workers", "waited_s", max(known), text, None)]
 
 
 def _lag_evidence(run: RunResult) -> list[Evidence]:
