@@ -72,12 +72,29 @@ def unserved(run: RunResult) -> int:
 def turned_away_clients(run: RunResult) -> int:
     """Client failures that a queue which turns packets away can make.
 
-    Time-outs, and resets of connections that the server never had: a cookie or a half-open connection that it could not
-    honour (SyncookiesFailed, EmbryonicRsts). What it accepted and then closed or reset was not the queue's doing.
+    Time-outs of what it did not accept, and resets of connections that the server never had: a cookie or a half-open
+    connection that it could not honour (SyncookiesFailed, EmbryonicRsts). What it accepted and then closed, reset or
+    left without an answer was not the queue's doing.
     """
     spoiled = [run.server.rose(name) for name in (COOKIES_FAILED, EMBRYONIC_RSTS)]
     known = [max(0, delta) for delta in spoiled if delta is not None]
-    return timeouts(run) + (min(resets(run), sum(known)) if known else resets(run))
+    stalled = timeouts(run) - connect_timeouts(run)
+    most = _most_unaccepted(run)
+    cut_off = min(resets(run), sum(known)) if known else resets(run)
+    return connect_timeouts(run) + (stalled if most is None else min(stalled, most)) + cut_off
+
+
+def _most_unaccepted(run: RunResult) -> int | None:
+    """At most so many connections were ESTABLISHED at the client and not accepted. None: no bound is known.
+
+    Each of them waited, or had its last ACK dropped; a drop that made a client send its SYN again is not one of these.
+    A queue that stood full can have held any number, one after another.
+    """
+    watch, drops = listener(run), listener_drops(run)
+    if watch is None or drops is None or was_full(watch):
+        return None
+    again = sum(resent * count for resent, count in run.connects_by_resent.items())
+    return max(0, drops - again) + max(0, watch.worst_depth, watch.queued_at_end or 0)
 
 
 def late_connects(run: RunResult) -> int:

@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from estab.kernel.formats import first_bytes
+from estab.diagnose.judge import no_echo
 from estab.kernel.rules import accept_queue
 from estab.records import ListenerWatch, Percentiles, RunResult, Worker
 from estab.report.layout import Glyphs, columns, heading, indented, line, pairs
@@ -73,13 +73,9 @@ def _funnel(run: RunResult, console: Console, glyphs: Glyphs) -> Table:
 
 
 def _peer(run: RunResult) -> Iterator[RenderableType]:
-    """Who answers there, where no reply was an echo, and what can be asked of any server."""
-    failure = run.no_echo
-    if failure is None or failure.first_bytes is None:
-        return
-    said = first_bytes.words(clean(failure.first_bytes))
-    then = "estab hold and estab churn without --size fit any server."
-    yield indented(line(f"The target is no echo server; {said}. {then}"))
+    """Who answers there, where no reply was an echo. Where no cause is named the verdict says it."""
+    if run.no_echo is not None and run.cause is not None:
+        yield indented(line(clean(no_echo(run.no_echo))))
 
 
 def _failures(run: RunResult, glyphs: Glyphs) -> Table:
