@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 
 import pytest
@@ -30,6 +31,11 @@ def text(run: RunResult, width: int = 80, file: io.StringIO | None = None) -> st
     out = file or Utf8()
     render(judged, Console(file=out, width=width))
     return out.getvalue()
+
+
+def without_numbers(said: str) -> str:
+    """A further cause changes how many there are, and no report otherwise; `tests/diagnose/test_judge.py` counts them."""
+    return re.sub(r"\d+ of \d+(\s+causes can't)", r"N of M\1", said)
 
 
 SHAPES: dict[str, Callable[[], RunResult]] = {
@@ -93,7 +99,7 @@ Suspects
 
 
 def test_a_queue_that_overflowed() -> None:
-    assert text(few(runs.overflowed(interrupted=True))) == snapshot("""\
+    assert without_numbers(text(few(runs.overflowed(interrupted=True)))) == snapshot("""\
 Interrupted after 3.10 s: what was seen until then.
 estab hold  127.0.0.1:5000 · 400 connections · 3 s · timeout 3 s
 C engine · 2 cores · Linux 6.18.44 · box · took 3.10 s
@@ -118,7 +124,7 @@ Measured
 
 Verdict  accept_queue_overflow  (at the server)
   The accept queue of 127.0.0.1:5000 was full (17 fit) and the kernel turned
-  packets away: 327 connections failed. 5 of 36 causes can't be seen from here.
+  packets away: 327 connections failed. N of M causes can't be seen from here.
     • the queue had 17 of 17 places in use at worst  [sock_diag]
     • full in 12 of 30 samples, ten a second  [sock_diag]
     • ListenOverflows rose by 920 within the run (packets, not clients; whole
@@ -167,7 +173,7 @@ Other suspects
 
 
 def test_a_server_that_is_silent_far_away() -> None:
-    assert text(few(runs.stalled(server=runs.remote()))) == snapshot("""\
+    assert without_numbers(text(few(runs.stalled(server=runs.remote())))) == snapshot("""\
 estab hold  127.0.0.1:5000 · 400 connections · 3 s · timeout 3 s
 C engine · 2 cores · Linux 6.18.44 · box · took 3.10 s
 
@@ -191,7 +197,7 @@ Measured
 
 Verdict  no cause confirmed
   271 failures; no cause is confirmed. Possible: path_flow_table_full,
-  server_open_files, server_not_accepting, accept_queue_overflow. 14 of 36
+  server_open_files, server_not_accepting, accept_queue_overflow. N of M
   causes can't be seen from here: --server-via 'ssh HOST estab observe --port
   {port}' shows the server's end.
 

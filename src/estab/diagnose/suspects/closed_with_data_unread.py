@@ -43,7 +43,7 @@ def _evidence(run: RunResult) -> list[Evidence]:
     sent = (
         []
         if size is None
-        else [measured("config", "size_bytes", size, f"each request has {plural(int(size or 0), 'byte')}", None)]
+        else [measured("config", "size_bytes", size, f"each request has {plural(size, 'byte')}", None)]
     )
     return [server_counter(run, facts.ABORT_ON_CLOSE, means), *sent]
 
