@@ -34,7 +34,7 @@ def text(run: RunResult, width: int = 80, file: io.StringIO | None = None) -> st
 
 
 def without_numbers(said: str) -> str:
-    """A further cause changes how many there are, and no report otherwise; `tests/diagnose/test_judge.py` counts them."""
+    """The report whatever the number of causes: one more changes nothing else, and the judge's tests count them."""
     return re.sub(r"\d+ of \d+(\s+causes can't)", r"N of M\1", said)
 
 

@@ -40,12 +40,10 @@ def judge_run(run: RunResult) -> Judgement:
 def _evidence(run: RunResult) -> list[Evidence]:
     means = "connections closed by their program with data unread"
     size = facts.asked(run, "size_bytes")
-    sent = (
-        []
-        if size is None
-        else [measured("config", "size_bytes", size, f"each request has {plural(size, 'byte')}", None)]
-    )
-    return [server_counter(run, facts.ABORT_ON_CLOSE, means), *sent]
+    counted = server_counter(run, facts.ABORT_ON_CLOSE, means)
+    if size is None:
+        return [counted]
+    return [counted, measured("config", "size_bytes", size, f"each request has {plural(size, 'byte')}", None)]
 
 
 def failures(run: RunResult) -> int:

@@ -63,14 +63,19 @@ def _evidence(probe: SizeProbe | None) -> list[Evidence]:
         return [unknown("a probe by size", "small_answered", "whether smaller segments pass was not tried")]
     evidence = []
     for name, mss, acknowledged, answered in (
-        ("small_answered", f"segments of {probe.small_mss} bytes", probe.small_acknowledged, probe.small_answered),
+        (
+            "small_answered",
+            f"segments of {plural(probe.small_mss, 'byte')}",
+            probe.small_acknowledged,
+            probe.small_answered,
+        ),
         ("full_answered", "full segments", probe.full_acknowledged, probe.full_answered),
     ):
         if acknowledged is None:
             continue
         way = "acknowledged" if acknowledged else "never acknowledged"
         back = "answered" if answered else "not answered"
-        text = f"after the run a request of {plural(probe.size_bytes, 'byte')} in {mss} was {way} and {back}"
+        text = f"after the run a request of {plural(probe.size_bytes, 'byte')} in {mss}: {way}, {back}"
         evidence.append(measured("a probe by size", name, str(bool(answered)).lower(), text, None))
     return evidence
 
