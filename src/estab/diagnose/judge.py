@@ -5,7 +5,7 @@ from __future__ import annotations
 from estab.diagnose.decide import decide, not_observed, open_questions
 from estab.diagnose.suspects import CAUSES
 from estab.kernel.formats import first_bytes
-from estab.records import Diagnosis, Failure, RunResult, Suspect
+from estab.records import Diagnosis, RunResult, Suspect
 from estab.words import plural
 
 
@@ -29,19 +29,13 @@ def _unseen(run: RunResult, suspects: list[Suspect]) -> str:
     return f" {unseen} of {len(suspects)} causes can't be seen from here{how}."
 
 
-def no_echo(reply: Failure) -> str:
-    """Who answers there, by how its first reply began, and what can be asked of any server."""
-    said = first_bytes.words(reply.first_bytes or "")
-    return f"The target is no echo server; {said}. estab hold and estab churn without --size fit any server."
-
-
 def _no_cause(run: RunResult, suspects: list[Suspect]) -> str:
     failures = run.client_failures
     if questions := open_questions(suspects):
         told = plural(failures, "failure") if failures else "Nothing failed, but not all was well"
         return f"{told}; no cause is confirmed. {questions}"
     if failures and run.no_echo is not None:
-        return no_echo(run.no_echo)
+        return first_bytes.no_echo(run.no_echo.first_bytes or "")
     if failures:
         worst = max((f for f in run.failures if f.is_clients), key=lambda f: f.count)
         most = f", {'all' if worst.count == failures else 'most'} of them {worst.kind.words} ({worst.count:,})"

@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from estab.diagnose.judge import no_echo
+from estab.kernel.formats import first_bytes
 from estab.kernel.rules import accept_queue
 from estab.records import ListenerWatch, Percentiles, RunResult, Worker
 from estab.report.layout import Glyphs, columns, heading, indented, line, pairs
@@ -75,7 +75,7 @@ def _funnel(run: RunResult, console: Console, glyphs: Glyphs) -> Table:
 def _peer(run: RunResult) -> Iterator[RenderableType]:
     """Who answers there, where no reply was an echo. Where no cause is named the verdict says it."""
     if run.no_echo is not None and run.cause is not None:
-        yield indented(line(clean(no_echo(run.no_echo))))
+        yield indented(line(clean(first_bytes.no_echo(run.no_echo.first_bytes or ""))))
 
 
 def _failures(run: RunResult, glyphs: Glyphs) -> Table:

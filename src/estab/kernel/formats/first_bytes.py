@@ -52,6 +52,12 @@ def words(first_bytes: str) -> str:
     return f'{f"it seems to speak {name}: " if name else ""}its reply began "{first_bytes}"'
 
 
+def no_echo(first_bytes: str) -> str:
+    """Who answers there, by how its first reply began, and what can be asked of any server."""
+    said = words(first_bytes)
+    return f"The target is no echo server; {said}. estab hold and estab churn without --size fit any server."
+
+
 def protocol(first_bytes: str) -> str | None:
     """What the peer speaks, by what `text` gave of its first bytes; None where nothing known begins so."""
     return next((name for pattern, name in _PATTERNS if pattern.match(first_bytes)), None)
