@@ -20,6 +20,7 @@ from estab.kernel.rules.syn_retries import default_linear_timeouts
 from estab.records import RunResult, TimelinePoint
 
 _RESENT_S = 1.03  # TCP_TIMEOUT_INIT, and what the timer wheel adds (docs/kernel.md rule 17)
+_LONGEST_S = 3600.0
 _STEP_S = 0.1  # of a timeline
 _WINDOW_STEPS = 5
 _PER_WINDOW = 6.0
@@ -42,7 +43,7 @@ class Turns:
 def taken_in_turn(run: RunResult) -> Turns | None:
     """The turns; None: chance may have done it, or too little was seen to tell."""
     timeout_s, again = facts.asked_timeout(run), run.client.rose(facts.SYN_RETRANS)
-    if timeout_s is None or again is None or not run.timeline:
+    if timeout_s is None or again is None or not _in_order(run.timeline):
         return None
     tries = int(timeout_s // _RESENT_S)  # so often a SYN is sent again before its connect is given up
     if tries < 1 or tries > 1 + _linear(run):
@@ -53,6 +54,12 @@ def taken_in_turn(run: RunResult) -> Turns | None:
         return None
     scatter = _scatter(run.timeline, timeout_s, tries)
     return Turns(sent, lost, members, scatter) if scatter is not None and scatter <= _EVEN else None
+
+
+def _in_order(timeline: Sequence[TimelinePoint]) -> bool:
+    """Whether it has moments one after the other, within a time that is worth going through."""
+    times = [point.t_s for point in timeline]
+    return bool(times) and all(0 <= t_s <= _LONGEST_S for t_s in times) and times == sorted(times)
 
 
 def _linear(run: RunResult) -> int:

@@ -12,7 +12,7 @@ from estab.diagnose import facts
 from estab.diagnose.advice import changes
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import connect_timeouts, measured
-from estab.diagnose.successes import SteadyRate, steady_rate
+from estab.diagnose.successes import EVEN, SteadyRate, steady_rate
 from estab.diagnose.syn_path import FEW, SynPath, arrival_evidence, syn_path
 from estab.records import Evidence, Remedy, RunResult, Verdict
 from estab.words import plural
@@ -47,7 +47,7 @@ def _weigh(run: RunResult, met: SynPath, rate: SteadyRate | None) -> tuple[Verdi
 def _weigh_rate(run: RunResult, met: SynPath, rate: SteadyRate) -> tuple[Verdict, str]:
     told = f"{rate.per_s:,.3g} connects a second got through, while {rate.offered_per_s:,.3g} were begun"
     if not rate.follows_no_share:
-        return "possible", f"{told}; what was offered was as even, so a share of it would look the same."
+        return "possible", f"{told}; a share of what was offered might look the same."
     if met.arrived is None:
         return (
             "possible",
@@ -61,15 +61,15 @@ def _evidence(rate: SteadyRate | None) -> list[Evidence]:
         return []
     text = (
         f"{rate.per_s:,.3g} a second got through in {rate.windows} windows, {rate.offered_per_s:,.3g} were begun; "
-        f"the first {plural(rate.burst, 'connect')} passed at once"
+        f"of the first {rate.burst_of:,} {plural(rate.burst, 'connect')} passed"
     )
     scatter = (
         f"variance over mean of what got through in a window: {rate.scatter:.2f}, of what was begun "
-        f"{rate.offered_scatter:.2f}; chance gives 1"
+        f"{rate.offered_scatter:.2f}; chance gives 0.6"
     )
     return [
         measured("timeline", "connected", round(rate.per_s, 3), text, round(rate.offered_per_s, 3)),
-        measured("timeline", "scatter", round(rate.scatter, 3), scatter, 0.4),
+        measured("timeline", "scatter", round(rate.scatter, 3), scatter, EVEN),
     ]
 
 
