@@ -251,7 +251,8 @@ def terminal(folder: Path) -> Iterator[Terminal]:
 
 
 def _bar(screen: str) -> str:
-    (line,) = re.findall(r"^127\.0\.0\.1:7000 .*$", screen, re.MULTILINE)
+    listeners = screen.partition("LOCAL PORTS")[0]
+    (line,) = re.findall(r"^127\.0\.0\.1:7000 .*$", listeners, re.MULTILINE)
     return "".join(re.findall("[█▉▊▋▌▍▎▏░]", line))
 
 

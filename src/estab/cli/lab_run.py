@@ -54,8 +54,8 @@ def run(
         Stay inside afterwards, with all of it still up, and print how to enter each host (nsenter) and what to look
         at; Enter or Ctrl-C leaves.
     jobs
-        How many scenarios are run side by side, where there are several: most of their time is waiting. By default as
-        many as cores, 4 at the most; 1 runs one after the other.
+        How many scenarios are run side by side, where there are several: most of their time is waiting. By default one
+        more than cores, 4 at the most; 1 runs one after the other.
     output.json
         Write the result as JSON (estab.lab/1) to this file; `-` is standard output, and nothing else is on it then.
     """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from estab.errors import EstabError, MachineError
 from estab.lab.remedies.express import LOOKS, express
@@ -20,14 +21,23 @@ def remedies_of(diagnosis: Diagnosis | None) -> list[Remedy]:
 
 
 class Trials:
-    """Remedies tried on one setup, of which `before` came; the same change is run once. `run(setup, did)` runs it."""
+    """Remedies tried on one setup, of which `before` came; the same change is run once. `run(setup, did)` runs it.
+
+    `known` is what came of setups that were run before: a remedy that leads to one of them is not run again.
+    """
 
     def __init__(
-        self, setup: Setup, before: RunResult, run: Callable[[Setup, str], RunResult], *, scale: float = 1.0
+        self,
+        setup: Setup,
+        before: RunResult,
+        run: Callable[[Setup, str], RunResult],
+        *,
+        scale: float = 1.0,
+        known: Mapping[Setup, RunResult] = MappingProxyType({}),
     ) -> None:
         self._setup, self._before, self._scale = setup, before, scale
         self._run_setup = run
-        self._runs = {setup: before}
+        self._runs = {**known, setup: before}
 
     def of(self, remedy: Remedy) -> TwinRemedy:
         """What came of it."""

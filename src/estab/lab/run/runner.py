@@ -64,6 +64,11 @@ class Measurements:
         self.runner = runner
         self._measured: dict[Scenario, Measured] = {}
 
+    @property
+    def runs(self) -> dict[Setup, RunResult]:
+        """What came of each setup so far."""
+        return {measured.setup: measured.run for measured in self._measured.values()}
+
     def of(self, scenario: Scenario) -> Measured:
         """What came of it."""
         if scenario not in self._measured:
@@ -92,7 +97,7 @@ def _whole(scenario: Scenario, measurements: Measurements, blank: LabScenario) -
         tell("more figures")
     rows += [_row(row) for row in scenario.more(measurements)]
     cause = measured.run.cause
-    remedies = _remedies(measured, measurements.runner) if cause == scenario.cause else []
+    remedies = _remedies(measured, measurements) if cause == scenario.cause else []
     accused = _control(scenario, measurements)
     agrees = all(row.agrees for row in rows) and cause == scenario.cause and not accused
     agrees = agrees and all(remedy.works in (None, remedy.claimed) for remedy in remedies)
@@ -131,16 +136,16 @@ def _sweep(scenario: Scenario, measurements: Measurements, blank: LabScenario) -
     )
 
 
-def _remedies(measured: Measured, runner: Runner) -> list[LabRemedy]:
-    """All that the verdict offers, each tried on the setup that was judged."""
-    wanted = remedies_of(measured.run.diagnosis)
+def _remedies(measured: Measured, measurements: Measurements) -> list[LabRemedy]:
+    """All that the verdict offers, each tried on the setup that was judged; what was measured so already counts."""
+    runner, wanted = measurements.runner, remedies_of(measured.run.diagnosis)
     tried: list[LabRemedy] = []
 
     def run(setup: Setup, did: str) -> RunResult:
         runner.tell(f"remedy {len(tried) + 1} of {len(wanted)}: {did}")
         return runner.run(setup).run
 
-    trials = Trials(measured.setup, measured.run, run)
+    trials = Trials(measured.setup, measured.run, run, known=measurements.runs)
     for remedy in wanted:
         tried.append(_remedy(trials.of(remedy)))
     return tried

@@ -34,13 +34,16 @@ def _perform(order: dict[str, Any], inside: Inside) -> None:
         say({"wire": msgspec.to_builtins(gauge())})
         _tell("the wire", OVER)
     names = order["names"]
-    pieces = [Piece(partial(_run, name, order), find(name).alone) for name in names]
+    # The longest first, or the last one would run beside nothing; before them those that nothing may run beside.
+    places = sorted(range(len(names)), key=lambda place: (not find(names[place]).alone, -find(names[place]).seconds))
+    pieces = [Piece(partial(_run, names[place], order), find(names[place]).alone) for place in places]
     for said in in_parallel(pieces, order["jobs"]):
+        place = places[said.place]
         if said.over:
-            _tell(names[said.place], OVER)
-            say({"scenario": said.what, "place": said.place})
+            _tell(names[place], OVER)
+            say({"scenario": said.what, "place": place})
         else:
-            _tell(names[said.place], said.what)
+            _tell(names[place], said.what)
     if order["keep"] and find(names[0]).why_not() is None:
         _look_around(names[0], order, inside)
 

@@ -1,4 +1,4 @@
-"""Many short connections on a server that hiccups, with a queue that somaxconn cut to 128: 110s.
+"""Many short connections on a server that hiccups, with a queue that somaxconn cut to 64: 110s.
 
 While the server does not accept for a moment, the queue fills and SYNs are dropped (`net/ipv4/tcp_input.c
 tcp_conn_request`). They would be sent again after 1 s, but the clients' timeout of 0.8 s ends them first
@@ -32,11 +32,11 @@ class ShortConnectionStorm(Scenario):
     side = "server"
     symptom = "connect timeouts of short connections in bursts; ListenOverflows grows every second"
     seconds = 14.0
-    control = {"hiccup_s": 0.0, "connections": 100}
+    control = {"hiccup_s": 0.0, "connections": 50}
 
-    connections: int = connections(300, "clients that connect, ask once, close, and again")
+    connections: int = connections(150, "clients that connect, ask once, close, and again")
     backlog: int = backlog(8192)
-    somaxconn: int = somaxconn(128)
+    somaxconn: int = somaxconn(64)
     timeout_s: float = duration(0.8, "the clients' connect timeout; 0 leaves it to the kernel")
     hiccup_s: float = duration(0.2, "how long the server pauses")
     hiccups: int = setting(2, "how often it does", 0, 100)
@@ -86,11 +86,11 @@ class ShortConnectionStorm(Scenario):
     def more(self, measure: Measure) -> Iterator[FigureRow]:
         """With 8192 not one; the kernel's own 110s; and what each way gives in requests a second."""
         longer = self.but(somaxconn=8192)
-        kernels = self.but(connections=150, ask=0, timeout_s=0.0, tries=1, hiccups=1, hiccup_s=2.8)
+        kernels = self.but(ask=0, timeout_s=0.0, tries=1, hiccups=1, hiccup_s=2.8)
         yield from compared(measure, "somaxconn 8192", longer)
         yield from compared(measure, "no timeout of their own", kernels)
         ways = {"storm": self, "sysctl -w net.core.somaxconn=8192, then listen() anew": longer,
-                "a connection pool": self.but(pool=100),
+                "a connection pool": self.but(pool=50),
                 "a connect timeout of 3 s": self.but(timeout_s=3.0)}  # fmt: skip
         for what, way in ways.items():
             requests = measure.of(way).run.requests
