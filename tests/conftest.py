@@ -34,12 +34,17 @@ _LONGEST = ("played", "story", "long_checks", "test_twin_causes", "test_twin", "
 
 
 def _group(item: pytest.Function) -> str | None:
-    """The tests that one worker runs, for they share what is made once: named after a fixture, or after the file."""
-    for definitions in item._fixtureinfo.name2fixturedefs.values():
-        for definition in definitions:
-            if definition.baseid.startswith("tests") and definition.scope != "function":
-                return item.path.stem if definition.scope == "module" else definition.argname
-    return None
+    """The tests that one worker runs, for they share what is made once: named after a fixture, or after the file.
+
+    Of several fixtures the one counts that takes longest.
+    """
+    shared = [
+        item.path.stem if definition.scope == "module" else definition.argname
+        for definitions in item._fixtureinfo.name2fixturedefs.values()
+        for definition in definitions
+        if definition.baseid.startswith("tests") and definition.scope != "function"
+    ]
+    return next((name for name in _LONGEST if name in shared), shared[0] if shared else None)
 
 
 @pytest.hookimpl(tryfirst=True)

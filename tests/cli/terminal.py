@@ -1,6 +1,7 @@
 """Running the `estab` command as a user does: the installed script, in a process of its own.
 
-But for what is refused before it begins: that is said in this process, for Python takes a while to start.
+But for what only reads files, and for what is refused before it begins: that runs in this process, for Python, and what
+draws a page, take a while to start.
 """
 
 from __future__ import annotations
@@ -29,12 +30,14 @@ def estab(*arguments: str, nofile: int | None = None, timeout: float = 60) -> su
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
 
 
-def refused(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """What `estab` says to a command line that it takes for none."""
-    out, err = io.StringIO(), io.StringIO()
+def called(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """What `estab` says and writes, run in this process: for commands that start none and wait for nothing."""
+    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = call(arguments)
-    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+    printed = out.detach()
+    assert isinstance(printed, io.BytesIO)
+    return subprocess.CompletedProcess(arguments, code, printed.getvalue().decode(), err.getvalue())
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests import servers
-from tests.cli.terminal import ESTAB, assert_one_clear_line, estab, recorded, refused
+from tests.cli.terminal import ESTAB, assert_one_clear_line, called, estab, recorded
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ from tests.cli.terminal import ESTAB, assert_one_clear_line, estab, recorded, re
     ],
 )
 def test_usage(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
-    assert_one_clear_line(refused(*arguments), 2, *words)
+    assert_one_clear_line(called(*arguments), 2, *words)
 
 
 def test_more_connections_than_memory_is_refused_before_anything_is_sent() -> None:
@@ -129,7 +129,7 @@ def run_bytes() -> bytes:
 def test_a_truncated_record(tmp_path: Path, run_bytes: bytes, keep: int) -> None:
     path = tmp_path / "run.json"
     path.write_bytes(run_bytes[: keep if keep >= 0 else len(run_bytes) + keep])
-    assert_one_clear_line(estab("diagnose", str(path)), 2, str(path))
+    assert_one_clear_line(called("diagnose", str(path)), 2, str(path))
 
 
 @pytest.mark.parametrize(
@@ -147,14 +147,14 @@ def test_a_truncated_record(tmp_path: Path, run_bytes: bytes, keep: int) -> None
 def test_a_file_that_is_no_run(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "run.json"
     path.write_bytes(data)
-    assert_one_clear_line(estab("diagnose", str(path)), 2, str(path))
+    assert_one_clear_line(called("diagnose", str(path)), 2, str(path))
 
 
 @pytest.mark.parametrize("schema", ["estab.run/1", "estab.snapshot/1"])
 def test_a_file_that_is_nested_without_end(tmp_path: Path, schema: str) -> None:
     path = tmp_path / "deep"
     path.write_text('{"schema":"' + schema + '","deep":' + "[" * 200_000)
-    assert_one_clear_line(estab("diagnose", str(path)), 2, "nested too deeply")
+    assert_one_clear_line(called("diagnose", str(path)), 2, "nested too deeply")
 
 
 def test_a_report_for_a_terminal_that_knows_ascii_alone(tmp_path: Path, run_bytes: bytes) -> None:
@@ -177,15 +177,15 @@ def test_a_full_disk_behind_standard_output() -> None:
 def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, run_bytes: bytes) -> None:
     path = tmp_path / "run.json"
     path.write_bytes(b"\n")
-    assert_one_clear_line(estab("diagnose", str(path)), 2, "it is empty")
+    assert_one_clear_line(called("diagnose", str(path)), 2, "it is empty")
     path.write_bytes(run_bytes[:1000])
-    assert_one_clear_line(estab("diagnose", str(path)), 2, "ends in the middle")
+    assert_one_clear_line(called("diagnose", str(path)), 2, "ends in the middle")
 
 
 def test_a_record_of_a_later_version_loads(tmp_path: Path, run_bytes: bytes) -> None:
     path = tmp_path / "run.json"
     path.write_bytes(run_bytes.replace(b'"funnel":{', b'"a_later_field":[1],"funnel":{"later":2,', 1))
-    done = estab("diagnose", str(path))
+    done = called("diagnose", str(path))
     assert done.returncode == 0, done.stderr
     assert "no cause" in done.stdout
 
@@ -193,13 +193,13 @@ def test_a_record_of_a_later_version_loads(tmp_path: Path, run_bytes: bytes) -> 
 def test_a_recorded_run_is_judged_alike(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     first = estab("hold", f"127.0.0.1:{servers.closed_port()}", "-n", "3", "-d", "0.05", "--json", str(path))
-    again = estab("diagnose", str(path), "--json", "-")
+    again = called("diagnose", str(path), "--json", "-")
     assert first.returncode == again.returncode == 1
     assert again.stdout.encode() == path.read_bytes()
 
 
 def test_an_unreadable_record(tmp_path: Path) -> None:
-    assert_one_clear_line(estab("diagnose", str(tmp_path)), 2, str(tmp_path))
+    assert_one_clear_line(called("diagnose", str(tmp_path)), 2, str(tmp_path))
 
 
 @pytest.mark.parametrize("handler", [servers.reset_at_once, servers.wrong_bytes, servers.half_an_answer])

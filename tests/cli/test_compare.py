@@ -10,7 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from tests.cli.terminal import ESTAB, assert_one_clear_line, estab, refused
+from tests.cli.terminal import ESTAB, assert_one_clear_line, called, estab
 from tests.processes import children
 
 from estab import load_run
@@ -42,7 +42,7 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def found(*arguments: str) -> tuple[int, Comparison]:
-    done = estab("compare", *arguments, "--json", "-")
+    done = called("compare", *arguments, "--json", "-")
     assert done.stdout, done.stderr
     return done.returncode, decode(done.stdout.encode(), Comparison, COMPARISON_SCHEMA)
 
@@ -64,7 +64,7 @@ def test_three_identical_sets_hold_a_narrow_gate_on_counts(sides: dict[str, Path
 
 def test_a_backlog_cut_on_purpose_fails(sides: dict[str, Path], tmp_path: Path) -> None:
     junit, markdown = tmp_path / "junit.xml", tmp_path / "comment.md"
-    done = estab(
+    done = called(
         "compare", str(sides["before"]), str(sides["cut"]), "--fail-on", GATE, "--junit", str(junit), "--markdown",
         str(markdown), "--github",
     )  # fmt: skip
@@ -96,7 +96,7 @@ def test_the_record_says_what_it_rests_on(sides: dict[str, Path]) -> None:
 
 def test_single_runs_say_that_noise_is_unknown(sides: dict[str, Path]) -> None:
     one, other = (str(sides[side] / "run-1.json") for side in ("before", "same"))
-    done = estab("compare", one, other)
+    done = called("compare", one, other)
     assert done.returncode == 0
     assert "Noise can't be told apart" in done.stdout
     assert "Sampling error alone" in done.stdout
@@ -106,9 +106,9 @@ def test_single_runs_say_that_noise_is_unknown(sides: dict[str, Path]) -> None:
 def test_another_kind_of_run_is_named(sides: dict[str, Path], tmp_path: Path) -> None:
     bench = tmp_path / "bench.json"
     estab("bench", "-c", "5", "-d", "100ms", "--json", str(bench))
-    done = estab("compare", str(sides["before"] / "run-1.json"), str(bench))
+    done = called("compare", str(sides["before"] / "run-1.json"), str(bench))
     assert "Not the same kind of run: A is hold, B is bench rr." in " ".join(done.stdout.split())
-    gate = estab("compare", str(sides["before"]), str(bench), "--fail-on", "failures>0,throughput<-5%")
+    gate = called("compare", str(sides["before"]), str(bench), "--fail-on", "failures>0,throughput<-5%")
     assert_one_clear_line(gate, 2, "column 12", "throughput")
 
 
@@ -120,7 +120,7 @@ def test_lines_of_runs_are_read_too(tmp_path: Path) -> None:
     assert code == 0
     assert comparison.a.runs == 2
     lines.write_text(done.stdout + done.stdout[:100])
-    assert_one_clear_line(estab("compare", str(lines), str(lines)), 2, "line 3")
+    assert_one_clear_line(called("compare", str(lines), str(lines)), 2, "line 3")
 
 
 @pytest.mark.parametrize(
@@ -137,13 +137,13 @@ def test_lines_of_runs_are_read_too(tmp_path: Path) -> None:
     ],
 )
 def test_usage(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
-    assert_one_clear_line(refused(*arguments), 2, *words)
+    assert_one_clear_line(called(*arguments), 2, *words)
 
 
 def test_an_empty_directory_and_an_alpha(sides: dict[str, Path], tmp_path: Path) -> None:
     before = str(sides["before"])
-    assert_one_clear_line(estab("compare", str(tmp_path), before), 2, str(tmp_path), "no run in it")
-    assert_one_clear_line(estab("compare", before, before, "--alpha", "0"), 2, "alpha")
+    assert_one_clear_line(called("compare", str(tmp_path), before), 2, str(tmp_path), "no run in it")
+    assert_one_clear_line(called("compare", before, before, "--alpha", "0"), 2, "alpha")
 
 
 def test_a_directory_that_holds_runs_is_left_alone(sides: dict[str, Path]) -> None:

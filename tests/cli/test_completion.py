@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.cli.terminal import ESTAB, assert_one_clear_line, estab
+from tests.cli.terminal import ESTAB, assert_one_clear_line, called, estab
 from tests.servers import program
 
 from estab.cli.commands import COMMANDS
@@ -28,7 +28,7 @@ printf '%s\n' "${COMPREPLY[@]}"
 @pytest.fixture(scope="module")
 def bash_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("completion") / "estab.bash"
-    done = estab("completion", "bash")
+    done = called("completion", "bash")
     assert done.returncode == 0, done.stderr
     path.write_text(done.stdout)
     return path
@@ -130,7 +130,7 @@ def test_install_says_where_it_could_not_write(tmp_path: Path) -> None:
 
 
 def test_an_unknown_shell() -> None:
-    assert_one_clear_line(estab("completion", "tcsh"), 2, "tcsh")
+    assert_one_clear_line(called("completion", "tcsh"), 2, "tcsh")
 
 
 def test_the_manual_page_reads_without_a_warning(tmp_path: Path) -> None:
@@ -156,6 +156,6 @@ def test_the_manual_page_has_every_command_and_option() -> None:
     for name in COMMANDS:
         assert f".SS estab {name}\n" in page
         section = page.partition(f".SS estab {name}\n")[2].partition(".SS ")[0]
-        shown = estab(name, "--help").stdout
+        shown = called(name, "--help").stdout
         for option in {word.strip(",") for word in shown.split() if word.startswith("--")} - {"--help", "--version"}:
             assert option.rstrip(".;:)") in section, (name, option)

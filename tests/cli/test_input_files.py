@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.cli.terminal import ESTAB, assert_one_clear_line, estab
+from tests.cli.terminal import ESTAB, assert_one_clear_line, called, estab
 from tests.namespaces import until
 
 from estab.cli import show
@@ -75,11 +75,11 @@ def test_what_is_wrong_with_standard_input(arguments: tuple[str, ...], data: byt
 @pytest.mark.parametrize("arguments", [("diagnose", "--jsn", "x"), ("report", "-x"), ("lab", "twin", "--foo")])
 def test_an_option_that_there_is_not_is_no_file(arguments: tuple[str, ...]) -> None:
     option = next(word for word in arguments if word.startswith("-"))
-    assert_one_clear_line(estab(*arguments), 2, f"there is no option {option};")
+    assert_one_clear_line(called(*arguments), 2, f"there is no option {option};")
 
 
 def test_a_command_that_takes_no_file_names_the_option_and_its_help() -> None:
-    assert_one_clear_line(estab("lab", "run", "--foo"), 2, "Unknown option: --foo", "estab lab run --help")
+    assert_one_clear_line(called("lab", "run", "--foo"), 2, "Unknown option: --foo", "estab lab run --help")
 
 
 OPEN = ("257", "56")  # the number of openat() on x86-64 and arm64

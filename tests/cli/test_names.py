@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.cli.terminal import ESTAB, assert_one_clear_line, estab, recorded
+from tests.cli.terminal import ESTAB, assert_one_clear_line, called, estab, recorded
 
 from estab.records import encode
 from estab.report.annotations import command
@@ -56,7 +56,7 @@ def test_a_page_of_a_file_with_such_a_name(evil_run: bytes, tmp_path: Path) -> N
     name = EVIL.replace("/", "") + ".json"
     (tmp_path / name).write_bytes(evil_run)
     page = tmp_path / "p\x1b[31m.html"
-    done = estab("report", str(tmp_path / name), "-o", str(page))
+    done = called("report", str(tmp_path / name), "-o", str(page))
     assert (done.returncode, done.stderr) == (0, "")
     assert not steers(done.stdout)
     assert not steers(page.read_text()) - {"\x7f"}
@@ -69,10 +69,10 @@ def test_a_file_whose_name_is_no_text(evil_run: bytes, tmp_path: Path) -> None:
     Path(name).write_bytes(evil_run)
     kept = tmp_path / "kept.json"
     more = ("--json", str(kept), "--junit", str(tmp_path / "j.xml"), "--markdown", str(tmp_path / "m.md"))
-    done = estab("compare", name, name, *more)
+    done = called("compare", name, name, *more)
     assert (done.returncode, done.stderr) == (0, "")
     assert r"caf\\udce9.json" in kept.read_text()
-    assert_one_clear_line(estab("diagnose", os.fsdecode(b"caf\xe9")), 2, r"caf\udce9")
+    assert_one_clear_line(called("diagnose", os.fsdecode(b"caf\xe9")), 2, r"caf\udce9")
 
 
 @pytest.mark.parametrize("nofile", [10, 16])

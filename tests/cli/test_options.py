@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.cli.terminal import assert_one_clear_line, refused
+from tests.cli.terminal import assert_one_clear_line, called
 
 from estab.cli import values
 from estab.cli.app import commands
@@ -33,13 +33,13 @@ def test_there_are_numbers_to_test() -> None:
 @pytest.mark.parametrize(("name", "option"), [*numeric("int")])
 def test_a_whole_number_is_whole(name: str, option: str) -> None:
     for value in ("1.5", *NO_NUMBERS):
-        assert_one_clear_line(refused(*name.split(), *GIVEN.get(name, []), option, value), 2, option)
+        assert_one_clear_line(called(*name.split(), *GIVEN.get(name, []), option, value), 2, option)
 
 
 @pytest.mark.parametrize(("name", "option"), [*numeric("float")])
 def test_a_number_is_one(name: str, option: str) -> None:
     for value in NO_NUMBERS:
-        assert_one_clear_line(refused(*name.split(), *GIVEN.get(name, []), option, value), 2, option)
+        assert_one_clear_line(called(*name.split(), *GIVEN.get(name, []), option, value), 2, option)
 
 
 @pytest.mark.parametrize("text", ["1.5", "1e3", "many", "1,5", "--", "5 5", "nan"])
@@ -97,4 +97,4 @@ def test_what_is_no_time(text: str) -> None:
     ],
 )
 def test_what_does_not_go_together_or_out_of_range(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
-    assert_one_clear_line(refused(*arguments), 2, *words)
+    assert_one_clear_line(called(*arguments), 2, *words)

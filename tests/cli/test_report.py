@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.cli.terminal import assert_one_clear_line, estab
+from tests.cli.terminal import assert_one_clear_line, called, estab
 from tests.report.html_pages import full
 
 from estab.api.files import save_run
@@ -42,7 +42,7 @@ def test_a_page_of_a_real_overflow(tmp_path: Path) -> None:
         "hold", "-n", "60", "-d", "200ms", "--backlog", "8", "--accept-delay", "50ms", "--json", str(recorded), "-q"
     )
     assert held.returncode == 1
-    done = estab("report", str(recorded), "-o", str(page))
+    done = called("report", str(recorded), "-o", str(page))
     assert (done.returncode, done.stderr) == (0, "")
     assert f"wrote {page}" in done.stdout
     text = page.read_text(encoding="utf-8")
@@ -51,7 +51,7 @@ def test_a_page_of_a_real_overflow(tmp_path: Path) -> None:
 
 
 def test_pictures_and_quiet(run_json: Path, tmp_path: Path) -> None:
-    done = estab("report", str(run_json), "--svg", str(tmp_path / "plots"), "-q")
+    done = called("report", str(run_json), "--svg", str(tmp_path / "plots"), "-q")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (tmp_path / "plots" / "funnel.svg").read_text().startswith("<svg")
     assert not Path("report.html").exists()
@@ -68,7 +68,7 @@ def test_a_file_s_name_says_what_is_written(run_json: Path, tmp_path: Path) -> N
     done = without_the_extra("report", str(run_json), "-o", str(page))
     assert (done.returncode, done.stderr) == (0, "")
     assert f"wrote {page}" in done.stdout
-    assert page.read_text(encoding="utf-8") == estab("report", str(run_json), "--markdown").stdout
+    assert page.read_text(encoding="utf-8") == called("report", str(run_json), "--markdown").stdout
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_file_s_name_says_what_is_written(run_json: Path, tmp_path: Path) -> N
 )
 def test_what_is_no_page_is_refused(run_json: Path, tmp_path: Path, name: str, instead: str) -> None:
     assert_one_clear_line(
-        estab("report", str(run_json), "-o", str(tmp_path / name)), 2, name, "HTML or Markdown", instead
+        called("report", str(run_json), "-o", str(tmp_path / name)), 2, name, "HTML or Markdown", instead
     )
     assert not (tmp_path / name).exists()
 
@@ -102,7 +102,7 @@ def test_a_twin_stands_beside_its_run(run_json: Path, tmp_path: Path) -> None:
     )
     (tmp_path / "twin.json").write_bytes(encode(twin))
     page = tmp_path / "page.html"
-    assert estab("report", str(run_json), str(tmp_path / "twin.json"), "-o", str(page)).returncode == 0
+    assert called("report", str(run_json), str(tmp_path / "twin.json"), "-o", str(page)).returncode == 0
     text = page.read_text(encoding="utf-8")
     assert "Tried on the twin" in text
     assert "400 accepted" in text
@@ -118,7 +118,7 @@ def test_a_lab_s_sweep_is_drawn(tmp_path: Path) -> None:
     )
     (tmp_path / "lab.json").write_bytes(encode(LabResult(scenarios=[one])))
     page = tmp_path / "page.html"
-    assert estab("report", str(tmp_path / "lab.json"), "-o", str(page)).returncode == 0
+    assert called("report", str(tmp_path / "lab.json"), "-o", str(page)).returncode == 0
     assert "Sweep: ceiling of a table of so many" in page.read_text(encoding="utf-8")
 
 
@@ -127,7 +127,7 @@ def test_snapshots_become_a_timeline(tmp_path: Path) -> None:
     assert seen.returncode == 0, seen.stderr
     (tmp_path / "seen.ndjson").write_text(seen.stdout)
     page = tmp_path / "page.html"
-    done = estab("report", str(tmp_path / "seen.ndjson"), "-o", str(page))
+    done = called("report", str(tmp_path / "seen.ndjson"), "-o", str(page))
     assert (done.returncode, done.stderr) == (0, "")
     assert "Sockets by state" in page.read_text(encoding="utf-8")
 
@@ -148,19 +148,19 @@ def test_snapshots_become_a_timeline(tmp_path: Path) -> None:
 def test_what_is_no_record(tmp_path: Path, content: bytes, words: tuple[str, ...]) -> None:
     bad = tmp_path / "bad.json"
     bad.write_bytes(content)
-    assert_one_clear_line(estab("report", str(bad), "-o", str(tmp_path / "page.html")), 2, "bad.json", *words)
+    assert_one_clear_line(called("report", str(bad), "-o", str(tmp_path / "page.html")), 2, "bad.json", *words)
     assert not (tmp_path / "page.html").exists()
 
 
 def test_what_cannot_be_asked(run_json: Path, tmp_path: Path) -> None:
     here = str(tmp_path)
-    assert_one_clear_line(estab("report"), 2, "recorded run")
-    assert_one_clear_line(estab("report", "/no/such.json", "-o", f"{here}/x"), 2, "/no/such.json")
-    assert_one_clear_line(estab("report", str(run_json), "-o", here), 2, "directory")
-    assert_one_clear_line(estab("report", str(run_json), "-o", f"{here}/no/x.html"), 2, "no directory")
-    assert_one_clear_line(estab("report", str(run_json), "--png", f"{here}/no/x"), 2, "--png")
+    assert_one_clear_line(called("report"), 2, "recorded run")
+    assert_one_clear_line(called("report", "/no/such.json", "-o", f"{here}/x"), 2, "/no/such.json")
+    assert_one_clear_line(called("report", str(run_json), "-o", here), 2, "directory")
+    assert_one_clear_line(called("report", str(run_json), "-o", f"{here}/no/x.html"), 2, "no directory")
+    assert_one_clear_line(called("report", str(run_json), "--png", f"{here}/no/x"), 2, "--png")
     assert_one_clear_line(
-        estab("report", str(run_json), "-q", "-o", f"{here}/x", "--pcap", str(run_json)), 2, "not a capture"
+        called("report", str(run_json), "-q", "-o", f"{here}/x", "--pcap", str(run_json)), 2, "not a capture"
     )
 
 
@@ -170,4 +170,4 @@ def test_a_record_cut_short_anywhere_is_one_line(run_json: Path, tmp_path: Path)
     cut = tmp_path / "cut.json"
     for length in (len(data) * fifths // 5 for fifths in range(5)):
         cut.write_bytes(data[:length])
-        assert_one_clear_line(estab("report", str(cut), "--markdown"), 2, "cut.json")
+        assert_one_clear_line(called("report", str(cut), "--markdown"), 2, "cut.json")

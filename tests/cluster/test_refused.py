@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests import servers
-from tests.cli.terminal import assert_one_clear_line, estab, refused
+from tests.cli.terminal import assert_one_clear_line, called, estab
 from tests.cluster.hosts import DASK
 from tests.namespaces import until
 
@@ -84,7 +84,7 @@ def worker(scheduler: str, folder: Path, before: str) -> Iterator[None]:
     ],
 )
 def test_usage(arguments: tuple[str, ...], code: int, words: tuple[str, ...]) -> None:
-    assert_one_clear_line(refused(*arguments), code, *words)
+    assert_one_clear_line(called(*arguments), code, *words)
 
 
 def test_nobody_answers() -> None:

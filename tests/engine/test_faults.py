@@ -34,12 +34,17 @@ def test_both_engines_count_the_same_failures(long_checks: LongChecks) -> None:
     assert {case: kinds(c[case]) for case in compared} == {case: kinds(python[case]) for case in compared}
 
 
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Under the sanitizers, with faults to inject."""
+    return build.build(tmp_path_factory.mktemp("engine"), sanitize=True, faults=True)
+
+
 @pytest.mark.parametrize(
     ("call", "said"), [("use_after_free()", "heap-use-after-free"), ("overflow(2000000000)", "ILL on unknown address")]
 )
-def test_the_sanitizers_find_what_is_wrong(call: str, said: str, tmp_path: Path) -> None:
-    engine = build.build(tmp_path, sanitize=True, faults=True)
-    script = f"import ctypes; ctypes.CDLL({str(engine)!r}).estab_fault_{call}"
+def test_the_sanitizers_find_what_is_wrong(call: str, said: str, faulty: Path, tmp_path: Path) -> None:
+    script = f"import ctypes; ctypes.CDLL({str(faulty)!r}).estab_fault_{call}"
     done = build.run(["-c", script], build.sanitizer_environment(tmp_path), 30)
     assert done.returncode != 0
     assert said in build.findings(tmp_path)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from tests.cli.terminal import assert_one_clear_line, refused
+from tests.cli.terminal import assert_one_clear_line, called
 
 import estab as estab_package
 from estab.lab.parts.scenario import find, names
@@ -51,7 +51,7 @@ def estab(*arguments: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_bad_input_is_one_line(arguments: tuple[str, ...], named: str) -> None:
-    done = refused("lab", *arguments)
+    done = called("lab", *arguments)
     assert_one_clear_line(done, 2, named)
     assert done.stdout == ""
 
