@@ -42,10 +42,10 @@ def lab(
 
     `settings`: by scenario, by field. `full`: timelines in real time (minutes). `sweep`: nothing but the ceilings at
     several sizes. `captures`: a directory for pcapng. `command`: a server of the user's own that takes the place of the
-    engine's; `{host}` and `{port}` in it are filled in. `jobs`: so many are run side by side, 1 to 16; None: one
-    more than cores, 4 at the most. `told(scenario, stage)` hears of each stage, the last is "over"; `finished(scenario)`
-    of each result, in the order of `scenarios`. On `stop` what was finished is returned, with `interrupted`. `inside`
-    goes with one scenario: when that is over it is run once more, up to the moment at which every connect is settled (or
+    engine's; `{host}` and `{port}` in it are filled in. `jobs`: so many are run side by side, 1 to 16; None: one more
+    than cores, 4 at the most. `told(scenario, stage)` hears of each stage, the last is "over"; `finished(scenario)` of
+    each result, in the order of `scenarios`. On `stop` what was finished is returned, with `interrupted`. `inside` goes
+    with one scenario: when that is over it is run once more, up to the moment at which every connect is settled (or
     it fails), and all of it stands until `inside` returns.
 
     Raises UsageError for what cannot be asked, MachineError where this machine allows no namespaces.
