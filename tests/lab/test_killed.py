@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import select
 import shutil
 import signal
@@ -334,9 +335,10 @@ def outcome(runner: Runner) -> dict[str, Any]:
 
 
 def verdict(one: dict[str, Any]) -> tuple[Any, ...]:
-    """Of a scenario what was judged, measured and found to mend it; texts and times aside."""
+    """Of a scenario what was judged, measured and found to mend it; texts, times and process numbers aside."""
     return (
         one["name"], one["status"], one["cause"], one["accused_in_control"],
         [(row["what"], row["predicted"], row["measured"], row["agrees"]) for row in one["rows"]],
-        [(remedy["command"], remedy["works"]) for remedy in one["remedies"]],
+        [(re.sub(r"(-p|pid|jstack|-QUIT) \d+", r"\1 PID", remedy["command"]), remedy["works"])
+         for remedy in one["remedies"]],
     )  # fmt: skip

@@ -31,9 +31,9 @@ class AcceptThreadStarved(Scenario):
     alone = True
     no_own_server = "its server is the failure: a program whose other threads keep it from accept()"
 
-    connections: int = connections(150, "connections to hold, 300 a second")
+    connections: int = connections(200, "connections to hold, 200 a second")
     burners: int = setting(8, "threads that burn the CPU beside the one that accepts", 0, 64)
-    backlog: int = backlog(16)
+    backlog: int = backlog(32)
     max_syn_backlog: int = max_syn_backlog()
     rtt_s: float = rtt(0.002)
 
@@ -48,7 +48,7 @@ class AcceptThreadStarved(Scenario):
         """The program, and clients at a steady rate."""
         return Setup(
             load=LoadSpec(
-                connections=self.connections, ramp_per_s=300, duration_s=0.2, timeout_s=0.9, processes=1
+                connections=self.connections, ramp_per_s=200, duration_s=0.2, timeout_s=0.9, processes=1
             ),
             server=queue_sysctls(4096, 1, self.max_syn_backlog), rtt_s=self.rtt_s, backlog=self.backlog,
             burners=self.burners,

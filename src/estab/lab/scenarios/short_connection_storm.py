@@ -1,4 +1,4 @@
-"""Many short connections on a server that hiccups, with a queue that somaxconn cut to 64: 110s.
+"""Many short connections on a server that hiccups, with a queue that somaxconn cut to 32: 110s.
 
 While the server does not accept for a moment, the queue fills and SYNs are dropped (`net/ipv4/tcp_input.c
 tcp_conn_request`). They would be sent again after 1 s, but the clients' timeout of 0.8 s ends them first
@@ -36,7 +36,7 @@ class ShortConnectionStorm(Scenario):
 
     connections: int = connections(150, "clients that connect, ask once, close, and again")
     backlog: int = backlog(8192)
-    somaxconn: int = somaxconn(64)
+    somaxconn: int = somaxconn(32)
     timeout_s: float = duration(0.8, "the clients' connect timeout; 0 leaves it to the kernel")
     hiccup_s: float = duration(0.2, "how long the server pauses")
     hiccups: int = setting(2, "how often it does", 0, 100)

@@ -1,9 +1,7 @@
-"""A server whose accepting thread shares one interpreter lock with threads that burn the CPU.
+"""A server whose accepting thread shares one lock with threads that burn the CPU, and waits for its turn each time.
 
-Each connection costs that thread some Python, as it does in real servers: more than it gets done in its turns. With
-accept() alone, one turn would empty the queue however long it is, and a bigger backlog would mend it.
-
-Started as `python starved.py HOST PORT BACKLOG BURNERS`.
+Started as `python starved.py HOST PORT BACKLOG BURNERS`. The lock is one of its own, passed on by turns every 5 ms as the
+interpreter's is meant to be: that one is often taken again by who gave it up, and then one turn empties a whole queue.
 """
 
 from __future__ import annotations
@@ -12,28 +10,51 @@ import hashlib
 import socket
 import sys
 import threading
+import time
+from collections import deque
 
-TAKE_LOCK = 4  # one in so many burners takes the lock
-DIGESTS = 2  # threads in place of each other burner
-ROUNDS = 20_000  # of work with the lock: some 2 ms, and the interpreter passes it on after 5
+DIGESTS = 3  # threads that do without the lock, for one that takes it
+TURN_S = 0.005
 _all_started = threading.Event()
 
 
-def work() -> None:
-    """Takes the CPU for some milliseconds, with the interpreter lock as long as the interpreter lets it."""
-    number = 0
-    for _ in range(ROUNDS):
-        number = (number * 1103515245 + 12345) % 2147483648
+class Turns:
+    """A lock that goes to whoever has waited for it longest."""
+
+    def __init__(self) -> None:
+        self._held = False
+        self._waiting: deque[threading.Lock] = deque()
+        self._inner = threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._inner:
+            if not self._held:
+                self._held = True
+                return
+            turn = threading.Lock()
+            turn.acquire()
+            self._waiting.append(turn)
+        turn.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        with self._inner:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._held = False
 
 
-def burn() -> None:
-    """Works all the time."""
+def burn(turns: Turns) -> None:
+    """Takes the CPU, and the lock, for a turn, and again."""
     _all_started.wait()
     while True:
-        work()
+        with turns:
+            until_s = time.monotonic() + TURN_S
+            while time.monotonic() < until_s:
+                pass
 
 
-def digest() -> None:
+def digest(_turns: Turns) -> None:
     """Takes the CPU without the lock, as compression does: so the server keeps its share on a busy machine too."""
     _all_started.wait()
     while True:
@@ -41,17 +62,19 @@ def digest() -> None:
 
 
 def main() -> None:
-    """Listens, burns, and accepts when it gets its turn."""
+    """Listens, burns, and accepts one connection a turn."""
     host, port, backlog, burners = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     listener = socket.create_server((host, port), backlog=backlog)
+    turns = Turns()
     for number in range(burners):
-        for target in [digest] * DIGESTS if number % TAKE_LOCK else [burn]:
-            threading.Thread(target=target, daemon=True).start()
-    _all_started.set()  # not before: whoever starts a thread beside these waits for the lock each time
+        for work in [digest] * DIGESTS if number % 2 else [burn]:
+            threading.Thread(target=work, args=(turns,), daemon=True).start()
+    _all_started.set()  # not before: whoever starts a thread beside these waits for the interpreter each time
     kept = []
     while True:
-        kept.append(listener.accept()[0])
-        work()
+        accepted = listener.accept()[0]
+        with turns:
+            kept.append(accepted)
 
 
 if __name__ == "__main__":
