@@ -32,7 +32,7 @@ class ShortConnectionStorm(Scenario):
     side = "server"
     symptom = "connect timeouts of short connections in bursts; ListenOverflows grows every second"
     seconds = 14.0
-    control = {"hiccup_s": 0.0, "connections": 50}
+    control = {"hiccup_s": 0.0, "connections": 30}
 
     connections: int = connections(150, "clients that connect, ask once, close, and again")
     backlog: int = backlog(8192)

@@ -1,7 +1,8 @@
 """A server whose accepting thread shares one lock with threads that burn the CPU, and waits for its turn each time.
 
-Started as `python starved.py HOST PORT BACKLOG BURNERS`. The lock is one of its own, passed on by turns every 5 ms as the
-interpreter's is meant to be: that one is often taken again by who gave it up, and then one turn empties a whole queue.
+Started as `python starved.py HOST PORT BACKLOG BURNERS`. The lock is one of its own, passed on by turns every 5 ms, as
+the interpreter's is meant to be: that one is often taken again by who gave it up, and then one turn empties a queue of
+any length.
 """
 
 from __future__ import annotations
