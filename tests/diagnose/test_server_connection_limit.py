@@ -58,6 +58,9 @@ def lost_a_process() -> RunResult:
         (by_reset(250), "confirmed"),
         (by_reset(249), "possible"),  # somebody between reset them
         (lost_a_process(), "possible"),
+        # A proxy, of whose backends one closes all.
+        (runs.over_its_limit(server=server(deltas=runs.deltas(Tcp_ActiveOpens=649))), "confirmed"),
+        (runs.over_its_limit(server=server(deltas=runs.deltas(Tcp_ActiveOpens=650))), "possible"),
         (runs.run(), "ruled_out"),
         (runs.healthy_bench(), "ruled_out"),
     ],

@@ -167,7 +167,8 @@ def gone(run: RunResult) -> list[Process]:
     if any(at.owners is None for at in after.listeners if at.port == watch.port):
         return []
     now = {owner.pid for owner in _owners(after, watch.port)}
-    return [owner for owner in _owners(run.server.before, watch.port) if owner.pid not in now]
+    then = {owner.pid: owner for owner in _owners(run.server.before, watch.port)}
+    return [owner for pid, owner in then.items() if pid not in now]
 
 
 # Along a run -------------------------------------------------------------------------------------------------------

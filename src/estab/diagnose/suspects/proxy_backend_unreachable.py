@@ -23,10 +23,10 @@ _MOST_TRIES = 5  # a proxy tries again, or another server, so often for one clie
 def judge_run(run: RunResult) -> Judgement:
     """Confirmed where the host of what accepted failed to connect once or more for each connection that was closed."""
     closed = closings.ended_early(run)
-    text = f"{plural(closed, 'connection was', 'connections were')} closed or reset before its time"
+    text = f"{plural(closed, 'connection was', 'connections were')} closed or reset early"
     evidence = [measured("failures", "read eof, ECONNRESET, EPIPE", closed, text)]
     if not closed:
-        return Judgement("ruled_out", "No connection was closed before its time.", evidence)
+        return Judgement("ruled_out", "No connection was closed early.", evidence)
     refused, opened = _refused(run), facts.server_rose(run, facts.ACTIVE_OPENS, run.funnel.attempted)
     if refused is None or opened is None:
         text = "Whether what accepts has connects of its own that fail is counted at its host."

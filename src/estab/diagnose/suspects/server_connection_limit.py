@@ -32,7 +32,7 @@ def judge_run(run: RunResult) -> Judgement:
         return _said(run, words, evidence)
     ended = closings.ended_early(run)
     if not ended:
-        return Judgement("ruled_out", "No connection was closed before its time.", evidence)
+        return Judgement("ruled_out", "No connection was closed early.", evidence)
     if stayed is None:
         text = f"Whether others stayed while {plural(ended, 'connection was', 'connections were')} closed early shows"
         return Judgement("not_observed", f"{text} only a load that keeps its connections: run estab hold.", evidence)
@@ -92,6 +92,9 @@ def _doubt(run: RunResult, stayed: Kept, full: FullestProcess | None) -> str | N
     sent, reset = run.server.rose("Tcp.OutRsts"), closings.resets(run)
     if sent is not None and sent < reset:
         return f"its host sent {plural(sent, 'reset')} of {reset:,}: somebody between did"
+    own = facts.server_rose(run, facts.ACTIVE_OPENS, run.funnel.attempted)
+    if own and own >= closings.ended_early(run):
+        return f"its host made {plural(own, 'connect')} of its own: what is behind it may have closed them"
     gone = next(iter(owners.gone(run)), None)
     return None if gone is None else f"{gone.name or 'a process'} (pid {gone.pid}), which listened, ended meanwhile"
 
@@ -114,7 +117,7 @@ def failures(run: RunResult) -> int:
 
 def _evidence(run: RunResult, stayed: Kept | None, words: Failure | None) -> list[Evidence]:
     ended = closings.ended_early(run)
-    text = f"{plural(ended, 'connection was', 'connections were')} closed or reset before its time"
+    text = f"{plural(ended, 'connection was', 'connections were')} closed or reset early"
     evidence = [measured("failures", "read eof, ECONNRESET, EPIPE", ended, text)]
     if words is not None:
         text = f'{plural(words.count, "reply", "replies")} began "{words.first_bytes}": no room for more connections'
@@ -124,6 +127,9 @@ def _evidence(run: RunResult, stayed: Kept | None, words: Failure | None) -> lis
         evidence.append(measured("timeline", "open", stayed.open, text))
         text = f"what was closed had lived for {stayed.lived_s:.2f} s beside those, on average"
         evidence.append(measured("timeline", "open", round(stayed.lived_s, 3), text, _LIVED_S))
+        if facts.asked_rate(run) is None:
+            text = "they came at once: a load that grows (--ramp) would tell a number from a share"
+            evidence.append(unknown("config", "ramp_per_s", text))
     return evidence + _server_evidence(run, stayed)
 
 

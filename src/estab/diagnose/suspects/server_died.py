@@ -22,7 +22,7 @@ def judge_run(run: RunResult) -> Judgement:
     ended, refused = closings.ended_early(run), _refused(run)
     evidence = _evidence(run, ended, refused)
     if not ended and not refused:
-        return Judgement("ruled_out", "No connection ended before its time, and none was refused.", evidence)
+        return Judgement("ruled_out", "No connection ended early, and none was refused.", evidence)
     gone = _gone(run)
     if gone is None:
         text = "Whether the server's process still runs was not observed"
@@ -64,9 +64,7 @@ def _inodes(snapshot: Snapshot, port: int) -> set[int | None]:
 
 
 def _evidence(run: RunResult, ended: int, refused: int) -> list[Evidence]:
-    text = (
-        f"{plural(ended, 'connection')} ended before its time" if ended == 1 else f"{ended:,} connections ended early"
-    )
+    text = f"{plural(ended, 'connection')} ended early"
     evidence = [measured("failures", "read eof, ECONNRESET, EPIPE", ended, text)]
     span = closings.ended_between_s(run)
     if span is not None:

@@ -33,14 +33,23 @@ def judge_run(run: RunResult) -> Judgement:
         return Judgement("not_observed", "When they were closed was not recorded.", evidence)
     oldest_s, youngest_s = span[0], span[1] - connected_s  # of the first to be opened, and of the last
     evidence.append(measured("failures", "first_s", round(oldest_s, 3), f"the first was {oldest_s:.1f} s old", None))
+    verdict, summary = _of_ages(run, oldest_s, youngest_s - oldest_s)
+    return Judgement(verdict, summary, evidence)
+
+
+def _of_ages(run: RunResult, oldest_s: float, later_s: float) -> tuple[Verdict, str]:
+    """The verdict by the age at which the first was closed; the last was older by `later_s`. Who looks may be late."""
+    ended = failures(run)
     if oldest_s < _SHORTEST_S:
-        return Judgement("ruled_out", f"The first was closed after {oldest_s:.2f} s: not for being silent.", evidence)
-    if abs(oldest_s - youngest_s) > _SPREAD_S or ended < _SHARE * run.funnel.connected:
-        return Judgement("ruled_out", "They were not closed at one age.", evidence)
+        return "ruled_out", f"The first was closed after {oldest_s:.2f} s: not for being silent."
+    if not -_SPREAD_S <= later_s <= max(_SPREAD_S, oldest_s) or ended < _SHARE * run.funnel.connected:
+        return "ruled_out", "They were not closed at one age."
+    if later_s > _SPREAD_S:
+        text = f"Silent connections were closed at ages from {oldest_s:.1f} s on, up to {later_s:.1f} s later"
+        return "possible", f"{text}: a program that looks at them only now and then does so."
     verdict, doubt = _weigh(run)
     text = f"{plural(ended, 'silent connection was', 'silent connections were')} closed after {oldest_s:.1f} s each"
-    more = "a time that the server's program sets (--trickle tells an age from silence)"
-    return Judgement(verdict, f"{text}: {more}{doubt}.", evidence)
+    return verdict, f"{text}: a time that the server's program sets (--trickle tells an age from silence){doubt}."
 
 
 def _weigh(run: RunResult) -> tuple[Verdict, str]:
