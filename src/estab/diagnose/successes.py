@@ -20,6 +20,7 @@ _TICK_S = 0.2
 # Variance over mean of counts, less the greatest eighth: some 0.6 where chance picks them, below this in 1 of 50 such
 # runs, next to 0 where a clock lets them through.
 EVEN = 0.25
+_UNEVEN = 0.1  # of what is begun: below it a clock begins it
 _STALLS = 8  # a busy machine's samples come late now and then: one in so many windows is left out
 _BURST = 2.5  # standard deviations by which more got through at first than the later share gives
 _WINDOWS = 8
@@ -55,7 +56,7 @@ class SteadyRate:
         share = self.per_s / self.offered_per_s
         beyond = self.burst - share * self.burst_of
         began_with_burst = beyond >= _BURST * math.sqrt(share * (1 - share) * self.burst_of)
-        return self.even and self.offered_scatter >= max(EVEN, 2 * self.scatter) and began_with_burst
+        return self.even and self.offered_scatter >= max(_UNEVEN, 2 * self.scatter) and began_with_burst
 
 
 def steady_rate(timeline: Sequence[TimelinePoint]) -> SteadyRate | None:

@@ -32,7 +32,7 @@ class PathRateLimited(Scenario):
     burst: int = setting(10, "SYNs that pass at once", 1, 100_000)
     seconds_s: float = duration(4.0, "how long connects are begun")
     rtt_s: float = rtt(0.005)
-    timeout_s: float = duration(0.5, "the clients' connect timeout")
+    timeout_s: float = duration(0.9, "the clients' connect timeout; below 1 s no SYN is sent again")
 
     def predict(self) -> Mapping[str, Figure]:
         """The burst, then the rate; the ends of the run and when the last SYN comes make it not quite exact."""
