@@ -543,17 +543,16 @@ def starved(cpu_s: float = 6.0, **fields: Any) -> RunResult:
     return overflowed(**{"server": server, **fields})
 
 
-def deferred(dropped: int = 1200, **fields: Any) -> RunResult:
-    """hold -n 400, silent clients, against a listener with TCP_DEFER_ACCEPT."""
+def deferred(dropped: int = 400, **fields: Any) -> RunResult:
+    """churn of 400 silent clients that wait for the server to close, against a listener with TCP_DEFER_ACCEPT."""
     silent = watch(drops=dropped, queued_at_end=0, accepted_at_end=0)
     values: dict[str, Any] = {
-        "funnel": funnel(400, 400, accepted=0),
+        "config": {"connections": 400, "size_bytes": 0, "first_close": "server", "timeout_s": 1.0},
+        "funnel": funnel(400, 400, accepted=None, completed=0),
+        "failures": [failure("read", "own_timeout", 400, 1.0)],
         "server": local(silent, deltas=deltas(TCPDeferAcceptDrop=dropped, ListenDrops=0)),
     }
-    return run(**{**values, **fields})
-
-
-# The run in which each cause is met.
+    return run("churn", **{**values, **fields})
 
 
 def own_reject(count: int = 20, received: int = 20, made: int = 20, **risen: int) -> RunResult:

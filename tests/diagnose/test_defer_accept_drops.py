@@ -7,12 +7,21 @@ from tests.diagnose.alone import alone
 from estab.records import Ghosts, RunResult
 
 
+def held(**fields: object) -> RunResult:
+    """hold -n 400 in silence: the clients have them all, the server's program none."""
+    silent = runs.deferred().server
+    return runs.run(**{"funnel": runs.funnel(400, 400, accepted=0), "server": silent, **fields})
+
+
 @pytest.mark.parametrize(
     ("run", "expected"),
     [
         (runs.deferred(), "confirmed"),
         (runs.deferred(0), "ruled_out"),
-        (runs.deferred(1), "confirmed"),
+        (runs.deferred(399), "possible"),  # 400 waited in vain: one of them for another reason
+        (runs.deferred(config={"size_bytes": 64}), "possible"),  # they spoke, and that brings a connection to accept()
+        (runs.deferred(failures=[]), "ruled_out"),
+        (held(), "possible"),  # held in silence: nothing failed
         # By design: everybody who spoke was served.
         (runs.run(server=runs.local(runs.watch(drops=50), deltas=runs.deltas(TCPDeferAcceptDrop=50))), "ruled_out"),
         # Another listener's.
@@ -24,7 +33,7 @@ from estab.records import Ghosts, RunResult
             ),
             "possible",
         ),
-        (runs.deferred(ghosts=Ghosts(count=0, client_established=400, server_established=400)), "ruled_out"),
+        (held(ghosts=Ghosts(count=0, client_established=400, server_established=400)), "ruled_out"),
         (runs.deferred(server=runs.local(deltas={})), "not_observed"),
         (runs.deferred(server=runs.remote()), "not_observed"),
     ],

@@ -53,7 +53,9 @@ CASES = {
     "nobody_listening": Case({}, "start the server", "a longer connect", ("ECONNREFUSED at connect",)),
     "client_open_files": Case({}, "ulimit -n", "a bigger backlog", ("EMFILE at connect",)),
     "bound_ports_poisoned": Case({}, "IP_BIND_ADDRESS_NO_PORT", "tcp_tw_reuse", ("EADDRNOTAVAIL at connect",)),
-    "defer_accept_drops": Case({}, "no deferred", "a bigger backlog", ("ghosts", "TCPDeferAcceptDrop a connect")),
+    "defer_accept_drops": Case(
+        {}, "no deferred", "a bigger backlog", ("own_timeout at read", "TCPDeferAcceptDrop a connect")
+    ),
     "syn_queue_overflow": Case({}, "tcp_syncookies=1", "left running", ("own_timeout at connect",)),
     "cookie_reset": Case({}, "--backlog", "tcp_max_syn_backlog", ("TCPReqQFullDoCookies a connect",)),
     "server_not_accepting": Case({}, "call accept() again", "tcp_max_syn_backlog", ("connected",)),

@@ -19,7 +19,7 @@ from estab.words import plural
 
 
 def judge_run(run: RunResult) -> Judgement:
-    """Confirmed where ACKs were dropped for it and the server does not have connections that the client holds."""
+    """Confirmed where clients that say nothing waited in vain, and the bare ACK of each was dropped for it."""
     return Judgement(*_weigh(run), _evidence(run))
 
 
@@ -38,20 +38,26 @@ def _weigh(run: RunResult) -> tuple[Verdict, str]:
         return "ruled_out", "No ACK was dropped for TCP_DEFER_ACCEPT."
     if facts.listener_drops(run) == 0:
         return "ruled_out", "Another listener defers: this one dropped nothing."
-    held = ghosts_of_queue(run)
-    if not held and not failures(run):
-        return "ruled_out", (
-            f"{plural(dropped, 'bare ACK was', 'bare ACKs were')} "
-            "dropped by design; every client that spoke was served."
-        )
-    lost = (
-        f"{plural(held, 'connection exists', 'connections exist')} only at the client"
-        if held
-        else f"{plural(failures(run), 'connection')} broke"
-    )
-    if held and overflowed(run) is not True:
-        return "confirmed", f"The listener defers accept() until data comes, and its clients are silent: {lost}."
-    return "possible", f"{plural(dropped, 'bare ACK was', 'bare ACKs were')} dropped for TCP_DEFER_ACCEPT, and {lost}."
+    return _cost(run, dropped)
+
+
+def _cost(run: RunResult, dropped: int) -> tuple[Verdict, str]:
+    held, lost = ghosts_of_queue(run), failures(run)
+    acks = plural(dropped, "bare ACK was", "bare ACKs were")
+    if not held and not lost:
+        return "ruled_out", f"{acks} dropped by design; every client that spoke was served."
+    if not lost:
+        unknown_to = f"its program does not know of {plural(held, 'connection')} that said nothing yet"
+        return "possible", f"The listener defers accept() until data comes: {unknown_to}. Nothing failed by it."
+    if lost <= dropped and _says_nothing(run) and overflowed(run) is not True:
+        waits = f"its clients wait for the server: {plural(lost, 'connection')} got nothing in time"
+        return "confirmed", f"The listener defers accept() until data comes, and {waits}."
+    return "possible", f"{acks} dropped for TCP_DEFER_ACCEPT, and {plural(lost, 'connection')} broke."
+
+
+def _says_nothing(run: RunResult) -> bool:
+    """Whether clients wait for the server to speak or to close: only data of theirs ends the deferring."""
+    return run.command == "churn" and facts.asked(run, "size_bytes") == 0
 
 
 def _evidence(run: RunResult) -> list[Evidence]:

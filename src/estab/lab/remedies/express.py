@@ -220,7 +220,9 @@ def _fewer(change: Change, setup: Setup, scale: float) -> Expressed:
 
 
 def _speak_first(_change: Change, setup: Setup, _scale: float) -> Expressed:
-    spoken = setup.with_load(command="bench", mode="rr", size_bytes=64, duration_s=max(0.3, setup.load.duration_s))
+    spoken = setup.with_load(
+        command="bench", mode="rr", size_bytes=64, duration_s=max(0.3, setup.load.duration_s), first_close="client"
+    )
     return Expressed(spoken, "clients that send 64 bytes at once")
 
 

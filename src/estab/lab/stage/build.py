@@ -63,13 +63,13 @@ def server(host: str, setup: Setup) -> ServerSpec:
         return Nobody(host, PORT)
     if setup.burners is not None:
         return _program("starved", host, setup, setup.burners)
+    closes = setup.load.size_bytes if setup.load.first_close == "server" else None
     if setup.defer_s is not None:
-        return _program("deferring", host, setup, setup.defer_s)
+        return _program("deferring", host, setup, setup.defer_s, -1 if closes is None else closes)
     if setup.leaks is not None:
         return _program("leaking", host, setup, setup.leaks)
     if setup.closes is not None:
         return _program("closing", host, setup, *setup.closes)
-    closes = setup.load.size_bytes if setup.load.first_close == "server" else None
     return Service(
         "echo" if setup.accepts else "stall", host, PORT, setup.backlog, setup.accept_delay_s, setup.processes, closes
     )
