@@ -1,10 +1,12 @@
-"""Every command line of estab's own that a remedy or a limit names is one: the command line parses it."""
+"""What a remedy or a limit names can be typed: estab's own command lines parse, a shell's too; sysctls are there."""
 
 from __future__ import annotations
 
 import inspect
 import re
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.diagnose import runs
@@ -12,12 +14,21 @@ from tests.diagnose import runs
 from estab.api.limits import limits
 from estab.cli.app import app, find
 from estab.diagnose.suspects import CAUSES
+from estab.observe.sysctls import NAMES
 from estab.records import RunResult
 
 # `estab` with a command, and what follows it as far as it is options with their values: prose may come after.
 COMMAND_LINE = re.compile(r"\bestab ([a-z]+(?: -[\w-]+(?: [A-Za-z0-9.:/]+)?)*)")
 COMMENT = re.compile(r"\s+#.*")
 PLACEHOLDER = re.compile(r"\b[A-Z]+\b")  # as N in `-c N`
+# What begins so is a command for a shell; all else is a line of a program's own settings, or prose.
+SHELL = re.compile(
+    r"(conntrack|ethtool|for|ip6?tables|ip|journalctl|ls|mtr|nft|nstat|ping|prlimit|py-spy|ss|sysctl|tcpdump|timeout|top"
+    r"|ulimit|watch)\b(?! accept)"
+)
+SYSCTL = re.compile(r"\b(?:net|fs|kernel|vm)(?:\.[\w-]+)+")
+# Gone since Linux 4.12: it stands under what does nothing.
+GONE = "net.ipv4.tcp_tw_recycle"
 
 
 def parsed(words: list[str]) -> None:
@@ -32,6 +43,7 @@ def every_run() -> Iterator[RunResult]:
             run = make()
             yield run
             yield run.replace(server=run.server.replace(embedded=True))
+            yield run.replace(server=run.server.replace(listeners=[runs.watch(inode=3), runs.watch(inode=4)]))
             yield from (run.replace(command=command) for command in ("bench", "churn"))
 
 
@@ -71,6 +83,20 @@ def test_a_command_that_a_remedy_names_parses(text: str) -> None:
 @pytest.mark.parametrize(("command", "text"), [one for one in TEXTS if one[1].startswith("--")])
 def test_an_option_that_a_remedy_names_is_one_of_the_run_s_command(command: str, text: str) -> None:
     parsed([command, *COMMENT.sub("", text).split()])
+
+
+def test_a_shell_reads_its_commands() -> None:
+    lines = sorted({text for _command, text in TEXTS if SHELL.match(text)})
+    assert len(lines) > 50
+    for line in lines:
+        read = subprocess.run(["bash", "-n", "-c", line], capture_output=True, text=True, check=False)
+        assert read.returncode == 0, f"{line}: {read.stderr}"
+
+
+@pytest.mark.parametrize("name", sorted({name for _command, text in TEXTS for name in SYSCTL.findall(text)}))
+def test_a_sysctl_that_a_remedy_names_is_one(name: str) -> None:
+    path = Path("/proc/sys", *name.replace("INTERFACE", "lo").split("."))
+    assert path.exists() or name in (*NAMES, GONE)
 
 
 def test_what_raises_a_limit_parses() -> None:
