@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from estab.diagnose import judge
-from estab.diagnose.snapshots import judge_snapshots
+from estab.diagnose.snapshots import judge_series, judge_snapshots
 from estab.errors import ReadError, UsageError
 from estab.load.conductor import Stop
 from estab.load.plan import check_range
@@ -115,14 +115,13 @@ def diagnose(run: RunResult | str | Path) -> RunResult:
 
 
 def diagnose_snapshots(snapshots: Sequence[Snapshot]) -> Diagnosis:
-    """The judge's word on one moment, or on the time between the first and the last of several.
+    """The judge's word on one moment, or on the time between the first and the last of several, or on a part of it.
 
     Raises UsageError where there is none.
     """
     if not snapshots:
         raise UsageError("no snapshot was given; `estab observe --count 2` prints two")
-    series = sorted(snapshots, key=lambda taken: taken.taken_at_s)
-    return judge_snapshots(series[0] if len(series) > 1 else None, series[-1])
+    return judge_series(sorted(snapshots, key=lambda taken: taken.taken_at_s))
 
 
 def diagnose_host(interval_s: float = 2.0, stop: Stop | None = None) -> Diagnosis | None:

@@ -20,7 +20,8 @@ def diagnose(*files: InputFile, interval: Seconds = 2.0, output: OutputFlags = D
     """Judge recorded runs and snapshots; with no FILE, judge this host now.
 
     Snapshots (what `estab observe` prints) are taken together: the first and the last, with the time between them,
-    give what changed. A single one tells only what one moment can, and the judge says so.
+    give what changed; where that names no cause, each is set against the one before. A single one tells only what one
+    moment can, and the judge says so.
 
     Example: estab hold 10.0.0.5:5000 -n 400 --json run.json; estab diagnose run.json
 

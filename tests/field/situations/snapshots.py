@@ -226,8 +226,8 @@ SITUATIONS = (
         first=("observe --count 12 --interval 500ms --json {folder}/night.ndjson",),
         later=(
             Later(after_s=1.0, signal=signal.SIGSTOP),
-            Later(after_s=3.2, signal=signal.SIGKILL),
-            Later(after_s=3.4, start=programs.small("loop", "--backlog 16", name="restarted")),
+            Later(after_s=2.2, signal=signal.SIGKILL),
+            Later(after_s=0.2, start=programs.small("loop", "--backlog 16", name="restarted")),
         ),
         command="diagnose {folder}/night.ndjson",
         truth=due(*STOPPED, "accept_queue_overflow", "server_died"),
