@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from estab.load.search import MOST_STEPS, NEAR, CeilingSearch, RateSearch
@@ -24,6 +24,9 @@ def find(true: int, most: int, first: int, reach: float = 1.0) -> CeilingSearch:
 @given(
     true=st.integers(1, 2_000_000), most=st.integers(1, 2_000_000), first=st.integers(1, 100_000), reach=st.floats(0, 1)
 )
+@example(true=524_288, most=1_048_576, first=1, reach=0.0)
+@example(true=1_048_577, most=2_000_000, first=1, reach=0.0)
+@example(true=1_999_999, most=2_000_000, first=1, reach=0.5)
 def test_the_ceiling_is_found_exactly(true: int, most: int, first: int, reach: float) -> None:
     search = find(true, most, min(first, most), reach)
     assert search.steps < MOST_STEPS

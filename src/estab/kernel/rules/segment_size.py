@@ -1,4 +1,4 @@
-"""How much data a segment can have."""
+"""How much data a segment can have: RFC 1122 says it, and docs/kernel.md has no rule of it."""
 
 from __future__ import annotations
 
