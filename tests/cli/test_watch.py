@@ -204,7 +204,9 @@ class Terminal:
     def start(self, columns: int, lines: int, *command: str) -> None:
         shell = f"{shlex.join(command)}; echo $? > {shlex.quote(str(self.ended))}; sleep 60"
         size = ["-x", str(columns), "-y", str(lines)]
-        environ = {**os.environ, "LC_ALL": "C.UTF-8"}
+        # As some shells export them; and readline, which pytest loads, does it in the C environment.
+        exported = {"COLUMNS": str(columns), "LINES": str(lines)}
+        environ = {**os.environ, "LC_ALL": "C.UTF-8", **exported}
         subprocess.run([*self._tmux, "new-session", "-d", *size, shell], check=True, env=environ, timeout=20)
 
     def screen(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 NEAR = 1.05  # a rate is known once what failed is no further above what was good
-# Doubling from 1 to beyond a ceiling of 2 million takes 22 steps, halving what is left 20, and two try what was reached.
+# Doubling from 1 to beyond a ceiling of 2 million takes 22 steps, halving what is left 20; two try what was reached.
 MOST_STEPS = 50
 MOST_RATE = 5e6
 

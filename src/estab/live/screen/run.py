@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 
 from estab.live.arrange import ListenerFilter
@@ -39,6 +40,8 @@ def watch_replay(
 
 
 def _run(feed: Feed, app: WatchApp) -> int:
+    for fixed in ("COLUMNS", "LINES"):  # where a shell exports them, they would hold the view at the size it began with
+        os.environ.pop(fixed, None)
     try:
         with watchdog(lambda: app.call_later(app.exit, INTERRUPTED), feed.finish, INTERRUPTED):
             code = app.run()
