@@ -76,10 +76,11 @@ def two_looks(depths: tuple[int, int], drops: int, others: int = 0) -> RunResult
 
 def test_a_queue_that_is_full_at_both_looks_tells_what_came() -> None:
     assert queue_rates(two_looks((17, 17), 80)) == QueueRates(2.0, arrivals_per_s=50.0, accepts_per_s=10.0)
+    assert queue_rates(two_looks((13, 13), 80)) == QueueRates(2.0, arrivals_per_s=50.0, accepts_per_s=10.0)
 
 
 @pytest.mark.parametrize(
-    "run", [two_looks((16, 17), 80), two_looks((17, 16), 80), two_looks((17, 17), 0), two_looks((17, 17), 80, others=1)]
+    "run", [two_looks((12, 17), 80), two_looks((17, 12), 80), two_looks((17, 17), 0), two_looks((17, 17), 80, others=1)]
 )
 def test_otherwise_it_does_not(run: RunResult) -> None:
     assert queue_rates(run) is None

@@ -79,13 +79,15 @@ def _by_its_clients(run: RunResult) -> QueueRates | None:
 
 
 def _by_its_drops(run: RunResult) -> QueueRates | None:
-    """What was accepted and what was turned away from one look at a full queue to the next. None: not full at both.
+    """What was accepted and what was turned away from one look at a full queue to the next. None: it had been emptied.
 
+    One accept makes a place that the next client takes: full is then three quarters at both looks.
     Who was turned away is counted in packets: one that is sent again within that time counts twice.
     """
     watch = run.server.listener
     accepted = accepts.over(run) if accepts.alone(run) else None
-    if watch is None or not watch.drops or watch.samples < 2 or watch.full_samples < watch.samples:
+    emptiest = min((moment.depth for moment in accepts.of_run(run)), default=0)
+    if watch is None or not watch.drops or watch.samples < 2 or emptiest * 4 < facts.room(watch) * 3:
         return None
     if accepted is None or accepted.most is None or accepted.span_s < _SHORTEST_S:
         return None
