@@ -51,6 +51,11 @@ def explain_words(said: str, root: str = "/") -> str | None:
     return _memory(root) if any(words in said for words in _NO_MEMORY) else None
 
 
+def memory_is_limited(root: str = "/") -> bool:
+    """Whether a limit of this process's own address space or data may be met."""
+    return any(_rlimit(root, name) is not None for name in ("Max address space", "Max data size"))
+
+
 def _read(path: str) -> str:
     """The start of a file; empty where it can't be read."""
     try:

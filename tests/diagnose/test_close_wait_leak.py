@@ -36,6 +36,13 @@ def test_a_leak_that_has_descriptors_to_spare_is_possible(unclosed: int, expecte
     assert alone("close_wait_leak", held).verdict == "ruled_out"
 
 
+def test_what_the_clients_of_a_hold_closed_at_its_end_is_no_leak() -> None:
+    held = runs.leaking().replace(command="hold")
+    assert alone("close_wait_leak", held).verdict == "ruled_out"
+    before = held.replace(server=held.server.replace(before=held.server.after))
+    assert alone("close_wait_leak", before).verdict == "confirmed"
+
+
 def test_it_is_named_in_place_of_what_it_brings_about() -> None:
     said = judge(runs.leaking())
     assert said.cause == "close_wait_leak"

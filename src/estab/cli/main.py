@@ -25,6 +25,10 @@ def run(arguments: Sequence[str] | None = None) -> None:
     """
     signal.signal(signal.SIGINT, _quit)
     try:
+        if shortage.memory_is_limited():
+            import logging
+
+            logging.disable()  # hashlib logs a traceback for each hash whose library finds no memory
         from estab.cli.app import call
 
         code = call(sys.argv[1:] if arguments is None else arguments)

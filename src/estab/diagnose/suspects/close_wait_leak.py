@@ -26,8 +26,8 @@ _NEARLY_ALL = 0.9
 
 def judge_run(run: RunResult) -> Judgement:
     """Confirmed where half of the descriptors of a process without a spare one are such connections."""
-    port, after = facts.target_port(run), run.server.after
-    unclosed = None if port is None else _unclosed(after, port)
+    port = facts.target_port(run)
+    unclosed = None if port is None else _unclosed_by_run(run, port)
     full = descriptors.fullest_server(run)
     if unclosed is None:
         if full is not None and not full.at_limit:
@@ -38,7 +38,6 @@ def judge_run(run: RunResult) -> Judgement:
     if _took_all(unclosed, full):
         return Judgement("confirmed", _summary(unclosed, full), evidence)
     opened = run.funnel.connected
-    # Only churn closes on the way: what other commands close at their end, a busy server may be about to close.
     if run.command == "churn" and unclosed > _FEW and unclosed >= opened * _NEARLY_ALL:
         text = f"Of {plural(opened, 'connection')} that the clients closed, the server had not closed {unclosed:,}."
         return Judgement("possible", text, evidence)
@@ -71,6 +70,18 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
         text = f"{_stand(unclosed)} in CLOSE-WAIT at {queue.where}, no more than before."
         return Judgement("ruled_out", text, evidence)
     return Judgement("possible", _rising(snapshots, queue, (before, unclosed), full), evidence, about=about)
+
+
+def _unclosed_by_run(run: RunResult, port: int) -> int | None:
+    """What was left open of what clients had closed. None: not read.
+
+    Only churn closes on the way. What other loads close at their end a server may be about to close, so of these only
+    what was there before them counts.
+    """
+    after = _unclosed(run.server.after, port)
+    if after is None or run.command == "churn":
+        return after
+    return min(after, _unclosed(run.server.before, port) or 0)
 
 
 def _rising(snapshots: Snapshots, queue: Queue, unclosed: tuple[int, int], full: FullestProcess | None) -> str:
