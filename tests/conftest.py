@@ -35,14 +35,25 @@ def pytest_xdist_setupnodes(specs: list[Any]) -> None:
 
 
 # The groups that take longest: begun first, for a worker that comes to one last keeps the others waiting.
-_LONGEST = ("played", "story", "long_checks", "test_twin_causes", "test_twin", "test_command_lines", "test_killed")
+_LONGEST = (
+    "played",
+    "story",
+    "long_checks",
+    "test_twin_causes",
+    "test_twin",
+    "test_command_lines",
+    "test_killed",
+    "pages",
+)
 
 
 def _group(item: pytest.Function) -> str | None:
     """The tests that one worker runs, for they share what is made once: named after a fixture, or after the file.
 
-    Of several fixtures the one counts that takes longest.
+    Of several fixtures the one counts that takes longest. A file may name its group itself.
     """
+    if marked := item.get_closest_marker("xdist_group"):
+        return str(marked.args[0])
     shared = [
         item.path.stem if definition.scope == "module" else definition.argname
         for definitions in item._fixtureinfo.name2fixturedefs.values()
@@ -57,7 +68,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Func
     """Groups for `pytest -n … --dist loadgroup`, the longest first; in one process the order stays as it is."""
     groups = {item: _group(item) for item in items}
     for item, group in groups.items():
-        if group:
+        if group and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(group))
     if hasattr(config, "workerinput"):
         ranks = {name: place for place, name in enumerate(_LONGEST)}

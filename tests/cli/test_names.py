@@ -12,6 +12,8 @@ from tests.cli.terminal import ESTAB, assert_one_clear_line, called, estab, reco
 from estab.records import encode
 from estab.report.annotations import command
 
+pytestmark = pytest.mark.xdist_group("pages")  # what draws them is made once a process
+
 EVIL = "<b>\"'\n\x1b[31m::error::\r\u202e\u2026\U0001f600"
 
 

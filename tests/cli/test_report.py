@@ -16,6 +16,7 @@ from estab.records import encode
 from estab.records.lab import LabResult, LabRow, LabScenario
 from estab.records.twin import TwinRemedy, TwinResult
 
+pytestmark = pytest.mark.xdist_group("pages")  # what draws them is made once a process
 _WITHOUT = """
 import sys
 for name in ("altair", "jinja2", "vl_convert"):

@@ -22,6 +22,8 @@ from estab.report.html.labels import beside
 from estab.report.html.repeat import command
 from estab.report.html.subject import Capture
 
+pytestmark = pytest.mark.xdist_group("pages")  # what draws them is made once a process
+
 
 def test_states_of_points_without_them_are_not_made_up() -> None:
     states = over_time.states(full().timeline)

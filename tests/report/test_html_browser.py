@@ -18,6 +18,8 @@ from tests.report.html_pages import HOSTILE, drawn, full, hostile, rows_of, writ
 from estab.api import report
 from estab.api.files import diagnose, load_run
 
+pytestmark = pytest.mark.xdist_group("pages")  # what draws them is made once a process
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
