@@ -221,7 +221,8 @@ def _of_ports(pair: SnapshotPair, sysctls: Sysctls, assumed: list[str]) -> Setup
 
 def figures(pair: SnapshotPair, scale: float = 1.0) -> dict[str, float | None]:
     """What the two sides are compared by; counts times `scale`."""
-    if pair.of_client or pair.after.port_use is not None:
+    # A look at a whole host counts its targets as well: there the cause decides what it is about.
+    if pair.of_client or (pair.after.port_use is not None and pair.after.targets is None):
         return _port_figures(pair.after.port_use, scale)
     queues = pair.seen.queues
     if not queues:
