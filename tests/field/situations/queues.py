@@ -91,10 +91,10 @@ SITUATIONS = (
     ),
     Situation(
         name="starved_beside_burners_on_its_core",
-        story="The server shares one core with four burners; bursts of short connections overflow its queue.",
+        story="The server shares one core with four burners; 1,500 connects a second overflow its queue between turns.",
         server=programs.small("blocking", "--backlog 8 --do close", cpu=0),
         before=programs.burners(4, cpu=0),
-        command="churn {target} -c 100 -d 4",
+        command="churn {target} -c 100 --rate 1500 -d 4",
         truth=due("accept_thread_starved", "server_accepts_too_slowly", never_says=(r"CPU to spare",)),
         proofs=(counted("TcpExtListenOverflows"), starved()),
     ),
