@@ -1,6 +1,6 @@
 """What flows between the parts: frozen structs and their JSON. No IO and no judgement lives here."""
 
-from estab.records.base import Record, decode, encode, schema_of
+from estab.records.base import Record, decode, encode, from_builtins, schema_of
 from estab.records.diagnosis import (
     DIAGNOSIS_SCHEMA,
     Change,
@@ -115,5 +115,6 @@ __all__ = [
     "Worker",
     "decode",
     "encode",
+    "from_builtins",
     "schema_of",
 ]

@@ -69,6 +69,12 @@ def decode(data: bytes, kind: type[R], schema: str) -> R:
         raise ReadError(f"damaged {schema} record: {_said(error)}") from error
 
 
+def from_builtins(value: object, kind: type[R]) -> R:
+    """The record of `kind` that `msgspec.to_builtins` took apart. Raises msgspec.ValidationError where it is none."""
+    _decoder(kind)
+    return msgspec.convert(value, kind)
+
+
 def _decoder(kind: type[R]) -> msgspec.json.Decoder[R]:
     """Made once a type, by one thread: msgspec crashes where two threads meet a type for the first time."""
     with _one_thread:

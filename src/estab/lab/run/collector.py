@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
-
 from estab.lab.process.launch import Event
+from estab.records import from_builtins
 from estab.records.lab import LabInside, LabScenario, LabWire
 
 Told = Callable[[str, str], None]
@@ -53,13 +52,13 @@ class Collector:
             self.told(*event["stage"])
         elif "inside" in event:
             assert self.inside is not None, "nobody asked to look around"
-            self.inside(msgspec.convert(event["inside"], LabInside))
+            self.inside(from_builtins(event["inside"], LabInside))
             return True
         elif "contained" in event:
             self.contained = event["contained"]
         elif "wire" in event:
-            self.wire = msgspec.convert(event["wire"], LabWire)
+            self.wire = from_builtins(event["wire"], LabWire)
         else:
-            self._over[event["place"]] = msgspec.convert(event["scenario"], LabScenario)
+            self._over[event["place"]] = from_builtins(event["scenario"], LabScenario)
             self._tell_in_order()
         return False

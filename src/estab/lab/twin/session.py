@@ -10,8 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from estab import __version__
 from estab.api.files import diagnose, named, read_record
 from estab.errors import ReadError
@@ -21,7 +19,7 @@ from estab.lab.twin import from_snapshots
 from estab.lab.twin.overrides import Overrides
 from estab.lab.twin.plan import Planned, plan
 from estab.load.conductor import Stop
-from estab.records import RunResult, Snapshot, encode
+from estab.records import RunResult, Snapshot, encode, from_builtins
 from estab.records.twin import TwinResult
 
 
@@ -54,7 +52,7 @@ def twin(
     def hear(event: Event) -> bool:
         nonlocal result
         if "twin" in event:
-            result = msgspec.convert(event["twin"], TwinResult)
+            result = from_builtins(event["twin"], TwinResult)
         elif told is not None:
             told(event["stage"][1])
         return False
