@@ -79,7 +79,8 @@ def _late_each_time(run: RunResult, owner: Owner) -> str | None:
     if ran is None or waited is None or waits is None or waited < LATE * ran:
         return None
     waited_s = waited * owner.span_s
-    if waits[1] >= PAUSE_S or waited_s < KEPT_WAITING * waits[0]:
+    # What waited for less than a pause was not seen to wait: no part of that can be told.
+    if waits[0] < PAUSE_S or waits[1] >= PAUSE_S or waited_s < KEPT_WAITING * waits[0]:
         return None
     return (
         f"{owner.name or 'its process'} (pid {owner.pid}) waited {waited_s * 1000:,.0f} ms for a core that others had "

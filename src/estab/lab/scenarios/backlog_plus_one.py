@@ -50,7 +50,7 @@ class BacklogPlusOne(Scenario):
     def setup(self) -> Setup:
         """One by one: within one round trip the 7th would get a cookie."""
         return Setup(
-            load=LoadSpec(connections=self.connections, processes=1, duration_s=0.2, timeout_s=0, ramp_per_s=100),
+            load=LoadSpec(connections=self.connections, processes=1, duration_s=0.2, timeout_s=0, ramp_per_s=50),
             client=(
                 ("net.ipv4.tcp_syn_retries", self.syn_retries), ("net.ipv4.tcp_syn_linear_timeouts", self.linear)
             ),

@@ -231,6 +231,9 @@ class _ServingLoop:
             accepted = fleet.totals()["accepted"]
             failures = outcome.failures(worker.block for worker in fleet.workers)
         elif server.listener is not None and self.listener is None:
-            accepted = server.listener.accepted_at_end
+            # It may go on accepting what waited when all was settled.
+            held = (sample.server_held for _, sample, _ in self.moments)
+            known = [count for count in (server.listener.accepted_at_end, *held) if count is not None]
+            accepted = max(known, default=None)
             server = server.replace(embedded=False)
         return ServerRun(server, self.moments, accepted, failures, self.established)
