@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from estab.diagnose.evidence import measured
 from estab.diagnose.facts import workers
-from estab.records import Process, RunResult, Worker
+from estab.records import Evidence, Process, RunResult, Worker
+from estab.words import plural
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,14 @@ class FullestProcess:
     def at_limit(self) -> bool:
         """No descriptor is left for the next accept() or socket()."""
         return self.fds >= self.limit
+
+
+def evidence(full: FullestProcess | None) -> list[Evidence]:
+    """How many descriptors a server's process had open, of how many; nothing where none was read."""
+    if full is None:
+        return []
+    text = f"{full.name} (pid {full.pid}) had {plural(full.fds, 'descriptor')} open of {full.limit:,} (RLIMIT_NOFILE)"
+    return [measured("/proc/PID/fd", "fds", full.fds, text, full.limit)]
 
 
 def fullest_server(run: RunResult) -> FullestProcess | None:

@@ -17,6 +17,16 @@ def does_nothing(which: Id, command: str, before: str = "", *, changes: list[Cha
     return Remedy(command=command, works=False, changes=changes, why=why)
 
 
+def bigger_backlog(why: str) -> Remedy:
+    """A longer accept queue: `why` says what kept connections from it, or what happened to them after it."""
+    return Remedy(
+        command="a bigger backlog, sysctl -w net.core.somaxconn=65535",
+        works=False,
+        changes=[changes.queue()],
+        why=why,
+    )
+
+
 def longer_timeout(why: str) -> Remedy:
     """More time for the connect, and more SYNs within it: `why` says what each of them meets."""
     return Remedy(

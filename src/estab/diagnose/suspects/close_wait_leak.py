@@ -31,10 +31,10 @@ def judge_run(run: RunResult) -> Judgement:
     full = descriptors.fullest_server(run)
     if unclosed is None:
         if full is not None and not full.at_limit:
-            return Judgement("ruled_out", "The server had descriptors to spare.", _descriptors_evidence(full))
+            return Judgement("ruled_out", "The server had descriptors to spare.", descriptors.evidence(full))
         text = f"Whether the server closes what its clients closed was not observed ({facts.why_unseen(run)})."
         return Judgement("not_observed", text, [unknown("sock_diag", _STATE, text)])
-    evidence = [_unclosed_evidence(unclosed, port), *_descriptors_evidence(full)]
+    evidence = [_unclosed_evidence(unclosed, port), *descriptors.evidence(full)]
     if _took_all(unclosed, full):
         return Judgement("confirmed", _summary(unclosed, full), evidence)
     opened = run.funnel.connected
@@ -59,7 +59,7 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
     queue, unclosed = max(read, key=lambda pair: pair[1])
     about = snapshots.run(queue)
     full = descriptors.fullest_server(about)
-    evidence = [_unclosed_evidence(unclosed, queue.now.port), *_descriptors_evidence(full)]
+    evidence = [_unclosed_evidence(unclosed, queue.now.port), *descriptors.evidence(full)]
     if _took_all(unclosed, full):
         return Judgement("confirmed", _summary(unclosed, full), evidence, about=about)
     before = None if snapshots.before is None else _unclosed(snapshots.before, queue.now.port)
@@ -143,13 +143,6 @@ def _summary(unclosed: int, full: FullestProcess | None) -> str:
 def _unclosed_evidence(unclosed: int, port: int | None) -> Evidence:
     text = f"{plural(unclosed, 'accepted connection')} of port {port} in CLOSE-WAIT: closed by the client alone"
     return measured("sock_diag", _STATE, unclosed, text)
-
-
-def _descriptors_evidence(full: FullestProcess | None) -> list[Evidence]:
-    if full is None:
-        return []
-    text = f"{full.name} (pid {full.pid}) had {plural(full.fds, 'descriptor')} open of {full.limit:,} (RLIMIT_NOFILE)"
-    return [measured("/proc/PID/fd", "fds", full.fds, text, full.limit)]
 
 
 def remedies(run: RunResult) -> list[Remedy]:

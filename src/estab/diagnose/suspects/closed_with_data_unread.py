@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from estab.diagnose import closings, facts
 from estab.diagnose.advice import changes
+from estab.diagnose.advice.futile import bigger_backlog
 from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import listener_unseen, measured, server_counter
 from estab.records import Evidence, Remedy, RunResult
@@ -72,12 +73,7 @@ def remedies(_run: RunResult) -> list[Remedy]:
             changes=[changes.LOOK],
             why="It must stand still once it is mended.",
         ),
-        Remedy(
-            command="a bigger backlog, sysctl -w net.core.somaxconn=65535",
-            works=False,
-            changes=[changes.queue()],
-            why="Each connection was accepted: the program closed it.",
-        ),
+        bigger_backlog("Each connection was accepted: the program closed it."),
         Remedy(
             command="ulimit -n 65536, LimitNOFILE=65536",
             works=False,

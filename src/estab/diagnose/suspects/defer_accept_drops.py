@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
+from estab.diagnose.advice.futile import bigger_backlog
 from estab.diagnose.cause import Cause, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import NETSTAT, counter, listener_unseen, measured, server_counter, unknown
 from estab.diagnose.on_snapshots import Snapshots
@@ -97,12 +98,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             changes=[changes.LOOK],
             why="Rising together with the listener's d while ListenOverflows stands: it is this, not an overflow.",
         ),
-        Remedy(
-            command="a bigger backlog, sysctl -w net.core.somaxconn=65535",
-            works=False,
-            changes=[changes.queue()],
-            why="The queue was not full: the ACK was dropped on purpose.",
-        ),
+        bigger_backlog("The queue was not full: the ACK was dropped on purpose."),
         Remedy(
             command="sysctl -w net.ipv4.tcp_abort_on_overflow=1",
             works=False,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from estab.diagnose import facts, sent
 from estab.diagnose.advice import changes
-from estab.diagnose.advice.futile import longer_timeout
+from estab.diagnose.advice.futile import bigger_backlog, longer_timeout
 from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import measured, unknown
 from estab.kernel.formats.endpoint import endpoint
@@ -114,12 +114,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             changes=[changes.LOOK],
             why="Where something does listen, a REJECT rule on the way answers in its place.",
         ),
-        Remedy(
-            command="a bigger backlog, sysctl -w net.core.somaxconn=65535",
-            works=False,
-            changes=[changes.queue()],
-            why="A full queue is silent and ends in ETIMEDOUT; it never refuses.",
-        ),
+        bigger_backlog("A full queue is silent and ends in ETIMEDOUT; it never refuses."),
         longer_timeout("The refusal came at once; waiting changes nothing."),
     ]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
+from estab.diagnose.advice.futile import bigger_backlog
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.data_path import DataPath, data_path, request_bytes, why_not
 from estab.diagnose.evidence import measured, unknown
@@ -114,12 +115,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             changes=[changes.LONGER_TIMEOUT],
             why="The same segment is sent again, and is as big each time.",
         ),
-        Remedy(
-            command="a bigger backlog, sysctl -w net.core.somaxconn=65535",
-            works=False,
-            changes=[changes.queue()],
-            why="No queue was full: the connection stands.",
-        ),
+        bigger_backlog("No queue was full: the connection stands."),
     ]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
+from estab.diagnose.advice.futile import longer_timeout
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import connect_timeouts, measured
 from estab.diagnose.successes import EVEN, SteadyRate, steady_rate
@@ -102,12 +103,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             changes=[changes.queue()],
             why="No queue and no table was full: the SYN never arrived.",
         ),
-        Remedy(
-            command="a longer connect timeout, more SYN retries",
-            works=False,
-            changes=[changes.LONGER_TIMEOUT],
-            why="SYNs that are sent again take the places of new ones: no more get through a second.",
-        ),
+        longer_timeout("SYNs that are sent again take the places of new ones: no more get through a second."),
     ]
 
 

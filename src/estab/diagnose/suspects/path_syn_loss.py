@@ -12,6 +12,7 @@ import math
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
+from estab.diagnose.advice.futile import bigger_backlog
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import connect_timeouts, measured, sent_again
 from estab.diagnose.on_snapshots import Snapshots
@@ -160,12 +161,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             changes=[changes.POOL],
             why="A lost segment of an open connection costs about one round trip; a lost SYN a whole second.",
         ),
-        Remedy(
-            command="a bigger backlog, sysctl -w net.core.somaxconn=65535",
-            works=False,
-            changes=[changes.queue()],
-            why="The listener turned nothing away: its queue had room.",
-        ),
+        bigger_backlog("The listener turned nothing away: its queue had room."),
         Remedy(
             command="sysctl -w net.ipv4.tcp_syn_retries=10",
             works=False,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from estab.diagnose import closings, facts
 from estab.diagnose.advice import changes
+from estab.diagnose.advice.futile import bigger_backlog
 from estab.diagnose.cause import Cause, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import SNMP, listener_unseen, measured, unknown
 from estab.diagnose.on_snapshots import Snapshots
@@ -86,12 +87,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             changes=[changes.LISTEN],
             why="A backend that listens on 127.0.0.1 alone is not there for a proxy in another host or container.",
         ),
-        Remedy(
-            command="a bigger backlog, sysctl -w net.core.somaxconn=65535",
-            works=False,
-            changes=[changes.queue()],
-            why="The proxy accepted each connection at once.",
-        ),
+        bigger_backlog("The proxy accepted each connection at once."),
         Remedy(
             command="ulimit -n 65536, maxconn, worker_connections",
             works=False,

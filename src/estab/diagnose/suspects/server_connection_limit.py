@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from estab.diagnose import closings, descriptors, facts, owners
 from estab.diagnose.advice import changes, programs
+from estab.diagnose.advice.futile import bigger_backlog
 from estab.diagnose.advice.programs import Setting
 from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.closings import Kept
@@ -231,12 +232,7 @@ def _does_nothing(run: RunResult) -> list[Remedy]:
     full = descriptors.fullest_server(run)
     spare = "" if full is None or full.at_limit else f"{full.fds:,} of {full.limit:,} were in use: "
     return [
-        Remedy(
-            command="a bigger backlog, sysctl -w net.core.somaxconn=65535",
-            works=False,
-            changes=[changes.queue()],
-            why="No connection waited for accept(): each was accepted, and then closed.",
-        ),
+        bigger_backlog("No connection waited for accept(): each was accepted, and then closed."),
         Remedy(
             command="ulimit -n 65536, LimitNOFILE=65536",
             works=False,

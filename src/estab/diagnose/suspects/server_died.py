@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from estab.diagnose import closings, facts, owners
 from estab.diagnose.advice import changes
+from estab.diagnose.advice.futile import bigger_backlog
 from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import listener_unseen, measured
 from estab.records import Evidence, Remedy, RunResult, Snapshot
@@ -102,12 +103,7 @@ def remedies(_run: RunResult) -> list[Remedy]:
             changes=[changes.program("who starts it again, and clients that connect again", "server")],
             why="What was open is lost all the same; what comes later is served.",
         ),
-        Remedy(
-            command="a bigger backlog, sysctl -w net.core.somaxconn=65535",
-            works=False,
-            changes=[changes.queue()],
-            why="The queue ends with its listener.",
-        ),
+        bigger_backlog("The queue ends with its listener."),
         Remedy(
             command="a longer timeout",
             works=False,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from estab.diagnose import closings, facts, owners
 from estab.diagnose.advice import changes
+from estab.diagnose.advice.futile import bigger_backlog
 from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import measured
 from estab.records import Evidence, Remedy, RunResult, Verdict
@@ -110,12 +111,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             changes=[changes.sysctl("net.ipv4.tcp_keepalive_time", 60)],
             why="A program counts what it reads: keepalive probes of the kernel are no data.",
         ),
-        Remedy(
-            command="a bigger backlog, sysctl -w net.core.somaxconn=65535",
-            works=False,
-            changes=[changes.queue()],
-            why="Each connection was accepted long before.",
-        ),
+        bigger_backlog("Each connection was accepted long before."),
     ]
 
 

@@ -11,6 +11,7 @@ from estab.diagnose import accepts, facts, owners
 from estab.diagnose.accepts import Stopped
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import too_many_at_once, wanted_backlog
+from estab.diagnose.advice.futile import bigger_backlog
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import SNMP, listener_unseen, measured, unknown, worst_depth
 from estab.diagnose.on_snapshots import LISTENERS_UNSEEN, Queue, Snapshots
@@ -200,12 +201,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             changes=[changes.LOOK],
             why="Recv-Q must fall once it is mended.",
         ),
-        Remedy(
-            command="a bigger backlog, sysctl -w net.core.somaxconn=65535",
-            works=False,
-            changes=[changes.queue()],
-            why="More connections would wait for an accept() that never comes.",
-        ),
+        bigger_backlog("More connections would wait for an accept() that never comes."),
         Remedy(
             command="sysctl -w net.ipv4.tcp_max_syn_backlog=65536",
             works=False,

@@ -88,8 +88,7 @@ def _fds_evidence(run: RunResult, full: FullestProcess | None) -> list[Evidence]
     if full is None:
         text = "the server's descriptors were not observed"
         return [unknown("/proc/PID/fd", "fds", text)]
-    text = f"{full.name} (pid {full.pid}) had {plural(full.fds, 'descriptor')} open of {full.limit:,} (RLIMIT_NOFILE)"
-    return [measured("/proc/PID/fd", "fds", full.fds, text, full.limit)]
+    return descriptors.evidence(full)
 
 
 def _waiting_evidence(run: RunResult) -> list[Evidence]:

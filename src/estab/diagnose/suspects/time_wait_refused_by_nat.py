@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
+from estab.diagnose.advice.futile import bigger_backlog
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import connect_timeouts, counter, listener_unseen, measured, sent_again
 from estab.diagnose.on_snapshots import Snapshots
@@ -123,12 +124,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             changes=[changes.sysctl("net.ipv4.tcp_fin_timeout", 10), changes.sysctl("net.ipv4.tcp_tw_reuse", 1)],
             why="TIME_WAIT lasts 60 s whatever they say; the second is for connections that this host makes itself.",
         ),
-        Remedy(
-            command="a bigger backlog, sysctl -w net.core.somaxconn=65535",
-            works=False,
-            changes=[changes.queue()],
-            why="No queue turned anybody away.",
-        ),
+        bigger_backlog("No queue turned anybody away."),
     ]
 
 
