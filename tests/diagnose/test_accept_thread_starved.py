@@ -113,6 +113,15 @@ def test_a_thread_that_others_keep_from_its_core(run: RunResult, expected: str) 
     assert alone("accept_thread_starved", run).verdict == expected
 
 
+def test_a_hiccup_in_a_short_run_starves_nobody() -> None:
+    """Of 0.57 s it waited 53% for a core and ran 1%; the queue had overflowed in the burst before."""
+    run = beside_others(0.006, 0.3)
+    assert run.server.before is not None
+    assert run.server.after is not None
+    short = run.server.replace(after=run.server.after.replace(taken_at_s=run.server.before.taken_at_s + 0.57))
+    assert alone("accept_thread_starved", run.replace(server=short, timeline=run.timeline[:6])).verdict == "ruled_out"
+
+
 @pytest.mark.parametrize(("drops", "expected"), [(300, "confirmed"), (0, "possible")])
 def test_two_looks_tell_it_too(drops: int, expected: str) -> None:
     run = beside_others(0.1, 1.3)

@@ -43,7 +43,7 @@ CASES = {
     "neighbour_unresolved": Case({}, "start that host", "a longer connect", ("own_timeout at connect",)),
     "no_route_back": Case({}, "ip route add", "a bigger backlog", ("own_timeout at connect",)),
     "reverse_path_filtered": Case({}, "rp_filter=2", "INTERFACE.rp_filter=0", ("own_timeout at connect",)),
-    "close_wait_leak": Case({}, "close the connection", "prlimit", ()),
+    "close_wait_leak": Case({}, "close the connection", "tcp_fin_timeout", ()),
     "time_wait_refused_by_nat": Case({}, "the client closes first", "tcp_fin_timeout", ("attempted",)),
     "path_rate_limited": Case({}, "raise that limit", "a bigger backlog", ()),
     "path_data_loss": Case({}, "mend what loses it", "a longer request", ("connected", "own_timeout at read")),

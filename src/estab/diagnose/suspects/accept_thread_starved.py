@@ -26,6 +26,7 @@ from estab.words import plural
 BUSY = 0.9  # of all cores: nobody gets a turn at once
 THROTTLED = 0.1  # of the time, by its cgroup: a tenth of all accepts come late by that alone
 WAITED = 0.3  # of the time for a core: it had to run, and another did
+SURE_S = 0.5  # in all, at least: less may have been one hiccup of a busy machine
 LATE = 5.0  # times as long as it ran: it gets no turn when it wakes. One that is merely busy waits about as it runs.
 KEPT_WAITING = 0.4  # of the time in which connections waited: much of it then for want of a core
 PAUSE_S = 0.08  # from a sample to the next: that long without an accept is a pause of its own
@@ -68,7 +69,7 @@ def _kept_off(owner: Owner) -> str | None:
     stopped, ran, waited = owner.throttling, owner.busiest_ran, owner.busiest_waited
     if stopped is not None and owner.span_s > 0 and stopped.stopped_s >= THROTTLED * owner.span_s:
         return f"the CPU quota of its cgroup stopped {who} in {stopped.stopped:,} of {stopped.periods:,} periods"
-    if ran is not None and waited is not None and waited >= max(WAITED, ran):
+    if ran is not None and waited is not None and waited >= max(WAITED, ran) and waited * owner.span_s >= SURE_S:
         return f"{who} ran {ran:.0%} of the time and waited {waited:.0%} of it for a core that others had"
     return None
 

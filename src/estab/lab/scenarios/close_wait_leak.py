@@ -26,14 +26,14 @@ class CloseWaitLeak(Scenario):
     cause = "close_wait_leak"
     side = "server"
     symptom = "too many open files after hours or days; ss shows ever more CLOSE-WAIT; a restart helps for a while"
-    seconds = 6.0
+    seconds = 16.0
     control = {"leaks": 0}
     no_own_server = "its server is the failure: a program that forgets to close"
 
     connections: int = connections(8, "clients that connect, ask once, close, and again")
     attempts: int = setting(800, "connects in all", 1, MOST)
     leaks: int = setting(1, "1: what the client closed stays open; 0: it is closed", 0, 1)
-    nofile: int = setting(128, "RLIMIT_NOFILE of the server's process", 32, MOST)
+    nofile: int = setting(64, "RLIMIT_NOFILE of the server's process", 32, MOST)
     backlog: int = backlog(16)
     timeout_s: float = duration(0.5, "the clients' connect timeout")
     rtt_s: float = rtt(0.001)
@@ -49,7 +49,7 @@ class CloseWaitLeak(Scenario):
         """More connects than descriptors."""
         return Setup(
             load=LoadSpec(
-                command="churn", connections=self.connections, attempts=self.attempts, duration_s=2.0,
+                command="churn", connections=self.connections, attempts=self.attempts, duration_s=3.5,
                 timeout_s=self.timeout_s, processes=1,
             ),
             server=queue_sysctls(4096, 1), rtt_s=self.rtt_s, backlog=self.backlog, server_nofile=self.nofile,
