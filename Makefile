@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(shell find src CMakeLists.txt pyproject.toml -name '*.py' -o -name '*.pyi' -o -name '*.[ch]' -o -name '*.toml' -o -name CMakeLists.txt) README.md LICENSE
+SOURCES := $(shell find src docs/causes CMakeLists.txt pyproject.toml -name '*.py' -o -name '*.md' -o -name '*.pyi' -o -name '*.[ch]' -o -name '*.toml' -o -name CMakeLists.txt) README.md LICENSE
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 # How many tests at once: more than processors, for most of their time is waiting.

@@ -8,6 +8,7 @@ from typing import Any
 
 from estab.cli.app import app
 from estab.cli.commands import COMMANDS
+from estab.cli.usage import usage
 
 # Examples in the help that a test can't run as they stand, and why. Each becomes the marker of its block.
 NOT_RUN = {
@@ -35,7 +36,10 @@ def _index() -> str:
         "# Commands\n\n"
         "Each page here is made from the command's own help: `estab COMMAND --help` says the same.\n\n"
         f"| command | does |\n|---|---|\n{rows}\n\n"
-        "TARGET is `HOST:PORT` or `[IPv6]:PORT`. Without it most commands bring a server of their own, on loopback.\n\n"
+        "TARGET is `HOST:PORT` or `[IPv6]:PORT`; `:PORT` or a port alone, on this host; a URL, of which host and port "
+        "count; or the name of a program that listens on this host. Without it most commands bring a server of "
+        "their own, on loopback. Counts are typed as `400`, `10k` or `1e6`, times as `500ms`, `10` (seconds) or `2m`, "
+        "sizes as `1400` or `64k`.\n\n"
         "## Exit codes\n\n"
         "| code | meaning |\n|---|---|\n"
         "| 0 | nothing went wrong |\n"
@@ -90,9 +94,8 @@ def _usage(command: Any, name: str, heading: str) -> str:
     """The help's own words as markdown, by cyclopts; its title and summary stand above already."""
     text: str = command.generate_docs(usage_name=f"estab {name}", heading_level=2)
     text = re.sub(r"\n {4,}(?=\S)", " ", text)  # a wrapped docstring line is no code block
-    usage = text.index("```console")
-    end = text.index("```", usage + 3) + 3
-    shown = text[usage:end].replace("```console", "```text")
+    end = text.index("```", text.index("```console") + 3) + 3
+    shown = f"```text\nestab {name} {usage(command)}\n```"
     rest = text[end:].strip()
     first_group = re.search(r"^(\*\*|#)", rest, re.MULTILINE)
     rest = rest[first_group.start() :] if first_group else ""

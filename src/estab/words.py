@@ -1,6 +1,11 @@
-"""Numbers with what they count, in the form that one takes and that many take. Pure, and for every layer."""
+"""Numbers with what they count, in the form that one takes and that many take; names that were meant.
+
+Pure, and for every layer.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 
 def plural(number: float, thing: str, things: str = "") -> str:
@@ -20,3 +25,11 @@ def places(used: int, room: int) -> str:
 def every(number: int, thing: str) -> str:
     """`all 271 connects`; of one `the only connect`."""
     return f"the only {thing}" if number == 1 else f"all {plural(number, thing)}"
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """`; did you mean 'cookie_reset'?` where one of `names` is like `name`, else nothing: the end of an error."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, list(names), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

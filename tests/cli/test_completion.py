@@ -147,7 +147,7 @@ def test_the_manual_page_reads_without_a_warning(tmp_path: Path) -> None:
         timeout=30,
     ).stdout
     assert "estab - why TCP connections fail" in shown
-    assert "--fail-on FAIL_ON" in shown
+    assert "--fail-on TERMS" in shown
 
 
 def test_the_manual_page_has_every_command_and_option() -> None:

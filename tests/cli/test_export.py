@@ -20,6 +20,8 @@ from tests.cli.terminal import ESTAB, assert_one_clear_line, estab
 from tests.namespaces import until
 from tests.ordinary_user import CAN_GIVE_UP
 
+from estab.extras import install_command
+
 
 @contextlib.contextmanager
 def exporter(*options: str, listen: str = "127.0.0.1:0") -> Iterator[tuple[subprocess.Popen[str], int]]:
@@ -259,7 +261,7 @@ def test_a_port_that_is_taken(port: int) -> None:
 def test_a_missing_extra_is_one_line_with_the_command() -> None:
     program = "import sys; sys.modules['prometheus_client'] = None; from estab.cli.main import run; run(['export'])"
     done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=False)
-    assert_one_clear_line(done, 3, "pip install 'estab[export]'")
+    assert_one_clear_line(done, 3, install_command("export"))
 
 
 # Once, and as an ordinary user --------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from tests.cli.terminal import assert_one_clear_line, called, estab
 from tests.report.html_pages import full
 
 from estab.api.files import save_run
+from estab.extras import install_command
 from estab.records import encode
 from estab.records.lab import LabResult, LabRow, LabScenario
 from estab.records.twin import TwinRemedy, TwinResult
@@ -86,7 +87,7 @@ def test_what_is_no_page_is_refused(run_json: Path, tmp_path: Path, name: str, i
 def test_a_missing_extra_says_how_to_add_it(run_json: Path, wanted: tuple[str, str], tmp_path: Path) -> None:
     option, name = wanted
     done = without_the_extra("report", str(run_json), option, str(tmp_path / name))
-    assert_one_clear_line(done, 3, "pip install 'estab[report]'", "altair", "--markdown")
+    assert_one_clear_line(done, 3, install_command("report"), "altair", "--markdown")
 
 
 def test_a_twin_stands_beside_its_run(run_json: Path, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from tests.namespaces import in_namespace, until
 from tests.processes import children, ended
 from tests.servers import program
 
+from estab.extras import install_command
 from estab.records import RunResult, Snapshot, decode
 
 
@@ -120,7 +121,7 @@ def test_without_textual(tmp_path: Path) -> None:
         environ = {**os.environ, "TERM": "xterm"}
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environ)
 
-    assert_one_clear_line(without(), 3, "pip install 'estab[watch]'", "--once")
+    assert_one_clear_line(without(), 3, install_command("watch"), "--once")
     assert without("--once", "--interval", "100ms").returncode in (0, 1)
     path = tmp_path / "kept"
     done = without("--record", str(path), "--count", "2", "--interval", "100ms")

@@ -20,6 +20,7 @@ from tests.namespaces import until
 from estab.cluster import session
 from estab.cluster.check import check
 from estab.errors import MachineError
+from estab.extras import install_command
 
 TARGET = "127.0.0.1:9"
 WORKER = "from distributed.cli.dask_worker import main; main()"
@@ -159,7 +160,7 @@ def _without_dask(*arguments: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_without_dask(arguments: tuple[str, ...]) -> None:
-    assert_one_clear_line(_without_dask(*arguments), 3, "pip install 'estab[cluster]'")
+    assert_one_clear_line(_without_dask(*arguments), 3, install_command("cluster"))
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["cluster", "--help"], ["hold", "-n", "1", "-d", "0.01", "-q"]])

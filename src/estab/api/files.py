@@ -8,6 +8,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+from estab.api.local_server import LocalServer
 from estab.diagnose import judge
 from estab.diagnose.snapshots import judge_series, judge_snapshots
 from estab.errors import ReadError, UsageError
@@ -124,16 +125,27 @@ def diagnose_snapshots(snapshots: Sequence[Snapshot]) -> Diagnosis:
     return judge_series(sorted(snapshots, key=lambda taken: taken.taken_at_s))
 
 
-def diagnose_host(interval_s: float = 2.0, stop: Stop | None = None) -> Diagnosis | None:
+def diagnose_host(
+    interval_s: float = 2.0, stop: Stop | None = None, *, server: LocalServer | None = None
+) -> Diagnosis | None:
     """The judge's word on this host now, from two snapshots `interval_s` apart; None when `stop` came between.
 
-    Raises UsageError for a time that can't be.
+    `server`: on that server alone, and on no client of this host. Raises UsageError for a time out of range.
     """
     check_range("interval_s", interval_s, 0.01, 3600)
-    before = snapshot.take(most_targets=targets.MOST)
+    before = _look(server)
     poll = select.poll()
     if stop is not None:
         poll.register(stop.fileno(), select.POLLIN)
     if poll.poll(interval_s * 1000):
         return None
-    return judge_snapshots(before, snapshot.take(most_targets=targets.MOST))
+    return judge_snapshots(before, _look(server))
+
+
+def _look(server: LocalServer | None) -> Snapshot:
+    if server is None:
+        return snapshot.take(most_targets=targets.MOST)
+    if len(server.ports) == 1:
+        return snapshot.take(port=server.ports[0])
+    taken = snapshot.take()
+    return taken.replace(listeners=[listener for listener in taken.listeners or () if listener.port in server.ports])

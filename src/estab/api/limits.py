@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from estab.api import local_server
 from estab.api.machine import machine
 from estab.diagnose.ladder import BothEnds, HoldSpread, ladder
 from estab.errors import UsageError
@@ -16,7 +17,7 @@ from estab.load import plan
 from estab.load import target as targets
 from estab.load.fleet import engine_name
 from estab.load.plan import ClientLoad
-from estab.observe import processes, snapshot, via
+from estab.observe import snapshot, via
 from estab.observe.local import is_local
 from estab.records import Limits, Listener, Snapshot
 
@@ -81,7 +82,8 @@ def _towards(target: str, server_via: str | None, timeout_s: float) -> BothEnds:
 def _local(address: _Address, owner: int | None) -> BothEnds:
     """A target in this very network namespace; of the process `owner` alone where that is given."""
     here = _take(address)
-    listeners = serving(_owned(here, owner), address.host, address.port)
+    listeners = tuple(here.listeners or ()) if owner is None else local_server.owned(here, {owner})
+    listeners = serving(listeners, address.host, address.port)
     why = None
     if not listeners:
         seen = f"nothing listens on {address.host} port {address.port} in this network namespace"
@@ -131,24 +133,11 @@ def _listening_on(listen: str) -> _Address:
 def _of_process(pid: int) -> Limits:
     """The ladder to what a process listens on: to its one port, or each of its listeners where there are more."""
     here = _take(None)
-    owned = _owned(here, pid)
-    if not owned:
-        if processes.process(pid) is None:
-            raise UsageError(f"there is no process {pid}; `ss -ltnp` shows who listens")
-        hidden = _gap(here, "listeners.owners", "listeners", otherwise="it listens on no TCP port")
-        raise UsageError(f"process {pid} owns no listening TCP socket that is seen in this network namespace: {hidden}")
-    if len({listener.port for listener in owned}) > 1:
-        return ladder(BothEnds(client=here, spread=_spread(None), server=here, listeners=owned))
-    address = owned[0].address
-    return ladder(_local(_Address(reached(address), owned[0].port), pid))
-
-
-def _owned(here: Snapshot, owner: int | None) -> tuple[Listener, ...]:
-    """The listeners of the process `owner`; all where that is None."""
-    listeners = tuple(here.listeners or ())
-    if owner is None:
-        return listeners
-    return tuple(listener for listener in listeners if owner in {process.pid for process in listener.owners or ()})
+    server = local_server.of_process(here, pid)
+    if len(server.ports) > 1:
+        return ladder(BothEnds(client=here, spread=_spread(None), server=here, listeners=server.listeners))
+    address = server.listeners[0].address
+    return ladder(_local(_Address(reached(address), server.ports[0]), pid))
 
 
 def _gap(taken: Snapshot, *fields: str, otherwise: str = "it was not read") -> str:

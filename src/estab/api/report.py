@@ -14,6 +14,7 @@ from estab.api.files import diagnose_snapshots, named, parse_record, read_bytes
 from estab.diagnose import judge
 from estab.diagnose.ladder import BothEnds, HoldSpread, ladder
 from estab.errors import EstabError, MachineError, ParseError, ReadError, UsageError
+from estab.extras import install_command
 from estab.kernel.formats.captures import Syn, parse_syns
 from estab.kernel.rules.listening import serving
 from estab.load import plan
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from typing import Literal
 
 _DRAWS_WITH = 16
-_ADDS = "pip install 'estab[report]'"
 Pathname = str | Path
 
 
@@ -111,7 +111,7 @@ def _need_extra() -> None:
     except ImportError as error:
         missing = error.name or "a library"
         raise MachineError(
-            f"HTML, PNG and SVG need {missing}, which is not installed: {_ADDS}; `markdown` works"
+            f"HTML, PNG and SVG need {missing}, which is not installed: {install_command('report')}; `markdown` works"
         ) from error
     # What draws is a runtime of its own, which panics, loudly, where it is refused a descriptor.
     most, used = resource.getrlimit(resource.RLIMIT_NOFILE)[0], len(os.listdir("/proc/self/fd"))

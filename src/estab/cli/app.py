@@ -15,7 +15,16 @@ from estab import __version__, shortage
 from estab.cli.commands import COMMANDS, GROUPS
 from estab.cli.parameters import in_flags
 from estab.cli.show import INTERRUPTED, MACHINE, USAGE
+from estab.cli.usage import usage
 from estab.errors import EstabError
+
+
+def _as_typed(default: object) -> str | None:
+    """How --help writes a default; None: not at all, as that of a flag."""
+    if default is None or default == "" or isinstance(default, bool):
+        return None
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
 
 app = cyclopts.App(
     name="estab",
@@ -24,6 +33,8 @@ app = cyclopts.App(
     "Exit codes: 0 nothing went wrong, 1 connections failed or a limit was met, "
     "2 usage or unreadable input, 3 this machine can't do it, 130 interrupted.",
     version=__version__,
+    version_flags=["--version", "-V"],
+    default_parameter=cyclopts.Parameter(show_default=_as_typed),
     result_action="return_value",
 )
 _HELP = {"--help", "-h"}
@@ -91,6 +102,8 @@ def call(arguments: Sequence[str]) -> int:
 
 
 def _run(tokens: list[str]) -> int:
+    if tokens[:1] == ["help"]:  # `estab help hold` is `estab hold --help`
+        tokens = [*tokens[1:], "--help"]
     try:
         if tokens and tokens[0] in COMMANDS and not _HELP.isdisjoint(tokens):
             _help_in_full(tokens)
@@ -115,6 +128,7 @@ def _help_in_full(tokens: list[str]) -> None:
     words, command = find(tokens)
     if command.default_command is not None:
         command.help = None
+        command.usage = f"Usage: {' '.join(('estab', *words))} {usage(command)}"
     if words == ("lab", "run"):
         command.help_epilogue = _settings_of_scenarios(tokens)
 
@@ -156,7 +170,8 @@ def _of_the_system(error: OSError) -> str:
 
 def _asked_wrongly(error: cyclopts.CycloptsError) -> str:
     if isinstance(error, cyclopts.UnusedCliTokensError):
-        return f"too much was given: {' '.join(map(repr, error.unused_tokens or ()))}"
+        unused = error.unused_tokens or []
+        return f"unexpected argument{'s' if len(unused) > 1 else ''} {' '.join(map(repr, unused))}"
     return str(error)
 
 

@@ -16,12 +16,12 @@ from estab.cli.options import (
     LoadFlags,
     OutputFlags,
 )
-from estab.cli.values import Bytes, Number, Seconds, Whole
+from estab.cli.values import Bytes, Number, Seconds, Target, Whole
 from estab.errors import UsageError
 
 
 def bench(
-    target: str | None = None,
+    target: Target | None = None,
     /,
     *,
     connections: Annotated[Whole, Parameter(name=("--connections", "-c"))] = 100,
@@ -31,7 +31,7 @@ def bench(
     depth: Whole = 1,
     rate: Number | None = None,
     arrivals: Literal["poisson", "constant"] = "poisson",
-    find_rate: str | None = None,
+    find_rate: Annotated[str | None, Parameter(metavar="BOUND")] = None,
     client: ClientFlags = DEFAULT_CLIENT,
     embedded: EmbeddedFlags = DEFAULT_EMBEDDED,
     output: OutputFlags = DEFAULT_OUTPUT,
@@ -45,7 +45,8 @@ def bench(
     Parameters
     ----------
     target
-        HOST:PORT or [IPv6]:PORT of an echo server. Default: an embedded one on loopback.
+        An echo server: HOST:PORT, [IPv6]:PORT, :PORT, a URL, or a program that listens here. Default: an embedded one
+        on loopback.
     connections
         Connections, opened all at once.
     duration

@@ -16,11 +16,11 @@ from estab.cli.options import (
     LoadFlags,
     OutputFlags,
 )
-from estab.cli.values import Bytes, Number, Seconds, Whole
+from estab.cli.values import Bytes, Number, Seconds, Target, Whole
 
 
 def churn(
-    target: str | None = None,
+    target: Target | None = None,
     /,
     *,
     connections: Annotated[Whole, Parameter(name=("--connections", "-c"))] = 100,
@@ -42,7 +42,8 @@ def churn(
     Parameters
     ----------
     target
-        HOST:PORT or [IPv6]:PORT. Default: an embedded echo server on loopback.
+        HOST:PORT, [IPv6]:PORT, :PORT, a URL, or the name of a program that listens here. Default: an
+        embedded echo server on loopback.
     connections
         Connections in flight: so many loops run side by side.
     duration

@@ -11,6 +11,7 @@ COMMANDS = {
     "observe": "See what the kernel shows: listeners, sockets, counters and limits, as lines of JSON.",
     "watch": "Watch listeners live: queues that fill, drops, ports; record and replay.",
     "diagnose": "Judge recorded runs and snapshots, or this host now.",
+    "explain": "What a cause is: symptom, mechanism, what fixes it and what does nothing.",
     "report": "One self-contained HTML page of recorded runs: the verdict, its evidence, every plot behind it.",
     "compare": "Set two runs, or repeated runs, side by side: what differs, and is it more than noise?",
     "export": "Show listeners, limits and causes to Prometheus.",

@@ -12,7 +12,7 @@ from estab.cli.input_file import InputFile
 from estab.cli.options import DEFAULT_OUTPUT, OUTPUT, OutputFlags
 from estab.cli.output_file import OutputFile
 from estab.cli.show import FAILED, OK, JsonFile, console
-from estab.cli.values import Number
+from estab.cli.values import File, Flag, Number
 from estab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ def compare(
     b: InputFile,
     /,
     *,
-    fail_on: str = "",
-    strict: Annotated[bool, Parameter(negative="")] = False,
+    fail_on: Annotated[str, Parameter(metavar="TERMS")] = "",
+    strict: Flag = False,
     alpha: Number = 0.05,
-    junit: Annotated[str | None, Parameter(group=OUTPUT)] = None,
-    github: Annotated[bool, Parameter(negative="", group=OUTPUT)] = False,
-    markdown: Annotated[str | None, Parameter(allow_leading_hyphen=True, group=OUTPUT)] = None,
+    junit: Annotated[File | None, Parameter(group=OUTPUT)] = None,
+    github: Annotated[Flag, Parameter(group=OUTPUT)] = False,
+    markdown: Annotated[File | None, Parameter(allow_leading_hyphen=True, group=OUTPUT)] = None,
     output: OutputFlags = DEFAULT_OUTPUT,
 ) -> int:
     """Set two runs, or two directories of repeated runs, side by side: what differs, and is it more than noise?

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
-
-from cyclopts import Parameter
+from typing import Literal
 
 from estab.cli.show import OK
+from estab.cli.values import Flag
 from estab.errors import UsageError
 
 Shell = Literal["bash", "zsh", "fish"]
 
 
-def completion(shell: Shell, /, *, install: Annotated[bool, Parameter(negative="")] = False) -> int:
+def completion(shell: Shell, /, *, install: Flag = False) -> int:
     """Print the completion script of a shell, or put it where that shell looks for such scripts.
 
     Commands, options, their choices, files and the lab's scenarios complete. For this shell alone:

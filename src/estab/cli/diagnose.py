@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from typing import TYPE_CHECKING
 
 from estab.cli import input_file
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
     from estab.records import Diagnosis
 
 
-def diagnose(*files: InputFile, interval: Seconds = 2.0, output: OutputFlags = DEFAULT_OUTPUT) -> int:
-    """Judge recorded runs and snapshots; with no FILE, judge this host now.
+def diagnose(*file: InputFile, interval: Seconds = 2.0, output: OutputFlags = DEFAULT_OUTPUT) -> int:
+    """Judge recorded runs and snapshots; with no FILE, judge this host now, or one server on it.
 
     Snapshots (what `estab observe` prints) are taken together: the first and the last, with the time between them,
     give what changed; where that names no cause, each is set against the one before. A single one tells only what one
@@ -27,29 +29,44 @@ def diagnose(*files: InputFile, interval: Seconds = 2.0, output: OutputFlags = D
 
     Parameters
     ----------
-    files
-        Recorded runs (estab.run/1) or snapshots (estab.snapshot/1, one a line); `-` is standard input.
+    file
+        Recorded runs (estab.run/1) or snapshots (estab.snapshot/1, one a line); `-` is standard input. Or a server on
+        this host, to be judged now: :PORT, a PID, or a program's name, as nginx.
     interval
         With no FILE: the time between the two looks at this host, as 500ms or 5s.
     output.json
         Write the run with its verdict (estab.run/1), or the verdict on snapshots or this host (estab.diagnosis/1), as
         JSON to this file; `-` is standard output, and nothing else is on it then.
     """
-    if not files:
-        return _this_host(interval, output)
-    return _files(files, output)
+    if not file:
+        return _this_host(None, interval, output)
+    if len(file) == 1 and not _is_file(file[0]):
+        return _this_host(file[0], interval, output)
+    return _files(file, output)
 
 
-def _this_host(interval: float, output: OutputFlags) -> int:
+def _is_file(name: str) -> bool:
+    """Whether it is to be read: it is there, or no listener has such a name."""
+    url = "://" in name
+    return not name or name[0] == "-" or os.path.exists(name) or (not url and bool(re.search(r"[/\s\\]|\.\w*$", name)))
+
+
+def _this_host(listener: str | None, interval: float, output: OutputFlags) -> int:
     from estab.api.files import diagnose_host
+    from estab.api.local_server import find
 
     json_file = JsonFile(output.json)
+    try:
+        server = None if listener is None else find(listener)
+    except UsageError as error:
+        raise UsageError(f"there is no file {listener}; as a listener: {error}") from error
+    whose = "this host" if server is None else f"{listener} on this host"
     with stoppable() as stop, status_line(output) as show:
-        show(f"looking at this host for {interval:g} s")
-        diagnosis = diagnose_host(interval, stop)
+        show(f"looking at {whose} for {interval:g} s")
+        diagnosis = diagnose_host(interval, stop, server=server)
     if diagnosis is None:
         raise KeyboardInterrupt
-    return _show(diagnosis, f"this host, {interval:g} s", output, json_file)
+    return _show(diagnosis, f"{whose}, {interval:g} s", output, json_file)
 
 
 def _files(files: tuple[str, ...], output: OutputFlags) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from estab.cli.show import INTERRUPTED, OK, stoppable
-from estab.cli.values import Seconds, Whole
+from estab.cli.values import Flag, Seconds, Target, Whole
 from estab.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ _LISTEN = "127.0.0.1:9816"
 
 def export(
     *,
-    listen: str | None = None,
+    listen: Target | None = None,
     window: Seconds | None = None,
-    netns: Annotated[list[str] | None, Parameter(negative="")] = None,
+    netns: Annotated[list[str] | None, Parameter(negative="", metavar="NETNS")] = None,
     listeners: Whole = 250,
     targets: Whole = 10,
-    once: Annotated[bool, Parameter(negative="")] = False,
-    quiet: Annotated[bool, Parameter(name=("--quiet", "-q"), negative="")] = False,
+    once: Flag = False,
+    quiet: Annotated[Flag, Parameter(name=("--quiet", "-q"))] = False,
 ) -> int:
     """Show this host's listeners, limits and causes to Prometheus.
 
@@ -39,7 +39,7 @@ def export(
     Parameters
     ----------
     listen
-        HOST:PORT or [IPv6]:PORT to answer at; port 0 takes any free one. Default: 127.0.0.1:9816, which only this host
+        HOST:PORT, or :PORT for every address; port 0 takes any free one. Default: 127.0.0.1:9816, which only this host
         reaches. There is no password: whoever reaches it can read it.
     window
         How long the judgement and the worst depth look back, as 15s; to the scrape before where that is longer ago.
@@ -92,4 +92,6 @@ def _need_extra() -> None:
     except ModuleNotFoundError as error:
         if error.name != "prometheus_client":
             raise
-        raise MachineError("estab export needs prometheus-client: pip install 'estab[export]'") from error
+        from estab.extras import install_command
+
+        raise MachineError(f"estab export needs prometheus-client: {install_command('export')} adds it") from error

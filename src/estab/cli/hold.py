@@ -16,14 +16,14 @@ from estab.cli.options import (
     LoadFlags,
     OutputFlags,
 )
-from estab.cli.values import Bytes, Number, Seconds, Whole
+from estab.cli.values import Bytes, Flag, Number, Seconds, Target, Whole
 from estab.errors import UsageError
 
 _SIZE = 64
 
 
 def hold(
-    target: str | None = None,
+    target: Target | None = None,
     /,
     *,
     connections: Annotated[Whole | None, Parameter(name=("--connections", "-n"))] = None,
@@ -33,8 +33,8 @@ def hold(
     trickle: Number | None = None,
     size: Annotated[Bytes, Parameter(name=("--size", "-s"))] = _SIZE,
     churn_rate: Number | None = None,
-    find_ceiling: Annotated[bool, Parameter(negative="")] = False,
-    reset: Annotated[bool, Parameter(negative="")] = False,
+    find_ceiling: Flag = False,
+    reset: Flag = False,
     client: ClientFlags = DEFAULT_CLIENT,
     embedded: EmbeddedFlags = DEFAULT_EMBEDDED,
     output: OutputFlags = DEFAULT_OUTPUT,
@@ -49,7 +49,8 @@ def hold(
     Parameters
     ----------
     target
-        HOST:PORT or [IPv6]:PORT. Default: an embedded server on loopback.
+        HOST:PORT, [IPv6]:PORT, :PORT, a URL, or the name of a program that listens here. Default: an
+        embedded server on loopback.
     connections
         How many connections to hold. Default: 1000; with --find-ceiling the most to try, by default as many as fit in
         memory, at most 1,000,000.

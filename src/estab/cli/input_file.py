@@ -7,10 +7,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from estab.cli.values import File
 from estab.errors import UsageError
 
 # Else `-` were taken for an option; what is one after all, and unknown, is refused by check().
-InputFile = Annotated[str, Parameter(allow_leading_hyphen=True)]
+InputFile = Annotated[File, Parameter(allow_leading_hyphen=True)]
 
 
 def check(names: Iterable[str]) -> None:

@@ -19,14 +19,14 @@ lab.command("estab.cli.lab_run:run", name="run", sort_key=1)
 lab.command("estab.cli.lab_twin:twin", name="twin", sort_key=2)
 
 
-def list_(*names: str, output: OutputFlags = DEFAULT_OUTPUT) -> int:
+def list_(*name: str, output: OutputFlags = DEFAULT_OUTPUT) -> int:
     """Name the scenarios, or tell what the settings of some take and mean.
 
     Example: estab lab list cookie_reset
 
     Parameters
     ----------
-    names
+    name
         Scenarios; none: all, with their defaults alone.
     output.json
         Write the result as JSON (estab.lab-list/1) to this file; `-` is standard output, and nothing else is on it
@@ -36,9 +36,9 @@ def list_(*names: str, output: OutputFlags = DEFAULT_OUTPUT) -> int:
     from estab.report.lab_list import render_list
 
     json_file = JsonFile(output.json)
-    scenarios = listed(names)
+    scenarios = listed(name)
     json_file.write(scenarios)
     if output.shows_report:
-        render_list(scenarios, console(), settings=bool(names))
+        render_list(scenarios, console(), settings=bool(name))
         sys.stdout.flush()
     return OK

@@ -11,7 +11,7 @@ from estab.cli import lab_keep, lab_settings
 from estab.cli.lab_progress import Standing
 from estab.cli.options import DEFAULT_OUTPUT, OutputFlags
 from estab.cli.show import FAILED, INTERRUPTED, MACHINE, OK, JsonFile, console, status_line, stoppable
-from estab.cli.values import Whole
+from estab.cli.values import Command, Directory, Flag, Whole
 from estab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 def run(
-    *names: str,
-    set_: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
-    full: Annotated[bool, Parameter(negative="")] = False,
-    sweep: Annotated[bool, Parameter(negative="")] = False,
-    pcap: str | None = None,
-    server: str | None = None,
-    keep: Annotated[bool, Parameter(negative="")] = False,
+    *name: str,
+    set_: Annotated[list[str] | None, Parameter(name="--set", negative="", metavar="KEY=VALUE")] = None,
+    full: Flag = False,
+    sweep: Flag = False,
+    pcap: Directory | None = None,
+    server: Command | None = None,
+    keep: Flag = False,
     jobs: Whole | None = None,
     output: OutputFlags = DEFAULT_OUTPUT,
 ) -> int:
@@ -37,7 +37,7 @@ def run(
 
     Parameters
     ----------
-    names
+    name
         Scenarios to run, or all. With --help: what --set takes in them.
     set_
         KEY=VALUE, a setting of the scenario; more than one may be given.
@@ -61,19 +61,19 @@ def run(
     """
     from rich.console import Console
 
-    from estab.lab.parts.scenario import names as all_names
+    from estab.lab.parts.scenario import names
     from estab.lab.run.session import lab
     from estab.report.lab import render_end, render_scenario
 
-    if not names:
+    if not name:
         raise UsageError("lab run needs a scenario: estab lab run cookie_reset, or all; estab lab list names them")
-    settings = lab_settings.read(names, set_ or [])
+    settings = lab_settings.read(name, set_ or [])
     if keep:
-        lab_keep.check(names)
+        lab_keep.check(name)
     json_file = JsonFile(output.json)
     silent = output.quiet or output.json == "-"
     printer = console(quiet=silent)
-    standing = Standing(all_names() if "all" in names else names)
+    standing = Standing(names() if "all" in name else name)
 
     with stoppable() as stop, status_line(output) as show:
 
@@ -83,7 +83,7 @@ def run(
             sys.stdout.flush()
 
         result = lab(
-            names, settings=settings, full=full, sweep=sweep, captures=pcap, command=server, jobs=jobs, stop=stop,
+            name, settings=settings, full=full, sweep=sweep, captures=pcap, command=server, jobs=jobs, stop=stop,
             finished=finished, told=lambda name, stage: show(standing.told(name, stage)),
             inside=lab_keep.waiting(Console(stderr=silent), stop, show) if keep else None,
         )  # fmt: skip

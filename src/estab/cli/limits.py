@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from estab.cli.options import DEFAULT_OUTPUT, OutputFlags
 from estab.cli.show import FAILED, OK, JsonFile, console
-from estab.cli.values import Whole
+from estab.cli.values import Command, Target, Whole
 
 if TYPE_CHECKING:
     from estab.records import Limits
 
 
 def limits(
-    target: str | None = None,
+    target: Target | None = None,
     /,
     *,
-    pid: Whole | None = None,
-    listen: str | None = None,
-    server_via: str | None = None,
+    pid: Annotated[Whole | None, Parameter(metavar="PID")] = None,
+    listen: Target | None = None,
+    server_via: Command | None = None,
     output: OutputFlags = DEFAULT_OUTPUT,
 ) -> int:
     """How many connections can I have from here to there: every limit on the way, the first to be met first.
@@ -32,7 +34,8 @@ def limits(
     Parameters
     ----------
     target
-        HOST:PORT or [IPv6]:PORT. Default: this host as a client, whatever it connects to.
+        HOST:PORT, [IPv6]:PORT, or a URL. For a server on this host also :PORT, a PID, or a program's name, as nginx.
+        Default: this host as a client, whatever it connects to.
     pid
         Instead of TARGET: the local server that is this process.
     listen
@@ -45,9 +48,13 @@ def limits(
         No report; the exit code tells.
     """
     from estab.api.limits import limits as climb
+    from estab.api.local_server import find, is_local_name
     from estab.diagnose.ladder import is_met
 
     json_file = JsonFile(output.json)
+    if target is not None and pid is None and listen is None and is_local_name(target):
+        server = find(target)
+        target, pid, listen = None, server.pid, None if server.port is None else f":{server.port}"
     ladder = climb(target, pid=pid, listen=listen, server_via=server_via)
     json_file.write(ladder)
     if output.shows_report:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def run_load(request: Request, target: str | None, flags: LoadFlags) -> int:
     """Carries a request out and shows what came. Returns the exit code."""
     from estab.api.execute import execute
+    from estab.api.local_server import address_of
 
     client, output = flags.client, flags.output
     options = flags.options(target)
@@ -25,6 +26,8 @@ def run_load(request: Request, target: str | None, flags: LoadFlags) -> int:
         from estab.cli.on_cluster import run_on_cluster
 
         return run_on_cluster(request, target, options, client, output)
+
+    target = None if target is None else address_of(target)
 
     def once(stop: Stop, progress: ProgressCallback) -> RunResult:
         return execute(request, target, options, stop=stop, progress=progress)

@@ -12,6 +12,7 @@ from cyclopts import App
 from cyclopts.argument import Argument
 
 from estab import __version__
+from estab.cli.usage import label, options_of, shown, usage
 
 _CODES = (
     ("0", "Nothing went wrong."),
@@ -43,7 +44,8 @@ def page() -> str:
 DESCRIPTION = (
     "estab loads a TCP server, watches the Linux kernel meanwhile, and says why connections fail and how many there "
     "can be. It names at most one limit, with the evidence for it and against every other suspect, what to do, and "
-    "what would do nothing. TARGET is HOST:PORT or [IPv6]:PORT; without it, a server of its own on loopback is loaded. "
+    "what would do nothing. TARGET is HOST:PORT, [IPv6]:PORT, :PORT, a URL, or the name of a program "
+    "that listens on this host; without it, a server of its own on loopback is loaded. "
     "Nothing of the host is changed."
 )
 
@@ -58,37 +60,22 @@ def _command(name: str, command: App) -> Iterator[str]:
             if not sub.startswith("-"):
                 yield from _command(f"{name} {sub}", command[sub])
         return
-    arguments = [
-        argument
-        for argument in command.assemble_argument_collection(parse_docstring=True)
-        if argument.parse and argument.show
-    ]
-    places = [argument for argument in arguments if argument.index is not None and not _options(argument)]
-    asked = " ".join(f"[{place(argument)}]" if not argument.required else place(argument) for argument in places)
+    arguments = shown(command)
     yield f".B estab {escaped(name)}"
-    yield f".I {escaped(asked)} [options]" if asked else "[options]"
+    yield f".I {escaped(usage(command))}"
     yield from _help(command)
-    for argument in [*places, *(argument for argument in arguments if argument not in places)]:
+    for argument in sorted(arguments, key=lambda argument: bool(options_of(argument))):
         yield ".TP"
         yield f".B {escaped(_named(argument))}"
         yield escaped(_told(argument))
 
 
-def _options(argument: Argument) -> list[str]:
-    return [name for name in argument.names if name.startswith("-")]
-
-
-def place(argument: Argument) -> str:
-    """A positional argument's name, as TARGET or FILES..."""
-    return argument.names[0].strip("-").upper() + ("..." if argument.is_var_positional() else "")
-
-
 def _named(argument: Argument) -> str:
     """The option's names with what follows them."""
-    if not _options(argument):
-        return place(argument)
-    names = sorted(_options(argument), key=lambda name: name.startswith("--"))
-    value = "" if argument.is_flag() else f" {names[-1].lstrip('-').replace('-', '_').upper()}"
+    if not options_of(argument):
+        return label(argument)
+    names = sorted(options_of(argument), key=lambda name: name.startswith("--"))
+    value = "" if argument.is_flag() else f" {argument.parameter.metavar or '|'.join(argument.get_choices() or ())}"
     return ", ".join(names) + value
 
 

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from estab.cli.options import OUTPUT
 from estab.cli.show import INTERRUPTED, OK, JsonFile, stoppable
-from estab.cli.values import Seconds, Whole
+from estab.cli.values import Command, File, Flag, Netns, Port, Seconds, Target, Whole
 from estab.errors import UsageError
 from estab.load.conductor import Stop
 
@@ -23,13 +23,13 @@ def observe(
     *,
     interval: Seconds | None = None,
     count: Whole | None = None,
-    port: Whole | None = None,
-    toward: str | None = None,
-    netns: str | None = None,
-    all_netns: Annotated[bool, Parameter(negative="")] = False,
+    port: Port | None = None,
+    toward: Target | None = None,
+    netns: Netns | None = None,
+    all_netns: Flag = False,
     drops: Seconds | None = None,
-    via: str | None = None,
-    json: Annotated[str, Parameter(name="--json", allow_leading_hyphen=True, group=OUTPUT)] = "-",
+    via: Command | None = None,
+    json: Annotated[File, Parameter(name="--json", allow_leading_hyphen=True, group=OUTPUT, show_default=False)] = "-",
 ) -> int:
     """See what the kernel shows: snapshots (estab.snapshot/1), one line of JSON each, on standard output.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Group, Parameter
 
-from estab.cli.values import Seconds, Whole
+from estab.cli.values import Command, File, Flag, Seconds, Whole
 from estab.errors import UsageError
 from estab.load.serving import Service
 
@@ -24,10 +24,10 @@ SERVER = Group("Embedded server (only without TARGET)", sort_key=5)
 class OutputFlags:
     """Where results go."""
 
-    json: Annotated[str | None, Parameter(name="--json", allow_leading_hyphen=True)] = None
+    json: Annotated[File | None, Parameter(name="--json", allow_leading_hyphen=True)] = None
     """Write the result as JSON to this file; `-` is standard output, and nothing else is on it then."""
 
-    quiet: Annotated[bool, Parameter(name=("--quiet", "-q"), negative="")] = False
+    quiet: Annotated[Flag, Parameter(name=("--quiet", "-q"))] = False
     """Neither progress nor report; the exit code tells."""
 
     @property
@@ -79,7 +79,7 @@ class ClientFlags:
     timeout: Seconds = 3.0
     """Give up a wait after so long; 0 leaves connects to the kernel (about two minutes)."""
 
-    source: Annotated[list[str] | None, Parameter(negative="")] = None
+    source: Annotated[list[str] | None, Parameter(negative="", metavar="ADDRESS")] = None
     """Local address to connect from; more than one takes them in turn."""
 
     processes: Whole | None = None
@@ -89,11 +89,11 @@ class ClientFlags:
     repeat: Whole = 1
     """Run it so many times. --json then names a directory, which gets a file a run, for `estab compare` to read."""
 
-    server_via: str | None = None
+    server_via: Command | None = None
     """Command that prints snapshots of the server's host, so that its end is judged too: "ssh HOST estab observe --port
     {port}", nsenter, kubectl exec."""
 
-    cluster: str | None = None
+    cluster: Annotated[str | None, Parameter(metavar="ADDRESS")] = None
     """Run on every host of the Dask cluster whose scheduler is at this address, as tcp://10.0.0.9:8786. Counts and
     rates are those of all together. `estab cluster check` says who is there."""
 

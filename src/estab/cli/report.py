@@ -13,6 +13,7 @@ from estab.cli.input_file import InputFile
 from estab.cli.options import OUTPUT
 from estab.cli.output_file import OutputFile
 from estab.cli.show import OK
+from estab.cli.values import Directory, File, Flag
 from estab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,26 +31,26 @@ _INSTEAD = {
 
 
 def report(
-    *files: InputFile,
-    page: Annotated[str | None, Parameter(name=("--output", "-o"), allow_leading_hyphen=True, group=OUTPUT)] = None,
-    png: Annotated[str | None, Parameter(group=OUTPUT)] = None,
-    svg: Annotated[str | None, Parameter(group=OUTPUT)] = None,
-    markdown: Annotated[bool, Parameter(negative="", group=OUTPUT)] = False,
-    pcap: Annotated[list[str] | None, Parameter(negative="")] = None,
-    quiet: Annotated[bool, Parameter(name=("--quiet", "-q"), negative="", group=OUTPUT)] = False,
+    *file: InputFile,
+    page: Annotated[File | None, Parameter(name=("--output", "-o"), allow_leading_hyphen=True, group=OUTPUT)] = None,
+    png: Annotated[Directory | None, Parameter(group=OUTPUT)] = None,
+    svg: Annotated[Directory | None, Parameter(group=OUTPUT)] = None,
+    markdown: Annotated[Flag, Parameter(group=OUTPUT)] = False,
+    pcap: Annotated[list[str] | None, Parameter(negative="", metavar="FILE")] = None,
+    quiet: Annotated[Flag, Parameter(name=("--quiet", "-q"), group=OUTPUT)] = False,
 ) -> int:
     """Make one self-contained HTML page of recorded runs: the verdict, its evidence, and every plot behind it.
 
     One run, or several: before and after, or a sweep over sizes. Snapshots (`estab observe`) become plots over time. A
     twin's record (`estab lab twin FILE --json twin.json`) given beside its run shows each remedy before and after.
 
-    HTML, PNG and SVG need the extra estab[report]; --markdown does not.
+    HTML, PNG and SVG need the extra `report`; --markdown does not.
 
     Example: estab hold 10.0.0.5:5000 -n 400 --json run.json; estab report run.json -o report.html
 
     Parameters
     ----------
-    files
+    file
         Recorded runs, snapshots, labs (estab lab run --json) and twins; `-` is standard input.
     page
         The page to write, as Markdown where its name ends in .md; `-` is standard output. Default: report.html, unless
@@ -76,12 +77,12 @@ def report(
         page = "report.html"
     if markdown and page == "-":
         raise UsageError("standard output takes one of -o - and --markdown; give the page a file")
-    input_file.check([*files, *(pcap or ())])
+    input_file.check([*file, *(pcap or ())])
     target = OutputFile("-o", page)
     suffix = Path(page or "").suffix.lower()
     if suffix in _INSTEAD:
         raise UsageError(f"-o {page}: a report is HTML or Markdown; {_INSTEAD[suffix]}")
-    given: Material = material(files, captures=pcap or ())
+    given: Material = material(file, captures=pcap or ())
     written = []
     if page is not None:
         data = (as_markdown(given) if suffix in _MARKDOWN else html(given)).encode()

@@ -39,9 +39,11 @@ def bound(text: str) -> tuple[float, float]:
 def find_ceiling(target: str | None, most: int | None, flags: LoadFlags) -> int:
     """Searches, shows, and gives the exit code: 0 when the number is sure."""
     from estab.api.ceiling import find_ceiling as search
+    from estab.api.local_server import address_of
     from estab.report.search import ceiling_step, render_ceiling
 
     options = _options(target, flags)
+    target = None if target is None else address_of(target)
     with stoppable() as stop, progress_on(flags.output, most or 0) as progress:
         ceiling = search(
             target,
@@ -58,10 +60,12 @@ def find_ceiling(target: str | None, most: int | None, flags: LoadFlags) -> int:
 def find_rate(target: str | None, text: str, request: BenchRequest, flags: LoadFlags) -> int:
     """Searches from the rate of `request` on, shows, and gives the exit code: 0 when the rate is sure."""
     from estab.api.highest_rate import find_rate as search
+    from estab.api.local_server import address_of
     from estab.report.search import rate_step, render_rate
 
     percentile, bound_s = bound(text)
     options = _options(target, flags)
+    target = None if target is None else address_of(target)
     with stoppable() as stop, progress_on(flags.output, request.connections) as progress:
         highest = search(
             target, bound_s=bound_s, percentile=percentile, first_per_s=request.rate_per_s or FIRST_PER_S,

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from estab.cli.options import DEFAULT_OUTPUT, OutputFlags
 from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, status_line, stoppable
-from estab.cli.values import Bytes, Number, Seconds, Whole
+from estab.cli.values import Bytes, Flag, Number, Seconds, Target, Whole
 from estab.errors import UsageError
 from estab.kernel.formats.endpoint import endpoint
 from estab.kernel.rules import accept_queue
@@ -27,13 +27,13 @@ def serve(
     service: Literal["echo", "sink", "stall"] = "echo",
     /,
     *,
-    listen: str = "127.0.0.1:5000",
+    listen: Target = "127.0.0.1:5000",
     backlog: Whole = 4096,
     accept_delay: Seconds = 0.0,
     accept_rate: Number | None = None,
     processes: Whole = 1,
     close_after: Bytes | None = None,
-    reset: Annotated[bool, Parameter(negative="")] = False,
+    reset: Flag = False,
     pause: Seconds = 0.0,
     pause_every: Seconds = 0.0,
     duration: Annotated[Seconds | None, Parameter(name=("--duration", "-d"))] = None,
@@ -51,7 +51,7 @@ def serve(
     service
         echo, sink or stall.
     listen
-        HOST:PORT or [IPv6]:PORT; port 0 takes any free one.
+        HOST:PORT, [IPv6]:PORT, or :PORT for every address; port 0 takes any free one.
     backlog
         What listen() is asked for; the kernel grants at most net.core.somaxconn, and both are shown.
     accept_delay

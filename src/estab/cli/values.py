@@ -1,4 +1,7 @@
-"""What people type for numbers, times and sizes: `400`; `50ms`, `1.5s`, `2m`; `1400`, `64k`. Pure."""
+"""What people type for numbers, times and sizes: `400`, `10k`, `1e6`; `50ms`, `1.5s`, `2m`; `1400`, `64k`. Pure.
+
+The types here say in --help what is typed (N, TIME, SIZE, FILE), and how a default is written.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,9 @@ from cyclopts import Parameter
 _SECONDS = {"us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 _BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _TIME = re.compile(r"(-?[0-9]+(?:\.[0-9]*)?|-?\.[0-9]+)\s*(us|µs|μs|ms|s|m|h|)")  # both letters that look like µ
-_WHOLE = re.compile(r"[+-]?[0-9]+")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?(?:nan|inf)", re.IGNORECASE)
+_THOUSANDS = {"": 0, "k": 3, "m": 6, "g": 9}
+_WHOLE = re.compile(r"([+-]?)([0-9]+)(?:\.([0-9]+))?(?:e\+?([0-9]{1,2}))?([kmg]?)", re.IGNORECASE)
+_NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)([kmg]?)|[+-]?(?:nan|inf)", re.IGNORECASE)
 _SIZE = re.compile(r"(-?[0-9]+)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 _MOST_DIGITS = 20  # of a whole number: past 64 bits nothing is meant
 
@@ -38,20 +42,29 @@ def size(text: str) -> int:
 
 
 def whole(text: str) -> int:
-    """`400` as it stands: neither `1.5`, nor what Python takes for a number besides (`0x10`, `1_000`). ValueError."""
-    word = text.strip()
-    if not _WHOLE.fullmatch(word):
-        raise ValueError(f"{text!r} is not a whole number; write it as 400")
-    if len(word) > _MOST_DIGITS:
+    """`400`, `10k` (10,000), `1e6`: neither `1.5`, nor what Python takes for a number besides (`0x10`, `1_000`).
+
+    Raises ValueError.
+    """
+    match = _WHOLE.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"{text!r} is not a whole number; write it as 400, 10k or 1e6")
+    sign, units, fraction, exponent, thousands = match.groups(default="")
+    zeros = int(exponent or 0) + _THOUSANDS[thousands.lower()] - len(fraction.rstrip("0"))
+    if zeros < 0:
+        raise ValueError(f"{text!r} is not a whole number; write it as 400, 10k or 1e6")
+    if len(units) + len(fraction) + zeros > _MOST_DIGITS:
         raise ValueError(f"{text!r} is too large a number")
-    return int(word)
+    return int(sign + units + fraction.rstrip("0") + "0" * zeros)
 
 
 def number(text: str) -> float:
-    """`1000`, `0.5`, `1e3`. What it may be, and that NaN may not, says whoever takes it. Raises ValueError."""
-    if not _NUMBER.fullmatch(text.strip()):
-        raise ValueError(f"{text!r} is not a number; write it as 1000 or 0.5")
-    return float(text)
+    """`1000`, `0.5`, `10k`, `1e3`. What it may be, and that NaN may not, says whoever takes it. Raises ValueError."""
+    match = _NUMBER.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"{text!r} is not a number; write it as 1000, 0.5 or 10k")
+    digits, thousands = match.groups()
+    return float(text) if digits is None else float(digits) * 10 ** _THOUSANDS[thousands.lower()]
 
 
 def _whole(_kind: Any, tokens: Sequence[Any]) -> int:
@@ -70,7 +83,19 @@ def _size(_kind: Any, tokens: Sequence[Any]) -> int:
     return size(tokens[0].value)
 
 
-Whole = Annotated[int, Parameter(converter=_whole, n_tokens=1)]
-Number = Annotated[float, Parameter(converter=_number, n_tokens=1)]
-Seconds = Annotated[float, Parameter(converter=_seconds, n_tokens=1)]
-Bytes = Annotated[int, Parameter(converter=_size, n_tokens=1)]
+def _as_time(default_s: float | None) -> str | None:
+    """How --help writes a default; None: not at all. Of 0, which turns something off, nothing is said."""
+    return f"{default_s:g}s" if default_s else None
+
+
+Whole = Annotated[int, Parameter(converter=_whole, n_tokens=1, metavar="N")]
+Port = Annotated[Whole, Parameter(metavar="PORT")]
+Number = Annotated[float, Parameter(converter=_number, n_tokens=1, metavar="N")]
+Seconds = Annotated[float, Parameter(converter=_seconds, n_tokens=1, metavar="TIME", show_default=_as_time)]
+Bytes = Annotated[int, Parameter(converter=_size, n_tokens=1, metavar="SIZE")]
+Flag = Annotated[bool, Parameter(negative="")]
+File = Annotated[str, Parameter(metavar="FILE")]
+Directory = Annotated[str, Parameter(metavar="DIR")]
+Target = Annotated[str, Parameter(metavar="TARGET")]
+Command = Annotated[str, Parameter(metavar="COMMAND")]
+Netns = Annotated[str, Parameter(metavar="NETNS")]

@@ -6,14 +6,14 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Group, Parameter
 
 from estab.cli.options import OUTPUT, OutputFlags
 from estab.cli.show import FAILED, INTERRUPTED, OK, console, is_dumb, status_line, stoppable
-from estab.cli.values import Number, Seconds, Whole
+from estab.cli.values import Command, File, Flag, Netns, Number, Port, Seconds, Whole
 from estab.errors import MachineError, UsageError
 from estab.load.conductor import Stop
 from estab.words import plural
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from estab.records import Snapshot
 
 SHOWN = Group("What is shown", sort_key=4)
-_NO_TEXTUAL = "the live view needs textual, an extra: pip install 'estab[watch]' adds it; {instead}"
-_INSTEAD = "estab watch --once prints the table without it"
 
 
 @Parameter(name="*", group=SHOWN)
@@ -33,10 +31,10 @@ _INSTEAD = "estab watch --once prints the table without it"
 class ShownListeners:
     """Which listeners are shown; all are recorded."""
 
-    port: Whole | None = None
+    port: Port | None = None
     """Only listeners on this port."""
 
-    process: str | None = None
+    process: Annotated[str | None, Parameter(metavar="NAME")] = None
     """Only listeners whose owner has this PID, or this in its name."""
 
     sort: Literal["state", "queue", "worst", "growth", "drops", "fds", "process", "listener"] = "state"
@@ -47,16 +45,18 @@ DEFAULT_SHOWN = ShownListeners()
 
 
 def watch(
+    listener: str | None = None,
+    /,
     *,
     interval: Seconds | None = None,
     count: Whole | None = None,
-    once: Annotated[bool, Parameter(negative="")] = False,
-    netns: str | None = None,
-    all_netns: Annotated[bool, Parameter(negative="")] = False,
-    via: str | None = None,
+    once: Flag = False,
+    netns: Netns | None = None,
+    all_netns: Flag = False,
+    via: Command | None = None,
     shown: ShownListeners = DEFAULT_SHOWN,
-    record: Annotated[str | None, Parameter(group=OUTPUT)] = None,
-    replay: str | None = None,
+    record: Annotated[File | None, Parameter(group=OUTPUT)] = None,
+    replay: File | None = None,
     speed: Number = 1.0,
 ) -> int:
     """Watch listeners live: how full each accept queue is, how fast it fills, what is dropped, and why.
@@ -68,6 +68,8 @@ def watch(
 
     Parameters
     ----------
+    listener
+        Only this one: a port, as :8080, a PID, or part of a program's name. Default: all.
     interval
         From one look to the next, as 500ms or 5s. Default: 1s.
     count
@@ -87,6 +89,7 @@ def watch(
     speed
         For --replay: so many times as fast as it was.
     """
+    shown = shown if listener is None else _named(listener, shown)
     asked = {"interval": interval, "count": count, "netns": netns, "all-netns": all_netns or None, "via": via}
     _check(asked, once=once, record=record, replay=replay, speed=speed, port=shown.port)
     from estab.live.arrange import ListenerFilter
@@ -114,6 +117,17 @@ def watch(
         if recorder is None:
             raise MachineError(instead)
         return _ended(_record_only(rounds, recorder, stop), recorder)
+
+
+def _named(listener: str, shown: ShownListeners) -> ShownListeners:
+    """LISTENER as --port or --process says it."""
+    from estab.load.target import MOST_PORT, split
+
+    if shown.port is not None or shown.process is not None:
+        raise UsageError(f"LISTENER {listener!r} says what --port and --process do: give one of them")
+    if ":" in listener or (listener.isdigit() and int(listener) <= MOST_PORT):
+        return replace(shown, port=split(listener, "LISTENER")[1])
+    return replace(shown, process=listener)
 
 
 def _check(
@@ -216,7 +230,10 @@ def _why_no_view() -> str | None:
     try:
         import textual  # noqa: F401
     except ImportError:
-        return _NO_TEXTUAL.format(instead=_INSTEAD)
+        from estab.extras import install_command
+
+        adds = install_command("watch")
+        return f"the live view needs textual: {adds} adds it; estab watch --once prints the table without it"
     return None
 
 

@@ -30,6 +30,7 @@ from estab.cluster.members import Member, read
 from estab.cluster.messages import TOPIC, Command, Order, TaskEvent
 from estab.cluster.probe import Probed
 from estab.errors import MachineError, UsageError
+from estab.extras import install_command
 from estab.load.target import look_up, split
 from estab.records.cluster import Clock
 
@@ -43,7 +44,6 @@ CONNECT_WITHIN_S, ANSWERS_WITHIN_S = 5.0, 20.0
 EXCHANGES = 8
 _SCHEMES = ("tcp", "tls", "ws", "wss")  # inproc is for one process; ucx needs hardware, and a library that is rare
 _TALKATIVE = ("distributed", "tornado", "asyncio")
-_MISSING = "--cluster needs dask.distributed: pip install 'estab[cluster]'"
 _INSTALL = f"pip install 'estab[cluster]=={__version__}'"
 
 
@@ -65,17 +65,21 @@ class WorkerGone:
 Event = TaskEvent | TaskEnded | WorkerGone
 
 
+def _missing() -> MachineError:
+    return MachineError(f"a cluster needs dask.distributed: {install_command('cluster')} adds it")
+
+
 def need_extra() -> None:
     """Raises MachineError where dask.distributed is missing. Imports nothing of it: that takes a second."""
     if importlib.util.find_spec("distributed") is None:
-        raise MachineError(_MISSING)
+        raise _missing()
 
 
 def _distributed() -> ModuleType:
     try:
         import distributed
     except ImportError as error:
-        raise MachineError(_MISSING) from error
+        raise _missing() from error
     return distributed
 
 

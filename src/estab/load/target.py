@@ -1,25 +1,39 @@
-"""TARGET: `HOST:PORT` or `[v6]:PORT` to a numeric address."""
+"""TARGET as people type it, to a numeric address: `HOST:PORT`, `[v6]:PORT`, `:PORT`, a port alone, or a URL.
+
+Of a URL only host and port count. A port without a host is this host: 127.0.0.1 for who connects, every address for who
+listens.
+"""
 
 from __future__ import annotations
 
+import re
 import socket
 
 from estab.errors import MachineError, UsageError
 from estab.load.plan import Address
 
+_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[^/?#]*@)?(?P<address>[^/?#]*)(?:[/?#].*)?", re.IGNORECASE)
+_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}  # RFC 9110, section 4.2; RFC 6455, section 3
+_ENDS_IN_PORT = re.compile(r":[^\]]*$")
+EVERYWHERE, MOST_PORT = "0.0.0.0", 65535
 
-def split(text: str, what: str) -> tuple[str, int]:
-    """Host and port of `HOST:PORT` or `[v6]:PORT`, any port. `what` names it in the UsageError that is raised."""
-    if text.startswith("["):
-        host, bracket, port = text[1:].partition("]:")
+
+def split(text: str, what: str, here: str = "127.0.0.1") -> tuple[str, int]:
+    """Host and port, any port; `here` is the host of what names none. `what` names it in a UsageError."""
+    address = _of_url(text)
+    if address.isascii() and address.isdigit():
+        address = f":{address}"
+    if address.startswith("["):
+        host, bracket, port = address[1:].partition("]:")
         if not bracket:
             raise UsageError(f"{what} {text!r}: after '[' an IPv6 address and ']:PORT' must come, as [::1]:8080")
     else:
-        host, colon, port = text.rpartition(":")
+        host, colon, port = address.rpartition(":")
         if not colon:
             raise UsageError(f"{what} {text!r} has no port: give HOST:PORT, as 127.0.0.1:8080")
         if ":" in host:
             raise UsageError(f"{what} {text!r}: write an IPv6 address in brackets, as [{host}]:{port}")
+        host = host or here
     if not host:
         raise UsageError(f"{what} {text!r} has no host: give HOST:PORT, as 127.0.0.1:8080")
     if not (port.isascii() and port.isdigit() and len(port) < 10):
@@ -27,11 +41,22 @@ def split(text: str, what: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def _of_url(text: str) -> str:
+    """HOST:PORT of a URL, with the scheme's own port where it names none; any other text as it is."""
+    url = _URL.fullmatch(text)
+    if url is None:
+        return text
+    port = _PORTS.get(url["scheme"].lower())
+    if port is None or not url["address"] or _ENDS_IN_PORT.search(url["address"]):
+        return url["address"]
+    return f"{url['address']}:{port}"
+
+
 def parse(text: str, parameter: str = "target") -> tuple[str, int]:
     """Host and port of a target. Raises UsageError with what is wrong, and with the parameter that it was given as."""
     host, port = split(text, f"`{parameter}`")
-    if not 1 <= port <= 65535:
-        raise UsageError(f"`{parameter}` {text!r}: port {port} can't be; it can be 1 to 65535")
+    if not 1 <= port <= MOST_PORT:
+        raise UsageError(f"`{parameter}` {text!r}: port {port} is out of range (1 to 65535)")
     return host, port
 
 
@@ -55,8 +80,8 @@ def look_up(host: str, port: int, asked: str) -> Address:
 
 
 def parse_listen(text: str) -> tuple[str, int]:
-    """Host and port of a listen address; port 0 is any free one. Raises UsageError."""
-    host, port = split(text, "`listen`")
-    if port > 65535:
-        raise UsageError(f"`listen` {text!r}: port {port} can't be; it can be 1 to 65535, or 0 for any free one")
+    """Host and port of a listen address; port 0 is any free one, and no host every address. Raises UsageError."""
+    host, port = split(text, "`listen`", EVERYWHERE)
+    if port > MOST_PORT:
+        raise UsageError(f"`listen` {text!r}: port {port} is out of range (1 to 65535, or 0 for any free one)")
     return host, port

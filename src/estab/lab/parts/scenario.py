@@ -22,6 +22,7 @@ from estab.lab.stage.runner import Ran, Runner
 from estab.lab.stage.running import Running
 from estab.lab.stage.setup import Setup
 from estab.records import RunResult
+from estab.words import nearest
 
 Figure = Interval | Value
 Changes = Mapping[str, Value]
@@ -138,7 +139,7 @@ def names() -> list[str]:
 def find(name: str) -> type[Scenario]:
     """The scenario of that name. Raises UsageError with the names that there are."""
     if name not in names():
-        raise UsageError(f"there is no scenario {name!r}; there are {', '.join(names())}")
+        raise UsageError(f"there is no scenario {name!r}{nearest(name, names())} (estab lab list names them all)")
     module = importlib.import_module(f"estab.lab.scenarios.{name}")
     (scenario,) = (
         kind
