@@ -12,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from tests import namespaces, ordinary_user
 
+pytest_plugins = ["tests.again"]
+
 # How long an example takes says how busy the machine is.
 settings.register_profile("any_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any_machine")
