@@ -14,7 +14,7 @@ from estab.cluster.members import assign, read
 from estab.cluster.timeline import Track
 from estab.errors import MachineError, ReadError, UsageError
 from estab.kernel.formats import hdr
-from estab.records import Percentiles, ServerSample, TimelinePoint
+from estab.records import ArrivalOrder, Percentiles, ServerSample, TimelinePoint
 from estab.records.cluster import Clock
 
 
@@ -178,3 +178,9 @@ def test_a_long_timeline_has_few_points() -> None:
 def test_nothing_heard_gives_no_timeline() -> None:
     assert timeline.joined([Track([])]) == []
     assert timeline.summed([]) is None
+
+
+def test_the_order_of_arrival_is_that_within_each_host() -> None:
+    host = ArrivalOrder(stayed=4, failed=6, pairs=24, in_order=20)
+    assert merge.arrival_order([host, None, host]) == ArrivalOrder(stayed=8, failed=12, pairs=48, in_order=40)
+    assert merge.arrival_order([None]) is None

@@ -18,7 +18,7 @@ from estab.load import block, pyengine
 from estab.load.block import hdr_index, hdr_value
 from estab.load.pyengine.counting import payload
 from estab.observe import SockDiag
-from estab.records import PHASES
+from estab.records import PHASES, ArrivalOrder
 
 SHORT = 0.3
 
@@ -157,6 +157,25 @@ def test_the_order_of_errors_tells_a_reset_from_a_close() -> None:
         closed = estab.bench(target, connections=1, duration_s=SHORT, size_bytes=1000)
     assert [(found.order, found.count) for found in reset.error_orders] == [(["ECONNRESET", "EPIPE", "eof"], 1)]
     assert [(found.order[0], found.count) for found in closed.error_orders] == [("eof", 1)]
+
+
+@pytest.mark.parametrize(
+    ("kept", "in_order"),
+    [(range(10), 200), (range(20, 30), 0), (range(5, 15), 150), (range(0, 30, 3), 110)],
+)
+def test_whether_those_that_came_first_stayed(kept: range, in_order: int) -> None:
+    stay: list[socket.socket] = []
+    numbers = iter(range(30))
+
+    def handle(sock: socket.socket) -> None:
+        if next(numbers) in kept:
+            stay.append(sock.dup())
+
+    with servers.misbehaving(handle) as target:
+        run = estab.hold(target, connections=30, duration_s=SHORT, options=estab.LoadOptions(processes=1))
+    for sock in stay:
+        sock.close()
+    assert run.arrival_order == ArrivalOrder(stayed=10, failed=20, pairs=200, in_order=in_order)
 
 
 def test_own_timeout_of_a_connect_is_not_the_kernels() -> None:

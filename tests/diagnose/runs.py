@@ -8,6 +8,7 @@ from typing import Any
 
 from estab.kernel.formats.proc_net import parse_counters
 from estab.records import (
+    ArrivalOrder,
     ClientSide,
     Conntrack,
     ErrorOrder,
@@ -758,8 +759,15 @@ def over_its_limit(
         "failures": [failure("read", "eof", ended)] if failures is None else failures,
         "timeline": kept_timeline(stayed, ended) if timeline is None else timeline,
         "server": local(watch(accepted_at_end=stayed)),
+        "arrival_order": in_order(stayed, ended),
     }
     return run(**{**values, **fields})
+
+
+def in_order(stayed: int, failed: int, share: float = 1.0) -> ArrivalOrder | None:
+    """Such a share of the pairs is in order: those that stayed had come first."""
+    pairs = stayed * failed
+    return ArrivalOrder(stayed=stayed, failed=failed, pairs=pairs, in_order=round(share * pairs)) if pairs else None
 
 
 def kept_timeline(stayed: int, ended: int, closed_at_s: float = 0.1, seconds: float = 3.0) -> list[TimelinePoint]:

@@ -61,6 +61,16 @@ def lost_a_process() -> RunResult:
         # A proxy, of whose backends one closes all.
         (runs.over_its_limit(server=server(deltas=runs.deltas(Tcp_ActiveOpens=649))), "confirmed"),
         (runs.over_its_limit(server=server(deltas=runs.deltas(Tcp_ActiveOpens=650))), "possible"),
+        (runs.over_its_limit(arrival_order=runs.in_order(150, 250, 0.5)), "ruled_out"),  # each n-th, or by chance
+        (runs.over_its_limit(arrival_order=runs.in_order(150, 250, 0.25)), "ruled_out"),
+        (runs.over_its_limit(arrival_order=runs.in_order(150, 250, 0.75)), "ruled_out"),
+        (runs.over_its_limit(arrival_order=runs.in_order(150, 250, 0.8)), "possible"),  # several processes, each its own
+        (runs.over_its_limit(arrival_order=runs.in_order(150, 250, 0.9)), "confirmed"),
+        (runs.over_its_limit(arrival_order=runs.in_order(150, 250, 0.0)), "confirmed"),  # the oldest are ended
+        (runs.over_its_limit(arrival_order=runs.in_order(3, 3)), "possible"),  # by chance in one of twenty
+        (runs.over_its_limit(arrival_order=runs.in_order(12, 3)), "confirmed"),
+        (runs.over_its_limit(arrival_order=None), "possible"),  # an older record
+        (runs.over_its_limit(arrival_order=None, config={"connections": 400, "ramp_per_s": 100.0}), "confirmed"),
         (runs.run(), "ruled_out"),
         (runs.healthy_bench(), "ruled_out"),
     ],

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from estab.load import block, outcome
 from estab.load.block import Block, hdr_index, hdr_value
 from estab.load.pyengine.counting import Count
+from estab.records import ArrivalOrder
 
 
 @pytest.fixture
@@ -51,6 +52,20 @@ def test_failures_of_all_workers_are_merged(blocks: list[Block]) -> None:
     found = outcome.failures(blocks)
     assert [(f.phase, f.errno, f.count) for f in found] == [("connect", "ECONNREFUSED", 5), ("read", "own_timeout", 2)]
     assert found[1].example == "x" * 95
+
+
+def test_pairs_are_counted_within_each_worker(blocks: list[Block]) -> None:
+    """Of ten connects the last six failed, and of ten others each second."""
+    for one, ranks in zip(blocks, [range(4, 10), range(0, 10, 2)], strict=True):
+        one.set("stayed", 10 - len(ranks))
+        one.set("failed_before_end", len(ranks))
+        one.set("failed_ranks", sum(ranks))
+    assert outcome.arrival_order(blocks) == ArrivalOrder(stayed=9, failed=11, pairs=49, in_order=24 + 10)
+
+
+def test_without_pairs_order_tells_nothing(blocks: list[Block]) -> None:
+    blocks[0].set("stayed", 5)
+    assert outcome.arrival_order(blocks) is None
 
 
 def test_a_full_table_of_failures_loses_no_count(blocks: list[Block]) -> None:

@@ -18,7 +18,7 @@
     X(accepted) X(requests) X(bytes_sent) X(bytes_received) X(peer_resets) X(failure_kinds) X(connect_count)          \
     X(connect_sum_ns) X(connect_max_ns) X(request_count) X(request_sum_ns) X(request_max_ns)           \
     X(order_kinds) X(schedule_ns) X(scheduled) X(late) X(worst_late_ns) X(waited) X(unsent)         \
-    X(reply_bytes) X(no_echo)
+    X(reply_bytes) X(no_echo) X(stayed) X(failed_before_end) X(failed_ranks)
 
 #define SLOT_ENUM(name) S_##name,
 enum slot { SLOTS(SLOT_ENUM) S_COUNT };

@@ -45,6 +45,7 @@ struct conn {
     uint64_t mark_end;       /* flood: received bytes at which that request is complete */
     uint32_t send_at, receive_at; /* where in the payload */
     uint32_t left;                /* bytes of the current response still to come */
+    uint32_t rank;                /* so many connects of this worker began before it */
     uint16_t head, tail;          /* ring of request start times, with --depth */
     uint8_t state, registered, is_idle;
 };

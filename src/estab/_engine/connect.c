@@ -104,6 +104,7 @@ void conn_start(struct client *k, struct conn *c) {
     *c = fresh;
     c->send_at = c->receive_at = (uint32_t)((conn_index(k, c) * 257ULL) % PERIOD);
     k->live++;
+    c->rank = (uint32_t)block_get(k->block, S_attempted);
     block_add(k->block, S_attempted, 1);
     block_add(k->block, S_connecting, 1);
     c->started_ns = now_ns();

@@ -52,6 +52,13 @@ static void note_order(struct client *k, struct conn *c, uint64_t first) {
     block_order(k->block, first, write, read);
 }
 
+/* Whether those that fail began later than those that stay: of loads that keep what they open. */
+static void note_rank(struct client *k, const struct conn *c) {
+    if (k->workload->loops || k->ending) return;
+    block_add(k->block, S_failed_before_end, 1);
+    block_add(k->block, S_failed_ranks, c->rank);
+}
+
 void conn_fail(struct client *k, struct conn *c, enum phase phase, uint64_t code) {
     char example[EXAMPLE_BYTES];
     bool by_peer = code == ECONNRESET || code == EPIPE || code == CODE_EOF;
@@ -59,6 +66,7 @@ void conn_fail(struct client *k, struct conn *c, enum phase phase, uint64_t code
     address_describe(c->fd, &k->config.target, example, sizeof example);
     block_failure(k->block, phase, code, now_ns() - k->start_ns, example);
     block_add(k->block, S_failed, 1);
+    note_rank(k, c);
     conn_shut(k, c);
     if (!k->workload->loops || k->ending) {
         conn_free(k, c);

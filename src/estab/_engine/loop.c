@@ -96,6 +96,7 @@ static void begin_end(struct client *k, uint64_t now) {
     k->drain_end_ns = now + k->config.drain_ns;
     k->drained_bytes = block_get(k->block, S_bytes_received);
     block_set(k->block, S_state, STATE_CLOSING);
+    if (!k->workload->loops) block_set(k->block, S_stayed, block_get(k->block, S_open));
     for (uint32_t i = 0; i < k->config.connections; i++) {
         struct conn *c = &k->conns[i];
         if (c->state == CONN_OPEN && k->workload->at_end) k->workload->at_end(k, c);

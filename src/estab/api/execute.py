@@ -184,6 +184,7 @@ def _result(run: _Run, recorder: Recorder, seen: Observed, started_at: float) ->
         syn_retransmits=outcome.syn_retransmits(blocks),
         timeline=recorder.timeline(),
         error_orders=outcome.error_orders(blocks),
+        arrival_order=outcome.arrival_order(blocks[:staying]),
         ghosts=seen.ghosts,
         client=seen.client.replace(workers=outcome.workers(clients, recorder.figures())),
         server=seen.server.replace(workers=outcome.workers(servers, recorder.figures()) if servers else []),

@@ -9,7 +9,7 @@ from hdrh.histogram import HdrHistogram
 
 from estab.errors import ParseError, ReadError
 from estab.kernel.formats import hdr
-from estab.records import ErrorOrder, Funnel, Latency, OpenLoop, Percentiles, Requests, Visitors
+from estab.records import ArrivalOrder, ErrorOrder, Funnel, Latency, OpenLoop, Percentiles, Requests, Visitors
 from estab.records.failure import by_kind
 
 NS_PER_US = 1_000.0
@@ -136,3 +136,16 @@ def error_orders(every: Iterable[ErrorOrder]) -> list[ErrorOrder]:
     for order in every:
         total[tuple(order.order)] += order.count
     return [ErrorOrder(order=list(order), count=count) for order, count in total.most_common()]
+
+
+def arrival_order(every: Iterable[ArrivalOrder | None]) -> ArrivalOrder | None:
+    """Of all hosts; None where no host has pairs to tell by."""
+    known = [host for host in every if host is not None]
+    if not known:
+        return None
+    return ArrivalOrder(
+        stayed=sum(host.stayed for host in known),
+        failed=sum(host.failed for host in known),
+        pairs=sum(host.pairs for host in known),
+        in_order=sum(host.in_order for host in known),
+    )

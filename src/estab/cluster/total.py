@@ -135,6 +135,7 @@ def total(
         syn_retransmits=merge.counts(run.syn_retransmits for run in runs) or {},
         timeline=timeline.joined(_tracks(hosts), _samples(outcome, attended)),
         error_orders=merge.error_orders(order for run in runs for order in run.error_orders),
+        arrival_order=merge.arrival_order(run.arrival_order for run in runs),
         ghosts=_ghosts(outcome, attended),
         client=_client_side(runs),
         server=server,

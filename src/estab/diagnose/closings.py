@@ -5,6 +5,7 @@ A FIN is read as the end (`eof`), a RST as ECONNRESET, or as EPIPE by who writes
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
@@ -35,6 +36,29 @@ def refused_in_words(run: RunResult) -> Failure | None:
     """The replies that say, in place of an answer, that the server has as many connections as it may."""
     told = (failure for failure in run.failures if failure.first_bytes is not None)
     return next((failure for failure in told if first_bytes.tells_full(failure.first_bytes or "")), None)
+
+
+# A number that is reached parts those before it from those after it: all pairs are in order, or none where the oldest are
+# ended. Several processes that count apart blur the border; a share that is taken at any time leaves half.
+_PARTED, _MIXED = 0.1, 0.25
+_BY_CHANCE = 2.0  # standard deviations of U where order plays no part (Mann and Whitney, 1947): one in forty lies beyond
+
+
+def order_decided(run: RunResult) -> bool | None:
+    """Whether it was their turn that decided which connections stayed: the first of them did, or the last.
+
+    False: order played no part. None: it can't be told, for they were too few, or it was not recorded.
+    """
+    order = run.arrival_order
+    if order is None or order.pairs <= 0:
+        return None
+    share = min(max(order.in_order / order.pairs, 0.0), 1.0)
+    deviation = math.sqrt((order.stayed + order.failed + 1) / (12 * order.pairs))
+    if abs(share - 0.5) < _BY_CHANCE * deviation and deviation > _PARTED:
+        return None
+    if min(share, 1 - share) <= _PARTED:
+        return True
+    return False if min(share, 1 - share) >= _MIXED else None
 
 
 @dataclass(frozen=True)

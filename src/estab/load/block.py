@@ -21,7 +21,7 @@ SLOTS = (
     "requests", "bytes_sent", "bytes_received", "peer_resets", "failure_kinds", "connect_count", "connect_sum_ns",
     "connect_max_ns", "request_count", "request_sum_ns", "request_max_ns", "order_kinds",
     "schedule_ns", "scheduled", "late", "worst_late_ns", "waited", "unsent",
-    "reply_bytes", "no_echo",
+    "reply_bytes", "no_echo", "stayed", "failed_before_end", "failed_ranks",
 )  # fmt: skip
 STARTING, READY, RUNNING, SETTLED, CLOSING, DONE = range(6)
 OWN_TIMEOUT, EOF, WRONG_BYTES, OTHER = range(1000, 1004)

@@ -11,7 +11,18 @@ from estab.load import fleet as fleets
 from estab.load.block import CONNECT_NS_AT, REQUEST_NS_AT, Block
 from estab.load.fleet import Fleet, WorkerProcess
 from estab.load.plan import ClientLoad
-from estab.records import ErrorOrder, Failure, Funnel, Latency, OpenLoop, Percentiles, Requests, Visitors, Worker
+from estab.records import (
+    ArrivalOrder,
+    ErrorOrder,
+    Failure,
+    Funnel,
+    Latency,
+    OpenLoop,
+    Percentiles,
+    Requests,
+    Visitors,
+    Worker,
+)
 from estab.records.failure import by_kind
 
 NS_PER_S = 1_000_000_000
@@ -53,6 +64,21 @@ def error_orders(blocks: Iterable[Block]) -> list[ErrorOrder]:
     for block in blocks:
         total.update(block.error_orders())
     return [ErrorOrder(order=list(order), count=count) for order, count in total.most_common()]
+
+
+def arrival_order(blocks: Iterable[Block]) -> ArrivalOrder | None:
+    """Whether those that stayed had come first; None where none stayed, none failed, or the load keeps none.
+
+    In a process the connects are ranked by their beginning from 0. Of E that failed, whose ranks add up to R, and those
+    that stayed, R - E(E-1)/2 pairs are in order (the statistic U of Mann and Whitney, 1947).
+    """
+    stayed = failed = pairs = in_order = 0
+    for counts in (block.counts() for block in blocks):
+        stays, fails = counts["stayed"], counts["failed_before_end"]
+        stayed, failed, pairs = stayed + stays, failed + fails, pairs + stays * fails
+        # Connects under way at the end are neither, and have ranks: they come last.
+        in_order += min(stays * fails, counts["failed_ranks"] - fails * (fails - 1) // 2)
+    return ArrivalOrder(stayed=stayed, failed=failed, pairs=pairs, in_order=in_order) if pairs else None
 
 
 def percentiles(counts: Counter[int], total_ns: int, most_ns: int) -> Percentiles | None:

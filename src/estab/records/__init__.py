@@ -16,6 +16,7 @@ from estab.records.failure import PHASES, Failure, FailureKind
 from estab.records.limits import LIMITS_SCHEMA, Limit, Limits, RateLimit
 from estab.records.run import (
     RUN_SCHEMA,
+    ArrivalOrder,
     ClientSide,
     ErrorOrder,
     Funnel,
@@ -62,6 +63,7 @@ __all__ = [
     "PHASES",
     "RUN_SCHEMA",
     "SNAPSHOT_SCHEMA",
+    "ArrivalOrder",
     "Census",
     "CgroupCpu",
     "CgroupLimits",

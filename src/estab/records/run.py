@@ -157,6 +157,19 @@ class ErrorOrder(Record, frozen=True, kw_only=True):
     count: int
 
 
+class ArrivalOrder(Record, frozen=True, kw_only=True):
+    """Whether those that came first stayed, of a load that keeps what it opens.
+
+    `stayed`: open at the load's end. `failed`: before it. `pairs`: one that stayed with one that failed, of the same
+    process; `in_order` of these are such that what stayed had begun its connect first. About half: order played no part.
+    """
+
+    stayed: int
+    failed: int
+    pairs: int
+    in_order: int
+
+
 class Ghosts(Record, frozen=True, kw_only=True):
     """Connections of the run that the client holds as ESTABLISHED and the server does not have. Up to 20 are listed.
 
@@ -245,6 +258,7 @@ class RunResult(Record, frozen=True, kw_only=True):
     syn_retransmits: dict[str, int] = {}
     timeline: list[TimelinePoint] = []
     error_orders: list[ErrorOrder] = []
+    arrival_order: ArrivalOrder | None = None
     ghosts: Ghosts | None = None
     size_probe: SizeProbe | None = None
     client: ClientSide = ClientSide()

@@ -10,6 +10,8 @@ from tests.field.proof import accepted_some, counted, logged, queue_flat, queue_
 from tests.field.situation import Later, Situation, Truth, due, open_to
 
 _NOTHING_OF_THE_QUEUE = (*LONGER_QUEUE, *DESCRIPTORS)
+# The program's own doing, for which no cause is written: no number of connections decides who is ended.
+_A_SHARE = Truth(possible=frozenset({"server_ends_connections"}), quiet=True, exits=frozenset({1}))
 
 SITUATIONS = (
     Situation(
@@ -80,6 +82,32 @@ SITUATIONS = (
         command="hold {target} -n 100 -d 2",
         truth=program_limit(),
         proofs=(logged("worker_connections are not enough|reusing connections"),),
+    ),
+    Situation(
+        name="closes_each_third",
+        story="A server closes each third connection at once, however many there are.",
+        server=programs.small("share", "--nth 3"),
+        command="hold {target} -n 60 -d 2",
+        truth=_A_SHARE,
+        proofs=(logged("^ended", 20, 20), sockets("ESTAB", 40)),
+    ),
+    Situation(
+        name="resets_some_by_chance",
+        story="A server on another host resets a quarter of its connections, by chance.",
+        world=WIRE,
+        both_ends=True,
+        server=programs.small("share", "--chance 0.25 --reset"),
+        command="hold {target} -n 80 -d 2",
+        truth=_A_SHARE,
+        proofs=(logged("^ended", 10, 35), counted("TcpOutRsts", 10)),
+    ),
+    Situation(
+        name="closes_each_tenth_later",
+        story="A server closes each tenth connection when it is 200 ms old.",
+        server=programs.small("share", "--nth 10 --after 0.2"),
+        command="hold {target} -n 120 -d 2",
+        truth=_A_SHARE,
+        proofs=(logged("^ended", 12, 12),),
     ),
     Situation(
         name="waits_at_its_limit_of_15",

@@ -58,6 +58,8 @@ def _why_no_ceiling(stayed: Kept, ended: int, run: RunResult) -> str | None:
         return f"What was closed had lived for {stayed.lived_s:.1f} s: it was not closed for being one too many."
     if stayed.fewest < stayed.open - max(1, stayed.open // 10):
         return f"Connections were closed when {stayed.fewest:,} were open, and {stayed.open:,} were later."
+    if closings.order_decided(run) is False:
+        return "Those that were closed came neither before nor after those that stayed: a share of all, not a number."
     if ended < _FEWEST or ended * _SHARE < run.funnel.connected:
         return f"{ended:,} of {plural(run.funnel.connected, 'connection')} closed early may be chance."
     return None
@@ -84,6 +86,8 @@ def _weigh(run: RunResult, stayed: Kept, ended: int) -> tuple[Verdict, str]:
 
 def _doubt(run: RunResult, stayed: Kept, full: FullestProcess | None) -> str | None:
     """What keeps the server's end from confirming it. None: nothing does."""
+    if closings.order_decided(run) is None and facts.asked_rate(run) is None:
+        return "whether those that stayed came first can't be told, for all came at once (--ramp would tell)"
     if stayed.waiting:
         return f"{plural(stayed.waiting, 'connection')} still waited to be accepted"
     if stayed.held is not None and stayed.held < stayed.open:
@@ -128,10 +132,16 @@ def _evidence(run: RunResult, stayed: Kept | None, words: Failure | None) -> lis
         evidence.append(measured("timeline", "open", stayed.open, text))
         text = f"what was closed had lived for {stayed.lived_s:.2f} s beside those, on average"
         evidence.append(measured("timeline", "open", round(stayed.lived_s, 3), text, _LIVED_S))
-        if facts.asked_rate(run) is None:
-            text = "they came at once: a load that grows (--ramp) would tell a number from a share"
-            evidence.append(unknown("config", "ramp_per_s", text))
+        evidence.append(_order_evidence(run))
     return evidence + _server_evidence(run, stayed)
+
+
+def _order_evidence(run: RunResult) -> Evidence:
+    order = run.arrival_order
+    if order is None or order.pairs <= 0:
+        return unknown("arrival_order", "in_order", "whether those that stayed had come first was not recorded")
+    text = f"in {order.in_order:,} of {plural(order.pairs, 'pair')} what stayed had come before what was closed"
+    return measured("arrival_order", "in_order", order.in_order, text, order.pairs)
 
 
 def _server_evidence(run: RunResult, stayed: Kept | None) -> list[Evidence]:

@@ -53,6 +53,7 @@ class Conn:
         self.state = CONNECTING
         self.events = 0
         self.started_ns = time.monotonic_ns()
+        self.rank = 0  # so many connects of this worker began before it
         self.sent = self.received = self.want = 0
         self.send_at = self.receive_at = slot * 257 % PERIOD
         self.began: deque[int] = deque()  # of requests in flight (rr), or of the one that is timed (flood)
@@ -155,6 +156,9 @@ class ClientLoop(ClientSchedule):
         if phase != "connect" and conn.sock and code in (errno.ECONNRESET, errno.EPIPE, EOF):
             self._note_order(conn, code)
         self.count.failure(phase, code, describe(conn.sock, self.target))
+        if not self.workload.loops and not self.ending:
+            self.count.add("failed_before_end")
+            self.count.add("failed_ranks", conn.rank)
         self._shut(conn)
         if self.workload.loops and not self.ending:
             self.resting.append((time.monotonic_ns() + REST_NS, conn.slot))
@@ -203,6 +207,7 @@ class ClientLoop(ClientSchedule):
             conn.sock.bind((source[0], 0))
 
     def _start(self, conn: Conn) -> None:
+        conn.rank = self.count.get("attempted")
         self.count.add("attempted")
         self.count.add("connecting")
         if self.schedules_connects:
@@ -381,6 +386,8 @@ class ClientLoop(ClientSchedule):
         self.drain_end_ns = now + self.config["drain_ns"]
         self.drained_bytes = self.count.get("bytes_received")
         self.count.set("state", CLOSING)
+        if not self.workload.loops:
+            self.count.set("stayed", self.count.get("open"))
         self.resting.clear()
         for conn in list(self.conns.values()):
             if conn.state == OPEN:
