@@ -64,7 +64,10 @@ def lost_a_process() -> RunResult:
         (runs.over_its_limit(arrival_order=runs.in_order(150, 250, 0.5)), "ruled_out"),  # each n-th, or by chance
         (runs.over_its_limit(arrival_order=runs.in_order(150, 250, 0.25)), "ruled_out"),
         (runs.over_its_limit(arrival_order=runs.in_order(150, 250, 0.75)), "ruled_out"),
-        (runs.over_its_limit(arrival_order=runs.in_order(150, 250, 0.8)), "possible"),  # several processes, each its own
+        (
+            runs.over_its_limit(arrival_order=runs.in_order(150, 250, 0.8)),
+            "possible",
+        ),  # several processes, each its own
         (runs.over_its_limit(arrival_order=runs.in_order(150, 250, 0.9)), "confirmed"),
         (runs.over_its_limit(arrival_order=runs.in_order(150, 250, 0.0)), "confirmed"),  # the oldest are ended
         (runs.over_its_limit(arrival_order=runs.in_order(3, 3)), "possible"),  # by chance in one of twenty
