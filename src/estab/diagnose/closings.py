@@ -38,8 +38,8 @@ def refused_in_words(run: RunResult) -> Failure | None:
     return next((failure for failure in told if first_bytes.tells_full(failure.first_bytes or "")), None)
 
 
-# A number that is reached parts those before it from those after it: all pairs are in order, or none where the oldest are
-# ended. Several processes that count apart blur the border; a share that is taken at any time leaves half.
+# A number that is reached parts those before it from those after it: all pairs are in order, or none where the oldest
+# are ended. Several processes that count apart blur the border; a share that is taken at any time leaves half.
 _PARTED, _MIXED = 0.1, 0.25
 _BY_CHANCE = (
     2.0  # standard deviations of U where order plays no part (Mann and Whitney, 1947): one in forty lies beyond

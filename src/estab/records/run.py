@@ -161,7 +161,7 @@ class ArrivalOrder(Record, frozen=True, kw_only=True):
     """Whether those that came first stayed, of a load that keeps what it opens.
 
     `stayed`: open at the load's end. `failed`: before it. `pairs`: one that stayed with one that failed, of the same
-    process; `in_order` of these are such that what stayed had begun its connect first. About half: order played no part.
+    process; in `in_order` of these what stayed had begun its connect first. About half: order played no part.
     """
 
     stayed: int

@@ -5,6 +5,7 @@ It writes "accepted" for each, and "ended" for each that it ends.
 
 import argparse
 import asyncio
+import itertools
 import random
 
 parser = argparse.ArgumentParser()
@@ -16,14 +17,13 @@ parser.add_argument("--after", type=float, default=0, help="seconds that it live
 parser.add_argument("--reset", action="store_true", help="by RST")
 asked = parser.parse_args()
 dice = random.Random(7)
-accepted = 0
+numbers = itertools.count(1)
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    global accepted
-    accepted += 1
+    number = next(numbers)
     print("accepted", flush=True)
-    if (asked.nth and accepted % asked.nth == 0) or dice.random() < asked.chance:
+    if (asked.nth and number % asked.nth == 0) or dice.random() < asked.chance:
         await asyncio.sleep(asked.after)
         print("ended", flush=True)
         if asked.reset:

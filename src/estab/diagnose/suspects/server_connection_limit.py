@@ -77,17 +77,22 @@ def _weigh(run: RunResult, stayed: Kept, ended: int) -> tuple[Verdict, str]:
     full = descriptors.fullest_server(run)
     if full is not None and full.at_limit and not _spoke_first(run, ended):
         return "ruled_out", f"{full.name} (pid {full.pid}) had no descriptor left for more."
-    if (doubt := _doubt(run, stayed, full)) is not None:
+    if (doubt := _untold_order(run) or _doubt(run, stayed, full)) is not None:
         return "possible", f"{told}, but {doubt}."
     who = _owner(run)
     name = who.name if who is not None and who.name else "The server's program"
     return "confirmed", f"{name} keeps {max(stayed.open, stayed.held or 0):,} connections and no more: {told}."
 
 
+def _untold_order(run: RunResult) -> str | None:
+    """Why what stayed may be a share of all. None: it is not."""
+    if closings.order_decided(run) or facts.asked_rate(run) is not None:
+        return None
+    return "whether those that stayed came first can't be told, for all came at once (--ramp would tell)"
+
+
 def _doubt(run: RunResult, stayed: Kept, full: FullestProcess | None) -> str | None:
     """What keeps the server's end from confirming it. None: nothing does."""
-    if closings.order_decided(run) is None and facts.asked_rate(run) is None:
-        return "whether those that stayed came first can't be told, for all came at once (--ramp would tell)"
     if stayed.waiting:
         return f"{plural(stayed.waiting, 'connection')} still waited to be accepted"
     if stayed.held is not None and stayed.held < stayed.open:
