@@ -134,7 +134,7 @@ def test_connections_that_are_all_refused_end_the_run() -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"mode": "rate"}, "needs its rate"),
+        ({"mode": "rate"}, "needs a rate"),
         ({"mode": "rr", "rate_per_s": 10}, "goes with `mode` rate"),
         ({"mode": "rate", "rate_per_s": 0}, "`rate_per_s` is 0"),
         ({"mode": "rate", "rate_per_s": 10, "depth": 2}, "one request at a time"),

@@ -121,11 +121,11 @@ def test_sources_that_cannot_be(sources: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("parameter", "value", "said"),
     [
-        ("connections", 0, "`connections` is 0; it can be 1 to 10,000"),
-        ("duration_s", float("nan"), "`duration_s` is nan; it can be 1 to 10,000 seconds"),
-        ("rate_per_s", 0.5, "`rate_per_s` is 0.5; it can be 1 to 10,000 a second"),
-        ("size_bytes", 10_001, "`size_bytes` is 10,001; it can be 1 to 10,000 bytes"),
-        ("port", 70_000, "`port` is 70000; it can be 1 to 10000"),
+        ("connections", 0, "`connections` is 0, out of range (1 to 10,000)"),
+        ("duration_s", float("nan"), "`duration_s` is nan, out of range (1 to 10,000 seconds)"),
+        ("rate_per_s", 0.5, "`rate_per_s` is 0.5, out of range (1 to 10,000 a second)"),
+        ("size_bytes", 10_001, "`size_bytes` is 10,001, out of range (1 to 10,000 bytes)"),
+        ("port", 70_000, "`port` is 70000, out of range (1 to 10000)"),
     ],
 )
 def test_a_range_is_said_with_its_unit(parameter: str, value: float, said: str) -> None:

@@ -40,20 +40,20 @@ class BenchRequest(LoadRequest, frozen=True, kw_only=True, tag_field="command", 
         if self.mode not in ("rr", "flood", "rate"):
             raise UsageError(f"`mode` is {self.mode!r}; it can be rr, flood or rate")
         if self.mode == "rate" and self.rate_per_s is None:
-            raise UsageError("an open loop needs its rate: give `rate_per_s`, as 1000")
+            raise UsageError("an open loop needs a rate: give `rate_per_s`, as 1000")
         if self.mode != "rate" and self.rate_per_s is not None:
             raise UsageError(
                 f"a rate of {self.rate_per_s:g} goes with `mode` rate, not with {self.mode}, where answers set the "
                 "pace: leave out `rate_per_s`, or change the mode"
             )
         if self.mode != "rate" and self.arrivals == "constant":
-            raise UsageError(f"`arrivals` is that of `mode` rate, not of {self.mode}: leave it out, or change that")
+            raise UsageError(f"`arrivals` goes with `mode` rate, not {self.mode}: leave it out, or change the mode")
         if self.mode == "rate" and self.depth != 1:
             raise UsageError(
                 f"`depth` is {self.depth}; in mode rate a connection has one request at a time: give more connections"
             )
         if self.mode == "flood" and self.depth != 1:
-            raise UsageError(f"`depth` is {self.depth}; mode flood writes without waiting, and has none: leave it out")
+            raise UsageError(f"`depth` is {self.depth}; mode flood writes without waiting: leave it out")
 
     def client_load(self, options: LoadOptions) -> ClientLoad:
         """What the client workers are to do."""

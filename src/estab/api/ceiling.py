@@ -80,7 +80,7 @@ def find_ceiling(
 def check_searchable(options: LoadOptions) -> None:
     """Raises UsageError for options that no search takes."""
     if options.server_via is not None:
-        raise UsageError("a search judges from this side: leave out `server_via`")
+        raise UsageError("a search uses only what this host shows: leave out `server_via`")
 
 
 class _Attempts:

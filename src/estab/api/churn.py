@@ -35,12 +35,12 @@ class ChurnRequest(LoadRequest, frozen=True, kw_only=True, tag_field="command", 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.attempts < 0:
-            raise UsageError(f"`attempts` is {self.attempts}; it can be 0 (no bound) or more")
+            raise UsageError(f"`attempts` is {self.attempts}; it is 0 (no bound) or more")
         if self.size_bytes is not None:
             check_range("size_bytes", self.size_bytes, 0, MOST_SIZE)
         check_arrivals(self.rate_per_s, self.arrivals)
         if self.rate_per_s is None and self.arrivals == "constant":
-            raise UsageError("`arrivals` are those of an open loop: give `rate_per_s` too, or leave it out")
+            raise UsageError("`arrivals` needs an open loop: give `rate_per_s` too, or leave it out")
         if self.close not in ("fin", "rst"):
             raise UsageError(f"`close` is {self.close!r}; it can be fin or rst")
         if self.first_close not in ("client", "server"):

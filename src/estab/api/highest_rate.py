@@ -47,9 +47,9 @@ def find_rate(
     """
     check_searchable(options)
     if not 0 < percentile <= 100:
-        raise UsageError(f"`percentile` is {percentile:g}; it can be above 0 up to 100")
+        raise UsageError(f"`percentile` is {percentile:g}, out of range (above 0, at most 100)")
     if not 0 < bound_s <= 3600:
-        raise UsageError(f"`bound_s` is {bound_s:g}; it can be above 0 up to 3,600 seconds")
+        raise UsageError(f"`bound_s` is {bound_s:g}, out of range (above 0, at most 3,600 seconds)")
     search = RateSearch(first_per_s, least=FEWEST_DUE / max(duration_s, 0.001))  # 0 is for `bench` to refuse
     steps: list[RateStep] = []
     highest = HighestRate(target=target or "embedded server", percentile=percentile, bound_us=bound_s * 1e6)
@@ -63,9 +63,7 @@ def find_rate(
             break
         if run.no_echo is not None and run.no_echo.first_bytes is not None:
             said = first_bytes.words(run.no_echo.first_bytes)
-            raise UsageError(
-                f"{run.config['target']} is no echo server, and a rate is searched on nothing else; {said}"
-            )
+            raise UsageError(f"{run.config['target']} is no echo server, and the search needs one; {said}")
         step = _step(run, rate, percentile, bound_s * 1e6)
         search.tried(rate, good=step.why is None)
         steps.append(step)

@@ -57,7 +57,7 @@ def _check(target: str | None, pid: int | None, listen: str | None, server_via: 
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} each name a server; give one of them")
     if server_via is not None and target is None:
-        raise UsageError("`server_via` shows the own side of a `target`; give that, as HOST:PORT, too")
+        raise UsageError("`server_via` shows the side of a `target`: give that too, as HOST:PORT")
 
 
 # Who serves --------------------------------------------------------------------------------------------------------

@@ -74,15 +74,13 @@ def _first(snapshots: Iterator[Snapshot], count: int) -> Iterator[Snapshot]:
         if seen == count:
             return
     if seen == 0:
-        raise MachineError(
-            "the command ended well and printed no snapshot; it should print what `estab observe` prints"
-        )
+        raise MachineError("the command succeeded but printed no snapshot; it should print what `estab observe` prints")
 
 
 def _check(interval_s: float, count: int, port: int | None, drops_s: float | None) -> None:
     check_range("interval_s", interval_s, 0, MOST_DURATION_S)
     if count < 0:
-        raise UsageError(f"`count` is {count}; it can be 0 (no end) or more")
+        raise UsageError(f"`count` is {count}; it is 0 (no end) or more")
     if port is not None:
         check_range("port", port, 1, 65535)
     if drops_s is not None:

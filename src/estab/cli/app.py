@@ -31,7 +31,7 @@ app = cyclopts.App(
     help="Why do my TCP connections fail, and how many can I have?",
     help_epilogue="Example: `estab hold 127.0.0.1:8080 -n 1000`. "
     "Exit codes: 0 nothing went wrong, 1 connections failed or a limit was met, "
-    "2 usage or unreadable input, 3 this machine can't do it, 130 interrupted.",
+    "2 bad usage or unreadable input, 3 this machine can't do it, 130 interrupted.",
     version=__version__,
     version_flags=["--version", "-V"],
     default_parameter=cyclopts.Parameter(show_default=_as_typed),

@@ -36,39 +36,39 @@ def bench(
     embedded: EmbeddedFlags = DEFAULT_EMBEDDED,
     output: OutputFlags = DEFAULT_OUTPUT,
 ) -> int:
-    """Measure an echo server: requests a second, latency, and which limit was met.
+    """Measure an echo server: requests per second, latency, and the limit that was met.
 
-    What comes back is verified byte for byte. Without TARGET it loads an echo server of its own on loopback.
+    Every byte of every reply is verified. Without TARGET, estab starts an echo server on loopback and loads that.
 
     Example: estab bench 10.0.0.5:5000 -c 400 -s 1400 -d 30 --mode flood
 
     Parameters
     ----------
     target
-        An echo server: HOST:PORT, [IPv6]:PORT, :PORT, a URL, or a program that listens here. Default: an embedded one
-        on loopback.
+        An echo server: HOST:PORT, [IPv6]:PORT, :PORT, a URL, or the name of a program that listens on this host.
+        Default: an embedded one on loopback.
     connections
-        Connections, opened all at once.
+        How many connections; all are opened at once.
     duration
-        How long to ask, as 10, 500ms or 2m.
+        How long to run (10, 500ms, 2m).
     size
-        Bytes in a request, as 1400 or 64k.
+        Size of a request (1400, 64k).
     mode
-        rr: the next request when one is answered. flood: write without waiting, count what comes back.
-        rate: an open loop, --rate requests a second whatever becomes of those before; latency counts from when each was
-        due, so that a stall shows in full.
+        rr: send the next request when the last is answered. flood: write without waiting and count what comes back.
+        rate: an open loop, --rate requests per second whether or not earlier ones were answered; latency counts from
+        when a request was due, so a stall shows in full.
     depth
         Requests in flight on each connection (rr).
     rate
-        Requests a second (--mode rate).
+        Requests per second (--mode rate).
     arrivals
-        How requests come in an open loop: poisson (at random) or constant (evenly).
+        How requests are spaced in an open loop: poisson (random) or constant (even).
     find_rate
-        Search for the highest rate of an open loop at which a percentile of the latency stays within a bound, as
-        p99<5ms; each attempt lasts --duration, the first asks for --rate (default 1000).
+        Find the highest rate at which a latency percentile stays within a bound (p99<5ms). Each attempt lasts
+        --duration; the first is at --rate (default 1000).
     output.json
         Write the result as JSON to this file (estab.run/1; estab.rate/1 with --find-rate, estab.cluster/1 with
-        --cluster); `-` is standard output, and nothing else is on it then.
+        --cluster); `-` is standard output, which then gets nothing else.
     """
     from estab.api.bench import BenchRequest
 

@@ -35,36 +35,36 @@ def churn(
     embedded: EmbeddedFlags = DEFAULT_EMBEDDED,
     output: OutputFlags = DEFAULT_OUTPUT,
 ) -> int:
-    """Connect and close in a loop, as clients without a connection pool do.
+    """Connect and close in a loop, like clients without a connection pool.
 
     Example: estab churn 10.0.0.5:80 -c 200 -d 60 --timeout 500ms
 
     Parameters
     ----------
     target
-        HOST:PORT, [IPv6]:PORT, :PORT, a URL, or the name of a program that listens here. Default: an
-        embedded echo server on loopback.
+        HOST:PORT, [IPv6]:PORT, :PORT, a URL, or the name of a program that listens on this host. Default: an embedded
+        echo server on loopback.
     connections
-        Connections in flight: so many loops run side by side.
+        How many connections at a time: each is a loop of its own.
     duration
-        How long, as 10, 500ms or 2m.
+        How long to run (10, 500ms, 2m).
     attempts
-        Stop after so many connects; 0: only after the duration.
+        Stop after this many connects; 0: only after the duration.
     size
-        Send a request of so many bytes and await its echo before closing; 0: close at once. Default: 0 with a TARGET;
-        1 beside the embedded server, which a client that does not wait for it would outrun.
+        Send a request of this size and wait for its echo before closing; 0: close at once. Default: 0 with a TARGET;
+        1 with the embedded server, which clients that never wait would outrun.
     rate
-        Connects a second, an open loop: each begins when it is due, if a slot is free (-c), and its latency counts from
-        then. Default: the next as soon as one has closed.
+        Connects per second, an open loop: each starts when it is due, if one of the -c slots is free, and its latency
+        counts from then. Default: the next starts as soon as one has closed.
     arrivals
-        How connects come in an open loop: poisson (at random) or constant (evenly).
+        How connects are spaced in an open loop: poisson (random) or constant (even).
     close
-        fin: in order. rst: at once, and without TIME_WAIT.
+        fin: an orderly close. rst: an abrupt one, which leaves no TIME_WAIT.
     first_close
-        The end that closes first keeps the TIME_WAIT. server: wait for its FIN.
+        Which end closes first, and so keeps the TIME_WAIT; server: wait for its FIN.
     output.json
-        Write the result as JSON to this file (estab.run/1; estab.cluster/1 with --cluster); `-` is standard output, and
-        nothing else is on it then.
+        Write the result as JSON to this file (estab.run/1; estab.cluster/1 with --cluster); `-` is standard output,
+        which then gets nothing else.
     """
     from estab.api.churn import ChurnRequest
 

@@ -11,27 +11,26 @@ from estab.cli.show import MACHINE, OK, JsonFile, console, status_line
 
 cluster = App(
     name="cluster",
-    help_epilogue="A load runs there with --cluster ADDRESS: `estab hold TARGET -n 100000 --cluster ADDRESS`. "
-    "One worker a host generates. The worker on the server's host, started with `--resources estab-server=1`, watches "
-    "the server's end.",
+    help_epilogue="To run a load there: `estab hold TARGET -n 100000 --cluster ADDRESS`. One worker per host makes the "
+    "load. The worker on the server's host, started with `--resources estab-server=1`, watches the server's end.",
 )
 cluster.command("estab.cli.cluster:check", name="check")
 
 
 def check(address: str, /, *, output: OutputFlags = DEFAULT_OUTPUT) -> int:
-    """Ask every worker of a Dask cluster: which estab, which limits, how far its clock is off, what it could generate.
+    """Ask every worker of a Dask cluster for its estab version, limits, clock offset, and how much load it can make.
 
-    Exit code 3 where a worker can't take part: each says why.
+    Exit code 3 if a worker can't take part; it says why.
 
     Example: estab cluster check tcp://10.0.0.9:8786
 
     Parameters
     ----------
     address
-        The scheduler's address, as tcp://HOST:8786, or the file that `dask scheduler --scheduler-file` writes.
+        The scheduler's address (tcp://HOST:8786), or the file written by `dask scheduler --scheduler-file`.
     output.json
-        Write what each worker said as JSON (estab.cluster_check/1) to this file; `-` is standard output, and nothing
-        else is on it then.
+        Write each worker's answer as JSON (estab.cluster_check/1) to this file; `-` is standard output, which then gets
+        nothing else.
     """
     from estab.cluster.check import check as ask
 

@@ -32,42 +32,42 @@ def compare(
     markdown: Annotated[File | None, Parameter(allow_leading_hyphen=True, group=OUTPUT)] = None,
     output: OutputFlags = DEFAULT_OUTPUT,
 ) -> int:
-    """Set two runs, or two directories of repeated runs, side by side: what differs, and is it more than noise?
+    """Compare two runs, or two directories of repeated runs: what differs, and is it more than noise?
 
-    With repeats on both sides each difference is tested (Mann-Whitney U). At the default alpha about one figure in
-    twenty that did not change looks as if it had: let a gate ask for a size too. Exit code 1 where a term of --fail-on
-    fires, 0 otherwise.
+    With repeats on both sides each difference is tested (Mann-Whitney U). At the default alpha about one unchanged
+    figure in twenty looks changed: let a gate ask for a size too. Exit code 1 if a term of --fail-on fires, 0
+    otherwise.
 
-    --fail-on takes terms parted by commas. "p99>+10%" is a change from A, "p99>5ms" B itself, "failures>+3" B minus A;
-    with < > <= >=. "cause" fires when B fails by a cause that A does not. Figures: p50 p90 p99 p999 mean max (of the
-    request, else of the connect; or connect.p99), throughput, connects_per_s, bytes_per_s, attempted, connected,
+    --fail-on takes terms separated by commas. "p99>+10%" compares B with A, "p99>5ms" bounds B itself, "failures>+3" is
+    B minus A; with < > <= >=. "cause" fires if B has a cause that A does not. Figures: p50 p90 p99 p999 mean max (of
+    the request, else of the connect; or connect.p99), throughput, connects_per_s, bytes_per_s, attempted, connected,
     accepted, first_byte, completed, failures, failures.connect.ETIMEDOUT, late, ghosts, queue_depth, listener_drops,
-    listen_overflows. A bound on a count itself is held against the worst run of B, everything else is a median.
+    listen_overflows. A bound on a count is held against the worst run of B, all others against the median.
 
     Example: estab compare before after --fail-on "p99>+10%,failures>0,throughput<-5%,cause"
 
     Parameters
     ----------
     a
-        The runs before: a file that --json wrote, `-` for standard input, or a directory of such files (--repeat 5
+        The runs before: a file written by --json, `-` for standard input, or a directory of such files (--repeat 5
         --json before).
     b
-        The runs after, likewise.
+        The runs after, in the same way.
     fail_on
-        When to exit with 1, as "p99>+10%,failures>0,throughput<-5%,cause".
+        When to exit with 1: "p99>+10%,failures>0,throughput<-5%,cause".
     strict
-        Let relative terms count differences that are within noise too.
+        Let relative terms fire on differences that are within noise, too.
     alpha
-        The probability of chance below which a difference is called more than noise.
+        A difference is called more than noise if chance alone would make it with less than this probability.
     junit
-        Write JUnit XML to this file: a test case for each term.
+        Write JUnit XML to this file, with a test case for each term.
     github
-        Print GitHub annotations: ::error for each term that fired, ::warning for what to know.
+        Print GitHub annotations: ::error for each term that fired, ::warning for notes.
     markdown
-        Write Markdown for a pull request's comment to this file; `-` is standard output.
+        Write Markdown for a pull request to this file; `-` is standard output.
     output.json
-        Write the comparison as JSON (estab.comparison/1) to this file; `-` is standard output, and nothing else
-        is on it then.
+        Write the comparison as JSON (estab.comparison/1) to this file; `-` is standard output, which then gets
+        nothing else.
     """
     from estab.api.compare import compare as hold_against
 

@@ -15,10 +15,10 @@ Shell = Literal["bash", "zsh", "fish"]
 
 
 def completion(shell: Shell, /, *, install: Flag = False) -> int:
-    """Print the completion script of a shell, or put it where that shell looks for such scripts.
+    """Print the completion script for a shell, or install it.
 
-    Commands, options, their choices, files and the lab's scenarios complete. For this shell alone:
-    source <(estab completion bash). For good: --install, which writes one file below your home and edits none.
+    Completes commands, options, their choices, files and the lab's scenarios. For this shell only:
+    source <(estab completion bash). For good: --install, which writes one file in your home directory and edits none.
 
     Example: estab completion bash
 
@@ -27,7 +27,7 @@ def completion(shell: Shell, /, *, install: Flag = False) -> int:
     shell
         bash, zsh or fish.
     install
-        Write the script to bash-completion's or fish's own folder, or to ~/.zfunc for zsh, and say where.
+        Write the script to bash-completion's or fish's own directory, or to ~/.zfunc for zsh, and say where.
     """
     from estab.cli.completions import script
 

@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 
 def diagnose(*file: InputFile, interval: Seconds = 2.0, output: OutputFlags = DEFAULT_OUTPUT) -> int:
-    """Judge recorded runs and snapshots; with no FILE, judge this host now, or one server on it.
+    """Find the cause in recorded runs or snapshots; without FILE, on this host now.
 
-    Snapshots (what `estab observe` prints) are taken together: the first and the last, with the time between them,
-    give what changed; where that names no cause, each is set against the one before. A single one tells only what one
-    moment can, and the judge says so.
+    Snapshots (from `estab observe` or `estab watch --record`) are judged together: by what changed from the first to
+    the last, and if that shows no cause, by what changed from each to the next. A single snapshot tells only what one
+    moment can.
 
     Example: estab hold 10.0.0.5:5000 -n 400 --json run.json; estab diagnose run.json
 
     Parameters
     ----------
     file
-        Recorded runs (estab.run/1) or snapshots (estab.snapshot/1, one a line); `-` is standard input. Or a server on
-        this host, to be judged now: :PORT, a PID, or a program's name, as nginx.
+        Recorded runs (estab.run/1) or snapshots (estab.snapshot/1, one per line); `-` is standard input. Or a server on
+        this host, to look at now: :PORT, a PID, or the name of a program (nginx).
     interval
-        With no FILE: the time between the two looks at this host, as 500ms or 5s.
+        Without a file: the time between the two looks at this host (500ms, 5s).
     output.json
         Write the run with its verdict (estab.run/1), or the verdict on snapshots or this host (estab.diagnosis/1), as
-        JSON to this file; `-` is standard output, and nothing else is on it then.
+        JSON to this file; `-` is standard output, which then gets nothing else.
     """
     if not file:
         return _this_host(None, interval, output)

@@ -27,12 +27,11 @@ def export(
     once: Flag = False,
     quiet: Annotated[Flag, Parameter(name=("--quiet", "-q"))] = False,
 ) -> int:
-    """Show this host's listeners, limits and causes to Prometheus.
+    """Export this host's listeners, limits and causes to Prometheus.
 
     Every listener's queue with its limit, worst depth and drops; for each cause whether it is met; local ports towards
-    the busiest destinations; descriptors, conntrack and cloud allowances. It answers GET /metrics until Ctrl-C or
-    SIGTERM, which is its normal end (exit code 0). Nothing is changed on the host. It needs no root, but sees less
-    without, and says what.
+    the busiest destinations; descriptors, conntrack and cloud allowances. Answers GET /metrics until Ctrl-C or SIGTERM
+    (exit code 0). Nothing is changed on the host. Without root it sees less, and says what.
 
     Example: estab export --listen 127.0.0.1:9816
 
@@ -40,27 +39,28 @@ def export(
     ----------
     listen
         HOST:PORT, or :PORT for every address; port 0 takes any free one. Default: 127.0.0.1:9816, which only this host
-        reaches. There is no password: whoever reaches it can read it.
+        can reach. There is no password: whoever can reach it can read it.
     window
-        How long the judgement and the worst depth look back, as 15s; to the scrape before where that is longer ago.
-        Default: 15s; 1s with --once.
+        How far verdicts and worst depths look back (15s), or to the previous scrape if that was earlier. Default: 15s;
+        1s with --once.
     netns
-        Look into this network namespace too: a name that `ip netns` lists, or a PID. More than one may be given.
+        Also look into this network namespace: a name from `ip netns`, or a PID. May be repeated.
     listeners
-        So many listeners are named, those in trouble first; the others stand together under `other`.
+        How many listeners get series of their own, those in trouble first; the rest are summed as `other`.
     targets
-        So many destinations are named, those that take most local ports; the others stand together under `other`.
+        How many destinations get series of their own, those with most local ports first; the rest are summed as
+        `other`.
     once
-        Print the metrics once and end: for node_exporter's textfile collector.
+        Print the metrics once and exit, for node_exporter's textfile collector.
     quiet
-        Say neither where it listens nor what it can't see.
+        Do not print where it listens and what it can't see.
     """
     _need_extra()
     from estab.api import export as api
     from estab.api.exporter.scrape import ExportScope
 
     if once and listen is not None:
-        raise UsageError("--once prints and does not listen; leave out --listen, or --once")
+        raise UsageError("--once does not listen; leave out --listen, or --once")
     scope = ExportScope(tuple(netns or ()), listeners, targets)
     with stoppable() as stop:
         if once:

@@ -41,46 +41,46 @@ def hold(
 ) -> int:
     """Open many connections, hold them, close them: how many can I have?
 
-    Loopback targets get more source addresses out of 127.0.0.0/8 when one port range is too small, and more processes
-    when one's descriptors are: `estab hold -n 60000` just works. A limit below 1,000 is taken for one under test.
+    For loopback targets estab adds source addresses from 127.0.0.0/8 when one port range is too small, and processes
+    when one has too few descriptors: `estab hold -n 60000` just works. A descriptor limit below 1,000 is left as it is:
+    it may be what you are testing.
 
     Example: estab hold 10.0.0.5:5000 -n 60000 --ramp 5000 -d 30
 
     Parameters
     ----------
     target
-        HOST:PORT, [IPv6]:PORT, :PORT, a URL, or the name of a program that listens here. Default: an
-        embedded server on loopback.
+        HOST:PORT, [IPv6]:PORT, :PORT, a URL, or the name of a program that listens on this host. Default: an embedded
+        server on loopback.
     connections
-        How many connections to hold. Default: 1000; with --find-ceiling the most to try, by default as many as fit in
-        memory, at most 1,000,000.
+        How many connections to hold. Default: 1000. With --find-ceiling, the most to try; by default what fits in
+        memory, up to 1,000,000.
     duration
-        How long to hold them once every connect is settled, as 10, 500ms or 2m.
+        How long to hold them once every connect has succeeded or failed (10, 500ms, 2m).
     ramp
-        Connects a second. Default: as fast as can be.
+        Connects per second. Default: as fast as possible.
     in_flight
-        Connects under way at once.
+        How many connects may be under way at once.
     trickle
-        Requests a second over all held connections, each in its turn: do they still answer? Needs an echo server.
+        Requests per second over all held connections, in turn: do they still answer? Needs an echo server.
     size
-        Bytes in such a request, as 64 or 1k.
+        Size of a --trickle request (64, 1k).
     churn_rate
-        Connections a second that come and go beside those that are held, from the start.
+        Connections per second that come and go beside the held ones, from the start.
     find_ceiling
-        Try ever more, until N hold and N + 1 do not, and say what sets N. A limit of our own side that can be moved
-        (source addresses, processes) is moved, and the search goes on. Closes by RST; how long and how many at a time
-        is its own choice.
+        Find the largest number that holds, and what limits it. Limits of estab's own side (source addresses, processes)
+        are raised on the way. Connections are closed by RST; the search sets its own pace.
     reset
-        Close by RST instead of FIN: leaves no TIME_WAIT.
+        Close by RST instead of FIN, which leaves no TIME_WAIT.
     output.json
         Write the result as JSON to this file (estab.run/1; estab.ceiling/1 with --find-ceiling, estab.cluster/1 with
-        --cluster); `-` is standard output, and nothing else is on it then.
+        --cluster); `-` is standard output, which then gets nothing else.
     """
     from estab.api.hold import HoldRequest
 
     flags = LoadFlags(client, embedded, output)
     if trickle is None and size != _SIZE:
-        raise UsageError(f"--size is that of the requests of --trickle; give --trickle too, or leave out --size {size}")
+        raise UsageError(f"--size is the size of --trickle requests; give --trickle too, or leave out --size {size}")
     if find_ceiling:
         _alone("--find-ceiling", ramp=ramp, trickle=trickle, churn_rate=churn_rate)
         from estab.cli.search import find_ceiling as search

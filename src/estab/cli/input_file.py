@@ -22,7 +22,7 @@ def check(names: Iterable[str]) -> None:
     given = list(names)
     for name in given:
         if not name:
-            raise UsageError("a name is empty: give the file's, or - for standard input")
+            raise UsageError("a file name is empty: give a file, or - for standard input")
         if name.startswith("-") and name != "-":
             raise UsageError(f"there is no option {name}; --help lists them, and a file of that name is ./{name}")
     if given.count("-") > 1:

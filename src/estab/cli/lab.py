@@ -11,8 +11,8 @@ from estab.cli.show import OK, JsonFile, console
 
 lab = App(
     name="lab",
-    help_epilogue="`estab lab run all` runs every scenario. As root or not; nothing of the host is changed, and "
-    "nothing is left behind.",
+    help_epilogue="`estab lab run all` runs every scenario. Needs no root; changes nothing on the host, and leaves "
+    "nothing behind.",
 )
 lab.command("estab.cli.lab:list_", name="list", sort_key=0)
 lab.command("estab.cli.lab_run:run", name="run", sort_key=1)
@@ -20,17 +20,17 @@ lab.command("estab.cli.lab_twin:twin", name="twin", sort_key=2)
 
 
 def list_(*name: str, output: OutputFlags = DEFAULT_OUTPUT) -> int:
-    """Name the scenarios, or tell what the settings of some take and mean.
+    """List the scenarios, or the settings of some.
 
     Example: estab lab list cookie_reset
 
     Parameters
     ----------
     name
-        Scenarios; none: all, with their defaults alone.
+        Scenarios whose settings to explain. Default: list all scenarios.
     output.json
-        Write the result as JSON (estab.lab-list/1) to this file; `-` is standard output, and nothing else is on it
-        then.
+        Write the result as JSON (estab.lab-list/1) to this file; `-` is standard output, which then gets nothing
+        else.
     """
     from estab.lab.run.listing import listed
     from estab.report.lab_list import render_list

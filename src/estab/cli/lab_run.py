@@ -29,35 +29,34 @@ def run(
     jobs: Whole | None = None,
     output: OutputFlags = DEFAULT_OUTPUT,
 ) -> int:
-    """Reproduce failures in network namespaces: predicted, measured, judged, and each remedy of the verdict tried.
+    """Reproduce failures in network namespaces: predict, measure, find the cause, and try each remedy of the verdict.
 
-    Exit code 1 where one came otherwise than predicted.
+    Exit code 1 if a scenario did not go as predicted.
 
     Example: estab lab run accept_queue_overflow --set connections=200 --set rtt=20ms --pcap .
 
     Parameters
     ----------
     name
-        Scenarios to run, or all. With --help: what --set takes in them.
+        Scenarios to run, or all. With --help: their settings.
     set_
-        KEY=VALUE, a setting of the scenario; more than one may be given.
+        A setting of the scenario (rtt=20ms); may be repeated.
     full
-        Timelines in real time: some scenarios then take minutes.
+        Run timelines in real time; some scenarios then take minutes.
     sweep
-        Nothing but the ceilings at several sizes, for path_flow_table_full; --set sweep=1000,2000 says which.
+        Only find the ceiling at several sizes, for path_flow_table_full; --set sweep=1000,2000 sets them.
     pcap
-        A directory for captures of both ends (pcapng, with comments).
+        Write captures of both ends into this directory (pcapng, with comments).
     server
-        A server of your own in place of ours, as "python app.py {port}"; {host} and {port} are filled in. Does it
-        survive? Remedies that are settings of our server then change nothing.
+        Use your own server ("python app.py {port}"); {host} and {port} are filled in. Remedies that are settings of
+        estab's server then change nothing.
     keep
-        Stay inside afterwards, with all of it still up, and print how to enter each host (nsenter) and what to look
-        at; Enter or Ctrl-C leaves.
+        Keep everything up afterwards, and print how to enter each host (nsenter) and what to look at; Enter or Ctrl-C
+        ends it.
     jobs
-        How many scenarios are run side by side, where there are several: most of their time is waiting. By default one
-        more than cores, 4 at the most; 1 runs one after the other.
+        How many scenarios to run at a time; they mostly wait. Default: one more than cores, at most 4.
     output.json
-        Write the result as JSON (estab.lab/1) to this file; `-` is standard output, and nothing else is on it then.
+        Write the result as JSON (estab.lab/1) to this file; `-` is standard output, which then gets nothing else.
     """
     from rich.console import Console
 

@@ -73,4 +73,4 @@ def _value(kind: str, text: str) -> Any:
     try:
         return int(text) if kind == "int" else float(text)
     except ValueError as error:
-        raise ValueError(f"{text!r} is no {'whole ' if kind == 'int' else ''}number") from error
+        raise ValueError(f"{text!r} is not a {'whole ' if kind == 'int' else ''}number") from error

@@ -20,9 +20,9 @@ def twin(
     rtt: Seconds | None = None,
     output: OutputFlags = DEFAULT_OUTPUT,
 ) -> int:
-    """Rebuild a recorded failure in network namespaces, say how near it came, and try each remedy of its verdict.
+    """Rebuild a recorded failure in network namespaces, say how close it came, and try each remedy of its verdict.
 
-    Exit code 1 where it did not show the recorded cause.
+    Exit code 1 if the twin did not show the recorded cause.
 
     Example: estab hold -n 60 -d 200ms --backlog 8 --accept-delay 50ms --json run.json; estab lab twin run.json
 
@@ -31,13 +31,13 @@ def twin(
     file
         A recorded run (--json FILE) or snapshots (estab observe); `-` is standard input.
     scale
-        Times the connections and every bound (backlog, descriptors, ports) alike, as 0.1.
+        Scale the connections and every limit (backlog, descriptors, ports) by this factor (0.1).
     connections
-        How many clients there are, in place of what the record tells; snapshots only imply it.
+        How many clients, instead of what the record says (snapshots only imply it).
     rtt
-        The round-trip time between the hosts, in place of what the record tells, as 20ms.
+        The round-trip time between the hosts, instead of what the record says (20ms).
     output.json
-        Write the result as JSON (estab.twin/1) to this file; `-` is standard output, and nothing else is on it then.
+        Write the result as JSON (estab.twin/1) to this file; `-` is standard output, which then gets nothing else.
     """
     from estab.api.files import read_record
     from estab.lab.twin.session import twin as rebuild

@@ -24,28 +24,28 @@ def limits(
     server_via: Command | None = None,
     output: OutputFlags = DEFAULT_OUTPUT,
 ) -> int:
-    """How many connections can I have from here to there: every limit on the way, the first to be met first.
+    """How many connections can I have from here to there: every limit on the way, tightest first.
 
-    Each with its value, what is used, how many connections more it allows, the command that raises it, and what must
-    be restarted then. Nothing is connected and nothing is changed. Exit code 1 where a limit is met already.
+    Each with its value, how much is used, how many more connections it allows, the command that raises it, and what
+    then needs a restart. Nothing is connected and nothing is changed. Exit code 1 if a limit is already met.
 
     Example: estab limits 127.0.0.1:8080
 
     Parameters
     ----------
     target
-        HOST:PORT, [IPv6]:PORT, or a URL. For a server on this host also :PORT, a PID, or a program's name, as nginx.
+        HOST:PORT, [IPv6]:PORT, or a URL. For a server on this host also :PORT, a PID, or the name of a program (nginx).
         Default: this host as a client, whatever it connects to.
     pid
-        Instead of TARGET: the local server that is this process.
+        Instead of TARGET: the local server with this PID.
     listen
-        Instead of TARGET: the local server that listens there, as :8080.
+        Instead of TARGET: the local server that listens there (:8080).
     server_via
-        A command that prints the server's side as estab.snapshot/1 lines: "ssh host estab observe --count 1".
+        Command that prints snapshots of the server's host: "ssh HOST estab observe --count 1".
     output.json
-        Write the ladder as JSON (estab.limits/1) to this file; `-` is standard output, and nothing else is on it then.
+        Write the limits as JSON (estab.limits/1) to this file; `-` is standard output, which then gets nothing else.
     output.quiet
-        No report; the exit code tells.
+        Print nothing; only set the exit code.
     """
     from estab.api.limits import limits as climb
     from estab.api.local_server import find, is_local_name

@@ -31,35 +31,35 @@ def observe(
     via: Command | None = None,
     json: Annotated[File, Parameter(name="--json", allow_leading_hyphen=True, group=OUTPUT, show_default=False)] = "-",
 ) -> int:
-    """See what the kernel shows: snapshots (estab.snapshot/1), one line of JSON each, on standard output.
+    """Print what the kernel shows: snapshots (estab.snapshot/1), one line of JSON each.
 
-    Every listener with its limit, depth, drops and owner; sockets by state, port and peer; counters,
-    sysctls and limits. What can't be read is null, and `unobserved` says why. Nothing is changed on the host.
+    Every listener with its limit, depth, drops and owner; sockets by state, port and peer; counters, sysctls and
+    limits. What can't be read is null, and `unobserved` says why. Nothing is changed on the host.
 
     Example: estab observe --port 8080 --interval 1 --count 10
 
     Parameters
     ----------
     interval
-        From one snapshot to the next, as 1s or 500ms. Default: 1s.
+        Time from one snapshot to the next (1s, 500ms). Default: 1s.
     count
-        How many snapshots of each namespace; 0 goes on until Ctrl-C. Default: 1; with --via all that are printed.
+        How many snapshots of each namespace; 0: until Ctrl-C. Default: 1; with --via, all that are printed.
     port
-        Only the listeners on this port, and the connections of its server's side.
+        Only the listeners on this port, and the server's side of its connections.
     toward
-        HOST:PORT: the local ports in use towards it, in TIME_WAIT, and lost to bind().
+        HOST:PORT: count the local ports in use towards it, in TIME_WAIT, and taken by bind().
     netns
-        Look into this network namespace: a name that `ip netns` lists, or a PID (a container's process).
+        Look into this network namespace: a name from `ip netns`, or the PID of a process in it (a container's).
     all_netns
-        One line for each network namespace: this one, those that `ip netns` lists, and those of processes.
+        One line for each network namespace: this one, those in `ip netns`, and those of processes.
     drops
-        Trace so long what was dropped and reset, by the kernel's reasons, before each snapshot. A SYN that is dropped
-        on a full queue makes no event and is not among them.
+        Before each snapshot, trace for this long what is dropped and reset, by the kernel's reasons. A SYN dropped on a
+        full queue makes no event and is not among them.
     via
-        A command that prints snapshots, as "ssh HOST estab observe"; they are checked and passed on. No shell runs it;
-        {port} in it is what --port gives.
+        Command that prints snapshots ("ssh HOST estab observe"); they are checked and passed on. It runs without a
+        shell; {port} in it stands for --port.
     json
-        Write the lines to this file instead; `-` is standard output.
+        Write the lines to this file; `-` is standard output.
     """
     from estab.api.observe import observe as take
     from estab.api.observe import observe_via

@@ -25,10 +25,10 @@ class OutputFlags:
     """Where results go."""
 
     json: Annotated[File | None, Parameter(name="--json", allow_leading_hyphen=True)] = None
-    """Write the result as JSON to this file; `-` is standard output, and nothing else is on it then."""
+    """Write the result as JSON to this file; `-` is standard output, which then gets nothing else."""
 
     quiet: Annotated[Flag, Parameter(name=("--quiet", "-q"))] = False
-    """Neither progress nor report; the exit code tells."""
+    """Print nothing; only set the exit code."""
 
     @property
     def shows_report(self) -> bool:
@@ -42,19 +42,19 @@ class EmbeddedFlags:
     """The server that a command brings along when it is given no TARGET."""
 
     serve: Literal["echo", "sink", "stall"] | None = None
-    """What it does: echo, sink (swallow), or stall (listen and never accept). Default: echo."""
+    """What it does: echo, sink (read and discard), or stall (listen but never accept). Default: echo."""
 
     backlog: Whole | None = None
-    """The backlog that listen() is asked for. Default: 4096."""
+    """The backlog passed to listen(). Default: 4096."""
 
     accept_delay: Seconds | None = None
-    """The least time from one accept to the next, as 50ms."""
+    """Wait at least this long between accepts (50ms)."""
 
     pause: Seconds | None = None
-    """Answer nobody for so long, each --pause-every: a server that stalls at known times."""
+    """Stall: answer nobody for this long, once every --pause-every."""
 
     pause_every: Seconds | None = None
-    """From one --pause to the next, as 10s."""
+    """Time from the start of one --pause to the next (10s)."""
 
     def service(self, target: str | None) -> Service:
         """The service that was asked for. Raises UsageError where there is a TARGET too."""
@@ -77,25 +77,25 @@ class ClientFlags:
     """What every load has: how it waits, where it comes from, and how its server is seen."""
 
     timeout: Seconds = 3.0
-    """Give up a wait after so long; 0 leaves connects to the kernel (about two minutes)."""
+    """Give up waiting after this long; 0 leaves connects to the kernel (about two minutes)."""
 
     source: Annotated[list[str] | None, Parameter(negative="", metavar="ADDRESS")] = None
-    """Local address to connect from; more than one takes them in turn."""
+    """Local address to connect from; several are used in turn."""
 
     processes: Whole | None = None
-    """Client processes. Default: one a core (half of them for bench beside a server on this host), and more where
-    descriptors are too few for one."""
+    """Client processes. Default: one per core (for bench against a server on this host, half as many); more if one
+    would run out of descriptors."""
 
     repeat: Whole = 1
-    """Run it so many times. --json then names a directory, which gets a file a run, for `estab compare` to read."""
+    """Run this many times. --json then names a directory that gets one file per run, for `estab compare`."""
 
     server_via: Command | None = None
-    """Command that prints snapshots of the server's host, so that its end is judged too: "ssh HOST estab observe --port
-    {port}", nsenter, kubectl exec."""
+    """Command that prints snapshots of the server's host, so that its end is seen too: "ssh HOST estab observe --port
+    {port}". Also nsenter, kubectl exec."""
 
     cluster: Annotated[str | None, Parameter(metavar="ADDRESS")] = None
-    """Run on every host of the Dask cluster whose scheduler is at this address, as tcp://10.0.0.9:8786. Counts and
-    rates are those of all together. `estab cluster check` says who is there."""
+    """Run on every host of the Dask cluster whose scheduler has this address (tcp://10.0.0.9:8786). Counts and rates
+    are totals. `estab cluster check` lists the hosts."""
 
 
 @dataclass(frozen=True)

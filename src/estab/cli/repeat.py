@@ -30,7 +30,7 @@ class RunDirectory:
 
     def __init__(self, path: str | None, number: int) -> None:
         if not 1 <= number <= MOST:
-            raise UsageError(f"--repeat is {number:,}; it can be 1 to {MOST:,}")
+            raise UsageError(f"--repeat is {number:,}, out of range (1 to {MOST:,})")
         self.path, self.digits = path, len(str(number))
         if path is None or path == "-":
             return

@@ -39,10 +39,10 @@ def report(
     pcap: Annotated[list[str] | None, Parameter(negative="", metavar="FILE")] = None,
     quiet: Annotated[Flag, Parameter(name=("--quiet", "-q"), group=OUTPUT)] = False,
 ) -> int:
-    """Make one self-contained HTML page of recorded runs: the verdict, its evidence, and every plot behind it.
+    """Make one self-contained HTML page of recorded runs: the verdict, its evidence, and the plots.
 
-    One run, or several: before and after, or a sweep over sizes. Snapshots (`estab observe`) become plots over time. A
-    twin's record (`estab lab twin FILE --json twin.json`) given beside its run shows each remedy before and after.
+    Give one run, or several: before and after, or a series of sizes. Snapshots (`estab observe`) become plots over
+    time. A twin's record (`estab lab twin FILE --json twin.json`) beside its run shows each remedy before and after.
 
     HTML, PNG and SVG need the extra `report`; --markdown does not.
 
@@ -53,18 +53,18 @@ def report(
     file
         Recorded runs, snapshots, labs (estab lab run --json) and twins; `-` is standard input.
     page
-        The page to write, as Markdown where its name ends in .md; `-` is standard output. Default: report.html, unless
-        something else is asked for.
+        The page to write; Markdown if its name ends in .md; `-` is standard output. Default: report.html, unless
+        another output is given.
     png
-        A directory for every plot as PNG.
+        Write every plot as PNG into this directory.
     svg
-        A directory for every plot as SVG.
+        Write every plot as SVG into this directory.
     markdown
-        Print the report as Markdown, for an issue or a chat; to a file: -o FILE.md.
+        Print the report as Markdown, for an issue or a chat. To a file: -o FILE.md.
     pcap
-        A capture of the run (pcapng or pcap): its SYNs are drawn beside the rule's, and the page carries it.
+        A capture of the run (pcapng or pcap): its SYNs are plotted beside the kernel's rule, and the page includes it.
     quiet
-        Say nothing of what was written.
+        Do not print what was written.
     """
     from estab.api.directory import make_directory
     from estab.api.report import html, material, pictures

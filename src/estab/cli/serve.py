@@ -39,10 +39,10 @@ def serve(
     duration: Annotated[Seconds | None, Parameter(name=("--duration", "-d"))] = None,
     output: OutputFlags = DEFAULT_OUTPUT,
 ) -> int:
-    """Run a server to load: echo, sink (swallows), or stall (listens and never accepts).
+    """Run a server to load: echo, sink (reads and discards), or stall (listens but never accepts).
 
-    Shows accepted and open connections and the accept queue's depth of its limit. It is a run like any other: Ctrl-C
-    interrupts it, with what was seen until then and exit code 130; after --duration it ends by itself, with 0.
+    Shows accepted and open connections and how full the accept queue is. Ctrl-C ends it with a summary and exit code
+    130; with --duration it ends by itself, with 0.
 
     Example: estab serve echo --listen 0.0.0.0:5000 --backlog 16 --accept-delay 50ms
 
@@ -53,25 +53,25 @@ def serve(
     listen
         HOST:PORT, [IPv6]:PORT, or :PORT for every address; port 0 takes any free one.
     backlog
-        What listen() is asked for; the kernel grants at most net.core.somaxconn, and both are shown.
+        The backlog passed to listen(). The kernel grants at most net.core.somaxconn; both are shown.
     accept_delay
-        The least time from one accept to the next, as 50ms.
+        Wait at least this long between accepts (50ms).
     accept_rate
-        Accepts a second at the most: the same, said the other way round.
+        At most this many accepts per second: --accept-delay the other way round.
     processes
-        Processes that each listen on the same port (SO_REUSEPORT).
+        How many processes listen on the port, each with a socket of its own (SO_REUSEPORT).
     close_after
-        Close first, once so many bytes were received; 0: right after the accept.
+        Close first, after receiving this much; 0: right after accept().
     reset
         Close by RST instead of FIN.
     pause
-        Answer nobody for so long, each --pause-every: a server that stalls at known times.
+        Stall: answer nobody for this long, once every --pause-every.
     pause_every
-        From one pause to the next, as 10s.
+        Time from the start of one --pause to the next (10s).
     duration
-        Stop by itself after so long.
+        Stop after this long.
     output.json
-        Write the result as JSON (estab.run/1) to this file; `-` is standard output, and nothing else is on it then.
+        Write the result as JSON (estab.run/1) to this file; `-` is standard output, which then gets nothing else.
     """
     from estab.api.serve import serve as run_serve
 
@@ -97,9 +97,9 @@ def _accept_delay_s(delay: float, rate: float | None) -> float:
     if rate is None:
         return delay
     if delay:
-        raise UsageError("--accept-delay and --accept-rate say the same: give one of them")
+        raise UsageError("--accept-delay and --accept-rate set the same thing: give one of them")
     if not 0 < rate <= 1e9:
-        raise UsageError(f"--accept-rate is {rate:g}; it is more than 0 and at most 1e9")
+        raise UsageError(f"--accept-rate {rate:g} is out of range (more than 0, at most 1e9)")
     return 1 / rate
 
 

@@ -29,7 +29,7 @@ def seconds(text: str) -> float:
         raise ValueError(f"{text!r} is not a time; write it as 50ms, 0.5, 3s or 2m")
     value = float(match[1]) * _SECONDS[match[2]]
     if not math.isfinite(value) or value < 0:
-        raise ValueError(f"{text!r} can't be; a time is 0 or more")
+        raise ValueError(f"{text!r} is out of range; a time is 0 or more")
     return value
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from estab.live.recording import RecordingWriter
     from estab.records import Snapshot
 
-SHOWN = Group("What is shown", sort_key=4)
+SHOWN = Group("Which listeners", sort_key=4)
 
 
 @Parameter(name="*", group=SHOWN)
@@ -35,10 +35,10 @@ class ShownListeners:
     """Only listeners on this port."""
 
     process: Annotated[str | None, Parameter(metavar="NAME")] = None
-    """Only listeners whose owner has this PID, or this in its name."""
+    """Only listeners of this PID, or of processes with this in their name."""
 
     sort: Literal["state", "queue", "worst", "growth", "drops", "fds", "process", "listener"] = "state"
-    """What the listeners are sorted by; the worst state comes first."""
+    """What to sort the listeners by; with state, the worst come first."""
 
 
 DEFAULT_SHOWN = ShownListeners()
@@ -62,7 +62,7 @@ def watch(
     """Watch listeners live: how full each accept queue is, how fast it fills, what is dropped, and why.
 
     Rates, not totals. Enter opens a listener with its history and its verdict, `/` filters, `s` sorts, space pauses,
-    `?` shows all keys. Without root it works too and says what it can't see. For JSON: --record, or estab observe.
+    `?` lists all keys. Works without root, and says what it can't see. For JSON: --record, or estab observe.
 
     Example: estab watch --port 8080 --record incident.ndjson
 
@@ -71,23 +71,23 @@ def watch(
     listener
         Only this one: a port, as :8080, a PID, or part of a program's name. Default: all.
     interval
-        From one look to the next, as 500ms or 5s. Default: 1s.
+        Time between updates (500ms, 5s). Default: 1s.
     count
-        Look so often, then no more; 0 goes on. Default: 0.
+        Stop after this many updates; 0: go on. Default: 0.
     once
-        Print a plain table and end: rates are those of one interval. Exit code 1 where a limit is met.
+        Print a plain table and exit; its rates are over one interval. Exit code 1 if a limit is met.
     netns
-        Look into this network namespace: a name that `ip netns` lists, or a PID (a container's process).
+        Look into this network namespace: a name from `ip netns`, or the PID of a process in it (a container's).
     all_netns
-        All network namespaces: this one, those that `ip netns` lists, and those of processes.
+        All network namespaces: this one, those in `ip netns`, and those of processes.
     via
-        A command that prints snapshots, as "ssh HOST estab observe --count 0"; {port} in it is what --port gives.
+        Command that prints snapshots ("ssh HOST estab observe --count 0"); {port} in it stands for --port.
     record
-        Keep every snapshot in this file, one line of JSON each. `estab diagnose FILE` judges it.
+        Write every snapshot to this file, one line of JSON each, for `estab diagnose FILE`.
     replay
-        Play a file that --record or estab observe wrote, with pause, step and speed.
+        Replay a file written by --record or estab observe, with pause, step and speed.
     speed
-        For --replay: so many times as fast as it was.
+        For --replay: how many times as fast.
     """
     shown = shown if listener is None else _named(listener, shown)
     asked = {"interval": interval, "count": count, "netns": netns, "all-netns": all_netns or None, "via": via}
@@ -139,21 +139,21 @@ def _check(
     if replay is not None:
         for name, value in {**asked, "record": record}.items():
             if value is not None:
-                raise UsageError(f"--{name} is about looking now; leave it out, or --replay")
+                raise UsageError(f"--{name} does not go with --replay; leave one out")
     elif speed != 1:
         raise UsageError(f"--speed {speed:g} is for --replay; give --replay FILE too, or leave out --speed")
     if not 0.01 <= speed <= 1000:
-        raise UsageError(f"--speed {speed:g} can't be; it is 0.01 to 1000")
+        raise UsageError(f"--speed {speed:g} is out of range (0.01 to 1000)")
     if asked["via"] is not None:
         for name in ("interval", "netns", "all-netns"):
             if asked[name] is not None:
                 raise UsageError(f"--{name} is for the command that --via runs; write it there")
     if isinstance(count := asked["count"], int) and (count < 0 or (once and count == 1)):
-        raise UsageError(f"--count {count} can't be; {'--once takes two looks or more' if once else 'it is 0 or more'}")
+        raise UsageError(f"--count {count} is too small: {'--once takes two looks' if once else 'it is 0 or more'}")
     if isinstance(interval := asked["interval"], float):
         check_interval(interval)
     if port is not None and not 1 <= port <= 65535:
-        raise UsageError(f"--port is {port}; it can be 1 to 65535")
+        raise UsageError(f"--port is {port}, out of range (1 to 65535)")
 
 
 _ONCE = 2  # looks of --once: rates need two

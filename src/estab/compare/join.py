@@ -37,7 +37,7 @@ def compare_runs(
     if not a or not b:
         raise UsageError(f"{names[0] if not a else names[1]} holds no run; a comparison needs one on each side")
     if not 0 < alpha < 1:
-        raise UsageError(f"`alpha` is {alpha:g}; it can be between 0 and 1, as 0.05")
+        raise UsageError(f"`alpha` is {alpha:g}, out of range (between 0 and 1, as 0.05)")
     kinds = kinds_for([*a, *b])
     together = [_together(list(runs)) for runs in (a, b)]
     figures = [figure(kind, a, b, alpha).replace(**_pooled(kind.name, together)) for kind in kinds]

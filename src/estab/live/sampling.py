@@ -196,4 +196,4 @@ class Sampler:
 def check_interval(interval_s: float) -> None:
     """Raises UsageError for an interval that can't be."""
     if not 0.1 <= interval_s <= 3600:
-        raise UsageError(f"`interval_s` is {interval_s:g}; it can be 0.1 to 3,600 seconds")
+        raise UsageError(f"`interval_s` is {interval_s:g}, out of range (0.1 to 3,600 seconds)")

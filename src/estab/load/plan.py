@@ -92,7 +92,7 @@ def check_range(parameter: str, value: float, least: float, most: float) -> None
     if not least <= value <= most:
         written = str if parameter.endswith("port") else _number
         bounds = f"{written(least)} to {written(most)}{_unit(parameter)}"
-        raise UsageError(f"`{parameter}` is {written(value)}; it can be {bounds}")
+        raise UsageError(f"`{parameter}` is {written(value)}, out of range ({bounds})")
 
 
 def _unit(parameter: str) -> str:

@@ -57,7 +57,7 @@ def check(service: Service) -> None:
     if service.kind not in SERVICES:
         raise UsageError(f"`kind` is {service.kind!r}; it can be echo, sink or stall")
     if not 0 <= service.port <= 65535:
-        raise UsageError(f"`port` is {service.port}; it can be 1 to 65535, or 0 for any free one")
+        raise UsageError(f"`port` is {service.port}, out of range (1 to 65535, or 0 for any free one)")
     check_range("backlog", service.backlog, 0, 2**31 - 1)
     check_range("processes", service.processes, 1, MOST_PROCESSES)
     check_range("accept_delay_s", service.accept_delay_s, 0, 3600)
@@ -70,8 +70,8 @@ def check(service: Service) -> None:
 def _check_pause(service: Service) -> None:
     if not 0 < service.pause_s < service.pause_every_s <= 3600:
         raise UsageError(
-            f"`pause_s` {service.pause_s:g} with `pause_every_s` {service.pause_every_s:g} can't be: a pause is shorter"
-            " than the time from one to the next, which is at most 3,600 seconds; give both"
+            f"`pause_s` {service.pause_s:g} with `pause_every_s` {service.pause_every_s:g} do not fit: a pause is "
+            "shorter than the time from one to the next, which is at most 3,600 seconds; give both"
         )
 
 

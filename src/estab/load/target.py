@@ -26,7 +26,7 @@ def split(text: str, what: str, here: str = "127.0.0.1") -> tuple[str, int]:
     if address.startswith("["):
         host, bracket, port = address[1:].partition("]:")
         if not bracket:
-            raise UsageError(f"{what} {text!r}: after '[' an IPv6 address and ']:PORT' must come, as [::1]:8080")
+            raise UsageError(f"{what} {text!r}: an IPv6 address is written [ADDRESS]:PORT, as [::1]:8080")
     else:
         host, colon, port = address.rpartition(":")
         if not colon:

@@ -46,7 +46,7 @@ def snapshots(command: str, port: int | None = None, *, within_s: float = PATIEN
     printed = list(stream(command, port, within_s=within_s))
     if not printed:
         raise MachineError(
-            f"{command!r} ended well and printed no snapshot; it should print what `estab observe` prints"
+            f"{command!r} succeeded but printed no snapshot; it should print what `estab observe` prints"
         )
     return printed
 

@@ -116,7 +116,7 @@ def check(scenario: type[Any], changes: Mapping[str, Value]) -> None:
             raise UsageError(f"the scenario has no setting {name!r}; it has {', '.join(sorted(known)) or 'none'}")
         if not allows(known[name], value):
             setting = known[name]
-            raise UsageError(f"{setting.key}={value} can't be ({setting.text}): it takes {setting.takes}")
+            raise UsageError(f"{setting.key}={value} is out of range ({setting.text}): it takes {setting.takes}")
 
 
 def sizes(name: str, text: str) -> tuple[int, ...]:

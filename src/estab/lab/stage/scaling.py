@@ -16,7 +16,7 @@ PORT_RANGE = "net.ipv4.ip_local_port_range"
 def scaled(setup: Setup, factor: float) -> Setup:
     """Connections, arrivals, accepts, backlog, descriptors and ports times `factor`. Raises UsageError."""
     if not 0 < factor <= 100:
-        raise UsageError(f"`scale` is {factor:g}; it can be more than 0, to 100")
+        raise UsageError(f"`scale` is {factor:g}, out of range (above 0, at most 100)")
     if factor == 1:
         return setup
     load = setup.load

@@ -18,9 +18,9 @@ class Overrides:
 
     def __post_init__(self) -> None:
         if self.connections is not None and not 1 <= self.connections <= 1_000_000:
-            raise UsageError(f"`connections` is {self.connections}; it can be 1 to 1,000,000")
+            raise UsageError(f"`connections` is {self.connections}, out of range (1 to 1,000,000)")
         if self.rtt_s is not None and not 0 <= self.rtt_s <= 10:
-            raise UsageError(f"`rtt_s` is {self.rtt_s:g} s; it can be 0 to 10 s")
+            raise UsageError(f"`rtt_s` is {self.rtt_s:g} s, out of range (0 to 10 s)")
 
     def on(self, planned: Planned) -> Planned:
         """A plan with what was given in its place."""
