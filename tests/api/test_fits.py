@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
 import estab
 from estab.api.machine import check_fits, machine
 from estab.load.plan import ClientLoad
-from estab.observe import host
+from estab.observe import host, system
 
 
 def load(connections: int) -> ClientLoad:
@@ -17,7 +15,7 @@ def load(connections: int) -> ClientLoad:
 
 
 def give_memory(monkeypatch: pytest.MonkeyPatch, available: int) -> None:
-    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=available))
+    monkeypatch.setattr(system, "read_memory_available", lambda: available)
 
 
 def test_memory_is_reckoned_first(monkeypatch: pytest.MonkeyPatch) -> None:

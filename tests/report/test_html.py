@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import altair
 import pytest
 from tests.diagnose import runs
 from tests.report.html_pages import HOSTILE, full, hostile, written
@@ -18,6 +21,8 @@ from estab.api.files import save_run
 from estab.cli.app import app
 from estab.kernel.formats.captures import Syn
 from estab.report.html import over_time, page, percentiles, rungs, syns
+from estab.report.html.charts import distribution, ladders, several
+from estab.report.html.charts import over_time as over_time_charts
 from estab.report.html.labels import beside
 from estab.report.html.repeat import command
 from estab.report.html.subject import Capture
@@ -167,7 +172,7 @@ def test_records_cannot_write_markup(tmp_path: Path) -> None:
 
 
 def test_long_timelines_are_thinned_and_it_is_said(tmp_path: Path) -> None:
-    many = {f"run{n}": full(2000) for n in range(12)}
+    many = {f"run{n}": full(8000) for n in range(3)}
     path = written(tmp_path, **many)
     text = path.read_text(encoding="utf-8")
     assert path.stat().st_size < page.MOST_BYTES
@@ -183,6 +188,29 @@ def test_a_capture_that_is_too_large_stays_outside(tmp_path: Path) -> None:
     text = report.html(replace(given, captures=[Capture("big.pcapng", len(noise), noise)]))
     assert len(text.encode()) < page.MOST_BYTES
     assert "too large for this page" in text
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        distribution.funnel,
+        partial(distribution.percentiles, ["connect", "request"], 9.0),
+        partial(ladders.syns, 3, 9.0, captured=True),
+        partial(ladders.rungs, 5),
+        partial(over_time_charts.states, "client", ["ESTAB", "ghosts", "SYN-SENT"], 9.0, 40.0),
+        partial(over_time_charts.connections, ["open", "connected"], 9.0),
+        partial(over_time_charts.queue, 9.0, 17.0),
+        partial(over_time_charts.counters, ["listen_overflows", "listen_drops"], 9.0, 40.0),
+        partial(over_time_charts.failures, 2, 9.0, 40.0),
+        partial(over_time_charts.throughput, "requests_per_s", "requests a second", 9.0),
+        partial(over_time_charts.latency, ["connect", "request"], 9.0),
+        partial(several.sweep, "asked", "reached", 400.0),
+        partial(several.open_over_time, 3, 9.0, 400.0),
+    ],
+)
+def test_charts_are_valid_vega_lite(draw: Callable[[], dict[str, Any]]) -> None:
+    chart = draw()
+    altair.Chart.from_dict({part: chart[part] for part in chart if part not in ("config", "autosize")})
 
 
 def test_every_plot_becomes_a_picture(tmp_path: Path) -> None:

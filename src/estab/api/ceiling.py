@@ -7,8 +7,6 @@ import socket
 from collections.abc import Callable
 from dataclasses import replace
 
-import psutil
-
 from estab.api.hold import hold
 from estab.api.limits import limits
 from estab.api.machine import machine
@@ -20,6 +18,7 @@ from estab.load import plan
 from estab.load.conductor import Stop
 from estab.load.search import CeilingSearch
 from estab.load.target import resolve
+from estab.observe.system import read_memory_available
 from estab.records import RunResult
 from estab.records.search import Ceiling, CeilingStep
 
@@ -140,7 +139,7 @@ def _most(most: int | None, target: str | None) -> int:
         plan.check_range("most", most, 1, plan.MOST_CONNECTIONS)
         return most
     each = memory.BYTES_PER_IDLE_PAIR / (1 if target is None else 2)
-    fit = memory.connections(round(psutil.virtual_memory().available * _MEMORY_SHARE), each) or MOST
+    fit = memory.connections(round(read_memory_available() * _MEMORY_SHARE), each) or MOST
     return max(1, min(MOST, fit))
 
 
@@ -202,6 +201,8 @@ def _more_sources(step: CeilingStep, target: str | None) -> tuple[str, ...] | No
         return plan.loopback_addresses(min(2 * step.sources, 1_000))
     if address.is_loopback:
         return None
+    import psutil  # slow to load, and no other load needs it
+
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     own = [entry.address for entries in psutil.net_if_addrs().values() for entry in entries if entry.family == family]
     usable = sorted(text for text in own if "%" not in text and not ipaddress.ip_address(text).is_loopback)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import psutil
-
 from estab.api import local_server
 from estab.api.machine import machine
 from estab.diagnose.ladder import BothEnds, HoldSpread, ladder
@@ -149,10 +147,7 @@ def _gap(taken: Snapshot, *fields: str, otherwise: str = "it was not read") -> s
 
 def _take(toward: _Address | None) -> Snapshot:
     """This host now, every listener with its owners, and the use of ports towards an address."""
-    taken = snapshot.take(toward=None if toward is None else (toward.host, toward.port))
-    if taken.memory_available_bytes is None:
-        taken = taken.replace(memory_available_bytes=psutil.virtual_memory().available)
-    return taken
+    return snapshot.take(toward=None if toward is None else (toward.host, toward.port))
 
 
 def _spread(toward: _Address | None) -> HoldSpread:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import psutil
-
 from estab.errors import EstabError, MachineError
 from estab.kernel.formats import sysctl
 from estab.kernel.rules import memory
 from estab.load import plan
 from estab.load.plan import ClientLoad, Machine
-from estab.observe import host, sysctls
+from estab.observe import host, sysctls, system
 from estab.words import plural
 
 
@@ -43,7 +41,7 @@ def check_fits(load: ClientLoad, here: Machine, *, embedded: bool) -> None:
 
 def _ladder(load: ClientLoad, here: Machine, ends: int) -> list[tuple[str, int, str]]:
     """What bounds all processes of this machine together: name, how many connections, and of what."""
-    available = psutil.virtual_memory().available
+    available = system.read_memory_available()
     workers = plan.client_processes_for(load, here, beside_server=False)
     workers += plan.server_processes_for(load.connections, here.nofile) if ends == 2 else 0
     each = (memory.BYTES_PER_POLLED_PAIR / 2 + plan.BYTES_PER_CONNECTION) * ends

@@ -35,6 +35,7 @@ app = cyclopts.App(
     version=__version__,
     version_flags=["--version", "-V"],
     default_parameter=cyclopts.Parameter(show_default=_as_typed),
+    version_format="plaintext",  # Markdown is slow to load
     result_action="return_value",
 )
 _HELP = {"--help", "-h"}

@@ -6,7 +6,6 @@ import platform
 import time
 
 import msgspec
-import psutil
 
 from estab import __version__
 from estab.api.limits import limits
@@ -14,7 +13,7 @@ from estab.api.machine import machine
 from estab.errors import EstabError
 from estab.load import plan
 from estab.load.plan import ClientLoad
-from estab.observe import host
+from estab.observe import host, system
 from estab.records.base import Record
 from estab.records.limits import Limits
 
@@ -55,7 +54,7 @@ def probe(_payload: bytes) -> bytes:
             cores=here.cores,
             nofile_soft=here.nofile,
             ports=here.ports,
-            memory_available_bytes=psutil.virtual_memory().available,
+            memory_available_bytes=system.read_memory_available(),
         )
     )
 

@@ -11,7 +11,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import fmean
 
 from estab.diagnose.syn_path import FEW
 from estab.records import TimelinePoint
@@ -111,4 +110,5 @@ def _scatter(windows: Sequence[tuple[int, float]]) -> float:
     if not per_s:
         return 0.0
     each = sorted((count - per_s * seconds) ** 2 / (per_s * seconds) for count, seconds in windows)
-    return fmean(each[: len(each) - max(1, len(each) // _STALLS)])
+    kept = each[: len(each) - max(1, len(each) // _STALLS)]
+    return math.fsum(kept) / len(kept)

@@ -9,7 +9,6 @@ import os
 import select
 import shlex
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from typing import IO
@@ -60,7 +59,7 @@ def stream(
     `within_s` seconds in all, ReadError where it prints something else.
     """
     words = words_of(command, port)
-    with tempfile.TemporaryFile() as said:
+    with os.fdopen(os.memfd_create("said"), "w+b") as said:
         try:
             process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said)
         except OSError as error:

@@ -22,8 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-import psutil
-
 from estab.errors import MachineError
 from estab.lab.process import linux
 
@@ -147,6 +145,8 @@ def _keep(inner: int, contained: bool) -> NoReturn:
 
 def descendants(pid: int | None = None) -> list[int]:
     """The children of a process (this one), and theirs. Orphans are among them where it adopts them."""
+    import psutil  # a lab's other processes do without: it is slow to load
+
     try:
         return [child.pid for child in psutil.Process(pid).children(recursive=True)]
     except psutil.NoSuchProcess:

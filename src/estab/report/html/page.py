@@ -38,8 +38,10 @@ def html(material: Material, *, version: str) -> str:
     Raises UsageError where even that is not enough.
     """
     for step in (1, 2, 4, 8, 16, 32, 64):
+        thinned = _thinned(material, step)
+        drawn = [all_plots(subject) for subject in thinned.subjects]
         for with_files in (True, False):
-            page = _render(_thinned(material, step), version, with_files=with_files)
+            page = _render(thinned, drawn, version, with_files=with_files)
             if len(page.encode()) < MOST_BYTES:
                 return page
     raise UsageError(f"{len(material.subjects):,} runs do not fit into a page of 2 MB; give fewer at a time")
@@ -118,7 +120,8 @@ class _Parts:
         return key
 
 
-def _render(material: Material, version: str, *, with_files: bool) -> str:
+def _render(material: Material, drawn: Sequence[list[Plot]], version: str, *, with_files: bool) -> str:
+    """`drawn`: the plots of each subject."""
     parts = _Parts()
     many = len(material.subjects) > 1
     summary = overview.overview(material.subjects) if many else None
@@ -129,7 +132,10 @@ def _render(material: Material, version: str, *, with_files: bool) -> str:
         "many": many,
         "overview": summary and {**summary, "plots": [parts.plot(plot, "all", "runs") for plot in summary["plots"]]},
         "labs": [_lab(lab, parts, number) for number, lab in enumerate(material.labs)],
-        "subjects": [_subject(subject, f"run{n}", parts, with_files) for n, subject in enumerate(material.subjects)],
+        "subjects": [
+            _subject(subject, plots_of_it, f"run{n}", parts, with_files)
+            for n, (subject, plots_of_it) in enumerate(zip(material.subjects, drawn, strict=True))
+        ],
         "captures": [
             {
                 "name": capture.name,
@@ -156,8 +162,7 @@ def _lab(lab: tuple[str, Any], parts: _Parts, number: int) -> dict[str, Any]:
     return made
 
 
-def _subject(subject: Subject, key: str, parts: _Parts, with_files: bool) -> dict[str, Any]:
-    drawable = all_plots(subject)
+def _subject(subject: Subject, drawable: Sequence[Plot], key: str, parts: _Parts, with_files: bool) -> dict[str, Any]:
     shown = {plot.name: parts.plot(plot, key, subject.title) for plot in drawable}
     record = parts.file(subject.source) if with_files and subject.source else None
     return {

@@ -137,8 +137,8 @@ def end_labels(table: str, y: alt.Y, end_s: float, domain: list[str], colours: l
 
 
 def finished(chart: Any, height: int = HEIGHT) -> dict[str, Any]:
-    """The chart's Vega-Lite, as wide as its place."""
-    made: dict[str, Any] = chart.properties(width="container", height=height).to_dict()
+    """The chart's Vega-Lite, as wide as its place. A test checks that it is valid: that takes longer than drawing."""
+    made: dict[str, Any] = chart.properties(width="container", height=height).to_dict(validate=False)
     made["config"] = config()
     made["autosize"] = {"type": "fit-x", "contains": "padding"}
     return made
