@@ -12,6 +12,8 @@ from estab.live.columns import ASCII, UNICODE, bar, fit, heading, line, where
 from estab.live.detail import chart, detail
 from estab.live.model import Model
 from estab.live.view import ListenerRow
+from estab.observe.process_names import ProcessNames
+from estab.records import Process
 
 
 def rows() -> list[ListenerRow]:
@@ -38,7 +40,7 @@ def test_every_line_fits(width: int, signs: columns.BarGlyphs) -> None:
     [
         (79, "listener process queue depth worst drops state"),
         (80, "listener process queue depth worst drops fds state"),
-        (160, "listener process queue depth worst growth drops fds state says"),
+        (160, "listener process queue trend depth worst growth drops fds state says"),
         (30, "listener depth"),
     ],
 )
@@ -75,6 +77,32 @@ def test_bar_in_ascii(fill: float, drawn: str) -> None:
 )
 def test_where(address: str, text: str) -> None:
     assert where(address, 80) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "pid", "others", "width", "text"),
+    [
+        ("nginx", 4711, 0, 12, "nginx 4711"),
+        ("nginx", 4711, 3, 12, "ngi… 4711 +3"),
+        ("python3.11", 4194304, 0, 12, "pyt… 4194304"),
+        ("gunicorn", 12157, 10, 12, "g… 12157 +10"),
+        ("a", 4194304, 100, 8, "… 4194304 +100"),
+    ],
+)
+def test_the_pid_is_whole(name: str, pid: int, others: int, width: int, text: str) -> None:
+    owners = [Process(pid=pid + number, name=name) for number in range(others + 1)]
+    (row,) = Model().feed([snapshot(0, listener(80, owners=owners))]).rows
+    process = next(column for column in columns.COLUMNS if column.name == "process")
+    assert process.cell(row, width, UNICODE)[0] == text
+
+
+def test_the_trend_is_as_high_as_the_queue_is_full() -> None:
+    model = Model()
+    for second, depth in enumerate((0, 1, 9, 17, 20)):
+        (row,) = model.feed([snapshot(second, listener(80, depth, 16))]).rows
+    trend = next(column for column in columns.COLUMNS if column.name == "trend")
+    assert trend.cell(row, 6, UNICODE) == (" ▁▂▅██", "red")
+    assert trend.cell(row, 3, ASCII)[0] == ":##"
 
 
 @pytest.mark.parametrize(
@@ -127,13 +155,18 @@ def test_detail_says_it_all() -> None:
     for taken in story():
         view = model.feed([taken])
     row = next(row for row in view.rows if row.port == 8080)
-    text = detail(row, model.history(row.key), model.diagnosis_of(row.key), gone=False, width=76, signs=UNICODE).plain
+    names = {4812: ProcessNames(command_line="python3 app.py --port 8080", user="app", unit="app.service", pod=None)}
+    text = detail(
+        row, model.history(row.key), model.diagnosis_of(row.key), gone=False, width=76, signs=UNICODE, names=names
+    ).plain
     for words in (
         "*:8080",
         "17 wait, 17 fit (limit 16); worst 17",
         "12 packets a second are turned away",
-        "last 9 s, 10 looks",
+        "Depth   00:00:00 to 00:00:09   9 s, 10 looks",
         "python3 4812   descriptors 800 of 1,024",
+        "Command    python3 app.py --port 8080",
+        "Runs as    user app   unit app.service\n",
         "accept_queue_overflow",
         "What to do",
     ):

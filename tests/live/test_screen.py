@@ -172,6 +172,41 @@ def test_a_recording_is_stepped_both_ways(app: WatchApp) -> None:
     drive(app, work)
 
 
+def test_to_the_incidents_of_a_recording(app: WatchApp) -> None:
+    async def work(pilot: Pilot[int]) -> None:
+        assert isinstance(app.feed, ReplayFeed)
+        await pilot.press("n")
+        await pilot.pause()
+        first = app.feed.position
+        assert "filling" in lines(app)[1]
+        await pilot.press("n")
+        await pilot.pause()
+        assert app.feed.position == first
+        assert "no later incident" in str(app.query_one("#head", StyledText).visual)
+        await to_the_end(pilot)
+        await pilot.press("N")
+        await pilot.pause()
+        assert app.feed.position == first
+
+    drive(app, work)
+
+
+def test_a_large_screen_shows_the_listener_under_the_cursor(app: WatchApp) -> None:
+    async def work(pilot: Pilot[int]) -> None:
+        await to_the_end(pilot)
+        chosen = app.query_one("#chosen", StyledText)
+        assert chosen.display
+        assert "17 wait, 17 fit" in str(chosen.visual)
+        await pilot.press("end")
+        app._draw()
+        assert "17 wait, 17 fit" not in str(chosen.visual)
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert not chosen.display
+
+    drive(app, work, (160, 50))
+
+
 def test_a_recording_plays_by_itself_to_its_end(tmp_path: Path) -> None:
     feed = ReplayFeed(recorded(written(tmp_path / "story.ndjson", story())), 1000.0)
     app = WatchApp(feed, ListenerFilter(), "state", what="story.ndjson")

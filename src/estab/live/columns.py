@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from estab.kernel.rules import accept_queue
 from estab.live.judgement import rate
 from estab.live.view import ListenerRow
 from estab.report.words import DASH, clean, count
 
 GAP = 1
 EIGHTHS = " ▏▎▍▌▋▊▉"
+RISES = "▁▂▃▄▅▆▇█"
 BY_SEVERITY = ("dim", "", "yellow", "yellow", "bold red", "bold red")
 
 Cell = tuple[str, str]  # text and its style
@@ -65,19 +67,40 @@ def bar(fill: float | None, width: int, signs: BarGlyphs) -> str:
     return text + signs.empty * (width - len(text))
 
 
+def spark(values: Sequence[float], top: float, signs: BarGlyphs) -> str:
+    """One character a value, as high as its share of `top`; what is more than nothing is seen."""
+    rises = RISES if signs.parts else "_.:#"
+    steps = len(rises) - 1
+    return "".join(
+        rises[0 if value <= 0 or top <= 0 else max(1, min(steps, round(value / top * steps)))] for value in values
+    )
+
+
 def where(address: str, port: int) -> str:
     """A listener's address as people write it: `*:80`, `[::1]:80`."""
     host = {"0.0.0.0": "*", "::": "[::]"}.get(address, f"[{address}]" if ":" in address else address)
     return f"{clean(host)}:{port}"
 
 
-def process(row: ListenerRow) -> str:
+def process_words(row: ListenerRow) -> str:
     """The owner, `nginx 4711`, with how many more there are; a dash where it is not known."""
+    return _process(row, 200, UNICODE)[0]
+
+
+def _process(row: ListenerRow, width: int, signs: BarGlyphs) -> Cell:
+    """The owner, `nginx 4711`, with how many more there are; where it is narrow the name is cut, never the PID."""
     if not row.owners:
-        return DASH
+        return DASH, "dim"
     first = row.tightest or row.owners[0]
-    more = f" +{len(row.owners) - 1}" if len(row.owners) > 1 else ""
-    return f"{clean(first.name or '?')} {first.pid}{more}"
+    number = f" {first.pid}" + (f" +{len(row.owners) - 1}" if len(row.owners) > 1 else "")
+    name, room = clean(first.name or "?"), width - len(number)
+    return (name if len(name) <= room else name[: max(0, room - 1)] + signs.more) + number, ""
+
+
+def _trend(row: ListenerRow, width: int, signs: BarGlyphs) -> Cell:
+    """Its depth at the last looks, the newest at the right, as high as the queue is full."""
+    fits = accept_queue.room(row.limit)
+    return spark(row.trend[-width:], fits, signs).rjust(width), _level(max(row.trend[-width:], default=0) / fits)
 
 
 def _listener(row: ListenerRow, width: int, signs: BarGlyphs) -> Cell:
@@ -128,16 +151,17 @@ def _style(row: ListenerRow) -> str:
 
 
 COLUMNS = (
-    Column("listener", "LISTENER", 17, _listener, keep=10, grow=2, most=48),
-    Column("netns", "NETNS", 8, _text(lambda row: (clean(row.netns) or "own", "")), keep=4, grow=1, most=16),
-    Column("process", "PROCESS", 12, _text(lambda row: (process(row), "")), keep=5, grow=2, most=28),
-    Column("queue", "QUEUE", 8, _queue, keep=7, grow=3, most=32),
-    Column("depth", "DEPTH/LIMIT", 11, _text(lambda row: (f"{row.depth:,}/{row.limit:,}", "")), right=True, keep=9),
-    Column("worst", "WORST", 6, _text(lambda row: (count(row.worst), "")), right=True, keep=3),
-    Column("growth", "GROWTH/s", 8, _growth, right=True, keep=1),
-    Column("drops", "DROPS/s", 7, _drops, right=True, keep=6),
-    Column("fds", "FDS", 4, _fds, right=True, keep=2),
-    Column("state", "STATE", 8, _text(lambda row: (row.judgement.word, _style(row))), keep=8),
+    Column("listener", "LISTENER", 17, _listener, keep=11, grow=2, most=48),
+    Column("netns", "NETNS", 8, _text(lambda row: (clean(row.netns) or "own", "")), keep=5, grow=1, most=16),
+    Column("process", "PROCESS", 12, _process, keep=6, grow=2, most=28),
+    Column("queue", "QUEUE", 8, _queue, keep=8, grow=2, most=24),
+    Column("trend", "TREND", 12, _trend, keep=1, grow=3, most=60),
+    Column("depth", "DEPTH/LIMIT", 11, _text(lambda row: (f"{row.depth:,}/{row.limit:,}", "")), right=True, keep=10),
+    Column("worst", "WORST", 6, _text(lambda row: (count(row.worst), "")), right=True, keep=4),
+    Column("growth", "GROWTH/s", 8, _growth, right=True, keep=2),
+    Column("drops", "DROPS/s", 7, _drops, right=True, keep=7),
+    Column("fds", "FDS", 4, _fds, right=True, keep=3),
+    Column("state", "STATE", 8, _text(lambda row: (row.judgement.word, _style(row))), keep=9),
     Column("says", "JUDGEMENT", 30, _text(lambda row: (row.judgement.says, _style(row))), keep=0, grow=8, most=90),
 )
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 from rich.text import Text
 
 from estab.kernel.rules import accept_queue
-from estab.live.columns import BY_SEVERITY, BarGlyphs, bar, where
+from estab.live.columns import BY_SEVERITY, RISES, BarGlyphs, bar, where
 from estab.live.judgement import rate
 from estab.live.panels import label
 from estab.live.view import ListenerRow, QueueSample
+from estab.observe.process_names import ProcessNames
 from estab.records import Diagnosis, Process
 from estab.report.words import DASH, clean, count, size
 from estab.words import plural
-
-_RISES = " ▁▂▃▄▅▆▇█"
 
 
 def detail(
@@ -27,10 +27,11 @@ def detail(
     width: int,
     signs: BarGlyphs,
     height: int = 6,
+    names: Mapping[int, ProcessNames] | None = None,
 ) -> Text:
     """All that is known of one listener, in lines of `width` characters (sentences may be longer and wrap).
 
-    `height`: lines of its history.
+    `height`: lines of its history. `names`: of its owners by PID, where they run on this host.
     """
     parts = [
         _title(row, gone),
@@ -47,7 +48,7 @@ def detail(
             Text(""),
             *_history("Drops a second", samples, lambda sample: sample.drops_per_s, width, signs, height=height // 2),
         ]
-    parts += [Text(""), _rates(row), *_owners(row.owners)]
+    parts += [Text(""), _rates(row), *_owners(row.owners, names or {})]
     if judged is not None:
         parts += [Text(""), *_judged(judged)]
     return Text("\n").join(parts)
@@ -79,7 +80,7 @@ def _signed(value: float | None) -> str:
     return f"{'+' if value > 0 else '-' if value < 0 else ''}{rate(abs(value))}"
 
 
-def _owners(owners: Sequence[Process], most: int = 6) -> list[Text]:
+def _owners(owners: Sequence[Process], names: Mapping[int, ProcessNames], most: int = 6) -> list[Text]:
     if not owners:
         return [label("Owner").append("not observed: run as root, or as the server's user", style="yellow")]
     lines = []
@@ -87,10 +88,20 @@ def _owners(owners: Sequence[Process], most: int = 6) -> list[Text]:
         text = label("Owner" if number == 0 else "")
         text.append(f"{clean(owner.name or '?')} {owner.pid}", style="bold")
         text.append(f"   descriptors {count(owner.fds)} of {count(owner.nofile_soft)}   memory {size(owner.rss_bytes)}")
-        lines.append(text)
+        lines += [text, *_names(names.get(owner.pid))]
     if len(owners) > most:
         lines.append(label("").append(f"and {len(owners) - most:,} more", style="dim"))
     return lines
+
+
+def _names(names: ProcessNames | None) -> list[Text]:
+    """The owner's command line, and what people call it."""
+    if names is None:
+        return []
+    lines = [label("Command").append(clean(names.command_line))] if names.command_line else []
+    called = [("user", names.user), ("unit", names.unit), ("container", names.container), ("pod", names.pod)]
+    known = [f"{what} {clean(name)}" for what, name in called if name]
+    return [*lines, label("Runs as").append("   ".join(known))] if known else lines
 
 
 def _history(
@@ -109,15 +120,24 @@ def _history(
     values = [get(sample) for sample in shown]
     top = most if most is not None else max((value for value in values if value), default=0)
     span = shown[-1].at_s - shown[0].at_s if shown else 0.0
-    head = Text(title, "bold").append(f"   last {span:,.0f} s, {plural(len(shown), 'look')}", style="not bold dim")
+    when = f"   {clock(shown[0].at_s)} to {clock(shown[-1].at_s)}" if shown else ""
+    head = Text(title, "bold").append(f"{when}   {span:,.0f} s, {plural(len(shown), 'look')}", style="not bold dim")
     lines = chart(values, top, height, signs)
     marks = {0: rate(top) if top and top < 9.5 and top != int(top) else f"{top:,.0f}", height - 1: "0"}
     return [head, *(Text(f"{marks.get(n, ''):>{axis}} ", "dim").append(line, "cyan") for n, line in enumerate(lines))]
 
 
+def clock(at_s: float, *, day: bool = False) -> str:
+    """A moment in local time, with its day where asked; nothing for one that is none."""
+    try:
+        return datetime.fromtimestamp(at_s).strftime("%Y-%m-%d %H:%M:%S" if day else "%H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return ""
+
+
 def chart(values: Sequence[float | None], top: float, height: int, signs: BarGlyphs) -> list[str]:
     """Columns of `height` lines, the uppermost line first; what is not known is a blank, and 0 a thin foot."""
-    rises = _RISES if signs.parts else " #"
+    rises = f" {RISES}" if signs.parts else " #"
     steps = len(rises) - 1
     lit = [None if value is None else _lit(value, top, height * steps) for value in values]
     lines = []

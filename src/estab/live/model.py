@@ -6,6 +6,7 @@ A round is what was taken together: one snapshot, or one for each network namesp
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from estab.diagnose.snapshots import judge_snapshots
 from estab.live import rates
@@ -24,6 +25,7 @@ from estab.live.view import (
 from estab.records import Conntrack, Diagnosis, Snapshot
 
 MOST_TARGETS = 20
+Figure = TypeVar("Figure", int, float)
 
 
 class Model:
@@ -128,6 +130,7 @@ def _totals(models: Sequence[NamespaceModel]) -> HostTotals:
         time_wait=_sum(model.sockstat("TCP.tw") for model in models),
         orphans=_sum(model.sockstat("TCP.orphan") for model in models),
         rates=rates.summed([model.rates for model in models]),
+        accepted_per_s=_sum(model.accepted_per_s for model in models),
         conntrack=table.conntrack if table is not None else None,
         conntrack_drops_per_s=table.conntrack_drops_per_s if table is not None else None,
     )
@@ -138,7 +141,7 @@ def _conntrack_fill(model: NamespaceModel) -> float:
     return (table.count or 0) / (table.maximum or 1)
 
 
-def _sum(values: Iterable[int | None]) -> int | None:
+def _sum(values: Iterable[Figure | None]) -> Figure | None:
     known = [value for value in values if value is not None]
     return sum(known) if known else None
 

@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 
+from estab.diagnose.accepts import PASSIVE_OPENS
 from estab.diagnose.snapshots import judge_snapshots
 from estab.kernel.rules.accept_queue import drops_since
 from estab.live import rates
@@ -16,6 +17,7 @@ from estab.records import Census, Conntrack, Diagnosis, Listener, PortUse, Snaps
 WINDOW_S = 10.0  # the verdict is on what changed within the last so many seconds
 GROWTH_S = 5.0  # and growth is the slope over so many
 MOST_SAMPLES = 600  # a listener's history
+_TREND = 60  # and what of it stands in its row
 _FORGET_S = 120.0  # a listener that closed is forgotten after so long
 
 
@@ -66,6 +68,7 @@ class NamespaceModel:
         self.namespace = namespace
         self.elapsed_s: float | None = None
         self.rates: dict[str, float] | None = None
+        self.accepted_per_s: float | None = None
         self.states: dict[str, int] | None = None
         self.census: Census | None = None
         self.rows: list[ListenerRow] = []
@@ -81,6 +84,7 @@ class NamespaceModel:
         before, self._now = self._now, taken
         self.elapsed_s = rates.elapsed_s(before.taken_at_s if before else None, taken.taken_at_s)
         self.rates = rates.counter_rates(before.counters if before else None, taken.counters, self.elapsed_s)
+        self.accepted_per_s = rates.per_second(_accepted(before, taken), self.elapsed_s)
         self.conntrack_drops_per_s = _conntrack_drops(before, taken, self.elapsed_s)
         self.census = taken.census or self.census
         if taken.states is not None:
@@ -182,6 +186,7 @@ class NamespaceModel:
             growth_per_s=growth,
             owners=facts.owners,
             judgement=judge(facts),
+            trend=tuple(sample.depth for sample in list(history.samples)[-_TREND:]),
         )
         return history.row
 
@@ -198,6 +203,18 @@ class NamespaceModel:
 def _name(namespace: NamespaceId) -> str:
     """How people call a namespace: its name or PID; the own one has none."""
     return namespace[2] or ""
+
+
+def _accepted(before: Snapshot | None, after: Snapshot) -> int | None:
+    """How many connections all listeners accepted in between: what arrived, less what the queues grew by.
+
+    PassiveOpens counts what joins a queue (docs/kernel.md rule 2). The looks at the two are not of one instant.
+    """
+    if before is None or before.listeners is None or after.listeners is None:
+        return None
+    arrived = rates.rose((before.counters or {}).get(PASSIVE_OPENS), (after.counters or {}).get(PASSIVE_OPENS))
+    waiting = [sum(max(0, listener.depth) for listener in at.listeners or ()) for at in (before, after)]
+    return None if arrived is None else max(0, arrived - (waiting[1] - waiting[0]))
 
 
 def _conntrack_drops(before: Snapshot | None, after: Snapshot, seconds: float | None) -> float | None:

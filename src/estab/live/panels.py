@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from estab.diagnose.accepts import PASSIVE_OPENS
 from estab.live import rates
 from estab.live.columns import BY_SEVERITY, BarGlyphs, bar, where
 from estab.live.judgement import rate
@@ -14,12 +15,13 @@ from estab.records import Diagnosis
 from estab.report.words import DASH, clean, count
 
 LABEL = 11
-_ALWAYS = ("Tcp.PassiveOpens", "Tcp.ActiveOpens", rates.OVERFLOWS, rates.DROPS, "Tcp.RetransSegs")
+_ALWAYS = (PASSIVE_OPENS, "Tcp.ActiveOpens", rates.OVERFLOWS, rates.DROPS, "Tcp.RetransSegs")
 _BAD = (rates.OVERFLOWS, rates.DROPS)
 _STALE_S = 3.0
 _NEEDED = ("listeners", "listeners.owners", "counters", "sockstat", "census", "targets", "netns")
 BAR = 16
 _WIDE = 76
+_NOTABLE = 0.5  # of the connection tracking table: below that it needs no line of a short screen
 
 
 def label(text: str) -> Text:
@@ -58,7 +60,9 @@ def changes(totals: HostTotals) -> Text:
     for number, name in enumerate(sorted(shown, key=lambda name: _ALWAYS.index(name) if name in _ALWAYS else 99)):
         value = totals.rates[name]
         text.append("   " if number else "").append(f"{rates.COUNTERS[name]} ")
-        text.append(rate(value) if value else "0", style="bold red" if value and name in _BAD else "bold")
+        text.append(_zero(value), style="bold red" if value and name in _BAD else "bold")
+        if name == PASSIVE_OPENS and totals.accepted_per_s is not None:
+            text.append("   accepted ").append(_zero(totals.accepted_per_s), style="bold")
     return text
 
 
@@ -75,6 +79,13 @@ def conntrack(totals: HostTotals, signs: BarGlyphs) -> Text:
         style = "bold red" if totals.conntrack_drops_per_s else ""
         text.append("   dropped a second ").append(_zero(totals.conntrack_drops_per_s), style=style)
     return text
+
+
+def conntrack_is_notable(totals: HostTotals) -> bool:
+    """Whether the table is half full, or drops."""
+    table = totals.conntrack
+    fill = (table.count or 0) / table.maximum if table is not None and table.maximum else 0.0
+    return fill >= _NOTABLE or bool(totals.conntrack_drops_per_s)
 
 
 def verdict(diagnosis: Diagnosis | None) -> Text:
@@ -103,16 +114,21 @@ def worst(rows: Sequence[ListenerRow]) -> Text:
     return text.append(first.judgement.says, style=BY_SEVERITY[first.judgement.severity])
 
 
-def ports(view: HostView, most: int, signs: BarGlyphs, width: int) -> list[Text]:
-    """The busiest targets with their port budget; where no ports were counted, the busiest peers. Title first."""
+def ports(view: HostView, most: int, signs: BarGlyphs, width: int, peers: int = 0) -> list[Text]:
+    """The busiest targets with their port budget, and so many peers; where no ports were counted peers alone."""
+    busiest = [] if not view.peers else _peers(view, peers if view.targets else most)
     if view.targets:
-        return [_ports_title(view.targets, width), *(_target(target, signs, width) for target in view.targets[:most])]
-    if view.peers:
-        title = Text("PEERS WITH MOST CONNECTIONS", style="bold")
-        return [title, *(_peer(peer) for peer in view.peers[:most])]
+        targets = [_target(target, signs, width) for target in view.targets[:most]]
+        return [_ports_title(view.targets, width), *targets, *([Text(""), *busiest] if peers and busiest else [])]
+    if busiest:
+        return busiest
     return [Text("LOCAL PORTS TOWARDS", style="bold"), Text("no connection from here to anywhere", style="dim")][
         : most + 1
     ]
+
+
+def _peers(view: HostView, most: int) -> list[Text]:
+    return [Text("PEERS WITH MOST CONNECTIONS", style="bold"), *(_peer(peer) for peer in view.peers[:most])]
 
 
 def _ports_title(targets: Sequence[Target], width: int) -> Text:

@@ -38,6 +38,7 @@ class ListenerRow:
     growth_per_s: float | None
     owners: tuple[Process, ...]
     judgement: ListenerCondition
+    trend: tuple[int, ...] = ()  # its depth at the last looks, oldest first
 
     @property
     def fill(self) -> float:
@@ -77,7 +78,10 @@ class PeerConnections:
 
 @dataclass(frozen=True, slots=True)
 class HostTotals:
-    """The namespaces together. `states` was counted `states_age_s` ago; `inuse`, `time_wait`, `orphans` now."""
+    """The namespaces together. `states` was counted `states_age_s` ago; `inuse`, `time_wait`, `orphans` now.
+
+    `accepted_per_s`: what all listeners accepted since the last look, a second.
+    """
 
     states: Mapping[str, int] | None = None
     states_age_s: float | None = None
@@ -86,6 +90,7 @@ class HostTotals:
     time_wait: int | None = None
     orphans: int | None = None
     rates: Mapping[str, float] | None = None
+    accepted_per_s: float | None = None
     conntrack: Conntrack | None = None
     conntrack_drops_per_s: float | None = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import locale
-from datetime import datetime
+from collections.abc import Callable
 from typing import ClassVar
 
 from rich.text import Text
@@ -16,7 +16,8 @@ from textual.widgets import Footer, Input
 
 from estab.live import columns, panels
 from estab.live.arrange import ORDERS, ListenerFilter, arranged, downwards
-from estab.live.detail import detail
+from estab.live.detail import clock, detail
+from estab.live.incidents import WorstSeen
 from estab.live.model import Model
 from estab.live.recording import RecordingWriter
 from estab.live.screen.detail import DetailScreen
@@ -24,7 +25,8 @@ from estab.live.screen.feeds import Feed, ReplayFeed, RoundArrived, RoundsEnded
 from estab.live.screen.help import HelpScreen
 from estab.live.screen.styled import StyledText
 from estab.live.screen.table import LineTable
-from estab.live.view import HostView, Key
+from estab.live.view import HostView, Key, ListenerRow
+from estab.observe.process_names import ProcessNames
 from estab.report.words import clean
 from estab.words import plural
 
@@ -32,6 +34,9 @@ INTERRUPTED = 130
 _TALL = 30  # lines from which on more targets, and a higher history, are shown
 _OF_TABLE = ("filter", "sort", "reverse", "nothing", "clear", "help")
 _LOW = 15  # and below which the panels give their lines to the table
+_ROOMY = (120, 40)  # columns and lines from which on the listener under the cursor is shown beneath the table
+_WITH_DAY = 100  # columns from which on a recording's moments have their day
+_PEERS = 5  # that are shown there beside the targets
 
 
 class WatchApp(App[int]):
@@ -53,6 +58,8 @@ class WatchApp(App[int]):
         Binding("escape", "clear", "Clear filter", show=False),
         Binding("right,full_stop", "step(1)", "Step", show=False),
         Binding("left,comma", "step(-1)", "Step back", show=False),
+        Binding("n", "incident(1)", "Next incident"),
+        Binding("N,p", "incident(-1)", "Incident before", show=False),
         Binding("plus,equals_sign", "faster(2)", "Faster", show=False),
         Binding("minus", "faster(0.5)", "Slower", show=False),
     ]
@@ -65,9 +72,14 @@ class WatchApp(App[int]):
         *,
         what: str,
         recorder: RecordingWriter | None = None,
+        names_of: Callable[[int], ProcessNames] | None = None,
     ) -> None:
+        """`names_of` gives the names of a process by its PID, where what is shown runs on this host."""
         super().__init__()
         self.model = Model()
+        self.worst = WorstSeen()
+        self._names_of, self._names = names_of, dict[int, ProcessNames]()
+        self._note = ""
         self.feed = feed
         self.error: BaseException | None = None
         self.signs = columns.UNICODE if "utf" in locale.getpreferredencoding(False).lower() else columns.ASCII
@@ -85,6 +97,7 @@ class WatchApp(App[int]):
         for name in ("sockets", "changes", "conntrack", "worst", "verdict", "unobserved"):
             yield StyledText(id=name)
         yield LineTable(id="listeners")
+        yield StyledText(id="chosen")
         yield StyledText(id="ports")
         yield Input(placeholder="filter: :80, a PID, part of a process, an address or a namespace", id="filter")
         yield Footer(show_command_palette=False)
@@ -102,7 +115,8 @@ class WatchApp(App[int]):
         """One more round. While paused the model goes on, and the screen does not."""
         if message.anew:
             self.model = Model()
-        self.model.feed(message.together)
+        self.worst.note(self.model.feed(message.together))
+        self._note = ""
         if not self._paused:
             self._shown = self.model.view
             self._draw()
@@ -115,8 +129,8 @@ class WatchApp(App[int]):
         self._draw()
 
     def on_resize(self, _event: Resize) -> None:
-        """Other columns fit."""
-        self._draw()
+        """Other columns fit. The application itself learns of its new size only after this."""
+        self.call_later(self._draw)
 
     # -- keys ---------------------------------------------------------------------------------------------------------
 
@@ -126,7 +140,7 @@ class WatchApp(App[int]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The keys of the table work, and are shown, only where it is; those of a replay only in one."""
         del parameters
-        if action in ("step", "faster"):
+        if action in ("step", "faster", "incident"):
             return isinstance(self.feed, ReplayFeed)
         return action not in _OF_TABLE or len(self.screen_stack) == 1
 
@@ -152,6 +166,12 @@ class WatchApp(App[int]):
         if isinstance(self.feed, ReplayFeed):
             self.feed.step(by)
             self._draw()
+
+    def action_incident(self, by: int) -> None:
+        """To the next moment of a recording at which a listener got into distress, or to the one before."""
+        if isinstance(self.feed, ReplayFeed) and not self.feed.to_incident(by):
+            self._note = "no later incident" if by > 0 else "no earlier incident"
+        self._draw()
 
     def action_faster(self, factor: float) -> None:
         """Play a recording faster or slower."""
@@ -235,14 +255,22 @@ class WatchApp(App[int]):
     def _draw_main(self) -> None:
         main, view = self.screen_stack[0], self._shown
         width, height = self.size
+        main.set_class(height < _TALL, "short")
         main.query_one("#head", StyledText).say(self._head(width))
         for name, text in ({} if view is None else self._panels(view)).items():
             main.query_one(f"#{name}", StyledText).say(text)
             main.query_one(f"#{name}").display = bool(text) and (name == "worst" or height >= _LOW)
-        ports = [] if view is None else panels.ports(view, 10 if height >= _TALL else 3, self.signs, width)
+        roomy = width >= _ROOMY[0] and height >= _ROOMY[1]
+        most, peers = (10 if height >= _TALL else 3), (_PEERS if roomy else 0)
+        ports = [] if view is None else panels.ports(view, most, self.signs, width, peers)
         main.query_one("#ports", StyledText).say(Text("\n").join(ports))
         main.query_one("#ports").display = height >= _LOW + 5
-        self._draw_table(main.query_one(LineTable), view)
+        table = main.query_one(LineTable)
+        self._draw_table(table, view)
+        row = self.model.last_row(table.key) if roomy and table.key is not None else None
+        main.query_one("#chosen").display = row is not None
+        if row is not None:
+            main.query_one("#chosen", StyledText).say(self._listener(row, width - 4, 4, judged=False))
 
     def _draw_table(self, table: LineTable, view: HostView | None) -> None:
         placed = self._placed()
@@ -259,27 +287,44 @@ class WatchApp(App[int]):
         return {
             "sockets": panels.sockets(view.totals),
             "changes": panels.changes(view.totals),
-            "conntrack": panels.conntrack(view.totals, self.signs),
+            "conntrack": self._conntrack(view),
             "worst": Text("") if in_table else panels.worst([row for row in view.rows if self._chosen.passes(row)]),
             "verdict": panels.verdict(view.verdict),
             "unobserved": panels.unobserved(view),
         }
+
+    def _conntrack(self, view: HostView) -> Text:
+        shown = self.size.height >= _TALL or panels.conntrack_is_notable(view.totals)
+        return panels.conntrack(view.totals, self.signs) if shown else Text("")
 
     def _detail(self, key: Key, size: Size) -> Text:
         """What is known of one listener, though it may listen no more."""
         row = self.model.last_row(key)
         if row is None:
             return Text("This listener is gone, and so is what was known of it.")
+        width = max(20, size.width - 6)  # the margins and a scrollbar
+        return self._listener(row, width, 6 if size.height >= _TALL else 4, judged=True)
+
+    def _listener(self, row: ListenerRow, width: int, height: int, *, judged: bool) -> Text:
         view = self.model.view
         return detail(
             row,
-            self.model.history(key),
-            self.model.diagnosis_of(key),
-            gone=view is None or all(shown.key != key for shown in view.rows),
-            width=max(20, size.width - 6),  # the margins and a scrollbar
-            height=6 if size.height >= _TALL else 4,
+            self.model.history(row.key),
+            self.model.diagnosis_of(row.key) if judged else None,
+            gone=view is None or all(shown.key != row.key for shown in view.rows),
+            width=width,
+            height=height,
             signs=self.signs,
+            names={owner.pid: names for owner in row.owners if (names := self._called(owner.pid)) is not None},
         )
+
+    def _called(self, pid: int) -> ProcessNames | None:
+        """What a process is called; each is asked about once."""
+        if self._names_of is None:
+            return None
+        if pid not in self._names:
+            self._names[pid] = self._names_of(pid)
+        return self._names[pid]
 
     def _nothing(self, view: HostView | None) -> str:
         if view is None:
@@ -295,14 +340,14 @@ class WatchApp(App[int]):
         wanted = [f"port {self._chosen.port}"] if self._chosen.port is not None else []
         wanted += [clean(words) for words in (self._chosen.process, self._chosen.text) if words]
         left += [f"filter {' '.join(wanted)}"] if wanted else []
-        moment = "" if view is None else _clock(view.at_s)
+        moment = "" if view is None else clock(view.at_s, day=isinstance(self.feed, ReplayFeed) and width >= _WITH_DAY)
         text = "  ".join(left)[: max(0, width - len(moment) - 3)]
         return Text(f" {text}{moment:>{max(0, width - len(text) - 2)}} ", no_wrap=True)
 
     def _mode(self) -> list[str]:
         if isinstance(self.feed, ReplayFeed):
             held = "paused" if self.feed.paused else "ended" if self._over else f"x{self.feed.speed:g}"
-            return [f"replay {clean(self._what)} {self.feed.position}/{len(self.feed.rounds)} {held}"]
+            return [f"replay {clean(self._what)} {self.feed.position}/{len(self.feed.rounds)} {self._note or held}"]
         if self.error is not None:
             return [f"ENDED: {' '.join(clean(str(self.error)).split())}"]
         mode = [self._what] if not self._over else ["ended"]
@@ -311,11 +356,3 @@ class WatchApp(App[int]):
             known = f"recording {self._recorder.snapshots:,}"
             mode.append("RECORDING FAILED" if self._recorder.failed is not None else known)
         return mode
-
-
-def _clock(at_s: float) -> str:
-    """The moment in local time; nothing for one that is none."""
-    try:
-        return datetime.fromtimestamp(at_s).strftime("%H:%M:%S")
-    except (ValueError, OverflowError, OSError):
-        return ""

@@ -12,6 +12,7 @@ from textual.message import Message
 from textual.timer import Timer
 
 from estab.errors import EstabError
+from estab.live.incidents import begins
 from estab.load.conductor import Stop
 from estab.records import Snapshot
 
@@ -72,6 +73,7 @@ class ReplayFeed:
         self.rounds, self.speed = rounds, speed
         self.paused = False
         self.position = 0  # how many rounds were played
+        self._begins: list[int] | None = None
         self._app: App[int] | None = None
         self._timer: Timer | None = None
 
@@ -103,6 +105,19 @@ class ReplayFeed:
             self._play()
         elif by < 0 and self.position > 1:
             self._go_to(self.position - 1)
+
+    def to_incident(self, by: int) -> bool:
+        """Pause, and go to the next round at which distress began, or to the one before. Whether there is one."""
+        if self._begins is None:
+            self._begins = begins(self.rounds)
+        ahead = [number for number in self._begins if number > self.position]
+        behind = [number for number in self._begins if number < self.position]
+        place = ahead[:1] if by > 0 else behind[-1:]
+        self.paused = True
+        self.finish()
+        if place:
+            self._go_to(place[0])
+        return bool(place)
 
     def _go_to(self, position: int) -> None:
         """A model only goes forward: it is made anew and shown what came before."""

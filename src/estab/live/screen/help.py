@@ -28,6 +28,7 @@ _KEYS = (
 _REPLAY = (
     ("space", "pause, go on"),
     ("right, left", "one look on, or back"),
+    ("n, N", "to the next incident, or to the one before"),
     ("+, -", "twice, or half as fast"),
 )
 _WORDS = (
@@ -38,6 +39,7 @@ _WORDS = (
     ("stuck", "some wait, and for 5 s none was accepted"),
     ("drops", "packets were dropped, not for a full accept queue"),
     ("waiting", "some wait to be accepted"),
+    ("TREND", "its depth at the last looks, as high as it was full"),
     ("WORST", "the greatest depth that was seen"),
     ("FDS", "descriptors in use, of the owner's RLIMIT_NOFILE"),
     ("IN USE/OF", "ports of the busiest source address, of its range"),

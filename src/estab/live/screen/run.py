@@ -6,12 +6,16 @@ import os
 from collections.abc import Iterator, Sequence
 
 from estab.live.arrange import ListenerFilter
+from estab.live.detail import clock
+from estab.live.incidents import WorstSeen
 from estab.live.recording import RecordingWriter
 from estab.live.screen.app import INTERRUPTED, WatchApp
 from estab.live.screen.feeds import Feed, LiveFeed, ReplayFeed
 from estab.live.screen.watchdog import watchdog
 from estab.load.conductor import Stop
+from estab.observe.process_names import process_names
 from estab.records import Snapshot
+from estab.words import plural
 
 
 def watch_live(
@@ -25,10 +29,10 @@ def watch_live(
 ) -> int:
     """Show rounds as they come until the user ends it. The exit code; raises what ended the rounds."""
     feed = LiveFeed(rounds, stop)
-    return _run(
-        feed,
-        WatchApp(feed, chosen, by, what="live" if interval_s is None else f"every {interval_s:g} s", recorder=recorder),
-    )
+    here = interval_s is not None  # else a command's: of another host
+    what = f"every {interval_s:g} s" if here else "live"
+    names_of = process_names if here else None
+    return _run(feed, WatchApp(feed, chosen, by, what=what, recorder=recorder, names_of=names_of))
 
 
 def watch_replay(
@@ -37,6 +41,15 @@ def watch_replay(
     """Play recorded rounds until the user ends it. The exit code."""
     feed = ReplayFeed(rounds, speed)
     return _run(feed, WatchApp(feed, chosen, by, what=name))
+
+
+def last_line(worst: WorstSeen) -> str:
+    """What stays on the terminal: the worst that was seen, and when."""
+    words = worst.words()
+    if words is None:
+        return f"worst seen in {plural(worst.looks, 'look')}: nothing; no queue was full or filling"
+    where, says = words
+    return f"worst seen: {where} at {clock(worst.at_s)}: {says}"
 
 
 def _run(feed: Feed, app: WatchApp) -> int:
@@ -49,4 +62,5 @@ def _run(feed: Feed, app: WatchApp) -> int:
         feed.finish()
     if app.error is not None:
         raise app.error
+    print(last_line(app.worst))
     return app.return_code or 0 if code is None else code

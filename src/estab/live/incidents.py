@@ -1,0 +1,55 @@
+"""When a listener got into distress: the moments of a recording, and the worst that was seen. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from estab.live.columns import process_words, where
+from estab.live.namespace import NamespaceModel, namespace_of
+from estab.live.view import HostView, ListenerRow, NamespaceId
+from estab.records import Snapshot
+
+DISTRESS = 3  # the severity from which on a listener turns clients away, or soon will
+
+
+@dataclass
+class WorstSeen:
+    """The listener in the greatest distress of all looks, the first of those alike, and how many looks there were."""
+
+    row: ListenerRow | None = None
+    at_s: float = 0.0
+    looks: int = 0
+
+    def note(self, view: HostView) -> None:
+        """One more look."""
+        self.looks += 1
+        row = max(view.rows, key=_distress, default=None)
+        if row is not None and (self.row is None or _distress(row) > _distress(self.row)):
+            self.row, self.at_s = row, view.at_s
+
+    def words(self) -> tuple[str, str] | None:
+        """The listener with its owner, and what was the matter with it. None: nothing was."""
+        if self.row is None or self.row.judgement.severity < DISTRESS:
+            return None
+        return f"{where(self.row.address, self.row.port)} ({process_words(self.row)})", self.row.judgement.says
+
+
+def begins(rounds: Iterable[Sequence[Snapshot]]) -> list[int]:
+    """At which rounds, counted from 1, distress began where there was none in the round before."""
+    models: dict[NamespaceId, NamespaceModel] = {}
+    starts: list[int] = []
+    calm = True
+    for number, together in enumerate(rounds, 1):
+        fed = [models.setdefault(namespace_of(taken), NamespaceModel(namespace_of(taken))) for taken in together]
+        for model, taken in zip(fed, together, strict=True):
+            model.feed(taken)
+        worst = max((row.judgement.severity for model in fed for row in model.rows), default=0)
+        if worst >= DISTRESS and calm:
+            starts.append(number)
+        calm = worst < DISTRESS
+    return starts
+
+
+def _distress(row: ListenerRow) -> tuple[int, float, float]:
+    return row.judgement.severity, row.drops_per_s or 0.0, row.fill

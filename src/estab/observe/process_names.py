@@ -1,0 +1,66 @@
+"""What people call a process: its command line, its user, its systemd unit, its container and pod."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+from estab.errors import EstabError
+from estab.kernel.formats import cgroup
+from estab.kernel.formats.cgroup_names import names
+from estab.records.base import Record
+
+
+class ProcessNames(Record, frozen=True, kw_only=True):
+    """None: there is none, or this user can't read it. A command line may hold secrets: it is shown, never recorded."""
+
+    command_line: str | None = None
+    user: str | None = None
+    unit: str | None = None
+    container: str | None = None
+    pod: str | None = None
+
+
+def process_names(pid: int) -> ProcessNames:
+    """The names of a running process. All None where it is gone.
+
+    Source: /proc/PID/cmdline, whose words end in NUL; the owner of /proc/PID; /proc/PID/cgroup (proc_pid_cgroup(5)).
+    """
+    called = names(_cgroup(pid) or "/")
+    return ProcessNames(
+        command_line=_command_line(pid),
+        user=_user(pid),
+        unit=called.unit,
+        container=called.container,
+        pod=called.pod,
+    )
+
+
+def _command_line(pid: int) -> str | None:
+    try:
+        data = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return None
+    return data.rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "replace") or None
+
+
+def _user(pid: int) -> str | None:
+    try:
+        uid = os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _cgroup(pid: int) -> str | None:
+    """Its group in v2; where that is the root or not there, in the hierarchy of systemd or of pids (v1)."""
+    try:
+        data = Path(f"/proc/{pid}/cgroup").read_bytes()
+        paths = (cgroup.v2_path(data), cgroup.v1_path(data, "name=systemd"), cgroup.v1_path(data, "pids"))
+    except (OSError, EstabError):
+        return None
+    return next((path for path in paths if path not in (None, "/")), None)
