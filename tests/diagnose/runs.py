@@ -15,6 +15,7 @@ from estab.records import (
     Failure,
     Funnel,
     HostFacts,
+    LateConnect,
     Latency,
     Listener,
     ListenerWatch,
@@ -435,6 +436,20 @@ def table_full(**fields: Any) -> RunResult:
     return run(**{**values, **fields})
 
 
+def refused_beyond(stayed: int = 150, refused: int = 250, resets: int = 0, icmp: int = 0, **fields: Any) -> RunResult:
+    """hold -n 400 through `ct count over 150 reject with tcp reset`, and one more connect after 2 s."""
+    failures = [failure("connect", "ECONNREFUSED", refused, 0.02).replace(last_s=0.1)] if refused else []
+    values: dict[str, Any] = {
+        "funnel": funnel(400, stayed),
+        "failures": failures,
+        "client": {"deltas": deltas(Icmp_InDestUnreachs=icmp)},
+        "server": untouched(stayed, deltas=deltas(Tcp_PassiveOpens=stayed, Tcp_OutRsts=resets)),
+        "arrival_order": in_order(stayed, refused),
+        "late_connect": LateConnect(at_s=2.0, open=stayed, errno="ECONNREFUSED") if stayed and refused else None,
+    }
+    return run(**{**values, **fields})
+
+
 def lossy(late: int = 20, **fields: Any) -> RunResult:
     """hold -n 400 where one SYN in twenty is lost."""
     slow = percentiles(61.0).replace(p99=1_020_000.0, max=2_040_000.0)
@@ -847,6 +862,7 @@ MET: dict[str, Callable[[], RunResult]] = {
     "nat_ports_exhausted": nat_without_ports,
     "time_wait_refused_by_nat": refused_by_time_wait,
     "path_data_loss": data_lost,
+    "path_connection_limit": refused_beyond,
     "path_rate_limited": rate_limited,
     "path_mtu_blackhole": big_lost,
     "path_member_dead": quarter_dead,

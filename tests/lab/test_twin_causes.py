@@ -47,6 +47,7 @@ CASES = {
     "reverse_path_filtered": Case({}, "rp_filter=2", "INTERFACE.rp_filter=0", ("own_timeout at connect",)),
     "close_wait_leak": Case({}, "close the connection", "tcp_fin_timeout", ()),
     "time_wait_refused_by_nat": Case({}, "the client closes first", "tcp_fin_timeout", ("attempted",)),
+    "path_connection_limit": Case({}, "raise that number", "a bigger backlog", ()),
     "path_rate_limited": Case({}, "raise that limit", "a bigger backlog", ()),
     "path_data_loss": Case({}, "mend what loses it", "a longer request", ("connected", "own_timeout at read")),
     "path_mtu_blackhole": Case({}, "ip link set", "a longer request", ("connected", "own_timeout at read")),

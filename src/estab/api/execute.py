@@ -11,10 +11,10 @@ from estab import __version__
 from estab.api.machine import check_fits, machine
 from estab.api.recorder import ProgressCallback, Recorder
 from estab.api.request import ConfigValue, LoadOptions, LoadRequest
-from estab.diagnose import accepts, data_path, judge
+from estab.diagnose import accepts, data_path, judge, sent
 from estab.errors import UsageError
 from estab.kernel.formats.endpoint import endpoint
-from estab.load import fleet, outcome, plan, size_probe
+from estab.load import fleet, late_connect, outcome, plan, size_probe
 from estab.load.conductor import SOLO, Barrier, Callbacks, Stop, conduct
 from estab.load.fleet import Fleet, engine_name
 from estab.load.plan import Address, ClientLoad, Machine, is_address
@@ -23,7 +23,7 @@ from estab.load.target import parse, resolve
 from estab.observe import host, via
 from estab.observe.local import is_local
 from estab.observe.watch import Observed, Watch
-from estab.records import Funnel, RunResult, SizeProbe
+from estab.records import Funnel, LateConnect, RunResult, SizeProbe
 
 
 @dataclass(frozen=True)
@@ -110,22 +110,48 @@ def _carry_out(run: _Run, servers: Fleet | None, stop: Stop | None, progress: Pr
         clients.start("client", run.plan.configs)
         watch.start(clients.pids())
         recorder = Recorder(clients, servers, watch, progress)
-        told = Callbacks(recorder.tick, recorder.settled, watch.closing, run.barrier)
+        late = _LateConnect(run, clients, watch)
+        told = Callbacks(recorder.tick, recorder.settled, late.closing, run.barrier)
         interrupted = conduct(clients, told, hold_s=run.request.hold_s, stop=stop)
         recorder.linger(stop)
         seen = watch.finish()
         if servers is not None:
             servers.stop()
-        record = _result(run, recorder, seen, started_at).replace(interrupted=interrupted)
+        record = _result(run, recorder, seen, started_at).replace(interrupted=interrupted, late_connect=late.record)
     if not interrupted and data_path.asks_for_probe(record):
         record = record.replace(size_probe=_probed(run))
     return record.replace(diagnosis=judge(record))
 
 
 def _probed(run: _Run) -> SizeProbe | None:
+    return size_probe.probe(run.target, run.load.size, run.load.timeout_s or 0.0, _source(run))
+
+
+def _source(run: _Run) -> str | None:
+    """The address that connects come from, where one was asked for."""
     sources = run.config["sources"]
-    source = sources[0] if isinstance(sources, list) and sources else None
-    return size_probe.probe(run.target, run.load.size, run.load.timeout_s or 0.0, source)
+    return sources[0] if isinstance(sources, list) and sources else None
+
+
+class _LateConnect:
+    """Whether what was refused is refused still, asked while all that connected is held."""
+
+    def __init__(self, run: _Run, clients: Fleet, watch: Watch) -> None:
+        self._run, self._clients, self._watch = run, clients, watch
+        self.record: LateConnect | None = None
+
+    def closing(self) -> None:
+        """The server's end is counted first: the connect is none of the run's."""
+        self._watch.closing()
+        blocks = [worker.block for worker in self._clients.workers]
+        open_now = sum(block.get("open") for block in blocks)
+        began_ns = min((block.get("started_ns") for block in blocks), default=0)
+        failures = outcome.failures(blocks)
+        if not open_now or not sent.refused_among(failures):
+            return
+        at_s = (time.monotonic_ns() - began_ns) / outcome.NS_PER_S
+        errno = late_connect.outcome(self._run.target, _source(self._run))
+        self.record = LateConnect(at_s=round(at_s, 3), open=open_now, errno=errno)
 
 
 def _accepted(recorder: Recorder, seen: Observed, load: ClientLoad) -> int | None:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from itertools import pairwise, takewhile
 
 from estab.diagnose import facts
+from estab.diagnose.evidence import measured, unknown
 from estab.kernel.formats import first_bytes
-from estab.records import Failure, FailureKind, RunResult, ServerSample, TimelinePoint
+from estab.records import Evidence, Failure, FailureKind, RunResult, ServerSample, TimelinePoint
+from estab.words import plural
 
 ENDED_EARLY = frozenset({"eof", *facts.RESETS})
 _OF_CLOSED = ("write", "read")
@@ -61,6 +63,21 @@ def order_decided(run: RunResult) -> bool | None:
     if min(share, 1 - share) <= _PARTED:
         return True
     return False if min(share, 1 - share) >= _MIXED else None
+
+
+def order_evidence(run: RunResult) -> Evidence:
+    """How many of the pairs were in order."""
+    order = run.arrival_order
+    if order is None or order.pairs <= 0:
+        return unknown("arrival_order", "in_order", "whether those that stayed had come first was not recorded")
+    text = f"in {order.in_order:,} of {plural(order.pairs, 'pair')} what stayed had come before what failed"
+    return measured("arrival_order", "in_order", order.in_order, text, order.pairs)
+
+
+def first_stayed(run: RunResult) -> bool | None:
+    """Whether those that came first stayed, and those that came after them failed. None: it can't be told."""
+    order, decided = run.arrival_order, order_decided(run)
+    return decided if not decided or order is None else order.in_order * 2 > order.pairs
 
 
 @dataclass(frozen=True)

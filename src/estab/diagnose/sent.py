@@ -8,9 +8,11 @@ One that the host itself refuses to send again counts TCPRetransFail (`tcp_retra
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from estab.diagnose import facts
 from estab.diagnose.evidence import NETSTAT, SNMP, measured
-from estab.records import ClientSide, Evidence, RunResult, ServerSide
+from estab.records import ClientSide, Evidence, Failure, RunResult, ServerSide
 from estab.words import plural
 
 REFUSED = frozenset({"ECONNREFUSED"})
@@ -48,7 +50,12 @@ def without_route(side: ClientSide | ServerSide) -> int | None:
 
 def refused(run: RunResult) -> int:
     """Connects that were refused or unreachable."""
-    return facts.failed(run, ("connect",), REFUSED | UNREACHABLE)
+    return refused_among(run.failures)
+
+
+def refused_among(failures: Iterable[Failure]) -> int:
+    """Of these failures, connects that were refused or unreachable."""
+    return sum(each.count for each in failures if each.phase == "connect" and each.errno in REFUSED | UNREACHABLE)
 
 
 def refused_by_icmp(run: RunResult) -> bool | None:

@@ -212,6 +212,18 @@ def ends(run: RunResult) -> list[tuple[str, Snapshot | None, Snapshot | None]]:
     return [client, ("server", server.before, server.after)] if server.observed else [client]
 
 
+def listened_throughout(run: RunResult) -> bool:
+    """Did something listen on the port before and after, as far as that was read?"""
+    port = facts.target_port(run)
+    return all(_listens(taken, port) is not False for taken in (run.server.before, run.server.after))
+
+
+def _listens(taken: Snapshot | None, port: int | None) -> bool | None:
+    if taken is None or taken.listeners is None or port is None:
+        return None
+    return any(listener.port == port for listener in taken.listeners)
+
+
 def netfilter_drops(run: RunResult) -> int | None:
     """Packets that a firewall of either host dropped, as the drop reasons show them. None: not observed."""
     seen = [after.drop_reasons for _, _, after in ends(run) if after is not None and after.drop_reasons is not None]

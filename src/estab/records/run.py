@@ -101,6 +101,17 @@ class SizeProbe(Record, frozen=True, kw_only=True):
     full_answered: bool | None = None
 
 
+class LateConnect(Record, frozen=True, kw_only=True):
+    """One more connect just before held connections were closed, where others had been refused.
+
+    `at_s`: seconds since the start of the run. `open`: how many were then. `errno`: what it gave; None: it connected.
+    """
+
+    at_s: float
+    open: int
+    errno: str | None = None
+
+
 class ListenerWatch(Record, frozen=True, kw_only=True):
     """The target's listener over the run: its limit B (B+1 fit), and the worst that was seen of it.
 
@@ -259,6 +270,7 @@ class RunResult(Record, frozen=True, kw_only=True):
     timeline: list[TimelinePoint] = []
     error_orders: list[ErrorOrder] = []
     arrival_order: ArrivalOrder | None = None
+    late_connect: LateConnect | None = None
     ghosts: Ghosts | None = None
     size_probe: SizeProbe | None = None
     client: ClientSide = ClientSide()

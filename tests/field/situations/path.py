@@ -107,6 +107,26 @@ _LIMITED_BY_RESET = Situation(
     truth=due("path_connection_limit"),
     proofs=(ruled("met", 50), counted("TcpOutRsts", 0, 0), sockets("ESTAB", 20, 20)),
 )
+_LIMITED_BY_ICMP = Situation(
+    name="connections_limited_by_icmp",
+    story="A rule between lets 35 connections live and says of what comes over it that the port is unreachable.",
+    world=_router(f"tcp dport 8080 {_SYN} ct count over 35", "reject", icmp_ratelimit=0),
+    both_ends=True,
+    server=programs.node(),
+    command="hold {target} -n 90 --ramp 200 -d 2",
+    truth=due("path_connection_limit"),
+    proofs=(ruled("met", 55), counted("IcmpInDestUnreachs", 55, at="client"), sockets("ESTAB", 35, 35)),
+)
+_REFUSED_BY_RATE = Situation(
+    name="connects_over_a_rate_are_refused",
+    story="A rule between lets 15 connects pass at once and then 5 a second, and resets the others.",
+    world=_router(f"tcp dport 8080 {_SYN} limit rate over 5/second burst 15 packets", "reject with tcp reset"),
+    both_ends=True,
+    server=_ECHO,
+    command="hold {target} -n 50 -d 2",
+    truth=open_to("path_rate_limited", "path_filtered", exits=frozenset({1})),
+    proofs=(ruled("met", 30), counted("TcpOutRsts", 0, 0)),
+)
 _LIMITED_BY_DROP = Situation(
     name="connections_limited_by_drop",
     story="A rule between lets 30 connections live and drops what comes over it.",
@@ -297,6 +317,8 @@ SITUATIONS = (
         _LIMITED_BY_RESET,
         open_to("path_connection_limit", "path_filtered", "server_connection_limit", exits=_CLIENT_ALONE),
     ),
+    _LIMITED_BY_ICMP,
+    _REFUSED_BY_RATE,
     _LIMITED_BY_DROP,
     _alone(
         _LIMITED_BY_DROP,

@@ -14,8 +14,16 @@ from estab.diagnose.advice.futile import longer_timeout
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import measured, unknown
 from estab.diagnose.on_snapshots import Snapshots
-from estab.diagnose.syn_path import SynPath, arrival_evidence, filter_rules, netfilter_drops, syn_path, syns_between
-from estab.records import Evidence, Remedy, RunResult, Snapshot, Verdict
+from estab.diagnose.syn_path import (
+    SynPath,
+    arrival_evidence,
+    filter_rules,
+    listened_throughout,
+    netfilter_drops,
+    syn_path,
+    syns_between,
+)
+from estab.records import Evidence, Remedy, RunResult, Verdict
 from estab.words import every, plural
 
 POLICY = frozenset({"EACCES", "EPERM"})
@@ -68,7 +76,7 @@ def _weigh_reject(run: RunResult, rejected: int) -> tuple[Verdict, str]:
 
 
 def _weigh_reject_beside_a_listener(run: RunResult, rejected: int) -> tuple[Verdict, str]:
-    if not _listened_throughout(run):
+    if not listened_throughout(run):
         return "ruled_out", "The listener was not there all the time: its absence refuses."
     if sent.reset_by_server(run):
         if facts.listened_where_asked(run):
@@ -122,18 +130,6 @@ def _weigh_drop(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
         "confirmed",
         f"A filter drops the SYNs: {every(met.timeouts, 'connect')} timed out and none reached the listener.",
     )
-
-
-def _listened_throughout(run: RunResult) -> bool:
-    """Did something listen on the port before and after, as far as that was read?"""
-    port = facts.target_port(run)
-    return all(_listens(taken, port) is not False for taken in (run.server.before, run.server.after))
-
-
-def _listens(taken: Snapshot | None, port: int | None) -> bool | None:
-    if taken is None or taken.listeners is None or port is None:
-        return None
-    return any(listener.port == port for listener in taken.listeners)
 
 
 def judge_snapshots(snapshots: Snapshots) -> Judgement:

@@ -137,16 +137,8 @@ def _evidence(run: RunResult, stayed: Kept | None, words: Failure | None) -> lis
         evidence.append(measured("timeline", "open", stayed.open, text))
         text = f"what was closed had lived for {stayed.lived_s:.2f} s beside those, on average"
         evidence.append(measured("timeline", "open", round(stayed.lived_s, 3), text, _LIVED_S))
-        evidence.append(_order_evidence(run))
+        evidence.append(closings.order_evidence(run))
     return evidence + _server_evidence(run, stayed)
-
-
-def _order_evidence(run: RunResult) -> Evidence:
-    order = run.arrival_order
-    if order is None or order.pairs <= 0:
-        return unknown("arrival_order", "in_order", "whether those that stayed had come first was not recorded")
-    text = f"in {order.in_order:,} of {plural(order.pairs, 'pair')} what stayed had come before what was closed"
-    return measured("arrival_order", "in_order", order.in_order, text, order.pairs)
 
 
 def _server_evidence(run: RunResult, stayed: Kept | None) -> list[Evidence]:

@@ -39,7 +39,7 @@ def wire(setup: Setup) -> WireSpec | None:
     return WireSpec(
         rtt_s=setup.rtt_s, filter=closed, lose_syns=lost_syns(setup), flows=path.flows,
         gather_syns=0 if setup.waiting else path.gather, syn_spread_s=path.syn_spread_s, members=path.members,
-        largest=path.largest, syns_per_s=path.syns_per_s, syn_burst=path.syn_burst,
+        most=path.most, largest=path.largest, syns_per_s=path.syns_per_s, syn_burst=path.syn_burst,
     )  # fmt: skip
 
 

@@ -39,7 +39,9 @@ def joined(
 
 
 def _accepted(run: RunResult, accepted: int | None) -> int | None:
-    """What the server accepted of the load: the probe by size connected as well, after it."""
+    """What the server accepted of the load: a late connect and the probe by size connected as well."""
+    if accepted is not None and run.late_connect is not None and run.late_connect.errno is None:
+        accepted -= 1
     probe = run.size_probe
     if probe is None or accepted is None:
         return accepted

@@ -58,6 +58,7 @@ class Path:
     the server at one moment. `syn_spread_s`: by up to so much, by chance, a SYN comes later. `members`: by so many ways
     the flows go, chosen by their source ports, and the last of them is dead; 0: one way. `nat_ports`: to how many ports
     the client's host masquerades; None: no NAT; `nat_forgets`: what is closed it knows for 1 s, and not for 120.
+    `most`: so many connections pass at once, and one beyond is refused by RST; None: all do.
     `largest`: longer IP packets, in bytes, are lost without a word; None: none is.
     `syns_per_s`: so many SYNs pass a second, after `syn_burst` at once; None: all do.
     """
@@ -72,6 +73,7 @@ class Path:
     members: int = 0
     nat_ports: int | None = None
     nat_forgets: bool = False
+    most: int | None = None
     largest: int | None = None
     syns_per_s: float | None = None
     syn_burst: int = 1

@@ -131,6 +131,12 @@ def _shared_nat(run: RunResult, assumed: list[str]) -> Path:
     return Path(nat_ports=ports, nat_forgets=True)
 
 
+def _most(run: RunResult, assumed: list[str]) -> Path:
+    most = max(1, run.funnel.connected)
+    assumed.append(f"the wire lets {plural(most, 'connection')} live at once, as many as connected")
+    return Path(most=most)
+
+
 def _no_data(_run: RunResult, assumed: list[str]) -> Path:
     assumed.append("no data passes from the first connect on; when that began is not rebuilt")
     return Path(largest=_HEADERS)
@@ -153,6 +159,7 @@ def _limited(run: RunResult, assumed: list[str]) -> Path:
 _BY_CAUSE: dict[str, Callable[[RunResult, list[str]], Path]] = {
     "path_filtered": lambda run, assumed: Path(closed=_closed(run, assumed)),
     "path_flow_table_full": _flow_table,
+    "path_connection_limit": _most,
     "path_syn_loss": _losses,
     "path_member_dead": lambda run, assumed: Path(members=_members(run, assumed)),
     "own_firewall": lambda run, assumed: Path(closed=_own_rule(run, assumed)),

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from estab.lab.process.child import say
 from estab.lab.wire import packets
 from estab.lab.wire.pcapng import SNAP
-from estab.lab.wire.spec import Captured, PassedSyn, WireReport, WireSpec
+from estab.lab.wire.spec import Captured, Filter, PassedSyn, WireReport, WireSpec
 
 _ETH_P_ALL = 3
 _SO_RCVBUFFORCE = 33  # `include/uapi/asm-generic/socket.h`
@@ -56,6 +56,7 @@ class Relay:
         self.delay = spec.rtt_s / 2
         self.due: list[deque[tuple[float, bytes]]] = [deque(), deque()]  # by the end that they leave at
         self.table: set[packets.FlowKey] = set()
+        self.open: set[packets.FlowKey] = set()  # the client's connections that neither end has closed
         self.random = random.Random(spec.seed)
         self.spread: list[tuple[float, bytes]] = []  # SYNs that come later than others, a heap
         self.gathered: list[bytes] = []
@@ -167,8 +168,8 @@ class Relay:
             self.syn_count += 1
             if self.syn_count in spec.lose_syns:
                 return f"lost: SYN number {self.syn_count}, as asked"
-            if spec.filter != "none":
-                return self._refuse(frame)
+        if (how := self._refused(frame, syn)) != "none":
+            return self._refuse(frame, how)
         if (lost := self._not_taken(frame, end, syn)) is not None:
             return lost
         if spec.flows is not None and not self._tracked(frame):
@@ -207,8 +208,23 @@ class Relay:
         self.table.add(key)
         return True
 
-    def _refuse(self, frame: bytes) -> str:
-        how = self.spec.filter
+    def _refused(self, frame: bytes, syn: bool) -> Filter:
+        if syn and self.spec.filter != "none":
+            return self.spec.filter
+        return "none" if self.spec.most is None or self._fits(frame, syn, self.spec.most) else "reset"
+
+    def _fits(self, frame: bytes, syn: bool, most: int) -> bool:
+        """Whether a packet is of one of so many connections at once: a FIN or RST of either end makes room."""
+        key = packets.flow(frame)
+        if packets.tcp_flags(frame) & (packets.FIN | packets.RST):
+            self.open.discard(key)
+        elif syn and key not in self.open:
+            if len(self.open) >= most:
+                return False
+            self.open.add(key)
+        return True
+
+    def _refuse(self, frame: bytes, how: Filter) -> str:
         if how == "drop":
             return "dropped by a filter"
         answer = packets.refusal(frame, how)

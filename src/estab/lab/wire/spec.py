@@ -18,6 +18,7 @@ class WireSpec:
     within one round trip however slowly the machine connects. `syn_spread_s`: by up to so much, evenly and by chance, a
     SYN comes later than other packets: clients that go round in step come apart. `members`: flows go by one of so many
     ways, chosen by half their source port (connect() takes every second port), and the last is dead; 0: one way.
+    `most`: so many connections of the client's pass at once; the SYN of one beyond is refused by RST. None: all pass.
     `largest`: an IP packet of more bytes is lost, whichever way it goes; None: none is. `syns_per_s`:
     so many SYNs pass a second, after `syn_burst` at once; the rest is lost. None: all pass.
     `capture`: keep the first packets for pcapng.
@@ -31,6 +32,7 @@ class WireSpec:
     gather_syns: int = 0
     syn_spread_s: float = 0.0
     members: int = 0
+    most: int | None = None
     largest: int | None = None
     syns_per_s: float | None = None
     syn_burst: int = 1
