@@ -89,4 +89,6 @@ def test_one_result_for_one_json(overflow: list[str], tmp_path: Path) -> None:
     run = tmp_path / "run"
     estab("hold", "-n", "1", "-d", "10ms", "--json", str(run))
     assert_one_clear_line(estab("diagnose", str(run), str(tmp_path / "snapshots"), "--json", "-"), 2, "--json", "2")
-    assert estab("diagnose", str(run), str(tmp_path / "snapshots")).stdout.count("Verdict") == 2
+    both = estab("diagnose", str(run), str(tmp_path / "snapshots")).stdout
+    assert "1 of 1 connected" in both
+    assert "\n✗ " in both

@@ -95,7 +95,7 @@ def test_command_lines_run(ran: dict[str, list[Done] | Exception], name: str) ->
         assert one.status in one.expected, f"{one.line}: exit {one.status}, not {one.expected}\n{one.output}"
     printed = "\n".join(one.output for one in done)
     for block in page:
-        for verdict in re.findall(r"^Verdict  .+$", block.body, re.MULTILINE):
+        for verdict in re.findall(r"^✗ \S+ \(\w+\):", block.body, re.MULTILINE):
             assert verdict in printed, f"{name} shows {verdict!r}; the lines printed\n{printed}"
 
 

@@ -33,7 +33,7 @@ def test_width_and_blanks(width: int, encoding: str) -> None:
 def test_the_chain_of_the_issue() -> None:
     said = " ".join(printed(ladder(away())).split())
     assert "client_open_files 19,995 → then ephemeral_ports 28,232 → then conntrack 262,134" in said
-    assert "then memory about 1.6 million" in said
+    assert "then memory about 1.6 M" in said
     assert "client_open_files (at the client) allows 19,995 more connections" in said
     assert "455 a second" in said
 

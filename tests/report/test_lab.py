@@ -43,7 +43,7 @@ def test_the_table_at_the_end(width: int) -> None:
     rows = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.strip()}
     assert rows["time_wait_port_exhaustion"] == ["as", "predicted", "confirmed", "15/15", "3/3", "clean"]
     assert rows["backlog_plus_one"] == ["as", "predicted", "confirmed", "15/15", "3/3", "clean"]
-    assert rows["healthy"] == ["as", "predicted", "nobody", "15/15", "3/3", "clean"]
+    assert rows["healthy"] == ["as", "predicted", "none", "15/15", "3/3", "clean"]
     assert rows["cookie_reset"][0] == "differs"
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= width

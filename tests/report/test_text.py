@@ -65,6 +65,9 @@ estab bench  127.0.0.1:5000 · rr · 400 connections · 1,400 bytes · 5 s
              timeout 3 s
 C engine · 2 cores · Linux 6.18.44 · box · took 5.10 s
 
+Verdict  no cause
+  Nothing failed: 400 of 400 connected, no limit was met.
+
 Funnel
   attempted   400  100%  ████████████████████████████████
   connected   400  100%  ████████████████████████████████
@@ -80,9 +83,6 @@ Measured
   latency      p50      p90      p99    p99.9      max
   connect  61.0 µs   122 µs   244 µs   488 µs  1.22 ms
   request  2.14 ms  4.28 ms  8.56 ms  17.1 ms  42.8 ms
-
-Verdict  no cause
-  Nothing failed: 400 of 400 connected, no limit was met.
 
 Suspects
   ruled out  client_open_files  The client never lacked a descriptor. [connect
@@ -103,24 +103,6 @@ def test_a_queue_that_overflowed() -> None:
 Interrupted after 3.10 s: what was seen until then.
 estab hold  127.0.0.1:5000 · 400 connections · 3 s · timeout 3 s
 C engine · 2 cores · Linux 6.18.44 · box · took 3.10 s
-
-Funnel
-  attempted   400  100%  ████████████████████████████████
-  connected    73   18%  █████
-  accepted     60   15%  ████
-  first byte    -        not asked for
-  completed    73   18%  █████
-
-Failures
-  phase    errno        count  first at  example
-  connect  own_timeout    327    3.00 s  127.0.0.1:5000
-
-Measured
-  SYN retransmits  none for 17, 1 for 30, 2 for 353 connects
-  accept queue     17 of 17 places used at worst, full in 12 of 30 samples
-  CPU bound        client 99% of a core (the busiest worker of each)
-  latency      p50     p90     p99   p99.9      max
-  connect  61.0 µs  122 µs  244 µs  488 µs  1.22 ms
 
 Verdict  accept_queue_overflow  (at the server)
   The accept queue of 127.0.0.1:5000 was full (17 fit) and the kernel turned
@@ -160,6 +142,24 @@ What does nothing
       It turns the dropped final ACK of a half-open connection into RST; SYNs
       and cookies' ACKs stay as before.
 
+Funnel
+  attempted   400  100%  ████████████████████████████████
+  connected    73   18%  █████▉
+  accepted     60   15%  ████▊
+  first byte    -        not measured (hold sends nothing)
+  completed    73   18%  █████▉
+
+Failures
+  phase    errno        count  first at  example
+  connect  own_timeout    327    3.00 s  127.0.0.1:5000
+
+Measured
+  SYN retransmits  none for 17, 1 for 30, 2 for 353 connects
+  accept queue     17 of 17 places used at worst, full in 12 of 30 samples
+  CPU bound        client 99% of a core (the busiest worker of each)
+  latency      p50     p90     p99   p99.9      max
+  connect  61.0 µs  122 µs  244 µs  488 µs  1.22 ms
+
 Other suspects
   ruled out     client_open_files  The client never lacked a descriptor.
                 [connect EMFILE, ENFILE 0 / 0]
@@ -177,24 +177,6 @@ def test_a_server_that_is_silent_far_away() -> None:
 estab hold  127.0.0.1:5000 · 400 connections · 3 s · timeout 3 s
 C engine · 2 cores · Linux 6.18.44 · box · took 3.10 s
 
-Funnel
-  attempted   400  100%  ████████████████████████████████
-  connected   129   32%  ██████████
-  accepted      0    0%
-  first byte    -        not asked for
-  completed   129   32%  ██████████
-
-Failures
-  phase    errno        count  first at  example
-  connect  own_timeout    271    3.00 s  127.0.0.1:5000
-
-Measured
-  SYN retransmits  none for 129, 2 for 271 connects
-  accept queue     not observed: 192.0.2.7 is not an address of this host
-  CPU bound        client 99% of a core (the busiest worker of each)
-  latency      p50     p90     p99   p99.9      max
-  connect  61.0 µs  122 µs  244 µs  488 µs  1.22 ms
-
 Verdict  no cause confirmed
   271 failures; no cause is confirmed. Possible: path_flow_table_full,
   server_open_files, server_not_accepting, accept_queue_overflow. N of M
@@ -211,6 +193,24 @@ To find out
   nstat -az TcpExtListenOverflows; ss -ltn   # at the server, during the load
       accept_queue_overflow: A counter that rises, and Recv-Q over Send-Q in the
       listener's line, mean a full queue.
+
+Funnel
+  attempted   400  100%  ████████████████████████████████
+  connected   129   32%  ██████████▍
+  accepted      0    0%
+  first byte    -        not measured (hold sends nothing)
+  completed   129   32%  ██████████▍
+
+Failures
+  phase    errno        count  first at  example
+  connect  own_timeout    271    3.00 s  127.0.0.1:5000
+
+Measured
+  SYN retransmits  none for 129, 2 for 271 connects
+  accept queue     not observed: 192.0.2.7 is not an address of this host
+  CPU bound        client 99% of a core (the busiest worker of each)
+  latency      p50     p90     p99   p99.9      max
+  connect  61.0 µs  122 µs  244 µs  488 µs  1.22 ms
 
 Suspects
   possible      server_open_files  A server out of descriptors would look like
@@ -246,11 +246,14 @@ def test_next_to_nothing_is_known() -> None:
 estab hold
 Python engine · took 0.00 µs
 
+Verdict  no known cause
+  Nothing was judged.
+
 Funnel
   attempted   0
   connected   0
   accepted    -    not observed
-  first byte  -    not asked for
+  first byte  -    not measured (hold sends nothing)
   completed   0
 
 Failures
@@ -259,9 +262,6 @@ Failures
 
 Measured
   accept queue  not observed: the server's end is not on this host
-
-Verdict  no known cause
-  Nothing was judged.
 """)
 
 
@@ -413,4 +413,4 @@ def test_who_answers_is_told_where_no_reply_was_an_echo() -> None:
     assert said.startswith("Stopped after ")
     assert r'is no echo server; it seems to speak SSH: its reply began "SSH-2.0-x\r\n"' in said
     some = run.replace(stopped=None, requests=healthy.requests.replace(count=7))
-    assert "echo" not in text(some)
+    assert "echo server" not in text(some)

@@ -10,11 +10,11 @@ from estab.cli.load import run_load
 from estab.cli.options import (
     DEFAULT_CLIENT,
     DEFAULT_EMBEDDED,
-    DEFAULT_OUTPUT,
+    DEFAULT_REPORT,
     ClientFlags,
     EmbeddedFlags,
     LoadFlags,
-    OutputFlags,
+    ReportFlags,
 )
 from estab.cli.values import Bytes, Number, Seconds, Target, Whole
 from estab.errors import UsageError
@@ -34,7 +34,7 @@ def bench(
     find_rate: Annotated[str | None, Parameter(metavar="BOUND")] = None,
     client: ClientFlags = DEFAULT_CLIENT,
     embedded: EmbeddedFlags = DEFAULT_EMBEDDED,
-    output: OutputFlags = DEFAULT_OUTPUT,
+    output: ReportFlags = DEFAULT_REPORT,
 ) -> int:
     """Measure an echo server: requests per second, latency, and the limit that was met.
 

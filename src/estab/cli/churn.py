@@ -10,11 +10,11 @@ from estab.cli.load import run_load
 from estab.cli.options import (
     DEFAULT_CLIENT,
     DEFAULT_EMBEDDED,
-    DEFAULT_OUTPUT,
+    DEFAULT_REPORT,
     ClientFlags,
     EmbeddedFlags,
     LoadFlags,
-    OutputFlags,
+    ReportFlags,
 )
 from estab.cli.values import Bytes, Number, Seconds, Target, Whole
 
@@ -33,7 +33,7 @@ def churn(
     first_close: Literal["client", "server"] = "client",
     client: ClientFlags = DEFAULT_CLIENT,
     embedded: EmbeddedFlags = DEFAULT_EMBEDDED,
-    output: OutputFlags = DEFAULT_OUTPUT,
+    output: ReportFlags = DEFAULT_REPORT,
 ) -> int:
     """Connect and close in a loop, like clients without a connection pool.
 

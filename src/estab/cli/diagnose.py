@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from estab.cli import input_file
 from estab.cli.input_file import InputFile
-from estab.cli.options import DEFAULT_OUTPUT, OutputFlags
-from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, console, exit_code, finish, status_line, stoppable
+from estab.cli.options import DEFAULT_REPORT, ReportFlags
+from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, exit_code, finish, show, status_line, stoppable
 from estab.cli.values import Seconds
 from estab.errors import UsageError
 from estab.words import plural
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from estab.records import Diagnosis
 
 
-def diagnose(*file: InputFile, interval: Seconds = 2.0, output: OutputFlags = DEFAULT_OUTPUT) -> int:
+def diagnose(*file: InputFile, interval: Seconds = 2.0, output: ReportFlags = DEFAULT_REPORT) -> int:
     """Find the cause in recorded runs or snapshots; without FILE, on this host now.
 
     Snapshots (from `estab observe` or `estab watch --record`) are judged together: by what changed from the first to
@@ -51,7 +52,7 @@ def _is_file(name: str) -> bool:
     return not name or name[0] == "-" or os.path.exists(name) or (not url and bool(re.search(r"[/\s\\]|\.\w*$", name)))
 
 
-def _this_host(listener: str | None, interval: float, output: OutputFlags) -> int:
+def _this_host(listener: str | None, interval: float, output: ReportFlags) -> int:
     from estab.api.files import diagnose_host
     from estab.api.local_server import find
 
@@ -61,15 +62,15 @@ def _this_host(listener: str | None, interval: float, output: OutputFlags) -> in
     except UsageError as error:
         raise UsageError(f"there is no file {listener}; as a listener: {error}") from error
     whose = "this host" if server is None else f"{listener} on this host"
-    with stoppable() as stop, status_line(output) as show:
-        show(f"looking at {whose} for {interval:g} s")
+    with stoppable() as stop, status_line(output) as say:
+        say(f"looking at {whose} for {interval:g} s")
         diagnosis = diagnose_host(interval, stop, server=server)
     if diagnosis is None:
         raise KeyboardInterrupt
     return _show(diagnosis, f"{whose}, {interval:g} s", output, json_file)
 
 
-def _files(files: tuple[str, ...], output: OutputFlags) -> int:
+def _files(files: tuple[str, ...], output: ReportFlags) -> int:
     from estab.api.files import diagnose as judge_run
     from estab.api.files import diagnose_snapshots, read_record
     from estab.records import RunResult
@@ -89,10 +90,15 @@ def _files(files: tuple[str, ...], output: OutputFlags) -> int:
     return max(codes, default=OK)
 
 
-def _show(diagnosis: Diagnosis, title: str, output: OutputFlags, json_file: JsonFile) -> int:
-    json_file.write(diagnosis)
-    if output.shows_report:
-        from estab.report.text import render_diagnosis
+def _show(diagnosis: Diagnosis, title: str, output: ReportFlags, json_file: JsonFile) -> int:
+    from estab.report.answer.run import answer_diagnosis, brief_diagnosis
+    from estab.report.text import render_diagnosis
 
-        render_diagnosis(diagnosis, title, console())
+    json_file.write(diagnosis)
+    show(
+        output,
+        partial(brief_diagnosis, diagnosis),
+        partial(answer_diagnosis, diagnosis, title),
+        partial(render_diagnosis, diagnosis, title),
+    )
     return FAILED if diagnosis.cause else OK

@@ -10,11 +10,11 @@ from estab.cli.load import run_load
 from estab.cli.options import (
     DEFAULT_CLIENT,
     DEFAULT_EMBEDDED,
-    DEFAULT_OUTPUT,
+    DEFAULT_REPORT,
     ClientFlags,
     EmbeddedFlags,
     LoadFlags,
-    OutputFlags,
+    ReportFlags,
 )
 from estab.cli.values import Bytes, Flag, Number, Seconds, Target, Whole
 from estab.errors import UsageError
@@ -37,7 +37,7 @@ def hold(
     reset: Flag = False,
     client: ClientFlags = DEFAULT_CLIENT,
     embedded: EmbeddedFlags = DEFAULT_EMBEDDED,
-    output: OutputFlags = DEFAULT_OUTPUT,
+    output: ReportFlags = DEFAULT_REPORT,
 ) -> int:
     """Open many connections, hold them, close them: how many can I have?
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from estab.cli import lab_keep, lab_settings
 from estab.cli.lab_progress import Standing
-from estab.cli.options import DEFAULT_OUTPUT, OutputFlags
-from estab.cli.show import FAILED, INTERRUPTED, MACHINE, OK, JsonFile, console, status_line, stoppable
+from estab.cli.options import DEFAULT_REPORT, ReportFlags
+from estab.cli.show import FAILED, INTERRUPTED, MACHINE, OK, JsonFile, console, show, status_line, stoppable
 from estab.cli.values import Command, Directory, Flag, Whole
 from estab.errors import UsageError
 
@@ -27,7 +28,7 @@ def run(
     server: Command | None = None,
     keep: Flag = False,
     jobs: Whole | None = None,
-    output: OutputFlags = DEFAULT_OUTPUT,
+    output: ReportFlags = DEFAULT_REPORT,
 ) -> int:
     """Reproduce failures in network namespaces: predict, measure, find the cause, and try each remedy of the verdict.
 
@@ -62,6 +63,7 @@ def run(
 
     from estab.lab.parts.scenario import names
     from estab.lab.run.session import lab
+    from estab.report.answer.lab import answer_end, answer_scenario, brief_lab
     from estab.report.lab import render_end, render_scenario
 
     if not name:
@@ -70,25 +72,28 @@ def run(
     if keep:
         lab_keep.check(name)
     json_file = JsonFile(output.json)
-    silent = output.quiet or output.json == "-"
-    printer = console(quiet=silent)
-    standing = Standing(names() if "all" in name else name)
+    silent = not output.shows_report
+    printer = console(quiet=silent or output.brief)
+    chosen = names() if "all" in name else name
+    standing = Standing(chosen)
 
-    with stoppable() as stop, status_line(output) as show:
+    with stoppable() as stop, status_line(output) as say:
 
         def finished(done: LabScenario) -> None:
-            show("")
-            render_scenario(done, printer)
+            say("")
+            if output.verbose:
+                render_scenario(done, printer)
+            else:
+                answer_scenario(done, printer, alone=len(chosen) == 1)
             sys.stdout.flush()
 
         result = lab(
             name, settings=settings, full=full, sweep=sweep, captures=pcap, command=server, jobs=jobs, stop=stop,
-            finished=finished, told=lambda name, stage: show(standing.told(name, stage)),
-            inside=lab_keep.waiting(Console(stderr=silent), stop, show) if keep else None,
+            finished=finished, told=lambda name, stage: say(standing.told(name, stage)),
+            inside=lab_keep.waiting(Console(stderr=silent), stop, say) if keep else None,
         )  # fmt: skip
     json_file.write(result)
-    render_end(result, printer)
-    sys.stdout.flush()
+    show(output, partial(brief_lab, result), partial(answer_end, result), partial(render_end, result))
     return _exit_code(result)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 
 from estab.cli import input_file
 from estab.cli.input_file import InputFile
-from estab.cli.options import DEFAULT_OUTPUT, OutputFlags
-from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, console, status_line, stoppable
+from estab.cli.options import DEFAULT_REPORT, ReportFlags
+from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, show, status_line, stoppable
 from estab.cli.values import Number, Seconds, Whole
 
 
@@ -18,7 +18,7 @@ def twin(
     scale: Number = 1.0,
     connections: Whole | None = None,
     rtt: Seconds | None = None,
-    output: OutputFlags = DEFAULT_OUTPUT,
+    output: ReportFlags = DEFAULT_REPORT,
 ) -> int:
     """Rebuild a recorded failure in network namespaces, say how close it came, and try each remedy of its verdict.
 
@@ -41,20 +41,19 @@ def twin(
     """
     from estab.api.files import read_record
     from estab.lab.twin.session import twin as rebuild
+    from estab.report.answer.twin import answer_twin, brief_twin
     from estab.report.twin import render_twin
 
     input_file.check((file,))
     json_file = JsonFile(output.json)
     record = read_record(file)  # a pipe may never come to its end: Ctrl-C must still end all at once
-    with stoppable() as stop, status_line(output) as show:
+    with stoppable() as stop, status_line(output) as say:
         result = rebuild(
             file, scale=scale, connections=connections, rtt_s=rtt, record=record, stop=stop,
-            told=lambda stage: show(f"twin  ·  {stage}"),
+            told=lambda stage: say(f"twin  ·  {stage}"),
         )  # fmt: skip
     json_file.write(result)
-    if output.shows_report:
-        render_twin(result, console())
-        sys.stdout.flush()
+    show(output, partial(brief_twin, result), partial(answer_twin, result), partial(render_twin, result))
     if result.interrupted:
         return INTERRUPTED
     return OK if result.same_cause else FAILED

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Annotated
+from functools import partial
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from estab.cli.options import DEFAULT_OUTPUT, OutputFlags
-from estab.cli.show import FAILED, OK, JsonFile, console
+from estab.cli.options import DEFAULT_REPORT, ReportFlags
+from estab.cli.show import FAILED, OK, JsonFile, show
 from estab.cli.values import Command, Target, Whole
-
-if TYPE_CHECKING:
-    from estab.records import Limits
 
 
 def limits(
@@ -22,7 +19,7 @@ def limits(
     pid: Annotated[Whole | None, Parameter(metavar="PID")] = None,
     listen: Target | None = None,
     server_via: Command | None = None,
-    output: OutputFlags = DEFAULT_OUTPUT,
+    output: ReportFlags = DEFAULT_REPORT,
 ) -> int:
     """How many connections can I have from here to there: every limit on the way, tightest first.
 
@@ -50,6 +47,8 @@ def limits(
     from estab.api.limits import limits as climb
     from estab.api.local_server import find, is_local_name
     from estab.diagnose.ladder import is_met
+    from estab.report.answer.limits import answer_limits, brief_limits
+    from estab.report.ladder import render_limits
 
     json_file = JsonFile(output.json)
     if target is not None and pid is None and listen is None and is_local_name(target):
@@ -57,13 +56,5 @@ def limits(
         target, pid, listen = None, server.pid, None if server.port is None else f":{server.port}"
     ladder = climb(target, pid=pid, listen=listen, server_via=server_via)
     json_file.write(ladder)
-    if output.shows_report:
-        _print(ladder)
+    show(output, partial(brief_limits, ladder), partial(answer_limits, ladder), partial(render_limits, ladder))
     return FAILED if is_met(ladder) else OK
-
-
-def _print(ladder: Limits) -> None:
-    from estab.report.ladder import render_limits
-
-    render_limits(ladder, console())
-    sys.stdout.flush()

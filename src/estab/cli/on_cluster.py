@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
-from estab.cli.options import ClientFlags, OutputFlags
-from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, console, progress_on, status_line, stoppable
+from estab.cli.options import ClientFlags, ReportFlags
+from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, progress_on, show, status_line, stoppable
 from estab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,26 +17,23 @@ if TYPE_CHECKING:
 
 
 def run_on_cluster(
-    request: Request, target: str | None, options: LoadOptions, client: ClientFlags, output: OutputFlags
+    request: Request, target: str | None, options: LoadOptions, client: ClientFlags, output: ReportFlags
 ) -> int:
     """A load on every host of the cluster that `--cluster` names; shows what came. Returns the exit code."""
     from estab.cluster.run import run
+    from estab.report.cluster import answer_cluster, brief_cluster, render_cluster
 
     if client.repeat != 1:
         raise UsageError("--repeat with --cluster: run the command again for each; estab compare reads the totals")
     json_file = JsonFile(output.json)
-    with stoppable() as stop, progress_on(output, request.connections) as show, status_line(output) as say:
+    with stoppable() as stop, progress_on(output, request.connections) as tell, status_line(output) as say:
 
         def told(now: ClusterProgress) -> None:
-            show(now.progress)
+            tell(now.progress)
 
         result = run(request, str(client.cluster), target, options=options, stop=stop, progress=told, told=say)
     json_file.write(result)
-    if output.shows_report:
-        from estab.report.cluster import render_cluster
-
-        render_cluster(result, console())
-        sys.stdout.flush()
+    show(output, partial(brief_cluster, result), partial(answer_cluster, result), partial(render_cluster, result))
     return _exit_code(result)
 
 

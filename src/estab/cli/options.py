@@ -36,6 +36,22 @@ class OutputFlags:
         return not self.quiet and self.json != "-"
 
 
+@Parameter(name="*", group=OUTPUT)
+@dataclass(frozen=True)
+class ReportFlags(OutputFlags):
+    """Where results go, and how much of them is said."""
+
+    verbose: Annotated[Flag, Parameter(name=("--verbose", "-v"))] = False
+    """Print everything: all evidence, every remedy with its reason, all other suspects."""
+
+    brief: Flag = False
+    """Print one line, for a chat or a pager."""
+
+    def __post_init__(self) -> None:
+        if self.verbose and self.brief:
+            raise UsageError("--verbose prints everything and --brief one line: give one of them")
+
+
 @Parameter(name="*", group=SERVER)
 @dataclass(frozen=True)
 class EmbeddedFlags:
@@ -104,7 +120,7 @@ class LoadFlags:
 
     client: ClientFlags
     embedded: EmbeddedFlags
-    output: OutputFlags
+    output: ReportFlags
 
     def options(self, target: str | None) -> LoadOptions:
         """What they say, as the library takes it. Raises UsageError for what cannot be."""
@@ -120,5 +136,6 @@ class LoadFlags:
 
 
 DEFAULT_OUTPUT = OutputFlags()
+DEFAULT_REPORT = ReportFlags()
 DEFAULT_CLIENT = ClientFlags()
 DEFAULT_EMBEDDED = EmbeddedFlags()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from estab.cli.options import OutputFlags
+from estab.cli.options import ReportFlags
 from estab.cli.show import JsonFile, console, exit_code, progress_on, stoppable
 from estab.errors import UsageError
 from estab.load.conductor import Stop
@@ -71,7 +71,7 @@ class RunDirectory:
             raise UsageError(f"can't write {name}: {error.strerror}") from error
 
 
-def repeat(once: Once, number: int, connections: int, output: OutputFlags) -> int:
+def repeat(once: Once, number: int, connections: int, output: ReportFlags) -> int:
     """Runs the load `number` times, or until it is stopped. A run that is stopped halfway is not kept."""
     directory = RunDirectory(output.json, number)
     shown = output.shows_report

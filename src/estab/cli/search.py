@@ -5,21 +5,18 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from estab.cli.options import LoadFlags, OutputFlags
-from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, console, may_draw, progress_on, stoppable, wiped
+from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, may_draw, progress_on, show, stoppable, wiped
 from estab.cli.values import seconds
 from estab.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from estab.api.bench import BenchRequest
     from estab.api.request import LoadOptions
-    from estab.records import Record
 
-R = TypeVar("R", bound="Record")
 S = TypeVar("S")
 FIRST_PER_S = 1000.0
 _BOUND = re.compile(r"p(\d{1,2}(?:\.\d+)?|100)\s*<=?\s*(.+)|max\s*<=?\s*(.+)")
@@ -40,6 +37,7 @@ def find_ceiling(target: str | None, most: int | None, flags: LoadFlags) -> int:
     """Searches, shows, and gives the exit code: 0 when the number is sure."""
     from estab.api.ceiling import find_ceiling as search
     from estab.api.local_server import address_of
+    from estab.report.answer.search import answer_ceiling, brief_ceiling
     from estab.report.search import ceiling_step, render_ceiling
 
     options = _options(target, flags)
@@ -53,7 +51,13 @@ def find_ceiling(target: str | None, most: int | None, flags: LoadFlags) -> int:
             progress=progress,
             stepped=_telling(flags.output, ceiling_step),
         )
-    _show(ceiling, flags.output, render_ceiling)
+    JsonFile(flags.output.json).write(ceiling)
+    show(
+        flags.output,
+        partial(brief_ceiling, ceiling),
+        partial(answer_ceiling, ceiling),
+        partial(render_ceiling, ceiling),
+    )
     return _code(ceiling.interrupted, ceiling.confirmed or (ceiling.ceiling is not None and not ceiling.met))
 
 
@@ -61,6 +65,7 @@ def find_rate(target: str | None, text: str, request: BenchRequest, flags: LoadF
     """Searches from the rate of `request` on, shows, and gives the exit code: 0 when the rate is sure."""
     from estab.api.highest_rate import find_rate as search
     from estab.api.local_server import address_of
+    from estab.report.answer.search import answer_rate, brief_rate
     from estab.report.search import rate_step, render_rate
 
     percentile, bound_s = bound(text)
@@ -73,7 +78,8 @@ def find_rate(target: str | None, text: str, request: BenchRequest, flags: LoadF
             arrivals=request.arrivals, options=options, stop=stop, progress=progress,
             stepped=_telling(flags.output, rate_step),
         )  # fmt: skip
-    _show(highest, flags.output, render_rate)
+    JsonFile(flags.output.json).write(highest)
+    show(flags.output, partial(brief_rate, highest), partial(answer_rate, highest), partial(render_rate, highest))
     return _code(highest.interrupted, highest.confirmed)
 
 
@@ -99,10 +105,3 @@ def _telling(output: OutputFlags, said: Callable[[S], str]) -> Callable[[S], Non
             sys.stderr.write(f"{wiped()}  {said(step)}\n")
 
     return stepped
-
-
-def _show(result: R, output: OutputFlags, render: Callable[[R, Console], None]) -> None:
-    JsonFile(output.json).write(result)
-    if output.shows_report:
-        render(result, console())
-        sys.stdout.flush()

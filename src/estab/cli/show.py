@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from estab.api.recorder import Progress, ProgressCallback
-    from estab.cli.options import OutputFlags
+    from estab.cli.options import OutputFlags, ReportFlags
     from estab.records import Record, RunResult
+    from estab.report.layout import Glyphs
 
 _AGAIN_S = 3.0
 OK, FAILED, USAGE, MACHINE, INTERRUPTED = 0, 1, 2, 3, 130
@@ -166,12 +168,35 @@ def console(quiet: bool = False) -> Console:
     return PipeConsole(quiet=quiet)
 
 
-def finish(run: RunResult, output: OutputFlags, target: JsonFile) -> int:
-    """Shows a finished run as was asked. Returns the exit code."""
-    target.write(run)
-    if output.shows_report:
-        from estab.report.text import render
+def show(
+    output: ReportFlags,
+    brief: Callable[[Glyphs], str],
+    answer: Callable[[Console], None],
+    full: Callable[[Console], None],
+) -> None:
+    """Prints as much of a result as was asked for: a line, the answer, or everything."""
+    if not output.shows_report:
+        return
+    printer = console()
+    if output.brief:
+        from rich.text import Text
 
-        render(run, console())
-        sys.stdout.flush()
+        from estab.report.layout import glyphs_for
+
+        printer.print(Text(brief(glyphs_for(printer))), soft_wrap=True)
+    elif output.verbose:
+        full(printer)
+    else:
+        answer(printer)
+    sys.stdout.flush()
+
+
+def finish(run: RunResult, output: ReportFlags, target: JsonFile) -> int:
+    """Shows a finished run as was asked. Returns the exit code."""
+    from estab.report.answer.run import answer_run, brief_run
+    from estab.report.text import render
+
+    target.write(run)
+    hint = "" if target.path is None else f"estab report {target.path}"
+    show(output, partial(brief_run, run), partial(answer_run, run, hint=hint), partial(render, run))
     return exit_code(run)

@@ -10,6 +10,12 @@ from estab.records.base import Record
 
 PHASES = ("connect", "write", "read", "close", "accept")
 OWN_CODES = ("own_timeout", "eof", "wrong_bytes", "other")  # what no errno tells
+_WORDS = {
+    "own_timeout": "timed out (--timeout) at {1}",
+    "eof": "closed by the peer at {1}",
+    "wrong_bytes": "replies that are not an echo",
+    "other": "failed otherwise at {1}",
+}
 CLIENT_PHASES = PHASES[:-1]  # what accept() gives is the server's, and costs a client nothing as such
 
 
@@ -28,8 +34,8 @@ class FailureKind(NamedTuple):
 
     @property
     def words(self) -> str:
-        """As a part of a sentence: `ETIMEDOUT at connect`."""
-        return f"{self.errno} at {self.phase}"
+        """As a part of a sentence: `ETIMEDOUT at connect`, `timed out (--timeout) at connect`."""
+        return _WORDS.get(self.errno, "{} at {}").format(self.errno, self.phase)
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -9,11 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from estab.records.cluster import ClusterCheck, ClusterHost, ClusterResult, ClusterWorker
+from estab.report.answer.run import answer_run, brief_run
 from estab.report.layout import Glyphs, columns, glyphs_for, heading, indented, line
 from estab.report.text import render
 from estab.report.trimmed import print_trimmed
 from estab.report.words import clean, count, seconds
 from estab.words import plural
+
+_HOSTS = 3  # in the answer, beside its verdict on one screen
 
 
 def render_cluster(result: ClusterResult, console: Console) -> None:
@@ -23,6 +26,27 @@ def render_cluster(result: ClusterResult, console: Console) -> None:
         print_trimmed(console, part)
     print_trimmed(console, heading("All hosts as one run"))
     render(result.total, console)
+
+
+def answer_cluster(result: ClusterResult, console: Console) -> None:
+    """Prints the answer: all of them as one run, then a line a host."""
+    glyphs = glyphs_for(console)
+    answer_run(result.total, console)
+    lost = [host for host in result.hosts if host.lost is not None]
+    shown = [*lost, *(host for host in result.hosts if host.lost is None)][:_HOSTS]
+    parts: list[RenderableType] = [indented(_table(shown, glyphs))]
+    if len(result.hosts) > _HOSTS:
+        parts.append(indented(line(f"{plural(len(result.hosts) - _HOSTS, 'host')} more (-v)", style="dim")))
+    for text in [result.scheduler_lost, *(f"{host.name} was lost: {host.lost}" for host in lost[:1])]:
+        if text is not None:
+            parts.append(indented(line(clean(text), style="bold yellow")))
+    for part in parts:
+        print_trimmed(console, part)
+
+
+def brief_cluster(result: ClusterResult, glyphs: Glyphs) -> str:
+    """The answer in one line."""
+    return f"{brief_run(result.total, glyphs)} ({plural(len(result.hosts), 'host')})"
 
 
 def _hosts(result: ClusterResult, glyphs: Glyphs) -> Iterator[RenderableType]:

@@ -14,7 +14,7 @@ from estab.report.trimmed import print_trimmed
 from estab.report.words import clean, count, seconds
 from estab.words import plural
 
-_SAID = {
+SAID = {
     "as_predicted": ("as predicted", "green"),
     "differs": ("differs from the prediction", "bold red"),
     "cannot_run": ("cannot run here", "yellow"),
@@ -50,17 +50,22 @@ def render_end(result: LabResult, console: Console) -> None:
             "ended with the run, but not where estab's own keeper of it is killed as well."
         )
         print_trimmed(console, line(text, "yellow"))
+    print_trimmed(console, line(end(result, glyphs), "bold"))
+
+
+def end(result: LabResult, glyphs: Glyphs) -> str:
+    """How many came as predicted, who ran them, and how long that took."""
     good = sum(done.status == "as_predicted" for done in result.scenarios)
     not_here = sum(done.status == "cannot_run" for done in result.scenarios)
     text = f"{good} of {plural(len(result.scenarios), 'scenario')} as predicted"
     text += f", {not_here} cannot run here" if not_here else ""
     who = "as root" if result.euid == 0 else "without root, in a user namespace"
     stopped = "interrupted; " if result.interrupted else ""
-    print_trimmed(console, line(f"{stopped}{text}, {who}, in {seconds(result.seconds, glyphs.micro)}.", "bold"))
+    return f"{stopped}{text}, {who}, in {seconds(result.seconds, glyphs.micro)}."
 
 
 def _scenario(done: LabScenario, glyphs: Glyphs) -> Iterator[RenderableType]:
-    said, style = _SAID[done.status]
+    said, style = SAID[done.status]
     yield Text.assemble(("\n" + done.name, "bold"), "  ", (said, style), (f"  {done.seconds:.1f} s", "dim"))
     yield indented(line(clean(done.symptom), "dim"))
     if done.why:
@@ -77,7 +82,7 @@ def _scenario(done: LabScenario, glyphs: Glyphs) -> Iterator[RenderableType]:
         yield hanging(glyphs.bullet, _remedy(remedy))
     if done.control_ran:
         accused = ", ".join(done.accused_in_control)
-        text = f"healthy control: accused {accused}" if accused else "healthy control: nobody is accused"
+        text = f"healthy control: accused {accused}" if accused else "healthy control: no false alarm"
         yield indented(line(text, "bold red" if accused else ""))
     for path in done.captures[:1]:
         more = f" and {len(done.captures) - 1} more" if len(done.captures) > 1 else ""
@@ -110,7 +115,7 @@ def _ceilings(done: LabScenario) -> Table:
 
 
 def _verdict(done: LabScenario) -> Text:
-    expected, got = done.expected or "nobody", done.cause or "nobody"
+    expected, got = done.expected or "no cause", done.cause or "no cause"
     if expected == got:
         return Text.assemble("verdict: ", (got, "bold"), f", as expected. {clean(done.summary)}")
     return Text.assemble(("verdict: ", ""), (f"{got}, expected {expected}", "bold red"), f". {clean(done.summary)}")
@@ -133,14 +138,14 @@ def _overview(result: LabResult) -> Table:
         right = name in ("figures", "remedies")
         table.add_column(name, no_wrap=name != "verdict", justify="right" if right else "left", overflow="fold")
     for done in result.scenarios:
-        style = _SAID[done.status][1]
+        style = SAID[done.status][1]
         agree = sum(row.agrees for row in done.rows)
         held = sum(remedy.works == remedy.claimed for remedy in done.remedies)
         ran = done.status in ("as_predicted", "differs")
         table.add_row(
             done.name,
             Text(_SHORT[done.status], style=style),
-            ("confirmed" if done.cause and done.cause == done.expected else done.cause or "nobody") if ran else "",
+            ("confirmed" if done.cause and done.cause == done.expected else done.cause or "none") if ran else "",
             f"{agree}/{len(done.rows)}" if done.rows else "",
             f"{held}/{len(done.remedies)}" if done.remedies else "",
             ("accuses" if done.accused_in_control else "clean") if done.control_ran else "",

@@ -31,7 +31,7 @@ def _parts(limits: Limits, glyphs: Glyphs) -> Iterator[RenderableType]:
         yield line(f"The server's side was not observed: {clean(limits.why_server_unobserved)}", style="yellow")
     yield from _first(limits, arrow)
     known = [limit for limit in limits.limits if limit.capacity_connections is not None]
-    yield heading("Limits, the first to be met first")
+    yield heading("Limits, tightest first")
     yield indented(_table(known))
     for limit in known:
         yield from _detail(limit)
@@ -49,15 +49,15 @@ def _first(limits: Limits, arrow: str) -> Iterator[RenderableType]:
     allowed = plural(first.capacity_connections or 0, "more connection")
     said = "is met: not one connection more" if met else f"allows {allowed}"
     yield indented(line(f"{clean(limits.binding)} (at the {first.side}) {said}", style="bold red" if met else "bold"))
-    steps = [f"{clean(name)} {_about(name, capacity)}" for name, capacity in limits.next_after]
+    steps = [f"{clean(name)} {about(name, capacity)}" for name, capacity in limits.next_after]
     yield indented(line((arrow + "then ").join(steps)))
 
 
-def _about(name: str, capacity: int) -> str:
-    """An estimate is told as one."""
+def about(name: str, capacity: int) -> str:
+    """How many connections; an estimate is told as one."""
     if not name.endswith(_ESTIMATES):
         return count(capacity)
-    return f"about {capacity / _MILLION:.1f} million" if capacity >= _MILLION else f"about {count(capacity)}"
+    return f"about {capacity / _MILLION:.1f} M" if capacity >= _MILLION else f"about {count(capacity)}"
 
 
 def _table(limits: list[Limit]) -> Table:
@@ -69,8 +69,7 @@ def _table(limits: list[Limit]) -> Table:
     table.add_column("used", justify="right", overflow="fold")
     for limit in limits:
         style = "bold red" if limit.capacity_connections == 0 else ""
-        allowed = _about(limit.limit, limit.capacity_connections or 0).removesuffix(" million")
-        allowed = f"{allowed} M" if "." in allowed else allowed
+        allowed = about(limit.limit, limit.capacity_connections or 0)
         table.add_row(
             Text(allowed, style=style),
             clean(limit.limit),

@@ -21,10 +21,31 @@ class Glyphs:
     bullet: str
     dot: str
     micro: str
+    good: str
+    bad: str
+    unsure: str
+    cut: str
+    track: str
+    parts: str  # of a bar's last cell, from one eighth to seven
+    levels: str  # of a sparkline, from the lowest
 
 
-UNICODE = Glyphs(bar="█", bullet="•", dot=" · ", micro="µs")
-ASCII = Glyphs(bar="#", bullet="-", dot=", ", micro="us")
+UNICODE = Glyphs(
+    bar="█", bullet="•", dot=" · ", micro="µs", good="✓", bad="✗", unsure="?", cut="…", track="░", parts="▏▎▍▌▋▊▉",
+    levels="▁▂▃▄▅▆▇█",
+)  # fmt: skip
+ASCII = Glyphs(
+    bar="#", bullet="-", dot=", ", micro="us", good="+", bad="x", unsure="?", cut="...", track=".", parts="",
+    levels="_.-=+*%#",
+)  # fmt: skip
+
+
+def bar(share: float, width: int, glyphs: Glyphs) -> str:
+    """A bar for 0 to 1 of so many columns; whatever is not nothing is seen."""
+    steps = len(glyphs.parts) + 1
+    eighths = round(min(1.0, max(0.0, share)) * width * steps)
+    whole, rest = divmod(max(eighths, 1 if share > 0 else 0), steps)
+    return glyphs.bar * whole + (glyphs.parts[rest - 1] if rest else "")
 
 
 def glyphs_for(console: Console) -> Glyphs:
@@ -62,10 +83,10 @@ def indented(inner: RenderableType, by: int = INDENT) -> Padding:
     return Padding(inner, (0, 0, 0, by))
 
 
-def hanging(sign: str, text: Text, by: int = INDENT) -> Padding:
+def hanging(sign: str, text: Text, by: int = INDENT, style: str = "") -> Padding:
     """Text after a sign; what wraps stands under the text."""
     table = Table.grid(padding=(0, 1, 0, 0))
-    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, style=style)
     table.add_column()
     table.add_row(sign, text)
     return Padding(table, (0, 0, 0, by))

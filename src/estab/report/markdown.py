@@ -13,8 +13,9 @@ from estab.records.twin import TwinResult
 from estab.report.asked import asked
 from estab.report.html.repeat import command
 from estab.report.html.subject import Material, Subject
-from estab.report.html.view import facts, failure_rows, figures, latency_rows, leads, suspects, tone_of
+from estab.report.html.view import facts, failure_rows, figures, latency_rows, suspects, tone_of
 from estab.report.markup import code, plain, table
+from estab.report.verdict import leads
 from estab.report.words import clean, count, seconds
 from estab.words import plural
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from estab.kernel.formats import first_bytes
 from estab.kernel.rules import accept_queue
 from estab.records import ListenerWatch, Percentiles, RunResult, Worker
-from estab.report.layout import Glyphs, columns, heading, indented, line, pairs
+from estab.report.layout import Glyphs, bar, columns, heading, indented, line, pairs
 from estab.report.words import clean, count, percent, seconds, size
 from estab.words import places, plural
 
@@ -34,7 +34,7 @@ def measured(run: RunResult, console: Console, glyphs: Glyphs) -> Iterator[Rende
         *_visitors(run, glyphs),
         *_syn_retransmits(run),
         *_listener(run),
-        *_cpu(run),
+        *(("CPU bound", f"{text} of a core (the busiest worker of each)") for text in cpu_bound(run)),
         *_lost(run),
     ]
     latency = _latency(run, glyphs)
@@ -63,13 +63,17 @@ def _funnel(run: RunResult, console: Console, glyphs: Glyphs) -> Table:
     table.add_column(no_wrap=True, style="cyan")
     for name, value in stages:
         if value is None:
-            table.add_row(name, "-", "", Text("not asked for" if name == "first byte" else "not observed", style="dim"))
+            table.add_row(name, "-", "", Text(_why_none(run, name), style="dim"))
             continue
-        filled = min(width, max(0, value * width // funnel.attempted)) if funnel.attempted > 0 else 0
-        # Whatever is not nothing is seen.
-        bar = glyphs.bar * max(filled, 1 if value > 0 else 0)
-        table.add_row(name, count(value), percent(value, funnel.attempted), bar)
+        share = value / funnel.attempted if funnel.attempted > 0 else 0.0
+        table.add_row(name, count(value), percent(value, funnel.attempted), bar(share, width, glyphs))
     return table
+
+
+def _why_none(run: RunResult, stage: str) -> str:
+    if stage != "first byte":
+        return "not observed"
+    return "not measured (hold sends nothing)" if run.command == "hold" else "not measured"
 
 
 def _peer(run: RunResult) -> Iterator[RenderableType]:
@@ -196,11 +200,11 @@ def _queue(watch: ListenerWatch, run: RunResult) -> str:
     return text
 
 
-def _cpu(run: RunResult) -> list[tuple[str, str]]:
-    """A note where workers of ours had no CPU to spare: then the figures above are the machine's."""
+def cpu_bound(run: RunResult) -> list[str]:
+    """A note where workers of ours had no CPU to spare: then the figures are the machine's."""
     busy = [(role, _busiest(workers)) for role, workers in _by_role(run).items()]
     bound = [f"{role} {fraction:.0%}" for role, fraction in busy if fraction is not None and fraction >= BUSY]
-    return [("CPU bound", f"{', '.join(bound)} of a core (the busiest worker of each)")] if bound else []
+    return [", ".join(bound)] if bound else []
 
 
 def _by_role(run: RunResult) -> dict[str, list[Worker]]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from estab.records import RunResult
 from estab.records.comparison import Figure
+from estab.report.answer.run import answer_run
 from estab.report.compare_words import label, percent, value
-from estab.report.layout import Glyphs, columns, glyphs_for, heading, indented, line
+from estab.report.layout import columns, glyphs_for, heading, indented, line
 from estab.report.trimmed import print_trimmed
-from estab.report.verdict import diagnosed
 from estab.report.words import clean, count, seconds
 from estab.words import plural
 
@@ -53,19 +53,9 @@ def render_repeats(runs: Sequence[RunResult], figures: Sequence[Figure], number:
     named = [run for run in runs if run.diagnosis and run.diagnosis.cause]
     if named:
         print_trimmed(console, line(f"\n{len(named)} of {plural(len(runs), 'run')} with a cause. The first of them:"))
-        for part in _verdict(named[0], glyphs):
-            print_trimmed(console, part)
+        answer_run(named[0], console)
     else:
         print_trimmed(console, line("\nNo cause in any run.", style="bold green"))
-
-
-def _verdict(run: RunResult, glyphs: Glyphs) -> Iterator[RenderableType]:
-    """The cause with its evidence and what to do, without the ledger of the others."""
-    diagnosis = run.diagnosis
-    if diagnosis is not None:
-        yield from diagnosed(
-            diagnosis.replace(suspects=[diagnosis.accused] if diagnosis.accused else []), glyphs, failed=True
-        )
 
 
 def _row(table: Table, figure: Figure, micro: str) -> None:

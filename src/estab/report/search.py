@@ -70,8 +70,8 @@ def _ceiling_answer(ceiling: Ceiling) -> list[tuple[str, str]]:
     elif not ceiling.met:
         said.append(("ceiling", f"not met: all {count(ceiling.ceiling)} that were tried fit"))
     else:
-        sure = "held, and one more did not" if ceiling.confirmed else "the most that was reached, not confirmed"
-        said.append(("ceiling", f"{count(ceiling.ceiling)}: {sure}"))
+        sure = f"held, {count(ceiling.ceiling + 1)} did not" if ceiling.confirmed else "held at most, not confirmed"
+        said.append(("ceiling", f"{count(ceiling.ceiling)} {sure}"))
     if ceiling.set_by:
         side = f" (at the {ceiling.diagnosis.side})" if ceiling.diagnosis and ceiling.diagnosis.side else ""
         said.append(("set by", f"{clean(ceiling.set_by)}{side}"))
@@ -88,7 +88,7 @@ def _rate(highest: HighestRate) -> Iterator[RenderableType]:
     table = columns(header=True)
     for title in ("rate", "answered", name):
         table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("not good, since", overflow="fold")
+    table.add_column("not good, because", overflow="fold")
     for step in highest.steps:
         reached = "-" if step.reached_per_s is None else f"{count(step.reached_per_s)}/s"
         latency = "-" if step.latency_us is None else seconds(step.latency_us / 1e6)
@@ -103,7 +103,7 @@ def _rate_answer(highest: HighestRate) -> list[tuple[str, str]]:
     if highest.rate_per_s is None:
         said.append(("rate", "none was low enough"))
     else:
-        sure = "good twice" if highest.confirmed else "good, not confirmed"
+        sure = "held twice" if highest.confirmed else "held once, not confirmed"
         said.append(("rate", f"{count(highest.rate_per_s)}/s: {sure}, within 5%"))
     if highest.generator_bound:
         said.append(("note", "a higher one failed for want of CPU of our own client: the server may well do more"))

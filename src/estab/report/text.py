@@ -1,4 +1,4 @@
-"""A run on the terminal: what was asked, what happened, the verdict, what to do. Reads well piped, in 80 columns."""
+"""All of a run on the terminal: what was asked, the verdict, what to do, what happened, who else was suspected."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from estab.report.asked import asked
 from estab.report.layout import Glyphs, glyphs_for, line
 from estab.report.measured import interrupted, measured, stopped
 from estab.report.trimmed import print_trimmed
-from estab.report.verdict import diagnosed, verdict
+from estab.report.verdict import diagnosed, other_suspects, verdict
 from estab.report.words import clean, seconds
 from estab.words import plural
 
@@ -29,7 +29,7 @@ def render_diagnosis(diagnosis: Diagnosis, title: str, console: Console) -> None
     """Prints a verdict that belongs to no run, such as that on snapshots; `title` says what was judged, in a line."""
     glyphs = glyphs_for(console)
     print_trimmed(console, line(clean(title), style="bold"))
-    for part in diagnosed(diagnosis, glyphs, failed=False):
+    for part in [*diagnosed(diagnosis, glyphs, failed=False), *other_suspects(diagnosis)]:
         print_trimmed(console, part)
 
 
@@ -40,8 +40,10 @@ def _parts(run: RunResult, console: Console, glyphs: Glyphs) -> Iterator[Rendera
         yield stopped(run)
     yield _asked(run, console, glyphs)
     yield _where(run, glyphs)
-    yield from measured(run, console, glyphs)
     yield from verdict(run, glyphs)
+    yield from measured(run, console, glyphs)
+    if run.diagnosis is not None:
+        yield from other_suspects(run.diagnosis)
 
 
 def _asked(run: RunResult, console: Console, glyphs: Glyphs) -> RenderableType:

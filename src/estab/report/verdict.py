@@ -14,7 +14,7 @@ from estab.report.words import clean
 
 
 def verdict(run: RunResult, glyphs: Glyphs) -> Iterator[RenderableType]:
-    """All that the judge says, the cause first and the ledger of the others last."""
+    """What the judge says of a run, but for the ledger of the others."""
     diagnosis = run.diagnosis
     if diagnosis is None:
         yield heading("Verdict")
@@ -24,15 +24,24 @@ def verdict(run: RunResult, glyphs: Glyphs) -> Iterator[RenderableType]:
 
 
 def diagnosed(diagnosis: Diagnosis, glyphs: Glyphs, *, failed: bool) -> Iterator[RenderableType]:
-    """A diagnosis by itself, of a run or of snapshots. `failed`: there were failures that want a cause."""
+    """A diagnosis by itself, of a run or of snapshots: the cause, its evidence, what to do.
+
+    `failed`: there were failures that want a cause.
+    """
     suspect = diagnosis.accused
     yield _title(diagnosis, failed)
     yield indented(line(clean(diagnosis.summary)))
     if suspect is not None:
         yield from _evidence(suspect, glyphs)
         yield from _remedies(suspect)
-    else:
-        yield from _leads(diagnosis)
+    elif found := leads(diagnosis):
+        yield heading("To find out")
+        yield from _listed(found, "green")
+
+
+def other_suspects(diagnosis: Diagnosis) -> Iterator[RenderableType]:
+    """The ledger of all who are not accused."""
+    suspect = diagnosis.accused
     yield from ledger([s for s in diagnosis.suspects if s is not suspect], "Other suspects" if suspect else "Suspects")
 
 
@@ -75,10 +84,7 @@ def _listed(remedies: list[Remedy], style: str) -> Iterator[RenderableType]:
         yield indented(line(clean(remedy.why), style="dim"), by=6)
 
 
-def _leads(diagnosis: Diagnosis) -> Iterator[RenderableType]:
+def leads(diagnosis: Diagnosis) -> list[Remedy]:
     """Nothing is confirmed: the first thing to do about each possible suspect, without the rest."""
-    leads = [(s, s.remedies[0]) for s in diagnosis.suspects if s.verdict == "possible" and s.remedies]
-    if leads:
-        yield heading("To find out")
-    for suspect, lead in leads:
-        yield from _listed([lead.replace(why=f"{suspect.cause}: {lead.why}")], "green")
+    unsure = [suspect for suspect in diagnosis.suspects if suspect.verdict == "possible" and suspect.remedies]
+    return [suspect.remedies[0].replace(why=f"{suspect.cause}: {suspect.remedies[0].why}") for suspect in unsure]

@@ -17,6 +17,7 @@ from estab.report.asked import asked
 from estab.report.html.repeat import command
 from estab.report.html.subject import Subject
 from estab.report.ledger import ORDER, test
+from estab.report.verdict import leads
 from estab.report.words import DASH, clean, count, percent, seconds, size
 from estab.words import plural
 
@@ -90,12 +91,6 @@ def _eyebrow(subject: Subject) -> str:
 
 def _fact(fact: Any) -> dict[str, str]:
     return {"text": clean(fact.text or f"{fact.field} {fact.value}"), "source": clean(fact.source)}
-
-
-def leads(diagnosis: Diagnosis) -> list[Remedy]:
-    """Nothing is confirmed: the first thing to do about each possible suspect."""
-    open_ones = [suspect for suspect in diagnosis.suspects if suspect.verdict == "possible" and suspect.remedies]
-    return [suspect.remedies[0].replace(why=f"{suspect.cause}: {suspect.remedies[0].why}") for suspect in open_ones]
 
 
 def _remedy(remedy: Remedy) -> dict[str, str]:

@@ -1,0 +1,189 @@
+"""A run on one screen: one or two lines where all was well, else the verdict, how far connections came, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from estab.kernel.rules import accept_queue
+from estab.records import Diagnosis, Percentiles, RunResult
+from estab.report.answer.shape import STYLES, WIDTH, Row, cut, headline, joined, mark, rows, side_by_side
+from estab.report.answer.verdict import advice, evidence, others, titled, tone
+from estab.report.asked import asked
+from estab.report.layout import Glyphs, bar, glyphs_for, indented
+from estab.report.measured import cpu_bound, interrupted, stopped
+from estab.report.trimmed import print_trimmed
+from estab.report.words import clean, count, seconds
+from estab.words import places, plural
+
+_BAR = 8
+_HINT = "-v shows all"
+
+
+def answer_run(run: RunResult, console: Console, hint: str = "") -> None:
+    """Prints the answer of a run. `hint` says where all of it is, if not under -v alone."""
+    for part in _parts(run, glyphs_for(console), hint or _HINT):
+        print_trimmed(console, part)
+
+
+def answer_diagnosis(diagnosis: Diagnosis, title: str, console: Console) -> None:
+    """Prints a verdict that belongs to no run; `title` says what was judged."""
+    glyphs = glyphs_for(console)
+    parts = [
+        headline(tone(diagnosis, failed=False), *titled(diagnosis), glyphs),
+        *rows(_verdict(diagnosis, glyphs, ("Of", Text(cut(title, 1, glyphs), style="dim")), _HINT)),
+    ]
+    for part in parts:
+        print_trimmed(console, part)
+
+
+def _verdict(diagnosis: Diagnosis, glyphs: Glyphs, source: Row, hint: str) -> Iterator[Row]:
+    yield from evidence(diagnosis, glyphs)
+    yield from advice(diagnosis, glyphs)
+    yield source
+    yield others(diagnosis, hint)
+
+
+def brief_run(run: RunResult, glyphs: Glyphs) -> str:
+    """The answer of a run in one line, for a chat or a pager."""
+    failed = bool(run.failures)
+    if run.diagnosis is None or _is_well(run, run.diagnosis):
+        return f"{glyphs.good} {clean(run.command)}: {', '.join(achieved(run, glyphs))}"
+    return brief_diagnosis(run.diagnosis, glyphs, failed=failed)
+
+
+def brief_diagnosis(diagnosis: Diagnosis, glyphs: Glyphs, *, failed: bool = False) -> str:
+    """A verdict in one line, with the first thing to do."""
+    name, text = titled(diagnosis)
+    suspect = diagnosis.accused
+    works = [remedy.command for remedy in suspect.remedies if remedy.works] if suspect else []
+    do = f" Do: {clean(works[0])}" if works else ""
+    said = f"{name}: {text}" if name else text
+    return f"{mark(tone(diagnosis, failed=failed), glyphs)} {said}{do}"
+
+
+def _is_well(run: RunResult, diagnosis: Diagnosis) -> bool:
+    return not (run.lost_workers or run.stopped) and tone(diagnosis, failed=bool(run.failures)) == "good"
+
+
+def _parts(run: RunResult, glyphs: Glyphs, hint: str) -> Iterator[RenderableType]:
+    if run.interrupted:
+        yield interrupted(run)
+    if run.stopped:
+        yield stopped(run)
+    diagnosis = run.diagnosis
+    if diagnosis is None:
+        yield headline("unsure", "not judged", "estab diagnose judges a recorded run", glyphs)
+        yield from _figures(run, glyphs)
+        return
+    if _is_well(run, diagnosis) and run.funnel.attempted:
+        yield from _well(run, diagnosis, glyphs)
+        return
+    failed = bool(run.failures)
+    yield headline(tone(diagnosis, failed=failed), *titled(diagnosis), glyphs)
+    yield from _figures(run, glyphs)
+    yield from rows(_verdict(diagnosis, glyphs, _ran(run, glyphs), hint))
+
+
+# All was well ------------------------------------------------------------------------------------------------------
+
+
+def _well(run: RunResult, diagnosis: Diagnosis, glyphs: Glyphs) -> Iterator[RenderableType]:
+    """The figures in one line, what was run in the next, and what could not be seen."""
+    first, *more = side_by_side([Text(part) for part in achieved(run, glyphs)], WIDTH - 2)
+    yield Text.assemble((f"{mark('good', glyphs)} ", STYLES["good"]), first)
+    yield from (indented(each) for each in more)
+    bound = [f"CPU bound: {text}" for text in cpu_bound(run)]
+    yield indented(Text(joined([*bound, _command(run), *_asked(run, glyphs)], 1, glyphs, WIDTH - 2), style="dim"))
+    if unseen := clean(diagnosis.summary).partition("no limit was met. ")[2]:
+        yield indented(Text(unseen, style="dim"))
+
+
+def achieved(run: RunResult, glyphs: Glyphs) -> list[str]:
+    """The figures of a run for which it is made, most wanted first."""
+    funnel, requests = run.funnel, run.requests
+    parts = []
+    if run.command == "churn" and run.load_s > 0:
+        parts.append(f"{count(funnel.connected / run.load_s)} connects/s")
+    elif requests is not None and requests.per_second is not None:
+        parts.append(f"{count(requests.per_second)} requests/s")
+    asked_for = run.latency.request_us if run.command == "bench" else None
+    latency = asked_for or run.latency.connect_us
+    if latency is not None and latency.count:
+        parts += _latency(latency, "" if asked_for else "connect ", glyphs)
+    whole = "all " if funnel.connected == funnel.attempted > 1 else f"{count(funnel.connected)} of "
+    return [*parts, f"{whole}{count(funnel.attempted)} connected", "no limit met"]
+
+
+def _latency(latency: Percentiles, of: str, glyphs: Glyphs) -> list[str]:
+    known = [("p50", latency.p50), ("p99", latency.p99)]
+    said = [f"{name} {seconds(value / 1e6, glyphs.micro)}" for name, value in known if value is not None]
+    return [of + said[0], *said[1:]] if said else []
+
+
+def _command(run: RunResult) -> str:
+    return f"{clean(run.command)} {clean(str(run.config.get('target') or ''))}".strip()
+
+
+def _asked(run: RunResult, glyphs: Glyphs) -> list[str]:
+    """What was asked beside the target, and how long it took."""
+    return [*asked(run.replace(config={**run.config, "target": None})), f"took {seconds(run.elapsed_s, glyphs.micro)}"]
+
+
+# Something failed --------------------------------------------------------------------------------------------------
+
+
+def _figures(run: RunResult, glyphs: Glyphs) -> Iterator[RenderableType]:
+    """What it did in numbers, then the funnel."""
+    costs = joined([*_costs(run, glyphs), *([] if run.cause else _suffered(run))], 2, glyphs, WIDTH - 3)
+    if costs:
+        yield indented(Text(costs))
+    yield from (indented(line) for line in side_by_side(list(_funnel(run, glyphs)), WIDTH - 2))
+
+
+def _ran(run: RunResult, glyphs: Glyphs) -> Row:
+    return "Run", Text(joined([_command(run), *_asked(run, glyphs)], 1, glyphs), style="dim")
+
+
+def _costs(run: RunResult, glyphs: Glyphs) -> Iterator[str]:
+    for failure in sorted(run.failures, key=lambda each: -each.count):
+        since = "" if failure.first_s is None else f", first at {seconds(failure.first_s, glyphs.micro)}"
+        yield f"{count(failure.count)} {clean(failure.kind.words)}{since}"
+    listener = run.server.listener
+    if listener is not None and run.server.observed:
+        yield f"accept queue {places(listener.worst_depth, accept_queue.room(listener.limit))} at worst"
+    requests = run.requests
+    if requests is not None and requests.per_second is not None and requests.count:
+        yield f"{count(requests.per_second)} requests/s"
+    for worker in run.lost_workers:
+        yield f"{worker.role} {worker.pid} lost: {clean(worker.lost or '')}"
+
+
+def _suffered(run: RunResult) -> Iterator[str]:
+    """What connections suffered without a failure; a cause that is named says this itself."""
+    if run.retransmitted:
+        yield f"{count(run.retransmitted)} of {plural(run.funnel.attempted, 'connect')} sent their SYN again"
+    if run.ghosts is not None and run.ghosts.count:
+        yield f"{plural(run.ghosts.count, 'connection exists', 'connections exist')} only at the client"
+
+
+def _funnel(run: RunResult, glyphs: Glyphs) -> Iterator[Text]:
+    """How far connections came, a small bar each; the last stage only where it says more than the one before."""
+    funnel = run.funnel
+    stages: list[tuple[str, int | None]] = [
+        ("attempted", funnel.attempted),
+        ("connected", funnel.connected),
+        ("accepted", funnel.accepted),
+    ]
+    if run.requests is not None:
+        stages.append(("first byte", funnel.first_byte))
+    if funnel.completed != funnel.connected:
+        stages.append(("completed", funnel.completed))
+    for name, value in stages:
+        if value is None:
+            yield Text(f"{name} not seen", style="dim")
+            continue
+        share = value / funnel.attempted if funnel.attempted > 0 else 0.0
+        yield Text.assemble(f"{name} {count(value)}", (f" {bar(share, _BAR, glyphs)}".rstrip(), "cyan"))
