@@ -1,7 +1,7 @@
 """The parts of pages that list causes, made of what each declares and of the front matter of its page.
 
-The front matter: a `title` in words; `met`: often, sometimes or seldom; `messages`: under which headings of the error
-page the cause stands, and when it is the one.
+A page begins with its title in words, its cause's id and one sentence. The front matter: `met`: often, sometimes or
+seldom; `messages`: under which headings of the error page the cause stands, and when it is the one.
 """
 
 from __future__ import annotations
@@ -29,6 +29,16 @@ def pages() -> dict[str, str]:
     return {"causes/index.md": _index(), "errors.md": _errors(), "judge.md": _judge()}
 
 
+def title_of(cause: Cause) -> str:
+    """What it is called in words: the title of its page."""
+    return page_of(cause)[0].partition("\n")[0].removeprefix("# ")
+
+
+def link_to(cause: Cause, folder: str = "") -> str:
+    """Its title, which leads to its page in `folder`, and its id."""
+    return f"[{title_of(cause)}]({folder}{cause.id}.md) `{cause.id}`"
+
+
 def page_of(cause: Cause) -> tuple[str, dict[str, Any]]:
     """A cause's page without its front matter, and that."""
     body, front = meta.get_data(_read(f"causes/{cause.id}.md"))
@@ -43,7 +53,7 @@ def _index() -> str:
 
 def _of_side(side: str) -> list[tuple[Cause, str]]:
     """The causes of one side, each with the sentence that its page begins with."""
-    return [(cause, page_of(cause)[0].split("\n\n")[1]) for cause in CAUSES if cause.side == side]
+    return [(cause, page_of(cause)[0].split("\n\n")[2]) for cause in CAUSES if cause.side == side]
 
 
 def _by(cause: Cause) -> str:
@@ -51,7 +61,7 @@ def _by(cause: Cause) -> str:
 
 
 def _table(column: str, rows: list[tuple[Cause, str]]) -> str:
-    lines = "\n".join(f"| [{cause.id}]({cause.id}.md) | {text} |" for cause, text in rows)
+    lines = "\n".join(f"| {link_to(cause)} | {text} |" for cause, text in rows)
     return f"| cause | {column} |\n|---|---|\n{lines}"
 
 
@@ -68,7 +78,7 @@ def _met_at(heading: str) -> str:
     conditions: dict[str, list[str]] = defaultdict(list)
     for cause, front in sorted(((cause, page_of(cause)[1]) for cause in CAUSES), key=_how_usual):
         if heading in front["messages"]:
-            conditions[front["messages"][heading]].append(f"[{cause.id}](causes/{cause.id}.md)")
+            conditions[front["messages"][heading]].append(link_to(cause, "causes/"))
     return "\n".join(f"- {when}: {', '.join(links)}." for when, links in conditions.items())
 
 

@@ -70,6 +70,16 @@ def test_every_alert_says_what_to_do_next() -> None:
         assert "`estab diagnose`" in rule.partition("runbook:")[2], rule
 
 
+def test_runbook_urls_lead_to_the_pages_of_causes() -> None:
+    urls = re.findall(r"runbook_url: \"(.+)\"", RULES_TEXT)
+    assert len(urls) == RULES_TEXT.count("- alert: ") - 1, "all but that of the exporter itself"
+    for url in urls:
+        base, _, page = url.rpartition("/causes/")
+        assert base == "{{ with $externalLabels.estab_docs }}{{ . }}{{ else }}docs{{ end }}"
+        cause = page.removesuffix(".html")
+        assert cause == "{{ $labels.cause }}" or cause in BY_ID
+
+
 def test_the_causes_that_runbooks_name_are_causes_with_a_page() -> None:
     causes = BY_ID.keys()
     named = {word for word in re.findall(r"[a-z]+(?:_[a-z]+)+", RULES_TEXT) if word in causes}

@@ -7,7 +7,7 @@ import os
 import re
 
 import pytest
-from docs.generate.causes import MET, page_of
+from docs.generate.causes import MET, page_of, title_of
 from tests.docs.pages import DOCS, blocks, calls
 
 from estab.diagnose.suspects import BY_ID
@@ -15,7 +15,7 @@ from estab.lab.parts import scenario
 
 CAUSES = sorted(BY_ID)
 HEADINGS = (
-    "Symptom", "Mechanism", "See it by hand", "How estab sees it", "What mends it", "What does nothing",
+    "Symptom", "Mechanism", "See it by hand", "How estab sees it", "What fixes it", "What does nothing",
     "Reproduce it",
 )  # fmt: skip
 PROGRAMS = ("Go", "Python", "Node", "Java", "curl", "nginx")
@@ -51,7 +51,8 @@ def test_scenario_is_about_the_cause(cause: str) -> None:
 @pytest.mark.parametrize("cause", CAUSES)
 def test_page_has_all_headings_in_order(cause: str) -> None:
     text = text_of(cause)
-    assert text.startswith(f"# {cause}\n\n")
+    assert text.startswith(f"# {title_of(BY_ID[cause])}\n\n`{cause}`\n\n")
+    assert title_of(BY_ID[cause]) != cause
     found = sections(text)
     assert tuple(found) == HEADINGS
     assert [name for name, body in found.items() if len(body.split()) < 4] == []
@@ -77,7 +78,7 @@ def test_page_shows_how_to_see_it_by_hand(cause: str) -> None:
 @pytest.mark.parametrize("cause", CAUSES)
 def test_page_names_remedies_and_what_does_nothing(cause: str) -> None:
     found = sections(text_of(cause))
-    assert "\n- " in found["What mends it"]
+    assert "\n- " in found["What fixes it"]
     assert "\n- " in found["What does nothing"]
     assert re.search(r"\*(Confirmed|Ruled out)\*", found["How estab sees it"])
 
@@ -92,14 +93,13 @@ def test_page_names_the_command_that_reproduces_it(name: str) -> None:
 @pytest.mark.parametrize("cause", CAUSES)
 def test_cause_says_in_words_what_it_is_and_which_message_leads_to_it(cause: str) -> None:
     front = page_of(BY_ID[cause])[1]
-    assert front.keys() == {"title", "met", "messages"}
-    assert front["title"]
+    assert front.keys() == {"met", "messages"}
     assert front["met"] in MET
     assert front["messages"]
     for heading, when in front["messages"].items():
         section = ERRORS.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
         line = next(line for line in section.splitlines() if line.startswith(f"- {when}: "))
-        assert f"[{cause}](causes/{cause}.md)" in line
+        assert f"](causes/{cause}.md) `{cause}`" in line
 
 
 WITH_MESSAGES = ["errors", *(f"causes/{cause}" for cause in CAUSES)]

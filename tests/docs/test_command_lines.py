@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests import namespaces
-from tests.docs.pages import Block, blocks, calls, documents
+from tests.docs.pages import ROOT, Block, blocks, calls, documents
 from tests.docs.runner import Done, run_page
 
 from estab.cli.app import app
@@ -31,7 +31,12 @@ def with_lines(page: list[Block]) -> list[Block]:
 
 
 ALL_LINES = [(block, line) for page in PAGES.values() for block in page for line in block.lines]
-RUN = sorted(name for name, page in PAGES.items() if with_lines(page) and not name.startswith(OF_SCENARIOS))
+TRANSLATED = re.compile(r"\.(ja|ko|zh)\.md$")  # with the blocks of the English page
+RUN = sorted(
+    name
+    for name, page in PAGES.items()
+    if with_lines(page) and not name.startswith(OF_SCENARIOS) and not TRANSLATED.search(name)
+)
 
 
 @pytest.mark.parametrize("call", sorted({tuple(call) for _, line in ALL_LINES for call in calls(line)}), ids=shlex.join)
@@ -43,6 +48,16 @@ def test_command_line_parses(call: tuple[str, ...]) -> None:
 def test_lines_on_a_scenarios_page_are_those_that_the_lab_tests_play(name: str) -> None:
     played = [["lab", "run", found] for found in scenario.names()]
     assert [call for block in PAGES[name] for line in block.lines for call in calls(line) if call not in played] == []
+
+
+@pytest.mark.parametrize("name", sorted(filter(TRANSLATED.search, PAGES)))
+def test_a_translation_has_the_lines_of_the_page_that_is_run(name: str) -> None:
+    page = TRANSLATED.sub(".md", name)
+    assert [(block.marker, block.language, block.body) for block in PAGES[name]] == [
+        (block.marker, block.language, block.body) for block in PAGES[page]
+    ]
+    assert (ROOT / name).read_text(encoding="utf-8").count(f"({Path(page).name})") == 1
+    assert (ROOT / page).read_text(encoding="utf-8").count(f"({Path(name).name})") == 1
 
 
 def test_few_lines_are_not_run_and_each_says_why() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import os
 import re
 import subprocess
@@ -10,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from docs.generate.causes import page_of
+from docs.generate.causes import title_of
 from tests.docs.pages import DOCS, ROOT
 
 from estab.diagnose.suspects import CAUSES
@@ -59,9 +60,20 @@ def test_search_knows_the_causes(site: Path) -> None:
     assert "cannot assign requested address" in index
 
 
+@pytest.mark.parametrize("word", ["CLOSE_WAIT", "EAGAIN", "502", "504", "ECONNRESET", "EPIPE", "ETIMEDOUT", "EMFILE"])
+def test_search_finds_what_people_see(site: Path, word: str) -> None:
+    """As a word of its own: the index parts them at white space and hyphens."""
+    index = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
+    found = {
+        page["location"] for page in index["docs"]
+        if re.search(rf"(?<![\w-]){word}(?![\w-])", re.sub(r"<[^>]+>", "", page["title"] + " " + page["text"]))
+    }  # fmt: skip
+    assert any(place.startswith(("errors.html", "causes/")) for place in found), found
+
+
 def test_navigation_leads_to_every_cause_by_its_title(site: Path) -> None:
     page = (site / "index.html").read_text(encoding="utf-8")
     for cause in CAUSES:
         link = re.search(rf'href="causes/{cause.id}\.html"[^>]*>(.*?)</a>', page, re.DOTALL)
         assert link, cause.id
-        assert page_of(cause)[1]["title"] in html.unescape(link[1])
+        assert title_of(cause) in html.unescape(link[1])

@@ -15,8 +15,7 @@ import estab
 
 _PACKAGE = Path(estab.__file__).parent
 _PLACES = (_PACKAGE / "pages" / "causes", _PACKAGE.parents[1] / "docs" / "causes")
-_FRONT = re.compile(r"---\n(.*?)\n---\n+# [^\n]*\n+", re.DOTALL)
-_TITLE = re.compile(r"^title: (.+)$", re.MULTILINE)
+_HEAD = re.compile(r"---\n.*?\n---\n+# ([^\n]*)\n+`\w+`\n+", re.DOTALL)  # front matter, title, the cause's id
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,8 @@ class CausePage:
 def page_of(cause: str) -> CausePage | None:
     """The page of a cause; None where there is none: a record may name what this version does not know."""
     path = next((place / f"{cause}.md" for place in _PLACES if (place / f"{cause}.md").is_file()), None)
-    front = _FRONT.match(path.read_text(encoding="utf-8")) if path is not None and cause.isidentifier() else None
-    if front is None:
+    head = _HEAD.match(path.read_text(encoding="utf-8")) if path is not None and cause.isidentifier() else None
+    if head is None:
         return None
-    text = front.string[front.end() :]
-    title = _TITLE.search(front[1])
-    return CausePage(title[1].strip('"') if title else cause, " ".join(text.partition("\n\n")[0].split()), text)
+    text = head.string[head.end() :]
+    return CausePage(head[1], " ".join(text.partition("\n\n")[0].split()), text)
