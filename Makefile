@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 FAST := tests/kernel tests/diagnose tests/records tests/compare tests/load tests/cli/test_bad_input.py \
   tests/cli/test_options.py tests/cli/test_help.py tests/cli/test_completion.py tests/cli/test_lab_progress.py
 
-.PHONY: run test test-fast check field bench bench-docs docs sanitize lock packages clean
+.PHONY: run extras test test-fast check field bench bench-docs docs sanitize lock packages clean
 
 run: $(VENV)/.built
 	@echo; echo '== estab bench: a healthy run =='
@@ -23,6 +23,10 @@ run: $(VENV)/.built
 	$(BIN)/estab hold -n 200 -d 1 --backlog 16 --accept-delay 50ms || [ $$? = 1 ]
 	@echo; echo '== estab lab: why "broken pipe" comes at once, reproduced in network namespaces =='
 	$(BIN)/estab lab run cookie_reset || [ $$? = 3 ]
+
+# What the extras report, watch, export and cluster need, pinned.
+extras: $(VENV)/.built
+	$(PIP) install --require-hashes -r requirements/extras.txt
 
 test: $(VENV)/.dev packages
 	$(PYTEST) -n $(TEST_WORKERS) $(PYTEST_ARGS)
@@ -64,6 +68,7 @@ packages:
 
 lock:
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml requirements/run.in -o requirements/run.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --all-extras -c requirements/run.txt pyproject.toml -o requirements/extras.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --group dev --all-extras -c requirements/run.txt pyproject.toml requirements/run.in -o requirements/dev.txt
 
 $(BIN)/python:
