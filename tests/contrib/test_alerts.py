@@ -209,7 +209,7 @@ def test_what_it_says_names_the_listener_and_the_next_step(tmp_path: Path) -> No
         "summary": "nginx on web turns connections away",
         "description": "The accept queue of 0.0.0.0 port 80 (namespace own) is full, and 40 packets were dropped there "
         "in the last minute. Clients see timeouts, or connections that the server does not know.",
-        "runbook_url": "docs/causes/accept_queue_overflow.html",
+        "runbook_url": "causes/accept_queue_overflow.html",
         "runbook": "On that host, as root, run `estab diagnose`. It tells a backlog that is too small from a server "
         "that does not accept, has no descriptors left, or is cut by somaxconn: each has another remedy.",
     }

@@ -74,8 +74,8 @@ def test_runbook_urls_lead_to_the_pages_of_causes() -> None:
     urls = re.findall(r"runbook_url: \"(.+)\"", RULES_TEXT)
     assert len(urls) == RULES_TEXT.count("- alert: ") - 1, "all but that of the exporter itself"
     for url in urls:
-        base, _, page = url.rpartition("/causes/")
-        assert base == "{{ with $externalLabels.estab_docs }}{{ . }}{{ else }}docs{{ end }}"
+        base, _, page = url.rpartition("causes/")
+        assert base == "{{ with $externalLabels.runbooks }}{{ . }}/{{ end }}"
         cause = page.removesuffix(".html")
         assert cause == "{{ $labels.cause }}" or cause in BY_ID
 
