@@ -17,7 +17,7 @@ CLONE_NEWNET = 0x40000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNS = 0x00020000
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_PR_SET_PDEATHSIG, _PR_SET_TIMERSLACK, _PR_SET_CHILD_SUBREAPER = 1, 29, 36
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_PRIVATE = 0x2, 0x4, 0x8, 0x4000, 0x40000
 _SIOCETHTOOL = 0x8946
 _OFFLOADS = {"tx-checksum": 0x17, "tso": 0x1F, "gso": 0x24}  # `include/uapi/linux/ethtool.h ETHTOOL_S…`
@@ -63,6 +63,11 @@ def outlive_parent() -> None:
 def adopt_orphans() -> None:
     """Descendants whose parent ends become this process's children, also those in a session of their own (prctl(2))."""
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def wake_in_time() -> None:
+    """What this thread waits for ends when it is due, not up to 50 µs later, as by default (prctl(2))."""
+    _libc.prctl(_PR_SET_TIMERSLACK, 1)
 
 
 def mounts_private() -> None:

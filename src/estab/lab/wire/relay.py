@@ -15,6 +15,7 @@ from contextlib import suppress
 from heapq import heappop, heappush
 from multiprocessing.connection import Connection
 
+from estab.lab.process import linux
 from estab.lab.process.child import say
 from estab.lab.wire import packets
 from estab.lab.wire.pcapng import SNAP
@@ -28,6 +29,7 @@ _MOST_CAPTURED = 50_000
 _MOST_TIMED = 20_000
 _BATCH = 64  # packets taken from one end before the other gets its turn
 _INJECT = 32  # hand-made packets sent before the answers are taken off
+_LOOKS_S = 50e-6  # so long before a packet is due it looks instead of sleeping, for the delay to be faithful
 GATHER_S = 0.2
 CLIENT, SERVER = 0, 1
 
@@ -72,13 +74,12 @@ class Relay:
 
     def run(self) -> None:
         """Relay until told to stop."""
-        poll = select.poll()
         control = self.connection.fileno()
-        for fd in (*(end.fileno() for end in self.ends), control):
-            poll.register(fd, select.POLLIN)
+        descriptors = [*(end.fileno() for end in self.ends), control]
+        linux.wake_in_time()
         say(self.connection, "ready")
         while not self.stopped:
-            told = any(fd == control for fd, _ in poll.poll(self._wait_ms()))
+            told = control in select.select(descriptors, [], [], self._wait_s())[0]
             for end in (CLIENT, SERVER):
                 self._take(end)
             self._inject()
@@ -87,15 +88,14 @@ class Relay:
             if told:  # last: who asks what was carried is not told less than has come, on a busy machine either
                 self._obey()
 
-    def _wait_ms(self) -> float | None:
+    def _wait_s(self) -> float | None:
         now = time.monotonic()
         moments = [queue[0][0] for queue in (*self.due, self.spread) if queue and not self.held]
         if self.to_inject:
             return 0
         if self.gathered:
             moments.append(self.gather_until)
-        # Rounded down: the last part of a millisecond is spent looking, for the delay to be faithful.
-        return None if not moments else max(0, int((min(moments) - now) * 1000))
+        return None if not moments else max(0.0, min(moments) - now - _LOOKS_S)
 
     def _obey(self) -> None:
         try:
