@@ -17,12 +17,13 @@ FAST := tests/kernel tests/diagnose tests/records tests/compare tests/load tests
 .PHONY: run extras test test-fast check field bench bench-docs docs sanitize lock packages clean
 
 run: $(VENV)/.built
-	@echo; echo '== estab bench: a healthy run =='
-	$(BIN)/estab bench -c 100 -s 64 -d 3
-	@echo; echo '== estab hold: a backlog of 16 that is far too small for 200 clients at once =='
-	$(BIN)/estab hold -n 200 -d 1 --backlog 16 --accept-delay 50ms || [ $$? = 1 ]
-	@echo; echo '== estab lab: why "broken pipe" comes at once, reproduced in network namespaces =='
-	$(BIN)/estab lab run cookie_reset || [ $$? = 3 ]
+	@echo '$$ estab bench -c 100 -s 64 -d 3    # a healthy run'
+	@$(BIN)/estab bench -c 100 -s 64 -d 3
+	@echo '$$ estab lab run cookie_reset    # why "broken pipe" comes at once, in network namespaces'
+	@$(BIN)/estab lab run cookie_reset --brief || [ $$? = 3 ]
+	@echo '$$ estab hold -n 200 -d 1 --backlog 16 --accept-delay 50ms    # a backlog far too small'
+	@$(BIN)/estab hold -n 200 -d 1 --backlog 16 --accept-delay 50ms || [ $$? = 1 ]
+	@echo 'Next: $(BIN)/estab limits 127.0.0.1:22 | diagnose | watch | lab run all'
 
 # What the extras report, watch, export and cluster need, pinned.
 extras: $(VENV)/.built

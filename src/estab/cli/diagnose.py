@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from estab.cli import input_file
 from estab.cli.input_file import InputFile
-from estab.cli.options import DEFAULT_REPORT, ReportFlags
-from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, exit_code, finish, show, status_line, stoppable
-from estab.cli.values import Seconds
+from estab.cli.options import DEFAULT_REPORT, OUTPUT, ReportFlags
+from estab.cli.show import FAILED, OK, JsonFile, exit_code, show, status_line, stoppable
+from estab.cli.values import Flag, Seconds
 from estab.errors import UsageError
 from estab.words import plural
 
 if TYPE_CHECKING:
-    from estab.records import Diagnosis
+    from estab.report.html.subject import Subject
 
 
-def diagnose(*file: InputFile, interval: Seconds = 2.0, output: ReportFlags = DEFAULT_REPORT) -> int:
+def diagnose(
+    *file: InputFile,
+    interval: Seconds = 2.0,
+    markdown: Annotated[Flag, Parameter(group=OUTPUT)] = False,
+    output: ReportFlags = DEFAULT_REPORT,
+) -> int:
     """Find the cause in recorded runs or snapshots; without FILE, on this host now.
 
     Snapshots (from `estab observe` or `estab watch --record`) are judged together: by what changed from the first to
@@ -35,15 +43,29 @@ def diagnose(*file: InputFile, interval: Seconds = 2.0, output: ReportFlags = DE
         this host, to look at now: :PORT, a PID, or the name of a program (nginx).
     interval
         Without a file: the time between the two looks at this host (500ms, 5s).
+    markdown
+        Print everything as Markdown, for an issue or a chat.
     output.json
         Write the run with its verdict (estab.run/1), or the verdict on snapshots or this host (estab.diagnosis/1), as
         JSON to this file; `-` is standard output, which then gets nothing else.
     """
-    if not file:
-        return _this_host(None, interval, output)
-    if len(file) == 1 and not _is_file(file[0]):
-        return _this_host(file[0], interval, output)
-    return _files(file, output)
+    if markdown and (output.verbose or output.brief or output.json == "-"):
+        raise UsageError("standard output takes one of --markdown, --verbose, --brief and --json -")
+    json_file = JsonFile(output.json)
+    if file and (len(file) > 1 or _is_file(file[0])):
+        subjects = _files(file)
+    else:
+        subjects = [_this_host(file[0] if file else None, interval, output)]
+    if output.json is not None and len(subjects) > 1:
+        raise UsageError(f"--json takes one result and the files hold {len(subjects)}; give them one at a time")
+    for subject in subjects:
+        json_file.write(subject.run or subject.diagnosis)
+    if markdown:
+        _print_markdown(subjects, output)
+    else:
+        for subject in subjects:
+            _print(subject, output)
+    return max(map(_code, subjects), default=OK)
 
 
 def _is_file(name: str) -> bool:
@@ -52,11 +74,11 @@ def _is_file(name: str) -> bool:
     return not name or name[0] == "-" or os.path.exists(name) or (not url and bool(re.search(r"[/\s\\]|\.\w*$", name)))
 
 
-def _this_host(listener: str | None, interval: float, output: ReportFlags) -> int:
+def _this_host(listener: str | None, interval: float, output: ReportFlags) -> Subject:
     from estab.api.files import diagnose_host
     from estab.api.local_server import find
+    from estab.report.html.subject import Subject
 
-    json_file = JsonFile(output.json)
     try:
         server = None if listener is None else find(listener)
     except UsageError as error:
@@ -67,38 +89,60 @@ def _this_host(listener: str | None, interval: float, output: ReportFlags) -> in
         diagnosis = diagnose_host(interval, stop, server=server)
     if diagnosis is None:
         raise KeyboardInterrupt
-    return _show(diagnosis, f"{whose}, {interval:g} s", output, json_file)
+    return Subject(f"{whose}, {interval:g} s", diagnosis)
 
 
-def _files(files: tuple[str, ...], output: ReportFlags) -> int:
+def _files(files: tuple[str, ...]) -> list[Subject]:
+    """Each run by itself, and all snapshots together."""
     from estab.api.files import diagnose as judge_run
     from estab.api.files import diagnose_snapshots, read_record
     from estab.records import RunResult
+    from estab.report.html.subject import Subject
 
     input_file.check(files)
-    records = [read_record(name) for name in files]
-    runs = [judge_run(record) for record in records if isinstance(record, RunResult)]
-    snapshots = [snapshot for record in records if not isinstance(record, RunResult) for snapshot in record]
-    results = len(runs) + bool(snapshots)
-    if output.json is not None and results > 1:
-        raise UsageError(f"--json takes one result and the files hold {results}; give them one at a time")
-    json_file = JsonFile(output.json)
-    codes = [exit_code(run) for run in runs if finish(run, output, json_file) != INTERRUPTED]
+    subjects, snapshots = [], []
+    for name in files:
+        record = read_record(name)
+        if isinstance(record, RunResult):
+            run = judge_run(record)
+            assert run.diagnosis is not None
+            subjects.append(Subject(name, run.diagnosis, run=run))
+        else:
+            snapshots += record
     if snapshots:
         title = plural(len(snapshots), "snapshot")
-        codes.append(_show(diagnose_snapshots(snapshots), title, output, json_file))
-    return max(codes, default=OK)
+        subjects.append(Subject(title, diagnose_snapshots(snapshots), snapshots=snapshots))
+    return subjects
 
 
-def _show(diagnosis: Diagnosis, title: str, output: ReportFlags, json_file: JsonFile) -> int:
-    from estab.report.answer.run import answer_diagnosis, brief_diagnosis
-    from estab.report.text import render_diagnosis
+def _code(subject: Subject) -> int:
+    """That of the run, though one that was interrupted then is no interruption now."""
+    if subject.run is not None:
+        return exit_code(subject.run.replace(interrupted=False))
+    return FAILED if subject.diagnosis.cause else OK
 
-    json_file.write(diagnosis)
+
+def _print(subject: Subject, output: ReportFlags) -> None:
+    from estab.report.answer.run import answer_diagnosis, answer_run, brief_diagnosis, brief_run
+    from estab.report.text import render, render_diagnosis
+
+    diagnosis, title = subject.diagnosis, subject.title
+    if subject.run is not None:
+        run = subject.run
+        show(output, partial(brief_run, run), partial(answer_run, run), partial(render, run))
+        return
     show(
         output,
         partial(brief_diagnosis, diagnosis),
         partial(answer_diagnosis, diagnosis, title),
         partial(render_diagnosis, diagnosis, title),
     )
-    return FAILED if diagnosis.cause else OK
+
+
+def _print_markdown(subjects: list[Subject], output: ReportFlags) -> None:
+    if output.shows_report:
+        from estab.api.report import markdown
+        from estab.report.html.subject import Material
+
+        sys.stdout.buffer.write(markdown(Material(subjects)).encode())  # UTF-8, whatever the locale
+        sys.stdout.flush()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from estab.cli.options import DEFAULT_OUTPUT, OutputFlags
-from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, status_line, stoppable
+from estab.cli.options import DEFAULT_REPORT, ReportFlags
+from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, show, status_line, stoppable
 from estab.cli.values import Bytes, Flag, Number, Seconds, Target, Whole
 from estab.errors import UsageError
 from estab.kernel.formats.endpoint import endpoint
@@ -20,7 +21,6 @@ from estab.words import places, plural
 
 if TYPE_CHECKING:
     from estab.api.serve import ServeProgress
-    from estab.records import RunResult
 
 
 def serve(
@@ -37,7 +37,7 @@ def serve(
     pause: Seconds = 0.0,
     pause_every: Seconds = 0.0,
     duration: Annotated[Seconds | None, Parameter(name=("--duration", "-d"))] = None,
-    output: OutputFlags = DEFAULT_OUTPUT,
+    output: ReportFlags = DEFAULT_REPORT,
 ) -> int:
     """Run a server to load: echo, sink (reads and discards), or stall (listens but never accepts).
 
@@ -74,17 +74,18 @@ def serve(
         Write the result as JSON (estab.run/1) to this file; `-` is standard output, which then gets nothing else.
     """
     from estab.api.serve import serve as run_serve
+    from estab.report.answer.serve import answer_serve, brief_serve
+    from estab.report.text import render
 
     host, port = parse_listen(listen)
     gap_s = _accept_delay_s(accept_delay, accept_rate)
     asked = Service(service, host, port, backlog, gap_s, processes, close_after, reset, pause, pause_every)
     json_file = JsonFile(output.json)
     announce = output.shows_report
-    with stoppable() as stop, status_line(output) as show:
-        run = run_serve(asked, duration_s=duration, stop=stop, progress=_progress(show, announce))
+    with stoppable() as stop, status_line(output) as say:
+        run = run_serve(asked, duration_s=duration, stop=stop, progress=_progress(say, announce))
     json_file.write(run)
-    if announce:
-        print(_summary(run))
+    show(output, partial(brief_serve, run), partial(answer_serve, run), partial(render, run))
     lost = [worker.lost for worker in run.server.workers if worker.lost]
     for why in lost:
         print(f"estab: a server process {why}", file=sys.stderr)
@@ -103,7 +104,7 @@ def _accept_delay_s(delay: float, rate: float | None) -> float:
     return 1 / rate
 
 
-def _progress(show: Callable[[str], None], announce: bool) -> Callable[[ServeProgress], None]:
+def _progress(say: Callable[[str], None], announce: bool) -> Callable[[ServeProgress], None]:
     announced = not announce
 
     def tell(now: ServeProgress) -> None:
@@ -123,17 +124,6 @@ def _progress(show: Callable[[str], None], announce: bool) -> Callable[[ServePro
             parts.append(f"queue {places(point.queue_depth, accept_queue.room(point.queue_limit or 0))}")
         if point.listener_drops:
             parts.append(plural(point.listener_drops, "drop"))
-        show("  ·  ".join(parts))
+        say("  ·  ".join(parts))
 
     return tell
-
-
-def _summary(run: RunResult) -> str:
-    parts = [f"accepted {run.funnel.accepted:,}", f"closed {run.funnel.completed:,}"]
-    listener = run.server.listener
-    if listener is not None:
-        parts.append(f"worst queue {places(listener.worst_depth, accept_queue.room(listener.limit))}")
-        if listener.drops:
-            parts.append(plural(listener.drops, "drop"))
-    parts += [f"{plural(failure.count, 'time')} {failure.kind}" for failure in run.failures]
-    return f"stopped after {run.elapsed_s:.1f} s: " + ", ".join(parts)
