@@ -1,38 +1,39 @@
-"""The status line of several scenarios: each has its share of the terminal, and what is over is counted."""
+"""What is drawn while scenarios run: a line for each that does, and how many are over."""
 
 from __future__ import annotations
 
-import pytest
-
 from estab.cli.lab_progress import Standing
+from estab.report.layout import UNICODE
+from estab.report.progress import Line
 
 
-@pytest.fixture(autouse=True)
-def _eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
+def text(lines: list[Line]) -> list[str]:
+    return ["".join(part for part, _style in line) for line in lines]
 
 
 def test_one_scenario_stands_alone() -> None:
-    assert Standing(["healthy"]).told("healthy", "running") == "healthy  ·  running"
+    assert text(Standing(["healthy"], UNICODE).told("healthy", "running")) == ["  healthy  running"]
 
 
-def test_two_side_by_side_share_the_line() -> None:
-    standing = Standing(["path_flow_table_full", "healthy", "short_connection_storm"])
+def test_two_side_by_side_have_a_line_each() -> None:
+    standing = Standing(["path_flow_table_full", "healthy"], UNICODE)
     remedy = "remedy 1 of 3: a bigger table: instance type, the router's nf_conntrack_max"
-    line = standing.told("path_flow_table_full", remedy)
-    assert line == f"0 of 3 over  ·  path_flow_table_full: {remedy}"[:78] + "…"
-    line = standing.told("healthy", "running")
-    assert line == "0 of 3 over  ·  path_flow_table_full: remedy 1 of 3  ·  healthy: running"
-    standing.told("healthy", "over")
-    line = standing.told("short_connection_storm", "more figures")
-    assert line == "1 of 3 over  ·  path_flow_table_full: remedy…  ·  short_connection_storm: more…"
+    standing.told("path_flow_table_full", remedy)
+    assert text(standing.told("healthy", "running")) == [
+        "░" * 24 + " 0 of 2 scenarios",
+        f"  path_flow_table_full  {remedy}",
+        "  healthy               running",
+    ]
 
 
 def test_what_is_over_is_counted_and_gone() -> None:
-    standing = Standing(["healthy", "cookie_reset"])
-    assert standing.told("the wire", "measuring itself") == "0 of 2 over  ·  the wire: measuring itself"
-    assert standing.told("the wire", "over") == "0 of 2 over"
+    standing = Standing(["healthy", "cookie_reset"], UNICODE)
+    assert text(standing.told("the wire", "measuring itself"))[1:] == ["  the wire  measuring itself"]
+    assert text(standing.told("the wire", "over")) == ["░" * 24 + " 0 of 2 scenarios"]
     standing.told("healthy", "running")
     standing.told("cookie_reset", "running")
-    assert standing.told("healthy", "over") == "1 of 2 over  ·  cookie_reset: running"
-    assert standing.told("cookie_reset", "over") == "2 of 2 over"
+    assert text(standing.told("healthy", "over")) == [
+        "█" * 12 + "░" * 12 + " 1 of 2 scenarios",
+        "  cookie_reset  running",
+    ]
+    assert text(standing.told("cookie_reset", "over")) == ["█" * 24 + " 2 of 2 scenarios"]

@@ -6,8 +6,9 @@ import sys
 
 from cyclopts import App
 
+from estab.cli.live_block import status_line
 from estab.cli.options import DEFAULT_OUTPUT, OutputFlags
-from estab.cli.show import MACHINE, OK, JsonFile, console, status_line
+from estab.cli.show import MACHINE, OK, JsonFile, console
 
 cluster = App(
     name="cluster",

@@ -12,8 +12,9 @@ from cyclopts import Parameter
 
 from estab.cli import input_file
 from estab.cli.input_file import InputFile
+from estab.cli.live_block import status_line
 from estab.cli.options import DEFAULT_REPORT, OUTPUT, ReportFlags
-from estab.cli.show import FAILED, OK, JsonFile, exit_code, show, status_line, stoppable
+from estab.cli.show import FAILED, OK, JsonFile, exit_code, show, stoppable
 from estab.cli.values import Flag, Seconds
 from estab.errors import UsageError
 from estab.words import plural

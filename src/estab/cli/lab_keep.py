@@ -15,6 +15,7 @@ from estab.load.conductor import Stop
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from estab.cli.live_block import Draw
     from estab.records.lab import LabInside
 
 
@@ -26,13 +27,13 @@ def check(names: tuple[str, ...]) -> None:
         raise UsageError("--keep stays until Enter is pressed: standard input must be a terminal; leave out --keep")
 
 
-def waiting(console: Console, stop: Stop, show: Callable[[str], None]) -> Callable[[LabInside], None]:
+def waiting(console: Console, stop: Stop, draw: Draw) -> Callable[[LabInside], None]:
     """What is called when the hosts stand: shows how to enter them and returns when the user leaves."""
 
     def inside(hosts: LabInside) -> None:
         from estab.report.lab_inside import render_inside
 
-        show("")
+        draw([])
         render_inside(hosts, console)
         console.print("Enter or Ctrl-C leaves, and all of it is gone.", style="bold")
         sys.stdout.flush()

@@ -10,8 +10,9 @@ from cyclopts import Parameter
 
 from estab.cli import lab_keep, lab_settings
 from estab.cli.lab_progress import Standing
+from estab.cli.live_block import glyphs, live_block
 from estab.cli.options import DEFAULT_REPORT, ReportFlags
-from estab.cli.show import FAILED, INTERRUPTED, MACHINE, OK, JsonFile, console, show, status_line, stoppable
+from estab.cli.show import FAILED, INTERRUPTED, MACHINE, OK, JsonFile, console, show, stoppable
 from estab.cli.values import Command, Directory, Flag, Whole
 from estab.errors import UsageError
 
@@ -75,12 +76,12 @@ def run(
     silent = not output.shows_report
     printer = console(quiet=silent or output.brief)
     chosen = names() if "all" in name else name
-    standing = Standing(chosen)
+    standing = Standing(chosen, glyphs())
 
-    with stoppable() as stop, status_line(output) as say:
+    with stoppable() as stop, live_block(output) as draw:
 
         def finished(done: LabScenario) -> None:
-            say("")
+            draw([])
             if output.verbose:
                 render_scenario(done, printer)
             else:
@@ -89,8 +90,8 @@ def run(
 
         result = lab(
             name, settings=settings, full=full, sweep=sweep, captures=pcap, command=server, jobs=jobs, stop=stop,
-            finished=finished, told=lambda name, stage: say(standing.told(name, stage)),
-            inside=lab_keep.waiting(Console(stderr=silent), stop, say) if keep else None,
+            finished=finished, told=lambda name, stage: draw(standing.told(name, stage)),
+            inside=lab_keep.waiting(Console(stderr=silent), stop, draw) if keep else None,
         )  # fmt: skip
     json_file.write(result)
     show(output, partial(brief_lab, result), partial(answer_end, result), partial(render_end, result))

@@ -6,8 +6,9 @@ from functools import partial
 
 from estab.cli import input_file
 from estab.cli.input_file import InputFile
+from estab.cli.live_block import status_line
 from estab.cli.options import DEFAULT_REPORT, ReportFlags
-from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, show, status_line, stoppable
+from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, show, stoppable
 from estab.cli.values import Number, Seconds, Whole
 
 

@@ -33,8 +33,8 @@ def run_load(request: Request, target: str | None, flags: LoadFlags) -> int:
         return execute(request, target, options, stop=stop, progress=progress)
 
     if client.repeat != 1:
-        return repeat(once, client.repeat, request.connections, output)
+        return repeat(once, client.repeat, request, output)
     json_file = JsonFile(output.json)
-    with stoppable() as stop, progress_on(output, request.connections) as progress:
+    with stoppable() as stop, progress_on(output, request) as progress:
         run = once(stop, progress)
     return finish(run, output, json_file)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from estab.cli.live_block import live_block
 from estab.cli.options import ClientFlags, ReportFlags
-from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, progress_on, show, status_line, stoppable
+from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, load_progress, show, stoppable, telling
 from estab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +27,11 @@ def run_on_cluster(
     if client.repeat != 1:
         raise UsageError("--repeat with --cluster: run the command again for each; estab compare reads the totals")
     json_file = JsonFile(output.json)
-    with stoppable() as stop, progress_on(output, request.connections) as tell, status_line(output) as say:
+    with stoppable() as stop, live_block(output) as draw:
+        tell = telling(draw, load_progress(request))
+
+        def say(text: str) -> None:
+            draw([[(text, "")]] if text else [])
 
         def told(now: ClusterProgress) -> None:
             tell(now.progress)

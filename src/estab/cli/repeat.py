@@ -16,6 +16,7 @@ from estab.records import RunResult, encode
 
 if TYPE_CHECKING:
     from estab.api.recorder import Progress
+    from estab.cluster.messages import Request
 
 MOST = 1_000
 Once = Callable[[Stop, "Callable[[Progress], None]"], RunResult]
@@ -71,7 +72,7 @@ class RunDirectory:
             raise UsageError(f"can't write {name}: {error.strerror}") from error
 
 
-def repeat(once: Once, number: int, connections: int, output: ReportFlags) -> int:
+def repeat(once: Once, number: int, request: Request, output: ReportFlags) -> int:
     """Runs the load `number` times, or until it is stopped. A run that is stopped halfway is not kept."""
     directory = RunDirectory(output.json, number)
     shown = output.shows_report
@@ -79,7 +80,7 @@ def repeat(once: Once, number: int, connections: int, output: ReportFlags) -> in
     code = 0
     with stoppable() as stop:
         for at in range(1, number + 1):
-            with progress_on(output, connections, f"run {at} of {number}  ·  ") as progress:
+            with progress_on(output, request, f"run {at} of {number}") as progress:
                 run = once(stop, progress)
             code = max(code, exit_code(run))
             if run.interrupted:

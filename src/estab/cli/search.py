@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from estab.cli.options import LoadFlags, OutputFlags
-from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, may_draw, progress_on, show, stoppable, wiped
+from estab.cli.live_block import live_block
+from estab.cli.options import LoadFlags
+from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, show, stoppable, telling
 from estab.cli.values import seconds
 from estab.errors import UsageError
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from estab.api.bench import BenchRequest
     from estab.api.request import LoadOptions
 
-S = TypeVar("S")
 FIRST_PER_S = 1000.0
 _BOUND = re.compile(r"p(\d{1,2}(?:\.\d+)?|100)\s*<=?\s*(.+)|max\s*<=?\s*(.+)")
 
@@ -38,18 +36,20 @@ def find_ceiling(target: str | None, most: int | None, flags: LoadFlags) -> int:
     from estab.api.ceiling import find_ceiling as search
     from estab.api.local_server import address_of
     from estab.report.answer.search import answer_ceiling, brief_ceiling
+    from estab.report.progress import LoadProgress, SearchProgress
     from estab.report.search import ceiling_step, render_ceiling
 
     options = _options(target, flags)
     target = None if target is None else address_of(target)
-    with stoppable() as stop, progress_on(flags.output, most or 0) as progress:
+    attempts = SearchProgress(lambda number: LoadProgress(f"attempt {number}", "hold", 0, None))
+    with stoppable() as stop, live_block(flags.output) as draw:
         ceiling = search(
             target,
             most=most,
             options=options,
             stop=stop,
-            progress=progress,
-            stepped=_telling(flags.output, ceiling_step),
+            progress=telling(draw, attempts),
+            stepped=lambda step: attempts.stepped(ceiling_step(step)),
         )
     JsonFile(flags.output.json).write(ceiling)
     show(
@@ -66,17 +66,21 @@ def find_rate(target: str | None, text: str, request: BenchRequest, flags: LoadF
     from estab.api.highest_rate import find_rate as search
     from estab.api.local_server import address_of
     from estab.report.answer.search import answer_rate, brief_rate
+    from estab.report.progress import LoadProgress, SearchProgress
     from estab.report.search import rate_step, render_rate
 
     percentile, bound_s = bound(text)
     options = _options(target, flags)
     target = None if target is None else address_of(target)
-    with stoppable() as stop, progress_on(flags.output, request.connections) as progress:
+    attempts = SearchProgress(
+        lambda number: LoadProgress(f"attempt {number}", "bench", request.connections, request.duration_s)
+    )
+    with stoppable() as stop, live_block(flags.output) as draw:
         highest = search(
             target, bound_s=bound_s, percentile=percentile, first_per_s=request.rate_per_s or FIRST_PER_S,
             connections=request.connections, duration_s=request.duration_s, size_bytes=request.size_bytes,
-            arrivals=request.arrivals, options=options, stop=stop, progress=progress,
-            stepped=_telling(flags.output, rate_step),
+            arrivals=request.arrivals, options=options, stop=stop, progress=telling(draw, attempts),
+            stepped=lambda step: attempts.stepped(rate_step(step)),
         )  # fmt: skip
     JsonFile(flags.output.json).write(highest)
     show(flags.output, partial(brief_rate, highest), partial(answer_rate, highest), partial(render_rate, highest))
@@ -95,13 +99,3 @@ def _options(target: str | None, flags: LoadFlags) -> LoadOptions:
     if flags.client.cluster is not None:
         raise UsageError("a search is this host's alone; leave out --cluster, and run the load there at a few sizes")
     return flags.options(target)
-
-
-def _telling(output: OutputFlags, said: Callable[[S], str]) -> Callable[[S], None]:
-    """What says of each step, on a terminal, what it gave."""
-
-    def stepped(step: S) -> None:
-        if may_draw(output):
-            sys.stderr.write(f"{wiped()}  {said(step)}\n")
-
-    return stepped

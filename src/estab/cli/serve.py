@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from estab.cli.live_block import status_line
 from estab.cli.options import DEFAULT_REPORT, ReportFlags
-from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, show, status_line, stoppable
+from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, show, stoppable
 from estab.cli.values import Bytes, Flag, Number, Seconds, Target, Whole
 from estab.errors import UsageError
 from estab.kernel.formats.endpoint import endpoint

@@ -1,9 +1,8 @@
-"""Showing: progress on a terminal's stderr, the report on stdout, JSON where it was asked for, and the exit code."""
+"""Showing: a load's progress, the report on stdout, JSON where it was asked for, and the exit code."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 import time
@@ -12,6 +11,7 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from estab.cli.live_block import Draw, glyphs, live_block, may_ever_draw
 from estab.cli.output_file import OutputFile
 from estab.load.conductor import Stop
 
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
     from estab.api.recorder import Progress, ProgressCallback
     from estab.cli.options import OutputFlags, ReportFlags
+    from estab.cluster.messages import Request
     from estab.records import Record, RunResult
     from estab.report.layout import Glyphs
+    from estab.report.progress import LoadProgress, SearchProgress
 
 _AGAIN_S = 3.0
 OK, FAILED, USAGE, MACHINE, INTERRUPTED = 0, 1, 2, 3, 130
@@ -66,80 +68,33 @@ def stoppable(given: Stop | None = None) -> Iterator[Stop]:
 
 
 @contextlib.contextmanager
-def status_line(output: OutputFlags) -> Iterator[Callable[[str], None]]:
-    """Shows one line that changes, on a terminal's stderr; elsewhere, and when quiet, nothing."""
-    shown = False
-
-    def show(text: str) -> None:
-        nonlocal shown
-        if (shown or text) and may_draw(output):
-            sys.stderr.write(wiped() + text[: _columns() - 1])
-            sys.stderr.flush()
-            shown = bool(text)
-
-    try:
-        yield show
-    finally:
-        show("")
+def progress_on(output: OutputFlags, request: Request, before: str = "") -> Iterator[ProgressCallback]:
+    """The progress of a load, drawn on a terminal's stderr; `before` stands first, as `run 2 of 5`."""
+    if not may_ever_draw(output):
+        yield lambda _progress: None
+        return
+    with live_block(output) as draw:
+        yield telling(draw, load_progress(request, before))
 
 
-def may_draw(output: OutputFlags) -> bool:
-    """Whether progress may be drawn on stderr now: it is a terminal, and this process no background job there.
+def load_progress(request: Request, before: str = "") -> LoadProgress:
+    """What draws the progress of this load."""
+    from estab.api.churn import ChurnRequest
+    from estab.report.progress import LoadProgress
 
-    Asked before each line, since `fg` and `bg` may come between. tcgetpgrp(3) fails on a terminal that is not the one
-    of this session; nobody's prompt is drawn over there.
-    """
-    if output.quiet or not sys.stderr.isatty():
-        return False
-    try:
-        return os.tcgetpgrp(sys.stderr.fileno()) == os.getpgrp()
-    except OSError:
-        return True
+    title = f"{before}, {request.command}" if before else request.command
+    wanted = request.attempts if isinstance(request, ChurnRequest) else request.connections
+    return LoadProgress(title, request.command, wanted, request.duration_s)
 
 
-def is_dumb() -> bool:
-    """Whether the terminal knows no escapes (TERM=dumb, as Emacs's)."""
-    return os.environ.get("TERM", "dumb") in ("dumb", "")
+def telling(draw: Draw, shown: LoadProgress | SearchProgress) -> ProgressCallback:
+    """What takes a load's progress and draws it."""
+    signs = glyphs()
 
+    def tell(progress: Progress) -> None:
+        draw(shown.lines(progress.stage, progress.point, progress.closed, signs))
 
-def wiped() -> str:
-    """What empties the status line: on a terminal that knows no escapes blanks do."""
-    if is_dumb():
-        return "\r" + " " * (_columns() - 1) + "\r"
-    return "\r\x1b[K"
-
-
-def _columns() -> int:
-    import shutil
-
-    return shutil.get_terminal_size().columns
-
-
-@contextlib.contextmanager
-def progress_on(output: OutputFlags, wanted: int, before: str = "") -> Iterator[ProgressCallback]:
-    """The progress of a run as a status line; `wanted` how many connections were asked for, `before` stands first."""
-    with status_line(output) as show:
-
-        def tell(progress: Progress) -> None:
-            point = progress.point
-            parts = [
-                f"{before}{point.t_s:6.1f} s  {progress.stage:<10}",
-                f"{point.connected:,} connected",
-                f"{point.open:,} open",
-            ]
-            if progress.stage == "connecting" and point.connected <= wanted:
-                parts[1] = f"{point.connected:,} of {wanted:,} connected"
-            if progress.stage == "closing":
-                parts.append(f"{progress.closed:,} closed")
-            if point.requests:
-                parts.append(f"{point.requests:,} answered")
-            if point.failed:
-                parts.append(f"{point.failed:,} failed")
-            if point.queue_depth is not None:
-                parts.append(f"queue {point.queue_depth:,} of {point.queue_limit:,}")
-            show("  ·  ".join(parts))
-
-        yield tell
+    return tell
 
 
 class JsonFile:

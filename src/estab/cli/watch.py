@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Group, Parameter
 
+from estab.cli.live_block import is_dumb, status_line
 from estab.cli.options import OUTPUT, OutputFlags
-from estab.cli.show import FAILED, INTERRUPTED, OK, console, is_dumb, status_line, stoppable
+from estab.cli.show import FAILED, INTERRUPTED, OK, console, stoppable
 from estab.cli.values import Command, File, Flag, Netns, Number, Port, Seconds, Whole
 from estab.errors import MachineError, UsageError
 from estab.load.conductor import Stop
