@@ -842,13 +842,17 @@ def died(
 
 
 def closed_silent(
-    ended: int = 400, span_s: tuple[float, float] = (1.01, 1.03), own_connects: int = 0, **fields: Any
+    ended: int = 400,
+    span_s: tuple[float, float] = (1.01, 1.03),
+    own_connects: int = 0,
+    own_resets: int = 0,
+    **fields: Any,
 ) -> RunResult:
     """hold -n 400, silent, against a program that closes what was silent for a second."""
     owner = Process(pid=4321, name="node", fds=410, nofile_soft=1024)
     there = Listener(family=4, address="127.0.0.1", port=5000, depth=0, limit=128, inode=11, owners=[owner])
     ends = {"before": snapshot(listeners=[there]), "after": snapshot(listeners=[there])}
-    risen = deltas(Tcp_ActiveOpens=400 + own_connects)
+    risen = deltas(Tcp_ActiveOpens=400 + own_connects, Tcp_OutRsts=own_resets)
     values: dict[str, Any] = {
         "funnel": funnel(400, 400, accepted=None, completed=400 - ended),
         "failures": [failure("read", "eof", ended, span_s[0]).replace(last_s=span_s[1])] if ended else [],

@@ -9,7 +9,7 @@ from tests.diagnose import runs
 from tests.diagnose.alone import alone
 
 from estab.diagnose.judge import judge
-from estab.records import Failure, Listener, Process, RunResult, ServerSide
+from estab.records import Failure, Ghosts, Listener, Process, RunResult, ServerSide
 
 
 def owner(name: str = "nginx", fds: int = 160, soft: int | None = 1024) -> Process:
@@ -50,6 +50,10 @@ def lost_a_process() -> RunResult:
         (runs.over_its_limit(timeline=runs.kept_timeline(150, 250, closed_at_s=0.7)), "ruled_out"),  # old or idle
         (runs.over_its_limit(timeline=runs.kept_timeline(150, 250, seconds=1.1)), "confirmed"),
         (runs.over_its_limit(timeline=runs.kept_timeline(150, 250, seconds=1.0)), "possible"),
+        # What it waited for accept() at a server that is not seen is no time that it lived.
+        (runs.over_its_limit(timeline=runs.kept_timeline(150, 250, closed_at_s=0.7), server=runs.remote()), "possible"),
+        (runs.over_its_limit(ghosts=Ghosts(count=100, client_established=150, server_established=50)), "possible"),
+        (runs.over_its_limit(server=server(processes=[owner(fds=1023)])), "ruled_out"),  # accept() and a file beside
         (runs.over_its_limit(timeline=[]), "not_observed"),
         (runs.over_its_limit().replace(command="churn"), "not_observed"),
         (runs.over_its_limit(server=runs.remote()), "possible"),

@@ -7,7 +7,7 @@ from tests.diagnose import runs
 from tests.diagnose.alone import alone
 
 from estab.diagnose.judge import judge
-from estab.records import RunResult
+from estab.records import Failure, Latency, RunResult
 
 
 def ramped(first_s: float, last_s: float) -> RunResult:
@@ -18,6 +18,18 @@ def ramped(first_s: float, last_s: float) -> RunResult:
     return runs.closed_silent(
         span_s=(first_s, last_s), timeline=[*timeline, runs.point(4.0, attempted=400, connected=400)]
     )
+
+
+def by_reset() -> Failure:
+    return runs.failure("read", "ECONNRESET", 400, 1.01).replace(last_s=1.03)
+
+
+def late_samples(first_s: float, last_s: float) -> RunResult:
+    """A busy machine: all connected within a millisecond, and the first sample came after 2.6 s."""
+    return runs.closed_silent(
+        span_s=(first_s, last_s), timeline=[runs.point(2.6, attempted=400, connected=400, open=380)],
+        latency=Latency(connect_us=runs.percentiles(61.0).replace(max=1039.0)),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -38,6 +50,9 @@ def ramped(first_s: float, last_s: float) -> RunResult:
         (runs.closed_silent(config={"trickle_per_s": 50}), "not_observed"),
         (runs.closed_silent().replace(command="bench"), "not_observed"),
         (runs.closed_silent(failures=[runs.failure("read", "eof", 400, 1.0)]), "not_observed"),
+        (runs.closed_silent(failures=[by_reset()], own_resets=400), "confirmed"),
+        (runs.closed_silent(failures=[by_reset()], own_resets=399), "possible"),  # a firewall that forgot them
+        (late_samples(2.04, 2.63), "confirmed"),
         (runs.closed_silent(0), "ruled_out"),
         (runs.over_its_limit(), "not_observed"),
         (runs.run(), "ruled_out"),

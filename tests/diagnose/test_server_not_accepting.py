@@ -135,3 +135,20 @@ def test_remedies_name_the_process_and_what_does_nothing() -> None:
 
 def test_a_healthy_run_does_not_accuse_it() -> None:
     assert alone("server_not_accepting", runs.run()).verdict == "ruled_out"
+
+
+@pytest.mark.parametrize(
+    ("waiting", "failed", "expected"), [(9, 9, "possible"), (9, 8, "ruled_out"), (0, 9, "ruled_out")]
+)
+def test_a_single_look_while_the_load_stood_tells_no_accept(waiting: int, failed: int, expected: str) -> None:
+    """The next one came after the load, when a server at a limit of its own accepts again."""
+    few = [
+        ServerLook(t_s=t_s, queue_depth=depth, load_open=is_open, passive_opens=12)
+        for t_s, depth, is_open in ((0.0, 0, False), (9.2, waiting, True), (23.9, 0, False))
+    ]
+    watch = runs.watch(worst_depth=waiting, last_depth=0, queued_at_end=waiting, accepted_at_end=3)
+    run = runs.run(
+        "bench", funnel=runs.funnel(12, 12, accepted=None, completed=3), timeline=[],
+        failures=[runs.failure("read", "own_timeout", failed)], server=runs.local(watch, looks=few),
+    )  # fmt: skip
+    assert alone("server_not_accepting", run).verdict == expected

@@ -26,6 +26,8 @@ TIMED_OUT = [runs.failure("connect", "own_timeout", 50)]
         (owner(64), NOT_WAITING, [], "ruled_out"),
         (owner(64), NOT_WAITING, TIMED_OUT, "possible"),
         (owner(64), NOT_WAITING, [runs.failure("read", "eof", 40)], "confirmed"),  # libuv: accept, close
+        (owner(63), NOT_WAITING, [runs.failure("read", "eof", 40)], "confirmed"),  # mosquitto: /etc/hosts.allow beside
+        (owner(62), NOT_WAITING, [runs.failure("read", "eof", 40)], "ruled_out"),
         # One that is full among several that accept does not leave connections waiting, but at its limit it is.
         ([*owner(10), *owner(64)], WAITING, TIMED_OUT, "confirmed"),
         # Not read: another user's /proc/PID/fd.

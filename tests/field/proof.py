@@ -116,6 +116,14 @@ def starved(program: str = "server", times: float = 1.0) -> Proof:
     )
 
 
+def had_its_core(program: str = "server", waited_s: float = 0.2) -> Proof:
+    """The program hardly waited for a core, whatever else runs on this machine."""
+    return Proof(
+        f"{program} waited for a core for {waited_s:g} s at most",
+        lambda evidence: evidence.turns[program].waited_s <= waited_s,
+    )
+
+
 def busy(program: str = "server", share: float = 0.5) -> Proof:
     """The program ran, or waited for its core, for such a share of the time: its one thread has none left."""
     return Proof(

@@ -54,8 +54,8 @@ def order_decided(run: RunResult) -> bool | None:
     False: order played no part. None: it can't be told, for they were too few, or it was not recorded.
     """
     order = run.arrival_order
-    if order is None or order.pairs <= 0:
-        return None
+    if order is None or order.pairs <= 0 or _ghosts(run):
+        return None  # what the client alone holds the server never kept
     share = min(max(order.in_order / order.pairs, 0.0), 1.0)
     deviation = math.sqrt((order.stayed + order.failed + 1) / (12 * order.pairs))
     if abs(share - 0.5) < _BY_CHANCE * deviation and deviation > _PARTED:
@@ -74,6 +74,11 @@ def order_evidence(run: RunResult) -> Evidence:
     return measured("arrival_order", "in_order", order.in_order, text, order.pairs)
 
 
+def _ghosts(run: RunResult) -> int:
+    """Connections that the client alone holds."""
+    return run.ghosts.count if run.ghosts is not None else 0
+
+
 def first_stayed(run: RunResult) -> bool | None:
     """Whether those that came first stayed, and those that came after them failed. None: it can't be told."""
     order, decided = run.arrival_order, order_decided(run)
@@ -84,8 +89,9 @@ def first_stayed(run: RunResult) -> bool | None:
 class Kept:
     """What was left of a load that keeps its connections, when it was last seen before its own end.
 
-    `open` stayed, and nothing more ended for `quiet_s`. `lived_s`: how long each of the others lived on average beside
-    those, once it had been taken out of the accept queue. `fewest`: so few were open when some had ended already.
+    `open` stayed at both ends, and nothing more ended for `quiet_s`. `lived_s`: how long each of the others lived on
+    average beside those, once it had been taken out of the accept queue. `fewest`: so few were open when some had ended
+    already.
     `held` and `waiting`: what the server's program held at the port then, and what it had not accepted; None: not seen.
     """
 
@@ -109,9 +115,10 @@ def kept(run: RunResult) -> Kept | None:
     quiet = [*takewhile(lambda point: (point.open, point.failed) == (last.open, last.failed), reversed(points))]
     at_server: Sequence[ServerSample] = [look for look in run.server.looks if look.load_open] or quiet
     beside = sum(_beside(point, last.open) * _lasted_s(point, later, last_s) for point, later in pairwise(points))
-    fewest = min((point.open for point in points if _ended(point)), default=last.open)
+    stayed = max(0, last.open - _ghosts(run))
+    fewest = min((point.open for point in points if _ended(point)), default=stayed)
     return Kept(
-        open=last.open,
+        open=stayed,
         quiet_s=last.t_s - (quiet[-1].t_s if last_s is None else last_s),
         lived_s=beside / ended,
         fewest=fewest,

@@ -24,6 +24,11 @@ class FullestProcess:
         """No descriptor is left for the next accept() or socket()."""
         return self.fds >= self.limit
 
+    @property
+    def at_its_last(self) -> bool:
+        """One is left at most: accept() takes it, and what the program opens beside (a file, a backend) finds none."""
+        return self.fds >= self.limit - 1
+
 
 def evidence(full: FullestProcess | None) -> list[Evidence]:
     """How many descriptors a server's process had open, of how many; nothing where none was read."""

@@ -131,9 +131,12 @@ def _lag_of_timeout(run: RunResult) -> float | None:
 
 def _rate_missed(run: RunResult) -> bool | None:
     """Was the asked rate missed? None: none was asked, it cannot be told, or the run was too short to tell."""
-    rate, reached = facts.asked_rate(run), attempts_per_s(run)
+    rate, reached, loop = facts.asked_rate(run), attempts_per_s(run), run.open_loop
     if rate is None or reached is None:
         return None
+    # All that was due has begun, each so late at worst: the rate can't have been missed by more, whatever samples say.
+    if loop is not None and not loop.unsent and loop.worst_late_ms / 1000 <= (1 / MISSED - 1) * run.load_s:
+        return False
     # Samples come ten a second: less than a quarter of a second behind is no evidence.
     behind_s = run.funnel.attempted / reached - run.funnel.attempted / rate
     return reached < MISSED * rate and behind_s > 0.25

@@ -54,7 +54,7 @@ def _why_no_ceiling(stayed: Kept, ended: int, run: RunResult) -> str | None:
     """Why it is no number of connections that decided who was closed. None: it may be."""
     if stayed.open <= 0:
         return "No connection stayed open: it is no number of them that is too high."
-    if stayed.lived_s > _LIVED_S:
+    if stayed.lived_s > _LIVED_S and not _waited_unseen(run):
         return f"What was closed had lived for {stayed.lived_s:.1f} s: it was not closed for being one too many."
     if stayed.fewest < stayed.open - max(1, stayed.open // 10):
         return f"Connections were closed when {stayed.fewest:,} were open, and {stayed.open:,} were later."
@@ -63,6 +63,11 @@ def _why_no_ceiling(stayed: Kept, ended: int, run: RunResult) -> str | None:
     if ended < _FEWEST or ended * _SHARE < run.funnel.connected:
         return f"{ended:,} of {plural(run.funnel.connected, 'connection')} closed early may be chance."
     return None
+
+
+def _waited_unseen(run: RunResult) -> bool:
+    """Whether they may have waited in an accept queue that was not seen. (What is old or idle ends the first ones.)"""
+    return not run.server.observed and closings.first_stayed(run) is True
 
 
 def _weigh(run: RunResult, stayed: Kept, ended: int) -> tuple[Verdict, str]:
@@ -75,7 +80,7 @@ def _weigh(run: RunResult, stayed: Kept, ended: int) -> tuple[Verdict, str]:
     if not run.server.observed:
         return "possible", f"{told}: a limit of the server's program looks like this, or of a proxy before it."
     full = descriptors.fullest_server(run)
-    if full is not None and full.at_limit and not _spoke_first(run, ended):
+    if full is not None and full.at_its_last and not _spoke_first(run, ended):
         return "ruled_out", f"{full.name} (pid {full.pid}) had no descriptor left for more."
     if (doubt := _untold_order(run) or _doubt(run, stayed, full)) is not None:
         return "possible", f"{told}, but {doubt}."

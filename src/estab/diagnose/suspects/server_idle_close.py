@@ -1,13 +1,15 @@
 """The server's program closes connections that were silent for so long.
 
-A limit of the program's own (nginx `keepalive_timeout`, redis `timeout`, Node `server.keepAliveTimeout`): it closes in
-order, by FIN, and a client that asks at that moment gets EPIPE or ECONNRESET. No counter of the kernel knows of it: the
-age at which connections end tells it.
+A limit of the program's own (nginx `keepalive_timeout`, redis `timeout`, Node `server.keepAliveTimeout`): it closes,
+mostly in order by FIN, and a client that asks at that moment gets EPIPE or ECONNRESET. No counter of the kernel knows
+of it: the age at which connections end tells it.
 """
 
 from __future__ import annotations
 
-from estab.diagnose import closings, facts, owners
+import math
+
+from estab.diagnose import closings, facts, owners, sent
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.futile import bigger_backlog
 from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, Rebuilt
@@ -17,15 +19,16 @@ from estab.words import plural
 
 _SHORTEST_S = 0.5  # what lives less is not closed for being silent
 _SPREAD_S = 0.5  # by so much their ages may differ: programs look only now and then, as does a run
+_TICK_S = 0.1  # from one sample to the next
 _SHARE = 0.9  # of the connections that had that age so many must have been closed
 
 
 def judge_run(run: RunResult) -> Judgement:
     """Confirmed where silent connections were closed in order, all at the same age, by a server that went on."""
-    ended, span = facts.failed(run, ("write", "read"), ("eof",)), closings.ended_between_s(run)
+    ended, span = failures(run), closings.ended_between_s(run)
     evidence = _evidence(run, ended)
     if not ended or run.command != "hold":
-        text = "No connection was closed in order." if not ended else "Only connections that are held are ever silent."
+        text = "No connection was closed early." if not ended else "Only connections that are held are ever silent."
         return Judgement("ruled_out" if not ended else "not_observed", text, evidence)
     if facts.asked(run, "trickle_per_s"):
         return Judgement("not_observed", "The connections asked all the time: none was silent for long.", evidence)
@@ -58,6 +61,8 @@ def _weigh(run: RunResult) -> tuple[Verdict, str]:
     watch, after = facts.listener(run), run.server.after
     if watch is None or after is None or after.listeners is None:
         return "possible", "; or that of something between, or its end: its host was not observed"
+    if (sent_by_it := run.server.rose(sent.OUT_RSTS)) is not None and sent_by_it < closings.resets(run):
+        return "possible", "; or of something between, for its host sent fewer resets"
     if owners.gone(run) or watch.inode not in {listener.inode for listener in after.listeners}:
         return "possible", "; but what listened is gone"
     own = facts.server_rose(run, facts.ACTIVE_OPENS, run.funnel.attempted)
@@ -68,18 +73,25 @@ def _weigh(run: RunResult) -> tuple[Verdict, str]:
 
 def _connected_by_s(run: RunResult) -> float | None:
     """When the last connect had been made, in seconds since the start. None: not seen."""
-    return next((point.t_s for point in run.timeline if point.connected >= run.funnel.connected), None)
+    seen_s = next((point.t_s for point in run.timeline if point.connected >= run.funnel.connected), None)
+    slowest = run.latency.connect_us.max if run.latency.connect_us is not None else None
+    if seen_s is None or slowest is None or facts.asked_rate(run) is not None:
+        return seen_s
+    # All began at once, but for those that waited for others to connect first; on a busy machine a sample comes late.
+    waves = math.ceil(run.funnel.attempted / (facts.asked(run, "in_flight") or run.funnel.attempted))
+    before_s = max((point.t_s for point in run.timeline if point.connected < run.funnel.connected), default=0.0)
+    return max(before_s, min(seen_s, waves * slowest / 1e6 + _TICK_S))
 
 
 def _evidence(run: RunResult, ended: int) -> list[Evidence]:
     closed = plural(ended, "connection was", "connections were")
-    text = f"{closed} closed in order by the other end, of {run.funnel.connected:,}"
-    return [measured("failures", "read eof", ended, text)]
+    text = f"{closed} closed by the other end, {closings.resets(run):,} of them by RST, of {run.funnel.connected:,}"
+    return [measured("failures", "read eof, ECONNRESET", ended, text), *sent.reset_evidence(run)]
 
 
 def failures(run: RunResult) -> int:
-    """What was closed in order."""
-    return facts.failed(run, ("write", "read"), ("eof",))
+    """What was closed: in order, or by RST (MariaDB does so where a client has not read what it was told)."""
+    return closings.ended_early(run)
 
 
 def remedies(run: RunResult) -> list[Remedy]:

@@ -46,11 +46,24 @@ def _weigh(run: RunResult, watch: ListenerWatch, stopped: Stopped | None) -> tup
         return "ruled_out", "No connection was seen waiting."
     if (stuck := _of_the_group(run)) is not None:
         return "confirmed", stuck
+    if stopped is None and (told := _at_one_look(run)) is not None:
+        return "possible", told
     if stopped is None:
         return "ruled_out", "Connections were accepted to the end."
     if stopped.span_s < accepts.STOPPED_S and facts.accepted(run):
         return "ruled_out", f"Connections were accepted until {stopped.span_s:.1f} s before the end."
     return _weigh_silence(run, stopped)
+
+
+def _at_one_look(run: RunResult) -> str | None:
+    """That something waited at the only look while the load stood, and as much failed. None: more was seen, or less."""
+    waited = [look.queue_depth or 0 for look in run.server.looks if look.load_open]
+    if len(waited) != 1 or not 0 < waited[0] <= facts.turned_away_clients(run):
+        return None
+    waiting = plural(waited[0], "connection")
+    return (
+        f"{waiting} waited for accept() at the only look while the load stood, and as many failed: a longer run tells."
+    )
 
 
 def _weigh_silence(run: RunResult, stopped: Stopped) -> tuple[Verdict, str]:

@@ -35,12 +35,16 @@ def judge_run(run: RunResult) -> Judgement:
 
 def _weigh(run: RunResult, full: FullestProcess) -> tuple[Verdict, str]:
     """The verdict where the descriptors were read and no accept() of ours told it already."""
+    closed = facts.failed(run, ("write", "read"), ("eof",))
+    if full.at_its_last and not full.at_limit and closed:
+        # A program that needs two for a connection, or keeps one to close what it can't keep: accept, close.
+        text = f"({full.name}, pid {full.pid}) had {full.fds:,} of {full.limit:,} descriptors in use"
+        return "confirmed", f"The server {text}, needs more than one for a connection, and closed {closed:,} early."
     if not full.at_limit:
         return "ruled_out", f"{full.fds:,} of {plural(full.limit, 'descriptor was', 'descriptors were')} in use."
     all_used = f"({full.name}, pid {full.pid}) had all {full.limit:,} of its descriptors in use"
     if _waited(run, full):
         return "confirmed", f"The server {all_used} while connections waited to be accepted."
-    closed = facts.failed(run, ("write", "read"), ("eof",))
     if closed:
         # libuv (Node) and libev keep a spare descriptor for this: accept, close, and the queue stays empty.
         return "confirmed", f"The server {all_used} and closed {plural(closed, 'connection')} early."
