@@ -17,15 +17,18 @@ from tests.diagnose import runs
 from tests.report.html_pages import HOSTILE, full, hostile, written
 
 from estab.api import report
-from estab.api.files import save_run
+from estab.api.files import diagnose, diagnose_snapshots, save_run
 from estab.cli.app import app
 from estab.kernel.formats.captures import Syn
-from estab.report.html import over_time, page, percentiles, rungs, syns
+from estab.records import Ghosts, Spread
+from estab.report.html import over_time, page, percentiles, rungs, snapshots, syns, view
 from estab.report.html.charts import distribution, ladders, several
 from estab.report.html.charts import over_time as over_time_charts
+from estab.report.html.charts.style import by_clock, with_bands
+from estab.report.html.groups import groups, left_out
 from estab.report.html.labels import beside
 from estab.report.html.repeat import command
-from estab.report.html.subject import Capture
+from estab.report.html.subject import Capture, Subject
 
 pytestmark = pytest.mark.xdist_group("pages")  # what draws them is made once a process
 
@@ -201,6 +204,8 @@ def test_a_capture_that_is_too_large_stays_outside(tmp_path: Path) -> None:
         partial(over_time_charts.connections, ["open", "connected"], 9.0),
         partial(over_time_charts.queue, 9.0, 17.0),
         partial(over_time_charts.counters, ["listen_overflows", "listen_drops"], 9.0, 40.0),
+        lambda: by_clock(with_bands(over_time_charts.queue(9.0, 17.0), "incidents", 9.0), 1.8e9),
+        lambda: with_bands(over_time_charts.states("host", ["ESTAB"], 9.0, 40.0), "incidents", 9.0),
         partial(over_time_charts.failures, 2, 9.0, 40.0),
         partial(over_time_charts.throughput, "requests_per_s", "requests a second", 9.0),
         partial(over_time_charts.latency, ["connect", "request"], 9.0),
@@ -235,3 +240,78 @@ def test_markdown_has_the_verdict_first_and_nothing_that_acts(tmp_path: Path) ->
     bad = report.markdown(report.material([tmp_path / "hostile.json"]))
     outside_code = "".join(part for i, part in enumerate(bad.split("`")) if i % 2 == 0)
     assert re.search(r"(?<!\\)<(script|img)", outside_code) is None
+
+
+# What a reader meets first -------------------------------------------------------------------------------------------
+
+
+def test_the_cause_is_the_title_and_its_sentence_is_short() -> None:
+    shown = view.view(report.subject(full()))
+    assert (shown["heading"], shown["cause"]) == ("The accept queue overflows", "accept_queue_overflow")
+    assert shown["sentence"].startswith("The accept queue of ")
+    assert shown["sentence"].endswith(".")
+    assert len(shown["sentence"]) < 100
+    assert view.view(report.subject(diagnose(runs.run())))["heading"] == "No cause"
+
+
+@pytest.mark.parametrize(
+    ("summary", "parts"),
+    [
+        ("One thing was full: 3 failed.", ("One thing was full.", "3 failed.")),
+        ("Nothing was seen in 3.5 s at 10.0.0.5:80.", ("Nothing was seen in 3.5 s at 10.0.0.5:80.", "")),
+        ("First. Second; third.", ("First.", "Second; third.")),
+        ("", ("", "")),
+    ],
+)
+def test_a_first_sentence(summary: str, parts: tuple[str, str]) -> None:
+    assert view.first_sentence(summary) == parts
+
+
+def test_what_shows_nothing_is_left_out_with_a_word() -> None:
+    quiet = report.subject(diagnose(runs.run(timeline=full().timeline)))
+    still = [point.replace(failed=0, failures=None, queue_depth=0, listen_overflows=0, listen_drops=0, listener_drops=0)
+             for point in full().timeline]  # fmt: skip
+    assert quiet.run is not None
+    subject = replace(quiet, run=quiet.run.replace(timeline=still, failures=[]))
+    every = page.all_plots(subject)
+    words = dict(left_out(every))
+    assert words["Failures: over time, by phase and errno"] == "Nothing failed."
+    assert words["Accept queue: overflow counters"] == "None rose."
+    assert words["Accept queue: depth and limit"] == f"Nobody waited in the queue, at any of {len(still)} looks."
+    made = {plot.name: plot for plot in every}
+    assert "Failures" not in [section["title"] for section in groups(subject, every, made, "run0")]
+
+
+def test_a_ghost_is_not_reached() -> None:
+    run = full(ghosts=Ghosts(count=49, client_established=70, server_established=21))
+    assert rungs.asked_and_reached(run)[1] == rungs.asked_and_reached(full(ghosts=None))[1] - 49
+
+
+def test_several_runs_come_by_number(tmp_path: Path) -> None:
+    def titles(*names: str) -> list[str]:
+        for name in names:
+            save_run(full(3), tmp_path / f"{name}.json")
+        return [subject.title for subject in report.material([tmp_path / f"{name}.json" for name in names]).subjects]
+
+    assert titles("run-1", "run-10", "run-2") == ["run-1", "run-2", "run-10"]
+    assert titles("before", "after") == ["before", "after"]
+
+
+def test_no_line_is_drawn_over_a_time_in_which_nothing_ended() -> None:
+    spread = Spread(over_s=0.1, count=5, p50=40.0, p90=70, p99=900, max=1000)
+    points = [runs.point(t_s, connect_us=spread) for t_s in (0.1, 0.2, 0.9)]
+    assert [row["p50_us"] for row in over_time.latency(points).rows()] == [40.0, 40.0, None, 40.0]
+
+
+def test_a_recording_has_clock_times_and_shaded_incidents() -> None:
+    recorded = [
+        runs.snapshot(taken_at_s=1_780_000_000.0 + i, counters={"TcpExt.ListenOverflows": max(0, min(i, 6) - 3)})
+        for i in range(10)
+    ]
+    plots = {
+        plot.name: plot for plot in snapshots.plots(Subject("x", diagnose_snapshots(recorded), snapshots=recorded))
+    }
+    bands = next(table for table in plots["counters"].tables if table.name == "incidents")
+    assert list(bands.rows()) == [{"from_s": 3.0, "to_s": 6.0}]
+    assert "utcFormat" in str(plots["counters"].chart)
+    assert "datum.label + ' s'" not in str(plots["counters"].chart)

@@ -135,7 +135,7 @@ def test_nothing_in_a_record_is_run(browser: Browser, tmp_path: Path) -> None:
         page = drawn(opened)
         assert (opened.complaints, opened.asked, alerts) == ([], [], [])
         assert page.locator("img").count() == 0
-        assert "<script>alert(1)</script>" in page.locator("h1").inner_text()
+        assert "<script>alert(1)</script>" in page.locator(".verdict").inner_text()
 
 
 def test_the_toggle_goes_round_and_is_remembered(browser: Browser, single_run: Path) -> None:
@@ -219,3 +219,48 @@ def test_it_is_read_back_from_its_file(tmp_path: Path) -> None:
     written(tmp_path, run=full())
     made = report.material([tmp_path / "run.json"])
     assert made.subjects[0].run == load_run(tmp_path / "run.json")
+
+
+def test_navigation_leads_to_what_is_there_and_opens_a_run(browser: Browser, tmp_path: Path) -> None:
+    with Opened(browser, written(tmp_path, a=full(), b=full(), c=full())) as opened:
+        page = drawn(opened)
+        links = page.locator("nav a").evaluate_all("links => links.map(link => link.getAttribute('href').slice(1))")
+        assert links == ["run0", "run1", "run2"]
+        page.locator("nav a").nth(1).click()
+        page.wait_for_function("() => document.getElementById('run1').open")
+        assert not page.evaluate("document.getElementById('run0').open")
+        ids = page.locator("[id]").evaluate_all("places => places.map(place => place.id)")
+        assert len(ids) == len(set(ids))
+
+
+def test_it_is_copied_as_markdown(browser: Browser, single_run: Path, tmp_path: Path) -> None:
+    with Opened(browser, single_run, permissions=["clipboard-read", "clipboard-write"]) as opened:
+        page = drawn(opened)
+        links = page.locator("nav a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
+        assert len(links) > 5
+        assert [link for link in links if page.locator(link).count() != 1] == []
+        text = page.evaluate("JSON.parse(document.getElementById('markdown').textContent)")
+        assert text.startswith(r"🔴 **accept\_queue\_overflow**, at the server")
+        page.locator("#copy").click()
+        page.wait_for_function("() => document.getElementById('copy').textContent === 'Copied'")
+        assert page.evaluate("navigator.clipboard.readText()") == text
+
+
+def test_labels_are_whole_on_a_phone(browser: Browser, single_run: Path) -> None:
+    with Opened(browser, single_run, viewport={"width": 400, "height": 800}) as opened:
+        page = drawn(opened)
+        texts = page.locator(".canvas svg text").all_text_contents()
+        assert any("own_timeout" in text for text in texts)
+        assert [text for text in texts if "…" in text] == []
+        assert page.evaluate("document.documentElement.scrollWidth") == 400
+
+
+def test_values_stand_beside_the_pointer(browser: Browser, single_run: Path) -> None:
+    with Opened(browser, single_run) as opened:
+        page = drawn(opened)
+        assert not page.locator("#tip").is_visible()
+        bar = page.locator("#run0-funnel .mark-rect path").nth(5)
+        bar.scroll_into_view_if_needed()
+        bar.hover()
+        page.wait_for_function("() => !document.getElementById('tip').hidden")
+        assert "stage  " in page.locator("#tip").inner_text()

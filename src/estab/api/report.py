@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
 _DRAWS_WITH = 16
+_DIGITS = re.compile(r"[0-9]+")
 Pathname = str | Path
 
 
@@ -56,7 +58,14 @@ def material(files: Sequence[Pathname], *, captures: Sequence[Pathname] = ()) ->
     carried, syns = _captured(captures)
     if syns and subjects:
         subjects[0] = replace(subjects[0], syns=syns)
-    return Material(subjects=subjects, labs=labs, captures=carried, notes=_notes(captures, syns, subjects))
+    return Material(subjects=_by_number(subjects), labs=labs, captures=carried, notes=_notes(captures, syns, subjects))
+
+
+def _by_number(subjects: list[Subject]) -> list[Subject]:
+    """Those whose names differ in numbers alone, by these (a shell puts run-10 before run-2); others as given."""
+    if len({_DIGITS.sub("0", subject.title) for subject in subjects}) != 1:
+        return subjects
+    return sorted(subjects, key=lambda subject: [int(digits) for digits in _DIGITS.findall(subject.title)])
 
 
 def subject(run: RunResult, title: str = "run", *, source: bytes = b"") -> Subject:

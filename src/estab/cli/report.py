@@ -10,11 +10,13 @@ from cyclopts import Parameter
 
 from estab.cli import input_file
 from estab.cli.input_file import InputFile
-from estab.cli.options import OUTPUT
+from estab.cli.live_block import status_line
+from estab.cli.options import OUTPUT, OutputFlags
 from estab.cli.output_file import OutputFile
 from estab.cli.show import OK
 from estab.cli.values import Directory, File, Flag
 from estab.errors import UsageError
+from estab.words import plural
 
 if TYPE_CHECKING:
     from estab.report.html.subject import Material
@@ -82,16 +84,20 @@ def report(
     suffix = Path(page or "").suffix.lower()
     if suffix in _INSTEAD:
         raise UsageError(f"-o {page}: a report is HTML or Markdown; {_INSTEAD[suffix]}")
-    given: Material = material(file, captures=pcap or ())
     written = []
-    if page is not None:
-        data = (as_markdown(given) if suffix in _MARKDOWN else html(given)).encode()
-        target.write(data)
-        written.append((page, len(data)))
-    for kind, folder in folders:
-        for name, data in pictures(given, kind):
-            OutputFile(f"--{kind}", str(folder / name)).write(data)
-            written.append((str(folder / name), len(data)))
+    with status_line(OutputFlags(quiet=quiet)) as told:
+        told(f"reading {plural(len(file), 'file')}")
+        given: Material = material(file, captures=pcap or ())
+        told(f"drawing {plural(len(given.subjects) + len(given.labs), 'record')}")
+        if page is not None:
+            data = (as_markdown(given) if suffix in _MARKDOWN else html(given)).encode()
+            target.write(data)
+            written.append((page, len(data)))
+        for kind, folder in folders:
+            for name, data in pictures(given, kind):
+                told(f"drawing {folder / name}")
+                OutputFile(f"--{kind}", str(folder / name)).write(data)
+                written.append((str(folder / name), len(data)))
     if markdown:
         sys.stdout.buffer.write(as_markdown(given).encode())  # UTF-8, whatever the locale
         sys.stdout.flush()

@@ -43,7 +43,7 @@ def _why_no_number(run: RunResult) -> str | None:
     if not failures(run):
         return "No connect was refused or timed out."
     if not run.funnel.connected:
-        return "None connected: a limit lets the first ones through."
+        return "No connect got through, and a limit lets the first ones through."
     if closings.first_stayed(run) is False:
         return "Connects failed before others got through: a share of them, or a time, and not a number."
     late = run.late_connect

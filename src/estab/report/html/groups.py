@@ -24,16 +24,27 @@ _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
-def groups(subject: Subject, plots: Sequence[Plot], shown: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Sections with the plots, as the template takes them by name in `shown`, and with their tables."""
-    names = {plot.name for plot in plots}
+def groups(subject: Subject, plots: Sequence[Plot], shown: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    """Sections with the plots that are drawn, as the template takes them by name in `shown`, and with their tables."""
+    names = {plot.name for plot in plots if plot.chart is not None}
     sections = []
     for title, members in _SECTIONS:
         here = [shown[name] for name in members if name in names]
         tables = _tables(title, subject)
         if here or tables:
-            sections.append({"title": title, "plots": here, "tables": tables})
+            where = f"{key}-of-{title.lower().replace(' ', '-')}"  # the plots' ids are beside it
+            sections.append({"id": where, "title": title, "plots": here, "tables": tables})
     return sections
+
+
+def left_out(plots: Sequence[Plot]) -> list[tuple[str, str]]:
+    """Each plot that shows nothing, by its section's title and its own, and why."""
+    place = {name: title for title, members in _SECTIONS for name in members}
+    return [(_what(place.get(plot.name, ""), plot.title), plot.missing) for plot in plots if plot.chart is None]
+
+
+def _what(section: str, title: str) -> str:
+    return title if section.lower() in title.lower() else f"{section}: {title[:1].lower()}{title[1:]}"
 
 
 def _tables(title: str, subject: Subject) -> list[dict[str, Any]]:

@@ -108,11 +108,21 @@ def throughput(points: Sequence[TimelinePoint], *, connects: bool) -> PlotTable:
 
 
 def latency(points: Sequence[TimelinePoint]) -> PlotTable:
-    """Connect and request latency between two looks, in microseconds."""
+    """Connect and request latency between two looks, in microseconds.
+
+    Where nothing ended for longer than a look covers stands a row without values, so that no line is drawn over it.
+    """
     rows: list[tuple[Cell, ...]] = []
+    last_s: dict[str, float] = {}
     for point in points:
-        rows += [_spread(point.t_s, "connect", point.connect_us)] if point.connect_us else []
-        rows += [_spread(point.t_s, "request", point.request_us)] if point.request_us else []
+        for kind, spread in (("connect", point.connect_us), ("request", point.request_us)):
+            if spread is None:
+                continue
+            began_s = point.t_s - spread.over_s
+            if began_s - last_s.get(kind, began_s) > spread.over_s / 2:
+                rows.append((began_s, kind, None, None, None, None, None, None))
+            rows.append(_spread(point.t_s, kind, spread))
+            last_s[kind] = point.t_s
     return table("latency", ("t_s", "kind", "over_s", "count", "p50_us", "p90_us", "p99_us", "max_us"), rows)
 
 

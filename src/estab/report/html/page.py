@@ -15,10 +15,11 @@ from markupsafe import Markup
 from estab.errors import UsageError
 from estab.report.html import labs, overview, snapshots, vega, view
 from estab.report.html.charts.style import COLOURS
-from estab.report.html.groups import groups
+from estab.report.html.groups import groups, left_out
 from estab.report.html.plot import Plot
 from estab.report.html.plots import plots
 from estab.report.html.subject import Material, Subject
+from estab.report.markdown import markdown
 from estab.report.words import clean, size
 
 MOST_BYTES = 2_000_000
@@ -28,7 +29,7 @@ _TITLES = {
     "funnel": "funnel", "states": "states", "connections": "connections", "queue": "queue", "failures": "failures",
     "syn_rule": "rule and connects", "syn_measured": "answered", "syn_captured": "captured",
     "percentiles": "percentiles", "latency": "latency", "throughput": "throughput", "rungs": "limits",
-    "sweep": "sweep", "open": "open connections",
+    "sweep": "sweep", "open": "open connections", "incidents": "incidents",
 }  # fmt: skip
 
 
@@ -130,7 +131,12 @@ def _render(material: Material, drawn: Sequence[list[Plot]], version: str, *, wi
         "title": _title(material),
         "notes": material.notes,
         "many": many,
-        "overview": summary and {**summary, "plots": [parts.plot(plot, "all", "runs") for plot in summary["plots"]]},
+        "overview": summary
+        and {
+            **summary,
+            "links": [(f"run{n}", clean(subject.title)) for n, subject in enumerate(material.subjects)],
+            "plots": [parts.plot(plot, "all", "runs") for plot in summary["plots"]],
+        },
         "labs": [_lab(lab, parts, number) for number, lab in enumerate(material.labs)],
         "subjects": [
             _subject(subject, plots_of_it, f"run{n}", parts, with_files)
@@ -150,6 +156,7 @@ def _render(material: Material, drawn: Sequence[list[Plot]], version: str, *, wi
         "script": Markup(_read("page.js")),
         "bundle": Markup(vega.bundle()),
         "tables": _json(parts.tables),
+        "markdown": _json(markdown(material, version=version)),
         "charts": _json(parts.charts),
     }
     return _environment().get_template("page.html").render(shown)
@@ -165,13 +172,26 @@ def _lab(lab: tuple[str, Any], parts: _Parts, number: int) -> dict[str, Any]:
 def _subject(subject: Subject, drawable: Sequence[Plot], key: str, parts: _Parts, with_files: bool) -> dict[str, Any]:
     shown = {plot.name: parts.plot(plot, key, subject.title) for plot in drawable}
     record = parts.file(subject.source) if with_files and subject.source else None
+    words = view.view(subject)
+    sections = groups(subject, drawable, shown, key)
     return {
-        **view.view(subject),
+        **words,
         "key": key,
-        "groups": groups(subject, drawable, shown),
+        "groups": sections,
+        "left_out": left_out(drawable),
+        "links": _links(key, words, sections),
         "record": record,
         "file": _file(subject.title, "") + (".json" if subject.run else ".ndjson"),
     }
+
+
+def _links(key: str, words: dict[str, Any], sections: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Where the parts of a subject are, and what they are called."""
+    links = [(f"{key}-remedies", "What to do")] if words["works"] or words["nothing"] else []
+    links += [(f"{key}-twin", "Twin")] if words["twin"] else []
+    links += [(section["id"], section["title"]) for section in sections]
+    links += [(f"{key}-suspects", "Suspects")] if words["suspects"] else []
+    return [*links, (f"{key}-host", "Host")]
 
 
 def _file(title: str, name: str) -> str:

@@ -100,6 +100,9 @@ def _queue(run: RunResult, end_s: float) -> Iterator[Plot]:
     queue = over_time.queue(run.timeline)
     if not any(value is not None for value in queue.columns["queue_depth"]):
         yield nothing("queue", "Depth and limit", NO_TIMELINE if not run.timeline else _unseen(run, "server"))
+    elif not _peak(queue, "queue_depth"):
+        looks = sum(value is not None for value in queue.columns["queue_depth"])
+        yield nothing("queue", "Depth and limit", f"Nobody waited in the queue, at any of {plural(looks, 'look')}.")
     else:
         depth, limit = _peak(queue, "queue_depth"), _last(queue, "queue_limit")
         room = accept_queue.room(round(limit))
@@ -117,6 +120,9 @@ def _queue(run: RunResult, end_s: float) -> Iterator[Plot]:
     if not names:
         why = NO_TIMELINE if not run.timeline else _unseen(run, "server")
         yield nothing("counters", "Overflow counters", why)
+        return
+    if not any(_peak(queue, name) for name in names):
+        yield nothing("counters", "Overflow counters", "None rose.")
         return
     words = {"listen_overflows": "ListenOverflows", "listen_drops": "ListenDrops", "listener_drops": "drops here"}
     top = max([1.0, *(_peak(queue, name) for name in names)])

@@ -31,10 +31,12 @@ def ladder(limits: Limits, run: RunResult) -> tuple[PlotTable, PlotTable]:
 
 
 def asked_and_reached(run: RunResult) -> tuple[int, int]:
-    """Connections at one time: asked for, and the most that were open."""
+    """Connections at one time: asked for, and the most that were open at both ends; a ghost is not."""
     wanted = run.config.get("connections")
     reached = max((point.open for point in run.timeline), default=0)
     if run.command == "hold":
         reached = max(reached, run.funnel.connected)
+    if run.ghosts is not None:
+        reached = max(0, reached - run.ghosts.count)
     asked = wanted if isinstance(wanted, int) and not isinstance(wanted, bool) else run.funnel.attempted
     return max(asked, 0), reached

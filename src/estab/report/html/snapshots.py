@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 from estab.kernel.rules import accept_queue
 from estab.records import Listener, Snapshot
 from estab.report.html import labels
 from estab.report.html.charts import over_time as charts
-from estab.report.html.charts.style import STATE_COLOURS
+from estab.report.html.charts.style import STATE_COLOURS, by_clock, with_bands
 from estab.report.html.over_time import STATES
 from estab.report.html.plot import Plot, nothing
 from estab.report.html.subject import Subject
-from estab.report.html.table import Cell, PlotTable
+from estab.report.html.table import Cell, PlotTable, table
 from estab.report.words import clean, count
 from estab.words import plural
 
@@ -30,8 +32,34 @@ def plots(subject: Subject) -> Iterator[Plot]:
         yield nothing("queue", "Over time", "One snapshot is one moment: two or more give a plot.")
         return
     times = [snapshot.taken_at_s - series[0].taken_at_s for snapshot in series]
-    yield _states(series, times)
-    yield from _queue(series, times)
+    plots_of_it = [_states(series, times), *_queue(series, times)]
+    bands = _incidents(next((table for plot in plots_of_it for table in plot.tables if table.name == "queue"), None))
+    yield from (_over_the_day(plot, series[0].taken_at_s, times[-1], bands) for plot in plots_of_it)
+
+
+def _over_the_day(plot: Plot, started_at_s: float, end_s: float, bands: PlotTable) -> Plot:
+    """With clock times below it, and with the incidents shaded."""
+    if plot.chart is None:
+        return plot
+    chart, caption, tables = dict(plot.chart), f"{plot.caption} Clock times are UTC.", [*plot.tables]
+    if len(bands):
+        chart, tables = with_bands(chart, bands.name, end_s), [*tables, bands]
+        caption += " Shaded: packets were turned away."
+    return replace(plot, chart=by_clock(chart, started_at_s), caption=caption, tables=tables)
+
+
+def _incidents(queue: PlotTable | None) -> PlotTable:
+    """The spans of time in which drops or overflows were counted, those that touch as one."""
+    spans: list[tuple[float, float]] = []
+    for before, after in pairwise(queue.rows() if queue is not None else ()):
+        if any(_rose(before[name], after[name]) for name in (*_COUNTERS, "listener_drops")):
+            start, end = float(before["t_s"] or 0), float(after["t_s"] or 0)
+            spans = [*spans[:-1], (spans[-1][0], end)] if spans and spans[-1][1] == start else [*spans, (start, end)]
+    return table("incidents", ("from_s", "to_s"), spans)
+
+
+def _rose(before: Cell, after: Cell) -> bool:
+    return isinstance(before, int) and isinstance(after, int) and after > before
 
 
 def _series(snapshots: Sequence[Snapshot]) -> list[Snapshot]:
@@ -87,14 +115,14 @@ def _queue(series: Sequence[Snapshot], times: Sequence[float]) -> Iterator[Plot]
     for name, counter in _COUNTERS.items():
         columns[name] = _since([(snapshot.counters or {}).get(counter) for snapshot in series])
     columns["listener_drops"] = _since([listener.drops if listener else None for listener in mine])
-    table = PlotTable("queue", columns)
+    depths = PlotTable("queue", columns)
     if key is None:
         yield nothing("queue", "Accept queue", "No listener was seen.")
     else:
-        yield _depth(table, key, times[-1])
+        yield _depth(depths, key, times[-1])
     names = [name for name in (*_COUNTERS, "listener_drops") if any(v is not None for v in columns[name])]
     if names:
-        yield _rises(table, names, times[-1])
+        yield _rises(depths, names, times[-1])
 
 
 def _since(values: Sequence[int | None]) -> list[Cell]:
@@ -102,23 +130,23 @@ def _since(values: Sequence[int | None]) -> list[Cell]:
     return [None if value is None or first is None else max(0, value - first) for value in values]
 
 
-def _depth(table: PlotTable, key: _Key, end_s: float) -> Plot:
-    depths = [int(value) for value in table.columns["queue_depth"] if value is not None]
-    limits = [int(value) for value in table.columns["queue_limit"] if value is not None]
+def _depth(queue: PlotTable, key: _Key, end_s: float) -> Plot:
+    depths = [int(value) for value in queue.columns["queue_depth"] if value is not None]
+    limits = [int(value) for value in queue.columns["queue_limit"] if value is not None]
     room = accept_queue.room(limits[-1])
     top = float(max(*depths, room))
     ends = [("depth", float(depths[-1]), f"worst {count(max(depths))}")]
     ends.append(("limit", float(room), plural(room, "place")))
     label = labels.beside("queue_labels", ends, t_s=end_s, top=top, height=150)
     title = clean(f"Accept queue of {key[0]}:{key[1]}, the fullest")
-    return Plot("queue", title, "At the moments of the snapshots.", [table, label], charts.queue(end_s, top))
+    return Plot("queue", title, "At the moments of the snapshots.", [queue, label], charts.queue(end_s, top))
 
 
-def _rises(table: PlotTable, names: list[str], end_s: float) -> Plot:
+def _rises(queue: PlotTable, names: list[str], end_s: float) -> Plot:
     words = {"listen_overflows": "ListenOverflows", "listen_drops": "ListenDrops", "listener_drops": "drops here"}
-    last = {name: float([v for v in table.columns[name] if v is not None][-1]) for name in names}
-    top = max([1.0, *(float(v) for name in names for v in table.columns[name] if v is not None)])
+    last = {name: float([v for v in queue.columns[name] if v is not None][-1]) for name in names}
+    top = max([1.0, *(float(v) for name in names for v in queue.columns[name] if v is not None)])
     ends = [(name, value, f"{words[name]} {count(value)}") for name, value in last.items()]
     label = labels.beside("counters_labels", ends, t_s=end_s, top=top, height=110)
     caption = "Since the first snapshot. They count packets, not clients."
-    return Plot("counters", "Overflow counters", caption, [table, label], charts.counters(names, end_s, top))
+    return Plot("counters", "Overflow counters", caption, [queue, label], charts.counters(names, end_s, top))

@@ -6,6 +6,7 @@ Nothing here is HTML: the template escapes every value, whoever wrote it.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,7 @@ from estab.kernel.rules import accept_queue
 from estab.records import Diagnosis, Remedy, RunResult, Suspect
 from estab.records.twin import TwinRemedy, TwinResult
 from estab.report.asked import asked
+from estab.report.cause_pages import page_of
 from estab.report.html.repeat import command
 from estab.report.html.subject import Subject
 from estab.report.ledger import ORDER, test
@@ -40,20 +42,25 @@ def view(subject: Subject) -> dict[str, Any]:
     suspect = diagnosis.accused
     tone, tag = tone_of(diagnosis, failed=subject.failed)
     remedies = suspect.remedies if suspect else leads(diagnosis)
+    others = [other for other in diagnosis.suspects if other is not suspect]
     return {
         "title": clean(subject.title),
         "tone": tone,
         "tag": tag,
         "eyebrow": _eyebrow(subject),
-        "summary": clean(diagnosis.summary),
-        "cause": _cause(diagnosis, tag),
+        **_verdict(diagnosis, tag),
         "evidence": [_fact(fact) for fact in suspect.evidence] if suspect else [],
         "command": f"estab {clean(run.command)}" if run else "estab observe",
         "asked": " · ".join(asked(run)) if run else plural(len(subject.snapshots), "snapshot"),
         "figures": figures(run) if run else [],
         "works": [_remedy(remedy) for remedy in remedies if remedy.works],
         "nothing": [_remedy(remedy) for remedy in remedies if not remedy.works],
-        "suspects": suspects([other for other in diagnosis.suspects if other is not suspect]),
+        "suspects": suspects(others),
+        "counted": ", ".join(
+            f"{number} {words}"
+            for verdict, words, _ in ORDER
+            if (number := sum(other.verdict == verdict for other in others))
+        ),
         "twin": _twin(subject.twin) if subject.twin else None,
         "facts": facts(subject),
         "repeat": command(run) if run else "",
@@ -72,10 +79,27 @@ def tone_of(diagnosis: Diagnosis, *, failed: bool) -> tuple[str, str]:
     return ("open", "no known cause") if failed else ("good", "no cause")
 
 
-def _cause(diagnosis: Diagnosis, tag: str) -> str:
-    if diagnosis.cause is None or diagnosis.side is None:
-        return tag
-    return f"{tag}, {'on the path' if diagnosis.side == 'path' else f'at the {diagnosis.side}'}"
+def _verdict(diagnosis: Diagnosis, tag: str) -> dict[str, str]:
+    """The cause in words, its id and side, one short sentence of this very run, and what the summary says beyond it."""
+    page = page_of(diagnosis.cause) if diagnosis.cause is not None else None
+    sentence, rest = first_sentence(clean(diagnosis.summary))
+    side = "" if diagnosis.side is None else "on the path" if diagnosis.side == "path" else f"at the {diagnosis.side}"
+    return {
+        "heading": page.title if page is not None else tag[:1].upper() + tag[1:],
+        "cause": tag if diagnosis.cause is not None else "",
+        "side": side,
+        "sentence": sentence,
+        "rest": rest,
+    }
+
+
+def first_sentence(summary: str) -> tuple[str, str]:
+    """What stands before the first full stop, colon or semicolon, as a sentence; and the rest, likewise."""
+    match = re.search(r"(?<=[^\s.])(?:\.|[:;])\s+", summary)
+    if match is None:
+        return summary, ""
+    rest = summary[match.end() :]
+    return summary[: match.start()] + ".", rest[:1].upper() + rest[1:]
 
 
 def _eyebrow(subject: Subject) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import altair as alt
 
-from estab.report.html.charts.style import ROOM, SERIES, colour, data, finished, y_latency
+from estab.report.html.charts.style import NUMBERS_ROOM, ROOM, SERIES, colour, data, end_label, finished, y_latency
 
 # 1/(1-p) as the percentile that people say.
 PERCENTILE = "datum.value <= 1 ? '0%' : datum.value <= 10 ? '90%' : '99' + (datum.value > 100 ? '.' : '') + " + (
@@ -21,7 +21,7 @@ def funnel() -> dict[str, Any]:
     x = alt.X(
         "count:Q",
         axis=None,
-        scale=alt.Scale(domainMin=0, nice=False, range=[0, alt.ExprRef(f"width - {ROOM}")]),
+        scale=alt.Scale(domainMin=0, nice=False, range=[0, alt.ExprRef(f"width - {NUMBERS_ROOM}")]),
     )
     base = alt.Chart(data("funnel"))
     whole = base.transform_joinaggregate(most="max(count)").mark_bar(color=colour("grid"), height=18)
@@ -56,7 +56,7 @@ def percentiles(kinds: list[str], most: float, table: str = "percentiles", field
     dots = base.mark_point(size=30, opacity=0).encode(x=x, y=y_latency("latency_us"), tooltip=tooltip)
     labels = (
         alt.Chart(data(f"{table}_labels"))
-        .mark_text(align="left", dx=8, baseline="middle", limit=alt.ExprRef(f"{ROOM} - 8"))
+        .mark_text(**end_label())
         .encode(
             x=alt.X("t_s:Q", scale=scale),
             y=y_latency("at"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import altair as alt
 
-from estab.report.html.charts.style import ROOM, colour, data, finished
+from estab.report.html.charts.style import NUMBERS_ROOM, colour, data, finished
 
 
 def syns(rungs: int, end_s: float, *, captured: bool) -> dict[str, Any]:
@@ -14,7 +14,7 @@ def syns(rungs: int, end_s: float, *, captured: bool) -> dict[str, Any]:
     names = ["first SYN", "sent again", "2nd time", "3rd time", *(f"{n}th time" for n in range(4, 12))][:rungs]
     label = "[" + ", ".join(repr(name) for name in names) + "][datum.retransmit]"
     axis = alt.Axis(labelColor=colour("ink"), minExtent=76, maxExtent=76, grid=True)
-    scale = alt.Scale(domain=[0, end_s], nice=False, range=[0, alt.ExprRef(f"width - {ROOM}")])
+    scale = alt.Scale(domain=[0, end_s], nice=False, range=[0, alt.ExprRef(f"width - {NUMBERS_ROOM}")])
     y = alt.Y("rung:N", sort=names, scale=alt.Scale(domain=names), title=None, axis=axis)
 
     def chart(name: str) -> Any:
@@ -45,7 +45,7 @@ def syns(rungs: int, end_s: float, *, captured: bool) -> dict[str, Any]:
     )
     layers.append(
         text.mark_text(align="left", dx=8, baseline="middle").encode(
-            x=alt.value(alt.ExprRef(f"width - {ROOM}")), y=y, text="text:N"
+            x=alt.value(alt.ExprRef(f"width - {NUMBERS_ROOM}")), y=y, text="text:N"
         )
     )
     return finished(alt.layer(*layers), height=max(80, 34 * rungs))

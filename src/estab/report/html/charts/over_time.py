@@ -149,7 +149,7 @@ def throughput(field: str, title: str, end_s: float) -> dict[str, Any]:
 def latency(kinds: list[str], end_s: float) -> dict[str, Any]:
     """Latency of what ended between two looks: p50 as a line, from there to p99 shaded, the worst as dots."""
     palette = [colour("blue") if kind == "connect" else colour("green") for kind in kinds]
-    base = alt.Chart(data("latency")).transform_filter("datum.p50_us > 0")
+    base = alt.Chart(data("latency")).transform_filter("datum.p50_us === null || datum.p50_us > 0")
     tint = alt.Color("kind:N", scale=alt.Scale(domain=kinds, range=palette), legend=None)
     tooltip = [alt.Tooltip("t_s:Q", format=".2f"), "kind:N", alt.Tooltip("count:Q", format=",")]
     tooltip += [alt.Tooltip(f"{name}:Q", format=",.0f") for name in ("p50_us", "p99_us", "max_us")]

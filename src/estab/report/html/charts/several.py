@@ -8,7 +8,7 @@ import altair as alt
 
 from estab.report.html.charts.style import (
     COUNTS,
-    ROOM,
+    NUMBERS_ROOM,
     SERIES,
     colour,
     data,
@@ -22,7 +22,7 @@ from estab.report.html.charts.style import (
 
 def sweep(title_x: str, title_y: str, top: float) -> dict[str, Any]:
     """What was reached over what was asked or set; on the thin line both are the same."""
-    scale = alt.Scale(domain=[0, top], nice=False, range=[0, alt.ExprRef(f"width - {ROOM}")])
+    scale = alt.Scale(domain=[0, top], nice=False, range=[0, alt.ExprRef(f"width - {NUMBERS_ROOM}")])
     x = alt.X(
         "size:Q", scale=scale, axis=alt.Axis(title=title_x, labelExpr=COUNTS, titleAnchor="end", titleAlign="right")
     )

@@ -6,6 +6,7 @@ people with any kind of colour vision tell apart, lightened for the dark.
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
 import altair as alt
@@ -45,8 +46,11 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation S
 HEIGHT = 200
 LEFT = 52
 STATIC_WIDTH = 760
-# The plot ends before the page does: what stands right of it labels the lines.
-ROOM = "(width < 480 ? 118 : 156)"
+# The plot ends before the page does: what stands right of it says numbers, or labels the lines.
+NUMBERS_ROOM = "(width < 480 ? 118 : 156)"
+ROOM = "(width < 480 ? 8 : 156)"
+# On a phone there is no room beside the plot: labels stand in it, above the lines that they name.
+IS_NARROW = "width < 480"
 
 
 def colour(name: str) -> str:
@@ -81,10 +85,13 @@ def data(name: str) -> alt.NamedData:
     return alt.NamedData(name)
 
 
+SECONDS = "datum.label + ' s'"
+
+
 def x_time(end_s: float, field: str = "t_s") -> alt.X:
     """Seconds since the start; all time axes of a page begin and end at the same place."""
     scale = alt.Scale(domain=[0, end_s], nice=False, range=[0, alt.ExprRef(f"width - {ROOM}")])
-    axis = alt.Axis(title=None, labelExpr="datum.label + ' s'", labelOverlap=True, labelFlush=False, tickCount=6)
+    axis = alt.Axis(title=None, labelExpr=SECONDS, labelOverlap=True, labelFlush=False, tickCount=6)
     return alt.X(f"{field}:Q", scale=scale, axis=axis)
 
 
@@ -121,11 +128,21 @@ def y_latency(field: str, title: str = "latency, log scale") -> alt.Y:
     return alt.Y(f"{field}:Q", scale=scale, axis=y_axis(title, labelExpr=MICROSECONDS, labelOverlap=True))
 
 
+def end_label() -> dict[str, Any]:
+    """How the name of a line stands right of its end, and on a phone before it, whole."""
+    return {
+        "align": alt.ExprRef(f"{IS_NARROW} ? 'right' : 'left'"),
+        "dx": alt.ExprRef(f"{IS_NARROW} ? 0 : 8"),
+        "baseline": alt.ExprRef(f"{IS_NARROW} ? 'bottom' : 'middle'"),
+        "limit": alt.ExprRef(f"{IS_NARROW} ? width : {ROOM} - 8"),
+    }
+
+
 def end_labels(table: str, y: alt.Y, end_s: float, domain: list[str], colours: list[str]) -> alt.Chart:
     """The names of lines, right of their ends: the table has t_s, series, text and the place `at`."""
     chart: alt.Chart = (
         alt.Chart(data(table))
-        .mark_text(align="left", dx=8, baseline="middle", limit=alt.ExprRef(f"{ROOM} - 8"))
+        .mark_text(**end_label())
         .encode(
             x=x_time(end_s),
             y=y,
@@ -134,6 +151,24 @@ def end_labels(table: str, y: alt.Y, end_s: float, domain: list[str], colours: l
         )
     )
     return chart
+
+
+def by_clock(chart: dict[str, Any], started_at_s: float) -> dict[str, Any]:
+    """A finished chart whose time axis says the time of day (UTC) in place of seconds since `started_at_s`."""
+    clock = f"utcFormat(toDate((datum.value + {started_at_s!r}) * 1000), '%H:%M:%S')"
+    made: dict[str, Any] = json.loads(json.dumps(chart).replace(json.dumps(SECONDS), json.dumps(clock)))
+    return made
+
+
+def with_bands(chart: dict[str, Any], table: str, end_s: float) -> dict[str, Any]:
+    """A finished chart over the spans of time (from_s, to_s) of `table`, shaded."""
+    shade = alt.Chart(data(table)).mark_rect(color=colour("red"), opacity=0.13)
+    spans = shade.encode(x=x_time(end_s, "from_s"), x2="to_s:Q").to_dict(validate=False)
+    below = {name: spans[name] for name in ("data", "mark", "encoding")}
+    if "layer" in chart:  # what its layers share, as their data, stays where it is
+        return {**chart, "layer": [below, *chart["layer"]]}
+    own = {name: chart[name] for name in ("data", "mark", "encoding", "transform") if name in chart}
+    return {**{name: value for name, value in chart.items() if name not in own}, "layer": [below, own]}
 
 
 def finished(chart: Any, height: int = HEIGHT) -> dict[str, Any]:

@@ -14,9 +14,16 @@
   };
 
   // Plots: the charts name tables; the same chart may stand for several runs, each with its own.
-  const tell = (place) => (_handler, _event, _item, value) => {
+  // The values under the pointer stand beside it.
+  const tip = document.getElementById("tip");
+  const tell = (_handler, event, _item, value) => {
     const pairs = value && typeof value === "object" ? Object.entries(value) : [];
-    place.title = pairs.map(([name, words]) => `${name}  ${words}`).join("\n");
+    tip.textContent = pairs.map(([name, words]) => `${name}  ${words}`).join("\n");
+    tip.hidden = !pairs.length;
+    if (tip.hidden) return;
+    const { clientWidth: wide, clientHeight: high } = document.documentElement;
+    tip.style.left = `${Math.max(4, Math.min(event.clientX + 14, wide - tip.offsetWidth - 4))}px`;
+    tip.style.top = `${event.clientY + tip.offsetHeight + 18 > high ? event.clientY - tip.offsetHeight - 10 : event.clientY + 14}px`;
   };
   const draw = async (place) => {
     if (place.dataset.drawn || !place.clientWidth) return;
@@ -26,13 +33,24 @@
       const key = place.dataset.prefix + source.name;
       if (key in tables) source.values = rows(key);
     }
-    const options = { mode: "vega", renderer: "svg", actions: false, defaultStyle: false, tooltip: tell(place) };
+    const options = { mode: "vega", renderer: "svg", actions: false, defaultStyle: false, tooltip: tell };
     place.view = (await vegaEmbed(place, spec, options)).view;
     place.dataset.drawn = "yes";
   };
   const drawAll = () => document.querySelectorAll(".canvas").forEach(draw);
   document.querySelectorAll("details").forEach((one) => one.addEventListener("toggle", drawAll));
   drawAll();
+
+  // A link to a run, or into one, opens it.
+  const open = () => {
+    const place = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const run = place && place.closest("details.run");
+    if (!run || run.open) return;
+    run.open = true;
+    place.scrollIntoView();
+  };
+  addEventListener("hashchange", open);
+  open();
 
   // Paper: everything is opened, and as wide as the sheet.
   const width = (px) => document.querySelectorAll(".canvas").forEach((place) => {
@@ -84,6 +102,13 @@
       try { await navigator.clipboard.writeText(text); button.textContent = "copied"; }
       catch { getSelection().selectAllChildren(button.previousElementSibling); }
     }
+  });
+
+  const copy = document.getElementById("copy");
+  copy.addEventListener("click", async () => {
+    const text = read("markdown");
+    try { await navigator.clipboard.writeText(text); copy.textContent = "Copied"; }
+    catch { save("report.md", new Blob([text], { type: "text/markdown" })); }
   });
 
   // Colours: as the system has them, light, dark.
