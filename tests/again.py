@@ -11,7 +11,8 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 ATTEMPTS = 3
-_ONE_ATTEMPT = ("compare", "diagnose", "kernel", "records", "report")  # directories whose tests wait for nothing
+# Directories whose tests wait for nothing, but for those marked `namespace`.
+_ONE_ATTEMPT = ("compare", "diagnose", "kernel", "records", "report")
 _ATTEMPT = pytest.StashKey[int]()
 
 
@@ -22,7 +23,8 @@ def attempt(item: pytest.Item) -> int:
 
 def _attempts(item: pytest.Item) -> int:
     path = item.path.relative_to(Path(__file__).parent)
-    return 1 if path.parts[0] in _ONE_ATTEMPT else ATTEMPTS
+    in_real_time = path.parts[0] not in _ONE_ATTEMPT or item.get_closest_marker("namespace") is not None
+    return ATTEMPTS if in_real_time else 1
 
 
 @pytest.hookimpl(tryfirst=True)

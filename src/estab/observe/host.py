@@ -20,12 +20,21 @@ def facts(gaps: Gaps | None = None) -> HostFacts:
     return HostFacts(
         hostname=names.nodename,
         kernel=names.release,
+        kernel_build=_build(names.version),
         machine=names.machine,
         cores=len(os.sched_getaffinity(0)),
         memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         netns_inode=gaps.read("host.netns_inode", lambda: os.stat(_NETNS).st_ino),
         euid=os.geteuid(),
     )
+
+
+def _build(version: str) -> str:
+    try:
+        signature = Path("/proc/version_signature").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:  # Ubuntu's alone
+        return version
+    return f"{version} {signature}"
 
 
 def own_open_files() -> tuple[int | None, int | None]:

@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from estab.errors import UsageError
 from estab.kernel.rules import RuleInputError
-from estab.kernel.rules.kernel_version import KernelVersion, parse
+from estab.kernel.rules.kernel_version import KernelVersion, of, parse
+from estab.records import HostFacts
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,25 @@ def test_parses_what_uname_prints(release: str, expected: tuple[int, int, int | 
     assert parse(release) == KernelVersion(major=major, minor=minor, patch=patch, suffix=suffix)
 
 
+@pytest.mark.parametrize(
+    ("release", "build", "patch"),
+    [
+        ("6.1.0-56-cloud-amd64", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.192-2 (2026-11-02)", 192),
+        ("5.10.0-32-amd64", "#1 SMP Debian 5.10.223-1 (2024-08-10)", 223),
+        ("6.1.0-0.deb11.21-amd64", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.90-1~bpo11+1 (2024-05-06)", 90),
+        ("6.8.0-45-generic", "#45-Ubuntu SMP PREEMPT_DYNAMIC Fri Aug 30 Ubuntu 6.8.0-45.45-generic 6.8.12", 12),
+        ("5.15.0-91-generic", "#101-Ubuntu SMP Tue Nov 14 Ubuntu 5.15.0-91.101-generic 5.15.131\n", 131),
+        ("4.18.0-553.16.1.el8_10.x86_64", "#1 SMP Thu Aug 8 07:11:46 EDT 2024", None),
+        ("6.1.0-56-cloud-amd64", "#1 SMP Debian 6.12.43-1 (2025-08-27)", None),  # of another kernel
+        ("6.1.0-56-cloud-amd64", "", None),
+        ("6.12.8-amd64", "#1 SMP Debian 6.12.43-1", 8),  # what the release says counts
+    ],
+)
+def test_the_patch_level_that_the_release_hides(release: str, build: str, patch: int | None) -> None:
+    assert parse(release, build).patch == patch
+    assert of(HostFacts(kernel=release, kernel_build=build)) == parse(release, build)
+
+
 @pytest.mark.parametrize("release", ["", "linux", "6", "6.", "v6.1", ".5.4", "-1.2", "9999.1"])
 def test_refuses_what_is_no_release_and_shows_it(release: str) -> None:
     with pytest.raises(RuleInputError, match=r"uname -r") as caught:
@@ -39,10 +59,10 @@ def test_refuses_what_is_no_release_and_shows_it(release: str) -> None:
     assert isinstance(caught.value, ValueError)
 
 
-@given(st.text(max_size=30))
-def test_any_text_gives_a_version_or_that_error(text: str) -> None:
+@given(st.text(max_size=30), st.text(max_size=60))
+def test_any_text_gives_a_version_or_that_error(text: str, build: str) -> None:
     try:
-        parse(text)
+        parse(text, build)
     except RuleInputError:
         return
 

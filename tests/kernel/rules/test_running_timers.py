@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from tests import namespaces as ns
+from tests.again import attempt
 from tests.kernel.rules import packets
 from tests.kernel.rules.kernel_probes import (
     FAR,
@@ -154,16 +155,24 @@ def measure_burst(cookies: int, backlog: int, number: int) -> dict[str, Any]:
             start = time.monotonic()
             clients = [stack.enter_context(client) for client in begin_connects(number, FAR)]
             within_s = time.monotonic() - start
-        # The last ACK arrives after one and a half round trips; nothing is sent again before 1 s.
+        # The last ACK arrives after one and a half round trips, or later on a busy machine: then things still move.
+        # Nothing is sent again before 1 s.
         settled = start + within_s + 2 * RTT_S
-        ns.until(lambda: time.monotonic() > settled)
         with server_side.entered():
+            ns.until(lambda: time.monotonic() > settled and _is_still(0.1))
             moved = relevant(ns.deltas(before, ns.counters()))
             seen = ns.census(PORT)
             depth = depth_and_limit(server)[0]
         connected, waiting = states(clients)
         return {"within_s": within_s, "taken_s": time.monotonic() - start, "connected": connected, "waiting": waiting,
                 "census": seen, "depth": depth, "counters": moved}  # fmt: skip
+
+
+def _is_still(for_s: float) -> bool:
+    """Whether no counter of this namespace moves within so many seconds."""
+    before, end = ns.counters(), time.monotonic() + for_s
+    ns.until(lambda: time.monotonic() > end)
+    return not any(ns.deltas(before, ns.counters()).values())
 
 
 def measure_fates(cookies: int, backlog: int, number: int) -> dict[str, int]:
@@ -260,9 +269,15 @@ def bursts() -> dict[tuple[int, ...], dict[str, Any]]:
 
 @pytest.mark.parametrize(("cookies", "backlog", "number"), BURSTS)
 def test_rule_16_a_burst_within_one_round_trip(
-    cookies: int, backlog: int, number: int, bursts: dict[tuple[int, ...], dict[str, Any]]
+    cookies: int,
+    backlog: int,
+    number: int,
+    bursts: dict[tuple[int, ...], dict[str, Any]],
+    request: pytest.FixtureRequest,
 ) -> None:
-    measured = bursts[cookies, backlog, number]
+    asked_for = cookies, backlog, number
+    again = attempt(request.node) > 1
+    measured = ns.in_namespace(partial(measure_burst, *asked_for)) if again else bursts[asked_for]
     assert in_time(measured), f"this machine is too busy for a burst within one round trip: {measured}"
     asked = burst.Clients(connects=number, within_s=measured["within_s"], rtt_s=RTT_S)
     predicted = burst.predict(asked, burst.Server(limit=backlog, tcp_syncookies=cookies, kernel=KERNEL))
@@ -323,7 +338,7 @@ def test_rules_17_and_18_timeline(running: dict[str, ns.Running], name: str) -> 
 
 def test_rule_6_expiry(running: dict[str, ns.Running]) -> None:
     first, elapsed_s, left = running["expiry"].result()
-    span = synack_retries.timeline(1).expires_between_s
+    span = synack_retries.timeline(1, kernel=KERNEL).expires_between_s
     assert span.high is not None
     assert (first, left) == (3, 0)
     assert span.low <= elapsed_s <= span.high + _LOAD_S
@@ -331,7 +346,7 @@ def test_rule_6_expiry(running: dict[str, ns.Running]) -> None:
 
 def test_rule_6_pruning_spares_half_the_room(running: dict[str, ns.Running]) -> None:
     first, elapsed_s, left = running["pruning"].result()
-    span = synack_retries.timeline(synack_retries.effective_retries(5, 129, 0, 128)).expires_between_s
+    span = synack_retries.timeline(synack_retries.effective_retries(5, 129, 0, 128), kernel=KERNEL).expires_between_s
     assert span.high is not None
     assert (first, left) == (129, HALF_THE_ROOM)
     assert span.low <= elapsed_s <= span.high + timer_wheel.granularity_s(4) + _LOAD_S

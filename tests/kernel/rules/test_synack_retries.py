@@ -3,6 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estab.kernel.rules import RuleInputError, synack_retries
+from estab.kernel.rules.kernel_version import parse
+
+KERNEL = parse("6.18.44")
 
 
 @pytest.mark.parametrize(
@@ -17,9 +20,25 @@ from estab.kernel.rules import RuleInputError, synack_retries
     ],
 )
 def test_rule_6(retries: int, resends: list[float], expires: float) -> None:
-    line = synack_retries.timeline(retries)
+    line = synack_retries.timeline(retries, kernel=KERNEL)
     assert (line.resends_s, line.expires_s) == (resends, expires)
     assert expires in line.expires_between_s
+
+
+@pytest.mark.parametrize(
+    ("release", "rto_max_ms", "resends", "expires"),
+    [
+        ("6.18.44", 1000, [1, 3, 7], 15),  # measured: 15.3 to 15.5 s
+        ("6.19.0", 1000, [1, 2, 3], 4),  # measured on 6.19, 7.0, 7.1 and 7.2: 4.1 to 4.2 s
+        ("7.2.7", 120_000, [1, 3, 7], 15),
+        ("7.2.7", 3000, [1, 3, 6], 9),
+    ],
+)
+def test_rule_6_from_6_19_on_tcp_rto_max_ms_caps_it(
+    release: str, rto_max_ms: int, resends: list[float], expires: float
+) -> None:
+    line = synack_retries.timeline(3, rto_max_ms=rto_max_ms, kernel=parse(release))
+    assert (line.resends_s, line.expires_s) == (resends, expires)
 
 
 @pytest.mark.parametrize(
@@ -52,4 +71,4 @@ def test_pruning_never_adds_retries(retries: int, queued: int, limit: int, data:
 @pytest.mark.parametrize("retries", [-1, 256])
 def test_refuses(retries: int) -> None:
     with pytest.raises(RuleInputError):
-        synack_retries.timeline(retries)
+        synack_retries.timeline(retries, kernel=KERNEL)

@@ -230,7 +230,7 @@ def _reuse_words(view: BothEnds, use: PortUse) -> str:
 
 def _delay(view: BothEnds) -> str:
     try:
-        kernel = kernel_version.parse(view.client.host.kernel or "")
+        kernel = kernel_version.of(view.client.host)
         wait = time_wait.reuse_after_s(kernel, number(view.client, "net.ipv4.tcp_tw_reuse_delay"))
     except EstabError:
         return "after a while"

@@ -31,7 +31,7 @@ def _by_ports(view: BothEnds) -> RateLimit:
         raise_with="keep connections (a pool), more source addresses, or let the server close first",
     )
     try:
-        ports, kernel = client.ports(view), kernel_version.parse(view.client.host.kernel or "")
+        ports, kernel = client.ports(view), kernel_version.of(view.client.host)
         wait = _wait(view, kernel)
     except EstabError as error:
         return blank.replace(note=str(error))

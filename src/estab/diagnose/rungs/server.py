@@ -175,9 +175,9 @@ def _syn_queue(server: Snapshot, listeners: Sequence[Listener], suffix: str) -> 
     if asked is None or cookies not in (0, 1, 2):
         return blank.replace(note="tcp_syncookies or tcp_max_syn_backlog was not read")
     try:
-        fits = syn_queue.fits(limit, asked, cookies, kernel_version.parse(server.host.kernel or ""))
+        fits = syn_queue.fits(limit, asked, cookies, kernel_version.of(server.host))
     except EstabError as error:
         return blank.replace(note=str(error))
     then = "SYNs beyond it are dropped" if cookies == 0 else "SYNs beyond it get cookies; tcp_max_syn_backlog is unused"
-    older = "" if fits is not None else f"{limit:,} or {limit + 1:,}, by a patch level that the release hides; "
+    older = "" if fits is not None else f"{limit:,} or {limit + 1:,}, by a patch level that is not known; "
     return blank.replace(value=fits, note=f"{older}{then}")

@@ -32,6 +32,7 @@ class Settings:
     fits_max_syn_backlog: int | None
     tcp_abort_on_overflow: int
     synack_retries: int
+    synack_wait_s: Callable[[int], float]
     drops_syn_always: bool
     rtt_s: float
     syn_waits_s: Sequence[float]
@@ -180,7 +181,7 @@ class World:
         self.young += 1
         self.had_half_open.add(client)
         self.answer(client, now)
-        self.at(now + 1, client, lambda then: self.synack_timer(client, then))
+        self.at(now + self.settings.synack_wait_s(0), client, lambda then: self.synack_timer(client, then))
 
     def forget(self, client: int) -> None:
         """The half-open entry goes."""
@@ -205,7 +206,7 @@ class World:
             self.young -= 1
         self.half_open[client] += 1
         self.answer(client, now)
-        wait = min(2 ** self.half_open[client], 120)
+        wait = self.settings.synack_wait_s(self.half_open[client])
         self.at(now + wait, client, lambda then: self.synack_timer(client, then))
 
     def ack(self, client: int, now: float, shift: int) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from math import inf
 from typing import Literal
 
-from estab.kernel.rules import _handshakes, accept_queue, syn_queue, syn_retries
+from estab.kernel.rules import _handshakes, accept_queue, syn_queue, syn_retries, synack_retries
 from estab.kernel.rules.inputs import RuleInputError, at_least, one_of, within
 from estab.kernel.rules.interval import Interval, spanning
 from estab.kernel.rules.kernel_version import KernelVersion
@@ -39,6 +40,7 @@ class Server:
     tcp_max_syn_backlog: int = 2048
     tcp_abort_on_overflow: int = 0
     tcp_synack_retries: int = 5
+    tcp_rto_max_ms: int = 120_000
     accepts_per_s: float | None = 0
     accepts_from_s: float = 0
     kernel: KernelVersion
@@ -177,6 +179,7 @@ def _settings(clients: Clients, server: Server) -> _handshakes.Settings | None:
         ),
         tcp_abort_on_overflow=server.tcp_abort_on_overflow,
         synack_retries=server.tcp_synack_retries,
+        synack_wait_s=partial(synack_retries.wait_s, rto_max_ms=server.tcp_rto_max_ms, kernel=server.kernel),
         drops_syn_always=server.kernel.at_least(4, 10),
         rtt_s=clients.rtt_s,
         syn_waits_s=[after - before for before, after in pairwise(times)],

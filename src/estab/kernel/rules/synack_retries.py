@@ -11,9 +11,11 @@ from itertools import accumulate
 from estab.kernel.rules import timer_wheel
 from estab.kernel.rules.inputs import at_least, within
 from estab.kernel.rules.interval import Interval, exactly
+from estab.kernel.rules.kernel_version import KernelVersion
 
 _INITIAL_S = 1  # `include/net/tcp.h TCP_TIMEOUT_INIT`
-_RTO_MAX_S = 120  # `include/net/tcp.h TCP_RTO_MAX`; tcp_rto_max_ms does not shorten these waits on 6.18
+_RTO_MAX_S = 120  # `include/net/tcp.h TCP_RTO_MAX`
+_CAPPED_SINCE = (6, 19)  # from there on tcp_rto_max_ms shortens these waits too (`tcp_reqsk_timeout`)
 _PRUNED_RETRIES = 2  # `net/ipv4/inet_connection_sock.c reqsk_timer_handler`: it never goes below
 _MOST = 255
 
@@ -30,16 +32,31 @@ class SynAckTimeline:
     expires_between_s: Interval
 
 
-def timeline(synack_retries: int = 5, *, hz: int = 250) -> SynAckTimeline:
+def wait_s(number: int, rto_max_ms: int, kernel: KernelVersion) -> float:
+    """How long after the SYN-ACK was sent for the `number`th time again (0: first sent) its timer runs, in seconds.
+
+    1, 2, 4 s and so on, at most 120; from 6.19 on at most `net.ipv4.tcp_rto_max_ms`, 1000 to 120,000.
+    Source: `net/ipv4/inet_connection_sock.c reqsk_timer_handler`, `include/net/tcp.h tcp_reqsk_timeout`
+    (docs/kernel.md rule 6).
+    """
+    within("rto_max_ms", rto_max_ms, 1000, 120_000)
+    cap = rto_max_ms / 1000 if kernel.at_least(*_CAPPED_SINCE) else _RTO_MAX_S
+    return float(min(_INITIAL_S << number, cap))
+
+
+def timeline(
+    synack_retries: int = 5, *, hz: int = 250, rto_max_ms: int = 120_000, kernel: KernelVersion
+) -> SynAckTimeline:
     """The life of a half-open entry whose final ACK never comes or is never let in: 1, 3, 7, 15, 31 s, gone at 63 s.
 
     `synack_retries`: `net.ipv4.tcp_synack_retries`, 0 to 255; see effective_retries() for a crowded queue.
+    `rto_max_ms`: see wait_s().
     Data that comes after expiry meets no entry and gets RST.
     Raises RuleInputError out of range.
     Source: `net/ipv4/inet_connection_sock.c reqsk_timer_handler`, `syn_ack_recalc` (docs/kernel.md rule 6).
     """
     within("synack_retries", synack_retries, 0, _MOST)
-    waits = [float(min(_INITIAL_S << number, _RTO_MAX_S)) for number in range(synack_retries + 1)]
+    waits = [wait_s(number, rto_max_ms, kernel) for number in range(synack_retries + 1)]
     ends = list(accumulate(waits))
     between = sum((timer_wheel.wait(wait, hz) for wait in waits), start=exactly(0))
     return SynAckTimeline(resends_s=ends[:-1], expires_s=ends[-1], expires_between_s=between)

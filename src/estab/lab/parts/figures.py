@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+from estab.errors import MachineError
 from estab.kernel.rules import accept_queue, burst, syn_retries
 from estab.lab.parts.scenario import KERNEL
 from estab.lab.stage.setup import Sysctls
@@ -9,6 +12,7 @@ from estab.lab.wire.spec import WireReport
 from estab.records import RunResult
 
 MSS = 1448  # bytes of data in a full segment on the wire: MTU 1500, timestamps on
+Predicted = TypeVar("Predicted")
 LINEAR = syn_retries.default_linear_timeouts(KERNEL)
 
 
@@ -53,8 +57,17 @@ def predicted_burst(
         kernel=KERNEL,
     )
     predicted = burst.predict(clients, server, at_s)
-    assert predicted is not None, "the running kernel's patch level is known"
-    return predicted
+    return known(predicted)
+
+
+def known(prediction: Predicted | None) -> Predicted:
+    """What a rule says; raises MachineError where it has no answer for the kernel that runs here."""
+    if prediction is None:
+        raise MachineError(
+            f"kernel {KERNEL} does not say its patch level, and how many a queue of this kernel holds depends on it "
+            "(docs/kernel.md rule 9): run this on a kernel whose `uname -r`, `uname -v` or /proc/version_signature does"
+        )
+    return prediction
 
 
 def segments(size: int) -> tuple[int, ...]:

@@ -6,7 +6,6 @@ Its module's docstring says symptom, mechanism and kernel source.
 from __future__ import annotations
 
 import importlib
-import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -15,18 +14,19 @@ from typing import Any, ClassVar, Protocol, Self
 from estab import modules
 from estab.errors import UsageError
 from estab.kernel.rules.interval import Interval
-from estab.kernel.rules.kernel_version import KernelVersion, parse
+from estab.kernel.rules.kernel_version import KernelVersion, of
 from estab.lab.parts import settings
 from estab.lab.parts.settings import Value
 from estab.lab.stage.runner import Ran, Runner
 from estab.lab.stage.running import Running
 from estab.lab.stage.setup import Setup
+from estab.observe import host
 from estab.records import RunResult
 from estab.words import nearest
 
 Figure = Interval | Value
 Changes = Mapping[str, Value]
-KERNEL: KernelVersion = parse(platform.release())
+KERNEL: KernelVersion = of(host.facts())
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from estab.kernel.rules import accept_queue, syn_queue
-from estab.lab.parts.figures import failed, queue_sysctls
+from estab.lab.parts.figures import failed, known, queue_sysctls
 from estab.lab.parts.scenario import KERNEL, Figure, FigureRow, Measure, Scenario
 from estab.lab.parts.settings import Value, backlog, connections, cookies, max_syn_backlog, rtt, somaxconn
 from estab.lab.stage.hosts import PORT
@@ -46,8 +46,7 @@ class SynQueueOverflow(Scenario):
     def predict(self) -> Mapping[str, Figure]:
         """Those that found room are answered, the others time out before their second SYN."""
         limit = accept_queue.granted(self.backlog, self.somaxconn)
-        flood = syn_queue.flood(self.connections, limit, self.max_syn_backlog, self.cookies, KERNEL)
-        assert flood is not None, "the running kernel's patch level is known"
+        flood = known(syn_queue.flood(self.connections, limit, self.max_syn_backlog, self.cookies, KERNEL))
         return {"connected": flood.half_open + flood.cookies, "own_timeout": flood.dropped}
 
     def setup(self) -> Setup:

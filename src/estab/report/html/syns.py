@@ -69,7 +69,7 @@ def _linear(run: RunResult) -> int:
     if linear is not None and 0 <= linear <= 127:
         return linear
     try:
-        return syn_retries.default_linear_timeouts(kernel_version.parse(run.host.kernel or ""))
+        return syn_retries.default_linear_timeouts(kernel_version.of(run.host))
     except RuleInputError:
         return 4
 
