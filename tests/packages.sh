@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what the tests need of Debian's packages, as root; otherwise says what is missing.
+# Installs what the tests need of Debian's packages, as root; otherwise says what is missing. `field`: what `make field`
+# needs as well.
 set -eu
 missing=
 need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
@@ -21,6 +22,33 @@ need tmux tmux
 need chromium chromium
 need prometheus prometheus
 need systemd-analyze systemd
+if [ "${1:-}" = field ]; then
+  need varnishd varnish
+  need pgbouncer pgbouncer
+  need mosquitto mosquitto
+  need dropbear dropbear-bin
+  need sshd openssh-server
+  need tinyproxy tinyproxy
+  need stunnel4 stunnel4
+  need socat socat
+  need php-fpm8.2 php8.2-fpm
+  need puma puma
+  need uwsgi uwsgi-core
+  [ -e /usr/lib/uwsgi/plugins/python3_plugin.so ] || missing="$missing uwsgi-plugin-python3"
+  need mariadbd mariadb-server-core
+  need psql postgresql
+  need dnsmasq dnsmasq-base
+  need vsftpd vsftpd
+  need beanstalkd beanstalkd
+  need ngircd ngircd
+  need microsocks microsocks
+  need mini_httpd mini-httpd
+  need ncat ncat
+  need nats-server nats-server
+  need waitress-serve python3-waitress
+  need uvicorn uvicorn
+  need ruby ruby
+fi
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   echo "installing for the tests:$missing"

@@ -126,13 +126,18 @@ def test_a_syn_that_the_kernel_sent_again_was_not_ended_by_our_lag() -> None:
     assert alone("generator_saturated", resent.replace(syn_retransmits={"2": 20})).verdict == "ruled_out"
 
 
-@pytest.mark.parametrize(("worst_late_ms", "expected"), [(7.0, "ruled_out"), (400.0, "confirmed")])
-def test_what_all_began_in_time_missed_no_rate_however_late_a_sample_came(worst_late_ms: float, expected: str) -> None:
+@pytest.mark.parametrize(
+    ("worst_late_ms", "elapsed_s", "expected"),
+    [(7.0, 4.0, "ruled_out"), (220.0, 4.0, "ruled_out"), (230.0, 4.0, "confirmed"), (560.0, 2.01, "ruled_out")],
+)
+def test_what_all_began_in_time_missed_no_rate_however_late_a_sample_came(
+    worst_late_ms: float, elapsed_s: float, expected: str
+) -> None:
     loop = OpenLoop(
         rate_per_s=80, arrivals="poisson", scheduled=160, late=25, worst_late_ms=worst_late_ms, waited=0, unsent=0
     )
     run = runs.run(
-        "churn", config={"rate_per_s": 80.0}, elapsed_s=2.0, drain_s=0.0, open_loop=loop,
+        "churn", config={"rate_per_s": 80.0}, elapsed_s=elapsed_s, drain_s=elapsed_s - 2.0, open_loop=loop,
         funnel=runs.funnel(160, 160), timeline=[runs.point(3.2, attempted=160, connected=160)],
     )  # fmt: skip
     assert alone("generator_saturated", run).verdict == expected

@@ -42,7 +42,8 @@ def sshd(config: str, **more: Any) -> Program:
     """OpenSSH's sshd with a key of its own."""
     text = f"Port {PORT}\nHostKey {{folder}}/key\nPidFile none\nUsePAM no\n{config}\n"
     argv = (
-        'sh -c \'mkdir -p /run/sshd && ssh-keygen -q -t ed25519 -N "" -f {folder}/key && '
+        "unshare --mount sh -c 'mount -t tmpfs run /run && mkdir /run/sshd && "
+        'ssh-keygen -q -t ed25519 -N "" -f {folder}/key && '
         "exec /usr/sbin/sshd -D -e -f {folder}/sshd.conf'"
     )
     return _server(argv, files={"sshd.conf": text}, **more)

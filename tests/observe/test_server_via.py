@@ -100,3 +100,20 @@ def test_what_waits_when_all_is_settled_is_looked_at_again_while_the_load_goes_o
     assert len(taken) == looks
     assert [look.load_open for look in server.result().looks] == [False] + [True] * (looks - 1)
     assert [look.t_s for look in server.result().looks] == [0.0, 0.0, 1.0][:looks]
+
+
+def test_what_is_due_to_be_looked_at_again_is_not_once_all_is_closed() -> None:
+    sockets = ServerSockets(port=80, states={"ESTAB": 20}, queued=18, accepted=2)
+    now_s = 0.0
+
+    def run(_command: str, _port: int) -> list[Snapshot]:
+        return [Snapshot(taken_at_s=now_s, host=HostFacts(), server_sockets=sockets)]
+
+    server = ViaServer("ssh x", "10.0.0.1", 80, run, clock=lambda: now_s)
+    server.look()
+    server.settled()
+    now_s = 2.0
+    server.closing()
+    server.meanwhile()
+    server.finished()
+    assert [look.load_open for look in server.result().looks] == [False, True, True, False]

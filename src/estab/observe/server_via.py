@@ -73,6 +73,7 @@ class ViaServer:
 
     def closing(self) -> None:
         """Run it before all is closed, where something waited when all was settled: has it been accepted since?"""
+        self._again_at = None  # later all is closed, and a look would tell of that
         if self._at_end is not None and self._at_end.queued and (seen := self.look()) is not None:
             self._while_open.append(seen)
 

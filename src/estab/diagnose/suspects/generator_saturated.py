@@ -134,9 +134,10 @@ def _rate_missed(run: RunResult) -> bool | None:
     rate, reached, loop = facts.asked_rate(run), attempts_per_s(run), run.open_loop
     if rate is None or reached is None:
         return None
-    # All that was due has begun, each so late at worst: the rate can't have been missed by more, whatever samples say.
-    if loop is not None and not loop.unsent and loop.worst_late_ms / 1000 <= (1 / MISSED - 1) * run.load_s:
-        return False
+    if loop is not None:
+        # Next to all that was due has begun, each so late at worst, and before the end: samples come late themselves.
+        begun_within_s = min(run.elapsed_s, run.load_s + loop.worst_late_ms / 1000)
+        return begun_within_s * MISSED > run.load_s
     # Samples come ten a second: less than a quarter of a second behind is no evidence.
     behind_s = run.funnel.attempted / reached - run.funnel.attempted / rate
     return reached < MISSED * rate and behind_s > 0.25
