@@ -1,4 +1,4 @@
-"""Plays every scenario once a session, three side by side (most of their time is waiting), for all tests to look at."""
+"""Plays every scenario once a session, as many side by side as `lab run` does, for all tests to look at."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from estab.records.lab import LabScenario
 
 @pytest.fixture(scope="session")
 def played() -> dict[str, LabScenario]:
-    return {one.name: one for one in lab(["all"], gauge=False, jobs=3).scenarios}
+    return {one.name: one for one in lab(["all"], gauge=False).scenarios}
 
 
 @pytest.fixture(autouse=True)

@@ -42,7 +42,7 @@ def lab(
 
     `settings`: by scenario, by field. `full`: timelines in real time (minutes). `sweep`: nothing but the ceilings at
     several sizes. `captures`: a directory for pcapng. `command`: a server of the user's own that takes the place of the
-    engine's; `{host}` and `{port}` in it are filled in. `jobs`: so many are run side by side, 1 to 16; None: one more
+    engine's; `{host}` and `{port}` in it are filled in. `jobs`: so many are run side by side, 1 to 16; None: two more
     than cores, 4 at the most. `told(scenario, stage)` hears of each stage, the last is "over"; `finished(scenario)` of
     each result, in the order of `scenarios`. On `stop` what was finished is returned, with `interrupted`. `inside` goes
     with one scenario: when that is over it is run once more, up to the moment at which every connect is settled (or
@@ -109,7 +109,7 @@ def _check_server(command: str, wanted: Sequence[str]) -> None:
 def _jobs(wanted: int | None) -> int:
     """How many are run side by side. Raises UsageError."""
     if wanted is None:
-        return min(len(os.sched_getaffinity(0)) + 1, _JOBS_BY_ITSELF)
+        return min(len(os.sched_getaffinity(0)) + 2, _JOBS_BY_ITSELF)
     if not 1 <= wanted <= MOST_JOBS:
         raise UsageError(f"{wanted} scenarios can't be run side by side: give 1 to {MOST_JOBS}")
     return wanted

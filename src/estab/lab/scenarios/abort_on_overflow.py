@@ -25,7 +25,7 @@ class AbortOnOverflow(Scenario):
     cause = "abort_on_overflow"
     side = "server"
     symptom = "connect works, and the connection is reset by peer a moment later, under bursts only"
-    seconds = 4.0
+    seconds = 7.0
     control = {"connections": 20}
 
     waiting: int = setting(100, "connections that wait in the queue already", 0, MOST)

@@ -24,7 +24,7 @@ class AcceptQueueOverflow(Burst):
     cause = "accept_queue_overflow"
     side = "server"
     symptom = "connect works, then nothing is answered; or connect takes 1, 3, 7 s, or times out"
-    seconds = 6.0
+    seconds = 10.0
     control = {"connections": 100}
 
     spread: float = setting(0.0, "over how many round trips the SYNs come, evenly; 0 all at once", 0, MOST)

@@ -26,7 +26,7 @@ class AcceptThreadStarved(Scenario):
     cause = "accept_thread_starved"
     side = "server"
     symptom = "connects are slow or time out while the server's CPU is at 100% and ss shows a full Recv-Q"
-    seconds = 6.0
+    seconds = 8.0
     control = {"burners": 0, "connections": 100, "backlog": 128}
     alone = True
     no_own_server = "its server is the failure: a program whose other threads keep it from accept()"

@@ -26,7 +26,7 @@ class BacklogClamped(Burst):
     cause = "backlog_clamped"
     side = "server"
     symptom = "the backlog is 8192 in the program, and ss -ltn shows 128 in Send-Q"
-    seconds = 3.0
+    seconds = 6.0
     control = {"connections": 100}
 
     backlog: int = backlog(8192)

@@ -30,7 +30,7 @@ class BacklogPlusOne(Scenario):
     cause = "server_not_accepting"
     side = "server"
     symptom = "listen(5), 6 connections ESTABLISHED, the 7th in SYN_SENT until connection timed out (110)"
-    seconds = 9.0
+    seconds = 12.0
     control = {"accepts": True}
     full = {"syn_retries": 6}
 

@@ -27,7 +27,7 @@ class BoundPortsPoisoned(Scenario):
     cause = "bound_ports_poisoned"
     side = "client"
     symptom = "cannot assign requested address (99), while ss shows the range almost unused"
-    seconds = 4.0
+    seconds = 6.0
     control = {"bound": 0}
 
     connections: int = connections(100, "connections to hold, of a range of 200 ports")

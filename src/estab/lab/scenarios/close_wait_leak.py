@@ -26,7 +26,7 @@ class CloseWaitLeak(Scenario):
     cause = "close_wait_leak"
     side = "server"
     symptom = "too many open files after hours or days; ss shows ever more CLOSE-WAIT; a restart helps for a while"
-    seconds = 16.0
+    seconds = 12.0
     control = {"leaks": 0}
     no_own_server = "its server is the failure: a program that forgets to close"
 

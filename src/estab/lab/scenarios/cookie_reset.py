@@ -43,7 +43,7 @@ class CookieReset(Scenario):
     cause = "cookie_reset"
     side = "server"
     symptom = "connect works, then write: connection reset by peer, broken pipe; read: EOF"
-    seconds = 7.0
+    seconds = 13.0
     control = {"connections": 100}
 
     connections: int = connections(400, "clients that connect at once and write one request each")

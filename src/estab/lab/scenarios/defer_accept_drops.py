@@ -25,7 +25,7 @@ class DeferAcceptDrops(Scenario):
     cause = "defer_accept_drops"
     side = "server"
     symptom = "connect works, the server's greeting never comes; ss -m of the listener counts drops"
-    seconds = 4.0
+    seconds = 7.0
     control = {"defer": 0}
     no_own_server = "its server is the failure: a program that sets TCP_DEFER_ACCEPT"
 

@@ -26,7 +26,7 @@ class EphemeralPortExhaustion(Scenario):
     cause = "ephemeral_port_exhaustion"
     side = "client"
     symptom = "cannot assign requested address (99, EADDRNOTAVAIL)"
-    seconds = 4.0
+    seconds = 5.0
     control = {"connections": 100}
 
     connections: int = connections(300, "connections to hold")

@@ -22,7 +22,7 @@ class Healthy(Scenario):
     cause = None
     side = "none"
     symptom = "none: everything is served"
-    seconds = 2.0
+    seconds = 3.0
 
     connections: int = connections(300, "connections to hold; a tenth of them ask and are answered")
     rtt_s: float = rtt(0.01)

@@ -24,7 +24,7 @@ class NatPortsExhausted(Scenario):
     cause = "nat_ports_exhausted"
     side = "client"
     symptom = "the first N connections to one destination work, then SYNs vanish; another port of it works at once"
-    seconds = 6.0
+    seconds = 3.0
     control = {"ports": 1000}
 
     connections: int = connections(40, "clients that connect, and stay")

@@ -26,7 +26,7 @@ class NeighbourUnresolved(Scenario):
     cause = "neighbour_unresolved"
     side = "path"
     symptom = "connection timed out, or no route to host after 3 s; ping says Destination Host Unreachable"
-    seconds = 9.0
+    seconds = 8.0
     control = {"answers": True}
 
     # What is kept for one neighbour is bounded, by net.ipv4.neigh.*.unres_qlen_bytes.

@@ -26,7 +26,7 @@ class NoRouteBack(Scenario):
     cause = "no_route_back"
     side = "server"
     symptom = "connection timed out from one network alone; the SYNs arrive"
-    seconds = 5.0
+    seconds = 4.0
     control = {"routed": True}
 
     connections: int = connections(40, "clients that connect")

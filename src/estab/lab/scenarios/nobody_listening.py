@@ -25,7 +25,7 @@ class NobodyListening(Scenario):
     cause = "nobody_listening"
     side = "server"
     symptom = "connection refused, at once"
-    seconds = 2.0
+    seconds = 3.0
     control = {"listens": True}
 
     connections: int = connections(50, "clients that connect")

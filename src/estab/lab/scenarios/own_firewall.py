@@ -27,7 +27,7 @@ class OwnFirewall(Scenario):
     cause = "own_firewall"
     side = "client"
     symptom = "connection refused, or timed out, from this host alone; tcpdump shows no SYN"
-    seconds = 9.0
+    seconds = 5.0
     control = {"rule": "none"}
 
     connections: int = connections(40, "clients that connect")

@@ -23,7 +23,7 @@ class PathConnectionLimit(Scenario):
     cause = "path_connection_limit"
     side = "path"
     symptom = "connection refused from the N-th connection on, though the server runs; those that are open go on"
-    seconds = 8.0
+    seconds = 15.0
     control = {"most": 1000}
 
     connections: int = connections(60, "connections to hold")

@@ -26,7 +26,7 @@ class PathDataLoss(Scenario):
     cause = "path_data_loss"
     side = "path"
     symptom = "connects at once, then hangs until the read times out; ss shows unacked data and a rising backoff"
-    seconds = 8.0
+    seconds = 12.0
     control = {"loses": False}
 
     connections: int = connections(20, "clients that connect and ask")

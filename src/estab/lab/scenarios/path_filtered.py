@@ -27,7 +27,7 @@ class PathFiltered(Scenario):
     cause = "path_filtered"
     side = "path"
     symptom = "connection timed out, or refused, or no route to host, although the server runs"
-    seconds = 6.0
+    seconds = 7.0
     control = {"filter": "none"}
 
     connections: int = connections(40, "clients that connect")

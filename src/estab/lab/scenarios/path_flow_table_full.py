@@ -29,7 +29,7 @@ class PathFlowTableFull(Scenario):
     cause = "path_flow_table_full"
     side = "path"
     symptom = "connect times out from the N-th connection on, while those that exist go on; ssh and ping fail too"
-    seconds = 10.0
+    seconds = 12.0
     control = {"beyond": -100}
     full = {"sweep": "1000,2000,4000,8000"}
     sweeps = True

@@ -26,7 +26,7 @@ class PathMemberDead(Scenario):
     cause = "path_member_dead"
     side = "path"
     symptom = "one connect in four times out, whatever the load; tried again, it may work at once"
-    seconds = 25.0
+    seconds = 24.0
     control = {"members": 0}
 
     connections: int = connections(200, "clients that connect, 60 a second")

@@ -25,7 +25,7 @@ class PathMtuBlackhole(Scenario):
     cause = "path_mtu_blackhole"
     side = "path"
     symptom = "connect and small requests work, big ones hang: ssh after login, TLS after hello, uploads over a VPN"
-    seconds = 12.0
+    seconds = 13.0
     control = {"largest": _FULL}
 
     connections: int = connections(10, "clients that connect and ask")

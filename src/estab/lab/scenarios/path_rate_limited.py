@@ -24,7 +24,7 @@ class PathRateLimited(Scenario):
     cause = "path_rate_limited"
     side = "path"
     symptom = "new connections fail under load, about so many a second succeed whatever is tried; open ones work"
-    seconds = 12.0
+    seconds = 25.0
     control = {"burst": 100_000}
 
     offered_per_s: int = setting(100, "connects begun a second", 10, 1000)

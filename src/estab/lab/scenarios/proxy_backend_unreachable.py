@@ -22,7 +22,7 @@ class ProxyBackendUnreachable(Scenario):
     cause = "proxy_backend_unreachable"
     side = "server"
     symptom = "connect works, then EOF at once; docker-proxy or a load balancer accepts, the service is down"
-    seconds = 5.0
+    seconds = 4.0
     control = {"listens": True}
     no_own_server = "its server is the failure: a proxy without a backend"
 

@@ -23,7 +23,7 @@ class ReversePathFiltered(Scenario):
     cause = "reverse_path_filtered"
     side = "server"
     symptom = "connection timed out at a server with two networks; tcpdump there shows the SYNs, no rule drops them"
-    seconds = 5.0
+    seconds = 4.0
     control = {"rp_filter": 2}
 
     connections: int = connections(40, "clients that connect")

@@ -23,7 +23,7 @@ class ServerConnectionLimit(Scenario):
     cause = "server_connection_limit"
     side = "server"
     symptom = "connects, then EOF or connection reset at once; max number of clients reached; the first N work"
-    seconds = 10.0
+    seconds = 13.0
     control = {"most": 200}
     no_own_server = "its server is the failure: a program with a limit of its own"
 

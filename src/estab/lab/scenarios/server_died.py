@@ -23,7 +23,7 @@ class ServerDied(Scenario):
     cause = "server_died"
     side = "server"
     symptom = "all connections closed or reset at the same moment, then connection refused"
-    seconds = 8.0
+    seconds = 6.0
     control = {"dies": False}
     no_own_server = "its server is the failure: a process that ends"
     unmended = "only the program, or who ended it, can mend that: its connections are lost"

@@ -24,7 +24,7 @@ class ServerIdleClose(Scenario):
     symptom = (
         "works, and after a pause EOF, broken pipe or connection reset at the first request over a pooled connection"
     )
-    seconds = 10.0
+    seconds = 9.0
     control = {"idle_s": 60.0}
     no_own_server = "its server is the failure: a program with an idle time of its own"
 

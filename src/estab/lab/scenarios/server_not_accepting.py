@@ -21,7 +21,7 @@ class ServerNotAccepting(Burst):
     cause = "server_not_accepting"
     side = "server"
     symptom = "connect works, requests are never answered; ss shows Recv-Q of the listener rise and never fall"
-    seconds = 5.0
+    seconds = 12.0
     control = {"accepts": True, "connections": 100}
 
     held_s: float = duration(2.0, "how long the connections are held; below a second it may be a pause")

@@ -25,7 +25,7 @@ class ServerOpenFiles(Scenario):
     cause = "server_open_files"
     side = "server"
     symptom = "too many open files at accept(), in the server; clients time out or hang"
-    seconds = 7.0
+    seconds = 6.0
     control = {"connections": 80, "backlog": 128}
 
     connections: int = connections(200, "connections to hold")

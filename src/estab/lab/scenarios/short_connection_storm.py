@@ -31,7 +31,7 @@ class ShortConnectionStorm(Scenario):
     cause = "short_connection_storm"
     side = "server"
     symptom = "connect timeouts of short connections in bursts; ListenOverflows grows every second"
-    seconds = 14.0
+    seconds = 28.0
     control = {"hiccup_s": 0.0, "connections": 30}
 
     connections: int = connections(150, "clients that connect, ask once, close, and again")

@@ -33,7 +33,7 @@ class SynQueueOverflow(Scenario):
     cause = "syn_queue_overflow"
     side = "server"
     symptom = "connect takes 1, 3, 7 s or times out under bursts; SYN_RECV stands at a bound"
-    seconds = 6.0
+    seconds = 10.0
     control = {"connections": 90}
 
     connections: int = connections(400, "clients that connect within one round trip")

@@ -30,7 +30,7 @@ class TimeWaitPortExhaustion(Scenario):
     cause = "time_wait_port_exhaustion"
     side = "client"
     symptom = "cannot assign requested address (99) after a while of short connections"
-    seconds = 10.0
+    seconds = 28.0
     control = {"attempts": 60}
 
     attempts: int = setting(330, "connects in all, two at a time, each closed at once by the client", 1, MOST)

@@ -28,7 +28,7 @@ class TimeWaitRefusedByNat(Scenario):
     cause = "time_wait_refused_by_nat"
     side = "path"
     symptom = "some connects time out, of clients behind one NAT, to a server that closes first"
-    seconds = 20.0
+    seconds = 28.0
     control = {"server_closes": False}
 
     attempts: int = connections(130, "connects, 30 a second")

@@ -14,7 +14,7 @@ _LONGEST_S = 0.2  # a wire that carries requests is never silent
 
 
 class Silence:
-    """Whether a wire has carried nothing for so long; ask again and again. `carried`: its packets so far."""
+    """Whether a wire has carried nothing for so long; ask again and again. `carried`: what moves while it does."""
 
     def __init__(self, carried: Callable[[], int], for_s: float) -> None:
         self._carried, self._for_s = carried, for_s

@@ -148,11 +148,17 @@ def running(
 
 
 def _let_wait(stage: Stage, setup: Setup) -> None:
-    """Connections of another client, which stay in the queue of a server that stands still."""
+    """Connections of another client: in the queue of a server that stands still they stay, another one accepts them."""
     stage.load(work_of(LoadSpec(connections=setup.waiting, duration_s=20), stage.target, ()))
-    until(lambda: stage.server_states()["queued"] == setup.waiting, _ARRIVES_WITHIN_S, "the others wait in the queue")
+    until(lambda: _at_server(stage) == setup.waiting, _ARRIVES_WITHIN_S, "the others wait in the queue")
     if setup.path.gather and stage.wire is not None:
         stage.wire.gather(setup.path.gather)
+
+
+def _at_server(stage: Stage) -> int:
+    """How many connections the server's host has, accepted or not."""
+    states = stage.server_states()
+    return states["queued"] + states["accepted"]
 
 
 def run(setup: Setup) -> RunResult:

@@ -193,7 +193,7 @@ class Stage:
         raise MachineError(f"the wire did not fall silent within {within_s:g} s")
 
     def _carried(self) -> int:
-        """How many packets the wire has carried; one loopback has no wire, which is silent."""
+        """What moves while the wire carries anything; one loopback has no wire, which is silent."""
         return 0 if self.wire is None else self.wire.carried()
 
 

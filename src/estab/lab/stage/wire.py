@@ -23,7 +23,10 @@ class RunningWire:
         return passed
 
     def carried(self) -> int:
-        """How many packets came in so far; all that were due when this was asked have left."""
+        """How many times a packet came in or left so far; all that were due when this was asked have left.
+
+        A wire that gets no CPU for a while sends late: what answers comes in after that.
+        """
         self._child.send(("carried",))
         packets: int = self._child.receive()
         return packets

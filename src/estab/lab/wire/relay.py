@@ -69,6 +69,7 @@ class Relay:
         self.seen_syns: dict[bytes, int] = {}
         self.mac: list[bytes] = [b"", b""]
         self.to_inject: deque[bytes] = deque()
+        self.sent = 0
         self.held = False
         self.stopped = False
 
@@ -109,7 +110,7 @@ class Relay:
             self.report.flows = len(self.table)
             say(self.connection, self.report)
         elif message[0] == "carried":
-            say(self.connection, self.report.packets)
+            say(self.connection, self.report.packets + self.sent)
         elif message[0] == "gather":
             self.gather_left = message[1]
             say(self.connection, "done")
@@ -256,6 +257,7 @@ class Relay:
                 moment, frame = queue.popleft()
                 with suppress(OSError):  # a full queue at the other side, or the host is gone
                     out.send(frame)
+                self.sent += 1
                 if self.spec.capture:
                     self._capture(end, frame, None)
                 if len(self.report.added_s) < _MOST_TIMED:
