@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from tests.diagnose import runs
 
+from estab.diagnose.advice.backlog import backlog_remedies
 from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.rates import QueueRates, queue_rates
 from estab.records import Listener, RunResult, ServerLook
@@ -59,12 +60,14 @@ def test_without_a_timeout_nothing_is_given_up() -> None:
     assert queue_rates(run.replace(config={"rate_per_s": 60.0})) is None
 
 
-def two_looks(depths: tuple[int, int], drops: int, others: int = 0) -> RunResult:
-    """A host without a run of ours: one listener of 16, 2 s apart; 20 were opened, and `drops` packets turned away."""
+def two_looks(depths: tuple[int, int], drops: int, others: int = 0, limit: int = 16) -> RunResult:
+    """A host without a run of ours: one listener, 2 s apart; 20 were opened, and `drops` packets turned away."""
     before, after = (
         runs.snapshot(
             taken_at_s=at_s,
-            listeners=[Listener(family=4, address="0.0.0.0", port=5000, depth=depth, limit=16, drops=dropped, inode=4)],
+            listeners=[
+                Listener(family=4, address="0.0.0.0", port=5000, depth=depth, limit=limit, drops=dropped, inode=4)
+            ],
             states={"LISTEN": 1 + others},
             counters={"Tcp.PassiveOpens": opened},
         )
@@ -75,8 +78,23 @@ def two_looks(depths: tuple[int, int], drops: int, others: int = 0) -> RunResult
 
 
 def test_a_queue_that_is_full_at_both_looks_tells_what_came() -> None:
-    assert queue_rates(two_looks((17, 17), 80)) == QueueRates(2.0, arrivals_per_s=50.0, accepts_per_s=10.0)
-    assert queue_rates(two_looks((13, 13), 80)) == QueueRates(2.0, arrivals_per_s=50.0, accepts_per_s=10.0)
+    expected = QueueRates(2.0, arrivals_per_s=50.0, accepts_per_s=10.0, never_emptied=False)
+    assert queue_rates(two_looks((17, 17), 80)) == expected
+    assert queue_rates(two_looks((13, 13), 80)) == expected
+
+
+@pytest.mark.parametrize(("depth", "never_emptied"), [(20, False), (21, True)])
+def test_who_waited_last_at_the_first_look_waits_still_where_fewer_were_accepted(
+    depth: int, never_emptied: bool
+) -> None:
+    """20 were accepted in between."""
+    run = two_looks((depth, depth), 80, limit=20)
+    rates = queue_rates(run)
+    assert rates is not None
+    assert rates.never_emptied is never_emptied
+    longer = [remedy for remedy in backlog_remedies(run) if remedy.command.startswith("listen(")]
+    assert [remedy.works for remedy in longer] == [not never_emptied]
+    assert all("delays the overflow by 2.7 s" in remedy.why for remedy in longer)
 
 
 @pytest.mark.parametrize(

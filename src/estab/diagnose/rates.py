@@ -19,11 +19,15 @@ _CONNECT_GIVEN_UP = "connect own_timeout"
 
 @dataclass(frozen=True)
 class QueueRates:
-    """What came and what was accepted, a second, over the `span_s` seconds in which the queue held something."""
+    """What came and what was accepted, a second, over the `span_s` seconds in which the queue held something.
+
+    `never_emptied` False: it may have been emptied in between, by a program that takes all that wait now and then.
+    """
 
     span_s: float
     arrivals_per_s: float
     accepts_per_s: float
+    never_emptied: bool = True
 
 
 def queue_rates(run: RunResult) -> QueueRates | None:
@@ -81,13 +85,14 @@ def _by_its_clients(run: RunResult) -> QueueRates | None:
 def _by_its_drops(run: RunResult) -> QueueRates | None:
     """What was accepted and what was turned away from one look at a full queue to the next. None: it had been emptied.
 
-    One accept makes a place that the next client takes: full is then three quarters at both looks.
+    One accept makes a place that the next client takes: full is then three quarters at both looks. What two looks
+    can't see is a queue that was emptied between them and filled again (`never_emptied`).
     Who was turned away is counted in packets: one that is sent again within that time counts twice.
     """
     watch = run.server.listener
     accepted = accepts.over(run) if accepts.alone(run) else None
-    emptiest = min((moment.depth for moment in accepts.of_run(run)), default=0)
-    if watch is None or not watch.drops or watch.samples < 2 or emptiest * 4 < facts.room(watch) * 3:
+    depths = [moment.depth for moment in accepts.of_run(run)] or [0]
+    if watch is None or not watch.drops or watch.samples < 2 or min(depths) * 4 < facts.room(watch) * 3:
         return None
     if accepted is None or accepted.most is None or accepted.span_s < _SHORTEST_S:
         return None
@@ -95,6 +100,8 @@ def _by_its_drops(run: RunResult) -> QueueRates | None:
         accepted.span_s,
         arrivals_per_s=(accepted.most + watch.drops) / accepted.span_s,
         accepts_per_s=accepted.most / accepted.span_s,
+        # First in, first out: who waited last at the first look waits still. Counters of more accepts tell neither.
+        never_emptied=accepted.most < depths[0],
     )
 
 

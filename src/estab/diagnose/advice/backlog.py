@@ -63,6 +63,12 @@ def outrun(run: RunResult) -> bool:
     return run.command != "hold" and rates is not None and rates.arrivals_per_s > 1.1 * rates.accepts_per_s
 
 
+def _perhaps_in_bursts(run: RunResult) -> bool:
+    """Was the queue outrun only as far as two looks tell, and may it have been emptied again and again?"""
+    rates = queue_rates(run)
+    return outrun(run) and rates is not None and not rates.never_emptied
+
+
 def _drained(timeline: list[TimelinePoint]) -> bool:
     """Was the queue full at some time, and three quarters empty later, while clients went on coming?"""
     was_full = False
@@ -76,9 +82,11 @@ def _drained(timeline: list[TimelinePoint]) -> bool:
 
 
 def _bigger_queue(run: RunResult, watch: ListenerWatch, size: int) -> list[Remedy]:
-    works = not outrun(run)
+    works = not outrun(run) or _perhaps_in_bursts(run)
     delay = delay_text(run, watch.limit, size)
     note = f" But {delay}." if delay and works else ""
+    if _perhaps_in_bursts(run):
+        note = f" It holds what comes between two times at which the program takes all that wait, if it does so.{note}"
     somaxconn = facts.server_sysctl(run, SOMAXCONN)
     remedies = []
     if somaxconn is None or size > somaxconn:
