@@ -252,7 +252,7 @@ def test_a_remote_server_that_is_silent_is_never_confirmed() -> None:
 @pytest.mark.parametrize(
     ("run", "words"),
     [
-        (runs.run(failures=[runs.failure("read", "wrong_bytes", 3)]), "all of them wrong_bytes at read (3)"),
+        (runs.run(failures=[runs.failure("read", "wrong_bytes", 3)]), "all of them replies that are not an echo (3)"),
         (runs.run(funnel=runs.funnel(0, 0)), "Nothing was attempted"),
         (runs.run(client={"workers": [runs.worker(lost="killed")]}), "one of our own workers was lost"),
         (runs.run(server=runs.remote()), "can't be seen from here: --server-via"),
