@@ -73,7 +73,7 @@ def test_a_backlog_cut_on_purpose_fails(sides: dict[str, Path], tmp_path: Path) 
         assert words in done.stdout, done.stdout
     errors = [line for line in done.stdout.splitlines() if line.startswith("::error title=")]
     assert any("accept_queue_overflow" in line for line in errors)
-    assert "::warning title=estab compare%3A not alike::" in done.stdout
+    assert "::warning title=estab compare%3A setup differs::" in done.stdout
     suite = ElementTree.parse(junit).getroot()
     assert suite.get("tests") == "5"
     assert int(suite.get("failures", "0")) == len(errors) >= 3

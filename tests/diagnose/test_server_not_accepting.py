@@ -50,7 +50,7 @@ def test_a_queue_that_nobody_empties(run: RunResult, expected: str) -> None:
 
 
 def test_it_says_how_many_were_accepted_before() -> None:
-    assert alone("server_not_accepting", stuck()).summary.startswith("Nothing was accepted at all: ")
+    assert alone("server_not_accepting", stuck()).summary.startswith("The server accepted nothing at all: ")
     assert alone("server_not_accepting", stuck(accepted=5)).summary.startswith(
         "The server accepted 5 connections and then no more: nothing was accepted for the last 2.9 s"
     )

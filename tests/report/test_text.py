@@ -85,7 +85,7 @@ Measured
   request  2.14 ms  4.28 ms  8.56 ms  17.1 ms  42.8 ms
 
 Suspects
-  ruled out  client_open_files  The client never lacked a descriptor. [connect
+  ruled out  client_open_files  The client never ran out of descriptors. [connect
              EMFILE, ENFILE 0 / 0]
              conntrack_full_local  No connect timed out. [connect ETIMEDOUT,
              own_timeout, EPERM 0 / 0]
@@ -161,7 +161,7 @@ Measured
   connect  61.0 µs  122 µs  244 µs  488 µs  1.22 ms
 
 Other suspects
-  ruled out     client_open_files  The client never lacked a descriptor.
+  ruled out     client_open_files  The client never ran out of descriptors.
                 [connect EMFILE, ENFILE 0 / 0]
                 server_open_files  410 of 1,024 descriptors were in use. [fds
                 410 / 1,024]
@@ -222,7 +222,7 @@ Suspects
                 accept_queue_overflow  A full accept queue would look like this
                 from the client, but the listener was not observed (192.0.2.7 is
                 not an address of this host). [syn_retransmits 271 / 0]
-  ruled out     client_open_files  The client never lacked a descriptor.
+  ruled out     client_open_files  The client never ran out of descriptors.
                 [connect EMFILE, ENFILE 0 / 0]
   not observed  conntrack_full_local  The connection tracking table was not
                 observed. [connect ETIMEDOUT, own_timeout, EPERM 271 / 0]

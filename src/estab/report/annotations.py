@@ -28,7 +28,7 @@ def _warnings(comparison: Comparison) -> Iterator[str]:
         said = "; ".join(
             f"{difference.what}: A {difference.a}, B {difference.b}" for difference in comparison.differences
         )
-        yield command("warning", "estab compare: not alike", said)
+        yield command("warning", "estab compare: setup differs", said)
     for figure in comparison.figures:
         if worse(figure):
             yield command("warning", "estab compare: worse", f"{label(figure)} {change(figure)} ({noise(figure)})")

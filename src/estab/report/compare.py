@@ -37,7 +37,7 @@ def render_comparison(comparison: Comparison, console: Console) -> None:
 def _parts(comparison: Comparison, glyphs: Glyphs) -> Iterator[RenderableType]:
     yield _sides(comparison)
     if comparison.differences:
-        yield heading("Not alike")
+        yield heading("Setup differs")
         yield indented(_differences(comparison))
     for note in comparison.notes:
         yield line("")

@@ -38,7 +38,7 @@ def _sides(comparison: Comparison) -> Iterator[str]:
     for name, sample in (("A", comparison.a), ("B", comparison.b)):
         yield f"| {name}: {plain(sample.name)} | {plain(side(sample))} |"
     for difference in comparison.differences:
-        yield f"| not alike: {plain(difference.what)} | A {plain(difference.a)}, B {plain(difference.b)} |"
+        yield f"| setup differs: {plain(difference.what)} | A {plain(difference.a)}, B {plain(difference.b)} |"
     yield ""
 
 

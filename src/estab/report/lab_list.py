@@ -29,7 +29,7 @@ def render_list(scenarios: LabList, console: Console, *, settings: bool) -> None
 
 def _entry(entry: LabEntry, settings: bool) -> Iterator[RenderableType]:
     takes = f"{entry.seconds:.0f} s" if entry.seconds else "-"
-    cause = f"cause {entry.cause}, " if entry.cause else "nobody is accused, "
+    cause = f"cause {entry.cause}, " if entry.cause else "no cause, "
     where = f"{'' if entry.cause == entry.name else cause}side {entry.side}, takes {takes}"
     yield Text.assemble((entry.name, "bold"), (f"  {where}", "dim"))
     yield indented(line(clean(entry.symptom)))

@@ -17,7 +17,7 @@ def ceiling_step(step: CeilingStep) -> str:
     if not step.failed:
         return f"{count(step.asked)} held, in {seconds(step.seconds)}"
     text = f"{count(step.held)} of {count(step.asked)} held: {step.cause or 'no cause named'}"
-    return text + (f"; goes on with {step.moved}" if step.moved else "")
+    return text + (f"; continues with {step.moved}" if step.moved else "")
 
 
 def rate_step(step: RateStep) -> str:
@@ -106,5 +106,5 @@ def _rate_answer(highest: HighestRate) -> list[tuple[str, str]]:
         sure = "held twice" if highest.confirmed else "held once, not confirmed"
         said.append(("rate", f"{count(highest.rate_per_s)}/s: {sure}, within 5%"))
     if highest.generator_bound:
-        said.append(("note", "a higher one failed for want of CPU of our own client: the server may well do more"))
+        said.append(("note", "our own client ran out of CPU at a higher rate: the server may well do more"))
     return said

@@ -117,7 +117,7 @@ def _what_cuts(run: RunResult, watch: ListenerWatch, somaxconn: int | None) -> s
     if somaxconn is None:
         return f"The limit is {watch.limit:,}; it is what the program asks for, cut to somaxconn."
     if watch.limit < somaxconn:
-        return f"The program's own backlog cuts here: {granted} though somaxconn is {somaxconn:,}."
+        return f"The program asked for only {watch.limit:,}; the kernel would allow {somaxconn:,}."
     if backlog is not None and backlog > somaxconn:
         return f"{backlog:,.0f} was asked for, {granted}: listen() has to be called again once somaxconn is raised."
     return f"{granted}, which is somaxconn: the new value counts only for a listen() made after it."

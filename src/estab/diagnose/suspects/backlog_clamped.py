@@ -55,7 +55,7 @@ def _weigh(run: RunResult, watch: ListenerWatch) -> tuple[Verdict, str]:
         whose = "as was asked" if asked is not None else f"below somaxconn ({somaxconn:,})"
         return "ruled_out", f"The limit is {watch.limit:,}, {whose}: nothing was cut."
     told = f"The limit is {watch.limit:,}"
-    told += f", {asked:,.0f} was asked for" if asked is not None else ", which is exactly somaxconn"
+    told += f", though the server asked for {asked:,.0f}" if asked is not None else ", which is exactly somaxconn"
     if over is None:
         return "not_observed", f"{told}; whether the queue overflowed was not observed."
     if outrun(run):

@@ -21,7 +21,7 @@ def judge_run(run: RunResult) -> Judgement:
     count = failures(run)
     evidence = [_errno_evidence(count), *_fds_evidence(run)]
     if not count:
-        return Judgement("ruled_out", "The client never lacked a descriptor.", evidence)
+        return Judgement("ruled_out", "The client never ran out of descriptors.", evidence)
     summary = f"The client ran out of descriptors: {plural(count, 'connection')} could not even be begun."
     return Judgement("confirmed", summary, evidence)
 
@@ -32,7 +32,7 @@ def failures(run: RunResult) -> int:
 
 
 def _errno_evidence(count: int) -> Evidence:
-    text = f"socket() failed {plural(count, 'time')} for want of a descriptor (EMFILE, ENFILE)"
+    text = f"socket() failed {plural(count, 'time')} because no descriptor was left (EMFILE, ENFILE)"
     return measured("failures", "connect EMFILE, ENFILE", count, text)
 
 

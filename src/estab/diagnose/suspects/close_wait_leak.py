@@ -168,7 +168,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             command=f"prlimit --pid {pid} --nofile={size}:{size}",
             works=False,
             changes=[changes.nofile(size, "server")],
-            why="Puts it off: the next descriptors fill in the same way.",
+            why="Only delays it: the new descriptors fill in the same way.",
         ),
         Remedy(
             command="sysctl -w net.ipv4.tcp_fin_timeout=10",

@@ -71,7 +71,7 @@ def remedies(_run: RunResult) -> list[Remedy]:
             command="nstat -az TcpExtTCPAbortOnClose   # at the server",
             works=True,
             changes=[changes.LOOK],
-            why="It must stand still once it is mended.",
+            why="It stops rising once this is fixed.",
         ),
         bigger_backlog("Each connection was accepted: the program closed it."),
         Remedy(

@@ -39,8 +39,8 @@ def judge_run(run: RunResult) -> Judgement:
     own = failures(run)
     if own and lag is not None and lag >= LATE:
         text = (
-            "Our own workers were late by the order of the timeout: the "
-            f"{plural(own, 'own timeout is', 'own timeouts are')} the generator's."
+            "The load generator itself was late by about as long as the timeout: it made "
+            f"{'the timeout' if own == 1 else f'all {own:,} timeouts'} itself."
         )
         return Judgement("confirmed", text, evidence)
     missed = _missed(run)
@@ -73,7 +73,7 @@ def failures(run: RunResult) -> int:
 def _why_not(run: RunResult, busy: float | None, missed: str | None) -> str:
     loop = run.open_loop
     if missed is not None:
-        return f"{missed} Not for want of CPU: something else held our workers."
+        return f"{missed} Not a lack of CPU: something else held our workers."
     if loop is not None and loop.late > BEHIND * loop.scheduled:
         # The rate was met: it is a note on the latencies, and no limit.
         return (
@@ -81,10 +81,10 @@ def _why_not(run: RunResult, busy: float | None, missed: str | None) -> str:
             "latencies include; nothing failed by it."
         )
     if failures(run):
-        return "Our workers were on time."
+        return "The load generator was on time."
     if busy is not None and busy > BUSY:
-        return "Bound by CPU, but nothing was missed."
-    return "Nothing was missed."
+        return "Bound by CPU, but the load generator kept up."
+    return "The load generator kept up."
 
 
 # What our workers show ---------------------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ def _missed(run: RunResult) -> str | None:
     loop = run.open_loop
     if loop is not None and loop.unsent > UNSENT * loop.scheduled:
         return f"{loop.unsent:,} of the {loop.scheduled:,} that were due had not begun by the end."
-    return "The rate that was asked for was missed." if _rate_missed(run) else None
+    return "The rate was not reached." if _rate_missed(run) else None
 
 
 def _why_ours(run: RunResult, busy: float | None) -> str | None:

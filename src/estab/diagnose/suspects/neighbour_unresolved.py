@@ -90,7 +90,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             why="Names the address that does not answer: the target itself, or the gateway to it.",
         ),
         Remedy(
-            command="start that host; mend its address, netmask, VLAN or cable",
+            command="start that host; correct its address, netmask, VLAN or cable",
             works=True,
             changes=[changes.mend("the host that does not answer for its address")],
             why="An address inside the own subnet is asked for on the link; nobody there has it.",

@@ -34,7 +34,7 @@ def _weigh(run: RunResult) -> tuple[Verdict, str]:
     if (why := _why_no_number(run)) is not None:
         return "ruled_out", why
     if run.arrival_order is None:
-        return "not_observed", "Who was one too many shows only a load that keeps its connections: run estab hold."
+        return "not_observed", "Only a load that keeps its connections can show this: run estab hold."
     return _weigh_refused(run) if sent.refused(run) >= facts.connect_timeouts(run) else _weigh_lost(run)
 
 

@@ -64,7 +64,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             why="Where the segment is seen last, the next hop loses it: a rule, a state table, a tunnel.",
         ),
         Remedy(
-            command="mend what loses it: allow established flows; the same way there and back past a stateful firewall",
+            command="fix what loses it: allow established flows; the same way there and back past a stateful firewall",
             works=True,
             changes=[changes.mend("what loses the data of connections")],
             why="Handshakes pass, so routes and listeners are well.",

@@ -105,7 +105,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             why="A source port fails always or never: that is a hash, and no chance.",
         ),
         Remedy(
-            command="take the dead member out, or mend it; a health check that does so by itself",
+            command="take the dead member out, or repair it; a health check does that by itself",
             works=True,
             changes=[changes.mend("a balancer or router on the way")],
             why="What it would have got goes to the others at once.",

@@ -56,7 +56,7 @@ def _why_not(run: RunResult, met: SynPath) -> str | None:
         return None
     if met.unanswered is False:
         return "The connects that timed out had been answered."
-    return "What was lost once was lost for good: that is no chance." if met.for_good else None
+    return "What was lost once was lost for good: random loss would let a later SYN through." if met.for_good else None
 
 
 def _weigh_loss(run: RunResult, met: SynPath) -> tuple[Verdict, str]:

@@ -108,7 +108,7 @@ def remedies(_run: RunResult) -> list[Remedy]:
             command="a longer timeout",
             works=False,
             changes=[changes.LONGER_TIMEOUT],
-            why="The kernel closes what a process leaves at once; nothing is late.",
+            why="The kernel closes at once what a dead process leaves; nothing is late.",
         ),
     ]
 

@@ -80,7 +80,7 @@ def _weigh_silence(run: RunResult, stopped: Stopped) -> tuple[Verdict, str]:
 
 def _summary(run: RunResult, told: str) -> str:
     taken = facts.accepted(run)
-    before = "Nothing was accepted at all: " if taken == 0 else "The server stopped accepting: "
+    before = "The server accepted nothing at all: " if taken == 0 else "The server stopped accepting: "
     if taken:
         before = f"The server accepted {plural(taken, 'connection')} and then no more: "
     state = _state(run)
@@ -212,7 +212,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             command=f"watch -n1 \"ss -ltn 'sport = :{port}'\"",
             works=True,
             changes=[changes.LOOK],
-            why="Recv-Q must fall once it is mended.",
+            why="Recv-Q falls once this is fixed.",
         ),
         bigger_backlog("More connections would wait for an accept() that never comes."),
         Remedy(

@@ -84,7 +84,7 @@ def _unseen(run: RunResult, evidence: list[Evidence]) -> Judgement:
 def _accept_evidence(run: RunResult, refused: int) -> list[Evidence]:
     if not run.server.embedded:
         return []
-    text = f"accept() failed {plural(refused, 'time')} for want of a descriptor (EMFILE, ENFILE)"
+    text = f"accept() failed {plural(refused, 'time')} because no descriptor was left (EMFILE, ENFILE)"
     return [measured("failures", "accept", refused, text)]
 
 
@@ -151,7 +151,7 @@ def _does_nothing() -> list[Remedy]:
             command="/etc/security/limits.conf",
             works=False,
             changes=[changes.elsewhere("a login, which no service and no running process has")],
-            why="Only logins ask it (pam_limits): no systemd service, no container, no process that already runs.",
+            why="It counts for logins only (pam_limits): not for systemd services, containers, or processes that already run.",
         ),
         file_max_does_nothing(),
     ]
@@ -201,8 +201,8 @@ CAUSE = Cause(
     kind=CauseKind.NO_ACCEPT,
     specificity=2,
     explains={
-        "server_not_accepting": "accept() fails for want of a descriptor, so the queue only rises",
-        "accept_thread_starved": "accept() fails over and over for want of a descriptor",
+        "server_not_accepting": "accept() fails because no descriptor is left, so the queue only rises",
+        "accept_thread_starved": "accept() fails again and again because no descriptor is left",
         "syn_queue_overflow": _STAYS_QUEUED,
         "closed_with_data_unread": "what it has no descriptor for it closes, whatever was sent by then",
         CauseKind.ACCEPT_QUEUE: _STAYS_QUEUED,

@@ -124,7 +124,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             changes=[changes.sysctl("net.ipv4.tcp_fin_timeout", 10), changes.sysctl("net.ipv4.tcp_tw_reuse", 1)],
             why="TIME_WAIT lasts 60 s whatever they say; the second is for connections that this host makes itself.",
         ),
-        bigger_backlog("No queue turned anybody away."),
+        bigger_backlog("No queue turned anything away."),
     ]
 
 

@@ -57,4 +57,4 @@ def _well(what: str, run: RunResult) -> Iterator[FigureRow]:
     suspects = run.diagnosis.suspects if run.diagnosis else []
     accused = ", ".join(suspect.cause for suspect in suspects if suspect.verdict == "confirmed")
     yield FigureRow(f"{what}: failures", 0, sum(failure.count for failure in run.failures))
-    yield FigureRow(f"{what}: accused", "nobody", (accused or "nobody") if run.diagnosis else None)
+    yield FigureRow(f"{what}: causes named", "none", (accused or "none") if run.diagnosis else None)

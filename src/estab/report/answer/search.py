@@ -89,7 +89,7 @@ def _attempts(steps: Sequence[S], said: Callable[[S], str]) -> Iterator[Row]:
 def _rate(highest: HighestRate) -> tuple[Tone, str, str]:
     bound = f"p{highest.percentile:g} at most {seconds(highest.bound_us / 1e6)}"
     stopped = "interrupted; known until then: " if highest.interrupted else ""
-    own = ". A higher one failed for want of CPU of our own client: the server may do more" * highest.generator_bound
+    own = ". Our own client ran out of CPU at a higher rate: the server may do more" * highest.generator_bound
     target = f"highest rate of {clean(highest.target)}"
     if highest.rate_per_s is None:
         return "bad", target, f"{stopped}none was low enough for {bound}{own}"

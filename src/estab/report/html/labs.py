@@ -44,7 +44,7 @@ def _scenario(scenario: LabScenario) -> dict[str, Any]:
         "tone": tone,
         "symptom": clean(scenario.symptom),
         "why": clean(scenario.why or ""),
-        "verdict": clean(f"Verdict: {scenario.cause or 'nobody'}. {scenario.summary}")
+        "verdict": clean(f"Verdict: {scenario.cause or 'no cause'}. {scenario.summary}")
         if scenario.summary or scenario.cause
         else "",
         "rows": [(clean(row.what), clean(row.predicted), clean(row.measured), row.agrees) for row in scenario.rows],

@@ -42,7 +42,7 @@ def _funnel(run: RunResult) -> Plot:
         ("attempted", funnel.attempted, ""),
         ("connected", funnel.connected, ""),
         ("accepted", funnel.accepted, "not observed"),
-        ("first byte", funnel.first_byte if run.requests is not None else None, "not asked for"),
+        ("first byte", funnel.first_byte if run.requests is not None else None, "not measured"),
         ("completed", funnel.completed, ""),
     ]
     most = funnel.attempted

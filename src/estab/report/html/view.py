@@ -28,7 +28,7 @@ _TONES = {"confirmed": "bad", "possible": "open", "ruled_out": "good", "not_obse
 _CAME = {
     "works": ("works", "good"),
     "works_with": ("works with another", "good"),
-    "helps": ("helps, does not mend", "open"),
+    "helps": ("helps, does not fix it", "open"),
     "does_nothing": ("does nothing", "open"),
     "looks": ("to look with", ""),
     "not_expressed": ("not in the twin", ""),
