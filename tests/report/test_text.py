@@ -85,8 +85,8 @@ Measured
   request  2.14 ms  4.28 ms  8.56 ms  17.1 ms  42.8 ms
 
 Suspects
-  ruled out  client_open_files  The client never ran out of descriptors. [connect
-             EMFILE, ENFILE 0 / 0]
+  ruled out  client_open_files  The client never ran out of descriptors.
+             [connect EMFILE, ENFILE 0 / 0]
              conntrack_full_local  No connect timed out. [connect ETIMEDOUT,
              own_timeout, EPERM 0 / 0]
              server_open_files  410 of 20,000 descriptors were in use. [accept 0
@@ -121,8 +121,8 @@ What to do
       then listen() anew.
   listen 5000 backlog=512;   # nginx.conf, then nginx -s reload; restart where
   that number stood before
-      The program's own backlog cuts here: 16 was granted though somaxconn is
-      128. (nginx asks for 511 by default.)
+      The program asked for only 16; the kernel would allow 128. (nginx asks for
+      511 by default.)
   call accept() until EAGAIN in a thread of its own, or run several processes
   with SO_REUSEPORT; together with a backlog of 512
       With connections waiting, 20/s were accepted. 400 connects come at once

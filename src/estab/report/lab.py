@@ -71,7 +71,7 @@ def _scenario(done: LabScenario, glyphs: Glyphs) -> Iterator[RenderableType]:
     if done.why:
         yield indented(line(clean(done.why)))
     if done.ceilings:
-        yield indented(_ceilings(done))
+        yield indented(ceilings(done))
     elif done.rows:
         yield indented(_rows(done))
     if done.status in ("as_predicted", "differs") and (done.cause or done.expected or done.summary):
@@ -101,7 +101,7 @@ def _rows(done: LabScenario) -> Table:
     return table
 
 
-def _ceilings(done: LabScenario) -> Table:
+def ceilings(done: LabScenario) -> Table:
     """How many connections a flow table of each size let through."""
     table = columns(header=True)
     for name in ("size set", "ceiling found"):

@@ -151,7 +151,7 @@ def _does_nothing() -> list[Remedy]:
             command="/etc/security/limits.conf",
             works=False,
             changes=[changes.elsewhere("a login, which no service and no running process has")],
-            why="It counts for logins only (pam_limits): not for systemd services, containers, or processes that already run.",
+            why="It counts for logins only (pam_limits): not for services, containers, or what already runs.",
         ),
         file_max_does_nothing(),
     ]

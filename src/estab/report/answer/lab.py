@@ -9,7 +9,7 @@ from rich.text import Text
 
 from estab.records.lab import LabResult, LabRow, LabScenario
 from estab.report.answer.shape import STYLES, Row, Tone, cut, headline, joined, lowered, mark, rows, short
-from estab.report.lab import SAID, end
+from estab.report.lab import SAID, ceilings, end
 from estab.report.layout import Glyphs, columns, glyphs_for, indented, line
 from estab.report.trimmed import print_trimmed
 from estab.report.words import clean
@@ -57,10 +57,10 @@ def _screen(done: LabScenario, glyphs: Glyphs) -> Iterator[RenderableType]:
     yield headline(_TONES[done.status], f"{done.name}, {SAID[done.status][0]}", lowered(clean(done.symptom)), glyphs)
     if done.why:
         yield indented(line(clean(done.why)))
-    yield from _figures(done.rows)
     if done.ceilings:
-        agree = sum(point.found == point.predicted for point in done.ceilings)
-        yield indented(line(f"{agree} of {plural(len(done.ceilings), 'ceiling')} as predicted (-v)"))
+        yield indented(ceilings(done))
+    else:
+        yield from _figures(done.rows)
     yield from rows(_rows(done, glyphs))
 
 
