@@ -36,7 +36,9 @@ def with_lines(page: list[Block]) -> list[Block]:
 def is_played(block: Block) -> bool:
     """Whether a field report's block holds nothing but what tests/lab plays."""
     asked = [call for line in block.lines for call in calls(line)]
-    return block.page.startswith(FIELD_REPORTS) and all(call in PLAYED for call in asked)
+    return block.page.startswith(FIELD_REPORTS) and all(
+        call[:3] in PLAYED and call[3:] in ([], ["-v"]) for call in asked
+    )
 
 
 ALL_LINES = [(block, line) for page in PAGES.values() for block in page for line in block.lines]

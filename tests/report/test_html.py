@@ -21,7 +21,7 @@ from estab.api.files import diagnose, diagnose_snapshots, save_run
 from estab.cli.app import app
 from estab.kernel.formats.captures import Syn
 from estab.records import Ghosts, Spread
-from estab.report.html import over_time, page, percentiles, rungs, snapshots, syns, view
+from estab.report.html import over_time, page, percentiles, rungs, snapshots, syns, vega, view
 from estab.report.html.charts import distribution, ladders, several
 from estab.report.html.charts import over_time as over_time_charts
 from estab.report.html.charts.style import by_clock, with_bands
@@ -315,3 +315,28 @@ def test_a_recording_has_clock_times_and_shaded_incidents() -> None:
     assert list(bands.rows()) == [{"from_s": 3.0, "to_s": 6.0}]
     assert "utcFormat" in str(plots["counters"].chart)
     assert "datum.label + ' s'" not in str(plots["counters"].chart)
+
+
+def test_the_script_is_kept_and_made_anew_where_what_was_kept_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = vega.bundle()
+    made: list[str] = []
+
+    def make(snippet: str, **_options: str) -> str:
+        made.append(snippet)
+        return "a()</script><!-- b"
+
+    monkeypatch.setattr(vega.vl_convert, "javascript_bundle", make)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    anew = vega.bundle.__wrapped__
+    assert anew() == anew() == "a()<\\/script>\\x3c!-- b\n/* whole */\n"
+    assert len(made) == 1
+    (kept,) = tmp_path.rglob("*.js")
+    kept.write_text(kept.read_text()[:5])
+    assert anew() == anew()
+    assert len(made) == 2
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/none")
+    assert anew() == anew()
+    assert len(made) == 4, "nothing can be kept there"
+    assert script.endswith("/* whole */\n")

@@ -27,7 +27,7 @@ class PathSynLoss(Scenario):
     symptom = "some connects take 1, 2, 3 or 7 s, or time out; most are fast"
     seconds = 5.0
     control = {"every": 0}
-    unmended = "what mends a path is beyond two network namespaces: another link"
+    unmended = "what fixes a path is beyond two network namespaces: another link"
 
     connections: int = connections(100, "clients that connect")
     every: int = setting(5, "each so-many-th of their first SYNs is lost; 0 loses none", 0, MOST)

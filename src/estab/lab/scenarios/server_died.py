@@ -26,7 +26,7 @@ class ServerDied(Scenario):
     seconds = 6.0
     control = {"dies": False}
     no_own_server = "its server is the failure: a process that ends"
-    unmended = "only the program, or who ended it, can mend that: its connections are lost"
+    unmended = "only the program, or who ended it, can fix that: its connections are lost"
 
     connections: int = connections(50, "connections to hold")
     dies: bool = switch(True, "whether the server's process is killed")

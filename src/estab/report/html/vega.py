@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
+import os
 import re
+import zlib
 from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import vl_convert
@@ -17,6 +22,7 @@ _VEGA_LITE = "6.4"
 # Only Vega would be needed, since charts are compiled here. But vl-convert hands out `vega` as its default export,
 # which is null since Vega 6; vega-embed holds the real one, and that costs 0.3 MB more.
 _SNIPPET = "window.vegaEmbed = vegaEmbed;"
+_END = "\n/* whole */\n"
 _VARIABLE = re.compile(r"var\(--(\w+)\)")
 
 
@@ -29,9 +35,29 @@ def compiled(chart: dict[str, Any]) -> dict[str, Any]:
 
 @functools.cache
 def bundle() -> str:
-    """Vega as one script that can stand in a page."""
+    """Vega as one script that can stand in a page.
+
+    It is the same for every page of one vl-convert and takes a second to make: so it is kept in the user's cache.
+    """
+    kept = _cache() / f"vega-{metadata.version('vl-convert-python')}-{zlib.crc32(_SNIPPET.encode()):08x}.js"
+    with contextlib.suppress(OSError, UnicodeError):
+        script = kept.read_text(encoding="utf-8")
+        if script.endswith(_END):  # whole
+            return script
     script = vl_convert.javascript_bundle(_SNIPPET, vl_version=_VEGA_LITE)
-    return script.replace("</script", "<\\/script").replace("<!--", "\\x3c!--")
+    script = script.replace("</script", "<\\/script").replace("<!--", "\\x3c!--") + _END
+    with contextlib.suppress(OSError):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = kept.with_suffix(f".{os.getpid()}")
+        unfinished.write_text(script, encoding="utf-8")
+        unfinished.replace(kept)
+    return script
+
+
+def _cache() -> Path:
+    """Where this user keeps what can be made anew (XDG Base Directory Specification)."""
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(named) if os.path.isabs(named) else Path(os.path.expanduser("~/.cache"))) / "estab"
 
 
 def png(chart: dict[str, Any], tables: Sequence[PlotTable], *, scale: float = 2.0) -> bytes:
