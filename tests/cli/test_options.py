@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
 
 import pytest
 from tests.cli.terminal import assert_one_clear_line, called
@@ -16,13 +16,20 @@ GIVEN = {
 NO_NUMBERS = ("", "0x10", "1_000", "\u0663")  # of which Python takes three
 
 
-def numeric(kind: str) -> Iterator[tuple[str, str]]:
+@functools.cache
+def options() -> list[tuple[str, str, str]]:
+    """Every option of every command, as (command, option, type)."""
+    return [
+        (" ".join(words), argument.names[0], str(argument.hint))
+        for words, command in commands()
+        for argument in command.assemble_argument_collection()
+        if argument.parse and argument.names
+    ]
+
+
+def numeric(kind: str) -> list[tuple[str, str]]:
     """Every option of every command that takes such a number, as (command, option)."""
-    for words, command in commands():
-        for argument in command.assemble_argument_collection():
-            hint = str(argument.hint)
-            if kind in hint and "bool" not in hint and argument.parse and argument.names:
-                yield " ".join(words), argument.names[0]
+    return [(name, option) for name, option, hint in options() if kind in hint and "bool" not in hint]
 
 
 def test_there_are_numbers_to_test() -> None:

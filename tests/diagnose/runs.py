@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,12 @@ COUNTERS = {
 
 def deltas(**risen: int) -> dict[str, int]:
     """What a run records where these counters rose: `X` is `TcpExt.X`, `Tcp_X` is `Tcp.X`. Its connects were made."""
-    risen = {"Tcp_ActiveOpens": 400, "Tcp_PassiveOpens": 400, **risen}
+    return dict(_deltas(tuple(risen.items())))
+
+
+@functools.cache
+def _deltas(risen_by: tuple[tuple[str, int], ...]) -> dict[str, int]:
+    risen = {"Tcp_ActiveOpens": 400, "Tcp_PassiveOpens": 400, **dict(risen_by)}
     moved = {name.replace("_", ".") if "_" in name else f"TcpExt.{name}": by for name, by in risen.items()}
     return between(COUNTERS, {name: value + moved.get(name, 0) for name, value in COUNTERS.items()}) or {}
 
