@@ -28,7 +28,7 @@ def estab(*arguments: str) -> subprocess.CompletedProcess[str]:
     ("arguments", "named"),
     [
         (("run",), "needs a scenario"),
-        (("run", "nothing_such"), "accept_queue_overflow"),
+        (("run", "nothing_such"), "estab lab list names them all"),
         (("run", "cookie_reset", "--set", "nope=1"), "backlog=128"),
         (("run", "cookie_reset", "--set", "backlog"), "backlog=128"),
         (("run", "cookie_reset", "--set", "nope=1"), "backlog=128 (0 to 2,147,483,647)"),
@@ -40,7 +40,7 @@ def estab(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("run", "path_filtered", "--set", "filter=x"), "none, drop, reset, unreachable or prohibited"),
         (("run", "cookie_reset", "--keep"), "standard input must be a terminal"),
         (("run", "all", "--keep"), "one scenario"),
-        (("list", "nothing_such"), "accept_queue_overflow"),
+        (("list", "nothing_such"), "estab lab list names them all"),
         (("list", "--json", "/nonexistent/list.json"), "/nonexistent"),
         (("run", "cookie_reset", "--set", "rtt=-1s"), "-1s"),
         (("run", "bound_ports_poisoned", "--set", "no_port=maybe"), "maybe"),

@@ -246,7 +246,7 @@ def test_a_run_without_a_load_says_so(narrow: str) -> None:
 
 @pytest.mark.namespace
 def test_what_a_user_reads(narrow: str) -> None:
-    command = [*ESTAB, "lab", "twin", narrow]
+    command = [*ESTAB, "lab", "twin", narrow, "-v"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env={**os.environ, **WIDE})
     assert (done.returncode, done.stderr) == (0, "")
     for words in (

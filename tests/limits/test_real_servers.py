@@ -53,7 +53,7 @@ def test_the_backlog_that_was_granted(name: str, granted: int, process: str, rai
     with _server(name, tmp_path) as target:
         done = estab("limits", target, "--json", "-")
         by_port = shown(estab("limits", "--listen", f":{target.rpartition(':')[2]}", "--json", "-"))
-        said = estab("limits", target)
+        said = estab("limits", target, "-v")
     found = shown(done)
     assert done.returncode == 0, done.stderr
     assert found.target == by_port.target == target

@@ -44,13 +44,18 @@ def render_end(result: LabResult, console: Console) -> None:
             f"{count(wire.packets_per_s)} packets a second."
         )
         print_trimmed(console, line(text, "dim"))
+    render_containment(result, console)
+    print_trimmed(console, line(end(result, glyphs), "bold"))
+
+
+def render_containment(result: LabResult, console: Console) -> None:
+    """Says where processes of a server of one's own could outlive the run."""
     if result.contained is False:
         text = (
             "This machine allows no PID namespace with a /proc of its own: a --server that makes a daemon of itself is "
             "ended with the run, but not where estab's own keeper of it is killed as well."
         )
         print_trimmed(console, line(text, "yellow"))
-    print_trimmed(console, line(end(result, glyphs), "bold"))
 
 
 def end(result: LabResult, glyphs: Glyphs) -> str:

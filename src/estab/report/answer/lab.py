@@ -9,7 +9,7 @@ from rich.text import Text
 
 from estab.records.lab import LabResult, LabRow, LabScenario
 from estab.report.answer.shape import STYLES, Row, Tone, cut, headline, joined, lowered, mark, rows, short
-from estab.report.lab import SAID, ceilings, end
+from estab.report.lab import SAID, ceilings, end, render_containment
 from estab.report.layout import Glyphs, columns, glyphs_for, indented, line
 from estab.report.trimmed import print_trimmed
 from estab.report.words import clean
@@ -28,6 +28,7 @@ def answer_scenario(done: LabScenario, console: Console, *, alone: bool) -> None
 
 def answer_end(result: LabResult, console: Console) -> None:
     """Prints what all of them came to."""
+    render_containment(result, console)
     print_trimmed(console, line(end(result, glyphs_for(console)), "bold"))
 
 
@@ -97,6 +98,9 @@ def _rows(done: LabScenario, glyphs: Glyphs) -> Iterator[Row]:
         accused = ", ".join(done.accused_in_control)
         text = f"the healthy run beside it: {f'accused {accused}' if accused else 'no false alarm'}"
         yield "Control", Text(text, style="bold red" if accused else "")
+    for path in done.captures[:1]:
+        more = f" and {len(done.captures) - 1} more" if len(done.captures) > 1 else ""
+        yield "Capture", Text(f"{clean(path)}{more}", style="dim")
 
 
 def _contradicted(command: str, claimed: bool) -> str:
