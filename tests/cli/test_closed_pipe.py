@@ -33,6 +33,7 @@ COMMAND_LINES = [
     ("cluster", "--help"),
     ("completion", "bash"),
     ("man",),
+    ("explain", "accept_queue_overflow"),
 ]
 
 

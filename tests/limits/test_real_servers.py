@@ -196,7 +196,7 @@ def test_server_via_without_that_port(tmp_path: Path) -> None:
         (("--pid", "-1"), 2, ("no process",)),
         (("--pid", "x"), 2, ("--pid",)),
         (("--listen", ":70000"), 2, ("70000",)),
-        (("--listen", "80"), 2, ("no port",)),
+        (("--listen", "1"), 2, ("nothing listens on 1", "ss -ltnp")),
         (("--listen", ":1"), 2, ("nothing listens on :1", "ss -ltnp")),
         (("--server-via", "true"), 2, ("TARGET",)),
         (("192.0.2.1:80", "--server-via", ""), 2, ("empty",)),
