@@ -67,7 +67,7 @@ def server(host: str, setup: Setup) -> ServerSpec:
     if setup.defer_s is not None:
         return _program("deferring", host, setup, setup.defer_s, -1 if closes is None else closes)
     if setup.leaks is not None:
-        return _program("leaking", host, setup, setup.leaks)
+        return _program("closing", host, setup, "never" if setup.leaks else "after_client", 0)
     if setup.closes is not None:
         return _program("closing", host, setup, *setup.closes)
     return Service(

@@ -1,9 +1,10 @@
-"""An echo server in one thread that closes connections of its own accord.
+"""An echo server in one thread that closes connections of its own accord, or never.
 
 Started as `python closing.py HOST PORT BACKLOG WHY FIGURE`:
 over N: what is accepted beyond N at once is closed. unread N: N bytes are read, whatever came, and then it closes.
 no_backend 0: for each connection it connects to a port where nobody listens, and closes. idle S: what was silent for S
-seconds is closed. dies S: S seconds after its first accept it is killed.
+seconds is closed. dies S: S seconds after its first accept it is killed. never 0: it does not close what its clients
+closed. after_client 0: it does, and nothing else. Without a spare descriptor it leaves what comes in the queue.
 """
 
 from __future__ import annotations
@@ -51,7 +52,11 @@ class ClosingServer:
 
     def accept(self) -> None:
         """Takes one, which may be one too many."""
-        connection, _address = self.listener.accept()
+        try:
+            connection, _address = self.listener.accept()
+        except OSError:  # no descriptor is left
+            self.ready.unregister(self.listener)
+            return
         if self.why == "over" and len(self.open) >= self.figure:
             connection.close()
             return
@@ -66,7 +71,7 @@ class ClosingServer:
         self.ready.register(connection, selectors.EVENT_READ)
 
     def read(self, connection: socket.socket) -> None:
-        """Sends back what came; closes at its end."""
+        """Sends back what came; closes at its end, or leaves it open for good."""
         if self.why == "unread":
             connection.recv(round(self.figure))
             self.close(connection)
@@ -76,7 +81,9 @@ class ClosingServer:
             connection.sendall(data)
         except OSError:
             data = b""
-        if not data:
+        if not data and self.why == "never":
+            self.ready.unregister(connection)
+        elif not data:
             self.close(connection)
         elif self.why == "idle":
             self.due[connection] = time.monotonic() + self.figure
