@@ -106,7 +106,6 @@ def test_a_run_begins_with_what_waited_before_it() -> None:
     assert accepts.older(run.server) == (10, 2)
     assert accepts.alone(run)
     assert accepts.over(run) == Accepted(1.1, 1, 1)
-    assert accepts.while_waiting(run) == Accepted(1.1, 1, 1)
     assert standstill(accepts.of_run(run), alone=True) == Standstill(0.1, 1.1, 5, certain=True)
     busy = run.replace(server=server.replace(before=before.replace(states={"LISTEN": 2})))
     assert not accepts.alone(busy)

@@ -154,7 +154,7 @@ def test_each_accept_is_seen_though_the_queue_stays_full() -> None:
             load.connect(1)
             load.until(lambda seen: seen.queue_depth == 4)
         run = load.run()
-    whole = accepts.while_waiting(run)
+    whole = accepts.over(run)
     assert whole is not None
     assert (whole.least, whole.most) == (5, 5)
     still = standstill(accepts.of_run(run), alone=True)

@@ -272,13 +272,6 @@ def over(run: RunResult) -> Accepted | None:
     return between(of_run(run), alone=alone(run))
 
 
-def while_waiting(run: RunResult) -> Accepted | None:
-    """What was accepted from when something first waited until it last did. None: nothing waited twice."""
-    moments = of_run(run)
-    waiting = [index for index, moment in enumerate(moments) if moment.depth > 0]
-    return between(moments[waiting[0] : waiting[-1] + 1], alone=alone(run)) if waiting else None
-
-
 def waits(run: RunResult) -> tuple[float, float] | None:
     """For how long something waited for accept() in all, and the longest of it without an accept; in seconds.
 

@@ -27,7 +27,11 @@ def match(client: AbstractSet[bytes], server: AbstractSet[bytes]) -> Ghosts:
 
 
 def match_packed(client: bytes, server: bytes, older: bytes = b"") -> Ghosts | None:
-    """As `match`, of those of the client's that are not among `older`; None where the ends are not `comparable`."""
+    """As `match`, of those of the client's that are not among `older`; None where none of the client's is at both ends.
+
+    Where something between them rewrites addresses (NAT, a proxy), every connection of the client would look like a
+    ghost. A true overflow leaves at least the connections in the accept queue at both ends.
+    """
     lost, held = missing(client, server), missing(client, b"")
     if held and len(lost) == len(held):
         return None
@@ -49,12 +53,3 @@ def _record(lost: Collection[bytes], at_client: int, at_server: int) -> Ghosts:
         server_established=at_server,
         examples=[inet_diag.unpack_connection(packed) for packed in heapq.nsmallest(MOST_EXAMPLES, lost)],
     )
-
-
-def comparable(client: AbstractSet[bytes], server: AbstractSet[bytes]) -> bool:
-    """Whether the two ends can be matched at all: the client has nothing, or at least one connection is at both.
-
-    Where something between them rewrites addresses (NAT, a proxy), every connection of the client would look like a
-    ghost. A true overflow leaves at least the connections in the accept queue at both ends.
-    """
-    return not client or not client.isdisjoint(server)
