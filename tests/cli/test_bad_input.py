@@ -208,6 +208,8 @@ def test_a_target_that_misbehaves(handler: servers.Handler) -> None:
         done = estab("bench", target, "-c", "3", "-s", "100", "-d", "0.2", "--timeout", "500ms")
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
+    if handler is servers.reset_at_once and done.stdout.startswith("✗ closed_with_data_unread"):
+        return  # so it was, where the request came before the reset
     assert done.stdout.startswith("? ")
     assert "first at" in done.stdout
 

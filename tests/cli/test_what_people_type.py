@@ -58,8 +58,15 @@ def test_a_load_takes_the_name_of_a_program(listener: socket.socket) -> None:
 
 
 def test_limits_takes_a_port_and_a_pid(listener: socket.socket) -> None:
-    for asked in (f":{port_of(listener)}", str(port_of(listener)), f"http://127.0.0.1:{port_of(listener)}/"):
-        done = called("limits", asked, "--json", "-")
+    port = port_of(listener)
+    for asked in (
+        [f":{port}"],
+        [str(port)],
+        [f"http://127.0.0.1:{port}/"],
+        ["--listen", f":{port}"],
+        ["--listen", str(port)],
+    ):
+        done = called("limits", *asked, "--json", "-")
         assert decode(done.stdout.encode(), Limits, LIMITS_SCHEMA).target == f"127.0.0.1:{port_of(listener)}"
 
 

@@ -116,8 +116,8 @@ def _remote(address: _Address, there: Snapshot | None) -> BothEnds:
 
 def _listening_on(listen: str) -> _Address:
     """Where a local listener can be reached. Raises UsageError where nothing listens there."""
-    anywhere = listen.startswith(":")
-    host, port = targets.parse_listen(f"0.0.0.0{listen}" if anywhere else listen)
+    anywhere = local_server.is_local_name(listen)
+    host, port = targets.parse_listen(listen)
     listeners = [listener for listener in snapshot.take().listeners or () if listener.port == port]
     if not anywhere and port:
         host = targets.resolve(listen, "listen")[0]
