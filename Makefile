@@ -19,11 +19,11 @@ FAST := tests/kernel tests/diagnose tests/records tests/compare tests/load tests
 run: $(VENV)/.built
 	@echo '$$ estab bench -c 100 -s 64 -d 3    # a healthy run'
 	@$(BIN)/estab bench -c 100 -s 64 -d 3
-	@echo '$$ estab lab run cookie_reset    # why "broken pipe" comes at once, in network namespaces'
+	@echo '$$ estab lab run cookie_reset    # why "broken pipe" comes at once'
 	@$(BIN)/estab lab run cookie_reset --brief || [ $$? = 3 ]
 	@echo '$$ estab hold -n 200 -d 1 --backlog 16 --accept-delay 50ms    # a backlog far too small'
 	@$(BIN)/estab hold -n 200 -d 1 --backlog 16 --accept-delay 50ms || [ $$? = 1 ]
-	@echo 'Next: $(BIN)/estab limits 127.0.0.1:22 | diagnose | watch | lab run all'
+	@echo 'Next: $(BIN)/estab limits (how many?)  diagnose (this host)  lab list  --help'
 
 # What the extras report, watch, export and cluster need, pinned.
 extras: $(VENV)/.built

@@ -150,8 +150,8 @@ Funnel
   completed    73   18%  █████▉
 
 Failures
-  phase    errno        count  first at  example
-  connect  own_timeout    327    3.00 s  127.0.0.1:5000
+  phase    why                    count  first at  example
+  connect  timed out (--timeout)    327    3.00 s  127.0.0.1:5000
 
 Measured
   SYN retransmits  none for 17, 1 for 30, 2 for 353 connects
@@ -202,8 +202,8 @@ Funnel
   completed   129   32%  ██████████▍
 
 Failures
-  phase    errno        count  first at  example
-  connect  own_timeout    271    3.00 s  127.0.0.1:5000
+  phase    why                    count  first at  example
+  connect  timed out (--timeout)    271    3.00 s  127.0.0.1:5000
 
 Measured
   SYN retransmits  none for 129, 2 for 271 connects
@@ -257,7 +257,7 @@ Funnel
   completed   0
 
 Failures
-  phase    errno      count  first at  example
+  phase    why        count  first at  example
   connect  ETIMEDOUT      1         -
 
 Measured

@@ -10,12 +10,7 @@ from estab.records.base import Record
 
 PHASES = ("connect", "write", "read", "close", "accept")
 OWN_CODES = ("own_timeout", "eof", "wrong_bytes", "other")  # what no errno tells
-_WORDS = {
-    "own_timeout": "timed out (--timeout) at {1}",
-    "eof": "closed by the peer at {1}",
-    "wrong_bytes": "replies that are not an echo",
-    "other": "failed otherwise at {1}",
-}
+_REASONS = {"own_timeout": "timed out (--timeout)", "eof": "closed by the peer", "wrong_bytes": "not an echo"}
 CLIENT_PHASES = PHASES[:-1]  # what accept() gives is the server's, and costs a client nothing as such
 
 
@@ -35,7 +30,12 @@ class FailureKind(NamedTuple):
     @property
     def words(self) -> str:
         """As a part of a sentence: `ETIMEDOUT at connect`, `timed out (--timeout) at connect`."""
-        return _WORDS.get(self.errno, "{} at {}").format(self.errno, self.phase)
+        return "replies that are not an echo" if self.errno == "wrong_bytes" else f"{self.reason} at {self.phase}"
+
+    @property
+    def reason(self) -> str:
+        """The errno, or in words what no errno tells: `timed out (--timeout)`."""
+        return _REASONS.get(self.errno, self.errno)
 
     @classmethod
     def parse(cls, text: str) -> Self:

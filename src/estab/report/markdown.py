@@ -70,7 +70,7 @@ def _run(run: RunResult) -> Iterator[str]:
     )
     yield table([("", False), ("", True), ("", False)], figures(run))
     if run.failures:
-        columns = [("phase", False), ("errno", False), ("count", True), ("first at", True), ("example", False)]
+        columns = [("phase", False), ("why", False), ("count", True), ("first at", True), ("example", False)]
         yield table(columns, failure_rows(run))
     if latency_rows(run):
         names = ("count", "p50", "p90", "p99", "p99.9", "max")

@@ -85,14 +85,14 @@ def _peer(run: RunResult) -> Iterator[RenderableType]:
 def _failures(run: RunResult, glyphs: Glyphs) -> Table:
     table = columns(header=True)
     table.add_column("phase", no_wrap=True)
-    table.add_column("errno", no_wrap=True, style="red")
+    table.add_column("why", no_wrap=True, style="red")
     table.add_column("count", justify="right", no_wrap=True)
     table.add_column("first at", justify="right", no_wrap=True)
     table.add_column("example", overflow="fold")
     for failure in sorted(run.failures, key=lambda f: -f.count):
         example = clean(failure.example) if failure.example else ""
-        first = seconds(failure.first_s, glyphs.micro)
-        table.add_row(Text(clean(failure.phase)), clean(failure.errno), count(failure.count), first, Text(example))
+        first, why = seconds(failure.first_s, glyphs.micro), clean(failure.kind.reason)
+        table.add_row(Text(clean(failure.phase)), Text(why), count(failure.count), first, Text(example))
     return table
 
 

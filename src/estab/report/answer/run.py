@@ -151,9 +151,6 @@ def _costs(run: RunResult, glyphs: Glyphs) -> Iterator[str]:
     for failure in sorted(run.failures, key=lambda each: -each.count):
         since = "" if failure.first_s is None else f", first at {seconds(failure.first_s, glyphs.micro)}"
         yield f"{count(failure.count)} {clean(failure.kind.words)}{since}"
-    listener = run.server.listener
-    if listener is not None and run.server.observed:
-        yield f"accept queue {places(listener.worst_depth, accept_queue.room(listener.limit))} at worst"
     requests = run.requests
     if requests is not None and requests.per_second is not None and requests.count:
         yield f"{count(requests.per_second)} requests/s"
@@ -162,11 +159,14 @@ def _costs(run: RunResult, glyphs: Glyphs) -> Iterator[str]:
 
 
 def _suffered(run: RunResult) -> Iterator[str]:
-    """What connections suffered without a failure; a cause that is named says this itself."""
+    """What connections suffered without a failure, and their queue; a cause that is named says this itself."""
     if run.retransmitted:
         yield f"{count(run.retransmitted)} of {plural(run.funnel.attempted, 'connect')} sent their SYN again"
     if run.ghosts is not None and run.ghosts.count:
         yield f"{plural(run.ghosts.count, 'connection exists', 'connections exist')} only at the client"
+    listener = run.server.listener
+    if listener is not None and run.server.observed:
+        yield f"accept queue {places(listener.worst_depth, accept_queue.room(listener.limit))} at worst"
 
 
 def _funnel(run: RunResult, glyphs: Glyphs) -> Iterator[Text]:

@@ -52,7 +52,7 @@ def _tables(title: str, subject: Subject) -> list[dict[str, Any]]:
     if run is None:
         return _listeners(subject.snapshots[-1]) if title == "Accept queue" and subject.snapshots else []
     if title == "Failures" and run.failures:
-        columns = [("phase", False), ("errno", False), ("count", True), ("first at", True), ("example", False)]
+        columns = [("phase", False), ("why", False), ("count", True), ("first at", True), ("example", False)]
         return [{"caption": "", "columns": columns, "rows": failure_rows(run)}]
     if title == "Latency" and latency_rows(run):
         names = ("count", "p50", "p90", "p99", "p99.9", "max")

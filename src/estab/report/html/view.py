@@ -154,7 +154,7 @@ def figures(run: RunResult) -> list[tuple[str, str, str]]:
             key=lambda failure: failure.count,
             default=None,
         )
-        rows.append(("failed", count(failed), clean(f"mostly {worst.kind}") if worst else "nothing"))
+        rows.append(("failed", count(failed), clean(f"mostly {worst.kind.words}") if worst else "nothing"))
     if run.ghosts is not None and run.ghosts.count:
         rows.append(("ghosts", count(run.ghosts.count), "ESTAB at the client alone"))
     listener = run.server.listener
@@ -192,7 +192,7 @@ def failure_rows(run: RunResult) -> list[list[str]]:
     return [
         [
             clean(failure.phase),
-            clean(failure.errno),
+            clean(failure.kind.reason),
             count(failure.count),
             seconds(failure.first_s, MICRO),
             clean(failure.example or ""),
