@@ -21,7 +21,7 @@ run: $(VENV)/.built
 	@$(BIN)/estab bench -c 100 -s 64 -d 3
 	@echo '$$ estab lab run cookie_reset    # why "broken pipe" comes at once'
 	@$(BIN)/estab lab run cookie_reset --brief || [ $$? = 3 ]
-	@echo '$$ estab hold -n 200 -d 1 --backlog 16 --accept-delay 50ms    # a backlog far too small'
+	@echo '$$ estab hold -n 200 -d 1 --backlog 16 --accept-delay 50ms    # too small a backlog'
 	@$(BIN)/estab hold -n 200 -d 1 --backlog 16 --accept-delay 50ms || [ $$? = 1 ]
 	@echo 'Next: $(BIN)/estab limits (how many?)  diagnose (this host)  lab list  --help'
 

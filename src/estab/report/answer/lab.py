@@ -33,7 +33,11 @@ def answer_end(result: LabResult, console: Console) -> None:
 
 
 def brief_lab(result: LabResult, glyphs: Glyphs) -> str:
-    """All of it in one line, with the names of those that differ."""
+    """All of it in one line: what a single scenario showed, or the names of those that differ."""
+    if len(result.scenarios) == 1:
+        (done,) = result.scenarios
+        showed = lowered(clean(done.why or done.summary or done.symptom))
+        return f"{mark(_TONES[done.status], glyphs)} {done.name}, {SAID[done.status][0]}: {showed}"
     wrong = [done.name for done in result.scenarios if _TONES[done.status] == "bad"]
     named = f" Not as predicted: {', '.join(wrong)}." if wrong else ""
     return f"{mark('bad' if wrong else 'good', glyphs)} {end(result, glyphs)}{named}"
