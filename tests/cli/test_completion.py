@@ -67,6 +67,11 @@ def test_bash_completes_every_cause_after_lab_run(bash_script: Path) -> None:
     assert answers(bash_script, "lab", "run", "") >= {*BY_ID, "all", "healthy"}
 
 
+def test_bash_completes_every_cause_after_explain(bash_script: Path) -> None:
+    assert answers(bash_script, "explain", "") == set(BY_ID)
+    assert answers(bash_script, "explain", "accept_q") == {"accept_queue_overflow"}
+
+
 def test_a_terminal_completes_files(bash_script: Path, tmp_path: Path) -> None:
     """A real interactive bash, with a TAB typed into it: the file's name appears, which no function of ours lists."""
     (tmp_path / "recorded-run.json").write_text("{}")

@@ -17,7 +17,7 @@ Shell = Literal["bash", "zsh", "fish"]
 def completion(shell: Shell, /, *, install: Flag = False) -> int:
     """Print the completion script for a shell, or install it.
 
-    Completes commands, options, their choices, files and the lab's scenarios. For this shell only:
+    Completes commands, options, their choices, files, scenarios and causes. For this shell only:
     source <(estab completion bash). For good: --install, which writes one file in your home directory and edits none.
 
     Example: estab completion bash

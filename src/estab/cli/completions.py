@@ -16,6 +16,9 @@ _estab_names() {
   if [[ "$$what" =~ ^lab\ (list|run)$$ && "$$cur" != -* && "$$COMP_CWORD" -ge 3 ]]; then
     case "${COMP_WORDS[COMP_CWORD-1]}" in --*) ;; *) COMPREPLY=($$(compgen -W '$names' -- "$$cur")); return ;; esac
   fi
+  if [[ "${COMP_WORDS[1]}" == explain && "$$cur" != -* && "$$COMP_CWORD" -eq 2 ]]; then
+    COMPREPLY=($$(compgen -W '$causes' -- "$$cur")); return
+  fi
   _estab
 }
 complete -o default -o bashdefault -F _estab_names estab
@@ -23,11 +26,16 @@ complete -o default -o bashdefault -F _estab_names estab
 _FISH = Template("""
 complete -c estab -n '__fish_seen_subcommand_from lab; and __fish_seen_subcommand_from list run' -a '$names'
 complete -c estab -n '__fish_seen_subcommand_from diagnose compare' -F
+complete -c estab -n '__fish_seen_subcommand_from explain' -a '$causes'
 """)
 _ZSH = Template("""
 _estab_names() {
   if (( CURRENT >= 4 )) && [[ $$words[2] == lab && $$words[3] == (list|run) && $$words[CURRENT] != -* ]]; then
     compadd -- $names
+    return
+  fi
+  if (( CURRENT == 3 )) && [[ $$words[2] == explain && $$words[CURRENT] != -* ]]; then
+    compadd -- $causes
     return
   fi
   _estab "$$@" || _files
@@ -47,4 +55,4 @@ def script(shell: str) -> str:
 
     more = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}[shell]
     made: str = app.generate_completion(prog_name="estab", shell=shell)  # type: ignore[arg-type]
-    return made.rstrip("\n") + "\n" + more.safe_substitute(names=" ".join(names()))
+    return made.rstrip("\n") + "\n" + more.safe_substitute(names=" ".join(names()), causes=" ".join(BY_ID))
