@@ -11,8 +11,10 @@ from estab.observe.process_names import ProcessNames, process_names
 
 
 def test_a_process_by_its_command_line_and_user() -> None:
-    command = [sys.executable, "-c", "input()", "an argument"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+    command = [sys.executable, "-c", "print(flush=True); input()", "an argument"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # during execve(2) it has no command line
         try:
             called = process_names(process.pid)
         finally:
