@@ -46,10 +46,9 @@ def seen_in_a_namespace() -> dict[str, Any]:
         closing.close()
         diag = stack.enter_context(SockDiag())
         values = sysctls.read(gaps)
-        listening = {server.getsockname()[1] for server in servers}
         return {
             "asked": [server.getsockname() for server in servers],
-            "found": targets.busiest(diag, values, gaps, most=5, listening=listening),
+            "found": targets.busiest(diag, values, gaps, most=5, listeners=diag.listeners()),
             "with servers": targets.busiest(diag, values, gaps, most=50),
         }
 

@@ -99,8 +99,7 @@ class NamespaceReader:
     def _counted(
         self, gaps: Gaps, values: _Sysctls, listeners: Sequence[Listener] | None, *, whole: bool, wait_s: float
     ) -> _Counted:
-        served = {listener.port for listener in listeners or ()}
-        counted = self._count.result(lambda: _count(values, served), now=whole, wait_s=wait_s)
+        counted = self._count.result(lambda: _count(values, listeners), now=whole, wait_s=wait_s)
         if counted is None:
             for field in ("census", "states", "targets", "port_use"):
                 gaps.note(field, PUT_OFF)
@@ -109,14 +108,16 @@ class NamespaceReader:
         return counted
 
 
-def _count(values: _Sysctls, served: set[int]) -> _Counted:
+def _count(values: _Sysctls, listeners: Sequence[Listener] | None) -> _Counted:
     gaps = Gaps()
     diag = gaps.read("census", SockDiag)
     if diag is None:
         return _Counted(unobserved=gaps.found)
     with diag:
         census = gaps.read("census", diag.census)
-        busiest = gaps.read("targets", lambda: targets.busiest(diag, values, gaps, most=targets.MOST, listening=served))
+        busiest = gaps.read(
+            "targets", lambda: targets.busiest(diag, values, gaps, most=targets.MOST, listeners=listeners)
+        )
     return _Counted(census, busiest.busiest if busiest is not None else None, gaps.found)
 
 

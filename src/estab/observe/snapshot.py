@@ -132,8 +132,7 @@ def _targets(
     most: int,
     values: Mapping[str, list[int] | str],
 ) -> list[PortUse] | None:
-    served = {listener.port for listener in listeners or ()}
-    counted = gaps.read("targets", lambda: targets.busiest(diag, values, gaps, most=most, listening=served))
+    counted = gaps.read("targets", lambda: targets.busiest(diag, values, gaps, most=most, listeners=listeners))
     return None if counted is None else counted.busiest
 
 

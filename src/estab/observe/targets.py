@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from struct import Struct
 
 from estab.kernel.formats import inet_diag, sysctl
 from estab.observe.gaps import Gaps
 from estab.observe.sock_diag import SockDiag
-from estab.records import PortUse, Record
+from estab.records import Listener, PortUse, Record
 
 MOST = 10  # how many a snapshot of a host keeps
 _RANGE = "net.ipv4.ip_local_port_range"
@@ -40,27 +40,27 @@ def busiest(
     gaps: Gaps,
     *,
     most: int,
-    listening: Collection[int] = (),
+    listeners: Sequence[Listener] | None = None,
 ) -> Targets:
     """The `most` destinations towards which one local address uses most of its ephemeral ports.
 
-    `values` are the sysctls, `listening` the local ports that are listeners': what has such a port is a server's
-    connection. Raises what SockDiag raises, and ParseError for a port range that is none.
+    `values` are the sysctls. What has the port of one of the `listeners` is a server's connection. Raises what SockDiag
+    raises, and ParseError for a port range that is none.
     """
+    served = {listener.port for listener in listeners or ()}
     low, high = sysctl.port_bounds(values.get(_RANGE, ""))
     capacity = gaps.read("targets.capacity", lambda: sysctl.usable_ports([low, high], values.get(_RESERVED, "")))
-    waiting = _pairs(diag.outgoing(low, high, _WAITING), listening)
-    used = waiting + _pairs(diag.outgoing(low, high, _OTHERS), listening)
+    waiting = _pairs(diag.outgoing(low, high, _WAITING), served)
+    used = waiting + _pairs(diag.outgoing(low, high, _OTHERS), served)
     return rank(used, waiting, most, capacity=capacity, bound=diag.bound_ports(low, high))
 
 
-def _pairs(packed: bytes | bytearray, listening: Collection[int]) -> _Pairs:
-    """Connections by source address and destination."""
-    servers = frozenset(listening)
+def _pairs(packed: bytes | bytearray, served: set[int]) -> _Pairs:
+    """Connections by source address and destination, without those at a local port that is `served`."""
     return Counter(
         (source, target, port)
         for source, target, local_port, port in _PACKED.iter_unpack(packed)
-        if local_port not in servers
+        if local_port not in served
     )
 
 

@@ -101,9 +101,8 @@ class _Entered:
         diag = self._diag
         if diag is None:
             return None
-        listening = {listener.port for listener in taken.listeners or ()}
         return gaps.read(
-            "targets", lambda: targets.busiest(diag, taken.sysctls or {}, gaps, most=most, listening=listening)
+            "targets", lambda: targets.busiest(diag, taken.sysctls or {}, gaps, most=most, listeners=taken.listeners)
         )
 
     def _judged(self, taken: Snapshot, busiest: targets.Targets | None) -> NamespaceMetrics:
