@@ -80,7 +80,7 @@ CHAPTERS: dict[str, Callable[[Stage], Done]] = {
     "table": lambda stage: _hold(
         stage, BEHIND_THE_TABLE, "-n", "4600", "-d", "100ms", "--timeout", "1300ms", "--in-flight", "400"
     ),
-    "report": lambda stage: stage.estab("churn", TARGET, "--cluster", SCHEDULER, "-n", "20", "-d", "1"),
+    "report": lambda stage: stage.estab("churn", TARGET, "--cluster", SCHEDULER, "-n", "20", "-d", "1", "-v"),
     "interrupted": _interrupted,
     "command killed": _command_killed,
     "worker killed": _worker_killed,

@@ -34,7 +34,7 @@ def answer_cluster(result: ClusterResult, console: Console) -> None:
     answer_run(result.total, console)
     lost = [host for host in result.hosts if host.lost is not None]
     shown = [*lost, *(host for host in result.hosts if host.lost is None)][:_HOSTS]
-    parts: list[RenderableType] = [indented(_table(shown, glyphs))]
+    parts: list[RenderableType] = [indented(line(_who(result), style="dim")), indented(_table(shown, glyphs))]
     if len(result.hosts) > _HOSTS:
         parts.append(indented(line(f"{plural(len(result.hosts) - _HOSTS, 'host')} more (-v)", style="dim")))
     for text in [result.scheduler_lost, *(f"{host.name} was lost: {host.lost}" for host in lost[:1])]:
@@ -52,7 +52,7 @@ def brief_cluster(result: ClusterResult, glyphs: Glyphs) -> str:
 def _hosts(result: ClusterResult, glyphs: Glyphs) -> Iterator[RenderableType]:
     if result.scheduler_lost is not None:
         yield line(f"{clean(result.scheduler_lost)}: what follows is what was known by then.", style="bold yellow")
-    yield line(f"{plural(len(result.hosts), 'host')} by the scheduler at {clean(result.scheduler)}", style="bold")
+    yield line(_who(result), style="bold")
     yield indented(_table(result.hosts, glyphs))
     for host in result.hosts:
         if host.lost is not None:
@@ -61,6 +61,10 @@ def _hosts(result: ClusterResult, glyphs: Glyphs) -> Iterator[RenderableType]:
     yield indented(line(_server(result), style="dim"))
     for address, why in result.idle.items():
         yield indented(line(f"idle: {clean(address)}: {clean(why)}", style="dim"))
+
+
+def _who(result: ClusterResult) -> str:
+    return f"{plural(len(result.hosts), 'host')} by the scheduler at {clean(result.scheduler)}"
 
 
 def _table(hosts: list[ClusterHost], glyphs: Glyphs) -> Table:

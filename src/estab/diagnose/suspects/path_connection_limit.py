@@ -153,7 +153,7 @@ def remedies(run: RunResult) -> list[Remedy]:
         ),
         bigger_backlog("The SYN was refused before it reached the listener."),
         Remedy(
-            command="ulimit -n 65536, more connections in the server's own settings (maxclients, max_connections)",
+            command="ulimit -n 65536, maxclients, max_connections",
             works=False,
             changes=[changes.nofile(65536, "server")],
             why="The program never saw what was refused.",
