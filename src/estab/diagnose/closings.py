@@ -54,7 +54,7 @@ def order_decided(run: RunResult) -> bool | None:
     False: order played no part. None: it can't be told, for they were too few, or it was not recorded.
     """
     order = run.arrival_order
-    if order is None or order.pairs <= 0 or _ghosts(run):
+    if order is None or order.pairs <= 0 or _ghosts_left(run, order.stayed):
         return None  # what the client alone holds the server never kept
     share = min(max(order.in_order / order.pairs, 0.0), 1.0)
     deviation = math.sqrt((order.stayed + order.failed + 1) / (12 * order.pairs))
@@ -77,6 +77,15 @@ def order_evidence(run: RunResult) -> Evidence:
 def _ghosts(run: RunResult) -> int:
     """Connections that the client alone holds."""
     return run.ghosts.count if run.ghosts is not None else 0
+
+
+def _ghosts_left(run: RunResult, still_open: int) -> int:
+    """Those of them that can be among what is open later: what the server closes at once is one until its FIN arrives.
+
+    So of the ghosts those are taken off that ended between the count of both ends and then.
+    """
+    ended_since = max(0, run.ghosts.client_established - still_open) if run.ghosts is not None else 0
+    return max(0, _ghosts(run) - ended_since)
 
 
 def first_stayed(run: RunResult) -> bool | None:
@@ -115,7 +124,7 @@ def kept(run: RunResult) -> Kept | None:
     quiet = [*takewhile(lambda point: (point.open, point.failed) == (last.open, last.failed), reversed(points))]
     at_server: Sequence[ServerSample] = [look for look in run.server.looks if look.load_open] or quiet
     beside = sum(_beside(point, last.open) * _lasted_s(point, later, last_s) for point, later in pairwise(points))
-    stayed = max(0, last.open - _ghosts(run))
+    stayed = max(0, last.open - _ghosts_left(run, last.open))
     fewest = min((point.open for point in points if _ended(point)), default=stayed)
     return Kept(
         open=stayed,
