@@ -31,7 +31,7 @@ GONE = runs.local(runs.watch(), deltas=runs.deltas(Tcp_OutRsts=0), after=runs.sn
         (runs.refused_beyond(arrival_order=None), "not_observed"),
         (runs.refused_beyond(arrival_order=runs.in_order(150, 250, 0.5)), "ruled_out"),  # by chance
         (runs.refused_beyond(arrival_order=runs.in_order(150, 250, 0.0)), "ruled_out"),  # a listener that came late
-        (runs.refused_beyond(arrival_order=runs.in_order(150, 250, 0.85)), "possible"),
+        (runs.refused_beyond(arrival_order=runs.in_order(150, 250, 0.79)), "possible"),
         (runs.refused_beyond(resets=126), "ruled_out"),  # the server's own host did
         (runs.refused_beyond(resets=125), "confirmed"),
         (runs.refused_beyond(resets=250, icmp=250), "confirmed"),

@@ -70,10 +70,17 @@ def lost_a_process() -> RunResult:
         (runs.over_its_limit(arrival_order=runs.in_order(150, 250, 0.5)), "ruled_out"),  # each n-th, or by chance
         (runs.over_its_limit(arrival_order=runs.in_order(150, 250, 0.25)), "ruled_out"),
         (runs.over_its_limit(arrival_order=runs.in_order(150, 250, 0.75)), "ruled_out"),
+        (runs.over_its_limit(arrival_order=runs.in_order(150, 250, 0.79)), "possible"),
+        (runs.over_its_limit(arrival_order=runs.in_order(150, 250, 0.8)), "confirmed"),  # threads that accept at once
+        (runs.over_its_limit(arrival_order=runs.in_order(10, 30, 0.83)), "confirmed"),
+        (runs.over_its_limit(arrival_order=runs.in_order(10, 5, 0.5)), "possible"),  # too few
+        # Of several processes one may be full while another has room.
         (
-            runs.over_its_limit(arrival_order=runs.in_order(150, 250, 0.8)),
+            runs.over_its_limit(
+                arrival_order=runs.in_order(150, 250, 0.6), server=server(processes=[owner(), owner()])
+            ),
             "possible",
-        ),  # several processes, each its own
+        ),
         (runs.over_its_limit(arrival_order=runs.in_order(150, 250, 0.9)), "confirmed"),
         (runs.over_its_limit(arrival_order=runs.in_order(150, 250, 0.0)), "confirmed"),  # the oldest are ended
         (runs.over_its_limit(arrival_order=runs.in_order(3, 3)), "possible"),  # by chance in one of twenty

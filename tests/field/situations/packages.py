@@ -225,9 +225,9 @@ _LIMITS = (
     ),
     Situation(
         name="vsftpd_max_clients",
-        story="vsftpd keeps 8 and says 421 to what comes beyond.",
+        story="vsftpd keeps 8 and says 421 to what comes beyond; its queue of 32 is never full.",
         server=packages.vsftpd("max_clients=8 anonymous_enable=YES"),
-        command="hold {target} -n 40 -d 2",
+        command="hold {target} -n 40 --ramp 40 -d 2",
         truth=program_limit(),
         proofs=(counted("TcpPassiveOpens", 40), sockets("ESTAB", 8, 40)),
     ),

@@ -58,7 +58,7 @@ def _why_no_ceiling(stayed: Kept, ended: int, run: RunResult) -> str | None:
         return f"What was closed had lived for {stayed.lived_s:.1f} s: it was not closed for being one too many."
     if stayed.fewest < stayed.open - max(1, stayed.open // 10):
         return f"Connections were closed when {stayed.fewest:,} were open, and {stayed.open:,} were later."
-    if closings.order_decided(run) is False:
+    if closings.order_decided(run) is False and len(run.server.processes or ()) < 2:  # each has a number of its own
         return "Those that were closed came neither before nor after those that stayed: a share of all, not a number."
     if ended < _FEWEST or ended * _SHARE < run.funnel.connected:
         return f"{ended:,} of {plural(run.funnel.connected, 'connection')} closed early may be chance."
@@ -93,6 +93,8 @@ def _untold_order(run: RunResult) -> str | None:
     """Why what stayed may be a share of all. None: it is not."""
     if closings.order_decided(run) or facts.asked_rate(run) is not None:
         return None
+    if closings.order_decided(run) is False:
+        return "not those that came first stayed: one of several processes may be full while another has room"
     return "whether those that stayed came first can't be told, for all came at once (--ramp would tell)"
 
 
