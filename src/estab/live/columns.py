@@ -166,9 +166,10 @@ COLUMNS = (
 )
 
 
-def fit(width: int, *, namespaces: bool) -> list[PlacedColumn]:
+def fit(width: int, *, namespaces: bool, trend: bool = True) -> list[PlacedColumn]:
     """The columns that fit `width` characters, in their order; the most needed one stays however narrow it is."""
-    chosen = [column for column in COLUMNS if namespaces or column.name != "netns"]
+    left_out = [name for name, shown in (("netns", namespaces), ("trend", trend)) if not shown]
+    chosen = [column for column in COLUMNS if column.name not in left_out]
     while len(chosen) > 1 and _needed(chosen) > width:
         chosen.remove(min(chosen, key=lambda column: column.keep))
     widths = {column.name: min(column.width, max(1, width)) for column in chosen}
