@@ -36,37 +36,44 @@ class Case:
 
 
 CASES = {
-    "path_filtered": Case({"connections": 20}, "nft insert", "a bigger backlog", ("own_timeout at connect",)),
+    "path_filtered": Case({"connections": 20}, "nft insert", "a bigger backlog", ("timed out (--timeout) at connect",)),
     "path_flow_table_full": Case(
-        {"flows": 100, "beyond": 20}, "not tracked", "a longer connect", ("connected", "own_timeout at connect")
+        {"flows": 100, "beyond": 20},
+        "not tracked",
+        "a longer connect",
+        ("connected", "timed out (--timeout) at connect"),
     ),
     "path_syn_loss": Case({"connections": 50}, "", "a bigger backlog", ("connects that sent SYN again",)),
     "own_firewall": Case({}, "nft insert", "a longer connect", ("ECONNREFUSED at connect",)),
-    "neighbour_unresolved": Case({}, "start that host", "a longer connect", ("own_timeout at connect",)),
-    "no_route_back": Case({}, "ip route add", "a bigger backlog", ("own_timeout at connect",)),
-    "reverse_path_filtered": Case({}, "rp_filter=2", "INTERFACE.rp_filter=0", ("own_timeout at connect",)),
+    "neighbour_unresolved": Case({}, "start that host", "a longer connect", ("timed out (--timeout) at connect",)),
+    "no_route_back": Case({}, "ip route add", "a bigger backlog", ("timed out (--timeout) at connect",)),
+    "reverse_path_filtered": Case({}, "rp_filter=2", "INTERFACE.rp_filter=0", ("timed out (--timeout) at connect",)),
     "close_wait_leak": Case({}, "close the connection", "tcp_fin_timeout", ()),
     "time_wait_refused_by_nat": Case({}, "the client closes first", "tcp_fin_timeout", ("attempted",)),
     "path_connection_limit": Case({}, "raise that number", "a bigger backlog", ()),
     "path_rate_limited": Case({}, "raise that limit", "a bigger backlog", ()),
-    "path_data_loss": Case({}, "mend what loses it", "a longer request", ("connected", "own_timeout at read")),
-    "path_mtu_blackhole": Case({}, "ip link set", "a longer request", ("connected", "own_timeout at read")),
+    "path_data_loss": Case({}, "fix what loses it", "a longer request", ("connected", "timed out (--timeout) at read")),
+    "path_mtu_blackhole": Case({}, "ip link set", "a longer request", ("connected", "timed out (--timeout) at read")),
     "path_member_dead": Case({}, "take the dead member out", "a longer connect", ("attempted",)),
-    "nat_ports_exhausted": Case({}, "a wider range", "ip_local_port_range", ("connected", "own_timeout at connect")),
+    "nat_ports_exhausted": Case(
+        {}, "a wider range", "ip_local_port_range", ("connected", "timed out (--timeout) at connect")
+    ),
     "nobody_listening": Case({}, "start the server", "a longer connect", ("ECONNREFUSED at connect",)),
     "client_open_files": Case({}, "ulimit -n", "a bigger backlog", ("EMFILE at connect",)),
     "bound_ports_poisoned": Case({}, "IP_BIND_ADDRESS_NO_PORT", "tcp_tw_reuse", ("EADDRNOTAVAIL at connect",)),
     "defer_accept_drops": Case(
-        {}, "no deferred", "a bigger backlog", ("own_timeout at read", "TCPDeferAcceptDrop a connect")
+        {}, "no deferred", "a bigger backlog", ("timed out (--timeout) at read", "TCPDeferAcceptDrop a connect")
     ),
-    "syn_queue_overflow": Case({}, "tcp_syncookies=1", "left running", ("own_timeout at connect",)),
+    "syn_queue_overflow": Case({}, "tcp_syncookies=1", "left running", ("timed out (--timeout) at connect",)),
     "cookie_reset": Case({}, "--backlog", "tcp_max_syn_backlog", ("TCPReqQFullDoCookies a connect",)),
     "server_not_accepting": Case({}, "call accept() again", "tcp_max_syn_backlog", ("connected",)),
-    "server_connection_limit": Case({}, "limit of connections", "a bigger backlog", ("connected", "eof at read")),
+    "server_connection_limit": Case(
+        {}, "limit of connections", "a bigger backlog", ("connected", "closed by the peer at read")
+    ),
     "closed_with_data_unread": Case({}, "read each request", "a bigger backlog", ("ECONNRESET at read",)),
-    "proxy_backend_unreachable": Case({}, "start the backend", "a longer connect", ("eof at read",)),
-    "server_died": Case({}, "", "a longer timeout", ("connected", "eof at read")),
-    "server_idle_close": Case({}, "a longer idle time", "tcp_keepalive_time", ("eof at read",)),
+    "proxy_backend_unreachable": Case({}, "start the backend", "a longer connect", ("closed by the peer at read",)),
+    "server_died": Case({}, "", "a longer timeout", ("connected", "closed by the peer at read")),
+    "server_idle_close": Case({}, "a longer idle time", "tcp_keepalive_time", ("closed by the peer at read",)),
     "accept_thread_starved": Case({}, "in a process of its own", None, ("attempted",)),
     "time_wait_port_exhaustion": Case(
         {"attempts": 150, "ports": 100}, "ip_local_port_range", "tcp_fin_timeout", ("attempted",)
