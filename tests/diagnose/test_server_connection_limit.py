@@ -9,7 +9,7 @@ from tests.diagnose import runs
 from tests.diagnose.alone import alone
 
 from estab.diagnose.judge import judge
-from estab.records import Failure, Ghosts, Listener, Process, RunResult, ServerSide
+from estab.records import ArrivalOrder, Failure, Ghosts, Listener, Process, RunResult, ServerSide
 
 
 def owner(name: str = "nginx", fds: int = 160, soft: int | None = 1024) -> Process:
@@ -86,6 +86,10 @@ def lost_a_process() -> RunResult:
         (runs.over_its_limit(arrival_order=runs.in_order(3, 3)), "possible"),  # by chance in one of twenty
         (runs.over_its_limit(arrival_order=runs.in_order(12, 3)), "confirmed"),
         (runs.over_its_limit(arrival_order=None), "possible"),  # an older record
+        (
+            runs.over_its_limit(arrival_order=ArrivalOrder(stayed=-9, failed=2, pairs=9, in_order=9)),
+            "possible",
+        ),  # damaged
         (runs.over_its_limit(arrival_order=None, config={"connections": 400, "ramp_per_s": 100.0}), "confirmed"),
         (runs.run(), "ruled_out"),
         (runs.healthy_bench(), "ruled_out"),

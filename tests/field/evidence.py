@@ -132,6 +132,12 @@ class Looking:
         self._thread.join()
 
     def _watch(self) -> None:
+        """At the beginning too, and at the end: a command may be over before the second look is due."""
+        self._look()
         while not self._ended.wait(self._every_s):
-            for name, space in self._spaces.items():
-                self.looks[name].append(look(space, self._port, self._start_s))
+            self._look()
+        self._look()
+
+    def _look(self) -> None:
+        for name, space in self._spaces.items():
+            self.looks[name].append(look(space, self._port, self._start_s))

@@ -55,7 +55,7 @@ def order_decided(run: RunResult) -> bool | None:
     False: order played no part. None: it can't be told, for they were too few, or it was not recorded.
     """
     order = run.arrival_order
-    if order is None or order.pairs <= 0 or _ghosts_left(run, order.stayed):
+    if order is None or min(order.pairs, order.stayed, order.failed) <= 0 or _ghosts_left(run, order.stayed):
         return None  # what the client alone holds the server never kept
     share = min(max(order.in_order / order.pairs, 0.0), 1.0)
     deviation = math.sqrt((order.stayed + order.failed + 1) / (12 * order.pairs))

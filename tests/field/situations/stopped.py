@@ -96,7 +96,7 @@ SITUATIONS = (
         story="The server stopped accepting after 10, far away; the queue has room. Only the client is seen.",
         world=ROUTED,
         server=programs.small("blocking", "--backlog 512 --accept 10"),
-        command="bench {target} -c 60 -d 2 --timeout 1s",
+        command="bench {target} -c 60 -d 3 --timeout 2s",
         # Connected, asked, acknowledged, never answered: no figure of the client's tells a queue from a slow program.
         truth=Truth(possible=frozenset(STOPPED), quiet=True, exits=frozenset({1}), says=(r"\d+ of \d+ causes",)),
         proofs=(accepted(10), waiting(50), queue_flat()),
