@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from estab.kernel.rules import accept_queue
-from estab.live.judgement import rate
+from estab.live.judgement import DISTRESS, rate
 from estab.live.view import ListenerRow
+from estab.report import layout
 from estab.report.words import DASH, clean, count
 
 GAP = 1
 EIGHTHS = " ▏▎▍▌▋▊▉"
-RISES = "▁▂▃▄▅▆▇█"
+RISES = layout.UNICODE.levels
 BY_SEVERITY = ("dim", "", "yellow", "yellow", "bold red", "bold red")
 
 Cell = tuple[str, str]  # text and its style
@@ -108,7 +109,7 @@ def _listener(row: ListenerRow, width: int, signs: BarGlyphs) -> Cell:
     if len(text) > width:  # the port is what people look for: the middle goes
         port = f":{row.port}"
         text = text[: max(0, width - len(port) - 1)] + signs.more + port
-    return text, "bold" if row.judgement.severity >= 3 else ""
+    return text, "bold" if row.judgement.severity >= DISTRESS else ""
 
 
 def _queue(row: ListenerRow, width: int, signs: BarGlyphs) -> Cell:

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from estab.live.columns import process_words, where
+from estab.live.judgement import DISTRESS
 from estab.live.namespace import NamespaceModel, namespace_of
 from estab.live.view import HostView, ListenerRow, NamespaceId
 from estab.records import Snapshot
-
-DISTRESS = 3  # the severity from which on a listener turns clients away, or soon will
 
 
 @dataclass

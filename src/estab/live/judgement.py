@@ -15,6 +15,7 @@ from estab.report.words import clean
 from estab.words import plural
 
 SOON_S = 60.0  # what fills later than that is not called filling
+DISTRESS = 3  # the severity from which on a listener turns clients away, or soon will
 STUCK_S = 5.0  # so long nothing may leave a queue before it is called stuck
 
 

@@ -9,7 +9,7 @@ from rich.text import Text
 from estab.diagnose.accepts import PASSIVE_OPENS
 from estab.live import rates
 from estab.live.columns import BY_SEVERITY, BarGlyphs, bar, where
-from estab.live.judgement import rate
+from estab.live.judgement import DISTRESS, rate
 from estab.live.view import HostTotals, HostView, ListenerRow, PeerConnections, Target
 from estab.records import Diagnosis
 from estab.report.words import DASH, clean, count
@@ -108,7 +108,7 @@ def verdict(diagnosis: Diagnosis | None) -> Text:
 def worst(rows: Sequence[ListenerRow]) -> Text:
     """The judgement of the listener in the greatest distress, in words; nothing where none is in any."""
     first = max(rows, key=lambda row: (row.judgement.severity, row.fill, row.drops_per_s or 0.0), default=None)
-    if first is None or first.judgement.severity < 3:
+    if first is None or first.judgement.severity < DISTRESS:
         return Text("")
     text = label("Worst").append(f"{where(first.address, first.port)}  ", style="bold")
     return text.append(first.judgement.says, style=BY_SEVERITY[first.judgement.severity])
