@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from estab.records import Limit, Limits
-from estab.report.answer.shape import WIDTH, Tone, headline, mark
+from estab.report.answer.shape import WIDTH, Tone, headline, plain_headline
 from estab.report.ladder import about
 from estab.report.layout import Glyphs, columns, glyphs_for, indented, line
 from estab.report.trimmed import print_trimmed
@@ -27,8 +27,7 @@ def answer_limits(limits: Limits, console: Console) -> None:
 
 def brief_limits(limits: Limits, glyphs: Glyphs) -> str:
     """The answer in one line."""
-    tone, name, text = _answer(limits)
-    return f"{mark(tone, glyphs)} {name}: {text}" if name else f"{mark(tone, glyphs)} {text}"
+    return plain_headline(*_answer(limits), glyphs)
 
 
 def _answer(limits: Limits) -> tuple[Tone, str, str]:

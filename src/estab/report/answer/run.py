@@ -9,7 +9,18 @@ from rich.text import Text
 
 from estab.kernel.rules import accept_queue
 from estab.records import Diagnosis, Percentiles, RunResult
-from estab.report.answer.shape import STYLES, WIDTH, Row, cut, headline, joined, mark, rows, side_by_side
+from estab.report.answer.shape import (
+    STYLES,
+    WIDTH,
+    Row,
+    cut,
+    headline,
+    joined,
+    mark,
+    plain_headline,
+    rows,
+    side_by_side,
+)
 from estab.report.answer.verdict import advice, evidence, others, titled, tone
 from estab.report.asked import asked
 from estab.report.layout import Glyphs, bar, glyphs_for, indented
@@ -60,8 +71,7 @@ def brief_diagnosis(diagnosis: Diagnosis, glyphs: Glyphs, *, failed: bool = Fals
     suspect = diagnosis.accused
     works = [remedy.command for remedy in suspect.remedies if remedy.works] if suspect else []
     do = f" Do: {clean(works[0])}" if works else ""
-    said = f"{name}: {text}" if name else text
-    return f"{mark(tone(diagnosis, failed=failed), glyphs)} {said}{do}"
+    return plain_headline(tone(diagnosis, failed=failed), name, f"{text}{do}", glyphs)
 
 
 def _is_well(run: RunResult, diagnosis: Diagnosis) -> bool:

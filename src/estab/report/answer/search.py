@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from estab.records.search import Ceiling, HighestRate
-from estab.report.answer.shape import Row, Tone, headline, mark, rows
+from estab.report.answer.shape import Row, Tone, headline, plain_headline, rows
 from estab.report.answer.verdict import advice
 from estab.report.layout import Glyphs, glyphs_for
 from estab.report.search import ceiling_step, rate_step
@@ -36,14 +36,12 @@ def answer_rate(highest: HighestRate, console: Console) -> None:
 
 def brief_ceiling(ceiling: Ceiling, glyphs: Glyphs) -> str:
     """The answer in one line."""
-    tone, name, text = _ceiling(ceiling)
-    return f"{mark(tone, glyphs)} {name}: {text}"
+    return plain_headline(*_ceiling(ceiling), glyphs)
 
 
 def brief_rate(highest: HighestRate, glyphs: Glyphs) -> str:
     """The answer in one line."""
-    tone, name, text = _rate(highest)
-    return f"{mark(tone, glyphs)} {name}: {text}"
+    return plain_headline(*_rate(highest), glyphs)
 
 
 def _parts(said: tuple[Tone, str, str], below: Iterator[Row], glyphs: Glyphs) -> Iterator[RenderableType]:

@@ -33,6 +33,11 @@ def headline(tone: Tone, name: str, text: str, glyphs: Glyphs) -> RenderableType
     return hanging(mark(tone, glyphs), said, by=0, style=STYLES[tone])
 
 
+def plain_headline(tone: Tone, name: str, text: str, glyphs: Glyphs) -> str:
+    """The same as one line of text, whatever its length."""
+    return f"{mark(tone, glyphs)} {name}: {text}" if name else f"{mark(tone, glyphs)} {text}"
+
+
 def rows(given: Iterable[Row]) -> Iterator[RenderableType]:
     """Rows beneath a headline, each with its label; one without a text is left out."""
     for label, text in given:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from estab.report.answer.shape import Row, Tone, cut, headline, joined, lowered, mark, rows, short
+from estab.report.answer.shape import Row, Tone, cut, headline, joined, lowered, plain_headline, rows, short
 from estab.report.layout import Glyphs, glyphs_for, indented, line
 from estab.report.trimmed import print_trimmed
 from estab.report.twin import end, figures, outcome
@@ -29,8 +29,7 @@ def answer_twin(result: TwinResult, console: Console) -> None:
 
 def brief_twin(result: TwinResult, glyphs: Glyphs) -> str:
     """The answer in one line."""
-    tone, name, text = _verdict(result)
-    return f"{mark(tone, glyphs)} {name}: {text} {end(result, glyphs)}"
+    return f"{plain_headline(*_verdict(result), glyphs)} {end(result, glyphs)}"
 
 
 def _verdict(result: TwinResult) -> tuple[Tone, str, str]:
