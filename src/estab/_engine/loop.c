@@ -162,8 +162,12 @@ static void dispatch(struct client *k, const struct epoll_event *e) {
     }
     struct conn *c = &k->conns[index];
     if (c->generation != e->data.u64 >> 32 || c->fd < 0) return;
-    if (c->state == CONN_CONNECTING) conn_connect_event(k, c);
-    else k->workload->event(k, c, e->events);
+    if (c->state == CONN_CONNECTING) {
+        conn_connect_event(k, c);
+        if (c->generation != e->data.u64 >> 32 || c->fd < 0) return;
+        if (!(e->events & READABLE)) return;
+    } /* what came with the handshake, or its end, is told of by this event alone: edge-triggered */
+    k->workload->event(k, c, e->events);
 }
 
 /* Every connect has been settled: connected, failed or given up. */
