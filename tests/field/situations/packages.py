@@ -254,8 +254,16 @@ _LIMITS = (
         name="nats_max_connections",
         story="NATS greets everybody, and tells those beyond 10 that the maximum is exceeded.",
         server=packages.nats("max_connections: 10"),
-        command="hold {target} -n 40 -d 2",
+        command="hold {target} -n 40 --ramp 100 -d 2",
         truth=program_limit(),
+        proofs=(logged("maximum connections exceeded", 20),),
+    ),
+    Situation(
+        name="nats_max_connections_at_once",
+        story="The same, all at once: its threads race, so that which stay may look like chance.",
+        server=packages.nats("max_connections: 10"),
+        command="hold {target} -n 40 -d 2",
+        truth=open_to("server_connection_limit", exits=_CLIENT_ALONE, harmful=(*LONGER_QUEUE, *DESCRIPTORS)),
         proofs=(logged("maximum connections exceeded", 20),),
     ),
     Situation(

@@ -14,6 +14,7 @@ from estab.report.words import clean
 from estab.words import plural
 
 _LINES = 4
+_POSSIBLE = 2
 
 
 def tone(diagnosis: Diagnosis, *, failed: bool) -> Tone:
@@ -33,10 +34,17 @@ def titled(diagnosis: Diagnosis) -> tuple[str, str]:
 
 
 def evidence(diagnosis: Diagnosis, glyphs: Glyphs) -> Iterator[Row]:
-    """What the cause is known by."""
+    """What the cause is known by; where none is named what speaks for each that is possible, and what would tell."""
     if (suspect := diagnosis.accused) is not None:
         facts = [fact.text or f"{fact.field} {fact.value}" for fact in suspect.evidence]
         yield "Why", Text(joined(facts, 2, glyphs))
+        return
+    possible = [suspect for suspect in diagnosis.suspects if suspect.verdict == "possible"]
+    for number, suspect in enumerate(possible[:_POSSIBLE]):
+        summary = cut(lowered(clean(suspect.summary)), _LINES, glyphs)
+        yield "" if number else "Possible", Text.assemble((clean(suspect.cause), "bold"), f": {summary}")
+    if len(possible) > _POSSIBLE:
+        yield "", Text(f"{len(possible) - _POSSIBLE} more (-v)", style="dim")
 
 
 def advice(diagnosis: Diagnosis, glyphs: Glyphs) -> Iterator[Row]:
