@@ -28,7 +28,8 @@ from tests import namespaces as ns
 
 from estab.kernel.rules import accept_queue, burst, syn_queue
 from estab.kernel.rules.interval import Interval
-from estab.lab.parts.figures import LINEAR, predicted_burst, queue_sysctls
+from estab.lab.parts.figures import predicted_burst, queue_sysctls
+from estab.lab.parts.running_kernel import LINEAR
 from estab.lab.process.child import Child
 from estab.lab.process.namespace import LabNamespace, ip_batch, veth
 from estab.lab.wire.relay import carry

@@ -9,9 +9,9 @@ import math
 from collections.abc import Collection
 
 from estab.diagnose import accepts
-from estab.kernel.rules import accept_queue
+from estab.kernel.rules import accept_queue, syn_retries
 from estab.kernel.rules.inputs import RuleInputError
-from estab.kernel.rules.kernel_version import KernelVersion, parse
+from estab.kernel.rules.kernel_version import KernelVersion, of
 from estab.kernel.rules.listening import reached, serving
 from estab.records import HostFacts, Listener, ListenerWatch, RunResult, Snapshot, Worker
 
@@ -157,11 +157,20 @@ def whole(text: str) -> int | None:
 
 def release(snapshot: Snapshot | None, host: HostFacts | None = None) -> KernelVersion | None:
     """The kernel that a snapshot was taken on, else that of `host`. None: not recorded, or no version can be read."""
-    text = (snapshot.host.kernel if snapshot else None) or (host.kernel if host else None)
+    taken_on = snapshot.host if snapshot is not None and snapshot.host.kernel else host
     try:
-        return parse(text) if text else None
+        return of(taken_on) if taken_on is not None and taken_on.kernel else None
     except RuleInputError:
         return None
+
+
+def linear_timeouts(run: RunResult) -> int:
+    """The client's tcp_syn_linear_timeouts: as read, else what its kernel starts with, else 0."""
+    value = client_sysctl(run, "net.ipv4.tcp_syn_linear_timeouts")
+    if value is not None and 0 <= value <= syn_retries.MAX_SYNCNT:
+        return value
+    kernel = release(run.client.before, run.host)
+    return syn_retries.default_linear_timeouts(kernel) if kernel is not None else 0
 
 
 def server_rose(run: RunResult, counter: str, ours: int) -> int | None:

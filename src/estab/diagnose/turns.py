@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from estab.diagnose import facts
-from estab.kernel.rules.kernel_version import KernelVersion
-from estab.kernel.rules.syn_retries import default_linear_timeouts
 from estab.records import RunResult, TimelinePoint
 
 _RESENT_S = 1.03  # TCP_TIMEOUT_INIT, and what the timer wheel adds (docs/kernel.md rule 17)
@@ -46,7 +44,7 @@ def taken_in_turn(run: RunResult) -> Turns | None:
     if timeout_s is None or again is None or not _in_order(run.timeline):
         return None
     tries = int(timeout_s // _RESENT_S)  # so often a SYN is sent again before its connect is given up
-    if tries < 1 or tries > 1 + _linear(run):
+    if tries < 1 or tries > 1 + facts.linear_timeouts(run):
         return None
     sent, lost = run.funnel.attempted + again, again + facts.connect_timeouts(run)
     members = round(sent / lost) if lost > 0 else 0
@@ -60,15 +58,6 @@ def _in_order(timeline: Sequence[TimelinePoint]) -> bool:
     """Whether it has moments one after the other, within a time that is worth going through."""
     times = [point.t_s for point in timeline]
     return bool(times) and all(0 <= t_s <= _LONGEST_S for t_s in times) and times == sorted(times)
-
-
-def _linear(run: RunResult) -> int:
-    """How many SYNs are sent again after a second each, beyond the first."""
-    value = facts.client_sysctl(run, "net.ipv4.tcp_syn_linear_timeouts")
-    if value is not None:
-        return max(0, value)
-    kernel = facts.release(run.client.before, run.host)
-    return default_linear_timeouts(kernel) if isinstance(kernel, KernelVersion) else 0
 
 
 def _scatter(timeline: Sequence[TimelinePoint], timeout_s: float, tries: int) -> float | None:

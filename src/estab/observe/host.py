@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import time
 from pathlib import Path
 
 from estab.observe.gaps import Gaps
@@ -11,6 +12,8 @@ from estab.records import HostFacts
 
 # Of the calling thread, not of the process's first one: a thread may have entered another namespace.
 _NETNS = "/proc/thread-self/ns/net"
+# Moves once a tick (`kernel/time/posix-timers.c posix_get_coarse_res`: KTIME_LOW_RES); not in Python 3.11.
+_CLOCK_MONOTONIC_COARSE = 6
 
 
 def facts(gaps: Gaps | None = None) -> HostFacts:
@@ -21,6 +24,7 @@ def facts(gaps: Gaps | None = None) -> HostFacts:
         hostname=names.nodename,
         kernel=names.release,
         kernel_build=_build(names.version),
+        hz=round(1 / time.clock_getres(_CLOCK_MONOTONIC_COARSE)),
         machine=names.machine,
         cores=len(os.sched_getaffinity(0)),
         memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),

@@ -74,11 +74,11 @@ def fd_count(pid: int) -> int | None:
     """How many descriptors a process has open; None where it is gone or may not be read.
 
     Since 6.2 the kernel gives the count as the size of /proc/PID/fd (`proc_fd_getattr` in fs/proc/fd.c); before, the
-    size is 0 and the entries are counted.
+    size is 0 and the entries are counted; one of this process's own is then the listing's.
     """
     path = f"/proc/{pid}/fd"
     try:
-        return os.stat(path).st_size or len(os.listdir(path))
+        return os.stat(path).st_size or len(os.listdir(path)) - (pid == os.getpid())
     except OSError:
         return None
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from estab.errors import MachineError
 from estab.kernel.formats import sysctl
+from estab.kernel.rules.sysctls import why_missing
 from estab.observe.gaps import Gaps
 
 _IPV4 = (
@@ -47,6 +49,12 @@ def read(gaps: Gaps) -> dict[str, list[int] | str]:
 
 
 def read_one(name: str) -> list[int] | str:
-    """The sysctl of this dotted name. Raises OSError where it is missing, ParseError where it is not text."""
-    with open("/proc/sys/" + name.replace(".", "/"), "rb") as file:
-        return sysctl.parse_value(file.read())
+    """The sysctl of this dotted name.
+
+    Raises MachineError where this kernel has none, OSError where it can't be read, ParseError where it is not text.
+    """
+    try:
+        with open("/proc/sys/" + name.replace(".", "/"), "rb") as file:
+            return sysctl.parse_value(file.read())
+    except FileNotFoundError as error:
+        raise MachineError(why_missing(name)) from error

@@ -43,7 +43,8 @@ class LabScenario(Record, frozen=True, kw_only=True):
 
     `accused_in_control` are causes that were confirmed in the healthy run beside it: there must be none. `why` says
     why it cannot run here, or how it failed. `captures` are the pcapng files that were written. `ceilings` are there
-    where nothing but a sweep was asked for.
+    where nothing but a sweep was asked for. `only_possible` says why this kernel shows too little to confirm the cause,
+    where the judge rightly called it possible.
     """
 
     name: str
@@ -52,6 +53,7 @@ class LabScenario(Record, frozen=True, kw_only=True):
     status: Status
     expected: str | None = None
     cause: str | None = None
+    only_possible: str | None = None
     summary: str = ""
     rows: list[LabRow] = []
     ceilings: list[LabCeiling] = []

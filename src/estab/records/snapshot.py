@@ -19,12 +19,13 @@ class HostFacts(Record, frozen=True, kw_only=True):
     """What the host is. `cores` are those that this process may run on.
 
     `kernel` is `uname -r`; `kernel_build` is `uname -v`, and where there is one /proc/version_signature after it: they
-    say the patch level that Debian's and Ubuntu's releases do not.
+    say the patch level that Debian's and Ubuntu's releases do not. `hz`: ticks of its timers in a second (CONFIG_HZ).
     """
 
     hostname: str | None = None
     kernel: str | None = None
     kernel_build: str | None = None
+    hz: int | None = None
     machine: str | None = None
     cores: int | None = None
     memory_bytes: int | None = None

@@ -123,6 +123,9 @@ def _verdict(done: LabScenario) -> Text:
     expected, got = done.expected or "no cause", done.cause or "no cause"
     if expected == got:
         return Text.assemble("verdict: ", (got, "bold"), f", as expected. {clean(done.summary)}")
+    if done.only_possible:
+        said = f" is possible, which is right here: {clean(done.only_possible)}."
+        return Text.assemble("verdict: ", (expected, "bold"), said)
     return Text.assemble(("verdict: ", ""), (f"{got}, expected {expected}", "bold red"), f". {clean(done.summary)}")
 
 
@@ -135,6 +138,12 @@ def _remedy(remedy: LabRemedy) -> Text:
     if remedy.works is not None and remedy.works != remedy.claimed:
         parts.append((f"  but estab says that it {'works' if remedy.claimed else 'does nothing'}", "bold red"))
     return Text.assemble(*parts)
+
+
+def _named(done: LabScenario) -> str:
+    if done.only_possible:
+        return "possible"
+    return "confirmed" if done.cause and done.cause == done.expected else done.cause or "none"
 
 
 def _overview(result: LabResult) -> Table:
@@ -150,7 +159,7 @@ def _overview(result: LabResult) -> Table:
         table.add_row(
             done.name,
             Text(_SHORT[done.status], style=style),
-            ("confirmed" if done.cause and done.cause == done.expected else done.cause or "none") if ran else "",
+            _named(done) if ran else "",
             f"{agree}/{len(done.rows)}" if done.rows else "",
             f"{held}/{len(done.remedies)}" if done.remedies else "",
             ("accuses" if done.accused_in_control else "clean") if done.control_ran else "",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import platform
 import socket
 import struct
 from collections.abc import Iterator
@@ -14,9 +13,12 @@ from pathlib import Path
 from tests import namespaces as ns
 from tests.kernel.rules import packets
 
-from estab.kernel.rules.kernel_version import parse
+from estab.kernel.rules import timer_wheel
+from estab.kernel.rules.kernel_version import of
+from estab.observe import host
 
-KERNEL = parse(platform.release())
+KERNEL = of(host.facts())
+HZ = timer_wheel.hz_of(host.facts())
 PORT = 9999
 HERE = ("127.0.0.1", PORT)
 FAR = ("10.1.0.2", PORT)  # over the wire
@@ -63,6 +65,11 @@ def states(clients: list[socket.socket]) -> tuple[int, int]:
 
 def relevant(moved: dict[str, int]) -> dict[str, int]:
     return {name: value for name, value in moved.items() if name.startswith(_RELEVANT)}
+
+
+def has_sysctl(name: str) -> bool:
+    """Whether this kernel has `net.ipv4.NAME`: old ones lack some, and some are built without."""
+    return Path(f"/proc/sys/net/ipv4/{name}").exists()
 
 
 def lossless_default_route() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from estab.diagnose.rungs import client, host
 from estab.diagnose.rungs.view import BothEnds, number
 from estab.errors import EstabError
-from estab.kernel.rules import conntrack, kernel_version, time_wait
+from estab.kernel.rules import conntrack, kernel_version, time_wait, timer_wheel
 from estab.kernel.rules.interval import Interval
 from estab.records import RateLimit
 from estab.words import plural
@@ -55,7 +55,7 @@ def _by_ports(view: BothEnds) -> RateLimit:
 def _wait(view: BothEnds, kernel: kernel_version.KernelVersion) -> Interval:
     if client.reuses(view):
         return time_wait.reuse_after_s(kernel, number(view.client, "net.ipv4.tcp_tw_reuse_delay"))
-    return time_wait.lasts(kernel=kernel)
+    return time_wait.lasts(timer_wheel.hz_of(view.client.host), kernel)
 
 
 def _words(wait: Interval) -> str:

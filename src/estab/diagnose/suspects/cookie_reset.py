@@ -16,10 +16,12 @@ from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, R
 from estab.diagnose.evidence import NETSTAT, counter, measured, server_counter, sysctl, unknown
 from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.overflow import ghosts_of_queue, overflow_evidence, overflowed
+from estab.kernel.rules.syn_retries import resent_after_s
 from estab.records import Evidence, Remedy, RunResult, Verdict
 from estab.words import plural
 
 COOKIES = "net.ipv4.tcp_syncookies"
+_RESENT_AT_MOST = 6  # tcp_syn_retries as it is by default
 
 
 def judge_run(run: RunResult) -> Judgement:
@@ -96,12 +98,7 @@ def remedies(run: RunResult) -> list[Remedy]:
     """A queue that does not overflow; failing that, no cookies; and what does nothing."""
     return [
         *(r for r in backlog_remedies(run) if r.works),
-        Remedy(
-            command="sysctl -w net.ipv4.tcp_syncookies=0   # at the server, only where no SYN flood can come",
-            works=True,
-            changes=[changes.sysctl("net.ipv4.tcp_syncookies", 0)],
-            why="Clients then wait in SYN_SENT instead of being reset: late, but whole. It hides the full queue.",
-        ),
+        _no_cookies(run),
         Remedy(
             command="sysctl -w net.ipv4.tcp_syncookies=2",
             works=False,
@@ -116,6 +113,29 @@ def remedies(run: RunResult) -> list[Remedy]:
         ),
         *(r for r in backlog_remedies(run) if not r.works),
     ]
+
+
+def _no_cookies(run: RunResult) -> Remedy:
+    """Clients wait then; those whose timeout ends before their SYN finds room need a longer one too."""
+    command, changed = "sysctl -w net.ipv4.tcp_syncookies=0", [changes.sysctl(COOKIES, 0)]
+    why = "Clients then wait in SYN_SENT instead of being reset: late, but whole. It hides the full queue."
+    served_s, timeout_s = _served_after_s(run), facts.asked_timeout(run)
+    if served_s is not None and timeout_s is not None and timeout_s <= served_s:
+        command += f", and a connect timeout above {served_s:g} s at the clients"
+        changed.append(changes.timeout(served_s + 1))
+        why += f" Their kernel sends the SYN that finds room {served_s:g} s after the first one (rule 17)."
+    else:
+        command += "   # at the server, only where no SYN flood can come"
+    return Remedy(command=command, works=True, changes=changed, why=why)
+
+
+def _served_after_s(run: RunResult) -> float | None:
+    """When the last SYN of those that were turned away finds room, where each time they are sent B+1 of them do."""
+    watch = facts.listener(run)
+    if watch is None:
+        return None
+    times = min(-(-facts.turned_away_clients(run) // facts.room(watch)), _RESENT_AT_MOST)
+    return resent_after_s(times, facts.linear_timeouts(run))
 
 
 def judge_snapshots(snapshots: Snapshots) -> Judgement:

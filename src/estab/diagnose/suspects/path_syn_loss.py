@@ -18,8 +18,7 @@ from estab.diagnose.evidence import connect_timeouts, measured, sent_again
 from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.syn_path import FEW, SynPath, arrival_evidence, syn_path, syns_between
 from estab.kernel.rules.inputs import RuleInputError
-from estab.kernel.rules.kernel_version import KernelVersion
-from estab.kernel.rules.syn_retries import bands, default_linear_timeouts, retransmits_behind
+from estab.kernel.rules.syn_retries import bands, retransmits_behind
 from estab.records import Evidence, Percentiles, Remedy, RunResult, Verdict
 from estab.words import plural
 
@@ -103,23 +102,14 @@ def _late_evidence(run: RunResult, met: SynPath) -> list[Evidence]:
     return [measured("tcp_info", "syn_retransmits", met.late, text)]
 
 
-def _linear(run: RunResult) -> int:
-    """tcp_syn_linear_timeouts at the client: as read, else what its kernel starts with."""
-    value = facts.client_sysctl(run, "net.ipv4.tcp_syn_linear_timeouts")
-    if value is not None and 0 <= value <= 127:
-        return value
-    kernel = facts.release(run.client.before, run.host)
-    return default_linear_timeouts(kernel) if isinstance(kernel, KernelVersion) else 0
-
-
 def _band_evidence(run: RunResult) -> list[Evidence]:
     """Which quantiles of the connect latency lie in a band of SYN retransmissions."""
     latency = run.latency.connect_us
-    banded = _banded(latency, _linear(run)) if latency is not None else []
+    banded = _banded(latency, facts.linear_timeouts(run)) if latency is not None else []
     if not banded:
         return []
     try:
-        starts = ", ".join(f"{band.between_s.low:g}" for band in bands(3, _linear(run))[1:])
+        starts = ", ".join(f"{band.between_s.low:g}" for band in bands(3, facts.linear_timeouts(run))[1:])
     except RuleInputError:
         return []
     text = f"connects took {' and '.join(banded)}; the bands of SYN retransmissions begin at {starts} s"

@@ -14,7 +14,8 @@ from estab.kernel.rules.interval import Interval, exactly
 from estab.kernel.rules.kernel_version import KernelVersion
 
 INITIAL_RTO_S = 1.0  # `include/net/tcp.h TCP_TIMEOUT_INIT`
-_MAX_SYNCNT = 127  # `include/linux/tcp.h MAX_TCP_SYNCNT`
+LINEAR_TIMEOUTS = 4  # `net/ipv4/tcp_ipv4.c tcp_sk_init`, 6.5 and later
+MAX_SYNCNT = 127  # `include/linux/tcp.h MAX_TCP_SYNCNT`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +45,7 @@ def default_linear_timeouts(kernel: KernelVersion) -> int:
 
     Source: `net/ipv4/tcp_ipv4.c tcp_sk_init` (docs/kernel.md rule 17).
     """
-    return 4 if kernel.at_least(6, 5) else 0
+    return LINEAR_TIMEOUTS if kernel.at_least(6, 5) else 0
 
 
 def waits_s(count: int, linear_timeouts: int = 0, rto_max_ms: int = 120_000) -> list[float]:
@@ -53,7 +54,7 @@ def waits_s(count: int, linear_timeouts: int = 0, rto_max_ms: int = 120_000) -> 
     Source: `net/ipv4/tcp_timer.c tcp_retransmit_timer`: the wait doubles once total_rto exceeds the linear ones; the
     cap is `net.ipv4.tcp_rto_max_ms` (6.15 and later), before that 120 s (docs/kernel.md rules 17 and 19).
     """
-    within("linear_timeouts", linear_timeouts, 0, _MAX_SYNCNT)
+    within("linear_timeouts", linear_timeouts, 0, MAX_SYNCNT)
     within("rto_max_ms", rto_max_ms, 1000, 120_000)
     cap = rto_max_ms / 1000
     waits, current = [], INITIAL_RTO_S
@@ -64,13 +65,21 @@ def waits_s(count: int, linear_timeouts: int = 0, rto_max_ms: int = 120_000) -> 
     return waits
 
 
+def resent_after_s(number: int, linear_timeouts: int = 0, rto_max_ms: int = 120_000) -> float:
+    """When the `number`th retransmission of a SYN leaves (0: the first SYN), in seconds: 1, 3, 7 or 1, 2, 3.
+
+    Source: as `waits_s` (docs/kernel.md rules 17 and 19).
+    """
+    return sum(waits_s(number, linear_timeouts, rto_max_ms))
+
+
 def model_timeout_s(syn_retries: int, rto_max_ms: int = 120_000) -> float:
     """The elapsed time after which a SYN's timer gives up whatever the count: 2^(n+1) - 1 s, later linear in n.
 
     From the n on at which a wait reaches the cap, each further retry adds one cap. Raises RuleInputError out of range.
     Source: `net/ipv4/tcp_timer.c tcp_model_timeout` (docs/kernel.md rule 17).
     """
-    within("syn_retries", syn_retries, 1, _MAX_SYNCNT)
+    within("syn_retries", syn_retries, 1, MAX_SYNCNT)
     within("rto_max_ms", rto_max_ms, 1000, 120_000)
     cap = rto_max_ms / 1000
     threshold = int(cap / INITIAL_RTO_S).bit_length() - 1  # ilog2
@@ -85,7 +94,7 @@ def timeline(
     rto_max_ms: int = 120_000,
     user_timeout_ms: int = 0,
     *,
-    hz: int = 250,
+    hz: int = timer_wheel.HZ,
     kernel: KernelVersion | None = None,
 ) -> SynTimeline:
     """What happens to a connect() whose SYNs are all lost or dropped.
@@ -100,7 +109,7 @@ def timeline(
     Source: `net/ipv4/tcp_timer.c tcp_write_timeout`, `retransmits_timed_out`, `tcp_clamp_rto_to_user_timeout`
     (docs/kernel.md rules 17 and 18).
     """
-    within("syn_retries", syn_retries, 1, _MAX_SYNCNT)
+    within("syn_retries", syn_retries, 1, MAX_SYNCNT)
     at_least("user_timeout_ms", user_timeout_ms, 0)
     limit_s = user_timeout_ms / 1000 if user_timeout_ms else model_timeout_s(syn_retries, rto_max_ms)
     fired: list[float] = []
@@ -133,7 +142,7 @@ def bands(
     rto_max_ms: int = 120_000,
     *,
     rtt_s: float = 0.0,
-    hz: int = 250,
+    hz: int = timer_wheel.HZ,
     kernel: KernelVersion | None = None,
 ) -> list[LatencyBand]:
     """Which connect latencies mean how many SYN retransmissions, for 0 to `count` of them.
@@ -159,7 +168,7 @@ def retransmits_behind(
     """
     at_least("latency_s", latency_s, 0)
     needed = 0
-    for start in accumulate(waits_s(_MAX_SYNCNT, linear_timeouts, rto_max_ms)):
+    for start in accumulate(waits_s(MAX_SYNCNT, linear_timeouts, rto_max_ms)):
         if latency_s - rtt_s < start:
             break
         needed += 1

@@ -45,7 +45,7 @@ def wait_s(number: int, rto_max_ms: int, kernel: KernelVersion) -> float:
 
 
 def timeline(
-    synack_retries: int = 5, *, hz: int = 250, rto_max_ms: int = 120_000, kernel: KernelVersion
+    synack_retries: int = 5, *, hz: int = timer_wheel.HZ, rto_max_ms: int = 120_000, kernel: KernelVersion
 ) -> SynAckTimeline:
     """The life of a half-open entry whose final ACK never comes or is never let in: 1, 3, 7, 15, 31 s, gone at 63 s.
 

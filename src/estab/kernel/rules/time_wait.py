@@ -51,7 +51,7 @@ def port_free_again(age_s: float, wait: Interval) -> bool | None:
     return None if wait.high is None or age_s <= wait.high else True
 
 
-def lasts(hz: int = 250, kernel: KernelVersion | None = None) -> Interval:
+def lasts(hz: int = timer_wheel.HZ, kernel: KernelVersion | None = None) -> Interval:
     """How long TIME_WAIT lasts in seconds: 60, and what the timer wheel adds (up to 2 s at HZ=250).
 
     Source: `include/net/tcp.h TCP_TIMEWAIT_LEN`, `kernel/time/timer.c` (docs/kernel.md rules 17 and 23).

@@ -7,33 +7,44 @@ from __future__ import annotations
 
 from math import ceil
 
-from estab.kernel.rules.inputs import at_least, one_of
+from estab.kernel.rules.inputs import at_least, within
 from estab.kernel.rules.interval import Interval
 from estab.kernel.rules.kernel_version import KernelVersion
+from estab.records import HostFacts
 
 _SLOTS = 63  # LVL_SIZE - 1: a level starts where the one below has used its 64 buckets
 _SHIFT = 3  # LVL_CLK_SHIFT: each level is eight times as coarse
 _LEVELS = 9  # LVL_DEPTH for HZ > 100; 8 at HZ=100, which no wait here reaches
 _OLD_SLACK = 256  # before 4.8 a timer might be put off by 1/256 of its wait (`apply_slack`)
 
-HZ_CHOICES = (100, 250, 300, 1000)  # CONFIG_HZ_*; Debian, Ubuntu and most clouds use 250, Red Hat and Arch 1000
+HZ = 250  # CONFIG_HZ where it is not known: Debian, Ubuntu and most clouds; Red Hat and Arch have 1000, UML 100
+_HZ_LEAST, _HZ_MOST = 12, 12_287  # `include/linux/jiffies.h SHIFT_HZ`
 
 
-def granularity_s(wait_s: float, hz: int = 250) -> float:
+def hz_of(host: HostFacts | None) -> int:
+    """A host's CONFIG_HZ, as its record says; 250 where it does not, or where it says what no kernel has.
+
+    Source: `include/linux/jiffies.h SHIFT_HZ`; `kernel/Kconfig.hz` (docs/kernel.md rule 17).
+    """
+    told = host.hz if host is not None else None
+    return told if told is not None and _HZ_LEAST <= told <= _HZ_MOST else HZ
+
+
+def granularity_s(wait_s: float, hz: int = HZ) -> float:
     """By how much a timer set `wait_s` (0 or more) ahead may be late, in seconds: one bucket of its level.
 
     At HZ=250: 4 ms below 252 ms, 32 ms below 2.016 s, 256 ms below 16.128 s, 2.048 s below 129 s.
-    Raises RuleInputError below 0 or for an HZ that Linux does not offer.
+    Raises RuleInputError below 0 or for an HZ that no Linux has, 12 to 12,287.
     Source: `kernel/time/timer.c calc_wheel_index` (docs/kernel.md rule 17).
     """
     at_least("wait_s", wait_s, 0)
-    one_of("hz", hz, HZ_CHOICES)
+    within("hz", hz, _HZ_LEAST, _HZ_MOST)
     jiffies = ceil(wait_s * hz)
     level = next((n for n in range(_LEVELS - 1) if jiffies < _SLOTS << (n * _SHIFT)), _LEVELS - 1)
     return (1 << (level * _SHIFT)) / hz
 
 
-def wait(wait_s: float, hz: int = 250, kernel: KernelVersion | None = None) -> Interval:
+def wait(wait_s: float, hz: int = HZ, kernel: KernelVersion | None = None) -> Interval:
     """When a timer set `wait_s` seconds ahead runs: never before, and one bucket and one tick later at the most.
 
     The load of the machine comes on top. `kernel` None: 4.8 or later.

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from estab.kernel.rules import burst
-from estab.lab.parts.figures import LINEAR, predicted_burst, queue_sysctls
+from estab.lab.parts.figures import predicted_burst, queue_sysctls
+from estab.lab.parts.running_kernel import LINEAR
 from estab.lab.parts.scenario import Figure, Scenario
 from estab.lab.parts.settings import Value, backlog, connections, cookies, max_syn_backlog, rtt, somaxconn
 from estab.lab.stage.running import Running

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TypeVar
 
 from estab.errors import MachineError
-from estab.kernel.rules import accept_queue, burst, syn_retries
-from estab.lab.parts.scenario import KERNEL
+from estab.kernel.rules import accept_queue, burst
+from estab.lab.parts.running_kernel import KERNEL
 from estab.lab.stage.setup import Sysctls
 from estab.lab.wire.spec import WireReport
 from estab.records import RunResult
 
 MSS = 1448  # bytes of data in a full segment on the wire: MTU 1500, timestamps on
 Predicted = TypeVar("Predicted")
-LINEAR = syn_retries.default_linear_timeouts(KERNEL)
 
 
 def failed(run: RunResult, *errnos: str) -> int:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from estab.kernel.rules import time_wait
-from estab.lab.parts.scenario import KERNEL, FigureRow
+from estab.lab.parts.running_kernel import HZ, KERNEL
+from estab.lab.parts.scenario import FigureRow
 from estab.lab.process.child import Child
 from estab.lab.process.namespace import LabNamespace, ip_batch, sysctl
 
@@ -33,7 +34,7 @@ class Pattern:
     def free_again(self) -> bool | None:
         """Whether the second connect gets the port; None where this kernel makes it a matter of chance (rule 22)."""
         may = time_wait.reuses(self.reuse, loopback=True)
-        wait = time_wait.reuse_after_s(KERNEL, self.delay_ms) if may else time_wait.lasts()
+        wait = time_wait.reuse_after_s(KERNEL, self.delay_ms) if may else time_wait.lasts(HZ, KERNEL)
         return time_wait.port_free_again(self.gap_s, wait)
 
 

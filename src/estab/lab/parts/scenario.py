@@ -14,19 +14,16 @@ from typing import Any, ClassVar, Protocol, Self
 from estab import modules
 from estab.errors import UsageError
 from estab.kernel.rules.interval import Interval
-from estab.kernel.rules.kernel_version import KernelVersion, of
 from estab.lab.parts import settings
 from estab.lab.parts.settings import Value
 from estab.lab.stage.runner import Ran, Runner
 from estab.lab.stage.running import Running
 from estab.lab.stage.setup import Setup
-from estab.observe import host
 from estab.records import RunResult
 from estab.words import nearest
 
 Figure = Interval | Value
 Changes = Mapping[str, Value]
-KERNEL: KernelVersion = of(host.facts())
 
 
 @dataclass(frozen=True)
@@ -122,6 +119,11 @@ class Scenario:
     def but(self, **changes: Any) -> Self:
         """The same with other settings."""
         return replace(self, **changes)
+
+    @classmethod
+    def only_possible(cls) -> str | None:
+        """Why this kernel shows too little to confirm the cause, so that `possible` is right; None: it shows enough."""
+        return None
 
     @classmethod
     def why_not(cls) -> str | None:

@@ -6,7 +6,8 @@ from collections import Counter
 
 from estab.kernel.rules import syn_retries
 from estab.kernel.rules.interval import Interval
-from estab.lab.parts.scenario import KERNEL, Figure
+from estab.lab.parts.running_kernel import HZ, KERNEL
+from estab.lab.parts.scenario import Figure
 from estab.lab.parts.settings import Value
 from estab.lab.wire.spec import PassedSyn
 from estab.records import RunResult
@@ -17,7 +18,7 @@ EARLY_S = 0.01  # the first SYN is timed at the wire, a moment after it was sent
 
 def predicted_times(retries: int, linear: int) -> dict[str, Figure]:
     """Each retransmission and the ETIMEDOUT, in seconds after the first SYN (docs/kernel.md rule 17)."""
-    line = syn_retries.timeline(retries, linear, kernel=KERNEL)
+    line = syn_retries.timeline(retries, linear, hz=HZ, kernel=KERNEL)
     times = dict(enumerate(map(_loaded, line.retransmits_between_s), 2))
     figures: dict[str, Figure] = {_name(number): between for number, between in times.items()}
     return figures | {"ETIMEDOUT after (s)": _loaded(line.gives_up_between_s)}

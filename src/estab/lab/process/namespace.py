@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 
 from estab.errors import MachineError, UsageError
+from estab.kernel.rules import sysctls
 from estab.lab.process import linux
 
 # Not one per network namespace: a write would change the host (`net/core/sysctl_net_core.c` and
@@ -44,8 +45,8 @@ class LabNamespace:
             _made.add(linux.network_namespace())
             self._file = linux.open_network_namespace()
             for which in ("all", "default"):  # no neighbour discovery beside the packets that are counted
-                with contextlib.suppress(FileNotFoundError):
-                    sysctl(f"net.ipv6.conf.{which}.disable_ipv6", 1)
+                if has_sysctl(name := f"net.ipv6.conf.{which}.disable_ipv6"):
+                    sysctl(name, 1)
         finally:
             linux.setns(before)
             os.close(before)
@@ -74,10 +75,10 @@ class LabNamespace:
         """Lets go of it."""
         os.close(self._file)
 
-    def configure(self, sysctls: Mapping[str, int | str]) -> None:
-        """Writes sysctls inside. Raises UsageError for one that is not per namespace, with the reason."""
+    def configure(self, wanted: Mapping[str, int | str]) -> None:
+        """Writes sysctls inside. Raises as `sysctl`."""
         with self.entered():
-            for name, value in sysctls.items():
+            for name, value in wanted.items():
                 sysctl(name, value)
 
 
@@ -92,13 +93,17 @@ def check_sysctl(name: str) -> None:
 def sysctl(name: str, value: int | str | None = None) -> str:
     """Reads `net.…` in this thread's namespace, or writes it where `value` is given; what stands there afterwards.
 
-    Raises UsageError for what is not per namespace, and where this namespace was not made by the lab.
+    Raises UsageError for what is not per namespace, and where this namespace was not made by the lab; MachineError
+    where this kernel has no such sysctl, with since when there is one.
     """
-    path = "/proc/sys/" + name.replace(".", "/")
     if value is not None:
         check_sysctl(name)
         if linux.network_namespace() not in _made:
             raise UsageError(f"{name}: the lab writes sysctls only inside namespaces that it made")
+    if not has_sysctl(name):
+        raise MachineError(sysctls.why_missing(name))
+    path = _path(name)
+    if value is not None:
         try:
             with open(path, "w", encoding="ascii") as stream:
                 stream.write(str(value))
@@ -106,6 +111,15 @@ def sysctl(name: str, value: int | str | None = None) -> str:
             raise UsageError(f"{name} can't be written in a network namespace of this kernel") from error
     with open(path, encoding="ascii") as stream:
         return stream.read().strip()
+
+
+def has_sysctl(name: str) -> bool:
+    """Whether this thread's namespace has `net.…`: kernels differ, and some are built without."""
+    return os.path.exists(_path(name))
+
+
+def _path(name: str) -> str:
+    return "/proc/sys/" + name.replace(".", "/")
 
 
 def ip_batch(commands: list[str]) -> None:

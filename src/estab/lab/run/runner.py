@@ -13,7 +13,7 @@ from estab.errors import EstabError, MachineError
 from estab.kernel.rules.interval import Interval
 from estab.lab.parts.scenario import Figure, FigureRow, Measured, Scenario, made
 from estab.lab.parts.settings import Value
-from estab.lab.remedies.trials import Trials, remedies_of
+from estab.lab.remedies.trials import Trials
 from estab.lab.stage.runner import Runner
 from estab.lab.stage.running import Running
 from estab.lab.stage.setup import Setup
@@ -96,14 +96,17 @@ def _whole(scenario: Scenario, measurements: Measurements, blank: LabScenario) -
     if type(scenario).more is not Scenario.more:
         tell("more figures")
     rows += [_row(row) for row in scenario.more(measurements)]
+    only_possible = _only_possible(scenario, measured.run)
     cause = measured.run.cause
-    remedies = _remedies(measured, measurements) if cause == scenario.cause else []
+    named = cause == scenario.cause or only_possible is not None
+    remedies = _remedies(scenario, measured, measurements) if named else []
     accused = _control(scenario, measurements)
-    agrees = all(row.agrees for row in rows) and cause == scenario.cause and not accused
+    agrees = all(row.agrees for row in rows) and named and not accused
     agrees = agrees and all(remedy.works in (None, remedy.claimed) for remedy in remedies)
     return blank.replace(
         status="as_predicted" if agrees else "differs",
         cause=cause,
+        only_possible=only_possible,
         summary=measured.run.diagnosis.summary if measured.run.diagnosis else "",
         rows=rows,
         remedies=remedies,
@@ -111,6 +114,14 @@ def _whole(scenario: Scenario, measurements: Measurements, blank: LabScenario) -
         accused_in_control=accused,
         notes=list(scenario.notes(own_server=measurements.runner.command is not None)),
     )
+
+
+def _only_possible(scenario: Scenario, run: RunResult) -> str | None:
+    """Why this kernel can't confirm the scenario's cause, where the judge calls it possible and accuses nobody."""
+    if run.diagnosis is None or run.cause is not None:
+        return None
+    possible = {suspect.cause for suspect in run.diagnosis.suspects if suspect.verdict == "possible"}
+    return scenario.only_possible() if scenario.cause in possible else None
 
 
 def _sweep(scenario: Scenario, measurements: Measurements, blank: LabScenario) -> LabScenario:
@@ -136,9 +147,10 @@ def _sweep(scenario: Scenario, measurements: Measurements, blank: LabScenario) -
     )
 
 
-def _remedies(measured: Measured, measurements: Measurements) -> list[LabRemedy]:
+def _remedies(scenario: Scenario, measured: Measured, measurements: Measurements) -> list[LabRemedy]:
     """All that the verdict offers, each tried on the setup that was judged; what was measured so already counts."""
-    runner, wanted = measurements.runner, remedies_of(measured.run.diagnosis)
+    runner, suspects = measurements.runner, measured.run.diagnosis.suspects if measured.run.diagnosis else []
+    wanted = next((suspect.remedies for suspect in suspects if suspect.cause == scenario.cause), [])
     tried: list[LabRemedy] = []
 
     def run(setup: Setup, did: str) -> RunResult:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from estab.kernel.rules import accept_queue
-from estab.lab.parts.figures import failed, moved, queue_sysctls
+from estab.kernel.rules import accept_queue, syn_queue
+from estab.lab.parts.figures import failed, known, moved, queue_sysctls
+from estab.lab.parts.running_kernel import KERNEL
 from estab.lab.parts.scenario import Figure, Scenario
 from estab.lab.parts.settings import MOST, Value, backlog, connections, max_syn_backlog, rtt, setting
 from estab.lab.stage.runner import Ran
@@ -36,9 +37,14 @@ class AbortOnOverflow(Scenario):
     rtt_s: float = rtt(0.02)
 
     def predict(self) -> Mapping[str, Figure]:
-        """All are half-open; as many as the queue still takes are let in, and the others meet rule 7."""
-        room = accept_queue.fits(accept_queue.granted(self.backlog, 4096)) - self.waiting
-        refused = max(0, self.connections - room)
+        """As many as fit are half-open; the queue lets in what it has room for, and the others of them meet rule 7.
+
+        Who is one too many for the SYN queue holds a cookie: his ACK is the last one, and is dropped as ever.
+        """
+        limit = accept_queue.granted(self.backlog, 4096)
+        room = accept_queue.fits(limit) - self.waiting
+        half_open = min(self.connections, known(syn_queue.fits(limit, self.max_syn_backlog, 1, KERNEL)))
+        refused = max(0, half_open - room)
         effect = accept_queue.final_ack_refused(self.abort)
         resets = refused if effect.refusal == "reset" else 0
         return {"ECONNRESET": resets, "EmbryonicRsts": effect.counters.get("EmbryonicRsts", 0) * refused}

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from estab.kernel.rules import accept_queue, syn_retries
-from estab.lab.parts.scenario import KERNEL, Figure, FigureRow, Measure, Scenario, compared
+from estab.kernel.rules import accept_queue
+from estab.lab.parts.running_kernel import LINEAR, linear_timeouts
+from estab.lab.parts.scenario import Figure, FigureRow, Measure, Scenario, compared
 from estab.lab.parts.settings import Value, backlog, connections, setting, switch
 from estab.lab.parts.syn_times import measured_times, predicted_times
 from estab.lab.parts.unread import unread
@@ -51,9 +52,7 @@ class BacklogPlusOne(Scenario):
         """One by one: within one round trip the 7th would get a cookie."""
         return Setup(
             load=LoadSpec(connections=self.connections, processes=1, duration_s=0.2, timeout_s=0, ramp_per_s=50),
-            client=(
-                ("net.ipv4.tcp_syn_retries", self.syn_retries), ("net.ipv4.tcp_syn_linear_timeouts", self.linear)
-            ),
+            client=(("net.ipv4.tcp_syn_retries", self.syn_retries), *linear_timeouts(self.linear)),
             rtt_s=0.0, backlog=self.backlog, accepts=self.accepts,
         )  # fmt: skip
 
@@ -73,7 +72,7 @@ class BacklogPlusOne(Scenario):
         left = unread(measure.runner, backlog=self.backlog, connections=fit, written=WRITTEN)
         wanted = ", ".join([str(len(WRITTEN))] * fit)
         yield FigureRow("unread in each Recv-Q (bytes)", wanted, ", ".join(map(str, left)))
-        other = self.but(linear=syn_retries.default_linear_timeouts(KERNEL))
+        other = self.but(linear=LINEAR)
         if other != self:
             times = tuple(predicted_times(other.syn_retries, other.linear))
             yield from compared(measure, f"tcp_syn_linear_timeouts={other.linear}", other, times)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from estab.kernel.rules import ephemeral_ports
 from estab.lab.parts.figures import connected_or
+from estab.lab.parts.running_kernel import KERNEL
 from estab.lab.parts.scenario import Figure, Scenario
 from estab.lab.parts.settings import Value, connections, setting, switch
 from estab.lab.stage.runner import Ran
@@ -52,6 +53,11 @@ class BoundPortsPoisoned(Scenario):
             ),
             rtt_s=0.0, bound=self.bound, bound_no_port=self.no_port,
         )  # fmt: skip
+
+    @classmethod
+    def only_possible(cls) -> str | None:
+        """`net/ipv4/inet_diag.c inet_csk_diag_dump`, TCPF_BOUND_INACTIVE."""
+        return None if KERNEL.at_least(6, 8) else "kernels before 6.8 do not show sockets that did bind() alone"
 
     def measure(self, ran: Ran) -> Mapping[str, Value]:
         """Who connected, and who found no port."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from estab.lab.parts.scenario import KERNEL, Figure, Scenario
+from estab.lab.parts.running_kernel import KERNEL
+from estab.lab.parts.scenario import Figure, Scenario
 
 
 @dataclass(frozen=True, kw_only=True)

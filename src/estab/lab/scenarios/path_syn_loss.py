@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from estab.kernel.rules import syn_retries
 from estab.kernel.rules.interval import Interval
-from estab.lab.parts.figures import LINEAR, failed
+from estab.lab.parts.figures import failed
+from estab.lab.parts.running_kernel import HZ, KERNEL, LINEAR
 from estab.lab.parts.scenario import Figure, Scenario
 from estab.lab.parts.settings import MOST, Value, connections, duration, rtt, setting, somaxconn
 from estab.lab.stage.runner import Ran
@@ -46,7 +47,7 @@ class PathSynLoss(Scenario):
             return {"connected": self.connections, "after 1 retransmission": 0}
         if not syn_retries.sees_retransmission(self.timeout_s):
             return {"connected": self.connections - self.lost, "own_timeout": self.lost}
-        band = syn_retries.bands(1, LINEAR, rtt_s=self.rtt_s, kernel=None)[1].between_s
+        band = syn_retries.bands(1, LINEAR, rtt_s=self.rtt_s, hz=HZ, kernel=KERNEL)[1].between_s
         loaded = Interval(low=band.low, high=(band.high or band.low) + 0.15)  # the machine's load comes on top
         return {"connected": self.connections, "after 1 retransmission": self.lost, "slowest connect (s)": loaded}
 

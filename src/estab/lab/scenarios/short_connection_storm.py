@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from estab.kernel.rules import accept_queue, syn_retries
 from estab.kernel.rules.interval import Interval
-from estab.lab.parts.figures import LINEAR, failed, moved, queue_sysctls
+from estab.lab.parts.figures import failed, moved, queue_sysctls
+from estab.lab.parts.running_kernel import LINEAR
 from estab.lab.parts.scenario import Figure, FigureRow, Measure, Scenario, compared
 from estab.lab.parts.settings import MOST, Value, backlog, connections, duration, rtt, setting, somaxconn
 from estab.lab.stage.runner import Ran

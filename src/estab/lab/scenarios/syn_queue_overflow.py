@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from estab.kernel.rules import accept_queue, syn_queue
 from estab.lab.parts.figures import failed, known, queue_sysctls
-from estab.lab.parts.scenario import KERNEL, Figure, FigureRow, Measure, Scenario
+from estab.lab.parts.running_kernel import KERNEL
+from estab.lab.parts.scenario import Figure, FigureRow, Measure, Scenario
 from estab.lab.parts.settings import Value, backlog, connections, cookies, max_syn_backlog, rtt, somaxconn
 from estab.lab.stage.hosts import PORT
 from estab.lab.stage.runner import Ran

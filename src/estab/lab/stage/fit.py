@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 from dataclasses import replace
 
-from estab.errors import UsageError
+from estab.errors import EstabError
 from estab.lab.process.namespace import LabNamespace, sysctl
 from estab.lab.stage.setup import Setup
 from estab.load.plan import OWN_DESCRIPTORS
@@ -33,7 +33,7 @@ def fitted(setup: Setup) -> tuple[Setup, list[str]]:
 def _writable(name: str, value: int | str, lost: list[str]) -> bool:
     try:
         sysctl(name, value)
-    except (UsageError, OSError) as error:
+    except (EstabError, OSError) as error:
         lost.append(f"{name}={value}: {error.strerror if isinstance(error, OSError) else error}")
         return False
     return True

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from estab.lab.stage import build
+from estab.lab.stage.arrival import Silence
 from estab.lab.stage.hosts import PORT
 from estab.lab.stage.load import RunningLoad, work_of
 from estab.lab.stage.server import RunningServer
@@ -19,6 +20,7 @@ from estab.records import RunResult, Snapshot
 
 MakeStage = Callable[..., contextlib.AbstractContextManager[Stage]]
 _ARRIVES_WITHIN_S = 20.0
+BURST_WITHIN_S = 1.0
 _TURN_WITHIN_S = 8.0  # a load that is held to be looked at waits 10 s
 
 
@@ -100,17 +102,20 @@ class Running:
         self.load.begun()
         self._gathered()
         began = time.monotonic()
-        for at_s, order in wanted:
+        for number, (at_s, order) in enumerate(wanted):
             self.wait(began + at_s)
+            if number == 1 and self.setup.path.gather:
+                # What came together meets the first pause, however slowly it is carried. Other traffic may go on.
+                self.stage.falls_silent(within_s=BURST_WITHIN_S)
             if (at_s, order) != (0.0, "pause"):
                 self.server.tell(order)
 
     def _gathered(self) -> None:
         """What is to come together has come: on a busy machine it may take longer than the pause that it is to meet."""
-        deadline = time.monotonic() + GATHER_S
-        while len(self.stage.wire_report().syns if self.setup.path.gather else ()) < self.setup.path.gather:
-            if time.monotonic() > deadline:
-                return
+        if not self.setup.path.gather:
+            return
+        coming = Silence(lambda: len(self.stage.wire_report().syns), GATHER_S)
+        while len(self.stage.wire_report().syns) < self.setup.path.gather and not coming.fallen():
             time.sleep(0.002)
 
 

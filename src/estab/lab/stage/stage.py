@@ -184,13 +184,18 @@ class Stage:
 
         A packet is under way for half a round trip without being seen: so long is waited at the least.
         """
+        if not self.falls_silent(for_s, within_s):
+            raise MachineError(f"the wire did not fall silent within {within_s:g} s")
+
+    def falls_silent(self, for_s: float = SILENT_S, within_s: float = 20) -> bool:
+        """The same; False where it carried something all the time."""
         silence = Silence(self._carried, for_s + self._rtt_s / 2)
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             if silence.fallen():
-                return
+                return True
             time.sleep(0.005)
-        raise MachineError(f"the wire did not fall silent within {within_s:g} s")
+        return False
 
     def _carried(self) -> int:
         """What moves while the wire carries anything; one loopback has no wire, which is silent."""

@@ -31,6 +31,7 @@ _BATCH = 64  # packets taken from one end before the other gets its turn
 _INJECT = 32  # hand-made packets sent before the answers are taken off
 _LOOKS_S = 50e-6  # so long before a packet is due it looks instead of sleeping, for the delay to be faithful
 GATHER_S = 0.2
+GATHERS_WITHIN_S = 0.8  # a SYN is sent again after a second
 CLIENT, SERVER = 0, 1
 
 
@@ -63,7 +64,7 @@ class Relay:
         self.spread: list[tuple[float, bytes]] = []  # SYNs that come later than others, a heap
         self.gathered: list[bytes] = []
         self.gather_left = spec.gather_syns
-        self.gather_until = 0.0
+        self.gather_until = self.gather_at_most = 0.0
         self.syn_count = 0
         self.tokens, self.tokens_at = float(spec.syn_burst), time.monotonic()
         self.seen_syns: dict[bytes, int] = {}
@@ -234,7 +235,8 @@ class Relay:
 
     def _gather(self, frame: bytes, now: float) -> None:
         if not self.gathered:
-            self.gather_until = now + GATHER_S
+            self.gather_at_most = now + GATHERS_WITHIN_S
+        self.gather_until = min(now + GATHER_S, self.gather_at_most)
         self.gathered.append(frame)
         self.gather_left -= 1
 

@@ -14,10 +14,11 @@ class WireSpec:
 
     `lose_syns`: which SYNs of the client are lost, counted from 1 over all its connections. `flows`: how many flows the
     table keeps; each packet of a flow beyond is lost, whatever it is. `filter`: what happens to SYNs from the client.
-    `gather_syns`: so many SYNs are kept until the last of them is there (200 ms at most), and leave at once: a burst
-    within one round trip however slowly the machine connects. `syn_spread_s`: by up to so much, evenly and by chance, a
-    SYN comes later than other packets: clients that go round in step come apart. `members`: flows go by one of so many
-    ways, chosen by half their source port (connect() takes every second port), and the last is dead; 0: one way.
+    `gather_syns`: so many SYNs are kept until the last of them is there, or none came for 200 ms, or the first one is
+    soon sent again, and leave at once: a burst within one round trip however slowly the machine connects.
+    `syn_spread_s`: by up to so much, evenly and by chance, a SYN comes later than other packets: clients that go round
+    in step come apart. `members`: flows go by one of so many ways, chosen by half their source port (connect() takes
+    every second port), and the last is dead; 0: one way.
     `most`: so many connections of the client's pass at once; the SYN of one beyond is refused by RST. None: all pass.
     `largest`: an IP packet of more bytes is lost, whichever way it goes; None: none is. `syns_per_s`:
     so many SYNs pass a second, after `syn_burst` at once; the rest is lost. None: all pass.

@@ -115,4 +115,6 @@ def _verdict(done: LabScenario, glyphs: Glyphs) -> Text:
     expected, got = done.expected or "no cause", done.cause or "no cause"
     if expected == got:
         return Text.assemble((got, "bold"), f", as expected. {cut(done.summary, 2, glyphs)}")
+    if done.only_possible:
+        return Text.assemble((expected, "bold"), f" is possible, which is right here: {clean(done.only_possible)}.")
     return Text.assemble((f"{got}, expected {expected}", "bold red"), f". {cut(done.summary, 2, glyphs)}")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from estab.kernel.formats.captures import Syn
-from estab.kernel.rules import kernel_version, syn_retries
+from estab.kernel.rules import kernel_version, syn_retries, timer_wheel
 from estab.kernel.rules.inputs import RuleInputError
 from estab.records import RunResult, Snapshot
 from estab.report.html.percentiles import histogram
@@ -40,7 +40,7 @@ def ladder(run: RunResult, syns: Sequence[Syn] = ()) -> SynLadder:
     captured = _captured(syns, linear)
     ends, why = _end(run, linear)
     highest = max([1, *counted, *(int(k or 0) for k in captured.columns["retransmit"])])
-    bands = syn_retries.bands(min(highest, MOST_RUNGS), linear)
+    bands = syn_retries.bands(min(highest, MOST_RUNGS), linear, hz=timer_wheel.hz_of(run.host))
     rows = [
         (band.retransmits, round(band.between_s.low, 6), _high(band.between_s.high), counted.get(band.retransmits, 0))
         for band in bands
