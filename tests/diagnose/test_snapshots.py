@@ -97,6 +97,14 @@ PORTS_FULL = runs.ports(used=10, worst_source_used=10, capacity=10)
             "bound_ports_poisoned",
             "client",
         ),
+        (  # of an odd range a search leaves one port out
+            moment(
+                port_use=runs.ports(used=300, worst_source_used=300, capacity=301),
+                sysctls={"net.ipv4.ip_local_port_range": [40000, 40300]},
+            ),
+            "ephemeral_port_exhaustion",
+            "client",
+        ),
         (
             moment(nics=[Nic(name="ens5", allowances={"conntrack_allowance_available": 0})]),
             "path_flow_table_full",
@@ -125,6 +133,13 @@ def test_one_below_the_limit_is_not_full(after: Snapshot, cause: str) -> None:
     found = judge_snapshots(None, after)
     assert found.cause is None
     assert verdict(found, cause) in ("ruled_out", "not_observed")
+
+
+def test_an_even_range_leaves_no_port_out() -> None:
+    use = runs.ports(used=299, worst_source_used=299, capacity=300)
+    found = judge_snapshots(None, moment(port_use=use, sysctls={"net.ipv4.ip_local_port_range": [40000, 40299]}))
+    assert found.cause is None
+    assert verdict(found, "ephemeral_port_exhaustion") == "possible"
 
 
 # Between two -------------------------------------------------------------------------------------------------------

@@ -13,11 +13,12 @@ from estab.diagnose.cause import Judgement
 from estab.diagnose.evidence import measured, unknown
 from estab.diagnose.on_snapshots import Snapshots
 from estab.kernel.formats.endpoint import endpoint
-from estab.records import Evidence, PortUse, RunResult, TimelinePoint
+from estab.records import Evidence, PortUse, RunResult, Snapshot, TimelinePoint
 from estab.words import plural
 
 # Sampled ten a second, the worst use can be a little under the use that failed.
 FULL = 0.9
+_RANGE = "net.ipv4.ip_local_port_range"
 UNSEEN = "Local ports were not counted: a snapshot towards a target shows them."
 
 
@@ -31,11 +32,14 @@ def capacity(use: PortUse) -> int | None:
     return None if use.capacity is None else max(0, use.capacity - (use.bound or 0))
 
 
-def fill(use: PortUse) -> float | None:
-    """How much of its range the fullest source address uses: 0 and up. None: not known."""
+def fill(use: PortUse, missed: int = 0) -> float | None:
+    """How much of its range, less the ports that are `missed`, the fullest source address uses: 0 and up.
+
+    None: not known.
+    """
     room = capacity(use)
     used = use.worst_source_used if use.worst_source_used is not None else use.used / max(1, use.sources)
-    return None if room is None else used / max(1, room)
+    return None if room is None else used / max(1, room - missed)
 
 
 def time_wait_share(run: RunResult) -> float | None:
@@ -82,7 +86,7 @@ def fits_without_time_wait(run: RunResult) -> bool:
 def full_now(snapshots: Snapshots, mine: Callable[[PortUse], bool], of: str) -> Judgement:
     """Whether the range is full now, where `mine` says that what fills it is this suspect's, in words `of`."""
     use = snapshots.after.port_use
-    filled = fill(use) if use is not None else None
+    filled = fill(use, _missed(snapshots.after)) if use is not None else None
     if use is None and snapshots.after.targets is not None:
         none = measured("sock_diag", "targets", 0, "no connection leaves this host", None)
         return Judgement("ruled_out", "No local port is in use towards anywhere.", [none])
@@ -97,6 +101,14 @@ def full_now(snapshots: Snapshots, mine: Callable[[PortUse], bool], of: str) -> 
         return Judgement("ruled_out", f"The range is nearly full, but not of {of}.", evidence)
     text = f"Of the local ports towards {towards} {min(filled, 1):.0%} are in use now, most by {of}."
     return Judgement("confirmed" if filled >= 1 else "possible", text, evidence)
+
+
+def _missed(snapshot: Snapshot) -> int:
+    """Ports that connect() leaves out though they are free: one of an odd range (docs/kernel.md rule 20)."""
+    match (snapshot.sysctls or {}).get(_RANGE):
+        case [low, high] if high > low:
+            return (high - low + 1) % 2
+    return 0
 
 
 def use_evidence(run: RunResult) -> list[Evidence]:
