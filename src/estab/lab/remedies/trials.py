@@ -74,13 +74,14 @@ class Trials:
     def _with_more(self, tried: TwinRemedy, setup: Setup, after: RunResult) -> TwinRemedy:
         """Another cause may be left once the first is gone: with the first remedy of that one that can be tried.
 
-        Not with one that takes this remedy back.
+        Not with one that takes this remedy back: without it, that one would change nothing.
         """
         if tried.left in (None, self._before.cause):
             return tried
         for remedy in remedies_of(after.diagnosis):
             more = express(remedy, setup, self._scale)
-            if remedy.works and more.setup is not None and more.setup not in (setup, self._setup):
+            alone = express(remedy, self._setup, self._scale)
+            if remedy.works and more.setup not in (None, setup) and alone.setup is not None:
                 both = self._came(tried, self._run(more.setup, f"{tried.did}, {more.did}"))
                 return both.replace(came="works_with", too=more.did) if both.came == "works" else tried
         return tried
