@@ -95,6 +95,8 @@ def test_a_file_is_read_though_it_is_called_as_a_port(tmp_path: Path, monkeypatc
         (("diagnose", "192.0.2.1:80"), ("not on this host", "estab hold 192.0.2.1:80")),
         (("diagnose", "run.json"), ("can't read run.json",)),
         (("watch", "x", "--port", "80"), ("LISTENER", "--port")),
+        (("hlep",), ("there is no command 'hlep'; did you mean 'help'?",)),
+        (("lab", "rnu"), ("there is no command 'rnu'; did you mean 'run'?", "estab lab --help")),
         (("explain", "accept_queue_overflw"), ("did you mean 'accept_queue_overflow'",)),
         (("lab", "run", "cooke_reset"), ("did you mean 'cookie_reset'", "estab lab list")),
         (("lab", "list", "helthy"), ("did you mean 'healthy'",)),

@@ -17,6 +17,7 @@ from estab.cli.parameters import in_flags
 from estab.cli.show import INTERRUPTED, MACHINE, USAGE
 from estab.cli.usage import usage
 from estab.errors import EstabError
+from estab.words import nearest
 
 
 def _as_typed(default: object) -> str | None:
@@ -170,6 +171,10 @@ def _of_the_system(error: OSError) -> str:
 
 
 def _asked_wrongly(error: cyclopts.CycloptsError) -> str:
+    if isinstance(error, cyclopts.UnknownCommandError) and error.unused_tokens:
+        name = error.unused_tokens[0]
+        shown = [word for word, command in (error.app or app).resolved_commands().items() if command.show]
+        return f"there is no command {name!r}{nearest(name, [*shown, 'help'])}"
     if isinstance(error, cyclopts.UnusedCliTokensError):
         unused = error.unused_tokens or []
         return f"unexpected argument{'s' if len(unused) > 1 else ''} {' '.join(map(repr, unused))}"
