@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from estab.api.highest_rate import find_rate
     from estab.api.hold import HoldRequest, hold
     from estab.api.limits import limits
+    from estab.api.program import Watching, attach, run, watching
     from estab.api.recorder import Progress
     from estab.api.report import write_report
     from estab.api.request import LoadOptions
     from estab.api.serve import ServeProgress, serve
     from estab.cluster.check import check as cluster_check
     from estab.cluster.run import run as cluster_run
-    from estab.errors import EstabError, MachineError, ParseError, ReadError, UsageError
+    from estab.errors import CommandError, EstabError, MachineError, ParseError, ReadError, UsageError
     from estab.lab.run.session import lab
     from estab.load.conductor import Stop
     from estab.load.serving import Service
@@ -43,6 +44,7 @@ else:
     ModuleType = type(sys)
 
 _WHERE = {
+    "attach": "estab.api.program",
     "bench": "estab.api.bench",
     "churn": "estab.api.churn",
     "cluster_check": "estab.cluster.check:check",
@@ -56,13 +58,16 @@ _WHERE = {
     "lab": "estab.lab.run.session",
     "limits": "estab.api.limits",
     "load_run": "estab.api.files",
+    "run": "estab.api.program",
     "save_run": "estab.api.files",
     "serve": "estab.api.serve",
+    "watching": "estab.api.program",
     "write_report": "estab.api.report",
     "BenchRequest": "estab.api.bench",
     "ChurnRequest": "estab.api.churn",
     "ClusterCheck": "estab.records.cluster",
     "ClusterResult": "estab.records.cluster",
+    "CommandError": "estab.errors",
     "Comparison": "estab.records.comparison",
     "Diagnosis": "estab.records",
     "EstabError": "estab.errors",
@@ -80,6 +85,7 @@ _WHERE = {
     "Snapshot": "estab.records",
     "Stop": "estab.load.conductor",
     "UsageError": "estab.errors",
+    "Watching": "estab.api.program",
 }
 
 __all__ = [
@@ -87,6 +93,7 @@ __all__ = [
     "ChurnRequest",
     "ClusterCheck",
     "ClusterResult",
+    "CommandError",
     "Comparison",
     "Diagnosis",
     "EstabError",
@@ -104,7 +111,9 @@ __all__ = [
     "Snapshot",
     "Stop",
     "UsageError",
+    "Watching",
     "__version__",
+    "attach",
     "bench",
     "churn",
     "cluster_check",
@@ -118,8 +127,10 @@ __all__ = [
     "lab",
     "limits",
     "load_run",
+    "run",
     "save_run",
     "serve",
+    "watching",
     "write_report",
 ]
 

@@ -58,6 +58,32 @@ def census(ports: bool, peers: bool, sources: bool, packed_states: int, at_serve
     Sockets in the states of the mask `packed_states` are packed as 36 bytes each; `at_server` says which end they are.
     """
 
+@final
+class Owned:
+    """The connections of some processes, counted by target, look by look: those whose inode one of them holds.
+
+    A look: `hold_sockets_of`, then `add` for each datagram of a dump, then `turn`. For one thread at a time. Of a
+    target the numbers are, in this order: address (16 bytes) and port; connections that are open, wait for an answer to
+    their SYN, and of these those whose SYN was sent again; open ones that send data again; the most that were open; the
+    most that a SYN or a segment was sent again; all that were seen; SYNs sent again whose socket then was gone. Made by
+    `owned`. Targets beyond 4,095 are counted together, with port 0.
+    """
+
+    def hold_sockets_of(self, pids: bytes, /) -> tuple[int, int]:
+        """The processes by pid, as native ints. Returns how many sockets they hold, and how many would not show it."""
+
+    def holds(self, inode: int, /) -> bool: ...
+    def set_listening(self, ports: bytes, /) -> None:
+        """What has one of these local ports, as native 16 bits each, was opened by others."""
+
+    def add(self, data: bytes | bytearray | memoryview, /) -> tuple[int, int]: ...
+    def turn(self) -> None: ...
+    def targets(self) -> list[tuple[bytes, int, int, int, int, int, int, int, int, int]]: ...
+    def incoming(self) -> tuple[bytes, int, int, int, int, int, int, int, int, int]: ...
+
+def owned() -> Owned:
+    """An empty one."""
+
 def set_difference(these: bytes | bytearray | memoryview, those: bytes | bytearray | memoryview, /) -> bytes:
     """The packed connections among `these` that are not among `those`, as `inet_diag.missing`; without the GIL."""
 

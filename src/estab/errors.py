@@ -40,3 +40,11 @@ class MachineError(EstabError):
     """This machine can't do it: a missing tool, permission or kernel feature. Says how to get it. Exit code 3."""
 
     exit_code = 3
+
+
+class CommandError(EstabError):
+    """A command that can't be started: not found (exit code 127) or not executable (126), as a shell says it."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        self.exit_code = exit_code
+        super().__init__(message)

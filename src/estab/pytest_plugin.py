@@ -10,6 +10,7 @@ file is imported before a test asks for the fixture.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from estab.api.program import Watching
     from estab.records import RunResult
 
 _FAILED = pytest.StashKey[bool]()
@@ -53,7 +55,7 @@ def estab(request: pytest.FixtureRequest) -> Generator[Estab, None, None]:
 
 
 class Estab:
-    """What the fixture `estab` gives: the library, of which `hold`, `bench` and `churn` keep their runs.
+    """What the fixture `estab` gives: the library, of which `hold`, `bench`, `churn` and `watching` keep their runs.
 
     `runs` are those of this test, in order. Everything else of `import estab`, as `estab.LoadOptions`, is there too.
     """
@@ -100,6 +102,18 @@ class Estab:
         from estab import churn
 
         return self._kept(churn(target, connections=connections, duration_s=duration_s, **more))
+
+    @contextlib.contextmanager
+    def watching(self, *, port: int | None = None, pid: int | None = None) -> Generator[Watching, None, None]:
+        """Watches who listens on `port`, or the process `pid`, while the block lasts; its `run` is kept then.
+
+        For tests that bring their own client: nothing is loaded. Raises what `estab.watching` raises.
+        """
+        from estab import watching
+
+        with watching(port=port, pid=pid) as seen:
+            yield seen
+        self._kept(seen.run)
 
     def assert_healthy(self, run: RunResult) -> None:
         """`assert_healthy` below, so that a test need not import it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from estab.api.recorder import keep_rare
+from estab.api.points import _keep_rare as keep_rare
 from estab.records import TimelinePoint
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 import estab
-from estab.api import recorder
+from estab.api import points
 
 
 @pytest.mark.parametrize("duration_s", [0.75, 0.85, 0.95, 1.05])
 def test_the_last_point_is_what_the_run_came_to(duration_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "MOST_POINTS", 4)
+    monkeypatch.setattr(points, "MOST_POINTS", 4)
     run = estab.hold(connections=5, duration_s=duration_s)
     last = run.timeline[-1]
     assert len(run.timeline) <= 5

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from estab.api.points import Points
 from estab.diagnose import accepts
 from estab.load import outcome
 from estab.load.conductor import Stop
@@ -16,7 +17,6 @@ from estab.observe import host, processes
 from estab.observe.watch import EndsSample, Watch
 from estab.records import TimelinePoint
 
-MOST_POINTS = 2_000
 _LOOK_S = 0.1
 
 
@@ -38,17 +38,15 @@ _STAGES = ("starting", "starting", "connecting", "running", "closing", "closing"
 
 
 class Recorder:
-    """Collects the timeline. A long run keeps every second point, then every fourth, so that it stays readable."""
+    """Collects the timeline, and what the worker processes used."""
 
     def __init__(self, clients: Fleet, servers: Fleet | None, watch: Watch, progress: ProgressCallback | None) -> None:
         self.clients, self.servers, self.watch, self.progress = clients, servers, watch, progress
-        self.points: list[TimelinePoint] = []
+        self._points = Points()
         self.rss_bytes: dict[int, int] = {}
         self.cpu = CpuWatch()
         self.waited_ns: dict[int, tuple[int, int]] = {}
         self._latency = LatencySeries()
-        self._every, self._seen = 1, 0
-        self._left_out: TimelinePoint | None = None  # the newest, where it is one to leave out: the end is kept
         self._last_count = time.monotonic(), 0
 
     def tick(self) -> None:
@@ -61,18 +59,7 @@ class Recorder:
             self.cpu.look(worker.pid, time.monotonic_ns(), worker.block.get("cpu_ns"))
             if (waited_ns := processes.waited_ns(worker.pid)) is not None:
                 self.waited_ns[worker.pid] = self.waited_ns.get(worker.pid, (waited_ns, 0))[0], waited_ns
-        if self._left_out is not None:
-            self.points[-1] = keep_rare(self.points[-1], self._left_out)
-            self._left_out = None
-        if self._seen % self._every == 0 or not self.points:
-            self.points.append(point)
-        else:
-            self._left_out = point
-        self._seen += 1
-        if len(self.points) > MOST_POINTS:
-            odd = [*self.points[1::2], *self.points[-1:]]
-            self.points = [keep_rare(kept, left_out) for kept, left_out in zip(self.points[::2], odd, strict=False)]
-            self._every *= 2
+        self._points.add(point)
         if self.progress is not None:
             began_s = time.time() - (time.monotonic_ns() - totals["started_ns"]) / 1e9
             self.progress(Progress(_STAGES[totals["state"]], point, totals["closed"], began_s))
@@ -97,7 +84,7 @@ class Recorder:
 
     def timeline(self) -> list[TimelinePoint]:
         """The points that were kept, and the last of all: what the run came to."""
-        return self.points if self._left_out is None else [*self.points, self._left_out]
+        return self._points.timeline()
 
     def _point(self, totals: dict[str, int], sample: EndsSample) -> TimelinePoint:
         point = TimelinePoint(
@@ -145,12 +132,3 @@ class Recorder:
 
     def _workers(self) -> list[WorkerProcess]:
         return [*self.clients.workers, *(self.servers.workers if self.servers else ())]
-
-
-_RARE = ("failures", "client_states", "server_states", "server_held", "owners", "connect_us", "request_us")
-
-
-def keep_rare(kept: TimelinePoint, left_out: TimelinePoint) -> TimelinePoint:
-    """`kept` with what only some points have, where it lacks it, of the point that is left out."""
-    missing = {name: getattr(left_out, name) for name in _RARE if getattr(kept, name) is None}
-    return kept.replace(**missing)

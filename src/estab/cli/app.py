@@ -107,7 +107,8 @@ def _run(tokens: list[str]) -> int:
     if tokens[:1] == ["help"]:  # `estab help hold` is `estab hold --help`
         tokens = [*tokens[1:], "--help"]
     try:
-        if tokens and tokens[0] in COMMANDS and not _HELP.isdisjoint(tokens):
+        own = tokens[: tokens.index("--")] if "--" in tokens else tokens  # behind it stands a command of others
+        if own and own[0] in COMMANDS and not _HELP.isdisjoint(own):
             _help_in_full(tokens)
         result = app(tokens, print_error=False, exit_on_error=False)
     except BrokenPipeError:

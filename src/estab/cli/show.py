@@ -112,7 +112,7 @@ class JsonFile:
             self._file.write(encode(record) + b"\n")
 
 
-def console(quiet: bool = False) -> Console:
+def console(quiet: bool = False, *, stderr: bool = False) -> Console:
     """What reports are printed on. A pipe that is closed early raises BrokenPipeError; rich would exit silently."""
     from rich.console import Console
 
@@ -120,7 +120,7 @@ def console(quiet: bool = False) -> Console:
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError
 
-    return PipeConsole(quiet=quiet)
+    return PipeConsole(quiet=quiet, stderr=stderr)
 
 
 def show(
@@ -128,11 +128,13 @@ def show(
     brief: Callable[[Glyphs], str],
     answer: Callable[[Console], None],
     full: Callable[[Console], None],
+    *,
+    stderr: bool = False,
 ) -> None:
     """Prints as much of a result as was asked for: a line, the answer, or everything."""
     if not output.shows_report:
         return
-    printer = console()
+    printer = console(stderr=stderr)
     if output.brief:
         from rich.text import Text
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from estab.records import Percentiles, RunResult
 from estab.records.comparison import Better, Unit
-from estab.records.failure import OWN_CODES, PHASES
+from estab.records.failure import GAVE_UP, OWN_CODES, PHASES
 
 Value = float | None
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
@@ -90,7 +90,7 @@ TIMES = tuple(
     for field in (*QUANTILES, "mean", "max")
 )
 KNOWN = {kind.name: kind for kind in (*FUNNEL, FAILED, *SEEN, *RATES, *TIMES)}
-CODES = frozenset({*numbers.errorcode.values(), *OWN_CODES})
+CODES = frozenset({*numbers.errorcode.values(), *OWN_CODES, GAVE_UP})
 
 
 def failure_kind(name: str) -> Kind | None:

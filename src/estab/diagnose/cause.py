@@ -88,6 +88,8 @@ class Cause:
     `explains`: why an id or a whole kind, where both confirm, is this one's consequence. Of its own kind it explains
     only what is less specific.
     `judge_run`: the verdict on a run, knowing of no other suspect; `judge_snapshots`: on a host without one.
+    `judge_program`: on a run of a program that is no load of ours, whose reads and writes nobody sees; None: up to the
+    handshake `judge_run` (`judges_program` says which), else `judge_snapshots`.
     `failures`: how many of a run's client failures it can answer for. `remedies`: what works, then what does nothing.
     """
 
@@ -101,6 +103,7 @@ class Cause:
     twin: Rebuilt | NotRebuilt
     kind: CauseKind | None = None
     specificity: int = 0
+    judge_program: Callable[[RunResult], Judgement] | None = None
     explains: Mapping[str | CauseKind, str] = field(default_factory=dict)
 
     def suspect(self, judgement: Judgement, run: RunResult) -> Suspect:

@@ -46,8 +46,12 @@ def fullest_server(run: RunResult) -> FullestProcess | None:
 
 
 def fullest_client(run: RunResult) -> FullestProcess | None:
-    """The client worker with the fewest descriptors to spare. None: not read."""
-    return _fullest([], workers(run, "client"))
+    """The client process with the fewest descriptors to spare, ours or the watched program's. None: not read.
+
+    A process that serves the target is the server's.
+    """
+    serving = {process.pid for process in run.server.processes or []}
+    return _fullest([p for p in run.client.processes or [] if p.pid not in serving], workers(run, "client"))
 
 
 def _fullest(processes: list[Process], ours: list[Worker]) -> FullestProcess | None:

@@ -15,7 +15,7 @@ from estab.kernel.rules.kernel_version import KernelVersion, of
 from estab.kernel.rules.listening import reached, serving
 from estab.records import HostFacts, Listener, ListenerWatch, RunResult, Snapshot, Worker
 
-TIMEOUTS = frozenset({"ETIMEDOUT", "own_timeout"})
+TIMEOUTS = frozenset({"ETIMEDOUT", "own_timeout", "gave_up"})
 RESETS = frozenset({"ECONNRESET", "EPIPE"})
 NO_DESCRIPTOR = frozenset({"EMFILE", "ENFILE"})
 # connect() answers EADDRNOTAVAIL where the range is used up; bind() to port 0 answers EADDRINUSE for the same.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from estab.diagnose.decide import decide, not_observed, open_questions
+from estab.diagnose.program import judge_program
 from estab.diagnose.suspects import CAUSES
 from estab.kernel.formats import first_bytes
 from estab.records import Diagnosis, RunResult, Suspect
@@ -11,6 +12,8 @@ from estab.words import plural
 
 def judge(run: RunResult) -> Diagnosis:
     """The verdict on a run: one cause or none, and every suspect with its evidence. Pure; never raises."""
+    if run.program is not None:
+        return judge_program(run, run.program)
     judged = decide(
         [(cause, cause.judge_run(run)) for cause in CAUSES],
         run,

@@ -92,14 +92,36 @@ def full_now(snapshots: Snapshots, mine: Callable[[PortUse], bool], of: str) -> 
         return Judgement("ruled_out", "No local port is in use towards anywhere.", [none])
     if use is None or filled is None:
         return Judgement("not_observed", UNSEEN, [unknown("sock_diag", "-", "port_use was not read")])
-    evidence = use_evidence(snapshots.run(None))
+    return _full(use, filled, use_evidence(snapshots.run(None)), mine, of=of, when="now")
+
+
+def judge_program(
+    run: RunResult, judge_run: Callable[[RunResult], Judgement], mine: Callable[[PortUse], bool], of: str
+) -> Judgement:
+    """Of a program whose errnos nobody saw: whether the range was seen full, where `mine` says of what, in words `of`.
+
+    Where connects were seen to find no port, that is `judge_run`'s to judge.
+    """
+    use = run.client.port_use
+    filled = fill(use) if use is not None else None
+    if failed_for_ports(run) or (run.program is not None and not run.program.sampled):
+        return judge_run(run)
+    if use is None or filled is None:
+        return Judgement("not_observed", UNSEEN, [unknown("sock_diag", "-", "port_use was not read")])
+    return _full(use, filled, use_evidence(run), mine, of=of, when="at worst")
+
+
+def _full(
+    use: PortUse, filled: float, evidence: list[Evidence], mine: Callable[[PortUse], bool], *, of: str, when: str
+) -> Judgement:
     towards = endpoint(use.address, use.port)
     if filled < FULL:
-        text = f"{plural(use.used, 'local port is', 'local ports are')} in use towards {towards}: {filled:.0%}."
-        return Judgement("ruled_out", text, evidence)
+        is_are = ("is", "are") if when == "now" else ("was", "were")
+        ports = plural(use.used, f"local port {is_are[0]}", f"local ports {is_are[1]}")
+        return Judgement("ruled_out", f"{ports} in use towards {towards}: {filled:.0%}.", evidence)
     if not mine(use):
         return Judgement("ruled_out", f"The range is nearly full, but not of {of}.", evidence)
-    text = f"Of the local ports towards {towards} {min(filled, 1):.0%} are in use now, most by {of}."
+    text = f"Of the local ports towards {towards} {min(filled, 1):.0%} are in use {when}, most by {of}."
     return Judgement("confirmed" if filled >= 1 else "possible", text, evidence)
 
 

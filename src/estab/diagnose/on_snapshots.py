@@ -149,6 +149,24 @@ class Snapshots:
         return group if len(group) > 1 else []
 
 
+class ProgramSnapshots(Snapshots):
+    """Both ends of a program's target at the start and the end of a run: what `Snapshots` has, at its worst between.
+
+    Its queues are the target's alone.
+    """
+
+    def __init__(self, run: RunResult) -> None:
+        seen = run.server if run.server.observed else run.client
+        after = seen.after or Snapshot(taken_at_s=run.started_at_s + run.elapsed_s, host=run.host)
+        super().__init__(seen.before, after.replace(port_use=run.client.port_use, targets=None))
+        self._run = run
+
+    def run(self, queue: Queue | None) -> RunResult:
+        """The run itself, whichever of the target's queues is meant."""
+        del queue
+        return self._run
+
+
 def _key(listener: Listener) -> tuple[int, str, int, int | None]:
     return listener.family, listener.address, listener.port, listener.inode
 

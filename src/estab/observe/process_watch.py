@@ -31,6 +31,11 @@ class ProcessWatch:
                 self.pids[pid] = None
                 self._see(pid)
 
+    def look_again(self) -> None:
+        """See each anew: a process may change its limits, and its name when it executes another program."""
+        for pid in self.pids:
+            self._see(pid)
+
     def count(self) -> int | None:
         """The descriptors of the process that has most now; None where none can be counted."""
         most: int | None = None

@@ -83,6 +83,12 @@ def fd_count(pid: int) -> int | None:
         return None
 
 
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended; one that nobody has waited for yet has."""
+    stat = _stat(pid)
+    return stat is not None and stat.state not in "ZX"
+
+
 def process(pid: int, *, closely: bool = False) -> Process | None:
     """What a process is and holds; None where it is gone. What may not be read of it is None.
 

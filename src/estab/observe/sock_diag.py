@@ -33,6 +33,7 @@ _QUEUED_STATES = (inet_diag.ESTABLISHED, inet_diag.CLOSE_WAIT)
 _BOUND_INACTIVE_SINCE = (6, 8)
 _ALL_BUT_BOUND = inet_diag.ALL_STATES & ~inet_diag.states(inet_diag.BOUND_INACTIVE)
 _NEITHER_LISTENING_NOR_BOUND = _ALL_BUT_BOUND & ~inet_diag.states(inet_diag.LISTEN)
+_OF_PROCESSES = _NEITHER_LISTENING_NOR_BOUND & ~inet_diag.states(inet_diag.TIME_WAIT, inet_diag.CLOSE)
 _HELD_BY_SERVER = inet_diag.states(
     inet_diag.ESTABLISHED, inet_diag.FIN_WAIT_1, inet_diag.FIN_WAIT_2, inet_diag.CLOSE_WAIT
 )
@@ -233,6 +234,13 @@ class SockDiag:
         `established_toward`.
         """
         return self._dump(lambda: EngineEstablished(at_server=True), _HELD_BY_SERVER, local_port=port).connections()
+
+    def feed(self, collector: _Collector) -> None:
+        """Every socket that is or was connected, or is about to be, into `collector`; TIME-WAIT belongs to nobody.
+
+        Where the table changed meanwhile it gets all of it again.
+        """
+        self._dump(lambda: collector, _OF_PROCESSES)
 
     def _dump(
         self,

@@ -79,6 +79,8 @@ class Watch:
 
     `server_via` is a command that prints snapshots of the server's host, as `ssh HOST estab observe --port {port}`. It
     is run at `start`, `settled` and `finish`, which wait for it; the server's end is then what it prints.
+
+    `before`: a snapshot of the whole namespace from when the run began, where the target was not known by then.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Watch:
         client_pids: Sequence[int] = (),
         server_pids: Sequence[int] | None = None,
         server_via: str | None = None,
+        before: Snapshot | None = None,
         clock: Callable[[], float] = time.monotonic,
         cost: Callable[[], float] = time.thread_time,
     ) -> None:
@@ -111,7 +114,7 @@ class Watch:
         self._counters: CounterFiles | None = None
         self._sockstat: NetFile | None = None
         self._why_unseen: str | None = None
-        self._before: Snapshot | None = None
+        self._before = before
         self._searched: set[int] = set()
         self._last_sockets: ServerSockets | None = None
         self._worst_use: PortUse | None = None
@@ -133,16 +136,37 @@ class Watch:
             self._why_unseen = f"{self._host} is not an address of this host; its side is seen only there"
         elif self._diag is None:
             self._why_unseen = self._gaps.found[0].why
-        self._queue.start(self._listeners() or ())
-        self._before = self._snapshot()
-        self._note_use(self._before.port_use)
-        if self._before.port_use is not None and self._before.port_use.used > self._before.port_use.time_wait:
-            self._older = self._client_end() or b""
+        if self._before is None:
+            self._queue.start(self._listeners() or ())
+            self._before = self._snapshot()
+            self._note_older()
+        else:
+            self._begin_late(self._before)
         self._last_sockets = self._before.server_sockets
         self._client.count()
         self._server.count()
         self._look_at_owners()
         self._budget.begin()
+
+    def _note_older(self) -> None:
+        use = self._before.port_use if self._before else None
+        self._note_use(use)
+        if use is not None and use.used > use.time_wait:
+            self._older = self._client_end() or b""
+
+    def _begin_late(self, whole: Snapshot) -> None:
+        """The run's beginning, from a snapshot that was taken then, before anybody knew which target matters."""
+        listeners = None if self._why_unseen else [each for each in whole.listeners or () if each.port == self._port]
+        self._before = whole.replace(listeners=listeners, port_use=None, targets=None)
+        serving = listening.serving(listeners or (), self._address, self._port)
+        self._queue.start(serving)
+        self._note_owners(serving)
+        if (diag := self._diag) is not None:
+            with suppress(EstabError):
+                self._note_use(snapshot.port_use(diag, self._address, self._port, whole.sysctls or {}))
+        new = {listener.inode for listener in self._listeners() or () if listener.inode} - self._searched
+        if new:
+            self._find_owners(new)
 
     def sample(self, connections: int = 0) -> EndsSample:
         """What can be seen cheaply, now; and once in a while also what costs more with the number of connections.
@@ -361,11 +385,13 @@ class Watch:
             owner_pids=list(self._server.pids) if self._embedded else None,
         )
         serving = {listener.inode for listener in self._listeners() or () if listener.inode}
-        self._searched |= serving
-        if not self._embedded:
-            owned = (listener for listener in taken.listeners or () if listener.inode in serving)
-            self._server.add(owner.pid for listener in owned for owner in listener.owners or ())
+        self._note_owners([listener for listener in taken.listeners or () if listener.inode in serving])
         return taken
+
+    def _note_owners(self, serving: Sequence[Listener]) -> None:
+        self._searched |= {listener.inode for listener in serving if listener.inode}
+        if not self._embedded:
+            self._server.add(owner.pid for listener in serving for owner in listener.owners or ())
 
     def _with_worst_depth(self, taken: Snapshot) -> list[Listener] | None:
         if taken.listeners is None:

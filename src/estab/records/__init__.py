@@ -14,6 +14,7 @@ from estab.records.diagnosis import (
 )
 from estab.records.failure import PHASES, Failure, FailureKind
 from estab.records.limits import LIMITS_SCHEMA, Limit, Limits, RateLimit
+from estab.records.program import Program, ProgramTarget
 from estab.records.run import (
     RUN_SCHEMA,
     ArrivalOrder,
@@ -95,6 +96,8 @@ __all__ = [
     "PortCount",
     "PortUse",
     "Process",
+    "Program",
+    "ProgramTarget",
     "RateLimit",
     "Record",
     "Remedy",

@@ -9,8 +9,14 @@ from typing import NamedTuple, Self
 from estab.records.base import Record
 
 PHASES = ("connect", "write", "read", "close", "accept")
-OWN_CODES = ("own_timeout", "eof", "wrong_bytes", "other")  # what no errno tells
-_REASONS = {"own_timeout": "timed out (--timeout)", "eof": "closed by the peer", "wrong_bytes": "not an echo"}
+OWN_CODES = ("own_timeout", "eof", "wrong_bytes", "other")  # what no errno tells: the engine's
+GAVE_UP = "gave_up"  # and what is seen of other programs
+_REASONS = {
+    "own_timeout": "timed out (--timeout)",
+    GAVE_UP: "given up by the program",
+    "eof": "closed by the peer",
+    "wrong_bytes": "not an echo",
+}
 CLIENT_PHASES = PHASES[:-1]  # what accept() gives is the server's, and costs a client nothing as such
 
 
@@ -18,7 +24,8 @@ class FailureKind(NamedTuple):
     """A kind of failure, spelled `connect ETIMEDOUT` wherever it is a key or a label.
 
     `errno` is the kernel's name (`ETIMEDOUT`), or in lower case what no errno tells: `own_timeout` (our --timeout
-    ended it), `eof` (the peer closed early), `wrong_bytes` (the echo differs), `other` (the table was full).
+    ended it), `gave_up` (a watched program closed it unconnected), `eof` (the peer closed early), `wrong_bytes` (the
+    echo differs), `other` (the table was full).
     """
 
     phase: str

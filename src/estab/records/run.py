@@ -6,6 +6,7 @@ from estab.records.base import Record
 from estab.records.deltas import rise
 from estab.records.diagnosis import Diagnosis
 from estab.records.failure import Failure
+from estab.records.program import Program
 from estab.records.snapshot import HostFacts, PortUse, Process, Snapshot, Tuple4
 from estab.records.timeline import ServerLook, TimelinePoint
 
@@ -196,6 +197,8 @@ class Ghosts(Record, frozen=True, kw_only=True):
 class ClientSide(Record, frozen=True, kw_only=True):
     """The client's end. `port_use` is the worst seen towards the target.
 
+    `processes` are those of a program that was watched, with the most descriptors that were seen in use (`fds`).
+
     `deltas` is what the counters of its namespace rose by, zeros included; ask `rose`, which reads old records too.
     """
 
@@ -204,6 +207,7 @@ class ClientSide(Record, frozen=True, kw_only=True):
     deltas: dict[str, int] | None = None
     port_use: PortUse | None = None
     workers: list[Worker] = []
+    processes: list[Process] | None = None
 
     def rose(self, counter: str) -> int | None:
         """By how much a counter (`TcpExt.ListenOverflows`) rose within the run; None: not observed."""
@@ -247,6 +251,8 @@ class RunResult(Record, frozen=True, kw_only=True):
 
     `elapsed_s` is from the first connect to the last close, `drain_s` the part of it after the load's own time, when
     what had begun was waited for; None where that time has no end of its own (hold, serve).
+    `program`: whose connections they were, where they were no load of estab's; then what only the load itself could
+    know, as first bytes, requests and what ended well, is not in the funnel: `completed` is what connected.
     `stopped`: why it ended before its time. `no_echo`: the first 20 replies to a process were no echoes, and none was.
     """
 
@@ -275,6 +281,7 @@ class RunResult(Record, frozen=True, kw_only=True):
     size_probe: SizeProbe | None = None
     client: ClientSide = ClientSide()
     server: ServerSide
+    program: Program | None = None
     diagnosis: Diagnosis | None = None
     estab_version: str | None = None
 

@@ -64,7 +64,8 @@ def _asked(run: RunResult, console: Console, glyphs: Glyphs) -> RenderableType:
 def _where(run: RunResult, glyphs: Glyphs) -> Text:
     """Which engine, on what, for how long."""
     host = run.host
-    parts = [f"{clean(run.engine).capitalize()} engine"]
+    program = run.program
+    parts = [f"{clean(run.engine).capitalize()} engine" if program is None else clean(program.seen).capitalize()]
     parts += [plural(host.cores, "core")] if host.cores is not None else []
     parts += [f"Linux {clean(host.kernel)}"] if host.kernel else []
     parts += [clean(host.hostname)] if host.hostname else []

@@ -9,19 +9,17 @@
 #include <arpa/inet.h>
 #include <endian.h>
 #include <errno.h>
-#include <linux/inet_diag.h>
-#include <linux/netlink.h>
-#include <linux/sock_diag.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "pytype.h"
 #include "tally.h"
+#include "walk.h"
 
-enum { STATES = 256, ADDRESS = 16, TUPLE = 2 * ADDRESS + 4, FIRST_ROOM = 1024 * TUPLE, AHEAD = 16 };
-_Static_assert(sizeof(struct inet_diag_msg) == 72, "struct inet_diag_msg");
+enum { STATES = 256, TUPLE = 2 * ADDRESS + 4, FIRST_ROOM = 1024 * TUPLE, AHEAD = 16 };
 
 struct packed {
     uint8_t *data;
@@ -38,39 +36,7 @@ typedef struct {
     bool busy; /* a thread fills it without Python's lock */
 } Census;
 
-struct walk {
-    const uint8_t *data;
-    size_t size, offset;
-    uint16_t flags;
-    struct inet_diag_msg socket;
-};
-
-/* The next whole socket into w->socket; false where none follows at w->offset. */
-static bool next_socket(struct walk *w) {
-    struct nlmsghdr header;
-    if (w->offset >= w->size || w->size - w->offset < sizeof header + sizeof w->socket) return false;
-    memcpy(&header, w->data + w->offset, sizeof header);
-    if ((header.nlmsg_type != SOCK_DIAG_BY_FAMILY && header.nlmsg_type != TCPDIAG_GETSOCK) ||
-        header.nlmsg_len < sizeof header + sizeof w->socket || header.nlmsg_len > w->size - w->offset)
-        return false;
-    memcpy(&w->socket, w->data + w->offset + sizeof header, sizeof w->socket);
-    w->flags |= header.nlmsg_flags;
-    w->offset += ((size_t)header.nlmsg_len + 3) & ~(size_t)3;
-    return true;
-}
-
 /* --- counting --- */
-
-/* 16 bytes; an IPv4 address as IPv4-mapped, so that both families' sockets compare. */
-static void put_address(uint8_t out[ADDRESS], const struct inet_diag_msg *m, const void *address) {
-    if (m->idiag_family == AF_INET) {
-        memset(out, 0, 10);
-        memset(out + 10, 0xff, 2);
-        memcpy(out + 12, address, 4);
-    } else {
-        memcpy(out, address, ADDRESS);
-    }
-}
 
 /* In the host's order, so that keys compare as their bytes do. */
 static struct tally_key address_key(const uint8_t address[ADDRESS]) {
@@ -401,27 +367,11 @@ static PyType_Spec spec = {
     .slots = slots,
 };
 
-/* The type, made when it is first asked for and kept in the module. A new reference. */
-static PyTypeObject *census_type(PyObject *module) {
-    if (!PyObject_HasAttrString(module, "Census")) {
-        PyObject *made = PyType_FromSpec(&spec);
-        if (!made || PyObject_SetAttrString(module, "Census", made) < 0) {
-            Py_XDECREF(made);
-            return NULL;
-        }
-        Py_DECREF(made);
-    }
-    return (PyTypeObject *)PyObject_GetAttrString(module, "Census");
-}
-
 PyObject *census(PyObject *module, PyObject *args) {
     int by_port, by_peer, by_source, at_server;
     unsigned states;
     if (!PyArg_ParseTuple(args, "pppIp", &by_port, &by_peer, &by_source, &states, &at_server)) return NULL;
-    PyTypeObject *type = census_type(module);
-    if (!type) return NULL;
-    Census *c = (Census *)((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0); /* all zero */
-    Py_DECREF(type);
+    Census *c = (Census *)new_of_type(module, "Census", &spec);
     if (!c) return NULL;
     c->ports.wanted = by_port;
     c->peers.wanted = by_peer;

@@ -59,7 +59,9 @@ def _summary(run: RunResult, watch: ListenerWatch) -> str:
     costs = [f"{plural(lost, 'connection')} failed"] if lost else []
     costs += [sent_again(late)] if late and not lost else []
     costs += [f"{plural(ghosts, 'connection exists', 'connections exist')} only at the client"] if ghosts else []
-    cost = " and ".join(costs) or (_cost_to_others(run) if not run.funnel.attempted else "nothing failed by it")
+    cost = " and ".join(costs) or (
+        _cost_to_others(run) if run.program is not None or not run.funnel.attempted else "nothing failed by it"
+    )
     return (
         f"The accept queue of {endpoint(watch.address, watch.port)} "
         f"was full ({plural(facts.room(watch), 'fits', 'fit')}) "

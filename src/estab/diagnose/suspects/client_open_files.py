@@ -11,7 +11,7 @@ from estab.diagnose import descriptors, facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.descriptors import file_max_does_nothing, file_max_remedies, wanted_descriptors
 from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, Rebuilt
-from estab.diagnose.evidence import measured
+from estab.diagnose.evidence import measured, unknown
 from estab.records import Evidence, Remedy, RunResult
 from estab.words import plural
 
@@ -24,6 +24,21 @@ def judge_run(run: RunResult) -> Judgement:
         return Judgement("ruled_out", "The client never ran out of descriptors.", evidence)
     summary = f"The client ran out of descriptors: {plural(count, 'connection')} could not even be begun."
     return Judgement("confirmed", summary, evidence)
+
+
+def judge_program(run: RunResult) -> Judgement:
+    """As `judge_run` where errnos were seen; else whether a process that connects had no free descriptor."""
+    full = descriptors.fullest_client(run)
+    if failures(run) or (run.program is not None and not run.program.sampled):
+        return judge_run(run)
+    evidence = _fds_evidence(run)
+    if full is None:
+        text = "The descriptors of the program's processes were not read."
+        return Judgement("not_observed", text, [unknown("/proc/PID/fd", "fds", text)])
+    if not full.at_limit:
+        return Judgement("ruled_out", "No process of the program that connects was without a descriptor.", evidence)
+    text = f"{full.name} (pid {full.pid}) had all of its {full.limit:,} descriptors in use: socket() finds none."
+    return Judgement("confirmed", text, evidence)
 
 
 def failures(run: RunResult) -> int:
@@ -88,6 +103,7 @@ CAUSE = Cause(
     judge_run=judge_run,
     judge_snapshots=NeedsRun("Whether a client lacks descriptors shows in its own errors"),
     failures=failures,
+    judge_program=judge_program,
     remedies=remedies,
     twin=Rebuilt("RLIMIT_NOFILE of the client's processes"),
 )

@@ -11,7 +11,7 @@ from estab.diagnose import local_ports
 from estab.diagnose.advice import changes, ports
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.on_snapshots import Snapshots
-from estab.records import Remedy, RunResult
+from estab.records import PortUse, Remedy, RunResult
 from estab.words import plural
 
 
@@ -67,7 +67,16 @@ def remedies(run: RunResult) -> list[Remedy]:
 
 def judge_snapshots(snapshots: Snapshots) -> Judgement:
     """The range is full now, of live connections mostly."""
-    return local_ports.full_now(snapshots, lambda use: use.time_wait * 2 < use.used, "live connections")
+    return local_ports.full_now(snapshots, _mine, "live connections")
+
+
+def judge_program(run: RunResult) -> Judgement:
+    """As `judge_run` where connects were seen to find no port; else whether the range was seen full."""
+    return local_ports.judge_program(run, judge_run, _mine, "live connections")
+
+
+def _mine(use: PortUse) -> bool:
+    return use.time_wait * 2 < use.used
 
 
 CAUSE = Cause(
@@ -77,6 +86,7 @@ CAUSE = Cause(
     kind=CauseKind.LOCAL_PORTS,
     judge_run=judge_run,
     judge_snapshots=judge_snapshots,
+    judge_program=judge_program,
     failures=failures,
     remedies=remedies,
     twin=Rebuilt("the port range"),

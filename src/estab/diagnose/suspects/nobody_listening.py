@@ -128,6 +128,7 @@ CAUSE = Cause(
         "accept_queue_overflow": "nothing listens, so there is no queue",
     },
     judge_run=judge_run,
+    judge_program=judge_run,
     judge_snapshots=NeedsRun("Which port a client asks for is not known here"),
     failures=failures,
     remedies=remedies,

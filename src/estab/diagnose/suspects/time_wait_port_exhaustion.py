@@ -15,7 +15,7 @@ from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, R
 from estab.diagnose.evidence import measured
 from estab.diagnose.on_snapshots import Snapshots
 from estab.kernel.rules.time_wait import TIMEWAIT_LEN_S, reuse_after_s, reuses
-from estab.records import Evidence, Remedy, RunResult
+from estab.records import Evidence, PortUse, Remedy, RunResult
 from estab.words import plural
 
 
@@ -159,7 +159,16 @@ def _does_nothing() -> list[Remedy]:
 
 def judge_snapshots(snapshots: Snapshots) -> Judgement:
     """The range is full now, of TIME_WAIT mostly."""
-    return local_ports.full_now(snapshots, lambda use: use.time_wait * 2 >= use.used, "TIME_WAIT")
+    return local_ports.full_now(snapshots, _mine, "TIME_WAIT")
+
+
+def judge_program(run: RunResult) -> Judgement:
+    """As `judge_run` where connects were seen to find no port; else whether the range was seen full."""
+    return local_ports.judge_program(run, judge_run, _mine, "TIME_WAIT")
+
+
+def _mine(use: PortUse) -> bool:
+    return use.time_wait * 2 >= use.used
 
 
 CAUSE = Cause(
@@ -171,6 +180,7 @@ CAUSE = Cause(
     explains={CauseKind.LOCAL_PORTS: "the ports are held by TIME_WAIT"},
     judge_run=judge_run,
     judge_snapshots=judge_snapshots,
+    judge_program=judge_program,
     failures=failures,
     remedies=remedies,
     twin=Rebuilt("the port range and the sysctls of TIME_WAIT, under the same short connections"),

@@ -11,7 +11,7 @@ from estab.records import Record
 
 _OPEN_FILES = b"Max open files"
 # Fields of /proc/PID/stat counted from the one after the name (proc_pid_stat(5) numbers them from 3).
-_STATE, _UTIME, _STIME, _START, _RSS = 0, 11, 12, 19, 21
+_STATE, _PARENT, _UTIME, _STIME, _START, _RSS = 0, 1, 11, 12, 19, 21
 
 
 class OpenFiles(Record, frozen=True, kw_only=True):
@@ -22,7 +22,7 @@ class OpenFiles(Record, frozen=True, kw_only=True):
 
 
 class ProcessStat(Record, frozen=True, kw_only=True):
-    """A process: its name as the kernel keeps it (15 bytes), CPU seconds in user and kernel, resident pages.
+    """A process: its name as the kernel keeps it (15 bytes), its parent, CPU seconds, resident pages.
 
     `state` is a letter: R, S, D, T (stopped), Z and others (proc_pid_stat(5)). `start_ticks` since boot tells a process
     from a later one with the same pid.
@@ -31,6 +31,7 @@ class ProcessStat(Record, frozen=True, kw_only=True):
     pid: int
     name: str
     state: str
+    parent: int
     cpu_s: float
     start_ticks: int
     rss_pages: int
@@ -75,6 +76,7 @@ def parse_stat(data: bytes, ticks_per_s: int) -> ProcessStat:
         pid=_integer(data[:first], 0),
         name=data[first + 1 : last].decode("utf-8", "replace"),
         state=fields[_STATE][:1].decode("ascii", "replace"),
+        parent=_integer(fields[_PARENT], last),
         cpu_s=_seconds(ticks, ticks_per_s, last),
         start_ticks=_integer(fields[_START], last),
         rss_pages=_integer(fields[_RSS], last),

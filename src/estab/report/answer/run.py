@@ -60,7 +60,7 @@ def _verdict(diagnosis: Diagnosis, glyphs: Glyphs, source: Row, hint: str) -> It
 def brief_run(run: RunResult, glyphs: Glyphs) -> str:
     """The answer of a run in one line, for a chat or a pager."""
     failed = bool(run.failures)
-    if run.diagnosis is None or _is_well(run, run.diagnosis):
+    if run.diagnosis is None or (_is_well(run, run.diagnosis) and not _used_nothing(run)):
         return f"{glyphs.good} {clean(run.command)}: {', '.join(achieved(run, glyphs))}"
     return brief_diagnosis(run.diagnosis, glyphs, failed=failed)
 
@@ -78,6 +78,11 @@ def _is_well(run: RunResult, diagnosis: Diagnosis) -> bool:
     return not (run.lost_workers or run.stopped) and tone(diagnosis, failed=bool(run.failures)) == "good"
 
 
+def _used_nothing(run: RunResult) -> bool:
+    """Whether it is a program that was not seen to connect: then there are no figures."""
+    return run.program is not None and not run.funnel.attempted
+
+
 def _parts(run: RunResult, glyphs: Glyphs, hint: str) -> Iterator[RenderableType]:
     if run.interrupted:
         yield interrupted(run)
@@ -93,6 +98,8 @@ def _parts(run: RunResult, glyphs: Glyphs, hint: str) -> Iterator[RenderableType
         return
     failed = bool(run.failures)
     yield headline(tone(diagnosis, failed=failed), *titled(diagnosis), glyphs)
+    if _used_nothing(run) and _is_well(run, diagnosis):
+        return
     yield from _figures(run, glyphs)
     yield from rows(_verdict(diagnosis, glyphs, _ran(run, glyphs), hint))
 
@@ -134,12 +141,18 @@ def _latency(latency: Percentiles, of: str, glyphs: Glyphs) -> list[str]:
 
 
 def _command(run: RunResult) -> str:
-    return f"{clean(run.command)} {clean(str(run.config.get('target') or ''))}".strip()
+    target = clean(str(run.config.get("target") or ""))
+    if run.program is None:
+        return f"{clean(run.command)} {target}".strip()
+    return f"{clean(run.command)} {clean(run.program.name)}" + (f" at {target}" if target else "")
 
 
 def _asked(run: RunResult, glyphs: Glyphs) -> list[str]:
     """What was asked beside the target, and how long it took."""
-    return [*asked(run.replace(config={**run.config, "target": None})), f"took {seconds(run.elapsed_s, glyphs.micro)}"]
+    return [
+        *asked(run.replace(config={**run.config, "target": None, "program": None})),
+        f"took {seconds(run.elapsed_s, glyphs.micro)}",
+    ]
 
 
 # Something failed --------------------------------------------------------------------------------------------------

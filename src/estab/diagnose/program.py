@@ -1,0 +1,71 @@
+"""The verdict on a program that was watched from outside: its connects and both ends, never its reads and writes.
+
+A cause that a connection meets up to its handshake is judged as in a run of our own, from what counters, queues and
+sockets showed. One that shows in errnos, latencies or bytes alone is judged as on a host without a run, which mostly
+says that it was not observed: the headline counts these.
+"""
+
+from __future__ import annotations
+
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun
+from estab.diagnose.decide import decide, not_observed, open_questions
+from estab.diagnose.evidence import unknown
+from estab.diagnose.on_snapshots import ProgramSnapshots
+from estab.diagnose.suspects import CAUSES
+from estab.records import Diagnosis, Program, RunResult, Suspect
+from estab.words import plural
+
+_AS_IN_A_RUN = frozenset(
+    {
+        ConnectionStage.PATH,
+        ConnectionStage.LISTENER,
+        ConnectionStage.ACCEPT,
+        ConnectionStage.HANDSHAKE,
+        ConnectionStage.ACCEPT_QUEUE,
+    }
+)
+_OF_ITS_OWN_CONNECTS = frozenset({CauseKind.LOST_SYN})
+
+
+def judge_program(run: RunResult, program: Program) -> Diagnosis:
+    """The verdict on a run of `program`. Pure; never raises."""
+    seen = ProgramSnapshots(run)
+    judged = decide(
+        [(cause, _judgement(cause, run, seen)) for cause in CAUSES],
+        run,
+        failures=lambda cause: cause.failures(run),
+        without_cause=lambda suspects: _no_cause(run, program, suspects),
+    )
+    return judged.replace(summary=" ".join([judged.summary, *_unseen(program, judged.suspects)]))
+
+
+def _judgement(cause: Cause, run: RunResult, seen: ProgramSnapshots) -> Judgement:
+    if cause.judge_program is not None:
+        return cause.judge_program(run)
+    if isinstance(cause.judge_snapshots, NeedsRun) and cause.kind not in _OF_ITS_OWN_CONNECTS:
+        why = cause.judge_snapshots.why
+        return Judgement("not_observed", f"{why}: not seen of a program.", [unknown("a load of estab", "-", why)])
+    if cause.stage in _AS_IN_A_RUN:
+        return cause.judge_run(run)
+    return cause.judge_snapshots(seen)
+
+
+def _unseen(program: Program, suspects: list[Suspect]) -> list[str]:
+    told = [f"Not seen: {why}." for why in program.unseen]
+    if unseen := not_observed(suspects):
+        told.append(f"{unseen} of {len(suspects)} causes can't be seen of a program that is {program.seen}.")
+    return told
+
+
+def _no_cause(run: RunResult, program: Program, suspects: list[Suspect]) -> str:
+    failures = run.client_failures
+    if questions := open_questions(suspects):
+        told = f"{plural(failures, 'connect')} failed" if failures else "No connect failed, but not all was well"
+        return f"{told}; no cause is confirmed. {questions}"
+    if failures:
+        kinds = ", ".join(f"{each.count:,} {each.kind.words}" for each in run.failures)
+        return f"{plural(failures, 'connect')} failed ({kinds}); none of the known causes explains it."
+    if not run.funnel.attempted:
+        what = "listened, and connected nowhere" if program.listens_on else "used no TCP connection that was seen"
+        return f"{program.name} {what}: no limit was met."
+    return f"No connect failed: {run.funnel.connected:,} of {run.funnel.attempted:,} connected, no limit was met."

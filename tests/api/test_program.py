@@ -1,0 +1,267 @@
+"""Programs that estab did not write, watched from outside: each with the cause that it meets, as root and without."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from tests import namespaces
+
+import estab
+from estab import CommandError, RunResult, UsageError
+from estab.api import program
+
+assert program  # loaded while all of it may be read, as the codec that getaddrinfo() wants is
+"host".encode("idna")
+
+PORT = 8080
+PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable  # that of all users
+# A client in a process of its own: `connects` sockets at once, then it waits for so long.
+CLIENT = """
+import resource, socket, sys, time
+port, connects, nofile, seconds, patience = (float(word) for word in sys.argv[1:])
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(nofile), int(nofile)))
+held = []
+for _ in range(int(connects)):
+    try:
+        one = socket.socket()
+        held.append(one)
+        if patience:
+            one.settimeout(patience)
+        else:
+            one.setblocking(False)
+        one.connect(("127.0.0.1", int(port)))
+    except BlockingIOError:
+        pass
+    except OSError as error:
+        if error.errno in (24, 99):
+            break
+time.sleep(seconds)
+"""
+
+
+def client(connects: int, *, nofile: int = 1000, seconds: float = 0.4, patience: float = 0) -> list[str]:
+    return [PYTHON, "-S", "-c", CLIENT, *map(str, (PORT, connects, nofile, seconds, patience))]
+
+
+def listen(backlog: int, *, accepts: bool = True) -> socket.socket:
+    server = socket.create_server(("127.0.0.1", PORT), backlog=backlog)
+    kept = []
+
+    def accept() -> None:
+        while accepts:
+            kept.append(server.accept()[0])
+
+    threading.Thread(target=accept, daemon=True).start()
+    return server
+
+
+def healthy() -> RunResult:
+    with listen(100):
+        return estab.run(client(20))
+
+
+def backlog_too_small() -> RunResult:
+    with listen(2, accepts=False):
+        return estab.run(client(12))
+
+
+def no_descriptor() -> RunResult:
+    with listen(100):
+        return estab.run(client(60, nofile=30))
+
+
+def no_port() -> RunResult:
+    with listen(100):
+        return estab.run(client(80))
+
+
+def closed_port() -> RunResult:
+    return estab.run(client(3, seconds=0))
+
+
+def filtered() -> RunResult:
+    with listen(100):
+        return estab.run(client(1, seconds=0, patience=1.6))
+
+
+def drop_at_the_server() -> None:
+    rules = (
+        "add table ip t\nadd chain ip t i { type filter hook input priority 0; }\nadd rule ip t i tcp dport 8080 drop"
+    )
+    subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
+
+
+def watched(play: Callable[[], RunResult], prepare: Callable[[], None] = lambda: None, *, uid: int = 0) -> RunResult:
+    """The record of a situation, played in a namespace of its own, as this user or as an ordinary one."""
+
+    def work() -> RunResult:
+        prepare()
+        if uid:
+            os.setresuid(uid, uid, uid)
+        return play()
+
+    return namespaces.in_namespace(work)
+
+
+def few_ports() -> None:
+    namespaces.sysctl("net.ipv4.ip_local_port_range", "40000 40049")
+
+
+SITUATIONS: dict[str, tuple[Callable[[], RunResult], Callable[[], None], str | None]] = {
+    "healthy": (healthy, lambda: None, None),
+    "backlog": (backlog_too_small, lambda: None, "accept_queue_overflow"),
+    "descriptors": (no_descriptor, lambda: None, "client_open_files"),
+    "ports": (no_port, few_ports, "ephemeral_port_exhaustion"),
+    "closed port": (closed_port, lambda: None, "nobody_listening"),
+    "filter": (filtered, drop_at_the_server, "path_filtered"),
+}
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+USERS = [pytest.param(0, id="as it is"), pytest.param(65534, id="nobody", marks=ROOT_ONLY)]
+
+
+@pytest.mark.namespace
+@pytest.mark.parametrize("uid", USERS)
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_the_cause_is_named(situation: str, uid: int) -> None:
+    play, prepare, cause = SITUATIONS[situation]
+    run = watched(play, prepare, uid=uid)
+    assert run.diagnosis is not None
+    assert run.cause == cause, run.diagnosis.summary
+    assert run.program is not None
+    assert run.program.exit == 0
+    if uid and situation == "filter":
+        return  # whether there are firewall rules may only root ask
+    assert [failure.kind.words for failure in run.failures] == {
+        "closed port": ["ECONNREFUSED at connect"],
+        "filter": ["given up by the program at connect"],
+    }.get(situation, [])
+
+
+@pytest.mark.namespace
+def test_what_the_record_says_of_a_healthy_one() -> None:
+    run = watched(healthy)
+    assert (run.funnel.attempted, run.funnel.connected, run.funnel.accepted) == (20, 20, 20)
+    assert run.config["target"] == f"127.0.0.1:{PORT}"
+    assert run.program is not None
+    assert [(target.address, target.port, target.most_open) for target in run.program.targets] == [
+        ("127.0.0.1", PORT, 20)
+    ]
+    assert run.client.processes is not None
+    assert run.client.processes[0].nofile_soft == 1000
+    assert run.timeline[-1].connected == 20
+
+
+@pytest.mark.namespace
+def test_the_own_listener_of_a_server_under_somebody_elses_load() -> None:
+    server = f"import socket, time; s = socket.create_server(('127.0.0.1', {PORT}), backlog=1); time.sleep(0.6)"
+
+    def load() -> None:
+        namespaces.until(lambda: namespaces.census(PORT).get("LISTEN"), why="it listens")
+        kept = [socket.socket() for _ in range(8)]
+        for one in kept:
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", PORT))
+        time.sleep(1.2)
+
+    def play() -> RunResult:
+        threading.Thread(target=load, daemon=True).start()
+        return estab.run([sys.executable, "-S", "-c", server])
+
+    run = watched(play)
+    assert run.cause == "accept_queue_overflow"
+    assert run.program is not None
+    assert run.program.listens_on == [f"127.0.0.1:{PORT}"]
+    assert run.program.targets == []
+
+
+@pytest.mark.namespace
+def test_a_double_fork_is_followed() -> None:
+    twice = f"""
+import os, socket, time
+if os.fork():
+    time.sleep(0.8)
+elif os.fork() == 0:
+    os.setsid()
+    kept = [socket.create_connection(("127.0.0.1", {PORT})) for _ in range(5)]
+    time.sleep(0.5)
+"""
+
+    def play() -> RunResult:
+        with listen(100):
+            return estab.run([sys.executable, "-S", "-c", twice])
+
+    run = watched(play)
+    assert run.program is not None
+    assert [target.most_open for target in run.program.targets] == [5]
+    assert run.program.processes == 3
+    assert run.program.left_running == 0
+
+
+@pytest.mark.namespace
+def test_what_already_runs() -> None:
+    def play() -> list[RunResult]:
+        with listen(100), subprocess.Popen(client(7, seconds=30)) as process:
+            namespaces.until(lambda: namespaces.census(PORT).get("ESTABLISHED", 0) >= 7, why="it is connected")
+            try:
+                names = (str(process.pid), f"127.0.0.1:{PORT}", f":{PORT}")
+                return [estab.attach(name, 0.3) for name in names]
+            finally:
+                process.kill()
+
+    by_pid, by_target, by_listener = watched(play)
+    assert {run.cause for run in (by_pid, by_target, by_listener)} == {None}
+    assert [target.most_open for target in by_pid.program.targets] == [7]
+    assert by_target.config["target"] == f"127.0.0.1:{PORT}"
+    assert by_listener.program.listens_on == [f"127.0.0.1:{PORT}"]
+    assert not by_pid.interrupted
+
+
+@pytest.mark.namespace
+def test_watching_in_a_block() -> None:
+    def play() -> RunResult:
+        with listen(2, accepts=False), estab.watching(port=PORT) as seen:
+            with pytest.raises(RuntimeError, match="once the block is over"):
+                _ = seen.run
+            kept = [socket.socket() for _ in range(12)]
+            for one in kept:
+                one.setblocking(False)
+                one.connect_ex(("127.0.0.1", PORT))
+            time.sleep(0.3)
+        return seen.run
+
+    assert watched(play).cause == "accept_queue_overflow"
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        (["no-such-command"], 127, "no-such-command: command not found"),
+        (["/no/such/command"], 127, "/no/such/command: No such file or directory"),
+        (["/etc/passwd"], 126, "/etc/passwd: Permission denied"),
+        (["/etc"], 126, "/etc: "),
+        (["a\0b"], 127, "null"),
+    ],
+)
+def test_what_cannot_be_started(command: list[str], code: int, words: str) -> None:
+    with pytest.raises(CommandError, match=words) as raised:
+        estab.run(command)
+    assert raised.value.exit_code == code
+
+
+@pytest.mark.parametrize("subject", ["no-such.service", "999999999", ":1", "beef00c0ffee"])
+def test_what_is_not_there(subject: str) -> None:
+    with pytest.raises(UsageError, match=r"no unit, container or pod .* has a process here"):
+        estab.attach(subject, 0.1)
+
+
+@pytest.mark.parametrize(("port", "pid"), [(None, None), (1, 1)])
+def test_watching_takes_one_of_two(port: int | None, pid: int | None) -> None:
+    with pytest.raises(UsageError, match="give `port` or `pid`"), estab.watching(port=port, pid=pid):
+        pass
