@@ -50,7 +50,7 @@ def paced(reached_per_s: float, cpu: float | None, attempted: int = 1000) -> Run
         (paced(1000, 0.99), "ruled_out"),
         (paced(700, 0.99), "confirmed"),
         (paced(700, 0.91), "confirmed"),
-        (paced(700, 0.9), "ruled_out"),  # it was missed, but not for want of CPU
+        (paced(700, 0.9), "ruled_out"),  # it was missed, but not for lack of CPU
         (paced(700, None), "not_observed"),
         (paced(910, 0.99), "ruled_out"),
         (paced(700, 0.99, attempted=300), "ruled_out"),  # 0.13 s behind: within what samples can tell

@@ -133,7 +133,7 @@ def busy(program: str = "server", share: float = 0.5) -> Proof:
 
 
 def calm(*, at: str = "server") -> tuple[Proof, ...]:
-    """Nothing was dropped, refused, reset for want of anything: what a healthy situation must show."""
+    """Nothing was dropped, refused, reset for lack of anything: what a healthy situation must show."""
     return (
         counted("TcpExtListenOverflows", 0, 0, at=at),
         counted("TcpExtListenDrops", 0, 0, at=at),

@@ -52,7 +52,7 @@ class Ceiling(Record, frozen=True, kw_only=True):
 class RateStep(Record, frozen=True, kw_only=True):
     """One attempt at a rate, in requests a second. `why` says what kept it from being good; None: it was.
 
-    `generator_bound`: that was our own client, late for want of CPU.
+    `generator_bound`: that was our own client, late for lack of CPU.
     """
 
     rate_per_s: float

@@ -47,7 +47,7 @@ def _conntrack(seen: Iterable[tuple[str, Snapshot]]) -> list[Metric]:
     )
     lost = CounterMetricFamily(
         "estab_conntrack_failures",
-        "Packets dropped for want of a table entry (drop), entries thrown out early (early_drop), and entries that "
+        "Packets dropped for lack of a table entry (drop), entries thrown out early (early_drop), and entries that "
         "could not be entered (insert_failed), since boot.",
         labels=(NAMESPACE, "reason"),
     )

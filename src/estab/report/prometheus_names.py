@@ -52,7 +52,7 @@ COUNTERS = {
         "estab_tcp_time_wait_overflows",
         "Connections closed at once because tcp_max_tw_buckets was reached",
     ),
-    "TcpExt.TCPAbortOnMemory": ("estab_tcp_aborts_on_memory", "Connections aborted for want of memory or orphans"),
+    "TcpExt.TCPAbortOnMemory": ("estab_tcp_aborts_on_memory", "Connections aborted for lack of memory or orphans"),
     "TcpExt.TCPSynRetrans": ("estab_tcp_syn_retransmits", "SYNs and SYN-ACKs sent again"),
     "TcpExt.TCPTimeouts": ("estab_tcp_timeouts", "Retransmission timers that expired"),
     "Tcp.ActiveOpens": ("estab_tcp_active_opens", "Connections opened from here"),

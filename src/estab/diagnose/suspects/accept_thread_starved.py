@@ -28,7 +28,7 @@ THROTTLED = 0.1  # of the time, by its cgroup: a tenth of all accepts come late 
 WAITED = 0.3  # of the time for a core: it had to run, and another did
 SURE_S = 0.5  # in all, at least: less may have been one hiccup of a busy machine
 LATE = 5.0  # times as long as it ran: it gets no turn when it wakes. One that is merely busy waits about as it runs.
-KEPT_WAITING = 0.4  # of the time in which connections waited: much of it then for want of a core
+KEPT_WAITING = 0.4  # of the time in which connections waited: much of it then for lack of a core
 PAUSE_S = 0.08  # from a sample to the next: that long without an accept is a pause of its own
 COST_S = 0.001  # of CPU for each connection that came: a hundred accepts' worth, so it went elsewhere
 # Programs that run on one core at a time, whatever the host has: an interpreter lock, one event loop.

@@ -27,7 +27,7 @@ UNSENT = 0.02  # of it: so many had not begun when the run was given up
 
 
 def judge_run(run: RunResult) -> Judgement:
-    """Confirmed by own timeouts with our lag of their order, or by a rate that was missed for want of our own CPU."""
+    """Confirmed by own timeouts with our lag of their order, or by a rate that was missed for lack of our own CPU."""
     busy, lag = _busy(run), _lag_of_timeout(run)
     evidence = [
         *_cpu_evidence(busy),

@@ -52,7 +52,7 @@ def _weigh(run: RunResult, clashes: int | None) -> tuple[Verdict, str]:
     if clashes * 2 <= lost:
         return "ruled_out", "This host entered the flows of what timed out." if not clashes else (
             f"Only {plural(clashes, 'packet was', 'packets were')} dropped "
-            f"for want of a free tuple, {plural(lost, 'connect')} timed out."
+            f"for lack of a free tuple, {plural(lost, 'connect')} timed out."
         )
     got = f"{run.funnel.connected:,} connected, then" if run.funnel.connected else ""
     text = (

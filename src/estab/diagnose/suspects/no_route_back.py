@@ -32,7 +32,7 @@ def failures(run: RunResult) -> int:
 
 
 def without_route(run: RunResult) -> int | None:
-    """SYNs that the server dropped for want of a route, at most. None: not observed."""
+    """SYNs that the server dropped for lack of a route, at most. None: not observed."""
     routes, drops = sent.without_route(run.server), run.server.rose(facts.LISTEN_DROPS)
     return None if routes is None or drops is None else min(routes, max(0, drops))
 
@@ -63,7 +63,7 @@ def _evidence(run: RunResult) -> list[Evidence]:
 
 
 def judge_snapshots(snapshots: Snapshots) -> Judgement:
-    """SYNs that were dropped for want of a route in between."""
+    """SYNs that were dropped for lack of a route in between."""
     run = snapshots.run(None)
     unanswered = without_route(run)
     if unanswered is None:
@@ -118,7 +118,7 @@ CAUSE = Cause(
     specificity=4,
     explains={
         CauseKind.LOST_SYN: "the SYNs arrived, and their answers had no route",
-        "syn_queue_overflow": "the SYNs were dropped for want of a route, not of room",
+        "syn_queue_overflow": "the SYNs were dropped for lack of a route, not of room",
     },
     judge_run=judge_run,
     judge_snapshots=judge_snapshots,
