@@ -13,6 +13,7 @@ from estab.errors import EstabError, ReadError, UsageError
 from estab.lab.process.namespace import check_sysctl
 from estab.lab.stage.scaling import PORT_RANGE
 from estab.lab.stage.setup import Command, LoadSpec, Path, Setup, Sysctls
+from estab.lab.twin.from_program import as_load
 from estab.lab.twin.path import path_of
 from estab.lab.twin.serving import serving
 from estab.load.target import parse
@@ -38,6 +39,8 @@ class Planned:
 def plan(run: RunResult) -> Planned:
     """The twin of a run. Raises ReadError, with what is missing, for one that has no load to replay."""
     assumed: list[str] = []
+    if run.program is not None:
+        run = as_load(run, assumed)
     replay = _replay(run, assumed)
     rtt_s = _rtt_s(run, assumed)
     lost: dict[str, str] = {}

@@ -1,0 +1,122 @@
+"""The verdict on a program that is no load of ours: the same causes, from what can be seen of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.diagnose import runs
+
+from estab.diagnose import judge
+from estab.diagnose.suspects import CAUSES
+from estab.lab.twin.from_program import as_load
+from estab.records import Process, Program, RunResult, Verdict
+
+RANGE = "ephemeral_port_exhaustion"
+CURL = Program(name="curl", seen="sampled", exit=0)
+
+
+def program(of: RunResult | None = None, **fields: Any) -> RunResult:
+    """A run as it looks where a program made it: no word of ours on descriptors, ports and what was read."""
+    run = of if of is not None else runs.run()
+    failures = [each for each in run.failures if each.errno not in ("EMFILE", "EADDRNOTAVAIL")]
+    failures = [each.replace(errno="gave_up") if each.errno == "own_timeout" else each for each in failures]
+    client = run.client.replace(workers=[], **fields.pop("client", {}))
+    values = {"program": CURL, "failures": failures, "client": client, "syn_retransmits": {}}
+    return run.replace(command="run", config={"target": "127.0.0.1:5000"}, **{**values, **fields})
+
+
+def process(fds: int, nofile: int = 64) -> Process:
+    return Process(pid=77, name="wrk", fds=fds, nofile_soft=nofile, nofile_hard=nofile)
+
+
+@pytest.mark.parametrize(
+    ("run", "cause"),
+    [
+        (program(), None),
+        (program(runs.overflowed()), "accept_queue_overflow"),
+        (program(runs.refused()), "nobody_listening"),
+        (program(runs.own_reject()), "own_firewall"),
+        (program(runs.range_full()), "time_wait_port_exhaustion"),
+        (program(client={"processes": [process(64)]}), "client_open_files"),
+        (program(client={"processes": [process(63)]}), None),
+        (program(client={"port_use": runs.ports(used=10, worst_source_used=10, capacity=10)}), RANGE),
+        (program(client={"port_use": runs.ports(used=9, worst_source_used=9, capacity=10)}), None),
+        (
+            program(client={"port_use": runs.ports(used=10, time_wait=6, worst_source_used=10, capacity=10)}),
+            "time_wait_port_exhaustion",
+        ),
+    ],
+)  # fmt: skip
+def test_the_cause(run: RunResult, cause: str | None) -> None:
+    diagnosis = judge(run)
+    assert diagnosis.cause == cause, diagnosis.summary
+    assert "can't be seen of a program that is sampled" in diagnosis.summary
+
+
+def verdict(run: RunResult, cause: str) -> Verdict:
+    return next(suspect.verdict for suspect in judge(run).suspects if suspect.cause == cause)
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        "generator_saturated",
+        "server_idle_close",
+        "closed_with_data_unread",
+        "path_data_loss",
+        "server_connection_limit",
+    ],
+)
+def test_what_only_a_load_of_ours_can_know_is_not_observed(cause: str) -> None:
+    assert verdict(program(), cause) == "not_observed"
+
+
+def test_descriptors_of_a_process_that_serves_are_the_servers() -> None:
+    full = process(64)
+    run = program(server=runs.local(processes=[full]), client={"processes": [full]})
+    assert verdict(run, "client_open_files") == "not_observed"
+
+
+def test_without_descriptors_and_ports_read_neither_is_ruled_out() -> None:
+    run = program(client={"port_use": None})
+    assert {verdict(run, name) for name in ("client_open_files", "ephemeral_port_exhaustion")} == {"not_observed"}
+
+
+def test_every_suspect_says_something_and_a_program_without_connections_is_well() -> None:
+    empty = program(
+        server=runs.remote("nothing was seen"),
+        funnel=runs.funnel(0, 0, accepted=None, completed=0),
+        client={"before": None, "after": None, "port_use": None},
+    )
+    diagnosis = judge(empty)
+    assert [suspect.cause for suspect in diagnosis.suspects] == [cause.id for cause in CAUSES]
+    assert diagnosis.cause is None
+    assert diagnosis.summary.startswith("curl used no TCP connection that was seen: no limit was met.")
+
+
+def test_what_was_not_seen_is_said() -> None:
+    run = program(program=CURL.replace(unseen=["it is in another network namespace"]))
+    assert "Not seen: it is in another network namespace." in judge(run).summary
+
+
+@pytest.mark.parametrize(
+    ("run", "command", "connections"),
+    [
+        (program(timeline=[runs.point(0.1, open=400)]), "hold", 400),
+        (program(timeline=[runs.point(0.1, open=4)]), "churn", 4),
+        (program(client={"processes": [process(64)]}, funnel=runs.funnel(60, 60)), "churn", 1),
+        (
+            program(
+                client={"processes": [process(64)]}, funnel=runs.funnel(60, 60), timeline=[runs.point(0.1, open=60)]
+            ),
+            "hold",
+            71,
+        ),
+    ],
+)
+def test_a_twin_plays_it_as_a_load(run: RunResult, command: str, connections: int) -> None:
+    assumed: list[str] = []
+    load = as_load(run.replace(diagnosis=judge(run)), assumed)
+    assert (load.command, load.config["connections"]) == (command, connections)
+    assert len(assumed) == 1
