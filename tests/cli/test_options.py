@@ -10,8 +10,8 @@ from tests.cli.terminal import assert_one_clear_line, called
 from estab.cli import values
 from estab.cli.app import commands
 
-GIVEN = {"attach": ["1"], 
-    "lab run": ["healthy"], "lab twin": ["x"], "compare": ["a", "b"], "cluster check": ["tcp://127.0.0.1:1"]
+GIVEN = {
+    "attach": ["1"], "lab run": ["healthy"], "lab twin": ["x"], "compare": ["a", "b"], "cluster check": ["tcp://127.0.0.1:1"]
 }  # fmt: skip
 NO_NUMBERS = ("", "0x10", "1_000", "\u0663")  # of which Python takes three
 
