@@ -6,6 +6,7 @@ Pure, and for every layer.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 
 def plural(number: float, thing: str, things: str = "") -> str:
@@ -33,3 +34,11 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
     close = get_close_matches(name, list(names), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def clock(unix_s: float, *, day: bool = False) -> str:
+    """A moment as `02:13:04`, with `day` as `2026-11-26 02:13:04`, in UTC; what is no moment, as a number."""
+    try:
+        return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M:%S" if day else "%H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return f"{unix_s:g}"

@@ -12,7 +12,6 @@ from tests.diagnose.anything import of
 
 from estab.diagnose import judge_snapshots
 from estab.diagnose.cause import NeedsRun
-from estab.diagnose.snapshots import judge_series
 from estab.diagnose.suspects import CAUSES
 from estab.records import Conntrack, Diagnosis, Listener, Nic, Process, Snapshot, Thread
 
@@ -275,18 +274,3 @@ def test_never_raises_and_names_at_most_one(before: Snapshot | None, after: Snap
     assert [s.cause for s in found.suspects] == [cause.id for cause in CAUSES]
     assert all(s.summary and s.evidence for s in found.suspects)
     assert judge_snapshots(before, after) == found
-
-
-# A recording -------------------------------------------------------------------------------------------------------
-
-
-def test_an_episode_in_the_middle_of_a_recording_is_named_with_its_times() -> None:
-    """Full from 7,201 s to 7,202 s; then the server was restarted, so that first and last differ in nothing."""
-    calm = [moment(7200.0 + second) for second in range(5)]
-    full = [taken.replace(listeners=[listener(512, 511)]) for taken in calm[1:3]]
-    found = judge_series([calm[0], *full, *calm[3:]])
-    assert found.cause == "accept_queue_overflow"
-    assert found.summary.endswith("So it was in 2 of 4 intervals of the recording: 02:00:01 to 02:00:02 UTC.")
-    assert judge_series(calm).cause is None
-    assert judge_series(calm[:1]).cause is None
-    assert judge_series([calm[0], full[0]]).summary == judge_snapshots(calm[0], full[0]).summary

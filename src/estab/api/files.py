@@ -10,7 +10,8 @@ from pathlib import Path
 
 from estab.api.local_server import LocalServer
 from estab.diagnose import judge
-from estab.diagnose.snapshots import judge_series, judge_snapshots
+from estab.diagnose.episodes import diagnosis_of, judge_recording
+from estab.diagnose.snapshots import judge_snapshots
 from estab.errors import ReadError, UsageError
 from estab.load.conductor import Stop
 from estab.load.plan import check_range
@@ -122,7 +123,7 @@ def diagnose_snapshots(snapshots: Sequence[Snapshot]) -> Diagnosis:
     """
     if not snapshots:
         raise UsageError("no snapshot was given; `estab observe --count 2` prints two")
-    return judge_series(sorted(snapshots, key=lambda taken: taken.taken_at_s))
+    return diagnosis_of(judge_recording(sorted(snapshots, key=lambda taken: taken.taken_at_s)))
 
 
 def diagnose_host(

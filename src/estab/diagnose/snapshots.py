@@ -8,10 +8,6 @@ reason.
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from itertools import pairwise
 
 from estab.diagnose.decide import decide, not_observed, open_questions
 from estab.diagnose.on_snapshots import Snapshots
@@ -33,33 +29,6 @@ def judge_snapshots(before: Snapshot | None, after: Snapshot) -> Diagnosis:
         without_cause=_no_cause,
     )
     return judged.replace(summary=f"{judged.summary} {_basis(snapshots, why)}")
-
-
-def judge_series(series: Sequence[Snapshot]) -> Diagnosis:
-    """The verdict on a recording: the first against the last; where that names none, what an episode in between shows.
-
-    `series` has one snapshot at least, in the order in which they were taken.
-    """
-    whole = judge_snapshots(series[0] if len(series) > 1 else None, series[-1])
-    if whole.cause is not None or len(series) < 3:
-        return whole
-    return _of_an_episode(series) or whole
-
-
-def _of_an_episode(series: Sequence[Snapshot]) -> Diagnosis | None:
-    """The cause that most of the intervals name, as the first of these names it. None: no interval names one."""
-    judged = [(after.taken_at_s, judge_snapshots(before, after)) for before, after in pairwise(series)]
-    causes = Counter(diagnosis.cause for _at_s, diagnosis in judged if diagnosis.cause is not None)
-    if not causes:
-        return None
-    met = [(at_s, diagnosis) for at_s, diagnosis in judged if diagnosis.cause == max(causes, key=lambda c: causes[c])]
-    times = " to ".join(dict.fromkeys(_clock(at_s) for at_s in (met[0][0], met[-1][0])))
-    told = f"So it was in {len(met):,} of {len(judged):,} intervals of the recording: {times} UTC."
-    return met[0][1].replace(summary=f"{met[0][1].summary} {told}")
-
-
-def _clock(unix_s: float) -> str:
-    return datetime.fromtimestamp(unix_s, UTC).strftime("%H:%M:%S")
 
 
 def _unfit(before: Snapshot | None, after: Snapshot) -> str | None:

@@ -12,6 +12,7 @@ from estab.records.diagnosis import (
     Suspect,
     Verdict,
 )
+from estab.records.episodes import EPISODES_SCHEMA, Episode, Episodes, Next
 from estab.records.failure import PHASES, Failure, FailureKind
 from estab.records.limits import LIMITS_SCHEMA, Limit, Limits, RateLimit
 from estab.records.program import Program, ProgramTarget
@@ -60,6 +61,7 @@ from estab.records.timeline import OwnerSample, ServerLook, ServerSample, Spread
 
 __all__ = [
     "DIAGNOSIS_SCHEMA",
+    "EPISODES_SCHEMA",
     "LIMITS_SCHEMA",
     "LISTED_THREADS",
     "PHASES",
@@ -75,6 +77,8 @@ __all__ = [
     "Conntrack",
     "Diagnosis",
     "DropReasons",
+    "Episode",
+    "Episodes",
     "ErrorOrder",
     "Evidence",
     "Failure",
@@ -88,6 +92,7 @@ __all__ = [
     "Limits",
     "Listener",
     "ListenerWatch",
+    "Next",
     "Nic",
     "OpenLoop",
     "OwnerSample",
