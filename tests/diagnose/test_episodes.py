@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -140,12 +141,12 @@ SLOW = settings(deadline=None, max_examples=40, suppress_health_check=[HealthChe
 def test_none_is_invented_and_none_is_lost(night: list[Listener]) -> None:
     """Every interval that the judge accuses lies in an episode, and each episode begins and ends with one."""
     taken = recording(night)
-    accused = [b.taken_at_s for a, b in zip(taken, taken[1:], strict=False) if judge_snapshots(a, b).cause]
+    accused = [b.taken_at_s for a, b in pairwise(taken) if judge_snapshots(a, b).cause]
     found = judge_recording(taken).episodes
     assert sum(episode.intervals for episode in found) == len(accused)
     assert all(any(episode.from_s < at <= episode.to_s for episode in found) for at in accused)
     assert all(episode.to_s in accused and episode.from_s + 1 in accused for episode in found)
-    assert all(b.from_s - a.to_s > CALM_S for a, b in zip(found, found[1:], strict=False))
+    assert all(b.from_s - a.to_s > CALM_S for a, b in pairwise(found))
 
 
 @SLOW
