@@ -128,6 +128,23 @@ def test_the_server_is_looked_at_once_the_last_acks_have_come(fit: int, ghosts: 
     assert ns.in_namespace(work) == (ghosts, fit, fit, fit)
 
 
+@pytest.mark.namespace
+def test_what_is_to_come_together_is_waited_for_as_long_as_it_keeps_coming() -> None:
+    """Ten clients that begin 50 ms apart, on a queue of five: together, five of them hold a cookie (rule 16)."""
+
+    def work() -> tuple[int, int]:
+        sysctls: dict[str, int | str] = {"net.ipv4.tcp_syncookies": 1}
+        with Stage(WireSpec(rtt_s=0.02, gather_syns=10), server=sysctls) as stage:
+            server = stage.serve(backlog=4, kind="stall")
+            run = stage.run(server, lambda progress: hold(
+                stage.target, connections=10, ramp_per_s=20, duration_s=0.1, progress=progress
+            ))  # fmt: skip
+            assert run.ghosts is not None
+            return run.funnel.connected, run.ghosts.count
+
+    assert ns.in_namespace(work) == (10, 5)
+
+
 def test_what_is_held_is_told_of_before_it_is_closed() -> None:
     """However short the time: the stage counts on being told once with all of it open."""
     seen: list[Progress] = []

@@ -90,10 +90,14 @@ def measure_timeline(retries: int, linear: int, rto_max_ms: int, user_timeout_ms
     return {"errno": failure, "elapsed_s": elapsed} | ns.deltas(before, ns.counters())
 
 
-def measure_half_open(syns: int, backlog: int, retries: int, left: int) -> tuple[int, float, int]:
+def measure_half_open(
+    syns: int, backlog: int, retries: int, left: int, rto_max_ms: int | None = None
+) -> tuple[int, float, int]:
     """SYN_RECV after `syns` SYNs, the seconds until `left` of them are left, and how many that are."""
     lossless_default_route()
     ns.sysctl("net.ipv4.tcp_synack_retries", retries)
+    if rto_max_ms is not None:
+        ns.sysctl("net.ipv4.tcp_rto_max_ms", rto_max_ms)
     with listener(backlog):
         start = time.monotonic()
         packets.flood(PORT, syns)
@@ -105,6 +109,10 @@ def measure_half_open(syns: int, backlog: int, retries: int, left: int) -> tuple
         return first, elapsed, ns.census(PORT).get("SYN_RECV", 0)
 
 
+EXPIRIES: dict[str, tuple[int, int, int | None]] = {  # tcp_synack_retries, how many are left, tcp_rto_max_ms
+    "1 retry": (1, 0, None),
+    **({"2 retries, waits capped at 1 s": (2, 0, 1000)} if HAS_RTO_MAX else {}),
+}
 REUSE = {  # tcp_tw_reuse, tcp_tw_reuse_delay in ms, tcp_timestamps, whether the client binds the port itself
     "off": (0, 1000, 1, False),
     "on": (1, 1000, 1, False),
@@ -251,7 +259,7 @@ FULL = syn_queue.fits_backlog(128, KERNEL) or 128
 def running() -> Iterator[dict[str, ns.Running]]:
     """The slow children, by name. Started before the first test of this file."""
     work: dict[str, Callable[[], Any]] = {
-        "expiry": lambda: measure_half_open(3, 128, 1, 0),
+        **{f"expiry {name}": partial(measure_half_open, 3, 128, *asked) for name, asked in EXPIRIES.items()},
         "pruning": lambda: measure_half_open(FULL, 128, 5, HALF_THE_ROOM),
     }
     work |= {f"fates {cookies}": (lambda cookies=cookies: measure_fates(cookies, *FATES)) for cookies in (0, 1, 2)}
@@ -354,9 +362,11 @@ def test_rules_17_and_18_timeline(running: dict[str, ns.Running], name: str) -> 
     assert span.low <= measured["elapsed_s"] <= span.high + _LOAD_S
 
 
-def test_rule_6_expiry(running: dict[str, ns.Running]) -> None:
-    first, elapsed_s, left = running["expiry"].result()
-    span = synack_retries.timeline(1, hz=HZ, kernel=KERNEL).expires_between_s
+@pytest.mark.parametrize("name", EXPIRIES)
+def test_rule_6_expiry(running: dict[str, ns.Running], name: str) -> None:
+    retries, _, rto_max_ms = EXPIRIES[name]
+    first, elapsed_s, left = running[f"expiry {name}"].result()
+    span = synack_retries.timeline(retries, hz=HZ, rto_max_ms=rto_max_ms or 120_000, kernel=KERNEL).expires_between_s
     assert span.high is not None
     assert (first, left) == (3, 0)
     assert span.low <= elapsed_s <= span.high + _LOAD_S
