@@ -114,8 +114,11 @@ class Running:
         """What is to come together has come: on a busy machine it may take longer than the pause that it is to meet."""
         if not self.setup.path.gather:
             return
+        deadline = time.monotonic() + BURST_WITHIN_S
         coming = Silence(lambda: len(self.stage.wire_report().syns), GATHER_S)
-        while len(self.stage.wire_report().syns) < self.setup.path.gather and not coming.fallen():
+        while (came := len(self.stage.wire_report().syns)) < self.setup.path.gather and time.monotonic() < deadline:
+            if coming.fallen() and came:
+                return
             time.sleep(0.002)
 
 
