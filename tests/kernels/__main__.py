@@ -1,0 +1,76 @@
+"""`make test-kernels`: other kernels are booted. Do they do what the rules say?
+
+Prints a table of kernels and rules, and one of kernels and scenarios. Exit code 1 where something
+differs, or a kernel can't be had.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from tests.kernels import catalogue, results, table
+from tests.kernels.apt import Apt, CannotHave
+from tests.kernels.plan import plan
+from tests.kernels.runs import Runs
+
+
+def main() -> int:
+    asked = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    began = time.monotonic()
+    apt = Apt(cache())
+    try:
+        apt.update()
+        kernels = _kernels(apt, asked)
+    except CannotHave as why:
+        print(f"no kernels: {why}", file=sys.stderr)
+        return 1
+    parts = plan(kernels, rules=asked.rules, scenarios=asked.scenario, everything=asked.all)
+    try:
+        with Runs(apt, cache(), asked.jobs, _tell) as runs:
+            came = runs.all(parts)
+    except KeyboardInterrupt:
+        return 130
+    print("\n".join(["", *table.lines(came), f"{time.monotonic() - began:.0f} s"]))
+    if asked.keep:
+        results.write(results.merged(results.read(), came))
+    return 0 if results.as_predicted(came) else 1
+
+
+def cache() -> Path:
+    """Where kernels are kept: they are some hundred megabytes."""
+    given = os.environ.get("XDG_CACHE_HOME")
+    return Path(given) / "estab-kernels" if given else Path(__file__).resolve().parents[2] / "build" / "kernels"
+
+
+def _kernels(apt: Apt, asked: argparse.Namespace) -> list[catalogue.Kernel]:
+    if asked.kernel:
+        return [catalogue.one(apt, name) for name in asked.kernel]
+    there = catalogue.available(apt)
+    return there if asked.all else catalogue.usual(there)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.kernels", description=__doc__)
+    parser.add_argument(
+        "--kernel", action="append", metavar="NAME", help="this one: uml-6.1, cloud-6.12, cloud-6.12.43, host"
+    )
+    parser.add_argument("--scenario", action="append", metavar="NAME", help="this one, and no rules without --rules")
+    parser.add_argument("--rules", metavar="PATTERN", help="the rules whose tests match, as pytest -k; no scenarios")
+    parser.add_argument("--all", action="store_true", help="every kernel that Debian has, every scenario in each")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="guests at the same time (default: cores)")
+    parser.add_argument("--keep", action="store_true", help=f"write what came of it into {results.KEPT.name}")
+    return parser.parse_args()
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

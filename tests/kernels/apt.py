@@ -1,0 +1,187 @@
+"""Debian's packages in a directory of our own: own lists, nothing installed on the host.
+
+`Apt(cache)` knows every suite that can hold a kernel, from the mirror that the host's own sources name. A package is
+downloaded once and unpacked beside it. What can't be had raises `CannotHave`, with the reason.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+SUITES = (
+    *("bullseye", "bookworm", "bookworm-backports", "trixie", "trixie-backports", "sid"),
+    *("bullseye-security", "bookworm-security", "trixie-security"),
+)
+MIRROR = "http://deb.debian.org/debian"
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+_SOURCES = Path("/etc/apt")
+_LISTS_LAST_S = 24 * 3600.0
+_ATTEMPTS = 3
+_APT_S = 300  # the longest that one call of apt may take
+
+
+class CannotHave(Exception):
+    """A package that can't be had here. The message names it, and says why."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """One version of a package, as `apt-cache madison` lists it; `suite` is "bookworm", "trixie-backports"."""
+
+    name: str
+    version: str
+    suite: str
+
+
+class Apt:
+    """apt with its lists and its downloads below `cache`."""
+
+    def __init__(self, cache: Path) -> None:
+        self._cache = cache
+        self._config = cache / "apt" / "apt.conf"
+
+    def update(self) -> None:
+        """Fetch the lists of packages, unless they are of today. Raises CannotHave."""
+        with self._alone():
+            if not KEYRING.exists():
+                raise CannotHave(f"no {KEYRING}: apt-get install debian-archive-keyring")
+            fetched = self._cache / "apt" / "fetched"
+            if fetched.exists() and time.time() - fetched.stat().st_mtime < _LISTS_LAST_S:
+                return
+            self._configure()
+            self._run("apt-get", "update", "-qq", *_STRICT)
+            fetched.touch()
+
+    def names(self, pattern: str) -> list[str]:
+        """The names of packages that match (re.fullmatch)."""
+        return [name for name in self._run("apt-cache", "pkgnames").split() if re.fullmatch(pattern, name)]
+
+    def versions(self, names: Iterable[str]) -> list[Package]:
+        """All versions of these packages, the newest first."""
+        listed = parse_madison(self._run("apt-cache", "madison", *names))
+        return sorted(listed, key=lambda package: version_key(package.version), reverse=True)
+
+    def unpacked(self, package: Package) -> Path:
+        """The directory with the files of a package. Raises CannotHave."""
+        with self._alone():
+            return self._unpacked(package)
+
+    def _unpacked(self, package: Package) -> Path:
+        directory = self._cache / "packages" / f"{package.name}_{package.version}".replace(":", "%3a")
+        if not directory.exists():
+            downloads = self._cache / "apt" / "archives"
+            self._run("apt-get", "download", "-qq", f"{package.name}={package.version}", cwd=downloads)
+            _unpack(next(downloads.glob(f"{package.name}_*.deb")), directory)
+        return directory
+
+    def with_what_it_needs(self, names: Iterable[str]) -> list[Path]:
+        """The unpacked files of these packages, of the host's own release, and of all they need that it has not."""
+        wanted = ["apt-get", "install", "-qq", "--print-uris", "-y", "--no-install-recommends", f"-t={host_release()}"]
+        printed = self._run(*wanted, "-o", "Debug::NoLocking=1", *names)
+        files = re.findall(r"^'[^']+' (\S+?)_(\S+?)_\S+\.deb ", printed, re.MULTILINE)
+        with self._alone():
+            return [self._unpacked(Package(name, version.replace("%3a", ":"), "")) for name, version in files]
+
+    def _configure(self) -> None:
+        state, archives = self._cache / "apt" / "state", self._cache / "apt" / "archives"
+        for directory in (state / "lists" / "partial", archives / "partial", self._cache / "packages"):
+            directory.mkdir(parents=True, exist_ok=True)
+        mirror, sources = host_mirror(), self._cache / "apt" / "sources.list"
+        lines = (f"deb [signed-by={KEYRING}] {_of_suite(mirror, suite)} {suite} main" for suite in SUITES)
+        sources.write_text("\n".join(lines) + "\n")
+        settings = {
+            "Dir::State": state,
+            "Dir::State::status": "/var/lib/dpkg/status",
+            "Dir::Cache": self._cache / "apt",
+            "Dir::Etc::sourcelist": sources,
+            "Dir::Etc::sourceparts": "-",
+            "APT::Sandbox::User": "root",  # who fetches may not reach the cache
+            "Acquire::Retries": 3,
+        }
+        self._config.write_text("".join(f'{name} "{value}";\n' for name, value in settings.items()))
+
+    def _run(self, *command: str, cwd: Path | None = None) -> str:
+        """What a command of apt prints: tried three times, for a mirror may be busy. Raises CannotHave."""
+        environment = os.environ | {"APT_CONFIG": str(self._config), "LC_ALL": "C.UTF-8"}
+        why = ""
+        for attempt in range(_ATTEMPTS):
+            try:
+                done = subprocess.run(
+                    command, env=environment, cwd=cwd, capture_output=True, text=True, timeout=_APT_S, check=False
+                )
+            except FileNotFoundError:
+                raise CannotHave(f"no {command[0]} here: kernels are Debian packages") from None
+            except subprocess.TimeoutExpired:
+                why = f"no answer within {_APT_S} s"
+                continue
+            if done.returncode == 0:
+                return done.stdout
+            why = _last_line(done.stderr)
+            time.sleep(2.0 * attempt)
+        raise CannotHave(f"{' '.join(command[:2])} {command[-1]}: {why}")
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One process at a time writes below the cache."""
+        self._cache.mkdir(parents=True, exist_ok=True)
+        with open(self._cache / "lock", "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+# An index that could not be fetched is an error, not a warning: else a suite is missed without a word.
+_STRICT = ("-o", "APT::Update::Error-Mode=any")
+
+
+def parse_madison(text: str) -> list[Package]:
+    """What `apt-cache madison` prints, a package a line; sources of packages are left out."""
+    rows = ([cell.strip() for cell in line.split("|")] for line in text.splitlines())
+    return [
+        Package(name=row[0], version=row[1], suite=row[2].split()[1].partition("/")[0])
+        for row in rows
+        if len(row) == 3 and row[2].endswith("Packages")
+    ]
+
+
+def version_key(version: str) -> list[tuple[int, int | str]]:
+    """Sorts versions as dpkg does, as far as kernels go: numbers by value, "~" before the end, the end before text."""
+    parts = re.findall(r"\d+|~|[^\d~]+", version)
+    return [(2, int(part)) if part.isdigit() else (0 if part == "~" else 3, part) for part in parts] + [(1, "")]
+
+
+def host_mirror() -> str:
+    """The first Debian mirror among the host's sources; Debian's own where it has none."""
+    files = [_SOURCES / "sources.list", *sorted((_SOURCES / "sources.list.d").glob("*"))]
+    text = "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in files if file.is_file())
+    found = re.search(r"^(?:URIs:\s*|deb\s+(?:\[.*?\]\s+)?)(\S+/debian)/?(?=\s)", text, re.MULTILINE)
+    return found[1] if found else MIRROR
+
+
+def host_release() -> str:
+    """The host's release by name, as "bookworm"; "stable" where it doesn't say."""
+    found = re.search(r"^VERSION_CODENAME=(\w+)$", Path("/etc/os-release").read_text(encoding="utf-8"), re.MULTILINE)
+    return found[1] if found else "stable"
+
+
+def _of_suite(mirror: str, suite: str) -> str:
+    return f"{mirror}-security" if suite.endswith("-security") else mirror
+
+
+def _unpack(archive: Path, directory: Path) -> None:
+    """All of it or nothing: an interrupted one is not taken for whole. The archive is not needed any more."""
+    unfinished = directory.with_name(f"{directory.name}.part{os.getpid()}")
+    subprocess.run(["dpkg-deb", "-x", archive, unfinished], check=True, timeout=_APT_S)
+    unfinished.rename(directory)
+    archive.unlink()
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["it failed without a word"])[-1]
