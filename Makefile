@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 FAST := tests/kernel tests/diagnose tests/records tests/compare tests/load tests/cli/test_bad_input.py \
   tests/cli/test_options.py tests/cli/test_help.py tests/cli/test_completion.py tests/cli/test_lab_progress.py
 
-.PHONY: run extras test test-fast check field bench bench-docs docs sanitize lock packages clean
+.PHONY: run extras test test-fast check field bench bench-docs docs test-kernels sanitize lock packages clean
 
 run: $(VENV)/.built
 	@echo '$$ estab bench -c 100 -s 64 -d 3    # a healthy run'
@@ -49,6 +49,11 @@ field: $(VENV)/.dev
 
 bench: $(VENV)/.built
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+# Other kernels are booted, and asked whether they do as the rules say: a table (KERNELS_ARGS="--all --keep",
+# "--kernel cloud-6.12 --scenario cookie_reset"; --help says more). 15 minutes on two cores.
+test-kernels: $(VENV)/.dev
+	$(BIN)/python -m tests.kernels $(KERNELS_ARGS)
 
 # The engine under ASan and UBSan, and with each of its system calls failing in turn.
 sanitize: $(VENV)/.dev

@@ -6,9 +6,16 @@ docstrings, the lists of causes from what each declares.
 
 from __future__ import annotations
 
-from docs.generate import causes, commands, diagrams, library, scenarios
+from docs.generate import causes, commands, diagrams, kernels, library, scenarios
 
 
 def pages() -> dict[str, str]:
     """Each generated page: its path below `docs`, and its text."""
-    return {**causes.pages(), **commands.pages(), **diagrams.pages(), **library.pages(), **scenarios.pages()}
+    return {
+        **causes.pages(),
+        **commands.pages(),
+        **diagrams.pages(),
+        **kernels.pages(),
+        **library.pages(),
+        **scenarios.pages(),
+    }

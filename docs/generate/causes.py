@@ -48,7 +48,7 @@ def page_of(cause: Cause) -> tuple[str, dict[str, Any]]:
 def _index() -> str:
     made = {side: _table("in one sentence", _of_side(side)) for side in SIDES}
     made["twins"] = _table("rebuilt by", [(cause, _by(cause)) for cause in CAUSES])
-    return _filled("causes/index.md", made)
+    return filled("causes/index.md", made)
 
 
 def _of_side(side: str) -> list[tuple[Cause, str]]:
@@ -70,7 +70,7 @@ def _table(column: str, rows: list[tuple[Cause, str]]) -> str:
 
 def _errors() -> str:
     text = _read("errors.md")
-    return _filled("errors.md", {heading: _met_at(heading) for heading in HEADING.findall(text)})
+    return filled("errors.md", {heading: _met_at(heading) for heading in HEADING.findall(text)})
 
 
 def _met_at(heading: str) -> str:
@@ -92,7 +92,7 @@ def _how_usual(page: tuple[Cause, dict[str, Any]]) -> tuple[int, int, int, str]:
 
 
 def _judge() -> str:
-    return _filled("judge.md", {"order": _order(), "explains": _explains()})
+    return filled("judge.md", {"order": _order(), "explains": _explains()})
 
 
 def _order() -> str:
@@ -126,6 +126,6 @@ def _read(page: str) -> str:
     return (DOCS / page).read_text(encoding="utf-8")
 
 
-def _filled(page: str, made: dict[str, str]) -> str:
+def filled(page: str, made: dict[str, str]) -> str:
     """The page with each of its made parts as `made` has it."""
     return PART.sub(lambda part: f"<!-- made: {part[1]} -->\n\n{made[part[1]]}\n\n<!-- end -->", _read(page))

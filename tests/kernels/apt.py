@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,18 +42,19 @@ class Package:
 
 
 class Apt:
-    """apt with its lists and its downloads below `cache`."""
+    """apt with its lists and its downloads below `cache`: of all suites, or of some where that is enough."""
 
-    def __init__(self, cache: Path) -> None:
-        self._cache = cache
-        self._config = cache / "apt" / "apt.conf"
+    def __init__(self, cache: Path, suites: Sequence[str] = SUITES) -> None:
+        self._cache, self._suites = cache, suites
+        self._apt = cache / "apt" / ("all" if suites == SUITES else "+".join(suites))
+        self._config = self._apt / "apt.conf"
 
     def update(self) -> None:
         """Fetch the lists of packages, unless they are of today. Raises CannotHave."""
         with self._alone():
             if not KEYRING.exists():
                 raise CannotHave(f"no {KEYRING}: apt-get install debian-archive-keyring")
-            fetched = self._cache / "apt" / "fetched"
+            fetched = self._apt / "fetched"
             if fetched.exists() and time.time() - fetched.stat().st_mtime < _LISTS_LAST_S:
                 return
             self._configure()
@@ -77,7 +78,7 @@ class Apt:
     def _unpacked(self, package: Package) -> Path:
         directory = self._cache / "packages" / f"{package.name}_{package.version}".replace(":", "%3a")
         if not directory.exists():
-            downloads = self._cache / "apt" / "archives"
+            downloads = self._apt / "archives"
             self._run("apt-get", "download", "-qq", f"{package.name}={package.version}", cwd=downloads)
             _unpack(next(downloads.glob(f"{package.name}_*.deb")), directory)
         return directory
@@ -91,16 +92,16 @@ class Apt:
             return [self._unpacked(Package(name, version.replace("%3a", ":"), "")) for name, version in files]
 
     def _configure(self) -> None:
-        state, archives = self._cache / "apt" / "state", self._cache / "apt" / "archives"
+        state, archives = self._apt / "state", self._apt / "archives"
         for directory in (state / "lists" / "partial", archives / "partial", self._cache / "packages"):
             directory.mkdir(parents=True, exist_ok=True)
-        mirror, sources = host_mirror(), self._cache / "apt" / "sources.list"
-        lines = (f"deb [signed-by={KEYRING}] {_of_suite(mirror, suite)} {suite} main" for suite in SUITES)
+        mirror, sources = host_mirror(), self._apt / "sources.list"
+        lines = (f"deb [signed-by={KEYRING}] {_of_suite(mirror, suite)} {suite} main" for suite in self._suites)
         sources.write_text("\n".join(lines) + "\n")
         settings = {
             "Dir::State": state,
             "Dir::State::status": "/var/lib/dpkg/status",
-            "Dir::Cache": self._cache / "apt",
+            "Dir::Cache": self._apt,
             "Dir::Etc::sourcelist": sources,
             "Dir::Etc::sourceparts": "-",
             "APT::Sandbox::User": "root",  # who fetches may not reach the cache

@@ -60,8 +60,8 @@ class Cpio:
         status = path.lstat()
         if stat.S_ISLNK(status.st_mode):
             self.add(place, status.st_mode, os.readlink(path).encode())
-            if path.resolve().is_file():
-                self.put(path.resolve())
+            if path.is_file():
+                self.put(path.parent / path.readlink())
         elif stat.S_ISREG(status.st_mode):
             self.add(place, status.st_mode, path.read_bytes(), mtime=int(status.st_mtime))
 

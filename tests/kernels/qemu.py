@@ -69,9 +69,8 @@ def _qemu(apt: Apt) -> tuple[list[str], dict[str, str]]:
     libraries = [
         str(lib) for place in places for lib in (*place.glob("usr/lib/*-linux-gnu"), *place.glob("lib/*-linux-gnu"))
     ]
-    firmware = [
-        option for place in places for path in sorted(place.glob("usr/share/*")) for option in ("-L", str(path))
-    ]
+    shared = [path for place in places for name in ("qemu", "seabios") for path in place.glob(f"usr/share/{name}")]
+    firmware = [option for path in shared for option in ("-L", str(path))]
     environment = {
         "LD_LIBRARY_PATH": ":".join(libraries),
         "QEMU_MODULE_DIR": str(_first(places, "usr/lib/*-linux-gnu/qemu")),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from tests.kernels.results import KernelRun, Mark, Outcome
+
+from estab.words import plural
 
 SIGNS: dict[Mark, str] = {"as_predicted": "ok", "differs": "DIFFERS", "cannot_run": "can't run"}
 
@@ -26,14 +28,14 @@ def head(run: KernelRun) -> str:
     return f"{run.version} {run.name.partition('-')[0]}"
 
 
-def totals(runs: Iterable[KernelRun]) -> str:
+def totals(runs: Sequence[KernelRun]) -> str:
     """How many of each mark."""
     marks = [outcome.mark for run in runs for outcome in (*run.rules.values(), *run.scenarios.values())]
-    counts = ", ".join(f"{marks.count(mark)} {words}" for mark, words in _WORDS.items())
-    return f"{sum(bool(run.version) for run in runs)} kernels: {counts}"
+    counts = ", ".join(f"{marks.count(mark)} {words}" for mark, words in WORDS.items())
+    return f"{plural(sum(bool(run.version) for run in runs), 'kernel')}: {counts}"
 
 
-_WORDS: dict[Mark, str] = {"as_predicted": "as predicted", "differs": "differ", "cannot_run": "can't run"}
+WORDS: dict[Mark, str] = {"as_predicted": "as predicted", "differs": "differ", "cannot_run": "can't run"}
 
 
 def _grid(
@@ -50,7 +52,7 @@ def _grid(
 def _sign(outcome: Outcome | None) -> str:
     if outcome is None:
         return "-"
-    return SIGNS[outcome.mark] + (f" ({outcome.attempts}nd)" if outcome.attempts == 2 else "")
+    return SIGNS[outcome.mark] + (f" ({outcome.attempts} attempts)" if outcome.attempts > 1 else "")
 
 
 def _reasons(runs: Sequence[KernelRun]) -> list[str]:

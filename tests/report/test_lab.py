@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from estab.records.lab import LabCeiling, LabHost, LabInside, LabRemedy, LabResult, LabRow, LabScenario, LabWire
+from estab.report.answer.lab import answer_end
 from estab.report.lab import render_end, render_scenario
 from estab.report.lab_inside import render_inside
 
@@ -49,6 +50,15 @@ def test_the_table_at_the_end(width: int) -> None:
     assert max(map(len, text.splitlines())) <= width
     assert [line for line in text.splitlines() if line != line.rstrip()] == []
     assert "3 of 4 scenarios as predicted, as root" in text
+
+
+@pytest.mark.parametrize(("kernel", "said"), [("6.18.44-x", False), ("6.5.0-9-generic", True), ("", False)])
+def test_a_kernel_that_was_not_measured_is_named_in_one_line(kernel: str, said: bool) -> None:
+    for render in (render_end, answer_end):
+        out = io.StringIO()
+        render(LabResult(scenarios=[scenario("healthy", None, None)], kernel=kernel), Console(file=out, width=120))
+        lines = [line for line in out.getvalue().splitlines() if "was not measured: its rules are extrapolated" in line]
+        assert len(lines) == said
 
 
 def test_a_sweep_is_a_table_of_sizes_and_ceilings() -> None:

@@ -8,6 +8,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from estab.kernel.measured import extrapolated
 from estab.records.lab import LabRemedy, LabResult, LabScenario
 from estab.report.layout import Glyphs, columns, glyphs_for, hanging, heading, indented, line
 from estab.report.trimmed import print_trimmed
@@ -44,12 +45,14 @@ def render_end(result: LabResult, console: Console) -> None:
             f"{count(wire.packets_per_s)} packets a second."
         )
         print_trimmed(console, line(text, "dim"))
-    render_containment(result, console)
+    render_caveats(result, console)
     print_trimmed(console, line(end(result, glyphs), "bold"))
 
 
-def render_containment(result: LabResult, console: Console) -> None:
-    """Says where processes of a server of one's own could outlive the run."""
+def render_caveats(result: LabResult, console: Console) -> None:
+    """Says where the rules were not measured, and where processes of a server of one's own could outlive the run."""
+    if (said := extrapolated(result.kernel)) is not None:
+        print_trimmed(console, line(said, "yellow"))
     if result.contained is False:
         text = (
             "This machine allows no PID namespace with a /proc of its own: a --server that makes a daemon of itself is "

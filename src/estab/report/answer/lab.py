@@ -9,7 +9,7 @@ from rich.text import Text
 
 from estab.records.lab import LabResult, LabRow, LabScenario
 from estab.report.answer.shape import STYLES, Row, Tone, cut, headline, joined, lowered, mark, rows, short
-from estab.report.lab import SAID, ceilings, end, render_containment
+from estab.report.lab import SAID, ceilings, end, render_caveats
 from estab.report.layout import Glyphs, columns, glyphs_for, indented, line
 from estab.report.trimmed import print_trimmed
 from estab.report.words import clean
@@ -28,7 +28,7 @@ def answer_scenario(done: LabScenario, console: Console, *, alone: bool) -> None
 
 def answer_end(result: LabResult, console: Console) -> None:
     """Prints what all of them came to."""
-    render_containment(result, console)
+    render_caveats(result, console)
     print_trimmed(console, line(end(result, glyphs_for(console)), "bold"))
 
 
