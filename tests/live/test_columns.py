@@ -8,12 +8,13 @@ from tests.live.stories import listener, snapshot, story
 
 from estab.live import columns
 from estab.live.arrange import ORDERS, ListenerFilter, arranged
-from estab.live.columns import ASCII, UNICODE, bar, fit, heading, line, where
+from estab.live.columns import fit, heading, line, where
 from estab.live.detail import chart, detail
 from estab.live.model import Model
 from estab.live.view import ListenerRow
 from estab.observe.process_names import ProcessNames
 from estab.records import Process
+from estab.report.layout import ASCII, UNICODE, Glyphs
 
 
 def rows() -> list[ListenerRow]:
@@ -25,11 +26,11 @@ def rows() -> list[ListenerRow]:
 
 
 @pytest.mark.parametrize("width", [1, 2, 5, 10, 20, 39, 40, 60, 79, 80, 81, 100, 160, 300])
-@pytest.mark.parametrize("signs", [UNICODE, ASCII])
-def test_every_line_fits(width: int, signs: columns.BarGlyphs) -> None:
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII])
+def test_every_line_fits(width: int, glyphs: Glyphs) -> None:
     placed = fit(width, namespaces=True)
     assert placed
-    lines = [heading(placed, "state"), *(line(row, placed, signs) for row in rows())]
+    lines = [heading(placed, "state"), *(line(row, placed, glyphs) for row in rows())]
     widths = {sum(cell_len(text) for text, _ in styled) for styled in lines}
     assert len(widths) == 1
     assert max(widths) <= width
@@ -56,19 +57,6 @@ def test_numbers_stand_under_each_other() -> None:
     assert "17/16" in lines[0]
     assert "OVERFLOW" in lines[0]
     assert "…:9000" in lines[2]
-
-
-@pytest.mark.parametrize(
-    ("fill", "drawn"),
-    [(0.0, "░░░░"), (0.001, "▏░░░"), (0.5, "██░░"), (0.999, "███▉"), (1.0, "████"), (3.0, "████"), (None, "    ")],
-)
-def test_bar(fill: float | None, drawn: str) -> None:
-    assert bar(fill, 4, UNICODE) == drawn
-
-
-@pytest.mark.parametrize(("fill", "drawn"), [(0.0, "...."), (0.001, "#..."), (0.99, "###."), (1.0, "####")])
-def test_bar_in_ascii(fill: float, drawn: str) -> None:
-    assert bar(fill, 4, ASCII) == drawn
 
 
 @pytest.mark.parametrize(
@@ -102,7 +90,7 @@ def test_the_trend_is_as_high_as_the_queue_is_full() -> None:
         (row,) = model.feed([snapshot(second, listener(80, depth, 16))]).rows
     trend = next(column for column in columns.COLUMNS if column.name == "trend")
     assert trend.cell(row, 6, UNICODE) == (" ▁▂▅██", "red")
-    assert trend.cell(row, 3, ASCII)[0] == ":##"
+    assert trend.cell(row, 3, ASCII)[0] == "+##"
 
 
 @pytest.mark.parametrize(
@@ -157,7 +145,7 @@ def test_detail_says_it_all() -> None:
     row = next(row for row in view.rows if row.port == 8080)
     names = {4812: ProcessNames(command_line="python3 app.py --port 8080", user="app", unit="app.service", pod=None)}
     text = detail(
-        row, model.history(row.key), model.diagnosis_of(row.key), gone=False, width=76, signs=UNICODE, names=names
+        row, model.history(row.key), model.diagnosis_of(row.key), gone=False, width=76, glyphs=UNICODE, names=names
     ).plain
     for words in (
         "*:8080",
@@ -171,5 +159,5 @@ def test_detail_says_it_all() -> None:
         "What to do",
     ):
         assert words in text
-    gone = detail(row, (), None, gone=True, width=10, signs=ASCII).plain
+    gone = detail(row, (), None, gone=True, width=10, glyphs=ASCII).plain
     assert "listens no more" in gone

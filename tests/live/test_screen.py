@@ -14,7 +14,6 @@ from textual.pilot import Pilot
 
 from estab.errors import MachineError
 from estab.live.arrange import ListenerFilter
-from estab.live.columns import UNICODE
 from estab.live.recording import recorded
 from estab.live.screen.app import WatchApp
 from estab.live.screen.detail import DetailScreen
@@ -22,6 +21,7 @@ from estab.live.screen.feeds import ReplayFeed, RoundsEnded
 from estab.live.screen.help import HelpScreen
 from estab.live.screen.styled import StyledText
 from estab.live.screen.table import LineTable
+from estab.report.layout import UNICODE
 
 SIZES = [(80, 24), (160, 50)]
 
@@ -32,7 +32,7 @@ def app(tmp_path: Path) -> WatchApp:
     feed = ReplayFeed(recorded(written(tmp_path / "story.ndjson", story())), 1.0)
     feed.paused = True
     app = WatchApp(feed, ListenerFilter(), "state", what="story.ndjson")
-    app.signs = UNICODE
+    app.glyphs = UNICODE
     return app
 
 

@@ -28,7 +28,7 @@ from estab.report.answer.search import answer_ceiling, answer_rate, brief_ceilin
 from estab.report.answer.shape import lowered
 from estab.report.answer.twin import answer_twin, brief_twin
 from estab.report.cluster import answer_cluster
-from estab.report.layout import ASCII, UNICODE, bar
+from estab.report.layout import ASCII, UNICODE
 
 MOST_LINES = 24
 RUNS: dict[str, Callable[[], RunResult]] = {
@@ -266,10 +266,3 @@ def test_scenarios_side_by_side_take_a_line_each_unless_one_differs() -> None:
 )
 def test_a_sentence_after_a_colon(said: str, goes_on: str) -> None:
     assert lowered(said) == goes_on
-
-
-@pytest.mark.parametrize(
-    ("share", "drawn"), [(0, ""), (1, "████"), (2, "████"), (0.5, "██"), (0.001, "▏"), (0.28, "█▏"), (-1, "")]
-)
-def test_a_bar(share: float, drawn: str) -> None:
-    assert bar(share, 4, UNICODE) == drawn

@@ -10,7 +10,7 @@ from tests.diagnose.runs import point
 from estab.records import TimelinePoint
 from estab.records.timeline import Spread
 from estab.report.layout import ASCII, UNICODE
-from estab.report.progress import Line, LoadProgress, SearchProgress, sparkline
+from estab.report.progress import Line, LoadProgress, SearchProgress
 
 
 def text(lines: list[Line]) -> list[str]:
@@ -78,13 +78,6 @@ def test_a_search_shows_its_last_attempts() -> None:
         search.stepped(f"{number * 100} held")
     lines = text(search.lines("connecting", point(1.0, connected=50), 0, UNICODE))
     assert lines[:6] == ["  2 before", *(f"  {n * 100} held" for n in range(3, 7)), "attempt 7  connecting  1.0 s"]
-
-
-@pytest.mark.parametrize(
-    ("values", "drawn"), [([], ""), ([0.0, 0.0], "▁▁"), ([1.0, 8.0], "▂█"), ([5.0], "█"), ([0.0, 1.0], "▁█")]
-)
-def test_a_sparkline(values: list[float], drawn: str) -> None:
-    assert sparkline(values, UNICODE) == drawn
 
 
 @pytest.mark.parametrize("left_s", [0.0, 9.4, 9.6, 100.0, 1000.0])

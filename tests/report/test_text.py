@@ -144,10 +144,10 @@ What does nothing
 
 Funnel
   attempted   400  100%  ████████████████████████████████
-  connected    73   18%  █████▉
+  connected    73   18%  █████▊
   accepted     60   15%  ████▊
   first byte    -        not measured (hold sends nothing)
-  completed    73   18%  █████▉
+  completed    73   18%  █████▊
 
 Failures
   phase    why                    count  first at  example
@@ -196,10 +196,10 @@ To find out
 
 Funnel
   attempted   400  100%  ████████████████████████████████
-  connected   129   32%  ██████████▍
+  connected   129   32%  ██████████▎
   accepted      0    0%
   first byte    -        not measured (hold sends nothing)
-  completed   129   32%  ██████████▍
+  completed   129   32%  ██████████▎
 
 Failures
   phase    why                    count  first at  example

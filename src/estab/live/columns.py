@@ -8,30 +8,14 @@ from dataclasses import dataclass
 from estab.kernel.rules import accept_queue
 from estab.live.judgement import DISTRESS, rate
 from estab.live.view import ListenerRow
-from estab.report import layout
+from estab.report.layout import UNICODE, Glyphs, bar, sparkline
 from estab.report.words import DASH, clean, count
 
 GAP = 1
-EIGHTHS = " ▏▎▍▌▋▊▉"
-RISES = layout.UNICODE.levels
 BY_SEVERITY = ("dim", "", "yellow", "yellow", "bold red", "bold red")
 
 Cell = tuple[str, str]  # text and its style
 Line = tuple[Cell, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class BarGlyphs:
-    """What bars are drawn with."""
-
-    full: str
-    parts: str
-    empty: str
-    more: str
-
-
-UNICODE = BarGlyphs("█", EIGHTHS, "░", "…")
-ASCII = BarGlyphs("#", "", ".", "~")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +25,7 @@ class Column:
     name: str
     title: str
     width: int
-    cell: Callable[[ListenerRow, int, BarGlyphs], Cell]
+    cell: Callable[[ListenerRow, int, Glyphs], Cell]
     right: bool = False
     keep: int = 0
     grow: int = 0
@@ -56,27 +40,6 @@ class PlacedColumn:
     width: int
 
 
-def bar(fill: float | None, width: int, signs: BarGlyphs) -> str:
-    """A bar of `width` characters; what is more than nothing shows at least a sliver, and only 1 or more fills it."""
-    if fill is None or width <= 0:
-        return " " * max(0, width)
-    steps = len(signs.parts) or 1
-    total = width * steps
-    lit = total if fill >= 1 else min(total - 1, max(1 if fill > 0 else 0, int(fill * total)))
-    whole, part = divmod(lit, steps)
-    text = signs.full * whole + (signs.parts[part] if part else "")
-    return text + signs.empty * (width - len(text))
-
-
-def spark(values: Sequence[float], top: float, signs: BarGlyphs) -> str:
-    """One character a value, as high as its share of `top`; what is more than nothing is seen."""
-    rises = RISES if signs.parts else "_.:#"
-    steps = len(rises) - 1
-    return "".join(
-        rises[0 if value <= 0 or top <= 0 else max(1, min(steps, round(value / top * steps)))] for value in values
-    )
-
-
 def where(address: str, port: int) -> str:
     """A listener's address as people write it: `*:80`, `[::1]:80`."""
     host = {"0.0.0.0": "*", "::": "[::]"}.get(address, f"[{address}]" if ":" in address else address)
@@ -88,39 +51,39 @@ def process_words(row: ListenerRow) -> str:
     return _process(row, 200, UNICODE)[0]
 
 
-def _process(row: ListenerRow, width: int, signs: BarGlyphs) -> Cell:
+def _process(row: ListenerRow, width: int, glyphs: Glyphs) -> Cell:
     """The owner, `nginx 4711`, with how many more there are; where it is narrow the name is cut, never the PID."""
     if not row.owners:
         return DASH, "dim"
     first = row.tightest or row.owners[0]
     number = f" {first.pid}" + (f" +{len(row.owners) - 1}" if len(row.owners) > 1 else "")
     name, room = clean(first.name or "?"), width - len(number)
-    return (name if len(name) <= room else name[: max(0, room - 1)] + signs.more) + number, ""
+    return (name if len(name) <= room else name[: max(0, room - len(glyphs.cut))] + glyphs.cut) + number, ""
 
 
-def _trend(row: ListenerRow, width: int, signs: BarGlyphs) -> Cell:
+def _trend(row: ListenerRow, width: int, glyphs: Glyphs) -> Cell:
     """Its depth at the last looks, the newest at the right, as high as the queue is full."""
     fits = accept_queue.room(row.limit)
-    return spark(row.trend[-width:], fits, signs).rjust(width), _level(max(row.trend[-width:], default=0) / fits)
+    return sparkline(row.trend[-width:], glyphs, fits).rjust(width), _level(max(row.trend[-width:], default=0) / fits)
 
 
-def _listener(row: ListenerRow, width: int, signs: BarGlyphs) -> Cell:
+def _listener(row: ListenerRow, width: int, glyphs: Glyphs) -> Cell:
     text = where(row.address, row.port)
     if len(text) > width:  # the port is what people look for: the middle goes
         port = f":{row.port}"
-        text = text[: max(0, width - len(port) - 1)] + signs.more + port
+        text = text[: max(0, width - len(port) - len(glyphs.cut))] + glyphs.cut + port
     return text, "bold" if row.judgement.severity >= DISTRESS else ""
 
 
-def _queue(row: ListenerRow, width: int, signs: BarGlyphs) -> Cell:
-    return bar(row.fill, width, signs), _level(row.fill)
+def _queue(row: ListenerRow, width: int, glyphs: Glyphs) -> Cell:
+    return bar(row.fill, width, glyphs, track=True), _level(row.fill)
 
 
 def _level(fill: float) -> str:
     return "red" if fill >= 1 else "yellow" if fill >= 0.7 else "green" if fill > 0 else "dim"
 
 
-def _fds(row: ListenerRow, _width: int, _signs: BarGlyphs) -> Cell:
+def _fds(row: ListenerRow, _width: int, _glyphs: Glyphs) -> Cell:
     tightest = row.tightest
     if tightest is None:
         return DASH, "dim"
@@ -128,7 +91,7 @@ def _fds(row: ListenerRow, _width: int, _signs: BarGlyphs) -> Cell:
     return (f"{fill:.0%}" if fill >= 1 else f"{min(99, fill * 100):.0f}%"), _level(fill) if fill >= 0.7 else ""
 
 
-def _growth(row: ListenerRow, _width: int, _signs: BarGlyphs) -> Cell:
+def _growth(row: ListenerRow, _width: int, _glyphs: Glyphs) -> Cell:
     value = row.growth_per_s
     if value is None:
         return DASH, "dim"
@@ -137,14 +100,14 @@ def _growth(row: ListenerRow, _width: int, _signs: BarGlyphs) -> Cell:
     return f"{'+' if value > 0 else '-'}{rate(abs(value))}", "yellow" if value > 0 else ""
 
 
-def _drops(row: ListenerRow, _width: int, _signs: BarGlyphs) -> Cell:
+def _drops(row: ListenerRow, _width: int, _glyphs: Glyphs) -> Cell:
     if row.drops_per_s is None:
         return DASH, "dim"
     return (rate(row.drops_per_s), "bold red") if row.drops_per_s else ("0", "dim")
 
 
-def _text(get: Callable[[ListenerRow], Cell]) -> Callable[[ListenerRow, int, BarGlyphs], Cell]:
-    return lambda row, _width, _signs: get(row)
+def _text(get: Callable[[ListenerRow], Cell]) -> Callable[[ListenerRow, int, Glyphs], Cell]:
+    return lambda row, _width, _glyphs: get(row)
 
 
 def _style(row: ListenerRow) -> str:
@@ -202,12 +165,12 @@ def heading(columns: Sequence[PlacedColumn], sorted_by: str = "", down: bool = T
     return _spaced(cells)
 
 
-def line(row: ListenerRow, columns: Sequence[PlacedColumn], signs: BarGlyphs) -> Line:
+def line(row: ListenerRow, columns: Sequence[PlacedColumn], glyphs: Glyphs) -> Line:
     """One listener."""
     cells = []
     for placed in columns:
-        text, style = placed.column.cell(row, placed.width, signs)
-        cells.append((_fixed(text, placed.width, placed.column.right, signs), style))
+        text, style = placed.column.cell(row, placed.width, glyphs)
+        cells.append((_fixed(text, placed.width, placed.column.right, glyphs), style))
     return _spaced(cells)
 
 
@@ -218,7 +181,7 @@ def _spaced(cells: Sequence[Cell]) -> Line:
     return tuple(spaced)
 
 
-def _fixed(text: str, width: int, right: bool, signs: BarGlyphs) -> str:
+def _fixed(text: str, width: int, right: bool, glyphs: Glyphs) -> str:
     if len(text) > width:
-        return text[: max(0, width - 1)] + signs.more[:width]
+        return text[: max(0, width - len(glyphs.cut))] + glyphs.cut[:width]
     return text.rjust(width) if right else text.ljust(width)

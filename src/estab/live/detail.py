@@ -8,12 +8,13 @@ from datetime import datetime
 from rich.text import Text
 
 from estab.kernel.rules import accept_queue
-from estab.live.columns import BY_SEVERITY, RISES, BarGlyphs, bar, where
+from estab.live.columns import BY_SEVERITY, where
 from estab.live.judgement import rate
 from estab.live.panels import label
 from estab.live.view import ListenerRow, QueueSample
 from estab.observe.process_names import ProcessNames
 from estab.records import Diagnosis, Process
+from estab.report.layout import Glyphs, bar
 from estab.report.words import DASH, clean, count, size
 from estab.words import plural
 
@@ -25,7 +26,7 @@ def detail(
     *,
     gone: bool,
     width: int,
-    signs: BarGlyphs,
+    glyphs: Glyphs,
     height: int = 6,
     names: Mapping[int, ProcessNames] | None = None,
 ) -> Text:
@@ -35,18 +36,18 @@ def detail(
     """
     parts = [
         _title(row, gone),
-        _queue(row, width, signs),
+        _queue(row, width, glyphs),
         Text(row.judgement.says, BY_SEVERITY[row.judgement.severity]),
     ]
     fits = accept_queue.room(row.limit)
     parts += [
         Text(""),
-        *_history("Depth", samples, lambda sample: sample.depth, width, signs, most=fits, height=height),
+        *_history("Depth", samples, lambda sample: sample.depth, width, glyphs, most=fits, height=height),
     ]
     if any(sample.drops_per_s for sample in samples):
         parts += [
             Text(""),
-            *_history("Drops a second", samples, lambda sample: sample.drops_per_s, width, signs, height=height // 2),
+            *_history("Drops a second", samples, lambda sample: sample.drops_per_s, width, glyphs, height=height // 2),
         ]
     parts += [Text(""), _rates(row), *_owners(row.owners, names or {})]
     if judged is not None:
@@ -61,11 +62,13 @@ def _title(row: ListenerRow, gone: bool) -> Text:
     return text.append("   listens no more", style="yellow") if gone else text
 
 
-def _queue(row: ListenerRow, width: int, signs: BarGlyphs) -> Text:
+def _queue(row: ListenerRow, width: int, glyphs: Glyphs) -> Text:
     waits, fits = plural(row.depth, "waits", "wait"), plural(accept_queue.room(row.limit), "fits", "fit")
     says = f"  {waits}, {fits} (limit {row.limit:,}); worst {row.worst:,}"
     style = "red" if row.fill >= 1 else "yellow" if row.fill >= 0.7 else "green"
-    return Text(bar(row.fill, max(8, min(40, width - len(says))), signs), style).append(says, style="default")
+    return Text(bar(row.fill, max(8, min(40, width - len(says))), glyphs, track=True), style).append(
+        says, style="default"
+    )
 
 
 def _rates(row: ListenerRow) -> Text:
@@ -109,7 +112,7 @@ def _history(
     samples: Sequence[QueueSample],
     get: Callable[[QueueSample], float | None],
     width: int,
-    signs: BarGlyphs,
+    glyphs: Glyphs,
     *,
     most: float | None = None,
     height: int,
@@ -122,7 +125,7 @@ def _history(
     span = shown[-1].at_s - shown[0].at_s if shown else 0.0
     when = f"   {clock(shown[0].at_s)} to {clock(shown[-1].at_s)}" if shown else ""
     head = Text(title, "bold").append(f"{when}   {span:,.0f} s, {plural(len(shown), 'look')}", style="not bold dim")
-    lines = chart(values, top, height, signs)
+    lines = chart(values, top, height, glyphs)
     marks = {0: rate(top) if top and top < 9.5 and top != int(top) else f"{top:,.0f}", height - 1: "0"}
     return [head, *(Text(f"{marks.get(n, ''):>{axis}} ", "dim").append(line, "cyan") for n, line in enumerate(lines))]
 
@@ -135,14 +138,14 @@ def clock(at_s: float, *, day: bool = False) -> str:
         return ""
 
 
-def chart(values: Sequence[float | None], top: float, height: int, signs: BarGlyphs) -> list[str]:
+def chart(values: Sequence[float | None], top: float, height: int, glyphs: Glyphs) -> list[str]:
     """Columns of `height` lines, the uppermost line first; what is not known is a blank, and 0 a thin foot."""
-    rises = f" {RISES}" if signs.parts else " #"
+    rises = f" {glyphs.levels}" if glyphs.parts else " #"
     steps = len(rises) - 1
     lit = [None if value is None else _lit(value, top, height * steps) for value in values]
     lines = []
     for line in range(height - 1, -1, -1):
-        foot = "_" if not signs.parts else "▁"
+        foot = glyphs.levels[0]
         lines.append("".join(_cell(eighths, line, steps, rises, foot) for eighths in lit))
     return lines
 

@@ -8,10 +8,11 @@ from rich.text import Text
 
 from estab.diagnose.accepts import PASSIVE_OPENS
 from estab.live import rates
-from estab.live.columns import BY_SEVERITY, BarGlyphs, bar, where
+from estab.live.columns import BY_SEVERITY, where
 from estab.live.judgement import DISTRESS, rate
 from estab.live.view import HostTotals, HostView, ListenerRow, PeerConnections, Target
 from estab.records import Diagnosis
+from estab.report.layout import Glyphs, bar
 from estab.report.words import DASH, clean, count
 
 LABEL = 11
@@ -66,14 +67,14 @@ def changes(totals: HostTotals) -> Text:
     return text
 
 
-def conntrack(totals: HostTotals, signs: BarGlyphs) -> Text:
+def conntrack(totals: HostTotals, glyphs: Glyphs) -> Text:
     """The connection tracking table."""
     text = label("Conntrack")
     table = totals.conntrack
     if table is None or table.count is None:
         return text.append("not loaded here, or not readable", style="dim")
     fill = table.count / table.maximum if table.maximum else None
-    text.append(bar(fill, BAR, signs) + "  ", style=_level(fill))
+    text.append(_bar(fill, glyphs) + "  ", style=_level(fill))
     text.append(f"{table.count:,}", style="bold").append(f" of {count(table.maximum)}")
     if totals.conntrack_drops_per_s is not None:
         style = "bold red" if totals.conntrack_drops_per_s else ""
@@ -114,11 +115,11 @@ def worst(rows: Sequence[ListenerRow]) -> Text:
     return text.append(first.judgement.says, style=BY_SEVERITY[first.judgement.severity])
 
 
-def ports(view: HostView, most: int, signs: BarGlyphs, width: int, peers: int = 0) -> list[Text]:
+def ports(view: HostView, most: int, glyphs: Glyphs, width: int, peers: int = 0) -> list[Text]:
     """The busiest targets with their port budget, and so many peers; where no ports were counted peers alone."""
     busiest = [] if not view.peers else _peers(view, peers if view.targets else most)
     if view.targets:
-        targets = [_target(target, signs, width) for target in view.targets[:most]]
+        targets = [_target(target, glyphs, width) for target in view.targets[:most]]
         return [_ports_title(view.targets, width), *targets, *([Text(""), *busiest] if peers and busiest else [])]
     if busiest:
         return busiest
@@ -142,13 +143,13 @@ def _name_width(width: int) -> int:
     return max(16, min(44, width - BAR - (33 if width >= _WIDE else 25)))
 
 
-def _target(target: Target, signs: BarGlyphs, width: int) -> Text:
+def _target(target: Target, glyphs: Glyphs, width: int) -> Text:
     """One target; of several source addresses the one that uses most, which is the first to run out."""
     use = target.use
     name = where(use.address, use.port) + (f" ({clean(target.netns)})" if target.netns else "")
     room = _name_width(width)
     text = Text(name[:room].ljust(room) + " ")
-    text.append(bar(target.fill, BAR, signs), style=_level(target.fill))
+    text.append(_bar(target.fill, glyphs), style=_level(target.fill))
     used = use.used if use.worst_source_used is None else use.worst_source_used
     text.append(f" {f'{used:,}/{count(use.capacity)}':>13} {use.time_wait:>9,}")
     return text.append(f" {use.sources:>7,}" if width >= _WIDE else "")
@@ -156,6 +157,11 @@ def _target(target: Target, signs: BarGlyphs, width: int) -> Text:
 
 def _peer(peer: PeerConnections) -> Text:
     return Text(f"{clean(peer.address):<40} {peer.sockets:>9,}")
+
+
+def _bar(fill: float | None, glyphs: Glyphs) -> str:
+    """Blanks where it is not known."""
+    return " " * BAR if fill is None else bar(fill, BAR, glyphs, track=True)
 
 
 def _level(fill: float | None) -> str:

@@ -10,8 +10,9 @@ from rich.text import Text
 
 from estab.live import panels
 from estab.live.arrange import downwards
-from estab.live.columns import ASCII, UNICODE, Line, fit, heading, line
+from estab.live.columns import Line, fit, heading, line
 from estab.live.view import HostView, ListenerRow
+from estab.report.layout import glyphs_for
 from estab.words import plural
 
 PIPE_WIDTH = 180
@@ -22,7 +23,7 @@ def render(view: HostView, rows: Sequence[ListenerRow], console: Console, *, by:
     """Prints totals, the verdict, every row and the busiest targets on `console`, no line longer than it is wide."""
     known = console.file.isatty() or "COLUMNS" in os.environ
     width = console.width if known else PIPE_WIDTH
-    glyphs = ASCII if console.options.ascii_only else UNICODE
+    glyphs = glyphs_for(console)
     placed = fit(width, namespaces=len(view.namespaces) > 1, trend=False)  # of two looks there is none
     parts = [panels.sockets(view.totals), panels.changes(view.totals), panels.conntrack(view.totals, glyphs)]
     if not any(column.column.name == "says" for column in placed) and (worst := panels.worst(rows)):

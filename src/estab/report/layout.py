@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, RenderableType
@@ -40,12 +40,27 @@ ASCII = Glyphs(
 )  # fmt: skip
 
 
-def bar(share: float, width: int, glyphs: Glyphs) -> str:
-    """A bar for 0 to 1 of so many columns; whatever is not nothing is seen."""
+def bar(share: float, width: int, glyphs: Glyphs, *, track: bool = False) -> str:
+    """A bar for 0 to 1 of so many columns: whatever is not nothing is seen, and only 1 or more fills it.
+
+    With a `track` it has its whole width, empty where it ends.
+    """
     steps = len(glyphs.parts) + 1
-    eighths = round(min(1.0, max(0.0, share)) * width * steps)
-    whole, rest = divmod(max(eighths, 1 if share > 0 else 0), steps)
-    return glyphs.bar * whole + (glyphs.parts[rest - 1] if rest else "")
+    total = max(0, width) * steps
+    lit = total if share >= 1 else min(total - 1, max(1 if share > 0 else 0, int(share * total)))
+    whole, part = divmod(max(0, lit), steps)
+    drawn = glyphs.bar * whole + (glyphs.parts[part - 1] if part else "")
+    return drawn + glyphs.track * (width - len(drawn)) if track else drawn
+
+
+def sparkline(values: Sequence[float], glyphs: Glyphs, top: float | None = None) -> str:
+    """A column a value, as high as its share of `top` (None: of the highest); whatever is not nothing is seen."""
+    whole = max(values, default=0.0) if top is None else top
+    steps = len(glyphs.levels) - 1
+    return "".join(
+        glyphs.levels[0 if value <= 0 or whole <= 0 else max(1, min(steps, round(value / whole * steps)))]
+        for value in values
+    )
 
 
 def glyphs_for(console: Console) -> Glyphs:

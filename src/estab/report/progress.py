@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from estab.kernel.rules import accept_queue
 from estab.records import TimelinePoint
-from estab.report.layout import Glyphs, bar
+from estab.report.layout import Glyphs, bar, sparkline
 from estab.report.words import count, seconds
 from estab.words import places
 
@@ -114,13 +114,6 @@ def _rounded(left_s: float) -> str:
     if left_s >= 120:
         return f"{left_s / 60:.0f} min"
     return f"{left_s:.0f} s" if left_s >= 9.5 else f"{max(0.0, left_s):.1f} s"
-
-
-def sparkline(values: Sequence[float] | deque[float], glyphs: Glyphs) -> str:
-    """A column a value, as high as its share of the highest."""
-    most = max(values, default=0.0)
-    top = len(glyphs.levels) - 1
-    return "".join(glyphs.levels[round(value / most * top) if most > 0 else 0] for value in values)
 
 
 class SearchProgress:

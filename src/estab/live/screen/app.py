@@ -27,6 +27,7 @@ from estab.live.screen.styled import StyledText
 from estab.live.screen.table import LineTable
 from estab.live.view import HostView, Key, ListenerRow
 from estab.observe.process_names import ProcessNames
+from estab.report.layout import ASCII, UNICODE
 from estab.report.words import clean
 from estab.words import plural
 
@@ -82,7 +83,7 @@ class WatchApp(App[int]):
         self._note = ""
         self.feed = feed
         self.error: BaseException | None = None
-        self.signs = columns.UNICODE if "utf" in locale.getpreferredencoding(False).lower() else columns.ASCII
+        self.glyphs = UNICODE if "utf" in locale.getpreferredencoding(False).lower() else ASCII
         self._chosen, self._by, self._backwards = chosen, by, False
         self._what, self._recorder = what, recorder
         self._paused = False
@@ -262,7 +263,7 @@ class WatchApp(App[int]):
             main.query_one(f"#{name}").display = bool(text) and (name == "worst" or height >= _LOW)
         roomy = width >= _ROOMY[0] and height >= _ROOMY[1]
         most, peers = (10 if height >= _TALL else 3), (_PEERS if roomy else 0)
-        ports = [] if view is None else panels.ports(view, most, self.signs, width, peers)
+        ports = [] if view is None else panels.ports(view, most, self.glyphs, width, peers)
         main.query_one("#ports", StyledText).say(Text("\n").join(ports))
         main.query_one("#ports").display = height >= _LOW + 5
         table = main.query_one(LineTable)
@@ -275,7 +276,7 @@ class WatchApp(App[int]):
     def _draw_table(self, table: LineTable, view: HostView | None) -> None:
         placed = self._placed()
         rows = arranged(view.rows, self._chosen, self._by, backwards=self._backwards) if view is not None else []
-        lines = [(row.key, columns.line(row, placed, self.signs)) for row in rows]
+        lines = [(row.key, columns.line(row, placed, self.glyphs)) for row in rows]
         heading = columns.heading(placed, self._by, downwards(self._by, backwards=self._backwards))
         table.show(heading, lines, self._nothing(view))
 
@@ -295,7 +296,7 @@ class WatchApp(App[int]):
 
     def _conntrack(self, view: HostView) -> Text:
         shown = self.size.height >= _TALL or panels.conntrack_is_notable(view.totals)
-        return panels.conntrack(view.totals, self.signs) if shown else Text("")
+        return panels.conntrack(view.totals, self.glyphs) if shown else Text("")
 
     def _detail(self, key: Key, size: Size) -> Text:
         """What is known of one listener, though it may listen no more."""
@@ -314,7 +315,7 @@ class WatchApp(App[int]):
             gone=view is None or all(shown.key != row.key for shown in view.rows),
             width=width,
             height=height,
-            signs=self.signs,
+            glyphs=self.glyphs,
             names={owner.pid: names for owner in row.owners if (names := self._called(owner.pid)) is not None},
         )
 
