@@ -12,11 +12,12 @@ from estab.api.local_server import LocalServer
 from estab.diagnose import judge
 from estab.diagnose.episodes import diagnosis_of, judge_recording
 from estab.diagnose.snapshots import judge_snapshots
-from estab.errors import ReadError, UsageError
+from estab.errors import EstabError, ReadError, UsageError
 from estab.load.conductor import Stop
 from estab.load.plan import check_range
 from estab.observe import snapshot, system, targets
 from estab.observe.gaps import Gaps
+from estab.recording.compressed import decompress, is_compressed
 from estab.records import (
     RUN_SCHEMA,
     SNAPSHOT_SCHEMA,
@@ -62,7 +63,9 @@ def parse_record(data: bytes, path: str | Path) -> RunResult | list[Snapshot]:
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """All of a file, a pipe, what a device gives, or standard input (`-`). Raises ReadError.
+    """All of a file, a pipe, what a device gives, or standard input (`-`), decompressed where it is gzip or zstd.
+
+    Raises ReadError, and MachineError where this Python lacks zstd.
 
     What would not fit the memory that is there, and what never ends, as /dev/zero, is refused: a record takes several
     times its size once it is read.
@@ -79,7 +82,10 @@ def read_bytes(path: str | Path) -> bytes:
         raise ReadError(f"can't read {named(path)}: it does not fit the memory that this process may use") from error
     if len(data) > most:
         raise ReadError(f"can't read {named(path)}: it is more than {most / 1e6:,.0f} MB; split it, or make it shorter")
-    return data
+    try:
+        return decompress(data, most) if is_compressed(data) else data
+    except EstabError as error:
+        raise type(error)(f"{named(path)}: {error}") from error
 
 
 def decode_run(data: bytes) -> RunResult:

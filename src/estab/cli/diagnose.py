@@ -15,52 +15,64 @@ from estab.cli.input_file import InputFile
 from estab.cli.live_block import status_line
 from estab.cli.options import DEFAULT_REPORT, OUTPUT, ReportFlags
 from estab.cli.show import FAILED, OK, JsonFile, exit_code, show, stoppable
-from estab.cli.values import Flag, Seconds
+from estab.cli.values import Flag, Moment, Seconds
 from estab.errors import UsageError
 from estab.words import plural
 
 if TYPE_CHECKING:
+    from estab.records import Snapshot
     from estab.report.html.subject import Subject
 
 
 def diagnose(
     *file: InputFile,
     interval: Seconds = 2.0,
+    since: Moment | None = None,
+    until: Moment | None = None,
     markdown: Annotated[Flag, Parameter(group=OUTPUT)] = False,
     output: ReportFlags = DEFAULT_REPORT,
 ) -> int:
     """Find the cause in recorded runs or snapshots; without FILE, on this host now.
 
-    Snapshots (from `estab observe` or `estab watch --record`) are judged together: by what changed from the first to
-    the last, and if that shows no cause, by what changed from each to the next. A single snapshot tells only what one
-    moment can.
+    Snapshots (from `estab record`, `estab observe` or `estab watch --record`) are judged together: by what changed from
+    each to the next, which gives episodes with their times, and from the first to the last. A single snapshot tells
+    only what one moment can.
 
     Example: estab hold 10.0.0.5:5000 -n 400 --json run.json; estab diagnose run.json
 
     Parameters
     ----------
     file
-        Recorded runs (estab.run/1) or snapshots (estab.snapshot/1, one per line); `-` is standard input. Or a server on
-        this host, to look at now: :PORT, a PID, or the name of a program (nginx).
+        Recorded runs (estab.run/1) or snapshots (estab.snapshot/1, one per line), also compressed (gzip, zstd), or the
+        directory of `estab record`; `-` is standard input. Or a server on this host, to look at now: :PORT, a PID, or
+        the name of a program (nginx).
     interval
         Without a file: the time between the two looks at this host (500ms, 5s).
+    since
+        Of a recording: only from this moment on (02:13, 02:13:04, 2026-11-26T03:00), in UTC. A time of day is the last
+        one before the recording's end.
+    until
+        Of a recording: only to this moment. A time of day is the first one after --since.
     markdown
         Print everything as Markdown, for an issue or a chat.
     output.json
-        Write the run with its verdict (estab.run/1), or the verdict on snapshots or this host (estab.diagnosis/1), as
-        JSON to this file; `-` is standard output, which then gets nothing else.
+        Write the run with its verdict (estab.run/1), the episodes of a recording (estab.episodes/1), or the verdict on
+        two snapshots or this host (estab.diagnosis/1), as JSON to this file; `-` is standard output, which then gets
+        nothing else.
     """
     if markdown and (output.verbose or output.brief or output.json == "-"):
         raise UsageError("standard output takes one of --markdown, --verbose, --brief and --json -")
     json_file = JsonFile(output.json)
     if file and (len(file) > 1 or _is_file(file[0])):
-        subjects = _files(file)
+        subjects = _files(file, since, until)
+    elif since is not None or until is not None:
+        raise UsageError("--since and --until are for a recording; give its file or directory too")
     else:
         subjects = [_this_host(file[0] if file else None, interval, output)]
     if output.json is not None and len(subjects) > 1:
         raise UsageError(f"--json takes one result and the files hold {len(subjects)}; give them one at a time")
     for subject in subjects:
-        json_file.write(subject.run or subject.diagnosis)
+        json_file.write(subject.run or subject.episodes or subject.diagnosis)
     if markdown:
         _print_markdown(subjects, output)
     else:
@@ -93,44 +105,75 @@ def _this_host(listener: str | None, interval: float, output: ReportFlags) -> Su
     return Subject(f"{whose}, {interval:g} s", diagnosis)
 
 
-def _files(files: tuple[str, ...]) -> list[Subject]:
+def _files(files: tuple[str, ...], since: str | None, until: str | None) -> list[Subject]:
     """Each run by itself, and all snapshots together."""
     from estab.api.files import diagnose as judge_run
-    from estab.api.files import diagnose_snapshots, read_record
+    from estab.api.files import read_record
+    from estab.recording.reading import is_recording
     from estab.records import RunResult
     from estab.report.html.subject import Subject
 
     input_file.check(files)
-    subjects, snapshots = [], []
+    subjects, held, recordings = [], [], [name for name in files if is_recording(name)]
     for name in files:
+        if name in recordings:
+            continue
         record = read_record(name)
         if isinstance(record, RunResult):
             run = judge_run(record)
             assert run.diagnosis is not None
             subjects.append(Subject(name, run.diagnosis, run=run))
         else:
-            snapshots += record
-    if snapshots:
-        title = plural(len(snapshots), "snapshot")
-        subjects.append(Subject(title, diagnose_snapshots(snapshots), snapshots=snapshots))
+            held += record
+    if held or recordings:
+        subjects.append(_recording(recordings, held, since, until))
+    elif since is not None or until is not None:
+        raise UsageError("--since and --until are for snapshots, and the files hold none")
     return subjects
+
+
+def _recording(recordings: list[str], held: list[Snapshot], since: str | None, until: str | None) -> Subject:
+    """All snapshots together: those of `recordings`, and those that were read from elsewhere."""
+    from estab.api.recordings import judge_recording, read, span_of
+    from estab.diagnose.episodes import diagnosis_of
+    from estab.report.html.subject import Subject
+
+    span = span_of(recordings, held, since, until)
+    episodes, last = judge_recording(read(recordings, held, span))
+    title = plural(episodes.snapshots, "snapshot")
+    several = episodes if episodes.snapshots >= _SEVERAL else None
+    return Subject(title, diagnosis_of(episodes), snapshots=[last], episodes=several)
+
+
+_SEVERAL = 3  # of two snapshots the whole is the only interval
 
 
 def _code(subject: Subject) -> int:
     """That of the run, though one that was interrupted then is no interruption now."""
     if subject.run is not None:
         return exit_code(subject.run.replace(interrupted=False))
-    return FAILED if subject.diagnosis.cause else OK
+    return FAILED if subject.diagnosis.cause else OK  # each episode names one
 
 
 def _print(subject: Subject, output: ReportFlags) -> None:
+    from estab.report.answer.episodes import answer_episodes, brief_episodes
     from estab.report.answer.run import answer_diagnosis, answer_run, brief_diagnosis, brief_run
+    from estab.report.episodes import render_episodes
     from estab.report.text import render, render_diagnosis
 
     diagnosis, title = subject.diagnosis, subject.title
     if subject.run is not None:
         run = subject.run
         show(output, partial(brief_run, run), partial(answer_run, run), partial(render, run))
+        return
+    if subject.episodes is not None and subject.episodes.episodes:
+        recording = subject.episodes
+        show(
+            output,
+            partial(brief_episodes, recording),
+            partial(answer_episodes, recording, diagnosis),
+            partial(render_episodes, recording),
+        )
         return
     show(
         output,

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-_SECONDS = {"us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+_SECONDS = {"us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
 _BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-_TIME = re.compile(r"(-?[0-9]+(?:\.[0-9]*)?|-?\.[0-9]+)\s*(us|µs|μs|ms|s|m|h|)")  # both letters that look like µ
+_TIME = re.compile(r"(-?[0-9]+(?:\.[0-9]*)?|-?\.[0-9]+)\s*(us|µs|μs|ms|s|m|h|d|)")  # both letters that look like µ
 _THOUSANDS = {"": 0, "k": 3, "m": 6, "g": 9}
 _WHOLE = re.compile(r"([+-]?)([0-9]+)(?:\.([0-9]+))?(?:e\+?([0-9]{1,2}))?([kmg]?)", re.IGNORECASE)
 _NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)([kmg]?)|[+-]?(?:nan|inf)", re.IGNORECASE)
@@ -23,7 +23,7 @@ _MOST_DIGITS = 20  # of a whole number: past 64 bits nothing is meant
 
 
 def seconds(text: str) -> float:
-    """`50ms`, `0.5`, `3s`, `2m`, `1h` in seconds. Raises ValueError."""
+    """`50ms`, `0.5`, `3s`, `2m`, `1h`, `7d` in seconds. Raises ValueError."""
     match = _TIME.fullmatch(text.strip())
     if not match:
         raise ValueError(f"{text!r} is not a time; write it as 50ms, 0.5, 3s or 2m")
@@ -93,6 +93,7 @@ Port = Annotated[Whole, Parameter(metavar="PORT")]
 Number = Annotated[float, Parameter(converter=_number, n_tokens=1, metavar="N")]
 Seconds = Annotated[float, Parameter(converter=_seconds, n_tokens=1, metavar="TIME", show_default=_as_time)]
 Bytes = Annotated[int, Parameter(converter=_size, n_tokens=1, metavar="SIZE")]
+Moment = Annotated[str, Parameter(metavar="MOMENT")]
 Flag = Annotated[bool, Parameter(negative="")]
 File = Annotated[str, Parameter(metavar="FILE")]
 Directory = Annotated[str, Parameter(metavar="DIR")]

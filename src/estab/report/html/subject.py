@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from estab.kernel.formats.captures import Syn
-from estab.records import Diagnosis, HostFacts, Limits, RunResult, Snapshot
+from estab.records import Diagnosis, Episodes, HostFacts, Limits, RunResult, Snapshot
 from estab.records.lab import LabResult
 from estab.records.twin import TwinResult
 
@@ -15,13 +15,15 @@ from estab.records.twin import TwinResult
 class Subject:
     """A run or a series of snapshots. `title`: a short name, mostly the file's. `source`: the record, as it was read.
 
-    `limits`: the ladder as it stood when the run began. `syns`: those of a capture of this run.
+    `episodes`: what several snapshots show, interval by interval. `limits`: the ladder as it stood when the run began.
+    `syns`: those of a capture of this run.
     """
 
     title: str
     diagnosis: Diagnosis
     run: RunResult | None = None
     snapshots: Sequence[Snapshot] = ()
+    episodes: Episodes | None = None
     limits: Limits | None = None
     twin: TwinResult | None = None
     syns: Sequence[Syn] = ()

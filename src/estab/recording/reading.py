@@ -1,0 +1,114 @@
+"""Reads recordings, each snapshot once, in the order of time, whatever their size."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from itertools import count
+
+from estab.errors import EstabError, ReadError
+from estab.recording.compressed import CHUNK, lines
+from estab.recording.moments import Span
+from estab.recording.segments import segments, within
+from estab.records import SNAPSHOT_SCHEMA, Snapshot, decode, schema_of
+
+DISORDER = 64  # so many places may a snapshot stand from its own
+ALL = Span()
+
+
+def is_directory(path: str) -> bool:
+    """Whether it is a recording's directory, or another."""
+    return os.path.isdir(path)
+
+
+def is_recording(path: str) -> bool:
+    """Whether it can be read as a stream: a directory, or a file that begins with a snapshot."""
+    if is_directory(path):
+        return True
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return False
+        first = next((line for line in _lines(path) if line.strip()), b"")
+        return schema_of(first).startswith(SNAPSHOT_SCHEMA.partition("/")[0] + "/")
+    except (EstabError, OSError):
+        return False
+
+
+def snapshots(paths: Iterable[str], held: Iterable[Snapshot] = (), span: Span = ALL) -> Iterator[Snapshot]:
+    """The snapshots of files and directories, and those `held`, by their time.
+
+    Raises ReadError with the file and the line.
+    """
+    streams = [in_order(_of(path, span)) for path in paths]
+    return heapq.merge(*streams, sorted(held, key=_time), key=_time)
+
+
+def last_moment(path: str) -> float:
+    """When a recording ends: the time of its last snapshot. Raises ReadError where it holds none."""
+    for file in reversed(_files(path, ALL)):
+        last = None
+        for line in _lines(file):
+            last = line if line.strip() else last
+        if last is not None:
+            return _decoded(last, file, None).taken_at_s
+    raise ReadError(f"{path}: it holds no snapshot")
+
+
+def in_order(taken: Iterable[Snapshot]) -> Iterator[Snapshot]:
+    """Snapshots by their time, where none stands more than DISORDER places from its own."""
+    waiting: list[tuple[float, int, Snapshot]] = []
+    number = count()
+    for snapshot in taken:
+        heapq.heappush(waiting, (_time(snapshot), next(number), snapshot))
+        if len(waiting) > DISORDER:
+            yield heapq.heappop(waiting)[2]
+    while waiting:
+        yield heapq.heappop(waiting)[2]
+
+
+def _time(taken: Snapshot) -> float:
+    return taken.taken_at_s if math.isfinite(taken.taken_at_s) else -math.inf
+
+
+def _files(path: str, span: Span) -> list[str]:
+    if not is_directory(path):
+        return [path]
+    try:
+        with os.scandir(path) as entries:
+            kept = segments((entry.name, entry.stat().st_size) for entry in entries if entry.is_file())
+    except OSError as error:
+        raise ReadError(f"can't read {path}: {error.strerror}") from error
+    if not kept:
+        raise ReadError(f"{path}: it holds no recording; estab record --dir {path} makes one")
+    return [os.path.join(path, segment.name) for segment in within(kept, span.since_s, span.until_s)]
+
+
+def _of(path: str, span: Span) -> Iterator[Snapshot]:
+    for file in _files(path, span):
+        for number, line in enumerate(_lines(file), 1):
+            if line.strip():
+                taken = _decoded(line, file, number)
+                if span.holds(taken.taken_at_s):
+                    yield taken
+
+
+def _decoded(line: bytes, file: str, number: int | None) -> Snapshot:
+    try:
+        return decode(line, Snapshot, SNAPSHOT_SCHEMA)
+    except ReadError as error:
+        raise ReadError(f"{file}{f', line {number}' if number else ''}: {error}") from error
+
+
+def _lines(file: str) -> Iterator[bytes]:
+    try:
+        with open(file, "rb") as opened:
+            yield from lines(iter(lambda: opened.read(CHUNK), b""))
+    except OSError as error:
+        raise ReadError(f"can't read {file}: {error.strerror}") from error
+    except EstabError as error:
+        if str(error).startswith(file):
+            raise
+        raise type(error)(f"{file}: {error}") from error
