@@ -83,7 +83,7 @@ def no_port() -> RunResult:
 
 
 def closed_port() -> RunResult:
-    return estab.run(client(3, seconds=0))
+    return estab.run(client(3, seconds=0), to=f"127.0.0.1:{PORT}")
 
 
 def filtered() -> RunResult:

@@ -13,9 +13,11 @@ from estab.kernel.rules.connects import Connects, connects
         ({"active_opens": 0, "attempt_fails": 0}, Connects(0, 0, 0, 0), 0),
         ({"active_opens": 5, "attempt_fails": 0}, Connects(5, 0, 0, 0), 5),
         ({"active_opens": 5, "attempt_fails": 5}, Connects(5, 5, 0, 0), 0),
-        ({"active_opens": 5, "attempt_fails": 2, "aborts_on_timeout": 1}, Connects(5, 1, 1, 0), 3),
+        ({"active_opens": 5, "attempt_fails": 2, "aborts_on_timeout": 1, "unanswered": 1}, Connects(5, 1, 1, 0), 3),
+        # A second in SYN-SENT is seen: what timed out unseen was somebody else's.
+        ({"active_opens": 5, "attempt_fails": 2, "aborts_on_timeout": 1}, Connects(4, 1, 0, 0), 3),
         # Aborts of connections that were established are no connects that timed out.
-        ({"active_opens": 5, "attempt_fails": 2, "aborts_on_timeout": 9}, Connects(5, 0, 2, 0), 3),
+        ({"active_opens": 5, "attempt_fails": 2, "aborts_on_timeout": 9, "unanswered": 2}, Connects(5, 0, 2, 0), 3),
         # Half-open connections that were reset are a server's.
         ({"active_opens": 5, "attempt_fails": 3, "embryonic_resets": 3}, Connects(5, 0, 0, 0), 5),
         # What the kernel timed out was not given up by the program.

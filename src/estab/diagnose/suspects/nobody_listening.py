@@ -7,6 +7,8 @@ errno. A full accept queue never does: it is silent.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from estab.diagnose import facts, sent
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.futile import bigger_backlog, longer_timeout
@@ -43,6 +45,24 @@ def judge_run(run: RunResult) -> Judgement:
     refused = plural(count, "connect was", "connects were")
     text = f"{refused} refused {beside}: a listener that restarts, or a firewall's REJECT."
     return Judgement("possible", text, evidence)
+
+
+def judge_program(run: RunResult) -> Judgement:
+    """As in a run where each connect was traced. Else the counters are all programs': sure where that target was asked
+    for, and nobody listens there.
+    """
+    judged, program = judge_run(run), run.program
+    if judged.verdict != "confirmed" or program is None or not program.sampled:
+        return judged
+    seen_there = {endpoint(target.address, target.port) for target in program.targets if target.seen}
+    if _gone_afterwards(run) and run.config.get("target") not in {None, *seen_there}:
+        return judged
+    refused = plural(failures(run), "connect was", "connects were")
+    text = (
+        f"{refused} refused in this network namespace; whether {program.name} made them can't be told, for they are "
+        "over before a look (--to TARGET tells where it is on this host)."
+    )
+    return replace(judged, verdict="possible", summary=text)
 
 
 def failures(run: RunResult) -> int:
@@ -128,7 +148,7 @@ CAUSE = Cause(
         "accept_queue_overflow": "nothing listens, so there is no queue",
     },
     judge_run=judge_run,
-    judge_program=judge_run,
+    judge_program=judge_program,
     judge_snapshots=NeedsRun("Which port a client asks for is not known here"),
     failures=failures,
     remedies=remedies,

@@ -33,9 +33,9 @@ def connects(
 ) -> Connects:
     """What became of them, from what each counter rose by; a rise below 0 counts as 0.
 
-    `unanswered`: sockets in SYN-SENT that were gone after their SYN had been sent again. Those that the kernel did not
-    time out were closed by the program. TCPAbortOnTimeout counts established connections as well: of the connects no
-    more timed out than failed.
+    `unanswered`: the program's sockets in SYN-SENT that were gone after their SYN had been sent again, which takes a
+    second: those that the kernel did not time out were closed by the program, and what else timed out was not its own.
+    TCPAbortOnTimeout counts established connections as well: of the connects no more timed out than failed.
 
     Source: `tcp_connect` (net/ipv4/tcp_output.c) counts ActiveOpens once a port and a route were found. `tcp_done`
     (net/ipv4/tcp.c) counts AttemptFails for a socket in SYN-SENT: a RST, an ICMP error, or the last SYN unanswered,
@@ -46,5 +46,6 @@ def connects(
     attempted, failed = max(0, active_opens), max(0, attempt_fails - max(0, embryonic_resets))
     failed = min(failed, attempted)
     timed_out = min(max(0, aborts_on_timeout), failed)
-    given_up = min(max(0, unanswered - timed_out), attempted - failed)
-    return Connects(attempted, failed - timed_out, timed_out, given_up)
+    own = min(timed_out, max(0, unanswered))
+    given_up = min(max(0, unanswered - own), attempted - failed)
+    return Connects(attempted - (timed_out - own), failed - timed_out, own, given_up)
