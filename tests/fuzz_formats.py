@@ -24,7 +24,6 @@ from estab.kernel.formats import (
     proc_net,
     proc_pid,
     sysctl,
-    tcp_info,
     tracefs,
     words,
 )
@@ -61,7 +60,6 @@ FAMILIES: dict[str, tuple[str, dict[str, Parser]]] = {
             "established": lambda data: inet_diag.Established(at_server=True).add(data),
             "engine established": lambda data: EngineEstablished(at_server=False).add(data),
             "unpacked": lambda data: inet_diag.pack_connection(inet_diag.unpack_connection(data[:36])),
-            "tcp_info": tcp_info.parse,
         },
     ),
     "nftables": ("inet*-info.bin", {"first answer": nftables.first_answer}),

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from estab.kernel.formats import inet_diag
 
+EXT_INFO = 1 << 1  # INET_DIAG_INFO, of include/uapi/linux/inet_diag.h: an attribute that no parser here reads
 _TEXTS = ("netstat", "snmp", "snmp6", "sockstat", "sockstat6")
 
 
@@ -65,7 +66,7 @@ def main() -> None:
             "listen": inet_diag.request(family, listening, extensions=inet_diag.EXT_SKMEMINFO),
             "all": inet_diag.request(family, inet_diag.ALL_STATES),
             "info": inet_diag.request(
-                family, inet_diag.states(inet_diag.ESTABLISHED), extensions=inet_diag.EXT_INFO, local_port=8002
+                family, inet_diag.states(inet_diag.ESTABLISHED), extensions=EXT_INFO, local_port=8002
             ),
         }
         for question, asked in questions.items():

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estab.errors import ParseError
-from estab.kernel.formats import inet_diag, netlink, tcp_info
+from estab.kernel.formats import inet_diag, netlink
 from estab.kernel.formats.inet_diag import InetSocket, SocketCounts, Sockets
 
 Captured = Callable[[str], bytes]
@@ -45,16 +45,6 @@ def test_captured_connections(captured: Captured) -> None:
     assert found[8001, 39976].inode == 3013246
     mapped = {one.remote_port: one for one in sockets(captured("inet6-all.bin"))}[41622]
     assert (mapped.local_address, mapped.state_name, mapped.inode) == ("::ffff:127.0.0.1", "CLOSE-WAIT", 0)
-
-
-def test_captured_tcp_info(captured: Captured) -> None:
-    for one in sockets(captured("inet6-info.bin")):
-        assert one.tcp_info is not None
-        info = tcp_info.parse(one.tcp_info)
-        assert (info.length_bytes, info.state, info.total_retrans) == (280, inet_diag.ESTABLISHED, 0)
-        assert info.rto_us is not None
-        assert info.rto_us >= 200_000
-        assert info.received_ce_bytes == 0
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ from estab.kernel.formats.inet_diag.packing import (
     unpack_connection,
 )
 from estab.kernel.formats.inet_diag.request import (
-    EXT_INFO,
     EXT_SKMEMINFO,
     KINDS,
     SOCK_DIAG_BY_FAMILY,
@@ -59,7 +58,6 @@ __all__ = [
     "CLOSE_WAIT",
     "CONNECTION_SIZE",
     "ESTABLISHED",
-    "EXT_INFO",
     "EXT_SKMEMINFO",
     "FIN_WAIT_1",
     "FIN_WAIT_2",

@@ -14,7 +14,6 @@ from estab.kernel.formats.inet_diag.request import KINDS
 from estab.kernel.formats.inet_diag.states import state_name
 from estab.records.base import Record
 
-_ATTR_INFO = 2
 _ATTR_SKMEMINFO = 7
 _ATTR_SKV6ONLY = 11
 
@@ -28,8 +27,8 @@ _DROPS_OFFSET = 32  # SK_MEMINFO_DROPS, the ninth word; before 4.6 it is absent
 class InetSocket(Record, frozen=True, kw_only=True):
     """One TCP socket. `family` is 4 or 6; addresses are text. On a listener `rqueue` is the queue, `wqueue` its limit.
 
-    `inode` is 0 where no process holds it: half-open, queued, orphaned, TIME-WAIT. `tcp_info` is what `tcp_info.parse`
-    reads. `timer_ms` is until the running timer fires. `v6only` is None except on IPv6 sockets that listen.
+    `inode` is 0 where no process holds it: half-open, queued, orphaned, TIME-WAIT. `timer_ms` is until the running
+    timer fires. `v6only` is None except on IPv6 sockets that listen.
     """
 
     family: int
@@ -49,7 +48,6 @@ class InetSocket(Record, frozen=True, kw_only=True):
     inode: int
     drops: int | None = None
     v6only: bool | None = None
-    tcp_info: bytes | None = None
 
     @property
     def state_name(self) -> str:
@@ -71,7 +69,7 @@ def parse_socket(data: bytes | memoryview, start: int, end: int) -> InetSocket:
         raise ParseError(f"inet_diag_msg of family {family}, expected {AF_INET} or {AF_INET6}", start)
     width = 4 if family == AF_INET else 16
     expires, rqueue, wqueue, uid, inode = numbers
-    drops, v6only, tcp_info = _attributes(data, start + SOCKET_SIZE, end)
+    drops, v6only = _attributes(data, start + SOCKET_SIZE, end)
     return InetSocket(
         family=4 if family == AF_INET else 6,
         state=state,
@@ -90,22 +88,18 @@ def parse_socket(data: bytes | memoryview, start: int, end: int) -> InetSocket:
         inode=inode,
         drops=drops,
         v6only=v6only,
-        tcp_info=tcp_info,
     )
 
 
-def _attributes(data: bytes | memoryview, start: int, end: int) -> tuple[int | None, bool | None, bytes | None]:
+def _attributes(data: bytes | memoryview, start: int, end: int) -> tuple[int | None, bool | None]:
     drops: int | None = None
     v6only: bool | None = None
-    tcp_info: bytes | None = None
     for kind, first, last in netlink.attributes(data, start, end):
         if kind == _ATTR_SKMEMINFO and last - first >= _DROPS_OFFSET + _DROPS.size:
             drops = _DROPS.unpack_from(data, first + _DROPS_OFFSET)[0]
         elif kind == _ATTR_SKV6ONLY and last > first:
             v6only = bool(data[first])
-        elif kind == _ATTR_INFO:
-            tcp_info = bytes(data[first:last])
-    return drops, v6only, tcp_info
+    return drops, v6only
 
 
 class DumpState(Record, frozen=True, kw_only=True):
