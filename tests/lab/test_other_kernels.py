@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.diagnose import runs
 
@@ -12,6 +14,9 @@ from estab.lab.parts import bursts, figures, running_kernel, syn_times
 from estab.lab.process.namespace import sysctl
 from estab.lab.run import runner
 from estab.lab.scenarios import abort_on_overflow, bound_ports_poisoned, cookie_reset
+from estab.lab.stage.in_time import too_slow
+from estab.lab.stage.setup import LoadSpec, Path, Setup
+from estab.lab.wire.spec import PassedSyn, WireReport
 from estab.records import Diagnosis, Suspect
 
 OLD, FIXED, NEW = parse("5.10.46"), parse("5.10.262"), parse("6.18.44")
@@ -85,3 +90,39 @@ def test_what_the_kernel_does_not_show_may_be_possible_only(
     assert (runner._only_possible(scenario, run) is not None) is accepted
     accused = runs.run().replace(diagnosis=Diagnosis(cause="healthy", summary="", suspects=[suspect]))
     assert runner._only_possible(scenario, accused) is None
+
+
+# -- slow machines -----------------------------------------------------------------------------------------------------
+
+BURST = Setup(load=LoadSpec(connections=3, duration_s=1, timeout_s=0.8), path=Path(gather=3), rtt_s=0.1)
+
+
+def wire(*at_s: float, together: int = 3) -> WireReport:
+    syns = [PassedSyn(at_s=time, source_port=port, target_port=5000, arrived=True) for port, time in enumerate(at_s)]
+    return WireReport(syns=syns, together=together)
+
+
+@pytest.mark.parametrize(
+    ("setup", "report", "lag_ms", "why"),
+    [
+        (BURST, wire(5, 5.1, 5.69), 0.0, None),
+        (BURST, wire(5, 5.1, 5.3, together=2), 0.0, "of 3 SYNs that are to come together 2 did"),
+        (BURST, wire(5, 5.1, 5.8), 0.0, "a burst took 0.9 s, and must not take 0.8 s"),
+        (BURST.with_load(timeout_s=5.0), wire(5, 5.1, 5.89), 0.0, None),
+        (BURST.with_load(timeout_s=5.0), wire(5, 5.1, 5.95), 0.0, "must not take 1 s"),  # SYNs are sent again
+        (BURST.with_load(connections=2), wire(5, 5.1, together=2), 0.0, None),
+        (replace(BURST, waiting=2), wire(1, 2, 5, 5.1, 5.3), 0.0, None),
+        (BURST, wire(5, 5.1, 5.3), 799.0, None),
+        (BURST, wire(5, 5.1, 5.3), 801.0, "a timeout of 0.8 s got no CPU for 0.8 s"),
+        (BURST.with_load(timeout_s=0.0), wire(5, 5.1, 5.3), 1e6, None),
+        (replace(BURST, path=Path(), starved_s=2.0), wire(5, 5.1, 5.3, together=0), 2e3, None),  # it is about that
+        (replace(BURST, path=Path(), starved_s=2.0), wire(5, 5.1, 5.9, together=0), 2e3, "a burst took"),
+        (replace(BURST, path=Path()), wire(5, 9, 20, together=0), 0.0, None),
+    ],
+)
+def test_a_machine_that_is_too_slow_is_no_rule(
+    setup: Setup, report: WireReport, lag_ms: float, why: str | None
+) -> None:
+    run = runs.run(client={"workers": [runs.worker(worst_lag_ms=0.0), runs.worker(worst_lag_ms=lag_ms)]})
+    said = too_slow(setup, run, report)
+    assert said is None if why is None else why in (said or "")

@@ -31,7 +31,7 @@ _BATCH = 64  # packets taken from one end before the other gets its turn
 _INJECT = 32  # hand-made packets sent before the answers are taken off
 _LOOKS_S = 50e-6  # so long before a packet is due it looks instead of sleeping, for the delay to be faithful
 GATHER_S = 0.2
-GATHERS_WITHIN_S = 0.8  # a SYN is sent again after a second
+GATHERS_WITHIN_S = 0.5  # clients give up, or send their SYN again, within a second
 CLIENT, SERVER = 0, 1
 
 
@@ -247,6 +247,7 @@ class Relay:
         if self.gathered and (not self.gather_left or time.monotonic() >= self.gather_until):
             moment = time.monotonic() + self.delay
             self.due[SERVER].extend((moment, frame) for frame in self.gathered)
+            self.report.together = max(self.report.together, len(self.gathered))
             self.gathered, self.gather_left = [], 0
 
     def _send_due(self) -> None:

@@ -55,12 +55,14 @@ class PassedSyn:
 class WireReport:
     """What passed. `added_s`: by how much each packet was later than asked. `syns` in the order in which they came.
 
-    `flows`: how many are in the table. `injected`: hand-made SYNs that were sent.
+    `flows`: how many are in the table. `injected`: hand-made SYNs that were sent. `together`: the most gathered SYNs
+    that left at once.
     """
 
     packets: int = 0
     lost: int = 0
     flows: int = 0
+    together: int = 0
     syns: list[PassedSyn] = field(default_factory=list)
     added_s: list[float] = field(default_factory=list)
     injected: int = 0
