@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -75,7 +76,12 @@ def _apparmor() -> str:
     if not os.path.isdir("/sys/kernel/security/apparmor") and not os.path.isdir("/sys/module/apparmor"):
         return "disabled"
     own = Path("/proc/self/attr/apparmor/current")
-    return words.text((own if own.exists() else Path("/proc/self/attr/current")).read_bytes())
+    try:
+        return words.text((own if own.exists() else Path("/proc/self/attr/current")).read_bytes())
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # built in, and not switched on: `security/security.c security_getprocattr`
+            return "disabled"
+        raise
 
 
 def _nft_rules() -> bool:

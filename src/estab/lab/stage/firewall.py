@@ -11,6 +11,7 @@ from estab.errors import MachineError
 from estab.lab.stage.hosts import PORT
 
 _FIRST_NAT_PORT = 1024
+_LACKING = ("Operation not supported", "No such file or directory", "Protocol not supported")
 _NO_TOOL = "it needs `nft`: apt-get install nftables"
 
 
@@ -37,7 +38,14 @@ def nft(rules: str) -> None:
         raise MachineError(_NO_TOOL)
     done = subprocess.run([tool, "-f", "-"], input=rules, capture_output=True, text=True, check=False, timeout=20)
     if done.returncode:
-        raise MachineError(f"nft: {' '.join(done.stderr.split())}")
+        first = " ".join(done.stderr.partition("\n")[0].split())
+        lacking = any(why in first for why in _LACKING)
+        why = (
+            "this kernel is built without a part of nf_tables that it needs, or its module is not there; "
+            if lacking
+            else ""
+        )
+        raise MachineError(f"{why}nft: {first}")
 
 
 def why_not() -> str | None:
