@@ -112,7 +112,15 @@ FAMILIES: dict[str, tuple[str, dict[str, Parser]]] = {
             "hexadecimal": words.hexadecimal,
         },
     ),
-    "tracefs": ("[tk]*", {"line": _trace, "reasons": tracefs.parse_reasons}),
+    "tracefs": (
+        "[tki]*",
+        {
+            "line": _trace,
+            "reasons": tracefs.parse_reasons,
+            "format": tracefs.parse_format,
+            "stats": tracefs.parse_stats,
+        },
+    ),
 }
 PARSERS: dict[str, Parser] = {
     f"{family}: {name}": parser for family, (_, parsers) in FAMILIES.items() for name, parser in parsers.items()

@@ -84,6 +84,26 @@ class Owned:
 def owned() -> Owned:
     """An empty one."""
 
+@final
+class Trace:
+    """Connects of some processes, from pages of trace_pipe_raw. For one thread at a time. Made by `trace`.
+
+    Of a target: address (16 bytes), port, connects begun and connected, RSTs received and sent on what was connected,
+    packets sent again, the longest time in ns after which a connect was given up, and failures: errno (0: closed by the
+    program, -1: not told), count, first and last on the trace's clock in ns.
+    """
+
+    def follow(self, pid: int, /) -> None: ...
+    def add(self, page: bytes | memoryview, /) -> None: ...
+    def turn(self, until_ns: int, /) -> None: ...
+    def targets(self) -> list[tuple[bytes, int, int, int, int, int, int, int, list[tuple[int, int, int, int]]]]: ...
+    def totals(self) -> dict[str, Any]:
+        """`histogram` (counts as `load.block.hdr_index` has them), `sum_ns`, `max_ns` of times to connect; `resent`
+        (connects by how often their SYN was sent again); `socket_failures`, `accept_failures`; `events`, `damaged`."""
+
+def trace(formats: tuple[tuple[int, ...], ...], /) -> Trace:
+    """An empty one. Of each kind of event its id and the offsets of its fields, in the order of `trace.c`."""
+
 def set_difference(these: bytes | bytearray | memoryview, those: bytes | bytearray | memoryview, /) -> bytes:
     """The packed connections among `these` that are not among `those`, as `inet_diag.missing`; without the GIL."""
 

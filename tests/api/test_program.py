@@ -98,6 +98,9 @@ def drop_at_the_server() -> None:
     subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
 
 
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root traces, and can become another user")
+
+
 def watched(play: Callable[[], RunResult], prepare: Callable[[], None] = lambda: None, *, uid: int = 0) -> RunResult:
     """The record of a situation, played in a namespace of its own, as this user or as an ordinary one."""
 
@@ -122,7 +125,6 @@ SITUATIONS: dict[str, tuple[Callable[[], RunResult], Callable[[], None], str | N
     "closed port": (closed_port, lambda: None, "nobody_listening"),
     "filter": (filtered, drop_at_the_server, "path_filtered"),
 }
-ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 USERS = [pytest.param(0, id="as it is"), pytest.param(65534, id="nobody", marks=ROOT_ONLY)]
 
 
@@ -136,12 +138,15 @@ def test_the_cause_is_named(situation: str, uid: int) -> None:
     assert run.cause == cause, run.diagnosis.summary
     assert run.program is not None
     assert run.program.exit == 0
-    if uid and situation == "filter":
-        return  # whether there are firewall rules may only root ask
-    assert [failure.kind.words for failure in run.failures] == {
-        "closed port": ["ECONNREFUSED at connect"],
-        "filter": ["given up by the program at connect"],
-    }.get(situation, [])
+    traced = os.geteuid() == 0 and not uid
+    assert run.program.seen == ("traced" if traced else "sampled"), run.program.why_sampled
+    wanted = {"closed port": "ECONNREFUSED at connect", "filter": "given up by the program at connect"}
+    if traced:
+        wanted |= {"descriptors": "EMFILE at connect", "ports": "EADDRNOTAVAIL at connect"}
+        wanted["backlog"] = wanted["filter"]  # what had no answer when the client ended
+    assert [failure.kind.words for failure in run.failures] == [
+        kind for name, kind in wanted.items() if name == situation
+    ]
 
 
 @pytest.mark.namespace
@@ -156,6 +161,57 @@ def test_what_the_record_says_of_a_healthy_one() -> None:
     assert run.client.processes is not None
     assert run.client.processes[0].nofile_soft == 1000
     assert run.timeline[-1].connected == 20
+
+
+@ROOT_ONLY
+@pytest.mark.namespace
+def test_traced_connects_are_counted_one_by_one() -> None:
+    script = f"""
+import socket
+for _ in range(3000):
+    socket.create_connection(("127.0.0.1", {PORT})).close()
+for _ in range(7):
+    socket.socket().connect_ex(("127.0.0.1", 81))
+"""
+
+    def play() -> RunResult:
+        with listen(4096):
+            return estab.run([PYTHON, "-S", "-c", script])
+
+    run = watched(play)
+    assert run.program is not None
+    assert run.program.lost_events == 0
+    told = {
+        target.port: (target.attempted, target.connected, [(each.errno, each.count) for each in target.failures or []])
+        for target in run.program.targets
+    }
+    assert told == {PORT: (3000, 3000, []), 81: (7, 0, [("ECONNREFUSED", 7)])}
+    assert run.latency.connect_us is not None
+    assert run.latency.connect_us.count == 3000
+    assert run.cause == "nobody_listening"
+    assert (run.config["target"], run.funnel.attempted) == ("127.0.0.1:81", 7)
+
+
+@ROOT_ONLY
+@pytest.mark.namespace
+def test_a_connect_that_a_program_gives_up_says_after_how_long() -> None:
+    run = watched(filtered, drop_at_the_server)
+    assert run.program is not None
+    [target] = run.program.targets
+    assert 1.4 < (target.worst_give_up_s or 0) < 30
+    assert run.syn_retransmits == {"1": 1}
+
+
+@ROOT_ONLY
+@pytest.mark.namespace
+def test_sampled_where_that_is_asked_for() -> None:
+    def play() -> RunResult:
+        with listen(100):
+            return estab.run(client(5), sampled=True)
+
+    run = watched(play)
+    assert run.program is not None
+    assert (run.program.seen, run.program.why_sampled) == ("sampled", "it was not asked for")
 
 
 @pytest.mark.namespace

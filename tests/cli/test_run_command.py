@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.cli.terminal import ESTAB, assert_one_clear_line, called
 from tests.cli.tmux import Terminal
+from tests.namespaces import until
+from tests.observe.test_observe_command import instances
 from tests.processes import children
 
 WAITS = "import signal, sys, time\nprint('ready', flush=True)\ntime.sleep(60)"
@@ -32,11 +36,21 @@ def run(*command: str, **more: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([ESTAB, "run", *command], capture_output=True, text=True, check=False, timeout=60, **more)
 
 
-def start(*command: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen([ESTAB, "run", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return process
+@contextlib.contextmanager
+def started(*command: str) -> Iterator[subprocess.Popen[str]]:
+    """`estab run` once its command has said that it is ready; whatever happens, both are gone at the end."""
+    arguments = [ESTAB, "run", *command]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        below = children(process.pid)
+        try:
+            yield process
+        finally:
+            process.kill()
+            for pid in below:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
 def test_streams_and_exit_code_are_the_commands(tmp_path: Path) -> None:
@@ -47,7 +61,7 @@ def test_streams_and_exit_code_are_the_commands(tmp_path: Path) -> None:
     assert first == "oh"
     assert verdict.startswith("✓ sh used no TCP connection")
     program = json.loads(path.read_bytes())["program"]
-    assert (program["name"], program["exit"], program["seen"]) == ("sh", 3, "sampled")
+    assert (program["name"], program["exit"]) == ("sh", 3)
     assert "-c" not in path.read_text()  # arguments may hold secrets
 
 
@@ -78,16 +92,16 @@ def test_what_cannot_be_run(arguments: tuple[str, ...], code: int, words: tuple[
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
 def test_a_signal_to_estab_reaches_the_command_once(number: signal.Signals) -> None:
-    process = start("--brief", "--", sys.executable, "-S", "-c", TIDIES_UP)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    with started("--brief", "--", sys.executable, "-S", "-c", TIDIES_UP) as process:
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
     assert out == f"got {number.name}\n"
     assert process.returncode == 7
     assert err.startswith("✓ python used no TCP connection")
 
 
 def test_a_command_that_a_signal_kills() -> None:
-    with start("-q", "--", sys.executable, "-S", "-c", WAITS) as process:
+    with started("-q", "--sampled", "--", sys.executable, "-S", "-c", WAITS) as process:
         [command] = children(process.pid)
         os.kill(command, signal.SIGKILL)
         assert process.wait(timeout=30) == 128 + signal.SIGKILL
@@ -108,11 +122,28 @@ def _field(status: str, name: str) -> int:
 
 
 def test_a_killed_estab_leaves_nothing_of_its_own() -> None:
-    with start("-q", "--", sys.executable, "-S", "-c", WAITS) as process:
+    with started("-q", "--sampled", "--", sys.executable, "-S", "-c", WAITS) as process:
         [command] = children(process.pid)
         process.kill()
         process.wait(timeout=30)
         os.kill(command, signal.SIGKILL)  # the command goes on, as under time(1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root traces")
+@pytest.mark.parametrize("victim", ["estab", "tracer", "both"])
+def test_no_trace_is_left_behind_a_kill(victim: str) -> None:
+    with started("-q", "--", sys.executable, "-S", "-c", WAITS) as process:
+        tracer, command = sorted(children(process.pid))
+        until(lambda: len(instances(tracer)) == 1, why="it traces")
+        if victim in ("estab", "both"):
+            process.kill()
+        if victim in ("tracer", "both"):
+            os.kill(tracer, signal.SIGKILL)
+        os.kill(command, signal.SIGKILL)
+        process.wait(timeout=30)
+    if victim == "both":
+        run("-q", "--", "true")  # the next run removes what the dead left
+    until(lambda: instances(tracer) == [], why="nothing is left")
 
 
 def test_a_program_that_draws_the_whole_screen_and_ctrl_c(tmp_path: Path) -> None:

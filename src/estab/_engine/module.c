@@ -6,6 +6,7 @@
 #include "counting/histogram.h"
 #include "counting/owned.h"
 #include "counting/set_difference.h"
+#include "counting/trace.h"
 #include "loop.h"
 #include "server.h"
 #include "workloads/table.h"
@@ -259,6 +260,7 @@ static PyMethodDef methods[] = {
     {"run_server", run_server, METH_VARARGS, "run_server(block_fd, control_fd, config): serve until told to stop."},
     {"census", census, METH_VARARGS, CENSUS_DOC},
     {"owned", owned, METH_NOARGS, OWNED_DOC},
+    {"trace", trace, METH_VARARGS, TRACE_DOC},
     {"set_difference", set_difference, METH_VARARGS, SET_DIFFERENCE_DOC},
     {"gained", gained, METH_VARARGS, GAINED_DOC},
     {"layout", layout, METH_NOARGS, "layout(): names of the slots and byte offsets in the shared block."},

@@ -14,8 +14,9 @@ from typing import TypeVar
 from estab import __version__
 from estab.api.child import Child, signals_held_back, take_signal
 from estab.api.points import Points
-from estab.api.subject import find
-from estab.diagnose import facts, judge
+from estab.api.subject import Subject, find
+from estab.api.traced import TracedRun
+from estab.diagnose import accepts, facts, judge
 from estab.errors import MachineError, UsageError
 from estab.kernel.formats.endpoint import endpoint
 from estab.kernel.rules.connects import Connects
@@ -23,14 +24,16 @@ from estab.load.conductor import Stop
 from estab.load.plan import MOST_DURATION_S, check_range
 from estab.load.target import resolve
 from estab.observe import host, netns, process_tree, processes, via
+from estab.observe.connect_trace import ConnectTrace
 from estab.observe.netns import Namespace
 from estab.observe.program_watch import Look, ProgramWatch, Target
 from estab.observe.watch import Observed
-from estab.records import Failure, Funnel, Program, RunResult, TimelinePoint
+from estab.records import Failure, Funnel, Latency, Program, RunResult, TimelinePoint
 
 LOOK_S = 0.1
 _FIRST_LOOKS_S = (0.002, 0.005, 0.01, 0.02, 0.05)  # a command may be over soon
-MOST_PROCESSES = 20  # that a record lists
+MOST_PROCESSES, MOST_TARGETS = 20, 20  # that a record lists
+MOST_JUDGED = 3  # targets by what was traced, the worst first
 T = TypeVar("T")
 
 
@@ -39,6 +42,7 @@ def run(
     *,
     to: str | None = None,
     server_via: str | None = None,
+    sampled: bool = False,
     pass_signals: bool = False,
 ) -> RunResult:
     """Runs a command as a shell does, watches what its processes do with TCP, and judges it when it has ended.
@@ -46,21 +50,23 @@ def run(
     It has this process's terminal and standard streams, and ends its own way; `program.exit` in the record is its exit
     code, 128 and the signal where one killed it. Its descendants are watched too, whoever their parent is by now.
     `to`: HOST:PORT, the target to watch from the start on; else those that it is seen to connect to, and its own
-    listeners. `server_via`: as for loads, of the first target. `pass_signals`: SIGTERM, SIGHUP and what else is sent
+    listeners. `server_via`: as for loads, of the first target. `sampled`: do not trace its connects, though that
+    is permitted. `pass_signals`: SIGTERM, SIGHUP and what else is sent
     to this process alone go to the command; in the main thread only, while no other thread runs.
 
     Raises CommandError where it can't be started, UsageError for what can't be asked.
     """
     if not command or not command[0]:
         raise UsageError("`command` is missing: estab run -- COMMAND")
-    asked = _Asked("run", os.path.basename(command[0]), _target(to), server_via)
+    asked = _Asked("run", os.path.basename(command[0]), _target(to), server_via, sampled=sampled)
     _check_via(asked)
     process_tree.become_subreaper()
-    others = process_tree.children_of_this()
     with signals_held_back() if pass_signals else contextlib.nullcontext(), _Observer(asked) as observer:
+        others = process_tree.children_of_this()
         observer.begin()
         child = Child(command)
         try:
+            observer.trace.follow([child.pid])
             # Orphans of the command become children of this process, as a command of `server_via` is one.
             roots = [child.pid] if server_via is not None else [child.pid, os.getpid()]
             observer.pids = lambda: _descendants(roots, others)
@@ -86,6 +92,7 @@ def attach(
     duration_s: float = 10.0,
     *,
     server_via: str | None = None,
+    sampled: bool = False,
     stop: Stop | None = None,
 ) -> RunResult:
     """Watches for `duration_s` seconds what already runs, and judges it.
@@ -95,7 +102,9 @@ def attach(
     where all its processes have ended, or at `stop`. Raises UsageError where there is no such thing here.
     """
     check_range("duration_s", duration_s, 0.01, MOST_DURATION_S)
-    record = _attach(subject, duration_s, server_via, stop, lambda: None)
+    found = find(subject)
+    asked = _Asked("attach", subject, found.to, server_via, duration_s=duration_s, sampled=sampled or not found.pids)
+    record = _attach(found, asked, stop, lambda: None)
     return record.replace(interrupted=stop is not None and stop.is_set)
 
 
@@ -126,7 +135,9 @@ def watching(*, port: int | None = None, pid: int | None = None) -> Iterator[Wat
     def watch() -> None:
         try:
             subject = f":{port}" if pid is None else str(pid)
-            seen._run = _attach(subject, MOST_DURATION_S, None, stop, begun.set)
+            found = find(subject)
+            asked = _Asked("attach", subject, found.to, None, duration_s=MOST_DURATION_S, sampled=not found.pids)
+            seen._run = _attach(found, asked, stop, begun.set)
         except BaseException as error:
             raised.append(error)
         finally:
@@ -146,18 +157,15 @@ def watching(*, port: int | None = None, pid: int | None = None) -> Iterator[Wat
         raise raised[0]
 
 
-def _attach(
-    subject: str, duration_s: float, server_via: str | None, stop: Stop | None, begun: Callable[[], None]
-) -> RunResult:
-    found = find(subject)
-    asked = _Asked("attach", subject, found.to, server_via, duration_s=duration_s)
+def _attach(found: Subject, asked: _Asked, stop: Stop | None, begun: Callable[[], None]) -> RunResult:
     _check_via(asked)
     with _Observer(asked) as observer:
         observer.namespace = found.namespace
         observer.pids = lambda: process_tree.descendants(found.pids)
+        observer.trace.follow(process_tree.tasks(observer.pids()))
         observer.begin()
         begun()
-        until = time.monotonic() + duration_s
+        until = time.monotonic() + (asked.duration_s or 0.0)
 
         def ended(seconds: float) -> bool:
             select.select([] if stop is None else [stop], [], [], max(0.0, min(seconds, until - time.monotonic())))
@@ -177,6 +185,7 @@ class _Asked:
     to: Target | None
     server_via: str | None
     duration_s: float | None = None
+    sampled: bool = False
 
     def config(self, target: Target | None) -> dict[str, int | float | str | bool | list[str] | None]:
         """As it stands in the record."""
@@ -215,6 +224,7 @@ class _Observer(contextlib.AbstractContextManager["_Observer"]):
     unseen: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.trace = ConnectTrace(wanted=not self.asked.sampled)
         self._watch: ProgramWatch | None = None
         self._points: dict[Target | None, Points] = {}
         self._last: Look | None = None
@@ -222,6 +232,7 @@ class _Observer(contextlib.AbstractContextManager["_Observer"]):
         self._elapsed_s = 0.0
 
     def __exit__(self, *_: object) -> None:
+        self.trace.close()
         if self._watch is not None:
             self._watch.close()
 
@@ -255,7 +266,10 @@ class _Observer(contextlib.AbstractContextManager["_Observer"]):
 
     def result(self, code: int | None, *, left: int) -> RunResult:
         """The record, judged: of the target that a cause is named for, else of the first."""
-        records = [self._record(target, seen, code, left) for target, seen in self._inside(self._finish)]
+        traced = self.trace.end()
+        told = TracedRun(traced, int(self._began_s * 1e9)) if traced is not None else None
+        seen = self._inside(lambda: self._finish(told))
+        records = [self._record(target, both, told, code, left) for target, both in seen]
         judged = [record.replace(diagnosis=judge(record)) for record in records]
         return next((record for record in judged if record.cause is not None), judged[0])
 
@@ -287,10 +301,15 @@ class _Observer(contextlib.AbstractContextManager["_Observer"]):
         assert self._watch is not None
         self._note(self._watch.sample())
 
-    def _finish(self) -> list[tuple[Target | None, Observed]]:
+    def _finish(self, told: TracedRun | None) -> list[tuple[Target | None, Observed]]:
+        """Both ends of each target, the worst first where that is known."""
         assert self._watch is not None
         self._note(self._watch.last_look())
-        return self._watch.finish()
+        worst = told.worst(MOST_JUDGED) if told is not None else []
+        for target in worst:
+            self._watch.watch(target)
+        seen = self._watch.finish()
+        return sorted(seen, key=lambda of: worst.index(of[0]) if of[0] in worst else len(worst))
 
     def _note(self, look: Look) -> None:
         self._last = look
@@ -309,7 +328,9 @@ class _Observer(contextlib.AbstractContextManager["_Observer"]):
             seen = point.replace(time_wait=sample.time_wait, client_states=sample.client_states).with_server(sample)
             self._points.setdefault(target, Points()).add(seen)
 
-    def _record(self, target: Target | None, seen: Observed, code: int | None, left: int) -> RunResult:
+    def _record(
+        self, target: Target | None, seen: Observed, told: TracedRun | None, code: int | None, left: int
+    ) -> RunResult:
         watch = self._watch
         assert watch is not None
         counted = self._last.counted if self._last is not None else None
@@ -321,27 +342,37 @@ class _Observer(contextlib.AbstractContextManager["_Observer"]):
             started_at_s=self._started_at_s,
             elapsed_s=round(self._elapsed_s, 4),
             engine="none",
-            funnel=_funnel(counted),
-            failures=_failures(counted, seen),
-            syn_retransmits={},
+            funnel=_funnel(counted) if told is None else told.funnel(target),
+            failures=_failures(counted, seen) if told is None else told.failures(target),
+            latency=Latency() if told is None else told.latency(),
+            syn_retransmits={} if told is None else told.syn_retransmits(target),
             timeline=self._points[target].timeline() if target in self._points else [],
             client=seen.client.replace(processes=fullest or None),
             server=seen.server,
             program=Program(
                 name=self.asked.name,
                 exit=code,
-                seen="sampled",
+                seen="sampled" if told is None else "traced",
                 processes=len(watch.processes.pids),
                 left_running=left,
                 looks=watch.looks,
-                targets=watch.targets()[:MOST_PROCESSES],
+                targets=(watch.targets() if told is None else told.targets(watch.targets()))[:MOST_TARGETS],
                 listens_on=list(watch.listens_on),
+                lost_events=None if told is None else told.lost,
+                why_sampled=self.trace.why,
                 unseen=self.unseen,
             ),
             estab_version=__version__,
         )
-        accepted = facts.accepted(record)
-        return record.replace(funnel=record.funnel.replace(accepted=accepted))
+        return record.replace(funnel=record.funnel.replace(accepted=_accepted(record)))
+
+
+def _accepted(run: RunResult) -> int | None:
+    """How many of its connections were accepted, where that is known and no bound alone; None: it is not."""
+    over, least = accepts.over(run), facts.accepted(run)
+    if over is not None and over.least == over.most:
+        return over.least
+    return run.funnel.connected if least is not None and 0 < run.funnel.connected <= least else None
 
 
 def _funnel(counted: Connects | None) -> Funnel:

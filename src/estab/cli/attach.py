@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from estab.cli.live_block import status_line
 from estab.cli.options import DEFAULT_REPORT, ReportFlags
 from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, show, stoppable
-from estab.cli.values import Command, Seconds
+from estab.cli.values import Command, Flag, Seconds
 
 
 def attach(
@@ -19,12 +19,14 @@ def attach(
     *,
     duration: Annotated[Seconds, Parameter(name=("--duration", "-d"))] = 10.0,
     server_via: Command | None = None,
+    sampled: Flag = False,
     output: ReportFlags = DEFAULT_REPORT,
 ) -> int:
     """Watch for a while what a program that already runs does with TCP, and judge it.
 
-    Its processes and what descends from them are looked at from outside, ten times a second; nothing is changed in
-    them. What is counted is their network namespace's, other programs there included. Exit code 1 if a cause is named.
+    Its processes and what descends from them are seen from outside; nothing is changed in them. As root each connect is
+    traced; else their sockets are looked at ten times a second, and what is counted is their network namespace's, other
+    programs there included. Exit code 1 if a cause is named.
 
     Example: estab attach 127.0.0.1:8080 -d 1
 
@@ -38,6 +40,8 @@ def attach(
     server_via
         Command that prints snapshots of the server's host, so that its end is seen too: "ssh HOST estab observe --port
         {port}".
+    sampled
+        Do not trace its connects, though root may: looks and counters alone.
     output.json
         Write the result as JSON to this file (estab.run/1); `-` is standard output, which then gets nothing else.
     """
@@ -48,7 +52,7 @@ def attach(
     json_file = JsonFile(output.json)
     with stoppable() as stop, status_line(output) as say:
         say(f"watching {subject} for {duration:g} s")
-        record = watched(subject, duration, server_via=server_via, stop=stop)
+        record = watched(subject, duration, server_via=server_via, sampled=sampled, stop=stop)
     json_file.write(record)
     hint = "" if json_file.path is None else f"estab report {json_file.path}"
     show(output, partial(brief_run, record), partial(answer_run, record, hint=hint), partial(render, record))

@@ -52,6 +52,10 @@ def _judgement(cause: Cause, run: RunResult, seen: ProgramSnapshots) -> Judgemen
 
 def _unseen(program: Program, suspects: list[Suspect]) -> list[str]:
     told = [f"Not seen: {why}." for why in program.unseen]
+    if program.lost_events:
+        told.append(
+            f"{plural(program.lost_events, 'trace event')} were lost: there were more connects than are counted."
+        )
     if unseen := not_observed(suspects):
         told.append(f"{unseen} of {len(suspects)} causes can't be seen of a program that is {program.seen}.")
     return told
@@ -66,6 +70,11 @@ def _no_cause(run: RunResult, program: Program, suspects: list[Suspect]) -> str:
         kinds = ", ".join(f"{each.count:,} {each.kind.words}" for each in run.failures)
         return f"{plural(failures, 'connect')} failed ({kinds}); none of the known causes explains it."
     if not run.funnel.attempted:
-        what = "listened, and connected nowhere" if program.listens_on else "used no TCP connection that was seen"
+        what = "used no TCP connection that was seen"
+        if program.targets or program.listens_on:
+            what = "kept the connections that it had" if program.targets else "listened, and connected nowhere"
         return f"{program.name} {what}: no limit was met."
+    if run.funnel.connected < run.funnel.attempted:
+        left = run.funnel.attempted - run.funnel.connected
+        return f"{plural(left, 'connect')} of {run.funnel.attempted:,} had no outcome yet: no limit was met."
     return f"No connect failed: {run.funnel.connected:,} of {run.funnel.attempted:,} connected, no limit was met."

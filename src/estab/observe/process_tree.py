@@ -53,6 +53,15 @@ def children_of_this() -> set[int]:
     return set(_children(os.getpid()))
 
 
+def tasks(pids: Collection[int]) -> list[int]:
+    """The threads of these processes."""
+    found: list[int] = []
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            found += map(int, os.listdir(f"/proc/{pid}/task"))
+    return found
+
+
 def _children(pid: int) -> list[int]:
     found: list[int] = []
     try:

@@ -105,6 +105,11 @@ class ProgramWatch:
             self._look_at_sockets(last=True)
         return self._look()
 
+    def watch(self, target: Target) -> None:
+        """See both ends of this target too, though it becomes known only now."""
+        if target not in self._watches:
+            self._watch(target)
+
     def finish(self) -> list[tuple[Target | None, Observed]]:
         """Both ends as a whole, once for each target that was watched, the first one first; once where none was."""
         seen: dict[Target | None, Observed] = {target: watch.finish() for target, watch in self._watches.items()}

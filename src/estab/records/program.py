@@ -11,7 +11,9 @@ class ProgramTarget(Record, frozen=True, kw_only=True):
 
     `most_open`: the most of its connections there at one look. `seen`: connections that a look met; shorter ones were
     not. `unanswered`: connects that were gone though their SYN had been sent again. `worst_resent`: how often a SYN, or
-    data, was sent again at worst. Traced alone, else None: `attempted`, `connected` and `failures` are exact.
+    data, was sent again at worst. Traced alone, else None: `attempted`, `connected` and `failures`, which are exact;
+    RSTs on what had connected; packets sent again, SYNs and SYN-ACKs among them; the longest time after which the
+    program itself gave a connect up.
     """
 
     address: str
@@ -23,6 +25,10 @@ class ProgramTarget(Record, frozen=True, kw_only=True):
     attempted: int | None = None
     connected: int | None = None
     failures: list[Failure] | None = None
+    resets_received: int | None = None
+    resets_sent: int | None = None
+    packets_resent: int | None = None
+    worst_give_up_s: float | None = None
 
 
 class Program(Record, frozen=True, kw_only=True):
@@ -32,7 +38,8 @@ class Program(Record, frozen=True, kw_only=True):
     shell says it (128 and the signal); None: it was not waited for. `seen`: `sampled` (sockets ten times a second,
     and counters of the whole network namespace) or `traced` (each connect). `processes`: how many were seen;
     `left_running`: how many of them outlived it. `targets`: fullest first; `listens_on`: its own addresses and ports.
-    `lost_events`: traced alone, what did not fit the kernel's buffer. `unseen`: what was not seen, and why.
+    `lost_events`: traced alone, what did not fit the kernel's buffer. `why_sampled`: why it was not traced. `unseen`:
+    what was not seen, and why.
     """
 
     name: str
@@ -44,6 +51,7 @@ class Program(Record, frozen=True, kw_only=True):
     targets: list[ProgramTarget] = []
     listens_on: list[str] = []
     lost_events: int | None = None
+    why_sampled: str | None = None
     unseen: list[str] = []
 
     @property

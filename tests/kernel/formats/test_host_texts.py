@@ -29,6 +29,33 @@ def test_captured_events(captured: Captured) -> None:
     assert [event.name for event in found].count("tcp_receive_reset") == 3
 
 
+def test_a_captured_format(captured: Captured) -> None:
+    found = tracefs.parse_format(captured("inet_sock_set_state-format"))
+    assert found.fields["common_type"] == (0, 2)
+    assert found.offsets({"skaddr": 8, "sport": 2, "daddr": 4, "daddr_v6": 16}) == (found.id, 8, 24, 36, 56)
+
+
+@pytest.mark.parametrize("wanted", [{"skaddr": 4}, {"nothing": 8}, {"daddr": 16}])
+def test_an_event_that_is_told_differently(captured: Captured, wanted: dict[str, int]) -> None:
+    with pytest.raises(ParseError, match="tells it differently"):
+        tracefs.parse_format(captured("inet_sock_set_state-format")).offsets(wanted)
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"ID: 7\n", b"name: x\nformat:\n\tfield:int a;\toffset:0;\tsize:4;\tsigned:1;\n"]
+)
+def test_what_is_no_format(text: bytes) -> None:
+    with pytest.raises(ParseError, match="no ID, or no field"):
+        tracefs.parse_format(text)
+
+
+def test_events_that_were_lost() -> None:
+    stats = b"entries: 5\noverrun: 30\ncommit overrun: 1\nbytes: 260\nnow ts: 3.5\ndropped events: 4\nread events: 9\n"
+    assert tracefs.parse_stats(stats) == 35
+    with pytest.raises(ParseError, match="no overrun"):
+        tracefs.parse_stats(b"entries: 5\n")
+
+
 @pytest.mark.parametrize(
     ("line", "name", "lost"),
     [

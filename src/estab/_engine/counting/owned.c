@@ -15,18 +15,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "hash.h"
 #include "pytype.h"
 #include "tally.h"
+#include "target_index.h"
 #include "walk.h"
 
-/* Targets beyond the last are counted together, at its place. INCOMING: of a port where this host listens. */
-enum { MOST_TARGETS = 4096, PLACES = 4 * MOST_TARGETS, PORTS = 65536, INCOMING = MOST_TARGETS, RETRANSMIT_TIMER = 1 };
+/* INCOMING: all of ports where this host listens. */
+enum { PORTS = 65536, INCOMING = MOST_TARGETS, RETRANSMIT_TIMER = 1 };
 enum { TCP_NEW_SYN_RECV_STATE = 12 };
 
 struct target {
-    uint8_t address[ADDRESS];
-    uint16_t port;                                        /* the host's order; 0: all that are one too many */
     uint32_t open, syn_sent, unanswered, resending;       /* at the last look */
     uint32_t most_open, worst_resent;                     /* at any */
     uint64_t seen, given_up;                              /* in all: connections, and SYNs that nobody answered */
@@ -37,9 +35,7 @@ typedef struct {
     struct tally held;        /* inodes of the processes */
     struct tally before, now; /* connections by (target, inode): 1 + state | SYNs or segments sent again << 8 */
     struct target targets[MOST_TARGETS + 1];
-    uint32_t places[PLACES]; /* 1 + index of a target; 0: free */
-    size_t used;
-    uint64_t seed;
+    struct target_index index;
     uint8_t listening[PORTS / 8];
     bool busy; /* a thread fills it without Python's lock */
 } Owned;
@@ -128,23 +124,9 @@ static PyObject *set_listening(PyObject *self, PyObject *args) {
 static bool is_served(const Owned *o, uint16_t port) { return o->listening[port / 8] >> port % 8 & 1; }
 
 static uint32_t target_of(Owned *o, const struct inet_diag_msg *m) {
-    struct target wanted = {.port = ntohs(m->id.idiag_dport)};
-    uint64_t words[2];
-    put_address(wanted.address, m, m->id.idiag_dst);
-    memcpy(words, wanted.address, sizeof words);
-    if (!o->seed) o->seed = new_seed() | 1;
-    for (uint64_t at = mixed(mixed(mixed(words[0] ^ o->seed) ^ words[1]) ^ wanted.port);; at++) {
-        uint32_t *place = &o->places[at % PLACES];
-        if (!*place) {
-            if (o->used == MOST_TARGETS) return MOST_TARGETS - 1;
-            if (o->used == MOST_TARGETS - 1) wanted = (struct target){0};
-            o->targets[o->used] = wanted;
-            *place = (uint32_t)++o->used;
-            return *place - 1;
-        }
-        const struct target *known = &o->targets[*place - 1];
-        if (known->port == wanted.port && !memcmp(known->address, wanted.address, ADDRESS)) return *place - 1;
-    }
+    uint8_t address[ADDRESS];
+    put_address(address, m, m->id.idiag_dst);
+    return target_number(&o->index, address, ntohs(m->id.idiag_dport));
 }
 
 static bool is_connection(uint8_t state) {
@@ -223,9 +205,9 @@ static PyObject *turn(PyObject *self, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
-static PyObject *as_tuple(const struct target *t) {
-    return Py_BuildValue("(y#HIIIIIIKK)", t->address, (Py_ssize_t)ADDRESS, t->port, t->open, t->syn_sent, t->unanswered,
-                         t->resending, t->most_open, t->worst_resent, (unsigned long long)t->seen,
+static PyObject *as_tuple(const struct target_name *name, const struct target *t) {
+    return Py_BuildValue("(y#HIIIIIIKK)", name->address, (Py_ssize_t)ADDRESS, name->port, t->open, t->syn_sent,
+                         t->unanswered, t->resending, t->most_open, t->worst_resent, (unsigned long long)t->seen,
                          (unsigned long long)t->given_up);
 }
 
@@ -233,8 +215,8 @@ static PyObject *targets(PyObject *self, PyObject *unused) {
     (void)unused;
     const Owned *o = (Owned *)self;
     PyObject *list = PyList_New(0);
-    for (size_t i = 0; list && i < o->used; i++) {
-        PyObject *tuple = as_tuple(&o->targets[i]);
+    for (size_t i = 0; list && i < o->index.used; i++) {
+        PyObject *tuple = as_tuple(&o->index.names[i], &o->targets[i]);
         if (!tuple || PyList_Append(list, tuple) < 0) Py_CLEAR(list);
         Py_XDECREF(tuple);
     }
@@ -243,7 +225,8 @@ static PyObject *targets(PyObject *self, PyObject *unused) {
 
 static PyObject *incoming(PyObject *self, PyObject *unused) {
     (void)unused;
-    return as_tuple(&((Owned *)self)->targets[INCOMING]);
+    const struct target_name nobody = {0};
+    return as_tuple(&nobody, &((Owned *)self)->targets[INCOMING]);
 }
 
 /* --- the type --- */

@@ -1,0 +1,224 @@
+"""What runs in the process that traces connects: `python -m estab.observe.connect_tracer`.
+
+On standard input it reads `follow PID` and `end`, a line each; it prints one line of JSON once it traces, or why it
+can't, and one with the result at the end. When its input closes, as it does when estab is killed, it ends without a
+word. Either way its tracefs instance is gone then. The kernel leaves out what no connect needs; what is left is decoded
+in C, page by page.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import time
+from array import array
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from estab.errors import EstabError, ParseError
+from estab.kernel.formats import inet_diag, tracefs
+from estab.observe import trace_instance
+
+if TYPE_CHECKING:
+    from estab._engine import Trace
+
+_PAGE_BYTES = 65536  # a read gives one page, whatever its size
+_DRAIN_EVERY_S, _SETTLED_NS, _LONG_NS = 0.05, 1_000_000, 10_000_000_000
+_BUFFER_KB, _MOST_KB = 8192, 131_072  # of each CPU, and of all
+_TUPLE = {"sport": 2, "dport": 2, "family": 2, "protocol": 2, "daddr": 4, "daddr_v6": 16}
+_RETURN = {"ret": 8}
+_NO_DESCRIPTOR = "ret == -23 || ret == -24"  # ENFILE, EMFILE
+# In the order of `enum kind` in trace.c: the event, the sizes of its fields, what the kernel lets through.
+_EVENTS: tuple[tuple[str, Mapping[str, int], str], ...] = (
+    (
+        "sock/inet_sock_set_state",
+        {"skaddr": 8, "oldstate": 4, "newstate": 4, **_TUPLE},
+        "protocol == 6 && (newstate == 2 || oldstate == 2 || newstate == 7)",  # TCP; SYN_SENT, CLOSE
+    ),
+    ("tcp/tcp_retransmit_skb", {"skaddr": 8}, ""),
+    ("tcp/tcp_receive_reset", {"skaddr": 8}, ""),
+    ("tcp/tcp_send_reset", {"skaddr": 8}, ""),
+    ("sock/inet_sk_error_report", {"error": 4, **_TUPLE}, "protocol == 6"),
+    ("sched/sched_process_fork", {"parent_pid": 4, "child_pid": 4}, ""),
+    ("syscalls/sys_exit_connect", _RETURN, "ret < 0 && ret != -115"),  # EINPROGRESS
+    ("syscalls/sys_exit_socket", _RETURN, _NO_DESCRIPTOR),
+    ("syscalls/sys_exit_accept", _RETURN, _NO_DESCRIPTOR),
+    ("syscalls/sys_exit_accept4", _RETURN, _NO_DESCRIPTOR),
+)
+
+
+class FailureCount(msgspec.Struct, array_like=True):
+    """`code`: an errno; 0: closed by its program before it connected; -1: not told. Times of CLOCK_MONOTONIC, in ns."""
+
+    code: int
+    count: int
+    first_ns: int
+    last_ns: int
+
+
+class TracedTarget(msgspec.Struct):
+    """What became of the connects to one address and port."""
+
+    address: str
+    port: int
+    attempted: int
+    connected: int
+    resets_received: int
+    resets_sent: int
+    resent: int
+    worst_give_up_ns: int
+    failures: list[FailureCount]
+
+
+class TracedConnects(msgspec.Struct):
+    """All connects of the processes that were followed. `why`: what kept it from tracing.
+
+    `connect_ns` counts times to connect by the index of the HDR histogram; `resent` connects by how often their SYN was
+    sent again; `lost` events did not fit the buffer.
+    """
+
+    why: str | None = None
+    targets: list[TracedTarget] = []
+    connect_ns: list[tuple[int, int]] = []
+    sum_ns: int = 0
+    max_ns: int = 0
+    resent: list[int] = []
+    socket_failures: list[FailureCount] = []
+    accept_failures: list[FailureCount] = []
+    events: int = 0
+    lost: int = 0
+
+
+def main() -> None:
+    """Trace until the input says `end`, or closes. Never raises for what is refused."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)  # it ends with its input, and never before it has tidied up
+    try:
+        root = Path(trace_instance.tracefs())
+        trace_instance.sweep(root)
+        with trace_instance.instance(root) as folder:
+            traced = _trace(folder)
+        if traced is not None:
+            _say(traced)
+    except OSError as error:
+        _say(TracedConnects(why=f"tracefs: {error.strerror}: {error.filename}"))
+    except (EstabError, ImportError) as error:
+        _say(TracedConnects(why=str(error)))
+
+
+def _say(said: TracedConnects) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.buffer.write(msgspec.json.encode(said) + b"\n")
+        sys.stdout.buffer.flush()
+
+
+def _trace(folder: Path) -> TracedConnects | None:
+    """The result; None where the input closed."""
+    from estab._engine import trace
+
+    formats = tuple(_switched_on(folder, *event) for event in _EVENTS)
+    decoder = trace(formats)
+    with _pages_of(folder) as pages:
+        _say(TracedConnects())
+        orders, ended = _Orders(decoder), None
+        while ended is None:
+            ended = orders.obey()
+            _drain(pages, decoder, after_ns=_SETTLED_NS)
+        if not ended:
+            return None
+        _drain(pages, decoder, after_ns=-_LONG_NS)  # nothing is to come that would say more
+    return _result(folder, decoder)
+
+
+def _switched_on(folder: Path, event: str, sizes: Mapping[str, int], wanted: str) -> tuple[int, ...]:
+    """Its id and the places of its fields; where this kernel has no such event it is never met."""
+    at = folder / "events" / event
+    try:
+        places = tracefs.parse_format((at / "format").read_bytes()).offsets(sizes)
+    except FileNotFoundError:
+        if event == _EVENTS[0][0]:
+            raise
+        return (-1,)
+    if wanted:
+        (at / "filter").write_text(wanted)
+    (at / "enable").write_text("1")
+    return places
+
+
+@contextlib.contextmanager
+def _pages_of(folder: Path) -> Iterator[list[int]]:
+    """Each CPU's pages, as descriptors. The clock is set before, which empties the buffer."""
+    cpus = sorted((folder / "per_cpu").glob("cpu*"))
+    (folder / "trace_clock").write_text("mono")
+    (folder / "buffer_size_kb").write_text(str(max(64, min(_BUFFER_KB, _MOST_KB // len(cpus)))))
+    with contextlib.ExitStack() as stack:
+        opened = []
+        for cpu in cpus:
+            opened.append(os.open(cpu / "trace_pipe_raw", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+            stack.callback(os.close, opened[-1])
+        yield opened
+
+
+class _Orders:
+    """What stands on standard input."""
+
+    def __init__(self, decoder: Trace) -> None:
+        self._decoder = decoder
+        self._pending = b""
+
+    def obey(self) -> bool | None:
+        """What came within the time from one drain to the next. True: end; False: the input closed; None: go on."""
+        if not select.select([0], [], [], _DRAIN_EVERY_S)[0]:
+            return None
+        data = os.read(0, 65536)
+        if not data:
+            return False
+        *lines, self._pending = (self._pending + data).split(b"\n")
+        for line in lines:
+            if line == b"end":
+                return True
+            self._decoder.follow(int(line.removeprefix(b"follow ")))
+        return None
+
+
+def _drain(pages: list[int], decoder: Trace, *, after_ns: int) -> None:
+    """Take what is there, and settle what happened up to so long before."""
+    now_ns = time.monotonic_ns()
+    for page in pages:
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(page, _PAGE_BYTES):
+                decoder.add(data)
+    decoder.turn(max(0, now_ns - after_ns))
+
+
+def _result(folder: Path, decoder: Trace) -> TracedConnects:
+    totals = decoder.totals()
+    counts = array("Q", totals["histogram"])
+    lost = 0
+    for cpu in (folder / "per_cpu").glob("cpu*"):
+        with contextlib.suppress(ParseError):
+            lost += tracefs.parse_stats((cpu / "stats").read_bytes())
+    return TracedConnects(
+        targets=[
+            TracedTarget(inet_diag.plain_address(row[0]), *row[1:8], [FailureCount(*each) for each in row[8]])
+            for row in decoder.targets()
+        ],
+        connect_ns=[(index, count) for index, count in enumerate(counts) if count],
+        sum_ns=totals["sum_ns"],
+        max_ns=totals["max_ns"],
+        resent=list(array("Q", totals["resent"])),
+        socket_failures=[FailureCount(*each) for each in totals["socket_failures"]],
+        accept_failures=[FailureCount(*each) for each in totals["accept_failures"]],
+        events=totals["events"],
+        lost=lost,
+    )
+
+
+if __name__ == "__main__":
+    main()
