@@ -13,7 +13,7 @@ from tests.diagnose.test_snapshots import listener, moment
 
 from estab.diagnose import judge_snapshots
 from estab.diagnose.episodes import CALM_S, WATCHED_S, diagnosis_of, judge_recording
-from estab.records import Episode, HostFacts, Listener, Process, Snapshot
+from estab.records import Conntrack, Episode, HostFacts, Listener, Process, Snapshot
 
 START = 7_200.0  # 02:00:00
 FULL = listener(depth=512)
@@ -105,11 +105,38 @@ def test_what_happened_next(listeners: list[Listener | None], expected: tuple[st
     assert (episode.next, since, episode.next_pid) == expected
 
 
-def test_two_causes_at_once_are_two_episodes() -> None:
+def test_a_full_queue_and_what_explains_it_are_one_episode() -> None:
     without = listener(depth=1, fds=1024)
-    found = judge_recording(recording([CALM, FULL, without, FULL, without, CALM])).episodes
-    assert {episode.cause for episode in found} == {"accept_queue_overflow", "server_open_files"}
-    assert len(found) == 2
+    [episode] = judge_recording(recording([CALM, FULL, without, FULL, without, CALM])).episodes
+    assert (episode.cause, episode.intervals, episode.deepest) == ("server_open_files", 4, 512)
+
+
+def test_most_of_the_intervals_name_it() -> None:
+    without = listener(depth=1, fds=1024)
+    [episode] = judge_recording(recording([CALM, FULL, FULL, without, FULL, CALM])).episodes
+    assert episode.cause == "accept_queue_overflow"
+
+
+def test_two_causes_of_which_neither_explains_the_other_are_two_episodes() -> None:
+    conntrack = Conntrack(count=1000, maximum=1000)
+    full = [moment(START + at, listeners=[FULL], conntrack=conntrack if at % 2 else None) for at in range(6)]
+    found = judge_recording(full).episodes
+    assert len({episode.cause for episode in found}) == len(found) == 2
+
+
+@pytest.mark.parametrize("step_s", [0.3, 0.9])
+def test_a_program_that_hangs_is_seen_over_several_short_intervals(step_s: float) -> None:
+    """No accept for 0.3 s says nothing; none for three seconds, while the queue is full, does."""
+    hung = recording([CALM, *[FULL] * 14, CALM], step_s, counters={"Tcp.PassiveOpens": 600})
+    verdict = judge_recording(hung)
+    [episode] = verdict.episodes
+    assert (episode.cause, episode.intervals) == ("server_not_accepting", 14)
+    assert diagnosis_of(verdict).cause == "server_not_accepting"
+
+
+def test_a_full_queue_at_the_end_is_explained_by_what_the_episode_showed() -> None:
+    hung = judge_recording(recording([CALM, *[FULL] * 14], counters={"Tcp.PassiveOpens": 600}))
+    assert (hung.whole.cause, diagnosis_of(hung).cause) == ("accept_queue_overflow", "server_not_accepting")
 
 
 def test_the_end_of_time_is_no_reason_to_fail() -> None:

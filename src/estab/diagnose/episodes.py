@@ -1,23 +1,26 @@
-"""Episodes: snapshots one after the other in, what went wrong and when out. Pure; holds two snapshots a namespace.
+"""Episodes: snapshots one after the other in, what went wrong and when out. Pure; keeps a few seconds of snapshots.
 
 Each pair of adjacent snapshots of a namespace is judged by the one judge. Intervals that name the same cause at the
-same place, and are no further apart than `CALM_S`, are one episode. Then the place is watched for `WATCHED_S`: what
-happened next belongs to it.
+same place, or one that explains the other (a hung program and its full queue), and are no further apart than `CALM_S`,
+are one episode; it has the cause that most of them name. Then the place is watched for `WATCHED_S`: what happened next
+belongs to it.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.place import Owned, Place, drops_at, owned, place_of, queues_at, what_changed
 from estab.diagnose.snapshots import fit, judge_snapshots
+from estab.diagnose.suspects import BY_ID
 from estab.records import Diagnosis, Episode, Episodes, Next, Snapshot, Suspect
 from estab.words import clock
 
 CALM_S = 10.0  # a cause that shows again sooner is the same episode: a burst may leave a second out
+LOOKED_BACK_S = 3.0  # what explains a finding may need longer than an interval to show: nothing accepted for a second
 WATCHED_S = 60.0  # so long after an episode a restart is taken for what ended it
 _OVERFLOWS = "TcpExt.ListenOverflows"
 _ATTEMPT_FAILS = "Tcp.AttemptFails"
@@ -48,17 +51,25 @@ class Finding:
         """Of two findings the greater one shows more."""
         return self.drops or 0, self.depth or 0
 
+    def explains(self, cause: str) -> bool:
+        """Whether its cause explains the other."""
+        return BY_ID[self.suspect.cause].why_it_explains(BY_ID[cause]) is not None
+
+    def is_one_with(self, cause: str) -> bool:
+        """Whether they are one trouble: the same cause, or one explains the other."""
+        mine = self.suspect.cause
+        return mine == cause or self.explains(cause) or BY_ID[cause].why_it_explains(BY_ID[mine]) is not None
+
 
 @dataclass
 class _Ongoing:
-    """An episode that may still go on, or be followed by something. `owned`: who listened when it began, `known` when
-    that was seen last.
+    """An episode that may still go on, or be followed by something. `worst`: of each cause the finding that shows most,
+    and how many there were. `owned`: who listened when it began, `known` when that was seen last.
     """
 
-    findings: int
     first: Finding
     last: Finding
-    worst: Finding
+    worst: dict[str, tuple[int, Finding]]
     owned: Owned | None
     known: Owned | None
     drops: int | None
@@ -70,9 +81,9 @@ class _Ongoing:
 
     def add(self, finding: Finding) -> None:
         """One more interval of it. What came between was not its end."""
-        self.findings += 1
         self.last = finding
-        self.worst = max(self.worst, finding, key=lambda each: each.extent)
+        count, worst = self.worst.get(finding.suspect.cause, (0, finding))
+        self.worst[finding.suspect.cause] = count + 1, max(worst, finding, key=lambda each: each.extent)
         self.drops = _sum(self.drops, finding.drops)
         self.overflows = _sum(self.overflows, finding.overflows)
         self.attempt_fails = _sum(self.attempt_fails, finding.attempt_fails)
@@ -89,16 +100,27 @@ class _Ongoing:
         if now is not None:
             self.known = now if now.owners or change is not None else replace(now, owners=self.known.owners)
 
+    def is_like(self, finding: Finding) -> bool:
+        """Whether it is the same trouble at the same place."""
+        return finding.place == self.first.place and any(map(finding.is_one_with, self.worst))
+
+    def _named(self) -> Finding:
+        """What most of its intervals name; of two with as many that which explains the other."""
+        most = max(count for count, _finding in self.worst.values())
+        named = [finding for count, finding in self.worst.values() if count == most]
+        return next((finding for finding in named if any(map(finding.explains, self.worst))), named[0])
+
     def record(self, at: Namespace, ended_s: float) -> Episode:
         """As it is told; the recording ends at `ended_s`."""
         owner = next(iter(self.owned.owners), None) if self.owned is not None else None
         next_, next_s = self.next, self.next_s
         if next_ == "going_on" and ended_s > self.last.to_s:
             next_, next_s = "recovered", self.last.to_s
-        place = self.first.place
+        place, named = self.first.place, self._named()
+        deepest = max((finding for _count, finding in self.worst.values()), key=lambda each: each.depth or 0)
         return Episode(
-            cause=self.first.suspect.cause,
-            side=self.first.suspect.side,
+            cause=named.suspect.cause,
+            side=named.suspect.side,
             from_s=self.first.from_s,
             to_s=self.last.to_s,
             host=at[0],
@@ -108,16 +130,16 @@ class _Ongoing:
             port=place.port,
             program=owner.name if owner else None,
             pid=owner.pid if owner else None,
-            intervals=self.findings,
+            intervals=sum(count for count, _finding in self.worst.values()),
             drops=self.drops,
             overflows=self.overflows,
             attempt_fails=self.attempt_fails,
-            deepest=self.worst.depth,
-            room=self.worst.room,
+            deepest=deepest.depth,
+            room=deepest.room,
             next=next_,
             next_s=next_s,
             next_pid=self.next_pid,
-            suspect=self.worst.suspect,
+            suspect=named.suspect,
         )
 
 
@@ -128,51 +150,76 @@ class NamespaceEpisodes:
         self.intervals = 0
         self.first: Snapshot | None = None
         self.last: Snapshot | None = None
-        self._ongoing: dict[tuple[str, Place], _Ongoing] = {}
+        self._recent = deque[Snapshot]()
+        self._ongoing: list[_Ongoing] = []
 
     def feed(self, taken: Snapshot) -> list[Episode]:
         """One more snapshot. With one that is not later than the last, or of unknown time, it begins anew."""
         before, self.last = self.last, taken
         self.first = self.first or taken
         if before is None or not fit(before, taken):
+            self._recent = deque([taken])
             return []
         self.intervals += 1
         settled = self._settled(before)
-        finding = finding_between(before, taken)
+        finding = self._finding(before, taken)
+        self._recent.append(taken)
         if finding is not None:
             settled += self._note(finding, before, taken)
-        for episode in self._ongoing.values():
+        for episode in self._ongoing:
             episode.follow(taken)
         return settled
 
     def finish(self) -> list[Episode]:
         """What is not settled when the recording ends."""
-        return [self._told(episode) for episode in self._ongoing.values()]
+        return [self._told(episode) for episode in self._ongoing]
+
+    def _finding(self, before: Snapshot, after: Snapshot) -> Finding | None:
+        """What the interval shows; where the last seconds of its episode show what explains it, that."""
+        while after.taken_at_s - self._recent[0].taken_at_s > LOOKED_BACK_S and len(self._recent) > 1:
+            self._recent.popleft()
+        finding = finding_between(before, after)
+        ongoing = None if finding is None else next(self._like(finding), None)
+        if finding is None or ongoing is None:
+            return finding
+        since = next(taken for taken in self._recent if taken is before or taken.taken_at_s >= ongoing.first.to_s)
+        longer = None if since is before else finding_between(since, after)
+        if longer is None or longer.place != finding.place or not longer.explains(finding.suspect.cause):
+            return finding
+        return replace(finding, suspect=longer.suspect)
+
+    def _like(self, finding: Finding) -> Iterator[_Ongoing]:
+        return (episode for episode in self._ongoing if episode.is_like(finding))
 
     def _note(self, finding: Finding, before: Snapshot, after: Snapshot) -> list[Episode]:
-        key = finding.suspect.cause, finding.place
-        ongoing = self._ongoing.get(key)
-        if ongoing is not None and finding.from_s - ongoing.last.to_s <= CALM_S:
-            ongoing.add(finding)
-            return []
+        """Add to the episode that it belongs to, or begin one: an earlier one like it is over then."""
+        like = [*self._like(finding)]
+        for episode in like:
+            if finding.from_s - episode.last.to_s <= CALM_S:
+                episode.add(finding)
+                return []
         listening = owned(finding.place, before) or owned(finding.place, after)
-        self._ongoing[key] = _Ongoing(
-            findings=1,
-            first=finding,
-            last=finding,
-            worst=finding,
-            owned=listening,
-            known=listening,
-            drops=finding.drops,
-            overflows=finding.overflows,
-            attempt_fails=finding.attempt_fails,
+        self._ongoing.append(
+            _Ongoing(
+                first=finding,
+                last=finding,
+                worst={finding.suspect.cause: (1, finding)},
+                owned=listening,
+                known=listening,
+                drops=finding.drops,
+                overflows=finding.overflows,
+                attempt_fails=finding.attempt_fails,
+            )
         )
-        return [] if ongoing is None else [self._told(ongoing)]
+        return self._end(like)
 
     def _settled(self, now: Snapshot) -> list[Episode]:
         """Those to which nothing can be added any more."""
-        over = [key for key, each in self._ongoing.items() if now.taken_at_s - each.last.to_s > WATCHED_S]
-        return [self._told(self._ongoing.pop(key)) for key in over]
+        return self._end([each for each in self._ongoing if now.taken_at_s - each.last.to_s > WATCHED_S])
+
+    def _end(self, over: list[_Ongoing]) -> list[Episode]:
+        self._ongoing = [each for each in self._ongoing if not any(each is one for one in over)]
+        return [self._told(episode) for episode in over]
 
     def _told(self, episode: _Ongoing) -> Episode:
         assert self.last is not None
@@ -218,14 +265,16 @@ def judge_recording(snapshots: Iterable[Snapshot]) -> Episodes:
 
 
 def diagnosis_of(recording: Episodes) -> Diagnosis:
-    """A recording as one verdict: that on the whole, or if that names no cause, on what most of its intervals show."""
+    """A recording as one verdict: what most of its intervals show, unless the whole names a cause apart from that."""
     whole = recording.whole
-    if whole.cause is not None or not recording.episodes:
-        return whole
     intervals = Counter[str]()
     for episode in recording.episodes:
         intervals[episode.cause] += episode.intervals
+    if not intervals:
+        return whole
     cause, shown = max(intervals.items(), key=lambda item: item[1])
+    if whole.cause is not None and BY_ID[cause].why_it_explains(BY_ID[whole.cause]) is None:
+        return whole
     episodes = [episode for episode in recording.episodes if episode.cause == cause]
     suspect, until_s = episodes[0].suspect, max(episode.to_s for episode in episodes)
     told = (
