@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from estab.cli.options import DEFAULT_REPORT, ReportFlags
-from estab.cli.show import FAILED, JsonFile, show
+from estab.cli.show import FAILED, INTERRUPTED, JsonFile, show
 from estab.cli.values import Command, Flag, Target
 from estab.errors import UsageError
 
@@ -59,6 +60,8 @@ def run(
     json_file.write(record)
     hint = "" if json_file.path is None else f"estab report {json_file.path}"
     shown = partial(brief_run, record), partial(answer_run, record, hint=hint), partial(render, record)
-    show(output, *shown, stderr=True)
     code = record.program.exit if record.program is not None else None
+    if code == INTERRUPTED and sys.stderr.isatty() and not output.quiet:
+        print(file=sys.stderr)  # the terminal has written ^C
+    show(output, *shown, stderr=True)
     return code or (FAILED if fail_on_cause and record.cause is not None else 0)
