@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from estab.lab.stage import build
-from estab.lab.stage.arrival import Silence
+from estab.lab.stage.arrival import SILENT_S, Silence
 from estab.lab.stage.hosts import PORT
 from estab.lab.stage.load import RunningLoad, work_of
 from estab.lab.stage.server import RunningServer
@@ -100,26 +100,32 @@ class Running:
         if not wanted:
             return
         self.load.begun()
-        self._gathered()
+        came_in_s = self._gathered()
         began = time.monotonic()
         for number, (at_s, order) in enumerate(wanted):
             self.wait(began + at_s)
             if number == 1 and self.setup.path.gather:
-                # What came together meets the first pause, however slowly it is carried. Other traffic may go on.
-                self.stage.falls_silent(within_s=BURST_WITHIN_S)
+                # What came together meets the first pause, however slowly it is carried: on a machine that took long to
+                # send it, what follows from it comes with longer gaps. Other traffic may go on.
+                self.stage.falls_silent(max(SILENT_S, came_in_s), BURST_WITHIN_S)
             if (at_s, order) != (0.0, "pause"):
                 self.server.tell(order)
 
-    def _gathered(self) -> None:
-        """What is to come together has come: on a busy machine it may take longer than the pause that it is to meet."""
+    def _gathered(self) -> float:
+        """What is to come together has come: on a busy machine it may take longer than the pause that it is to meet.
+
+        How long it took, in seconds.
+        """
         if not self.setup.path.gather:
-            return
-        deadline = time.monotonic() + BURST_WITHIN_S
+            return 0.0
+        began = time.monotonic()
+        deadline = began + BURST_WITHIN_S
         coming = Silence(lambda: len(self.stage.wire_report().syns), GATHER_S)
         while (came := len(self.stage.wire_report().syns)) < self.setup.path.gather and time.monotonic() < deadline:
             if coming.fallen() and came:
-                return
+                break
             time.sleep(0.002)
+        return time.monotonic() - began
 
 
 def stands_still(setup: Setup, stage: Stage) -> bool:
