@@ -17,6 +17,7 @@ NOT_RUN = {
     "ssh ": "needs another host with ssh",
     "man -l": "needs man, and shows a pager",
     "estab watch": "fills a terminal until q is pressed",
+    "estab record": "goes on until Ctrl-C",
     "compare before": "needs two sets of runs; the page on CI makes them",
 }
 # Loads without bounds: on a slow machine a limit may be met, and that is no fault of the line.

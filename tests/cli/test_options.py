@@ -11,7 +11,8 @@ from estab.cli import values
 from estab.cli.app import commands
 
 GIVEN = {
-    "attach": ["1"], "lab run": ["healthy"], "lab twin": ["x"], "compare": ["a", "b"], "cluster check": ["tcp://127.0.0.1:1"]
+    "attach": ["1"], "lab run": ["healthy"], "lab twin": ["x"], "compare": ["a", "b"], "cluster check": ["tcp://127.0.0.1:1"],
+    "record": ["--dir", "none"],
 }  # fmt: skip
 NO_NUMBERS = ("", "0x10", "1_000", "\u0663")  # of which Python takes three
 
@@ -90,6 +91,10 @@ def test_what_is_a_number(text: str, value: float) -> None:
 @pytest.mark.parametrize("text", ["10us", "10µs", "10μs", "10 us"])
 def test_microseconds_as_estab_itself_writes_them(text: str) -> None:
     assert values.seconds(text) == pytest.approx(1e-5)
+
+
+def test_a_week_as_it_is_typed() -> None:
+    assert (values.seconds("7d"), values.seconds("12h")) == (604_800, 43_200)
 
 
 @pytest.mark.parametrize("text", ["\u0663s", "5 s s", "1e3", "+5", "5sec", "nan", "inf", ""])

@@ -24,7 +24,10 @@ CONTRIB = ROOT / "contrib"
 RULES = CONTRIB / "prometheus" / "estab.rules.yml"
 RULES_TEXT = RULES.read_text(encoding="utf-8")
 BOARD = json.loads((CONTRIB / "grafana" / "estab.json").read_text(encoding="utf-8"))
-UNIT = CONTRIB / "systemd" / "estab-export.service"
+UNITS = {
+    "estab export": CONTRIB / "systemd" / "estab-export.service",
+    "estab record": CONTRIB / "systemd" / "estab-record.service",
+}
 promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool: apt-get install prometheus")
 systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="none: apt-get install systemd")
 
@@ -118,17 +121,19 @@ def test_the_dashboard_names_no_data_source_of_its_author() -> None:
 
 
 @systemd
-def test_systemd_takes_the_unit(tmp_path: Path) -> None:
-    text = UNIT.read_text(encoding="utf-8")
-    assert "ExecStart=/usr/local/bin/estab export" in text
-    unit = tmp_path / UNIT.name
+@pytest.mark.parametrize("command", UNITS)
+def test_systemd_takes_the_unit(command: str, tmp_path: Path) -> None:
+    text = UNITS[command].read_text(encoding="utf-8")
+    assert f"ExecStart=/usr/local/bin/{command} " in text
+    unit = tmp_path / UNITS[command].name
     unit.write_text(text.replace("/usr/local/bin/estab", str(Path(sys.executable).with_name("estab"))), "utf-8")
     assert run("systemd-analyze", "verify", unit) == ""
 
 
 @systemd
-def test_the_unit_is_hardened() -> None:
-    said = run("systemd-analyze", "security", "--offline=yes", "--no-pager", UNIT)
+@pytest.mark.parametrize("command", UNITS)
+def test_the_unit_is_hardened(command: str) -> None:
+    said = run("systemd-analyze", "security", "--offline=yes", "--no-pager", UNITS[command])
     exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", said)
     assert exposure is not None
     assert float(exposure[1]) < 3.0

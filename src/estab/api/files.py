@@ -18,6 +18,7 @@ from estab.load.plan import check_range
 from estab.observe import snapshot, system, targets
 from estab.observe.gaps import Gaps
 from estab.recording.compressed import decompress, is_compressed
+from estab.recording.reading import decoded
 from estab.records import (
     RUN_SCHEMA,
     SNAPSHOT_SCHEMA,
@@ -59,7 +60,7 @@ def parse_record(data: bytes, path: str | Path) -> RunResult | list[Snapshot]:
             return decode_run(data)
     except ReadError as error:
         raise ReadError(f"{path}: {error}") from error
-    return [_snapshot(line, path, number) for number, line in enumerate(lines, 1)]
+    return list(decoded(lines, str(path)))
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -93,13 +94,6 @@ def decode_run(data: bytes) -> RunResult:
     if schema_of(data).split("/")[0] == CLUSTER_SCHEMA.split("/", maxsplit=1)[0]:
         return decode(data, ClusterResult, CLUSTER_SCHEMA).total
     return decode(data, RunResult, RUN_SCHEMA)
-
-
-def _snapshot(line: bytes, path: str | Path, number: int) -> Snapshot:
-    try:
-        return decode(line, Snapshot, SNAPSHOT_SCHEMA)
-    except ReadError as error:
-        raise ReadError(f"{path}, line {number}: {error}") from error
 
 
 def load_run(path: str | Path) -> RunResult:

@@ -11,6 +11,7 @@ COMMANDS = {
     "run": "Run a command (a load tool, a client, a server), watch its connections, and judge them.",
     "attach": "Watch the connections of what already runs, and judge them.",
     "observe": "Print what the kernel shows as JSON lines: listeners, sockets, counters, limits.",
+    "record": "Record this host for days, in little room, for estab diagnose.",
     "watch": "Watch listeners live: queues that fill, drops, ports. Record and replay.",
     "diagnose": "Find the cause in a recorded run or snapshots, or on this host now.",
     "explain": "Explain a cause: symptom, mechanism, what fixes it, what does nothing.",

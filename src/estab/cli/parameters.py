@@ -16,6 +16,7 @@ _NAMES = {
     "connections": ("--connections", "-n"),
     "host": ("--listen",),
     "kind": ("--serve", "SERVICE"),
+    "max_bytes": ("--max-bytes",),
     "most": ("--connections",),
     "path": ("--record",),
     "port": ("--port", "--listen"),

@@ -15,9 +15,9 @@ EVERY_S = 2.0
 WAIT_S = 0.3
 
 
-def seldom() -> Pace:
-    """The pace of what goes through all sockets, or through all processes."""
-    return Pace(SHARE, EVERY_S)
+def seldom(share: float = SHARE) -> Pace:
+    """The pace of what goes through all sockets, or through all processes; `share` of a core is what it may take."""
+    return Pace(share, EVERY_S)
 
 
 class BackgroundWork(Generic[T]):

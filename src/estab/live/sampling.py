@@ -13,18 +13,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from estab.errors import MachineError, UsageError
-from estab.live.background import WAIT_S, BackgroundWork, seldom
+from estab.live.background import SHARE, WAIT_S, BackgroundWork, seldom
 from estab.live.view import PUT_OFF
 from estab.load.conductor import Stop
 from estab.observe import cgroups, counters, host, nics, sysctls, system, targets
 from estab.observe import netns as namespaces
 from estab.observe.gaps import Gaps
 from estab.observe.owners import KnownOwners
+from estab.observe.pace import Pace
 from estab.observe.sock_diag import SockDiag
-from estab.records import Census, Listener, PortUse, Snapshot, Unobserved
+from estab.records import Census, CgroupLimits, Listener, PortUse, Security, Snapshot, Unobserved
 
 # Who asked for so many looks waits for all that they show; nobody watches them one by one.
 _WHOLE_S = 10.0
+_AROUND_S = 10.0
 _Sysctls = Mapping[str, list[int] | str]
 
 
@@ -37,14 +39,31 @@ class _Counted:
     unobserved: Sequence[Unobserved] = ()
 
 
+@dataclass(frozen=True)
+class _Surroundings:
+    """What changes seldom, and takes as long to read as the listeners: read anew now and then."""
+
+    cgroup: CgroupLimits | None
+    security: Security | None
+    unobserved: Sequence[Unobserved]
+
+
+def _surroundings() -> _Surroundings:
+    gaps = Gaps()
+    return _Surroundings(cgroups.own_limits(gaps), system.read_security(gaps), gaps.found)
+
+
 class NamespaceReader:
     """Looks into one namespace again and again. Made, used and closed in a thread that is inside it."""
 
-    def __init__(self) -> None:
+    def __init__(self, share: float = SHARE) -> None:
+        """`share`: what of a core it may take to count what is costly."""
         self._diag: SockDiag | None = None
         self._owners = KnownOwners()
-        self._count: BackgroundWork[_Counted] = BackgroundWork(seldom())
+        self._count: BackgroundWork[_Counted] = BackgroundWork(seldom(share))
         self._worst: dict[int | None, int] = {}
+        self._around: _Surroundings | None = None
+        self._around_pace = Pace(share, _AROUND_S)
 
     def close(self) -> None:
         """Give the netlink socket back. May be called twice."""
@@ -63,6 +82,10 @@ class NamespaceReader:
         self._diag = self._diag or gaps.read("listeners", SockDiag)
         listeners = self._listeners(gaps)
         counted = self._counted(gaps, values, listeners, whole=whole, wait_s=wait_s)
+        around = self._around
+        if around is None or self._around_pace.due:
+            around = self._around = self._around_pace.spend(_surroundings)
+        gaps.found += around.unobserved
         return Snapshot(
             taken_at_s=time.time(),
             host=host.facts(gaps),
@@ -77,8 +100,8 @@ class NamespaceReader:
             counters=gaps.read("counters", counters.read_counters),
             sockstat=gaps.read("sockstat", counters.read_sockstat),
             conntrack=system.read_conntrack(gaps),
-            cgroup=cgroups.own_limits(gaps),
-            security=system.read_security(gaps),
+            cgroup=around.cgroup,
+            security=around.security,
             nics=nics.read(gaps),
             memory_available_bytes=gaps.read("memory_available_bytes", system.read_memory_available),
             netns=netns,
@@ -124,14 +147,16 @@ def _count(values: _Sysctls, listeners: Sequence[Listener] | None) -> _Counted:
 class Sampler:
     """Rounds of snapshots of this host: of this thread's namespace, of one that is named, or of all."""
 
-    def __init__(self, *, netns: str | None = None, all_netns: bool = False) -> None:
-        """Raises UsageError for a namespace that there is not, MachineError for one that may not be seen."""
+    def __init__(self, *, netns: str | None = None, all_netns: bool = False, share: float = SHARE) -> None:
+        """`share` of a core is for what is costly. Raises UsageError for a namespace that there is not, MachineError
+        for one that may not be seen.
+        """
         if netns is not None and all_netns:
             raise UsageError("`netns` and `all_netns` exclude each other; leave one out")
         self._all = all_netns
         self._namespaces = [namespaces.find(netns) if netns is not None else namespaces.own()]
         self._readers: dict[int, NamespaceReader] = {}
-        self._scan = seldom()
+        self._share, self._scan = share, seldom(share)
         self._hidden = ""
 
     def rounds(self, interval_s: float, stop: Stop, count: int = 0) -> Iterator[list[Snapshot]]:
@@ -176,7 +201,7 @@ class Sampler:
         return [self._noted(snapshot) for snapshot in taken]
 
     def _look(self, namespace: namespaces.Namespace, *, whole: bool, wait_s: float) -> Snapshot:
-        reader = self._readers.setdefault(namespace.inode, NamespaceReader())
+        reader = self._readers.setdefault(namespace.inode, NamespaceReader(self._share))
         return namespaces.inside(namespace, lambda: reader.look(whole=whole, wait_s=wait_s, netns=namespace.name))
 
     def _look_for_namespaces(self) -> None:

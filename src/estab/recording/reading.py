@@ -6,14 +6,16 @@ import heapq
 import math
 import os
 import stat
+from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import count
 
 from estab.errors import EstabError, ReadError
+from estab.recording.codec import LineDecoder
 from estab.recording.compressed import CHUNK, lines
 from estab.recording.moments import Span
-from estab.recording.segments import segments, within
-from estab.records import SNAPSHOT_SCHEMA, Snapshot, decode, schema_of
+from estab.recording.segments import kept, within
+from estab.records import SNAPSHOT_SCHEMA, Snapshot, schema_of
 
 DISORDER = 64  # so many places may a snapshot stand from its own
 ALL = Span()
@@ -49,11 +51,9 @@ def snapshots(paths: Iterable[str], held: Iterable[Snapshot] = (), span: Span = 
 def last_moment(path: str) -> float:
     """When a recording ends: the time of its last snapshot. Raises ReadError where it holds none."""
     for file in reversed(_files(path, ALL)):
-        last = None
-        for line in _lines(file):
-            last = line if line.strip() else last
-        if last is not None:
-            return _decoded(last, file, None).taken_at_s
+        last = deque(decoded(_lines(file), file), maxlen=1)
+        if last:
+            return last[0].taken_at_s
     raise ReadError(f"{path}: it holds no snapshot")
 
 
@@ -77,29 +77,30 @@ def _files(path: str, span: Span) -> list[str]:
     if not is_directory(path):
         return [path]
     try:
-        with os.scandir(path) as entries:
-            kept = segments((entry.name, entry.stat().st_size) for entry in entries if entry.is_file())
+        there = kept(path)
     except OSError as error:
         raise ReadError(f"can't read {path}: {error.strerror}") from error
-    if not kept:
+    if not there:
         raise ReadError(f"{path}: it holds no recording; estab record --dir {path} makes one")
-    return [os.path.join(path, segment.name) for segment in within(kept, span.since_s, span.until_s)]
+    return [os.path.join(path, segment.name) for segment in within(there, span.since_s, span.until_s)]
 
 
 def _of(path: str, span: Span) -> Iterator[Snapshot]:
     for file in _files(path, span):
-        for number, line in enumerate(_lines(file), 1):
-            if line.strip():
-                taken = _decoded(line, file, number)
-                if span.holds(taken.taken_at_s):
-                    yield taken
+        for taken in decoded(_lines(file), file):
+            if span.holds(taken.taken_at_s):
+                yield taken
 
 
-def _decoded(line: bytes, file: str, number: int | None) -> Snapshot:
-    try:
-        return decode(line, Snapshot, SNAPSHOT_SCHEMA)
-    except ReadError as error:
-        raise ReadError(f"{file}{f', line {number}' if number else ''}: {error}") from error
+def decoded(lines: Iterable[bytes], file: str) -> Iterator[Snapshot]:
+    """The snapshots that the lines of `file` hold. Raises ReadError with the line."""
+    decoder = LineDecoder()
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                yield decoder.snapshot(line)
+            except ReadError as error:
+                raise ReadError(f"{file}, line {number}: {error}") from error
 
 
 def _lines(file: str) -> Iterator[bytes]:

@@ -1,7 +1,8 @@
-"""What the files of a recording's directory are called, and which of them go. Pure."""
+"""What the files of a recording's directory are called, and which of them go."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ def outdated(kept: Sequence[Segment], now_s: float, keep_s: float, max_bytes: in
     ends = [*(segment.from_s for segment in kept[1:]), now_s]
     total = sum(segment.size for segment in kept)
     gone = []
-    for segment, end_s in zip(kept, ends, strict=True):
+    for segment, end_s in zip(kept, ends, strict=False):
         if now_s - end_s < keep_s and total <= max_bytes:
             break
         gone.append(segment)
@@ -60,6 +61,12 @@ def within(kept: Sequence[Segment], since_s: float | None, until_s: float | None
     ends = [*(segment.from_s for segment in kept[1:]), float("inf")]
     return [
         segment
-        for segment, end_s in zip(kept, ends, strict=True)
+        for segment, end_s in zip(kept, ends, strict=False)
         if (since_s is None or end_s >= since_s) and (until_s is None or segment.from_s <= until_s)
     ]
+
+
+def kept(directory: str) -> list[Segment]:
+    """The segments of a directory, the oldest first. Raises OSError."""
+    with os.scandir(directory) as entries:
+        return segments((entry.name, entry.stat().st_size) for entry in entries if entry.is_file())
