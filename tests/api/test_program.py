@@ -204,6 +204,17 @@ def test_a_connect_that_a_program_gives_up_says_after_how_long() -> None:
 
 @ROOT_ONLY
 @pytest.mark.namespace
+@pytest.mark.parametrize("sampled", [True, False])
+def test_a_command_that_goes_into_another_namespace(sampled: bool) -> None:
+    connect = "import socket; print(socket.socket().connect_ex(('127.0.0.1', 81)))"
+    inside = f'ip link set lo up; sleep 0.4; {PYTHON} -S -c "{connect}"'
+
+    run = watched(lambda: estab.run(["unshare", "-n", "sh", "-c", inside], sampled=sampled))
+    assert (run.funnel.attempted, [(each.errno, each.count) for each in run.failures]) == (1, [("ECONNREFUSED", 1)])
+
+
+@ROOT_ONLY
+@pytest.mark.namespace
 def test_sampled_where_that_is_asked_for() -> None:
     def play() -> RunResult:
         with listen(100):

@@ -160,7 +160,7 @@ def watching(*, port: int | None = None, pid: int | None = None) -> Iterator[Wat
 def _attach(found: Subject, asked: _Asked, stop: Stop | None, begun: Callable[[], None]) -> RunResult:
     _check_via(asked)
     with _Observer(asked) as observer:
-        observer.namespace = found.namespace
+        observer.namespace = found.namespace and observer.held(found.namespace)
         observer.pids = lambda: process_tree.descendants(found.pids)
         observer.trace.follow(process_tree.tasks(observer.pids()))
         observer.begin()
@@ -224,6 +224,7 @@ class _Observer(contextlib.AbstractContextManager["_Observer"]):
     unseen: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._opened: list[int] = []
         self.trace = ConnectTrace(wanted=not self.asked.sampled)
         self._watch: ProgramWatch | None = None
         self._points: dict[Target | None, Points] = {}
@@ -233,6 +234,8 @@ class _Observer(contextlib.AbstractContextManager["_Observer"]):
 
     def __exit__(self, *_: object) -> None:
         self.trace.close()
+        for opened in self._opened:
+            os.close(opened)
         if self._watch is not None:
             self._watch.close()
 
@@ -258,7 +261,7 @@ class _Observer(contextlib.AbstractContextManager["_Observer"]):
                 try:
                     self.begin()
                 except MachineError as error:
-                    self.unseen.append(f"it is in another network namespace: {error}")
+                    self.unseen.append(f"what its network namespace counts, for it is another one: {error}")
                     self.namespace = None
                     self.begin()
             self._inside(self._look)
@@ -292,10 +295,16 @@ class _Observer(contextlib.AbstractContextManager["_Observer"]):
             path = f"/proc/{pid}/ns/net"
             try:
                 inode = os.stat(path).st_ino
+                return None if inode == here else self.held(Namespace(inode=inode, path=path, name=str(pid)))
             except OSError:
                 continue
-            return Namespace(inode=inode, path=path, name=str(pid)) if inode != here else None
         return None
+
+    def held(self, namespace: Namespace) -> Namespace:
+        """The namespace, held open: it is entered again and again, and its process may be gone by then."""
+        opened = os.open(namespace.path, os.O_RDONLY | os.O_CLOEXEC)
+        self._opened.append(opened)
+        return namespace.replace(path=f"/proc/self/fd/{opened}")
 
     def _look(self) -> None:
         assert self._watch is not None

@@ -129,7 +129,8 @@ def _trace(folder: Path) -> TracedConnects | None:
         orders, ended = _Orders(decoder), None
         while ended is None:
             ended = orders.obey()
-            _drain(pages, decoder, after_ns=_SETTLED_NS)
+            # Whom to follow may be told after he has begun: until then all is kept, and nothing settled.
+            _drain(pages, decoder, after_ns=_SETTLED_NS if orders.followed else time.monotonic_ns())
         if not ended:
             return None
         _drain(pages, decoder, after_ns=-_LONG_NS)  # nothing is to come that would say more
@@ -171,6 +172,7 @@ class _Orders:
     def __init__(self, decoder: Trace) -> None:
         self._decoder = decoder
         self._pending = b""
+        self.followed = False
 
     def obey(self) -> bool | None:
         """What came within the time from one drain to the next. True: end; False: the input closed; None: go on."""
@@ -184,6 +186,7 @@ class _Orders:
             if line == b"end":
                 return True
             self._decoder.follow(int(line.removeprefix(b"follow ")))
+            self.followed = True
         return None
 
 
