@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from docs.generate.causes import filled
 from tests.kernels import results
+from tests.kernels.reasons import reason
 from tests.kernels.results import KernelRun, Mark, Outcome
 from tests.kernels.table import WORDS
 
@@ -54,9 +55,9 @@ def _apart(runs: Sequence[KernelRun]) -> str:
     for run in runs:
         for what, outcome in (*((f"rule {rule}", found) for rule, found in run.rules.items()), *run.scenarios.items()):
             if outcome.mark != "as_predicted":
-                kernels[what, outcome.why].append(name(run))
+                kernels[what, reason(run, what, outcome)].append(name(run))
     rows = (f"| {what} | {', '.join(names)} | {_cell(why)} |" for (what, why), names in kernels.items())
-    return "| what | on | why |\n|---|---|---|\n" + "\n".join(rows)
+    return "| what | not on | why |\n|---|---|---|\n" + "\n".join(rows)
 
 
 def _cell(text: str) -> str:

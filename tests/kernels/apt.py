@@ -40,6 +40,11 @@ class Package:
     version: str
     suite: str
 
+    @property
+    def said(self) -> str:
+        """In words."""
+        return f"{self.name} {self.version}"
+
 
 class Apt:
     """apt with its lists and its downloads below `cache`: of all suites, or of some where that is enough."""

@@ -7,6 +7,7 @@ virtual machines, "host" what runs here. "cloud-6.12.43" is one version of a ser
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -16,21 +17,17 @@ UML, CLOUD, HOST = "uml", "cloud", "host"
 _UML_PACKAGE = "user-mode-linux"
 _CLOUD_PACKAGE = r"linux-image-(\d.*-cloud-amd64)(-unsigned)?"
 _SERIES = re.compile(r"\d+\.\d+")
+_TRIED = 4  # packages of one series, before it is said that none can be had
 _VERSION = re.compile(r"\d+\.\d+(\.\d+)?")
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """One kernel to be had; `package` holds its files, None for that of the host."""
+    """One kernel to be had. `packages` hold it, the newest first: a mirror may lack one. Of the host there is none."""
 
     name: str
     kind: str
-    package: Package | None = None
-
-    @property
-    def said(self) -> str:
-        """Of which package it is, in words."""
-        return f"{self.package.name} {self.package.version}" if self.package else "what runs here"
+    packages: tuple[Package, ...] = ()
 
 
 def available(apt: Apt) -> list[Kernel]:
@@ -47,7 +44,7 @@ def one(apt: Apt, name: str) -> Kernel:
     fitting = [package for package in packages if re.match(rf"{re.escape(version)}(?!\d)", package.version)]
     if not version or not fitting:
         raise CannotHave(f"{name}: Debian has no such kernel; of {kind} there are {', '.join(_named(packages))}")
-    return Kernel(name, kind, fitting[0])
+    return Kernel(name, kind, tuple(fitting[:_TRIED]))
 
 
 def usual(kernels: Sequence[Kernel]) -> list[Kernel]:
@@ -66,11 +63,14 @@ def _cloud(apt: Apt) -> list[Package]:
 
 def _newest(kind: str, packages: Iterable[Package]) -> list[Kernel]:
     """By series; `packages` have the newest first."""
-    by_series: dict[str, Package] = {}
+    by_series: dict[str, list[Package]] = defaultdict(list)
     for package in packages:
         if found := _SERIES.match(package.version):
-            by_series.setdefault(found[0], package)
-    return [Kernel(f"{kind}-{series}", kind, by_series[series]) for series in sorted(by_series, key=version_key)]
+            by_series[found[0]].append(package)
+    return [
+        Kernel(f"{kind}-{series}", kind, tuple(by_series[series][:_TRIED]))
+        for series in sorted(by_series, key=version_key)
+    ]
 
 
 def _named(packages: Iterable[Package]) -> list[str]:

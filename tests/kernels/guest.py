@@ -24,12 +24,13 @@ _BOOT_S = 120.0  # the longest that a guest may take beside its order: to start,
 
 @dataclass(frozen=True)
 class Guest:
-    """`command(directory)` boots it for one run. `environment` and `cwd` are of that process.
+    """`package` is what it comes of, in words. `command(directory)` boots it for one run.
 
-    `collect(directory)` brings what it wrote into the directory, where it can't write there itself. `out` is that
-    directory as the guest calls it, None: by the same name.
+    `environment` and `cwd` are of that process. `collect(directory)` brings what it wrote into the directory, where it
+    can't write there itself. `out` is that directory as the guest calls it, None: by the same name.
     """
 
+    package: str
     command: Callable[[Path], Sequence[str]]
     environment: Mapping[str, str] = field(default_factory=dict)
     cwd: Path = REPOSITORY
@@ -40,7 +41,7 @@ class Guest:
 def host_itself() -> Guest:
     """The kernel that runs here, which needs no boot."""
     script = 'cd "$0" && sh ./order.sh >stdout 2>stderr; echo $? >code'
-    return Guest(lambda directory: ["unshare", "-n", "sh", "-c", script, str(directory)], out=None)
+    return Guest("what runs here", lambda directory: ["unshare", "-n", "sh", "-c", script, str(directory)], out=None)
 
 
 class Lost(Exception):
@@ -68,7 +69,7 @@ class Boots:
             if self._stopped:
                 raise Lost("interrupted")
             process = subprocess.Popen(
-                ["nice", "-n", "5", "env", *environment, *guest.command(directory)],
+                ["env", *environment, *guest.command(directory)],
                 cwd=guest.cwd, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT,
                 start_new_session=True,
             )  # fmt: skip

@@ -23,10 +23,12 @@ def run_of(kernel: Kernel, rows: Iterable[dict[str, Any]]) -> KernelRun:
     facts: dict[str, Any] = {}
     tests: dict[str, list[Outcome]] = defaultdict(list)
     scenarios: dict[str, Outcome] = {}
-    why = []
+    why, package = [], kernel.name
     for row in rows:
         if "kernel" in row:
             facts = row["kernel"]
+        elif "package" in row:
+            package = row["package"]
         elif "test" in row:
             for rule in rules_of(row["test"]["id"]):
                 tests[rule].append(_of_test(row["test"]))
@@ -36,7 +38,7 @@ def run_of(kernel: Kernel, rows: Iterable[dict[str, Any]]) -> KernelRun:
             why.append(row["lost"])
     rules = {rule: _together(tests[rule]) for rule in sorted(tests, key=int)}
     return KernelRun(
-        name=kernel.name, package=kernel.said, **facts, rules=rules, scenarios=dict(sorted(scenarios.items())),
+        name=kernel.name, package=package, **facts, rules=rules, scenarios=dict(sorted(scenarios.items())),
         why="; ".join(dict.fromkeys(why)),
     )  # fmt: skip
 

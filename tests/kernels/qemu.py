@@ -33,7 +33,7 @@ class Emulator:
     def ready(self, package: Package) -> Guest:
         """That kernel as a guest. Raises CannotHave."""
         places = [self._apt.unpacked(part) for part in self._parts(package)]
-        image, modules = _first(places, "boot/vmlinuz-*"), _first(places, "**/lib/modules/*/modules.order").parent
+        image, modules = _first(places, "**/vmlinuz*"), _first(places, "**/lib/modules/*/kernel").parent
         packed = self._directory / f"{package.name}.cpio"
         with TemporaryDirectory(dir=self._cache) as unfinished:
             initramfs.write_modules(packed, modules, kmod(self._apt, self._cache, "depmod"), Path(unfinished))
@@ -50,7 +50,7 @@ class Emulator:
                 "-initrd", str(initrd), "-append", words,
             ]  # fmt: skip
 
-        return Guest(command, self._environment, collect=_collect)
+        return Guest(package.said, command, self._environment, collect=_collect)
 
     def _parts(self, package: Package) -> Iterable[Package]:
         """From 6.19 on an image's package is empty, and names one with the kernel and one with its modules."""

@@ -54,13 +54,16 @@ def write(runs: Iterable[KernelRun], path: Path = KEPT) -> None:
 
 
 def merged(kept: Iterable[KernelRun], new: Iterable[KernelRun]) -> list[KernelRun]:
-    """The kept runs with what is new: a rule or scenario that was not run again stays, of the same version."""
+    """The kept runs with what is new: a rule or scenario that was not run again stays, of the same build.
+
+    A kernel that could not be had, or did not start, changes nothing.
+    """
     by_name = {run.name: run for run in kept}
     for run in new:
         before = by_name.get(run.name)
-        if run.why:
-            by_name.setdefault(run.name, run)
-        elif before is not None and before.build == run.build:
+        if not run.version:
+            continue
+        if before is not None and before.build == run.build:
             rules, scenarios = {**before.rules, **run.rules}, {**before.scenarios, **run.scenarios}
             by_name[run.name] = msgspec.structs.replace(run, rules=rules, scenarios=scenarios)
         else:

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.kernels import inside, uml
-from tests.kernels.apt import Apt, CannotHave
+from tests.kernels.apt import Apt, CannotHave, Package
 from tests.kernels.catalogue import UML, Kernel
 from tests.kernels.guest import Boots, Guest, Lost, host_itself, write_order
 from tests.kernels.outcomes import run_of
@@ -79,9 +79,11 @@ class Runs:
         """The rows that a guest wrote; the last is `lost`, with the reason, where it did not get to its end."""
         began, directory = time.monotonic(), self._directory / str(number)
         directory.mkdir()
+        said: Rows = []
         lost: Rows = []
         try:
             guest = self._ready(part.kernel)
+            said.append({"package": guest.package})
             lines = (guest.out or directory) / LINES
             write_order(directory, inside.command(lines, part.rules, part.scenarios), part.seconds)
             self._boots.run(guest, directory, part.seconds)
@@ -89,7 +91,7 @@ class Runs:
             lost = [{"lost": str(why)}]
         self._told("".join((f"{time.monotonic() - began:5.0f} s  {part.said}", *(f": {row['lost']}" for row in lost))))
         written = directory / LINES
-        return [*(inside.read_lines(written.read_text(encoding="utf-8")) if written.exists() else []), *lost]
+        return [*(inside.read_lines(written.read_text(encoding="utf-8")) if written.exists() else []), *said, *lost]
 
     def _ready(self, kernel: Kernel) -> Guest:
         """A kernel is made ready when it is first needed, one after another. Raises CannotHave."""
@@ -99,11 +101,19 @@ class Runs:
             return self._guests[kernel]
 
     def _made(self, kernel: Kernel) -> Guest:
-        if kernel.package is None:
+        """By the newest package that can be had. Raises CannotHave with what kept the newest."""
+        if not kernel.packages:
             return host_itself()
-        if kernel.kind == UML:
-            return uml.ready(self._apt, kernel.package, self._cache)
-        return self._emulator.ready(kernel.package)
+        reasons = []
+        for package in kernel.packages:
+            try:
+                return self._of(kernel.kind, package)
+            except CannotHave as why:
+                reasons.append(why)
+        raise reasons[0]
+
+    def _of(self, kind: str, package: Package) -> Guest:
+        return uml.ready(self._apt, package, self._cache) if kind == UML else self._emulator.ready(package)
 
     @cached_property
     def _emulator(self) -> Emulator:

@@ -13,8 +13,8 @@ from tests.kernels.catalogue import UML, Kernel
 from tests.kernels.runs import Part, Runs
 
 SUITE = "bookworm"
-RULES = "rule_1 or rule_2 or rules_2 or rules_4 or rules_9"  # those that wait for nothing
-SCENARIOS = ("abort_on_overflow", "nobody_listening", "syn_queue_overflow")
+RULES = "rule_1_ or rules_4_ or rule_13_"  # those that wait for nothing
+SCENARIOS = ("healthy", "nobody_listening")
 _SECONDS = 300.0
 
 
@@ -35,5 +35,5 @@ def test_user_mode_linux_does_as_the_rules_say(kernel: tuple[Apt, Kernel]) -> No
     with Runs(apt, cache(), 1, print) as runs:
         (run,) = runs.all([part])
     assert results.as_predicted([run]), "\n".join(table.lines([run]))
-    assert {"1", "2", "3", "4", "7", "9", "10", "11", "12"} <= run.rules.keys()
+    assert {"1", "4", "7", "13"} == run.rules.keys()
     assert run.scenarios.keys() == set(SCENARIOS)

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 from tests.kernels import inside, results, table
-from tests.kernels.apt import Package
 from tests.kernels.catalogue import Kernel
 from tests.kernels.outcomes import rules_of, run_of
 from tests.kernels.results import KernelRun, Outcome
 
-KERNEL = Kernel("cloud-6.1", "cloud", Package("linux-image-6.1.0-56-cloud-amd64", "6.1.192-2", "bookworm"))
+KERNEL = Kernel("cloud-6.1", "cloud")
 FACTS = {"version": "6.1.192", "release": "6.1.0-56-cloud-amd64", "build": "#1 Debian 6.1.192-2", "hz": 250}
 
 

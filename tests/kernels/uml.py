@@ -35,7 +35,7 @@ def ready(apt: Apt, package: Package, cache: Path) -> Guest:
             "loglevel=3", *arguments(given),
         ]  # fmt: skip
 
-    return Guest(command, environment, cwd)
+    return Guest(package.said, command, environment, cwd)
 
 
 def arguments(given: Mapping[str, object]) -> list[str]:
