@@ -107,6 +107,7 @@ def wire(*at_s: float, together: int = 3) -> WireReport:
     [
         (BURST, wire(5, 5.1, 5.69), 0.0, None),
         (BURST, wire(5, 5.1, 5.3, together=2), 0.0, "of 3 SYNs that are to come together 2 did"),
+        (BURST, replace(wire(5, 5.1, 5.3), added_s=[0.001, 0.41]), 0.0, "a burst took 0.8 s"),
         (BURST, wire(5, 5.1, 5.8), 0.0, "a burst took 0.9 s, and must not take 0.8 s"),
         (BURST.with_load(timeout_s=5.0), wire(5, 5.1, 5.89), 0.0, None),
         (BURST.with_load(timeout_s=5.0), wire(5, 5.1, 5.95), 0.0, "must not take 1 s"),  # SYNs are sent again
