@@ -387,11 +387,13 @@ static int by_time(const void *left, const void *right) {
 /* All events up to `until_ns`, in order; those after it wait for what other CPUs have still to tell. */
 static bool process(Trace *t, uint64_t until_ns) {
     size_t done = 0;
-    qsort(t->events, t->n, sizeof *t->events, by_time);
-    while (done < t->n && t->events[done].at_ns <= until_ns)
-        if (!on_event(t, &t->events[done++])) return false;
-    memmove(t->events, t->events + done, (t->n - done) * sizeof *t->events);
-    t->n -= done;
+    if (t->n) {
+        qsort(t->events, t->n, sizeof *t->events, by_time);
+        while (done < t->n && t->events[done].at_ns <= until_ns)
+            if (!on_event(t, &t->events[done++])) return false;
+        t->n -= done;
+        memmove(t->events, t->events + done, t->n * sizeof *t->events);
+    }
     for (size_t i = 0; i < CLOSINGS; i++) {
         struct closing *c = &t->closings[i];
         if (c->waits && c->closed.at_ns + TOLD_WITHIN_NS < until_ns) settle_untold(t, c);
