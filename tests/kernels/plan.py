@@ -9,8 +9,12 @@ from tests.kernels.runs import Part
 
 from estab.lab.parts.scenario import find, names
 
-# Emulation is dear: there, without --all, the scenarios that rest on rules which changed, or on several of them.
-DEAR = ("abort_on_overflow", "accept_queue_overflow", "backlog_plus_one", "cookie_reset", "syn_queue_overflow")
+# Without --all: scenarios that rest on rules which changed with a version, or on many of them. Emulation is dear: few.
+USUAL = (
+    *("abort_on_overflow", "accept_queue_overflow", "backlog_plus_one", "bound_ports_poisoned", "cookie_reset"),
+    *("healthy", "nobody_listening", "own_firewall", "syn_queue_overflow", "time_wait_port_exhaustion"),
+)
+DEAR = ("abort_on_overflow", "backlog_plus_one", "cookie_reset")
 _RULES_S = 600.0
 _SCENARIO_S = 60.0  # the longest that one is given, for each of its own seconds at the least 10
 _PARTS = 2  # in how many the scenarios of a kernel are cut
@@ -26,8 +30,8 @@ def plan(
             chosen = ("-k", rules) if rules else ()
             parts.append(Part(kernel, chosen, (), _RULES_S * _times(kernel)))
         if scenarios or rules is None:
-            few = DEAR if kernel.kind == CLOUD and not everything else tuple(names())
-            parts += _of_scenarios(kernel, tuple(scenarios or few))
+            few = DEAR if kernel.kind == CLOUD else USUAL
+            parts += _of_scenarios(kernel, scenarios or (names() if everything else few))
     return sorted(parts, key=lambda part: -part.seconds)
 
 

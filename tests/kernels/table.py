@@ -35,7 +35,7 @@ def totals(runs: Sequence[KernelRun]) -> str:
     return f"{plural(sum(bool(run.version) for run in runs), 'kernel')}: {counts}"
 
 
-WORDS: dict[Mark, str] = {"as_predicted": "as predicted", "differs": "differ", "cannot_run": "can't run"}
+WORDS: dict[Mark, str] = {"as_predicted": "as predicted", "differs": "differing", "cannot_run": "can't run"}
 
 
 def _grid(

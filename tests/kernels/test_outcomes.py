@@ -76,7 +76,7 @@ def test_the_tables_name_each_kernel_and_each_reason() -> None:
     assert "22    can't run" in lines
     assert any(line.startswith("6.1.192 cloud, rule 9: differs: 1 of 2: test_rules_9_to_12") for line in lines)
     assert "uml-6.1: no cc here" in lines
-    assert lines[-1] == "1 kernel: 2 as predicted, 5 differ, 1 can't run"
+    assert lines[-1] == "1 kernel: 2 as predicted, 5 differing, 1 can't run"
 
 
 def test_what_was_not_run_again_stays_for_the_same_build(tmp_path: Path) -> None:

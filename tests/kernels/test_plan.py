@@ -1,0 +1,38 @@
+"""What is asked of which kernel."""
+
+from __future__ import annotations
+
+from tests.kernels.catalogue import Kernel
+from tests.kernels.plan import DEAR, USUAL, plan
+
+from estab.lab.parts.scenario import names
+
+UML, CLOUD = Kernel("uml-6.1", "uml"), Kernel("cloud-6.1", "cloud")
+
+
+def asked(*kernels: Kernel, **options: object) -> dict[str, tuple[int, list[str]]]:
+    """By kernel: how many parts ask the rules, and the scenarios."""
+    given = {"rules": None, "scenarios": None, "everything": False} | options
+    parts = plan(kernels, **given)  # type: ignore[arg-type]
+    of = {kernel.name: [part for part in parts if part.kernel == kernel] for kernel in kernels}
+    return {
+        name: (
+            sum(part.rules is not None for part in mine),
+            sorted(scenario for part in mine for scenario in part.scenarios),
+        )
+        for name, mine in of.items()
+    }
+
+
+def test_the_usual_form_asks_all_rules_and_few_scenarios() -> None:
+    assert asked(UML, CLOUD) == {"uml-6.1": (1, sorted(USUAL)), "cloud-6.1": (1, sorted(DEAR))}
+
+
+def test_the_long_form_asks_every_scenario_once() -> None:
+    assert asked(UML, everything=True) == {"uml-6.1": (1, sorted(names()))}
+
+
+def test_what_is_named_is_all_that_is_asked() -> None:
+    assert asked(CLOUD, scenarios=["healthy"]) == {"cloud-6.1": (0, ["healthy"])}
+    assert asked(CLOUD, rules="rule_9") == {"cloud-6.1": (1, [])}
+    assert asked(CLOUD, rules="rule_9", scenarios=["healthy"]) == {"cloud-6.1": (1, ["healthy"])}
