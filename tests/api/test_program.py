@@ -16,6 +16,7 @@ from tests import namespaces
 import estab
 from estab import CommandError, RunResult, UsageError
 from estab.api import program
+from estab.pytest_plugin import Estab
 
 assert program  # loaded while all of it may be read, as the codec that getaddrinfo() wants is
 "host".encode("idna")
@@ -332,3 +333,14 @@ def test_what_is_not_there(subject: str) -> None:
 def test_watching_takes_one_of_two(port: int | None, pid: int | None) -> None:
     with pytest.raises(UsageError, match="give `port` or `pid`"), estab.watching(port=port, pid=pid):
         pass
+
+
+@pytest.mark.namespace
+def test_the_fixture_keeps_what_it_watched() -> None:
+    def play() -> tuple[int, str | None]:
+        probe = Estab()
+        with listen(100), probe.watching(pid=os.getpid()):
+            socket.create_connection(("127.0.0.1", PORT)).close()
+        return len(probe.runs), probe.runs[0].cause
+
+    assert watched(play) == (1, None)
