@@ -108,7 +108,7 @@ def write_modules(path: Path, modules: Path, depmod: Path, unfinished: Path) -> 
         if name.startswith("modules.") or wanted.match(name):
             (inside / name).parent.mkdir(parents=True, exist_ok=True)
             os.link(file, inside / name)
-    subprocess.run([depmod, "-b", unfinished, modules.name], check=True, timeout=120)
+    subprocess.run([depmod, "-b", unfinished, modules.name], check=True, capture_output=True, timeout=120)
     archive = Cpio(path)
     for file in sorted(inside.rglob("*")):
         archive.put(file, f"/usr/lib/modules/{modules.name}/{file.relative_to(inside)}")
