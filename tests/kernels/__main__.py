@@ -20,8 +20,15 @@ from tests.kernels.runs import Runs
 
 
 def main() -> int:
-    asked = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return run(_arguments())
+    except KeyboardInterrupt:
+        return 130
+
+
+def run(asked: argparse.Namespace) -> int:
+    """All of it; the exit code."""
     began = time.monotonic()
     apt = Apt(cache())
     try:
@@ -31,11 +38,8 @@ def main() -> int:
         print(f"no kernels: {why}", file=sys.stderr)
         return 1
     parts = plan(kernels, rules=asked.rules, scenarios=asked.scenario, everything=asked.all)
-    try:
-        with Runs(apt, cache(), asked.jobs, _tell) as runs:
-            came = runs.all(parts)
-    except KeyboardInterrupt:
-        return 130
+    with Runs(apt, cache(), asked.jobs, _tell) as runs:
+        came = runs.all(parts)
     print("\n".join(["", *table.lines(came), f"{time.monotonic() - began:.0f} s"]))
     if asked.keep:
         results.write(results.merged(results.read(), came))
