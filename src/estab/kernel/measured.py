@@ -9,7 +9,7 @@ from __future__ import annotations
 from estab.kernel.rules.inputs import RuleInputError
 from estab.kernel.rules.kernel_version import parse
 
-SERIES = ((5, 10), (6, 1), (6, 12), (6, 17), (6, 18), (7, 2))
+SERIES = ((5, 10), (6, 1), (6, 12), (6, 17), (6, 18), (7, 2), (7, 3))
 
 
 def extrapolated(release: str) -> str | None:
