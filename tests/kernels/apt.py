@@ -24,7 +24,8 @@ MIRROR = "http://deb.debian.org/debian"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _SOURCES = Path("/etc/apt")
 _LISTS_LAST_S = 24 * 3600.0
-_ATTEMPTS = 3
+_ATTEMPTS = 5
+_PAUSE_S = 5.0  # after an attempt that failed, and twice as long after each next one
 _APT_S = 300  # the longest that one call of apt may take
 
 
@@ -111,11 +112,12 @@ class Apt:
             "Dir::Etc::sourceparts": "-",
             "APT::Sandbox::User": "root",  # who fetches may not reach the cache
             "Acquire::Retries": 3,
+            "Acquire::Languages": "none",  # what is not fetched can't fail
         }
         self._config.write_text("".join(f'{name} "{value}";\n' for name, value in settings.items()))
 
     def _run(self, *command: str, cwd: Path | None = None) -> str:
-        """What a command of apt prints: tried three times, for a mirror may be busy. Raises CannotHave."""
+        """What a command of apt prints: tried for a minute or more, for a mirror may be busy. Raises CannotHave."""
         environment = os.environ | {"APT_CONFIG": str(self._config), "LC_ALL": "C.UTF-8"}
         why = ""
         for attempt in range(_ATTEMPTS):
@@ -131,7 +133,8 @@ class Apt:
             if done.returncode == 0:
                 return done.stdout
             why = _last_line(done.stderr)
-            time.sleep(2.0 * attempt)
+            if attempt + 1 < _ATTEMPTS:
+                time.sleep(_PAUSE_S * 2**attempt)
         raise CannotHave(f"{' '.join(command[:2])} {command[-1]}: {why}")
 
     @contextmanager
