@@ -49,7 +49,7 @@ def test_the_episodes_are_a_table_with_the_newest_last(night: str) -> None:
         ["02:00:42-02:00:44", "server_open_files", ":80", "nginx"],
         ["02:01:14-02:02:14", "accept_queue_overflow", ":80", "nginx"],
     ]
-    assert lines[4].endswith("959  restarted 02:02:16")
+    assert lines[4].endswith("959  restart 02:02:16")
     assert len(lines) <= 24
     assert max(map(len, lines)) <= 80
 

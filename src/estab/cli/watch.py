@@ -14,7 +14,7 @@ from cyclopts import Group, Parameter
 from estab.cli.live_block import is_dumb, status_line
 from estab.cli.options import OUTPUT, OutputFlags
 from estab.cli.show import FAILED, INTERRUPTED, OK, console, stoppable
-from estab.cli.values import Command, File, Flag, Netns, Number, Port, Seconds, Whole
+from estab.cli.values import Command, File, Flag, Moment, Netns, Number, Port, Seconds, Whole
 from estab.errors import MachineError, UsageError
 from estab.load.conductor import Stop
 from estab.words import plural
@@ -58,6 +58,7 @@ def watch(
     shown: ShownListeners = DEFAULT_SHOWN,
     record: Annotated[File | None, Parameter(group=OUTPUT)] = None,
     replay: File | None = None,
+    at: Moment | None = None,
     speed: Number = 1.0,
 ) -> int:
     """Watch listeners live: how full each accept queue is, how fast it fills, what is dropped, and why.
@@ -86,18 +87,23 @@ def watch(
     record
         Write every snapshot to this file, one line of JSON each, for `estab diagnose FILE`.
     replay
-        Replay a file written by --record or estab observe, with pause, step and speed.
+        Replay a file written by --record or estab observe, or the directory of estab record, with pause, step and
+        speed. Of a directory it is an hour: the last one, or that around --at.
+    at
+        For --replay: begin at this moment (02:13, 02:13:04, 2026-11-26T03:00), in UTC. A time of day is the last one
+        before the recording's end.
     speed
         For --replay: how many times as fast.
     """
     shown = shown if listener is None else _named(listener, shown)
     asked = {"interval": interval, "count": count, "netns": netns, "all-netns": all_netns or None, "via": via}
-    _check(asked, once=once, record=record, replay=replay, speed=speed, port=shown.port)
+    _check_replay(asked, record=record, replay=replay, at=at, speed=speed)
+    _check(asked, once=once, port=shown.port)
     from estab.live.arrange import ListenerFilter
 
     chosen = ListenerFilter(port=shown.port, process=shown.process)
     if replay is not None:
-        return _replay(replay, speed, chosen, shown.sort, once=once)
+        return _replay(replay, at, speed, chosen, shown.sort, once=once)
     with Stop() as stop, contextlib.ExitStack() as stack:
         rounds = _rounds(asked, shown.port, stop, _ONCE if once else count or 0)
         # Only what is in order may cost a file what it holds; and a pipe that nobody reads is no stop's to wait for.
@@ -131,20 +137,10 @@ def _named(listener: str, shown: ShownListeners) -> ShownListeners:
     return replace(shown, process=listener)
 
 
-def _check(
-    asked: Mapping[str, object], *, once: bool, record: str | None, replay: str | None, speed: float, port: int | None
-) -> None:
+def _check(asked: Mapping[str, object], *, once: bool, port: int | None) -> None:
     """Raises UsageError for what can't be, and for options that do not go together."""
     from estab.live.sampling import check_interval
 
-    if replay is not None:
-        for name, value in {**asked, "record": record}.items():
-            if value is not None:
-                raise UsageError(f"--{name} does not go with --replay; leave one out")
-    elif speed != 1:
-        raise UsageError(f"--speed {speed:g} is for --replay; give --replay FILE too, or leave out --speed")
-    if not 0.01 <= speed <= 1000:
-        raise UsageError(f"--speed {speed:g} is out of range (0.01 to 1000)")
     if asked["via"] is not None:
         for name in ("interval", "netns", "all-netns"):
             if asked[name] is not None:
@@ -155,6 +151,22 @@ def _check(
         check_interval(interval)
     if port is not None and not 1 <= port <= 65535:
         raise UsageError(f"--port is {port}, out of range (1 to 65535)")
+
+
+def _check_replay(
+    asked: Mapping[str, object], *, record: str | None, replay: str | None, at: str | None, speed: float
+) -> None:
+    """Raises UsageError for what does not go with a replay, and for what is for one alone."""
+    if replay is not None:
+        for name, value in {**asked, "record": record}.items():
+            if value is not None:
+                raise UsageError(f"--{name} does not go with --replay; leave one out")
+    elif at is not None:
+        raise UsageError(f"--at {at} is for --replay; give --replay FILE too, or leave out --at")
+    elif speed != 1:
+        raise UsageError(f"--speed {speed:g} is for --replay; give --replay FILE too, or leave out --speed")
+    if not 0.01 <= speed <= 1000:
+        raise UsageError(f"--speed {speed:g} is out of range (0.01 to 1000)")
 
 
 _ONCE = 2  # looks of --once: rates need two
@@ -183,17 +195,17 @@ def _recorder(path: str | None) -> Iterator[RecordingWriter | None]:
         yield recorder
 
 
-def _replay(path: str, speed: float, chosen: ListenerFilter, by: str, *, once: bool) -> int:
+def _replay(path: str, at: str | None, speed: float, chosen: ListenerFilter, by: str, *, once: bool) -> int:
     from estab.live.recording import recorded
 
-    rounds = recorded(path)
+    rounds, before = recorded(path, at)
     if once:
-        return _print(rounds, chosen, by)
+        return _print(rounds if at is None else rounds[: before + 1], chosen, by)
     if (instead := _why_no_view()) is not None:
         raise MachineError(instead)
     from estab.live.screen.run import watch_replay
 
-    return watch_replay(rounds, chosen, by, speed=speed, name=os.path.basename(path))
+    return watch_replay(rounds, chosen, by, speed=speed, name=os.path.basename(path), before=before)
 
 
 def _once(rounds: Iterator[list[Snapshot]], chosen: ListenerFilter, by: str, stop: Stop) -> int:

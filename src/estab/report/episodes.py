@@ -24,6 +24,7 @@ _NEXT = {
     "closed": "closed",
     "going_on": "goes on",
 }
+_SHORT = {"restarted": "restart", "reloaded": "reload"}
 
 
 def where(episode: Episode) -> str:
@@ -38,11 +39,12 @@ def where(episode: Episode) -> str:
     return clean(" ".join([*towards, at, *program, *inside]))
 
 
-def after(episode: Episode, *, day: bool = False) -> str:
-    """What happened next, with when where that is not its end."""
+def after(episode: Episode, *, day: bool = False, short: bool = False) -> str:
+    """What happened next, with when where that is not its end; `restart 02:15:02` where it is to be `short`."""
     if episode.next_s is None or episode.next == "recovered":
         return _NEXT[episode.next]
-    return f"{_NEXT[episode.next]} {clock(episode.next_s, day=day)}"
+    word = _NEXT[episode.next]
+    return f"{_SHORT.get(word, word) if short else word} {clock(episode.next_s, day=day)}"
 
 
 def days(recording: Episodes) -> bool:

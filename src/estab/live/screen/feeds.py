@@ -69,8 +69,9 @@ class LiveFeed:
 class ReplayFeed:
     """Plays recorded rounds at the pace at which they were taken, times `speed`."""
 
-    def __init__(self, rounds: Sequence[Sequence[Snapshot]], speed: float) -> None:
-        self.rounds, self.speed = rounds, speed
+    def __init__(self, rounds: Sequence[Sequence[Snapshot]], speed: float, before: int = 0) -> None:
+        """`before`: so many rounds are shown at once, as what came before the moment to look at."""
+        self.rounds, self.speed, self._before = rounds, speed, before
         self.paused = False
         self.position = 0  # how many rounds were played
         self._begins: list[int] | None = None
@@ -78,8 +79,10 @@ class ReplayFeed:
         self._timer: Timer | None = None
 
     def start(self, app: App[int]) -> None:
-        """Play the first round at once."""
+        """Play the first round at once, after those that come before it."""
         self._app = app
+        if self._before:
+            self._go_to(self._before)
         self._play()
 
     def finish(self) -> None:

@@ -36,10 +36,10 @@ def watch_live(
 
 
 def watch_replay(
-    rounds: Sequence[Sequence[Snapshot]], chosen: ListenerFilter, by: str, *, speed: float, name: str
+    rounds: Sequence[Sequence[Snapshot]], chosen: ListenerFilter, by: str, *, speed: float, name: str, before: int = 0
 ) -> int:
-    """Play recorded rounds until the user ends it. The exit code."""
-    feed = ReplayFeed(rounds, speed)
+    """Play recorded rounds, from the one that has `before` before it, until the user ends it. The exit code."""
+    feed = ReplayFeed(rounds, speed, before)
     return _run(feed, WatchApp(feed, chosen, by, what=name))
 
 

@@ -64,7 +64,7 @@ def _several(recording: Episodes, diagnosis: Diagnosis, glyphs: Glyphs) -> Itera
 def _table(episodes: list[Episode], day: bool, glyphs: Glyphs) -> Table:
     """A line each, the place cut to the room that the others leave."""
     cells = [
-        (_when(episode, day), clean(episode.cause), _place(episode), count(episode.drops), after(episode))
+        (_when(episode, day), clean(episode.cause), _place(episode), count(episode.drops), after(episode, short=True))
         for episode in episodes
     ]
     heads = ("when (UTC)", "cause", "where", "drops", "then")
