@@ -6,7 +6,7 @@ import pytest
 from tests.diagnose.test_snapshots import moment
 
 from estab.errors import UsageError
-from estab.live.recording import recorded
+from estab.live.recording import recorded_around
 from estab.recording.writer import RecordingDirectory
 
 NOON = 1_795_694_400.0  # 2026-11-26 12:00:00 UTC
@@ -24,7 +24,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def hours(day: str, at: str | None) -> tuple[float, float, int]:
     """When the first and the last round were, in hours of the day, and how many come before the moment."""
-    rounds, before = recorded(day, at)
+    rounds, before = recorded_around(day, at)
     return 12 + (rounds[0][0].taken_at_s - NOON) / 3600, 12 + (rounds[-1][0].taken_at_s - NOON) / 3600, before
 
 
@@ -44,4 +44,4 @@ def test_it_is_an_hour_around_the_moment(day: str, at: str | None, expected: tup
 
 def test_a_moment_of_which_there_is_nothing(day: str) -> None:
     with pytest.raises(UsageError, match=r"`at` 2026-11-27 .* is not in .*: nothing was recorded then"):
-        recorded(day, "2026-11-27")
+        recorded_around(day, "2026-11-27")

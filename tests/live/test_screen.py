@@ -29,7 +29,7 @@ SIZES = [(80, 24), (160, 50)]
 @pytest.fixture
 def app(tmp_path: Path) -> WatchApp:
     """A recording, paused at its first moment."""
-    feed = ReplayFeed(recorded(written(tmp_path / "story.ndjson", story()))[0], 1.0)
+    feed = ReplayFeed(recorded(written(tmp_path / "story.ndjson", story())), 1.0)
     feed.paused = True
     app = WatchApp(feed, ListenerFilter(), "state", what="story.ndjson")
     app.glyphs = UNICODE

@@ -196,9 +196,9 @@ def _recorder(path: str | None) -> Iterator[RecordingWriter | None]:
 
 
 def _replay(path: str, at: str | None, speed: float, chosen: ListenerFilter, by: str, *, once: bool) -> int:
-    from estab.live.recording import recorded
+    from estab.live.recording import recorded_around
 
-    rounds, before = recorded(path, at)
+    rounds, before = recorded_around(path, at)
     if once:
         return _print(rounds if at is None else rounds[: before + 1], chosen, by)
     if (instead := _why_no_view()) is not None:
