@@ -43,7 +43,8 @@ def one(apt: Apt, name: str) -> Kernel:
     packages = {UML: _uml, CLOUD: _cloud}.get(kind, lambda _apt: [])(apt)
     fitting = [package for package in packages if re.match(rf"{re.escape(version)}(?!\d)", package.version)]
     if not version or not fitting:
-        raise CannotHave(f"{name}: Debian has no such kernel; of {kind} there are {', '.join(_named(packages))}")
+        there = ", ".join(_named(packages)) or "none; there are uml-SERIES and cloud-SERIES"
+        raise CannotHave(f"{name}: Debian has no such kernel; of {kind!r} there are {there}")
     return Kernel(name, kind, tuple(fitting[:_TRIED]))
 
 
