@@ -30,6 +30,7 @@ extras: $(VENV)/.built
 	$(PIP) install --require-hashes -r requirements/extras.txt
 
 test: $(VENV)/.dev packages
+	@$(BIN)/python -m tests.kernels --fetch || true
 	$(PYTEST) -n $(TEST_WORKERS) $(PYTEST_ARGS)
 
 # Rules, judge, parsers, records and the command line: what needs no namespace, no server and no load.

@@ -25,6 +25,9 @@ COMMAND_LINES = [
     ("watch", "--once", "--interval", "100ms"),
     ("diagnose", "--interval", "100ms"),
     ("diagnose", "RUN"),
+    ("run", "--help"),
+    ("attach", "SELF", "-d", "100ms"),
+    ("record", "--dir", "DIR", "--count", "2", "--interval", "100ms"),
     ("report", "RUN", "--markdown"),
     ("compare", "RUN", "RUN"),
     ("export", "--once", "--window", "100ms"),
@@ -52,7 +55,8 @@ def test_every_command_is_tried() -> None:
 def test_a_reader_that_has_gone(line: tuple[str, ...], run_file: Path) -> None:
     read, write = os.pipe()
     os.close(read)
-    words = [str(run_file) if word == "RUN" else word for word in line]
+    files = {"RUN": str(run_file), "DIR": str(run_file.parent / "recording"), "SELF": str(os.getpid())}
+    words = [files.get(word, word) for word in line]
     with open(write, "wb") as closed:
         done = subprocess.run(
             [ESTAB, *words], stdout=closed, stderr=subprocess.PIPE, text=True, check=False, timeout=60

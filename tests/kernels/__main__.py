@@ -29,6 +29,8 @@ def main() -> int:
 
 def run(asked: argparse.Namespace) -> int:
     """All of it; the exit code."""
+    if asked.fetch:
+        return _fetch()
     began = time.monotonic()
     apt = Apt(cache())
     try:
@@ -44,6 +46,19 @@ def run(asked: argparse.Namespace) -> int:
     if asked.keep:
         results.write(results.merged(results.read(), came))
     return 0 if results.as_predicted(came) else 1
+
+
+def _fetch() -> int:
+    """Have the kernel that `make test` boots in the cache: the tests themselves have no network."""
+    apt = Apt(cache(), (catalogue.OF_THE_TESTS,))
+    try:
+        apt.update()
+        with Runs(apt, cache(), 1, _tell) as runs:
+            runs.fetch(catalogue.of_the_tests(apt))
+    except CannotHave as why:
+        print(f"user-mode-linux of Debian's {catalogue.OF_THE_TESTS} can't be had: {why}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def cache() -> Path:
@@ -68,6 +83,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rules", metavar="PATTERN", help="the rules whose tests match, as pytest -k; no scenarios")
     parser.add_argument("--all", action="store_true", help="every kernel that Debian has, every scenario in each")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="guests at the same time (default: cores)")
+    parser.add_argument("--fetch", action="store_true", help="only fetch the kernel that make test boots")
     parser.add_argument("--keep", action="store_true", help=f"write what came of it into {results.KEPT.name}")
     return parser.parse_args()
 

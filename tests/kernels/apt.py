@@ -55,6 +55,11 @@ class Apt:
         self._apt = cache / "apt" / ("all" if suites == SUITES else "+".join(suites))
         self._config = self._apt / "apt.conf"
 
+    @property
+    def has_lists(self) -> bool:
+        """Whether the lists of packages were fetched, of whatever day: then what they name can be asked for offline."""
+        return (self._apt / "fetched").exists()
+
     def update(self) -> None:
         """Fetch the lists of packages, unless they are of today. Raises CannotHave."""
         with self._alone():
@@ -132,7 +137,7 @@ class Apt:
                 continue
             if done.returncode == 0:
                 return done.stdout
-            why = _last_line(done.stderr)
+            why = _reason(done.stderr)
             if attempt + 1 < _ATTEMPTS:
                 time.sleep(_PAUSE_S * 2**attempt)
         raise CannotHave(f"{' '.join(command[:2])} {command[-1]}: {why}")
@@ -192,5 +197,7 @@ def _unpack(archive: Path, directory: Path) -> None:
     archive.unlink()
 
 
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it failed without a word"])[-1]
+def _reason(text: str) -> str:
+    """The first line that says what failed; the last one of apt says only that something did."""
+    lines = text.strip().splitlines() or ["it failed without a word"]
+    return next((line for line in lines if re.match(r"(E|W|Err): ?(Failed to fetch|\S+:)", line)), lines[0])

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from tests.kernels.apt import Apt, CannotHave, Package, version_key
 
 UML, CLOUD, HOST = "uml", "cloud", "host"
+OF_THE_TESTS = "bookworm"  # Debian's release whose user-mode Linux `make test` boots
 _UML_PACKAGE = "user-mode-linux"
 _CLOUD_PACKAGE = r"linux-image-(\d.*-cloud-amd64)(-unsigned)?"
 _SERIES = re.compile(r"\d+\.\d+")
@@ -46,6 +47,11 @@ def one(apt: Apt, name: str) -> Kernel:
         there = ", ".join(_named(packages)) or "none; there are uml-SERIES and cloud-SERIES"
         raise CannotHave(f"{name}: Debian has no such kernel; of {kind!r} there are {there}")
     return Kernel(name, kind, tuple(fitting[:_TRIED]))
+
+
+def of_the_tests(apt: Apt) -> Kernel:
+    """The one that `make test` boots: user-mode Linux of `OF_THE_TESTS`. Raises CannotHave."""
+    return next(kernel for kernel in available(apt) if kernel.kind == UML)
 
 
 def usual(kernels: Sequence[Kernel]) -> list[Kernel]:

@@ -61,6 +61,10 @@ class Runs:
     def __exit__(self, *_error: object) -> None:
         self._stack.close()
 
+    def fetch(self, kernel: Kernel) -> None:
+        """Have all that it needs in the cache. Raises CannotHave."""
+        self._ready(kernel)
+
     def all(self, parts: Sequence[Part]) -> list[KernelRun]:
         """What came of them, a record for each kernel."""
         rows: dict[Kernel, Rows] = defaultdict(list)
