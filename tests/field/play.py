@@ -22,6 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from tests.field import evidence, stage
 from tests.field.catalogue import SITUATIONS
 from tests.field.evidence import Evidence
@@ -29,6 +30,9 @@ from tests.field.mark import Said
 from tests.field.situation import PORT, Situation
 from tests.field.stage import NotSetUp, Stage
 from tests.namespaces import ChildFailed, counters, run
+
+from estab.diagnose.episodes import diagnosis_of
+from estab.records import EPISODES_SCHEMA, Episodes
 
 _COMMAND_S = 60.0
 _ALL_S = 100
@@ -141,7 +145,8 @@ def _run(built: Stage, situation: Situation, command: str, *, folder_name: str, 
 
 def said_in_record(record: dict[str, Any], code: int, text: str) -> Said:
     """From what a run, `diagnose` or `limits` writes with --json."""
-    diagnosis = record.get("diagnosis") or record
+    is_recording = record.get("schema") == EPISODES_SCHEMA
+    diagnosis = _of_episodes(record) if is_recording else record.get("diagnosis") or record
     suspects = diagnosis.get("suspects", [])
     cause = diagnosis.get("cause")
     return Said(
@@ -158,6 +163,11 @@ def said_in_record(record: dict[str, Any], code: int, text: str) -> Said:
         ),
         record={key: value for key, value in record.items() if key != "timeline"},
     )
+
+
+def _of_episodes(record: dict[str, Any]) -> Any:
+    """What the headline says of a recording, as a diagnosis."""
+    return msgspec.to_builtins(diagnosis_of(msgspec.convert(record, Episodes)))
 
 
 def said_on_screen(code: int, text: str) -> Said:
