@@ -29,10 +29,9 @@ class Child:
         self._pidfd = os.pidfd_open(self.pid)
         self.exit: int | None = None
 
-    def wait(self, seconds: float, stop: int | None = None) -> bool:
-        """Whether it has ended within `seconds`. `stop`: a descriptor that cuts the wait short when it is readable."""
-        watched = [self._pidfd] if stop is None else [self._pidfd, stop]
-        select.select(watched, [], [], max(0.0, seconds))
+    def wait(self, seconds: float) -> bool:
+        """Whether it has ended within `seconds`."""
+        select.select([self._pidfd], [], [], max(0.0, seconds))
         if self.exit is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -64,7 +63,7 @@ def _spawn(command: Sequence[str]) -> int:
 
 
 def _mask_before() -> set[signal.Signals]:
-    """This thread's signal mask, without what `signals_passed_on` holds back."""
+    """This thread's signal mask, without what `signals_held_back` holds back."""
     held = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     return {signal.Signals(number) for number in held if number not in PASSED_ON}
 
@@ -75,7 +74,7 @@ def signals_held_back() -> Iterator[None]:
 
     What is ignored (nohup) stays so, for the command too.
     """
-    wanted = [number for number in PASSED_ON if signal.getsignal(number) != signal.SIG_IGN]
+    wanted = _not_ignored()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
     try:
         yield
@@ -85,11 +84,14 @@ def signals_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def take_signal(seconds: float) -> int | None:
-    """A signal that came within `seconds` and that the command has not had from the terminal; None: none came."""
-    wanted = [number for number in PASSED_ON if signal.getsignal(number) != signal.SIG_IGN]
-    taken = signal.sigtimedwait(wanted, max(0.0, seconds))
+def take_signal() -> int | None:
+    """A signal that has come and that the command has not had from the terminal; None: there is none."""
+    taken = signal.sigtimedwait(_not_ignored(), 0)
     if taken is None:
         return None
     from_terminal = taken.si_code == _SI_KERNEL and taken.si_signo in (signal.SIGINT, signal.SIGQUIT)
     return None if from_terminal else taken.si_signo
+
+
+def _not_ignored() -> list[signal.Signals]:
+    return [number for number in PASSED_ON if signal.getsignal(number) != signal.SIG_IGN]

@@ -50,9 +50,9 @@ def run(
     It has this process's terminal and standard streams, and ends its own way; `program.exit` in the record is its exit
     code, 128 and the signal where one killed it. Its descendants are watched too, whoever their parent is by now.
     `to`: HOST:PORT, the target to watch from the start on; else those that it is seen to connect to, and its own
-    listeners. `server_via`: as for loads, of the first target. `sampled`: do not trace its connects, though that
-    is permitted. `pass_signals`: SIGTERM, SIGHUP and what else is sent
-    to this process alone go to the command; in the main thread only, while no other thread runs.
+    listeners. `server_via`: as for loads, of the first target. `sampled`: do not trace its connects, though that is
+    permitted. `pass_signals`: SIGTERM, SIGHUP and what else is sent to this process alone go to the command; in the
+    main thread only, while no other thread runs.
 
     Raises CommandError where it can't be started, UsageError for what can't be asked.
     """
@@ -75,7 +75,7 @@ def run(
                 over = child.wait(seconds)
                 if server_via is None:
                     process_tree.reap(process_tree.children_of_this() - others - {child.pid})
-                number = take_signal(0) if pass_signals else None
+                number = take_signal() if pass_signals else None
                 if number is not None:
                     child.send(number)
                 return over

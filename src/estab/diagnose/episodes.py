@@ -16,7 +16,7 @@ from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.place import Owned, Place, drops_at, owned, place_of, queues_at, what_changed
 from estab.diagnose.snapshots import fit, judge_snapshots
 from estab.diagnose.suspects import BY_ID
-from estab.records import Diagnosis, Episode, Episodes, Next, Snapshot, Suspect
+from estab.records import Diagnosis, Episode, Episodes, NamespaceId, Next, Snapshot, Suspect
 from estab.words import clock
 
 CALM_S = 10.0  # a cause that shows again sooner is the same episode: a burst may leave a second out
@@ -24,12 +24,6 @@ LOOKED_BACK_S = 3.0  # what explains a finding may need longer than an interval 
 WATCHED_S = 60.0  # so long after an episode a restart is taken for what ended it
 _OVERFLOWS = "TcpExt.ListenOverflows"
 _ATTEMPT_FAILS = "Tcp.AttemptFails"
-Namespace = tuple[str | None, int | None, str | None]
-
-
-def namespace(taken: Snapshot) -> Namespace:
-    """Of which network namespace of which host it is."""
-    return taken.host.hostname, taken.host.netns_inode, taken.netns
 
 
 @dataclass(frozen=True)
@@ -110,7 +104,7 @@ class _Ongoing:
         named = [finding for count, finding in self.worst.values() if count == most]
         return next((finding for finding in named if any(map(finding.explains, self.worst))), named[0])
 
-    def record(self, at: Namespace, ended_s: float) -> Episode:
+    def record(self, at: NamespaceId, ended_s: float) -> Episode:
         """As it is told; the recording ends at `ended_s`."""
         owner = next(iter(self.owned.owners), None) if self.owned is not None else None
         next_, next_s = self.next, self.next_s
@@ -223,7 +217,7 @@ class NamespaceEpisodes:
 
     def _told(self, episode: _Ongoing) -> Episode:
         assert self.last is not None
-        return episode.record(namespace(self.last), self.last.taken_at_s)
+        return episode.record(self.last.namespace, self.last.taken_at_s)
 
 
 @dataclass
@@ -232,12 +226,12 @@ class RecordingJudge:
 
     episodes: list[Episode] = field(default_factory=list)
     snapshots: int = 0
-    _namespaces: dict[Namespace, NamespaceEpisodes] = field(default_factory=dict)
+    _namespaces: dict[NamespaceId, NamespaceEpisodes] = field(default_factory=dict)
 
     def feed(self, taken: Snapshot) -> None:
         """One more snapshot."""
         self.snapshots += 1
-        self.episodes += self._namespaces.setdefault(namespace(taken), NamespaceEpisodes()).feed(taken)
+        self.episodes += self._namespaces.setdefault(taken.namespace, NamespaceEpisodes()).feed(taken)
 
     def finish(self) -> Episodes:
         """The verdict on all of it; to be asked once, after one snapshot at least."""

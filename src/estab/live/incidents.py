@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from estab.live.columns import process_words, where
 from estab.live.judgement import DISTRESS
-from estab.live.namespace import NamespaceModel, namespace_of
-from estab.live.view import HostView, ListenerRow, NamespaceId
-from estab.records import Snapshot
+from estab.live.namespace import NamespaceModel
+from estab.live.view import HostView, ListenerRow
+from estab.records import NamespaceId, Snapshot
 
 
 @dataclass
@@ -40,7 +40,7 @@ def begins(rounds: Iterable[Sequence[Snapshot]]) -> list[int]:
     starts: list[int] = []
     calm = True
     for number, together in enumerate(rounds, 1):
-        fed = [models.setdefault(namespace_of(taken), NamespaceModel(namespace_of(taken))) for taken in together]
+        fed = [models.setdefault(taken.namespace, NamespaceModel(taken.namespace)) for taken in together]
         for model, taken in zip(fed, together, strict=True):
             model.feed(taken)
         worst = max((row.judgement.severity for model in fed for row in model.rows), default=0)

@@ -10,19 +10,18 @@ from typing import TypeVar
 
 from estab.diagnose.snapshots import judge_snapshots
 from estab.live import rates
-from estab.live.namespace import NamespaceModel, namespace_of
+from estab.live.namespace import NamespaceModel
 from estab.live.view import (
     PUT_OFF,
     HostTotals,
     HostView,
     Key,
     ListenerRow,
-    NamespaceId,
     PeerConnections,
     QueueSample,
     Target,
 )
-from estab.records import Conntrack, Diagnosis, Snapshot
+from estab.records import Conntrack, Diagnosis, NamespaceId, Snapshot
 
 MOST_TARGETS = 20
 Figure = TypeVar("Figure", int, float)
@@ -74,7 +73,7 @@ class Model:
         return model.diagnosis_of(key) if model is not None else None
 
     def _fed(self, taken: Snapshot) -> NamespaceModel:
-        namespace = namespace_of(taken)
+        namespace = taken.namespace
         model = self._models.setdefault(namespace, NamespaceModel(namespace))
         model.feed(taken)
         return model
@@ -90,7 +89,7 @@ def rounds(snapshots: Iterable[Snapshot]) -> list[list[Snapshot]]:
     grouped: list[list[Snapshot]] = []
     seen: set[NamespaceId] = set()
     for snapshot in snapshots:
-        namespace = namespace_of(snapshot)
+        namespace = snapshot.namespace
         if not grouped or namespace in seen:
             grouped.append([])
             seen = set()

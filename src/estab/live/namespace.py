@@ -11,8 +11,8 @@ from estab.diagnose.snapshots import judge_snapshots
 from estab.kernel.rules.accept_queue import drops_since
 from estab.live import rates
 from estab.live.judgement import ListenerFacts, judge
-from estab.live.view import Key, ListenerRow, NamespaceId, QueueSample, Target
-from estab.records import Census, Conntrack, Diagnosis, Listener, PortUse, Snapshot
+from estab.live.view import Key, ListenerRow, QueueSample, Target
+from estab.records import Census, Conntrack, Diagnosis, Listener, NamespaceId, PortUse, Snapshot
 
 WINDOW_S = 10.0  # the verdict is on what changed within the last so many seconds
 GROWTH_S = 5.0  # and growth is the slope over so many
@@ -54,11 +54,6 @@ class _ListenerHistory:
                 break
             points.append((sample.at_s, sample.depth))
         return rates.growth_per_s(points)
-
-
-def namespace_of(taken: Snapshot) -> NamespaceId:
-    """Which namespace of which host a snapshot is of."""
-    return taken.host.hostname, taken.host.netns_inode, taken.netns
 
 
 class NamespaceModel:

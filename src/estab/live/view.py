@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 
 from estab.kernel.rules import accept_queue
 from estab.live.judgement import ListenerCondition
-from estab.records import Conntrack, Diagnosis, PortUse, Process
+from estab.records import Conntrack, Diagnosis, NamespaceId, PortUse, Process
 
 PUT_OFF = "not at every look: counting all sockets is put off, so that watching stays cheap"
-NamespaceId = tuple[str | None, int | None, str | None]  # host name, inode and name of the network namespace
 Key = tuple[NamespaceId, int, str, int, int | None]  # namespace, family, address, port, inode
 
 

@@ -8,12 +8,9 @@ import msgspec
 
 from estab.errors import ReadError
 from estab.recording.changes import change, changed
-from estab.records import SNAPSHOT_SCHEMA, Snapshot, decode, encode, from_builtins
+from estab.records import SNAPSHOT_SCHEMA, NamespaceId, Snapshot, decode, encode, from_builtins
 
 CHANGE_SCHEMA = "estab.snapshot.change/1"
-
-
-Series = tuple[str | None, int | None, str | None]
 
 
 class _Change(msgspec.Struct, frozen=True, tag_field="schema", tag=CHANGE_SCHEMA):
@@ -26,20 +23,15 @@ class _Change(msgspec.Struct, frozen=True, tag_field="schema", tag=CHANGE_SCHEMA
 _BEGINNING = msgspec.json.encode(_Change(0, None)).partition(b",")[0]
 
 
-def series_of(taken: Snapshot) -> Series:
-    """Which snapshots it can be set against: those of one network namespace of one host."""
-    return taken.host.hostname, taken.host.netns_inode, taken.netns
-
-
 class LineEncoder:
     """Makes lines of snapshots, for one segment."""
 
     def __init__(self) -> None:
-        self._series: dict[Series, tuple[int, Any]] = {}
+        self._series: dict[NamespaceId, tuple[int, Any]] = {}
 
     def line(self, taken: Snapshot) -> bytes:
         """The next line, with its end."""
-        key = series_of(taken)
+        key = taken.namespace
         now = msgspec.to_builtins(taken)
         number, before = self._series.get(key, (len(self._series), None))
         self._series[key] = number, now
@@ -52,14 +44,14 @@ class LineDecoder:
     """Makes snapshots of lines, of one file from its beginning."""
 
     def __init__(self) -> None:
-        self._numbers: dict[Series, int] = {}
+        self._numbers: dict[NamespaceId, int] = {}
         self._last: list[Any] = []  # of each series; bytes, as long as nobody asked what stands in them
 
     def snapshot(self, line: bytes) -> Snapshot:
         """The snapshot of the next line. Raises ReadError."""
         if not line.startswith(_BEGINNING):
             taken = decode(line, Snapshot, SNAPSHOT_SCHEMA)
-            number = self._numbers.setdefault(series_of(taken), len(self._numbers))
+            number = self._numbers.setdefault(taken.namespace, len(self._numbers))
             self._last[number : number + 1] = [line]
             return taken
         try:

@@ -15,6 +15,9 @@ class Unobserved(Record, frozen=True, kw_only=True):
     why: str
 
 
+NamespaceId = tuple[str | None, int | None, str | None]  # host name, inode and name of the network namespace
+
+
 class HostFacts(Record, frozen=True, kw_only=True):
     """What the host is. `cores` are those that this process may run on.
 
@@ -259,3 +262,8 @@ class Snapshot(Record, frozen=True, kw_only=True):
     netns: str | None = None
     connections: list[Tuple4] | None = None
     unobserved: list[Unobserved] = []
+
+    @property
+    def namespace(self) -> NamespaceId:
+        """Of which namespace of which host it is: only with one of the same can it be set against another."""
+        return self.host.hostname, self.host.netns_inode, self.netns
