@@ -14,7 +14,7 @@ from typing import TypeVar
 from estab import __version__
 from estab.api.child import Child, signals_held_back, take_signal
 from estab.api.points import Points
-from estab.api.subject import Subject, find
+from estab.api.subject import find
 from estab.api.traced import TracedRun
 from estab.diagnose import accepts, facts, judge
 from estab.errors import MachineError, UsageError
@@ -102,9 +102,7 @@ def attach(
     where all its processes have ended, or at `stop`. Raises UsageError where there is no such thing here.
     """
     check_range("duration_s", duration_s, 0.01, MOST_DURATION_S)
-    found = find(subject)
-    asked = _Asked("attach", subject, found.to, server_via, duration_s=duration_s, sampled=sampled or not found.pids)
-    record = _attach(found, asked, stop, lambda: None)
+    record = _attach(subject, duration_s, stop, lambda: None, server_via=server_via, sampled=sampled)
     return record.replace(interrupted=stop is not None and stop.is_set)
 
 
@@ -135,9 +133,7 @@ def watching(*, port: int | None = None, pid: int | None = None) -> Iterator[Wat
     def watch() -> None:
         try:
             subject = f":{port}" if pid is None else str(pid)
-            found = find(subject)
-            asked = _Asked("attach", subject, found.to, None, duration_s=MOST_DURATION_S, sampled=not found.pids)
-            seen._run = _attach(found, asked, stop, begun.set)
+            seen._run = _attach(subject, MOST_DURATION_S, stop, begun.set)
         except BaseException as error:
             raised.append(error)
         finally:
@@ -157,7 +153,18 @@ def watching(*, port: int | None = None, pid: int | None = None) -> Iterator[Wat
         raise raised[0]
 
 
-def _attach(found: Subject, asked: _Asked, stop: Stop | None, begun: Callable[[], None]) -> RunResult:
+def _attach(
+    subject: str,
+    duration_s: float,
+    stop: Stop | None,
+    begun: Callable[[], None],
+    *,
+    server_via: str | None = None,
+    sampled: bool = False,
+) -> RunResult:
+    found = find(subject)
+    # Whoever connects to a target is not known as a process, so nothing of it can be traced.
+    asked = _Asked("attach", subject, found.to, server_via, duration_s=duration_s, sampled=sampled or not found.pids)
     _check_via(asked)
     with _Observer(asked) as observer:
         observer.namespace = found.namespace and observer.held(found.namespace)
@@ -165,7 +172,7 @@ def _attach(found: Subject, asked: _Asked, stop: Stop | None, begun: Callable[[]
         observer.trace.follow(process_tree.tasks(observer.pids()))
         observer.begin()
         begun()
-        until = time.monotonic() + (asked.duration_s or 0.0)
+        until = time.monotonic() + duration_s
 
         def ended(seconds: float) -> bool:
             select.select([] if stop is None else [stop], [], [], max(0.0, min(seconds, until - time.monotonic())))
@@ -329,7 +336,7 @@ class _Observer(contextlib.AbstractContextManager["_Observer"]):
             connected=counted.connected if counted else 0,
             first_byte=0,
             completed=0,
-            failed=counted.refused + counted.timed_out + counted.given_up if counted else 0,
+            failed=counted.failed if counted else 0,
             open=look.open,
             requests=0,
         )

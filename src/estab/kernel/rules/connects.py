@@ -18,9 +18,14 @@ class Connects:
     given_up: int
 
     @property
+    def failed(self) -> int:
+        """All that did not connect."""
+        return self.refused + self.timed_out + self.given_up
+
+    @property
     def connected(self) -> int:
         """What is left."""
-        return max(0, self.attempted - self.refused - self.timed_out - self.given_up)
+        return max(0, self.attempted - self.failed)
 
 
 def connects(
