@@ -475,7 +475,7 @@ _PATH = (
         server=packages.mosquitto(),
         command="hold {target} -n 50 --ramp 50 -d 2",
         truth=due("path_connection_limit"),
-        proofs=(ruled("met", 32), counted("TcpOutRsts", 0, 0), sockets("ESTAB", 18, 18)),
+        proofs=(ruled("met", 32), counted("TcpPassiveOpens", 18, 18), sockets("ESTAB", 18, 18)),
     ),
     Situation(
         name="nats_syns_lost",
