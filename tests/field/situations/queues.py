@@ -52,7 +52,7 @@ SITUATIONS = (
         command="churn {target} -c 100 --rate 150 -d 3",
         # A raised somaxconn takes effect when listen() is called again: a reload with the same number does not call it.
         truth=due("backlog_clamped", "accept_queue_overflow", harmful=(r"^(?=.*reload)(?!.*(restart|backlog=))",)),
-        proofs=(counted("TcpExtListenOverflows", 20)),
+        proofs=(counted("TcpExtListenOverflows", 20),),
     ),
     Situation(
         name="accepts_10_while_50_come",
