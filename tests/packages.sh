@@ -48,6 +48,30 @@ if [ "${1:-}" = field ]; then
   need waitress-serve python3-waitress
   need uvicorn uvicorn
   need ruby ruby
+  need caddy caddy
+  need distccd distcc
+  need etcd etcd-server
+  need exim4 exim4-daemon-light
+  need gearmand gearman-job-server
+  need h2o h2o
+  need hitch hitch
+  need icecast2 icecast2
+  need named bind9
+  need nc.openbsd netcat-openbsd
+  need php php-cli
+  need privoxy privoxy
+  need slapd slapd
+  need squid squid
+  need starman starman
+  need tcpserver ucspi-tcp
+  need tcpsvd ipsvd
+  need unbound unbound
+  need unicorn unicorn
+  need xinetd xinetd
+  [ -e /usr/lib/nginx/modules/ngx_stream_module.so ] || missing="$missing libnginx-mod-stream"
+  for module in aiohttp tornado twisted; do
+    /usr/bin/python3 -c "import $module" 2>/dev/null || missing="$missing python3-$module"
+  done
 fi
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

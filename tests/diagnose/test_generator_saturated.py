@@ -33,6 +33,22 @@ def test_own_timeouts_beside_our_own_lag(run: RunResult, expected: str) -> None:
     assert alone("generator_saturated", run).verdict == expected
 
 
+@pytest.mark.parametrize(
+    ("own", "waited_s", "expected"),
+    [
+        (20, 0.4, "confirmed"),  # ten at once, and late for half a second once at most
+        (21, 0.4, "possible"),  # 20 of them, not all
+        (21, 0.51, "confirmed"),
+        (21, None, "confirmed"),  # how often we were late is not known
+    ],
+)
+def test_no_more_than_were_under_way_when_we_were_late(own: int, waited_s: float | None, expected: str) -> None:
+    worker = runs.worker(worst_lag_ms=800.0, cpu_s=0.5, waited_s=waited_s)
+    config = {"timeout_s": 1.0, "in_flight": 10}
+    run = late(800.0, own=own).replace(config=config, client=runs.run(client={"workers": [worker]}).client)
+    assert alone("generator_saturated", run).verdict == expected
+
+
 def paced(reached_per_s: float, cpu: float | None, attempted: int = 1000) -> RunResult:
     """1,000 connects a second were asked for."""
     timeline = [runs.point(0.0), runs.point(attempted / reached_per_s, attempted=attempted)]
@@ -66,10 +82,18 @@ def test_a_closed_loop_at_full_cpu_is_no_fault() -> None:
     assert any("99% of a core: throughput is bound by CPU" in e.text for e in found.evidence)
 
 
-def scheduled(late: int = 0, waited: int = 0, unsent: int = 0, cpu: float | None = 0.5) -> RunResult:
+def scheduled(
+    late: int = 0, waited: int = 0, unsent: int = 0, cpu: float | None = 0.5, worst_late_ms: float = 11.0
+) -> RunResult:
     """An open loop in which 1,000 requests were due."""
     loop = OpenLoop(
-        rate_per_s=1000, arrivals="poisson", scheduled=1000, late=late, worst_late_ms=3.0, waited=waited, unsent=unsent
+        rate_per_s=1000,
+        arrivals="poisson",
+        scheduled=1000,
+        late=late,
+        worst_late_ms=worst_late_ms,
+        waited=waited,
+        unsent=unsent,
     )
     return runs.run("bench", open_loop=loop, client={"workers": [runs.worker(cpu_fraction=cpu)]})
 
@@ -82,6 +106,7 @@ def scheduled(late: int = 0, waited: int = 0, unsent: int = 0, cpu: float | None
         (scheduled(late=50, unsent=21), "ruled_out"),
         (scheduled(late=51, unsent=20), "ruled_out"),
         (scheduled(late=51, unsent=21), "confirmed"),
+        (scheduled(late=51, unsent=21, worst_late_ms=10.4), "ruled_out"),  # 21 ms behind: its places were taken
         (scheduled(waited=900), "ruled_out"),  # all connections were busy: the server's slowness, or too few of them
         (scheduled(waited=900, cpu=0.95), "ruled_out"),  # and yet each was served
         (scheduled(unsent=21, cpu=0.95), "confirmed"),

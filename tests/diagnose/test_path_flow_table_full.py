@@ -7,7 +7,7 @@ from tests.diagnose import runs
 from tests.diagnose.alone import alone
 from tests.diagnose.lost_syns import TURNED_AWAY, impatient, lost
 
-from estab.records import Nic, RunResult
+from estab.records import Nic, RunResult, TimelinePoint
 
 ETIMEDOUT = [runs.failure("connect", "ETIMEDOUT", 150)]
 
@@ -45,6 +45,43 @@ ETIMEDOUT = [runs.failure("connect", "ETIMEDOUT", 150)]
 )
 def test_a_table_that_fills(run: RunResult, expected: str) -> None:
     assert alone("path_flow_table_full", run).verdict == expected
+
+
+def over_time(last_s: float, *later: TimelinePoint, command: str = "hold") -> RunResult:
+    """So many seconds until the last of 250 connects got through."""
+    points = [runs.point(0.1, connected=20, open=20), runs.point(last_s, attempted=400, connected=250, open=250)]
+    return lost(150, timeline=[*points, *later]).replace(command=command)
+
+
+def at_end(**fields: Any) -> TimelinePoint:
+    return runs.point(6.0, attempted=400, connected=250, failed=150, **fields)
+
+
+@pytest.mark.parametrize(
+    ("run", "table", "filtered"),
+    [
+        (over_time(1.0), "confirmed", "ruled_out"),  # at once: it was their number
+        (over_time(1.1), "possible", "possible"),  # the way may have ended for all
+        # What was open was answered later, or closed in order.
+        (over_time(1.1, at_end(requests=9), at_end(requests=9)), "possible", "possible"),
+        (over_time(1.1, at_end(requests=9), at_end(requests=10)), "confirmed", "ruled_out"),
+        (over_time(1.1, at_end(client_states={"FIN-WAIT-1": 250})), "possible", "possible"),
+        (over_time(1.1, at_end(client_states={"TIME-WAIT": 126})), "confirmed", "ruled_out"),
+        # Of a churn these are from before.
+        (over_time(1.1, at_end(client_states={"TIME-WAIT": 250}), command="churn"), "possible", "possible"),
+    ],
+)
+def test_a_way_that_ends_in_between_looks_alike(run: RunResult, table: str, filtered: str) -> None:
+    assert (alone("path_flow_table_full", run).verdict, alone("path_filtered", run).verdict) == (table, filtered)
+
+
+def test_a_full_table_says_nothing_and_a_router_without_a_route_does() -> None:
+    told = over_time(1.9, at_end())
+    failures = [runs.failure("connect", "EHOSTUNREACH", 2), *told.failures]
+    counted = {**runs.sent_again(300)["deltas"], "Icmp.InDestUnreachs": 2, "Icmp.OutDestUnreachs": 0}
+    run = told.replace(failures=failures, client=told.client.replace(deltas=counted))
+    assert alone("path_flow_table_full", run).verdict == "ruled_out"
+    assert alone("path_filtered", run).verdict == "confirmed"
 
 
 def ena(lost_packets: int | None, available: int = 10) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from tests.diagnose.alone import alone
 from estab.diagnose.judge import judge
 from estab.records import Failure, Latency, RunResult
 
+QUEUED = runs.local(runs.watch(worst_depth=50))
+
 
 def ramped(first_s: float, last_s: float) -> RunResult:
     """The last of 400 connects was made after 2 s."""
@@ -53,6 +55,10 @@ def late_samples(first_s: float, last_s: float) -> RunResult:
         (runs.closed_silent(failures=[by_reset()], own_resets=400), "confirmed"),
         (runs.closed_silent(failures=[by_reset()], own_resets=399), "possible"),  # a firewall that forgot them
         (late_samples(2.04, 2.63), "confirmed"),
+        # Others waited for accept() meanwhile: their age since then is not seen.
+        (runs.closed_silent(span_s=(0.1, 0.7), server=QUEUED), "possible"),
+        (runs.closed_silent(span_s=(0.09, 0.7), server=QUEUED), "ruled_out"),
+        (runs.closed_silent(span_s=(0.1, 0.6), server=QUEUED), "ruled_out"),
         (runs.closed_silent(0), "ruled_out"),
         (runs.over_its_limit(), "not_observed"),
         (runs.run(), "ruled_out"),

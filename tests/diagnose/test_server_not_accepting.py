@@ -49,6 +49,20 @@ def test_a_queue_that_nobody_empties(run: RunResult, expected: str) -> None:
     assert alone("server_not_accepting", run).verdict == expected
 
 
+def test_a_queue_that_empties_as_the_load_closes_was_not_emptied_before() -> None:
+    """The last point that shows connections open may have read the queue after they were closed."""
+    run = stuck(accepted=42)
+    last = run.timeline[-1]
+    emptied = last.replace(t_s=last.t_s + 0.1, queue_depth=0)
+    closed = emptied.replace(t_s=last.t_s + 0.2, open=0)
+    held = [point.replace(open=129) for point in run.timeline]
+    found = alone("server_not_accepting", run.replace(timeline=[*held, emptied.replace(open=129), closed]))
+    assert found.verdict == "confirmed"
+    assert (
+        alone("server_not_accepting", run.replace(timeline=[*held, emptied.replace(open=129)])).verdict != "confirmed"
+    )
+
+
 def test_it_says_how_many_were_accepted_before() -> None:
     assert alone("server_not_accepting", stuck()).summary.startswith("The server accepted nothing at all: ")
     assert alone("server_not_accepting", stuck(accepted=5)).summary.startswith(

@@ -42,6 +42,14 @@ def test_connections_of_before_the_run_are_not_its_own() -> None:
     assert ghosts.match_packed(packed(1), packed(2), older=packed(1)) is None  # all are rewritten on the way
 
 
+def test_a_server_that_has_none_is_no_rewriting_where_its_listener_turned_some_away() -> None:
+    assert ghosts.match_packed(packed(1), b"") is None
+    found = ghosts.match_packed(packed(1), b"", turned_away=True)
+    assert found is not None
+    assert (found.count, found.client_established, found.server_established) == (1, 1, 0)
+    assert ghosts.match_packed(packed(1), packed(2), turned_away=True) is None
+
+
 @pytest.mark.namespace
 def test_a_run_beside_older_connections() -> None:
     with (

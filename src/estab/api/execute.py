@@ -23,7 +23,7 @@ from estab.load.target import parse, resolve
 from estab.observe import host, via
 from estab.observe.local import is_local
 from estab.observe.watch import Observed, Watch
-from estab.records import Funnel, LateConnect, RunResult, SizeProbe
+from estab.records import Funnel, Ghosts, LateConnect, RunResult, SizeProbe
 
 
 @dataclass(frozen=True)
@@ -176,11 +176,14 @@ def _accepted(recorder: Recorder, seen: Observed, load: ClientLoad) -> int | Non
     return min(max(least), recorder.clients.totals()["connected"])
 
 
-def _served(run: _Run, funnel: Funnel) -> Funnel:
-    """What was held and never accepted was not completed, though its close went well."""
-    if run.request.command != "hold" or funnel.accepted is None:
+def _served(run: _Run, funnel: Funnel, ghosts: Ghosts | None) -> Funnel:
+    """What was held and never accepted, or never reached the server, was not completed, though its close went well."""
+    if run.request.command != "hold":
         return funnel
-    return funnel.replace(completed=min(funnel.completed, funnel.accepted))
+    served = funnel.completed - (ghosts.at_close or 0 if ghosts is not None else 0)
+    if funnel.accepted is not None:
+        served = min(funnel.completed, funnel.accepted)
+    return funnel.replace(completed=max(0, served))
 
 
 def _result(run: _Run, recorder: Recorder, seen: Observed, started_at: float) -> RunResult:
@@ -201,7 +204,7 @@ def _result(run: _Run, recorder: Recorder, seen: Observed, started_at: float) ->
         drain_s=None if drain_s is None else round(drain_s, 4),
         engine=engine_name(),
         stopped="no_echo" if totals["no_echo"] else None,
-        funnel=_served(run, outcome.funnel(totals, _accepted(recorder, seen, run.load))),
+        funnel=_served(run, outcome.funnel(totals, _accepted(recorder, seen, run.load)), seen.ghosts),
         failures=outcome.failures([*blocks, *server_blocks]),
         requests=outcome.requests(totals, run.load.workload != "hold" and run.load.size > 0),
         open_loop=outcome.open_loop(fleet.totals(b.counts() for b in blocks[:staying]), run.load),

@@ -239,9 +239,16 @@ def while_open(run: RunResult) -> list[Moment]:
     elif run.command != "hold":
         return moments
     else:
-        most = max((point.open for point in run.timeline), default=0)
-        until_s = max((point.t_s for point in run.timeline if point.open * 2 >= most > 0), default=math.inf)
+        until_s = _closing_s(run.timeline)
     return [moment for moment in moments if moment.at_s <= until_s]
+
+
+def _closing_s(timeline: Sequence[TimelinePoint]) -> float:
+    """The last point before a hold closes what it has: a point's queue is read after its count of what is open."""
+    most = max((point.open for point in timeline), default=0)
+    held = [point.t_s for point in timeline if point.open * 2 >= most > 0]
+    closed_later = bool(held) and timeline[-1].t_s > held[-1]
+    return held[-2] if closed_later and len(held) > 1 else held[-1] if held else math.inf
 
 
 def _before(run: RunResult) -> Moment | None:

@@ -54,15 +54,31 @@ def order_decided(run: RunResult) -> bool | None:
 
     False: order played no part. None: it can't be told, for they were too few, or it was not recorded.
     """
+    bounds = _share_in_order(run)
+    if bounds is None:
+        return None
+    low, high, deviation = bounds
+    if low >= 1 - _PARTED or high <= _PARTED:
+        return True if min(abs(low - 0.5), abs(high - 0.5)) >= _BY_CHANCE * deviation else None
+    return False if low >= _MIXED and high <= 1 - _MIXED and deviation <= _TOO_FEW else None
+
+
+def _share_in_order(run: RunResult) -> tuple[float, float, float] | None:
+    """Of the pairs of one that the server kept and one that failed, the least and the greatest share in order, and the
+    standard deviation by chance. What the client alone holds the server never kept: its pairs may be either."""
     order = run.arrival_order
-    if order is None or min(order.pairs, order.stayed, order.failed) <= 0 or _ghosts_left(run, order.stayed):
-        return None  # what the client alone holds the server never kept
-    share = min(max(order.in_order / order.pairs, 0.0), 1.0)
-    deviation = math.sqrt((order.stayed + order.failed + 1) / (12 * order.pairs))
-    mixed = min(share, 1 - share)
-    if mixed <= _PARTED:
-        return True if 0.5 - mixed >= _BY_CHANCE * deviation else None
-    return False if mixed >= _MIXED and deviation <= _TOO_FEW else None
+    if order is None or min(order.pairs, order.stayed, order.failed) <= 0:
+        return None
+    kept_by_server = order.stayed - _ghosts_left(run, order.stayed)
+    if kept_by_server <= 0:
+        return None
+    pairs = kept_by_server * order.failed
+    low = max(0, order.in_order - (order.pairs - pairs)) / pairs
+    return (
+        min(low, 1.0),
+        min(order.in_order / pairs, 1.0),
+        math.sqrt((kept_by_server + order.failed + 1) / (12 * pairs)),
+    )
 
 
 def order_evidence(run: RunResult) -> Evidence:
@@ -84,14 +100,16 @@ def _ghosts_left(run: RunResult, still_open: int) -> int:
 
     So of the ghosts those are taken off that ended between the count of both ends and then.
     """
+    if run.ghosts is not None and run.ghosts.at_close is not None:
+        return run.ghosts.at_close
     ended_since = max(0, run.ghosts.client_established - still_open) if run.ghosts is not None else 0
     return max(0, _ghosts(run) - ended_since)
 
 
 def first_stayed(run: RunResult) -> bool | None:
     """Whether those that came first stayed, and those that came after them failed. None: it can't be told."""
-    order, decided = run.arrival_order, order_decided(run)
-    return decided if not decided or order is None else order.in_order * 2 > order.pairs
+    decided, bounds = order_decided(run), _share_in_order(run)
+    return decided if not decided or bounds is None else bounds[0] >= 1 - _PARTED
 
 
 @dataclass(frozen=True)
@@ -128,7 +146,8 @@ def kept(run: RunResult) -> Kept | None:
     fewest = min((point.open for point in points if _ended(point)), default=stayed)
     return Kept(
         open=stayed,
-        quiet_s=last.t_s - (quiet[-1].t_s if last_s is None else last_s),
+        # What ended after the load had begun to close, it had ended itself.
+        quiet_s=last.t_s - (quiet[-1].t_s if last_s is None or last_s > last.t_s else last_s),
         lived_s=beside / ended,
         fewest=fewest,
         held=max((sample.server_held for sample in at_server if sample.server_held is not None), default=None),

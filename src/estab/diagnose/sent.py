@@ -64,6 +64,15 @@ def refused_by_icmp(run: RunResult) -> bool | None:
     return None if received is None or not count else received * 2 > count
 
 
+def unreachable_by_icmp(run: RunResult) -> bool:
+    """Whether a host on the way said of a connect that the target can't be reached.
+
+    Routers say so of few: Linux to one client once a second (net.ipv4.icmp_ratelimit). The rest times out.
+    """
+    told = (icmp_received(run) or 0) - (icmp_of_its_own(run) or 0)
+    return told > 0 and facts.failed(run, ("connect",), UNREACHABLE) > 0
+
+
 def reset_by_server(run: RunResult) -> bool | None:
     """Whether the server's host sent as many RSTs as most of what was refused. None: not read.
 

@@ -21,6 +21,9 @@ from estab.words import places, plural
 
 # So few lost SYNs may be chance.
 FEW = 3
+# All that is connected within so long met one state of the way: a rule or a route that changed just then is no guess.
+_AT_ONCE_S = 1.0
+_CLOSED_IN_ORDER = ("TIME-WAIT", "FIN-WAIT-2")
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,28 @@ def _went_on(run: RunResult) -> bool | None:
     if later < FEW:
         return None
     return (run.funnel.connected - broken[0].connected) * 10 > later
+
+
+def way_ended_s(run: RunResult) -> float | None:
+    """When the last connect got through, in seconds since the start, where the way may have ended then for all.
+
+    None: the connects had come at once, so it was their number; or what was open went on; or it was not recorded.
+    """
+    points = run.timeline
+    last_s = next((point.t_s for point in points if point.connected >= run.funnel.connected), None)
+    if last_s is None or last_s <= _AT_ONCE_S or not run.funnel.connected:
+        return None
+    return None if _open_ones_went_on(run, last_s) else last_s
+
+
+def _open_ones_went_on(run: RunResult, since_s: float) -> bool:
+    """Whether connections that were open were answered after that moment, or closed in order at the end."""
+    later = [point.requests for point in run.timeline if point.t_s > since_s]
+    if later and later[-1] > later[0]:
+        return True
+    states = next((point.client_states for point in reversed(run.timeline) if point.client_states), {})
+    kept = run.command != "churn" and max((point.open for point in run.timeline), default=0)
+    return bool(kept) and sum(states.get(state, 0) for state in _CLOSED_IN_ORDER) * 2 > kept
 
 
 # Between two snapshots --------------------------------------------------------------------------------------------

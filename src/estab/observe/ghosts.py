@@ -26,14 +26,15 @@ def match(client: AbstractSet[bytes], server: AbstractSet[bytes]) -> Ghosts:
     return _record(lost, len(client), len(server))
 
 
-def match_packed(client: bytes, server: bytes, older: bytes = b"") -> Ghosts | None:
+def match_packed(client: bytes, server: bytes, older: bytes = b"", *, turned_away: bool = False) -> Ghosts | None:
     """As `match`, of those of the client's that are not among `older`; None where none of the client's is at both ends.
 
     Where something between them rewrites addresses (NAT, a proxy), every connection of the client would look like a
-    ghost. A true overflow leaves at least the connections in the accept queue at both ends.
+    ghost. A true overflow leaves at least the connections in the accept queue at both ends; or none at all, where the
+    program has closed what it accepted since: `turned_away` says that its listener did turn some away meanwhile.
     """
     lost, held = missing(client, server), missing(client, b"")
-    if held and len(lost) == len(held):
+    if held and len(lost) == len(held) and (server or not turned_away):
         return None
     lost, held = missing(lost, older), missing(held, older)
     size = inet_diag.CONNECTION_SIZE

@@ -62,6 +62,11 @@ class QueueWatch:
         """Whether connections waited for accept() when every connect had been settled."""
         return self._at_end is not None and self._at_end.queued > 0
 
+    @property
+    def turned_away(self) -> bool:
+        """Whether the listeners turned SYNs or ACKs away within the run, as far as their own drops tell."""
+        return any(history.drops for history in self._histories.values())
+
     def worst_depth(self, inode: int) -> int | None:
         """The worst depth seen of the listener with this inode; None where it was never sampled."""
         history = self._histories.get(inode)

@@ -208,6 +208,10 @@ class Watch:
             self._via.closing()
         if self._queue.some_waited and (sockets := self._look_at_server()) is not None:
             self._queue.closing(sockets)
+        if self._ghosts is not None and self._ghosts.count and self._via is None:
+            at_server = _server_end(self._port)
+            left = self._match(self._client_end(), at_server.held if at_server else None)
+            self._ghosts = self._ghosts.replace(at_close=left.count if left else None)
 
     def finish(self) -> Observed:
         """Snapshot both ends again and say what changed. `start` must have been called."""
@@ -280,13 +284,15 @@ class Watch:
         """
         if held is None or at_server is None:
             return None
-        lost = ghosts.match_packed(held, at_server, self._older)
+        turned_away = self._queue.turned_away
+        lost = ghosts.match_packed(held, at_server, self._older, turned_away=turned_away)
         if not lost or not lost.count:
             return lost
         if self._via is None:
             again = _server_end(self._port)
             at_server += again.held if again else b""
-        return ghosts.match_packed(ghosts.at_both(held, self._client_end() or b""), at_server, self._older)
+        held = ghosts.at_both(held, self._client_end() or b"")
+        return ghosts.match_packed(held, at_server, self._older, turned_away=turned_away)
 
     def _client_end(self) -> bytes | None:
         use = self._look_at_ports(packed=True)

@@ -185,13 +185,16 @@ class ArrivalOrder(Record, frozen=True, kw_only=True):
 class Ghosts(Record, frozen=True, kw_only=True):
     """Connections of the run that the client holds as ESTABLISHED and the server does not have. Up to 20 are listed.
 
-    Those to the same target that other programs had before the run are in neither of the client's figures.
+    Those to the same target that other programs had before the run are in neither of the client's figures. They are
+    counted when every connect had been settled; `at_close`: so many were left when all was about to be closed, where
+    that was looked at.
     """
 
     count: int
     client_established: int
     server_established: int
     examples: list[Tuple4] = []
+    at_close: int | None = None
 
 
 class ClientSide(Record, frozen=True, kw_only=True):

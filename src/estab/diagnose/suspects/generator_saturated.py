@@ -15,7 +15,7 @@ from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, No
 from estab.diagnose.data_path import data_path
 from estab.diagnose.evidence import measured, unknown
 from estab.diagnose.rates import attempts_per_s
-from estab.records import Evidence, Remedy, RunResult
+from estab.records import Evidence, OpenLoop, Remedy, RunResult
 from estab.words import plural
 
 BUSY = 0.9  # of one core, for a worker
@@ -37,7 +37,7 @@ def judge_run(run: RunResult) -> Judgement:
         *_schedule_evidence(run),
     ]
     own = failures(run)
-    if own and lag is not None and lag >= LATE:
+    if own and lag is not None and lag >= LATE and own <= _could_end(run):
         text = (
             "The load generator itself was late by about as long as the timeout: it made "
             f"{'the timeout' if own == 1 else f'all {own:,} timeouts'} itself."
@@ -121,6 +121,19 @@ def _lag_ms(run: RunResult) -> float | None:
     return max((lag for lag in known if math.isfinite(lag)), default=None)
 
 
+def _could_end(run: RunResult) -> float:
+    """How many connections our lateness can have ended at most: all that were under way, each time that it was as long.
+
+    What a worker ran and what it waited for a core bounds how often. Infinite where that is not known.
+    """
+    workers, timeout = facts.workers(run, "client"), facts.asked_timeout(run)
+    kept_s = sum(w.cpu_s + w.waited_s for w in workers if w.cpu_s is not None and w.waited_s is not None)
+    at_once = facts.asked(run, "in_flight", "connections")
+    if not timeout or at_once is None or any(w.cpu_s is None or w.waited_s is None for w in workers):
+        return math.inf
+    return at_once * math.ceil(kept_s / (LATE * timeout))
+
+
 def _lag_of_timeout(run: RunResult) -> float | None:
     """The worst lag as a share of the timeout. None: no timeout, or no lag known."""
     lag, timeout = _lag_ms(run), facts.asked_timeout(run)
@@ -158,9 +171,18 @@ def _why_ours(run: RunResult, busy: float | None) -> str | None:
         return "Our own workers had no CPU left."
     if (told := _kept_off(run)) is not None:
         return f"Our own workers had no CPU left: {told}."
-    if loop is not None and loop.late > BEHIND * loop.scheduled:
+    if loop is not None and loop.late > BEHIND * loop.scheduled and _as_late_as_missed(loop):
         return f"{loop.late:,} began late though nothing else kept them: our own workers were late."
     return None
+
+
+def _as_late_as_missed(loop: OpenLoop) -> bool:
+    """Whether we were ever about as late as what had not begun is behind the schedule.
+
+    Else its places were taken: by connects that nobody answered, and those are not late for our sake.
+    """
+    behind_s = loop.unsent / loop.rate_per_s if loop.rate_per_s > 0 else 0.0
+    return loop.worst_late_ms / 1000 >= LATE * behind_s
 
 
 # Evidence ----------------------------------------------------------------------------------------------------------

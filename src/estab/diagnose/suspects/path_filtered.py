@@ -15,6 +15,7 @@ from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, R
 from estab.diagnose.evidence import measured, unknown
 from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.syn_path import (
+    FEW,
     SynPath,
     arrival_evidence,
     filter_rules,
@@ -22,6 +23,7 @@ from estab.diagnose.syn_path import (
     netfilter_drops,
     syn_path,
     syns_between,
+    way_ended_s,
 )
 from estab.records import Evidence, Remedy, RunResult, Verdict
 from estab.words import every, plural
@@ -36,7 +38,7 @@ def judge_run(run: RunResult) -> Judgement:
     if not rejected and not met.timeouts:
         verdict: Verdict = "ruled_out"
         summary = "No connect was refused, unreachable or timed out."
-    elif rejected >= met.timeouts or sent.refused_by_icmp(run):
+    elif rejected >= met.timeouts or sent.refused_by_icmp(run) or sent.unreachable_by_icmp(run):
         # A host that refuses by ICMP does so at a bounded rate (net.ipv4.icmp_ratelimit): the rest times out.
         verdict, summary = _weigh_reject(run, rejected)
     else:
@@ -83,15 +85,22 @@ def _weigh_reject_beside_a_listener(run: RunResult, rejected: int) -> tuple[Verd
             return "possible", "A listener is there, but its host sent RSTs too: which of them refused is not told."
         return "ruled_out", "The server's host itself refused: nothing listens at that address there."
     if run.funnel.connected:
-        return (
-            "possible",
-            f"{plural(rejected, 'connect was', 'connects were')} "
-            "refused while others succeeded and a listener was there.",
-        )
+        return _weigh_reject_after_others(run, rejected)
     return (
         "confirmed",
         f"A filter rejects: {plural(rejected, 'connect was', 'connects were')} refused, though a listener is there.",
     )
+
+
+def _weigh_reject_after_others(run: RunResult, rejected: int) -> tuple[Verdict, str]:
+    text = f"{plural(rejected, 'connect was', 'connects were')} refused"
+    ended_s = way_ended_s(run)
+    if ended_s is not None and sent.unreachable_by_icmp(run) and not syn_path(run).went_on:
+        return "confirmed", (
+            f"After {ended_s:.1f} s nothing got through any more: {text} or unreachable, as somebody on the way said "
+            "by ICMP, and the listener was there. A rule that was set, or a route or a link that went."
+        )
+    return "possible", f"{text} while others succeeded and a listener was there."
 
 
 def _has_no_route(run: RunResult, unreachable: int) -> bool:
@@ -116,7 +125,7 @@ def _weigh_reject_unseen(run: RunResult, rejected: int, unreachable: int) -> tup
 
 def _weigh_drop(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
     if run.funnel.connected:
-        return "ruled_out", f"{plural(run.funnel.connected, 'connect')} got through: a filter lets all through or none."
+        return _weigh_drop_after_others(run, met)
     if (innocent := met.reached) is not None:
         return "ruled_out", innocent
     dropped = (netfilter_drops(run) or 0) >= met.timeouts
@@ -130,6 +139,14 @@ def _weigh_drop(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
         "confirmed",
         f"A filter drops the SYNs: {every(met.timeouts, 'connect')} timed out and none reached the listener.",
     )
+
+
+def _weigh_drop_after_others(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
+    ended_s = way_ended_s(run)
+    if met.reached is None and met.for_good and not met.went_on and met.timeouts >= FEW and ended_s is not None:
+        text = f"After {ended_s:.1f} s nothing got through any more"
+        return "possible", f"{text}: a rule may have been set, or a route or a link gone."
+    return "ruled_out", f"{plural(run.funnel.connected, 'connect')} got through: a filter lets all through or none."
 
 
 def judge_snapshots(snapshots: Snapshots) -> Judgement:

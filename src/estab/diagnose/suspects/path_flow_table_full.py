@@ -9,14 +9,14 @@ the evidence is that the SYN left the client, again and again, while nothing mov
 
 from __future__ import annotations
 
-from estab.diagnose import facts
+from estab.diagnose import facts, sent
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.futile import longer_timeout
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import connect_timeouts, measured, unknown
 from estab.diagnose.nics import allowance_evidence, allowance_lost, as_evidence, between
 from estab.diagnose.on_snapshots import Snapshots
-from estab.diagnose.syn_path import FEW, SynPath, arrival_evidence, syn_path
+from estab.diagnose.syn_path import FEW, SynPath, arrival_evidence, syn_path, way_ended_s
 from estab.kernel.rules.cloud_flows import AVAILABLE, EXCEEDED
 from estab.records import Evidence, Remedy, RunResult, Snapshot, Verdict
 from estab.words import plural
@@ -49,9 +49,17 @@ def _weigh(run: RunResult, met: SynPath, exceeded: int | None) -> tuple[Verdict,
     if not run.funnel.connected:
         text = "No connect got through from the first on: a table that was full before looks like a filter from here."
         return "not_observed", text
-    if met.for_good is False or met.went_on:
-        return "ruled_out", "Connects came through at a second SYN, or after others were lost: a full table lets none."
+    if (other := _why_no_table(run, met)) is not None:
+        return "ruled_out", other
     return _weigh_silence(run, met)
+
+
+def _why_no_table(run: RunResult, met: SynPath) -> str | None:
+    if met.for_good is False or met.went_on:
+        return "Connects came through at a second SYN, or after others were lost: a full table lets none."
+    if sent.unreachable_by_icmp(run):
+        return "Somebody on the way said that the target can't be reached: a full table says nothing."
+    return None
 
 
 def _weigh_silence(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
@@ -66,6 +74,8 @@ def _weigh_silence(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
             f"{plural(met.timeouts, 'SYN was', 'SYNs were')} lost "
             "before the server: too few to tell a limit from chance."
         )
+    if (ended_s := way_ended_s(run)) is not None:
+        return "possible", f"{told} before the server; or the way to it ended after {ended_s:.1f} s, for all."
     return (
         "confirmed",
         f"{told} on its way: {plural(met.timeouts, 'connect')} timed out and nothing reached the server.",

@@ -54,7 +54,7 @@ def _why_no_ceiling(stayed: Kept, ended: int, run: RunResult) -> str | None:
     """Why it is no number of connections that decided who was closed. None: it may be."""
     if stayed.open <= 0:
         return "No connection stayed open: it is no number of them that is too high."
-    if stayed.lived_s > _LIVED_S and not _waited_unseen(run):
+    if stayed.lived_s > _LIVED_S and not _waited_unseen(run) and not _came_late(run):
         return f"What was closed had lived for {stayed.lived_s:.1f} s: it was not closed for being one too many."
     if stayed.fewest < stayed.open - max(1, stayed.open // 10):
         return f"Connections were closed when {stayed.fewest:,} were open, and {stayed.open:,} were later."
@@ -70,6 +70,11 @@ def _waited_unseen(run: RunResult) -> bool:
     return not run.server.observed and closings.first_stayed(run) is True
 
 
+def _came_late(run: RunResult) -> bool:
+    """Whether some were open at the client long before they reached the server, whose queue had been full."""
+    return run.ghosts is not None and run.ghosts.count > 0
+
+
 def _weigh(run: RunResult, stayed: Kept, ended: int) -> tuple[Verdict, str]:
     told = (
         f"{stayed.open:,} of {plural(run.funnel.connected, 'connection')} stayed open, "
@@ -79,6 +84,11 @@ def _weigh(run: RunResult, stayed: Kept, ended: int) -> tuple[Verdict, str]:
         return "possible", f"{told}; the run ended {stayed.quiet_s:.1f} s later, too soon to tell (a longer one would)."
     if not run.server.observed:
         return "possible", f"{told}: a limit of the server's program looks like this, or of a proxy before it."
+    if stayed.lived_s > _LIVED_S:
+        return (
+            "possible",
+            f"{told}, or for its age: how old it was at the server is not seen, for its queue overflowed.",
+        )
     full = descriptors.fullest_server(run)
     if full is not None and full.at_its_last and not _spoke_first(run, ended):
         return "ruled_out", f"{full.name} (pid {full.pid}) had no descriptor left for more."
@@ -154,7 +164,9 @@ def _server_evidence(run: RunResult, stayed: Kept | None) -> list[Evidence]:
     evidence = []
     opened = run.server.rose(facts.PASSIVE_OPENS)
     if opened is not None:
-        text = f"its kernel made {plural(opened, 'connection')} of them (PassiveOpens): the queue turned none away"
+        text = f"its kernel made {plural(opened, 'connection')} of them (PassiveOpens)"
+        if not facts.listener_drops(run):
+            text += ": the queue turned none away"
         evidence.append(measured(SNMP, facts.PASSIVE_OPENS, opened, text, run.funnel.connected))
     if stayed is not None and stayed.held is not None:
         text = f"the program held {plural(stayed.held, 'connection')} at that port before the load's end"

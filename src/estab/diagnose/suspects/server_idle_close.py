@@ -17,6 +17,7 @@ from estab.diagnose.evidence import measured
 from estab.records import Evidence, Remedy, RunResult, Verdict
 from estab.words import plural
 
+_AT_ONCE_S = 0.1  # what is closed for being one too many, or as it is accepted, lives less
 _SHORTEST_S = 0.5  # what lives less is not closed for being silent
 _SPREAD_S = 0.5  # by so much their ages may differ: programs look only now and then, as does a run
 _TICK_S = 0.1  # from one sample to the next
@@ -37,8 +38,19 @@ def judge_run(run: RunResult) -> Judgement:
         return Judgement("not_observed", "When they were closed was not recorded.", evidence)
     oldest_s, youngest_s = span[0], span[1] - connected_s  # of the first to be opened, and of the last
     evidence.append(measured("failures", "first_s", round(oldest_s, 3), f"the first was {oldest_s:.1f} s old", None))
+    watch = facts.listener(run)
+    if watch is not None and watch.worst_depth and oldest_s >= _AT_ONCE_S and span[1] - span[0] > _SPREAD_S:
+        return Judgement("possible", _while_others_waited(oldest_s, span[1], watch.worst_depth), evidence)
     verdict, summary = _of_ages(run, oldest_s, youngest_s - oldest_s)
     return Judgement(verdict, summary, evidence)
+
+
+def _while_others_waited(first_s: float, last_s: float, waited: int) -> str:
+    return (
+        f"Silent connections were closed from {first_s:.1f} s to {last_s:.1f} s, while up to {waited:,} waited to be "
+        "accepted: a program that has no more places may close who says nothing. How old each was since accept() is "
+        "not seen (fewer connections, or --trickle, would tell)."
+    )
 
 
 def _of_ages(run: RunResult, oldest_s: float, later_s: float) -> tuple[Verdict, str]:
