@@ -93,13 +93,17 @@ class Trace:
     program, -1: not told), count, first and last on the trace's clock in ns.
     """
 
-    def follow(self, pid: int, /) -> None: ...
+    def follow(self, tid: int, pid: int, at_ns: int, /) -> None: ...
     def add(self, page: bytes | memoryview, /) -> None: ...
     def turn(self, until_ns: int, /) -> None: ...
     def targets(self) -> list[tuple[bytes, int, int, int, int, int, int, int, list[tuple[int, int, int, int]]]]: ...
+    def acceptors(self) -> list[tuple[int, int, int, list[tuple[int, int, int, int]]]]:
+        """Each descriptor from which connections are accepted: a thread that did, its number, how many, failures."""
+
     def totals(self) -> dict[str, Any]:
         """`histogram` (counts as `load.block.hdr_index` has them), `sum_ns`, `max_ns` of times to connect; `resent`
-        (connects by how often their SYN was sent again); `socket_failures`, `accept_failures`; `events`, `damaged`."""
+        (connects by how often their SYN was sent again); `socket_failures`, `connect_failures` (that failed before TCP
+        did anything), `unix_failures` of `unix_connects`; `events`, `damaged`."""
 
 def trace(formats: tuple[tuple[int, ...], ...], /) -> Trace:
     """An empty one. Of each kind of event its id and the offsets of its fields, in the order of `trace.c`."""

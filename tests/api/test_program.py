@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -16,6 +17,8 @@ from tests import namespaces
 import estab
 from estab import CommandError, RunResult, UsageError
 from estab.api import program
+from estab.observe.connect_trace import ConnectTrace
+from estab.observe.connect_tracer import TracedConnects
 from estab.pytest_plugin import Estab
 
 assert program  # loaded while all of it may be read, as the codec that getaddrinfo() wants is
@@ -191,6 +194,65 @@ for _ in range(7):
     assert run.latency.connect_us.count == 3000
     assert run.cause == "nobody_listening"
     assert (run.config["target"], run.funnel.attempted) == ("127.0.0.1:81", 7)
+
+
+# What no event of TCP tells: no route, UDP that has none either, a full UNIX queue, and accept() by a forked worker.
+CALLS = f"""
+import os, socket, threading
+for family, address in ((2, ("203.0.113.1", 80)), (10, ("2001:db8::1", 80))):
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        assert socket.socket(family, kind).connect_ex(address) == 101
+listener = socket.socket(socket.AF_UNIX)
+listener.bind("\\0estab-test-calls")
+listener.listen(0)
+clients = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) for _ in range(3)]
+assert [each.connect_ex("\\0estab-test-calls") for each in clients] == [0, 11, 11]
+listener.accept()
+server = socket.create_server(("127.0.0.1", {PORT}))
+if os.fork() == 0:
+    for _ in range(9):
+        server.accept()
+    import time; time.sleep(0.4)  # a look meets the listener
+    os._exit(0)
+threads = [threading.Thread(target=socket.create_connection, args=[("127.0.0.1", {PORT})]) for _ in range(9)]
+[each.start() for each in threads]
+os.wait()
+"""
+
+
+@ROOT_ONLY
+@pytest.mark.namespace
+def test_what_only_system_calls_tell() -> None:
+    run = watched(lambda: estab.run([PYTHON, "-S", "-c", CALLS]))
+    assert run.program is not None
+    assert [(each.errno, each.count) for each in run.failures] == [("ENETUNREACH", 2)]
+    assert (run.funnel.attempted, run.funnel.connected) == (11, 9)
+    accepts = {each.listener: each.accepted for each in run.program.accepts or ()}
+    assert accepts == {f"127.0.0.1:{PORT}": 9, "unix": 1}
+    assert run.program.unix_connects == 3
+    assert [(each.errno, each.count) for each in run.program.unix_failures or ()] == [("EAGAIN", 2)]
+
+
+@ROOT_ONLY
+@pytest.mark.namespace
+def test_events_that_did_not_fit_are_counted() -> None:
+    script = f"""
+import socket
+for _ in range(2000):
+    socket.create_connection(("127.0.0.1", {PORT})).close()
+"""
+
+    def play() -> TracedConnects | None:
+        with listen(4096), contextlib.closing(ConnectTrace(buffer_kb=8)) as trace:
+            assert trace.why is None
+            with subprocess.Popen([PYTHON, "-S", "-c", script]) as process:
+                trace.follow([process.pid])
+            return trace.end()
+
+    traced = namespaces.in_namespace(play)
+    assert traced is not None
+    assert traced.lost > 1000
+    assert sum(target.attempted for target in traced.targets) < 2000
 
 
 @ROOT_ONLY

@@ -12,11 +12,12 @@ from tests.diagnose.test_snapshots import moment
 from estab.diagnose import judge
 from estab.diagnose.suspects import CAUSES
 from estab.lab.twin.from_program import as_load
-from estab.records import Process, Program, ProgramTarget, RunResult, ServerSide, Verdict
+from estab.records import Process, Program, ProgramCgroup, ProgramTarget, RunResult, ServerSide, Verdict
 
 RANGE = "ephemeral_port_exhaustion"
 CURL = Program(name="curl", seen="sampled", exit=0)
 SEEN_THERE = ProgramTarget(address="127.0.0.1", port=5000, seen=1)
+OPEN_THERE = SEEN_THERE.replace(most_open=1)
 NO_LISTENER = ServerSide(observed=True, after=moment(listeners=[]))
 
 
@@ -42,8 +43,14 @@ def process(fds: int, nofile: int = 64) -> Process:
         (program(runs.refused(server=NO_LISTENER)), "nobody_listening"),
         (program(runs.refused(server=NO_LISTENER), program=CURL.replace(seen="traced")), "nobody_listening"),
         (program(runs.refused(server=NO_LISTENER)).replace(config={}), None),
-        (program(runs.refused(server=NO_LISTENER), program=CURL.replace(targets=[SEEN_THERE])), None),
+        (program(runs.refused(server=NO_LISTENER), program=CURL.replace(targets=[OPEN_THERE])), None),
         (program(runs.refused()), None),  # another host's
+        (program(runs.refused(), program=CURL.replace(targets=[SEEN_THERE])), "nobody_listening"),
+        # Refused there, or by a target of another program's: one connect went well, or one of its own was open.
+        (program(runs.refused(), program=CURL.replace(targets=[SEEN_THERE]), funnel=runs.funnel(501, 1)), None),
+        (program(runs.refused(), program=CURL.replace(targets=[OPEN_THERE])), None),
+        (program(runs.refused(), program=CURL.replace(targets=[SEEN_THERE.replace(worst_resent=1)])), None),
+        (program(runs.refused(), program=CURL.replace(targets=[SEEN_THERE])).replace(command="attach"), None),
         (program(runs.own_reject()), "own_firewall"),
         (program(runs.range_full()), "time_wait_port_exhaustion"),
         (program(client={"processes": [process(64)]}), "client_open_files"),
@@ -106,6 +113,26 @@ def test_every_suspect_says_something_and_a_program_without_connections_is_well(
 def test_what_was_not_seen_is_said() -> None:
     run = program(program=CURL.replace(unseen=["it is in another network namespace"]))
     assert "Not seen: it is in another network namespace." in judge(run).summary
+
+
+def test_lost_events_are_said_and_the_figures_are_the_least() -> None:
+    run = program(program=CURL.replace(seen="traced", lost_events=1200))
+    assert "1,200 trace events were lost: there were more connects than are counted." in judge(run).summary
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "said"),
+    [
+        (ProgramCgroup(cores=0.5, periods=100, throttled=87, throttled_us=4_300_000), "0.5 cores, stopped it in 87 of"),
+        (ProgramCgroup(pids_max=20, pids_refused=3), "refused 3 times: its cgroup allows 20 (pids.max)"),
+        (ProgramCgroup(memory_max_bytes=1 << 20, oom_kills=1), "1 process was killed for want of memory"),
+        (ProgramCgroup(cores=2.0, periods=100, throttled=1, throttled_us=100), None),
+        (ProgramCgroup(pids_max=20, pids_refused=0), None),
+    ],
+)
+def test_what_its_cgroup_did_to_it(cgroup: ProgramCgroup, said: str | None) -> None:
+    summary = judge(program(program=CURL.replace(cgroup=cgroup))).summary
+    assert said in summary if said else "cgroup" not in summary
 
 
 @pytest.mark.parametrize(

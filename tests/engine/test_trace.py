@@ -11,7 +11,8 @@ import pytest
 
 from estab import _engine
 
-STATE, RETRANSMIT, RECEIVED, SENT, ERROR, FORK, CONNECT, SOCKET, ACCEPT, ACCEPT4 = range(1, 11)
+(STATE, RETRANSMIT, RECEIVED, SENT, ERROR, NEW_TASK, SOCKET_ENTER, SOCKET, CONNECT_ENTER, CONNECT) = range(1, 11)
+ACCEPT_ENTER, ACCEPT4_ENTER, ACCEPT, ACCEPT4 = range(11, 15)
 TCP, UDP = 6, 17
 ESTABLISHED, SYN_SENT, CLOSE = 1, 2, 7
 MS = 1_000_000
@@ -24,12 +25,11 @@ FORMATS = (
     (RECEIVED, 8),
     (SENT, 8),
     (ERROR, 8, *_TUPLE),
-    (FORK, 8, 12),
-    (CONNECT, 8),
-    (SOCKET, 8),
-    (ACCEPT, 8),
-    (ACCEPT4, 8),
+    (NEW_TASK, 8, 12),
+    (SOCKET_ENTER, 8, 16),
+    *((kind, 8) for kind in range(SOCKET, ACCEPT4 + 1)),
 )
+CLONE_FILES = 0x400
 
 Event = tuple[int, bytes]
 
@@ -54,6 +54,19 @@ def returned(at_ns: int, kind: int, code: int, pid: int = PID) -> Event:
     return event(at_ns, kind, struct.pack("=q", -code), pid)
 
 
+def asked_socket(at_ns: int, family: int, type_: int, descriptor: int, pid: int = PID) -> list[Event]:
+    enter = event(at_ns, SOCKET_ENTER, struct.pack("=qq", family, type_), pid)
+    return [enter, event(at_ns + 10, SOCKET, struct.pack("=q", descriptor), pid)]
+
+
+def called(at_ns: int, kind: int, descriptor: int, pid: int = PID) -> Event:
+    return event(at_ns, kind, struct.pack("=q", descriptor), pid)
+
+
+def new_task(at_ns: int, child: int, flags: int = 0, parent: int = PID) -> Event:
+    return event(at_ns, NEW_TASK, struct.pack("=iQ", child, flags), parent)
+
+
 def page(*events: Event, began_ns: int = 0, long_form: bool = False) -> bytes:
     """A page with these events: its time, how much is written, then each with its distance from the one before."""
     data, now = b"", began_ns
@@ -73,7 +86,7 @@ def page(*events: Event, began_ns: int = 0, long_form: bool = False) -> bytes:
 def traced(*pages: bytes, follow: tuple[int, ...] = (PID,)) -> _engine.Trace:
     trace = _engine.trace(FORMATS)
     for pid in follow:
-        trace.follow(pid)
+        trace.follow(pid, pid, MS)
     for each in pages:
         trace.add(each)
     trace.turn(1 << 62)
@@ -104,7 +117,7 @@ def test_cpus_tell_out_of_order_and_time_decides() -> None:
 
 def test_what_is_newer_than_the_turn_waits() -> None:
     trace = _engine.trace(FORMATS)
-    trace.follow(PID)
+    trace.follow(PID, PID, MS)
     trace.add(page(state(5 * MS, 1, CLOSE, SYN_SENT)))
     trace.turn(4 * MS)
     assert told(trace) == []
@@ -147,8 +160,7 @@ def test_one_that_is_given_up_says_after_how_long() -> None:
 
 
 def test_only_what_is_followed_and_what_that_forks() -> None:
-    fork = event(MS, FORK, struct.pack("=ii", PID, 300))
-    stranger = event(MS, FORK, struct.pack("=ii", OTHER, 400))
+    fork, stranger = new_task(MS, 300), new_task(MS, 400, parent=OTHER)
     begun = [state(2 * MS, sk, CLOSE, SYN_SENT, pid=pid) for sk, pid in ((1, 300), (2, 400), (3, OTHER), (4, PID))]
     assert told(traced(page(fork, stranger, *begun))) == [(80, 2, 0, [])]
 
@@ -174,13 +186,92 @@ def test_resets_and_packets_sent_again() -> None:
 
 def test_sockets_that_cannot_be_had() -> None:
     calls = [
-        returned(MS, SOCKET, errno.EMFILE),
-        returned(MS, ACCEPT4, errno.EMFILE),
-        returned(MS, ACCEPT, errno.ENFILE),
+        *asked_socket(MS, socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC, -errno.EMFILE),
+        *asked_socket(2 * MS, socket.AF_INET6, socket.SOCK_DGRAM, -errno.EMFILE),
+        *asked_socket(3 * MS, socket.AF_INET, socket.SOCK_STREAM, -errno.EMFILE, OTHER),
+        returned(4 * MS, SOCKET, errno.EMFILE),  # of a family that the kernel left out
     ]
-    totals = traced(page(*calls, returned(MS, SOCKET, errno.EMFILE, OTHER))).totals()
-    assert [each[:2] for each in totals["socket_failures"]] == [(errno.EMFILE, 1)]
-    assert [each[:2] for each in totals["accept_failures"]] == [(errno.EMFILE, 1), (errno.ENFILE, 1)]
+    assert codes(traced(page(*calls)).totals()["socket_failures"]) == [(errno.EMFILE, 1)]
+
+
+def codes(failures: list[tuple[int, int, int, int]]) -> list[tuple[int, int]]:
+    return [(code, count) for code, count, *_ in failures]
+
+
+UNREACHABLE, AGAIN = errno.ENETUNREACH, errno.EAGAIN
+TCP4, TCP6, UDP6 = (socket.AF_INET, 1), (socket.AF_INET6, 1 | socket.SOCK_NONBLOCK), (socket.AF_INET6, 2)
+UNIX = socket.AF_UNIX, 1
+
+
+@pytest.mark.parametrize(
+    ("made", "after", "of_tcp", "of_unix"),
+    [
+        (TCP4, [returned(3 * MS, CONNECT, UNREACHABLE)], [(UNREACHABLE, 1)], []),
+        (TCP6, [returned(3 * MS, CONNECT, UNREACHABLE)], [(UNREACHABLE, 1)], []),
+        (UDP6, [returned(3 * MS, CONNECT, UNREACHABLE)], [], []),  # getaddrinfo() asks so for a source address
+        (UNIX, [returned(3 * MS, CONNECT, AGAIN)], [], [(AGAIN, 1)]),
+        (TCP4, [returned(3 * MS, CONNECT, errno.EISCONN)], [], []),
+        (TCP4, [returned(3 * MS, CONNECT, 512)], [], []),  # ERESTARTSYS: it is called again
+        # TCP began: how that ended has been told.
+        (TCP4, [state(2 * MS + 5, 1, CLOSE, SYN_SENT), returned(3 * MS, CONNECT, REFUSED)], [], []),
+    ],
+)
+def test_a_connect_that_failed_before_tcp_began(
+    made: tuple[int, int], after: list[Event], of_tcp: list[tuple[int, int]], of_unix: list[tuple[int, int]]
+) -> None:
+    totals = traced(page(*asked_socket(MS, *made, 5), called(2 * MS, CONNECT_ENTER, 5), *after)).totals()
+    assert codes(totals["connect_failures"]) == of_tcp
+    assert codes(totals["unix_failures"]) == of_unix
+    assert totals["unix_connects"] == (made == UNIX)
+
+
+def test_an_earlier_end_is_not_this_calls() -> None:
+    begun = [*asked_socket(MS, *TCP4, 5), called(2 * MS, CONNECT_ENTER, 5), state(2 * MS + 5, 1, CLOSE, SYN_SENT)]
+    given_up = state(3 * MS, 1, SYN_SENT, CLOSE)
+    again = [*asked_socket(4 * MS, *TCP4, 5), called(5 * MS, CONNECT_ENTER, 5), returned(6 * MS, CONNECT, UNREACHABLE)]
+    trace = traced(page(*begun, given_up, *again))
+    assert told(trace) == [(80, 1, 0, [(0, 1)])]
+    assert codes(trace.totals()["connect_failures"]) == [(UNREACHABLE, 1)]
+
+
+@pytest.mark.parametrize(("flags", "known"), [(CLONE_FILES, True), (0, False)])
+def test_threads_share_descriptors_and_processes_do_not(flags: int, known: bool) -> None:
+    calls = [*asked_socket(MS, *TCP4, 5), new_task(2 * MS, 300, flags), called(3 * MS, CONNECT_ENTER, 5, 300)]
+    totals = traced(page(*calls, returned(4 * MS, CONNECT, UNREACHABLE, 300))).totals()
+    assert codes(totals["connect_failures"]) == ([(UNREACHABLE, 1)] if known else [])
+
+
+def test_a_stranger_with_the_number_of_one_that_has_ended() -> None:
+    events = [new_task(MS, 300), state(2 * MS, 1, CLOSE, SYN_SENT, pid=300)]
+    strangers = [new_task(3 * MS, 300, parent=OTHER), state(4 * MS, 2, CLOSE, SYN_SENT, pid=300)]
+    assert told(traced(page(*events, *strangers))) == [(80, 1, 0, [])]
+
+
+def test_its_own_beginning_may_be_told_later() -> None:
+    assert told(traced(page(new_task(MS // 2, PID, parent=OTHER), state(2 * MS, 1, CLOSE, SYN_SENT)))) == [
+        (80, 1, 0, [])
+    ]
+
+
+def test_what_is_accepted_from_each_listener() -> None:
+    calls = [
+        *(each for n in range(3) for each in (called(n * MS, ACCEPT4_ENTER, 3), called(n * MS + 1, ACCEPT4, 7 + n))),
+        called(4 * MS, ACCEPT_ENTER, 4),
+        returned(5 * MS, ACCEPT, errno.EMFILE),
+        called(6 * MS, ACCEPT4_ENTER, 3),
+        returned(7 * MS, ACCEPT4, AGAIN),
+        called(8 * MS, ACCEPT4_ENTER, 3, OTHER),
+        called(9 * MS, ACCEPT4, 20, OTHER),
+        *asked_socket(10 * MS, *TCP4, 3),  # another listener, with its number
+        called(11 * MS, ACCEPT_ENTER, 3),
+        called(12 * MS, ACCEPT, 9),
+    ]
+    told_of = traced(page(*calls)).acceptors()
+    assert [(tid, fd, accepted, codes(failures)) for tid, fd, accepted, failures in told_of] == [
+        (PID, 3, 3, []),
+        (PID, 4, 0, [(errno.EMFILE, 1)]),
+        (PID, 3, 1, []),
+    ]
 
 
 def test_many_that_end_at_once_and_a_socket_that_is_used_again() -> None:
@@ -202,7 +293,7 @@ def test_junk_is_no_harm(junk: bytes) -> None:
     assert told(traced(junk, junk[:8] + struct.pack("=Q", 4080) + junk[16:])) == []
 
 
-@pytest.mark.parametrize("formats", [(), ((1, 2),) * 9, ("x",) * 10, ((),) * 10, (tuple(range(12)),) * 10])
+@pytest.mark.parametrize("formats", [(), ((1, 2),) * 13, ("x",) * 14, ((),) * 14, (tuple(range(12)),) * 14])
 def test_formats_that_are_none(formats: tuple[tuple[int, ...], ...]) -> None:
     with pytest.raises((ValueError, TypeError)):
         _engine.trace(formats)

@@ -189,7 +189,7 @@ def test_the_cpu_of_a_cgroup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         (group / "cpu.stat").write_text(
             f"usage_usec 1\nnr_periods 50\nnr_throttled {throttled}\nthrottled_usec {throttled * 1000}\n"
         )
-    monkeypatch.setattr(cgroups, "_with_cpu", lambda _own, _mounts: [str(inner), str(inner.parent), str(tmp_path)])
+    monkeypatch.setattr(cgroups, "groups_with", lambda *_: [str(inner), str(inner.parent), str(tmp_path)])
     assert cgroups.cpu_of(os.getpid()) == CgroupCpu(
         path=str(inner.parent), cores=0.2, periods=50, throttled=40, throttled_us=40_000
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from estab.load import outcome
 from estab.load.block import hdr_value
 from estab.observe.connect_tracer import FailureCount, TracedConnects, TracedTarget
 from estab.observe.program_watch import Target
-from estab.records import Failure, Funnel, Latency, ProgramTarget
+from estab.records import Failure, Funnel, Latency, ProgramAccepts, ProgramTarget
 from estab.records.failure import GAVE_UP, by_kind
 
 _CLOSED_UNCONNECTED, _NOT_TOLD = 0, -1
@@ -21,7 +21,8 @@ class TracedRun:
 
     def __init__(self, traced: TracedConnects, began_ns: int) -> None:
         self._traced, self._began_ns = traced, began_ns
-        self.lost = traced.lost
+        self.lost, self.unseen = traced.lost, traced.unseen
+        self.unix_connects = traced.unix_connects
 
     def worst(self, most: int) -> list[Target]:
         """The targets of most interest: those with most failures, then with most connects."""
@@ -31,19 +32,31 @@ class TracedRun:
     def funnel(self, target: Target | None) -> Funnel:
         """How far the connects to `target` came; None, or a target that was connected to by none: all of them."""
         told = self._told(target)
-        attempted = sum(each.attempted for each in told) + sum(each.count for each in self._traced.socket_failures)
+        unbegun = [*self._traced.socket_failures, *self._traced.connect_failures]
+        attempted = sum(each.attempted for each in told) + sum(each.count for each in unbegun)
         connected = sum(each.connected for each in told)
         return Funnel(attempted=attempted, connected=connected, completed=connected)
 
     def failures(self, target: Target | None) -> list[Failure]:
-        """What failed of these, most first; sockets that could not be had belong to every target."""
+        """What failed of these, most first; what failed before its target was known belongs to every one."""
         connects = [failure for each in self._told(target) for failure in each.failures]
-        return by_kind(
-            [
-                *self._as_failures("connect", [*connects, *self._traced.socket_failures]),
-                *self._as_failures("accept", self._traced.accept_failures),
-            ]
-        )
+        unbegun = [*self._traced.socket_failures, *self._traced.connect_failures]
+        accepts = [failure for each in self._traced.accepts for failure in each.failures]
+        return by_kind([*self._as_failures("connect", [*connects, *unbegun]), *self._as_failures("accept", accepts)])
+
+    def accepts(self, listeners: Mapping[int, str]) -> list[ProgramAccepts]:
+        """What it accepted from each listener, most first. `listeners`: addresses and ports by inode."""
+        told: dict[str | None, ProgramAccepts] = {}
+        for each in self._traced.accepts:
+            listener = "unix" if each.unix else listeners.get(each.inode or 0)
+            known = told.setdefault(listener, ProgramAccepts(listener=listener))
+            failures = by_kind([*known.failures, *self._as_failures("accept", each.failures)])
+            told[listener] = known.replace(accepted=known.accepted + each.accepted, failures=failures)
+        return sorted(told.values(), key=lambda each: -each.accepted)
+
+    def unix_failures(self) -> list[Failure]:
+        """How connects over UNIX sockets failed."""
+        return by_kind(self._as_failures("connect", self._traced.unix_failures))
 
     def latency(self) -> Latency:
         """How long connects took that came through, to whatever target."""

@@ -7,12 +7,14 @@ says that it was not observed: the headline counts these.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun
 from estab.diagnose.decide import decide, not_observed, open_questions
 from estab.diagnose.evidence import unknown
 from estab.diagnose.on_snapshots import ProgramSnapshots
 from estab.diagnose.suspects import CAUSES
-from estab.records import Diagnosis, Program, RunResult, Suspect
+from estab.records import Diagnosis, Program, ProgramCgroup, RunResult, Suspect
 from estab.words import plural
 
 _AS_IN_A_RUN = frozenset(
@@ -25,6 +27,7 @@ _AS_IN_A_RUN = frozenset(
     }
 )
 _OF_ITS_OWN_CONNECTS = frozenset({CauseKind.LOST_SYN})
+_STOPPED = 0.05  # of the time, by its cgroup: worth a sentence
 
 
 def judge_program(run: RunResult, program: Program) -> Diagnosis:
@@ -36,7 +39,7 @@ def judge_program(run: RunResult, program: Program) -> Diagnosis:
         failures=lambda cause: cause.failures(run),
         without_cause=lambda suspects: _no_cause(run, program, suspects),
     )
-    return judged.replace(summary=" ".join([judged.summary, *_unseen(program, judged.suspects)]))
+    return judged.replace(summary=" ".join([judged.summary, *_beside(run, program, judged.suspects)]))
 
 
 def _judgement(cause: Cause, run: RunResult, seen: ProgramSnapshots) -> Judgement:
@@ -50,15 +53,32 @@ def _judgement(cause: Cause, run: RunResult, seen: ProgramSnapshots) -> Judgemen
     return cause.judge_snapshots(seen)
 
 
-def _unseen(program: Program, suspects: list[Suspect]) -> list[str]:
+def _beside(run: RunResult, program: Program, suspects: list[Suspect]) -> list[str]:
+    """What a reader of the verdict has to know beside it."""
     told = [f"Not seen: {why}." for why in program.unseen]
     if program.lost_events:
-        told.append(
-            f"{plural(program.lost_events, 'trace event')} were lost: there were more connects than are counted."
-        )
+        lost = plural(program.lost_events, "trace event was", "trace events were")
+        told.append(f"{lost} lost: there were more connects than are counted.")
+    if program.cgroup is not None:
+        told += _held_back(program.cgroup, run.elapsed_s)
     if unseen := not_observed(suspects):
         told.append(f"{unseen} of {len(suspects)} causes can't be seen of a program that is {program.seen}.")
     return told
+
+
+def _held_back(cgroup: ProgramCgroup, elapsed_s: float) -> Iterator[str]:
+    """What the program's cgroup did to it: no cause of failed connects by itself, and of late ones it is."""
+    stopped_s = (cgroup.throttled_us or 0) / 1e6
+    if cgroup.cores is not None and stopped_s > _STOPPED * elapsed_s:
+        quota = f"{cgroup.cores:g} core{'' if cgroup.cores == 1 else 's'}"
+        periods = f"{cgroup.throttled or 0:,} of {plural(cgroup.periods or 0, 'period')}"
+        yield f"The CPU quota of its cgroup, {quota}, stopped it in {periods}, for {stopped_s:.1f} s."
+    if cgroup.pids_refused:
+        times = plural(cgroup.pids_refused, "time")
+        yield f"A process or thread was refused {times}: its cgroup allows {cgroup.pids_max:,} (pids.max)."
+    if cgroup.oom_kills:
+        killed = plural(cgroup.oom_kills, "process was", "processes were")
+        yield f"{killed} killed for want of memory: its cgroup allows {cgroup.memory_max_bytes or 0:,} bytes."
 
 
 def _no_cause(run: RunResult, program: Program, suspects: list[Suspect]) -> str:

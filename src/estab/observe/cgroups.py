@@ -71,16 +71,25 @@ def _current(group: str, name: str, gaps: Gaps) -> int | None:
 def cpu_of(pid: int) -> CgroupCpu | None:
     """What CPU a process's cgroup may use, and how often that stopped it; None where no group says so."""
     try:
-        groups = _with_cpu(Path(f"/proc/{pid}/cgroup").read_bytes(), Path("/proc/self/mountinfo").read_bytes())
-        counted = [group for group in map(_cpu, groups) if group is not None]
+        own, mounts = Path(f"/proc/{pid}/cgroup").read_bytes(), Path("/proc/self/mountinfo").read_bytes()
+        counted = [group for group in map(_cpu, groups_with(own, mounts, "cpu")) if group is not None]
     except (OSError, EstabError):
         return None
     return min(counted, key=lambda group: (-(group.throttled_us or 0), group.cores or float("inf")), default=None)
 
 
-def _with_cpu(own: bytes, mounts: bytes) -> list[str]:
-    """The directories of the hierarchy whose CPU bandwidth holds for the process, narrow to wide."""
-    path, mount = cgroup.v1_path(own, "cpu"), cgroup.v1_mount(mounts, "cpu")
+def path_of(pid: int) -> str | None:
+    """All of a process's groups, as /proc/PID/cgroup lists them; None where it is gone."""
+    data = read(f"/proc/{pid}", "cgroup")
+    return None if data is None else data.decode("utf-8", "surrogateescape")
+
+
+def groups_with(own: bytes, mounts: bytes, controller: str) -> list[str]:
+    """The directories of the hierarchy in which a controller's limits hold for the process, narrow to wide.
+
+    `own` is its /proc/PID/cgroup, `mounts` a /proc/PID/mountinfo.
+    """
+    path, mount = cgroup.v1_path(own, controller), cgroup.v1_mount(mounts, controller)
     if path is None or mount is None:
         path, mount = cgroup.v2_path(own), cgroup.v2_mount(mounts)
     return _way_to_root(path, *mount) if path is not None and mount is not None else []
@@ -88,10 +97,10 @@ def _with_cpu(own: bytes, mounts: bytes) -> list[str]:
 
 def _cpu(group: str) -> CgroupCpu | None:
     """One group's CPU; None where none is counted there, as in a root."""
-    stat = _read(group, "cpu.stat")
+    stat = read(group, "cpu.stat")
     counted = cgroup.cpu_stat(stat) if stat is not None else None
-    quota, period = _read(group, "cpu.cfs_quota_us"), _read(group, "cpu.cfs_period_us")
-    most = _read(group, "cpu.max")
+    quota, period = read(group, "cpu.cfs_quota_us"), read(group, "cpu.cfs_period_us")
+    most = read(group, "cpu.max")
     if counted is None:
         return None
     cores = None
@@ -108,8 +117,9 @@ def _cpu(group: str) -> CgroupCpu | None:
     )
 
 
-def _read(group: str, name: str) -> bytes | None:
+def read(group: str, name: str) -> bytes | None:
+    """One of a group's files; None where it has none of the name, or is gone."""
     try:
         return Path(group, name).read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return None

@@ -1,8 +1,8 @@
 """Each connect of some processes, as the kernel's trace events tell of it, by a process of its own (`connect_tracer`).
 
 Where it can be had (root of the host, tracefs) it is exact: begun, connected, failed with which errno, given up, how
-long it took. What it can't see: a connect() that failed before it had a route (ENETUNREACH), which no event tells from
-one of UDP; requests and answers.
+long it took. A connect() that failed before it had a route is known by its errno, and its target is not. What it can't
+see: calls of 32-bit programs and of io_uring that failed before TCP did anything; requests and answers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from estab.observe.connect_tracer import TracedConnects
+from estab.observe.connect_tracer import BUFFER_KB, TracedConnects
 
 _READY_WITHIN_S, _RESULT_WITHIN_S = 10.0, 20.0
 _INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, include/linux/proc_ns.h: the events name pids as there
@@ -24,7 +24,8 @@ _INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, include/linux/proc_ns.
 class ConnectTrace:
     """A trace that has begun, or `why` it can't. `follow` processes, then `end`; `close` it in any case."""
 
-    def __init__(self, *, wanted: bool = True) -> None:
+    def __init__(self, *, wanted: bool = True, buffer_kb: int = BUFFER_KB) -> None:
+        self._buffer_kb = buffer_kb
         self._process: subprocess.Popen[bytes] | None = None
         self.why = _why_not() if wanted else "it was not asked for"
         if self.why is None:
@@ -36,7 +37,7 @@ class ConnectTrace:
         return self._process.pid if self._process is not None else None
 
     def follow(self, pids: Iterable[int]) -> None:
-        """Count the connects of these tasks, and of all that they start from now on."""
+        """Count the calls of these processes, and of all that they start from now on."""
         self._write(b"".join(b"follow %d\n" % pid for pid in pids))
 
     def end(self) -> TracedConnects | None:
@@ -64,7 +65,7 @@ class ConnectTrace:
 
     def _start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "estab.observe.connect_tracer"],
+            [sys.executable, "-P", "-m", "estab.observe.connect_tracer", str(self._buffer_kb)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -17,39 +17,64 @@ import time
 from array import array
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from estab.errors import EstabError, ParseError
 from estab.kernel.formats import inet_diag, tracefs
-from estab.observe import trace_instance
+from estab.observe import process_tree, trace_instance
 
 if TYPE_CHECKING:
     from estab._engine import Trace
 
 _PAGE_BYTES = 65536  # a read gives one page, whatever its size
 _DRAIN_EVERY_S, _SETTLED_NS, _LONG_NS = 0.05, 1_000_000, 10_000_000_000
-_BUFFER_KB, _MOST_KB = 8192, 131_072  # of each CPU, and of all
+BUFFER_KB, _MOST_KB = 8192, 131_072  # of each CPU, and of all
 _TUPLE = {"sport": 2, "dport": 2, "family": 2, "protocol": 2, "daddr": 4, "daddr_v6": 16}
-_RETURN = {"ret": 8}
-_NO_DESCRIPTOR = "ret == -23 || ret == -24"  # ENFILE, EMFILE
-# In the order of `enum kind` in trace.c: the event, the sizes of its fields, what the kernel lets through.
-_EVENTS: tuple[tuple[str, Mapping[str, int], str], ...] = (
-    (
+_SOCKET, _RETURN, _DESCRIPTOR = {"skaddr": 8}, {"ret": 8}, {"fd": 8}
+# EAGAIN, and calls that the kernel begins anew (ERESTARTSYS and above).
+_ACCEPTED = "ret != -11 && ret > -512"
+_ABSENT = (-1,)
+_CALLS = "calls that failed before TCP did anything, and what was accepted"
+
+
+class _Event(NamedTuple):
+    """An event, the sizes of its fields, what the kernel lets through, and what is not seen without it (empty: all)."""
+
+    name: str
+    sizes: Mapping[str, int]
+    wanted: str = ""
+    without: str = ""
+
+
+# In the order of `enum event_kind` in event.h.
+_EVENTS = (
+    _Event(
         "sock/inet_sock_set_state",
         {"skaddr": 8, "oldstate": 4, "newstate": 4, **_TUPLE},
         "protocol == 6 && (newstate == 2 || oldstate == 2 || newstate == 7)",  # TCP; SYN_SENT, CLOSE
     ),
-    ("tcp/tcp_retransmit_skb", {"skaddr": 8}, ""),
-    ("tcp/tcp_receive_reset", {"skaddr": 8}, ""),
-    ("tcp/tcp_send_reset", {"skaddr": 8}, ""),
-    ("sock/inet_sk_error_report", {"error": 4, **_TUPLE}, "protocol == 6"),
-    ("sched/sched_process_fork", {"parent_pid": 4, "child_pid": 4}, ""),
-    ("syscalls/sys_exit_connect", _RETURN, "ret < 0 && ret != -115"),  # EINPROGRESS
-    ("syscalls/sys_exit_socket", _RETURN, _NO_DESCRIPTOR),
-    ("syscalls/sys_exit_accept", _RETURN, _NO_DESCRIPTOR),
-    ("syscalls/sys_exit_accept4", _RETURN, _NO_DESCRIPTOR),
+    _Event("tcp/tcp_retransmit_skb", _SOCKET, without="packets that were sent again"),
+    _Event("tcp/tcp_receive_reset", _SOCKET, without="RSTs that were received"),
+    _Event("tcp/tcp_send_reset", _SOCKET, without="RSTs that were sent"),
+    _Event(
+        "sock/inet_sk_error_report", {"error": 4, **_TUPLE}, "protocol == 6", "why a connect failed that did not block"
+    ),
+    _Event("task/task_newtask", {"pid": 4, "clone_flags": 8}),
+    _Event(
+        "syscalls/sys_enter_socket",
+        {"family": 8, "type": 8},
+        "family == 1 || family == 2 || family == 10",  # UNIX, IPv4, IPv6
+        _CALLS,
+    ),
+    _Event("syscalls/sys_exit_socket", _RETURN, "", _CALLS),
+    _Event("syscalls/sys_enter_connect", _DESCRIPTOR, "", _CALLS),
+    _Event("syscalls/sys_exit_connect", _RETURN, "ret < 0 && ret != -115", _CALLS),  # EINPROGRESS
+    _Event("syscalls/sys_enter_accept", _DESCRIPTOR, "", _CALLS),
+    _Event("syscalls/sys_enter_accept4", _DESCRIPTOR, "", _CALLS),
+    _Event("syscalls/sys_exit_accept", _RETURN, _ACCEPTED, _CALLS),
+    _Event("syscalls/sys_exit_accept4", _RETURN, _ACCEPTED, _CALLS),
 )
 
 
@@ -76,11 +101,20 @@ class TracedTarget(msgspec.Struct):
     failures: list[FailureCount]
 
 
+class TracedAccepts(msgspec.Struct):
+    """What was accepted from one socket. `inode`: which (None: it was closed too soon); `unix`: it is no TCP socket."""
+
+    inode: int | None
+    unix: bool
+    accepted: int
+    failures: list[FailureCount]
+
+
 class TracedConnects(msgspec.Struct):
     """All connects of the processes that were followed. `why`: what kept it from tracing.
 
     `connect_ns` counts times to connect by the index of the HDR histogram; `resent` connects by how often their SYN was
-    sent again; `lost` events did not fit the buffer.
+    sent again. `lost` events did not fit the buffer.
     """
 
     why: str | None = None
@@ -90,20 +124,24 @@ class TracedConnects(msgspec.Struct):
     max_ns: int = 0
     resent: list[int] = []
     socket_failures: list[FailureCount] = []
-    accept_failures: list[FailureCount] = []
+    connect_failures: list[FailureCount] = []
+    accepts: list[TracedAccepts] = []
+    unix_connects: int = 0
+    unix_failures: list[FailureCount] = []
     events: int = 0
     lost: int = 0
+    unseen: list[str] = []
 
 
-def main() -> None:
-    """Trace until the input says `end`, or closes. Never raises for what is refused."""
+def main(buffer_kb: int) -> None:
+    """Trace until the input says `end`, or closes. Never raises for what is refused. `buffer_kb`: of each CPU."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)  # it ends with its input, and never before it has tidied up
     try:
         root = Path(trace_instance.tracefs())
         trace_instance.sweep(root)
         with trace_instance.instance(root) as folder:
-            traced = _trace(folder)
+            traced = _trace(folder, buffer_kb)
         if traced is not None:
             _say(traced)
     except OSError as error:
@@ -118,46 +156,48 @@ def _say(said: TracedConnects) -> None:
         sys.stdout.buffer.flush()
 
 
-def _trace(folder: Path) -> TracedConnects | None:
+def _trace(folder: Path, buffer_kb: int) -> TracedConnects | None:
     """The result; None where the input closed."""
     from estab._engine import trace
 
-    formats = tuple(_switched_on(folder, *event) for event in _EVENTS)
+    formats = tuple(_switched_on(folder, event) for event in _EVENTS)
     decoder = trace(formats)
-    with _pages_of(folder) as pages:
+    with _pages_of(folder, buffer_kb) as pages:
         _say(TracedConnects())
-        orders, ended = _Orders(decoder), None
+        orders, listeners, ended = _Orders(decoder), _Listeners(decoder), None
         while ended is None:
             ended = orders.obey()
             # Whom to follow may be told after he has begun: until then all is kept, and nothing settled.
             _drain(pages, decoder, after_ns=_SETTLED_NS if orders.followed else time.monotonic_ns())
+            listeners.look()
         if not ended:
             return None
         _drain(pages, decoder, after_ns=-_LONG_NS)  # nothing is to come that would say more
-    return _result(folder, decoder)
+    absent = [event.without for event, places in zip(_EVENTS, formats, strict=True) if places == _ABSENT]
+    return msgspec.structs.replace(_result(folder, decoder, listeners), unseen=list(dict.fromkeys(absent)))
 
 
-def _switched_on(folder: Path, event: str, sizes: Mapping[str, int], wanted: str) -> tuple[int, ...]:
-    """Its id and the places of its fields; where this kernel has no such event it is never met."""
-    at = folder / "events" / event
+def _switched_on(folder: Path, event: _Event) -> tuple[int, ...]:
+    """Its id and the places of its fields; where this kernel has none such and it can be done without, `_ABSENT`."""
+    at = folder / "events" / event.name
     try:
-        places = tracefs.parse_format((at / "format").read_bytes()).offsets(sizes)
-    except FileNotFoundError:
-        if event == _EVENTS[0][0]:
-            raise
-        return (-1,)
-    if wanted:
-        (at / "filter").write_text(wanted)
+        places = tracefs.parse_format((at / "format").read_bytes()).offsets(event.sizes)
+    except (FileNotFoundError, ParseError):
+        if event.without:
+            return _ABSENT
+        raise
+    if event.wanted:
+        (at / "filter").write_text(event.wanted)
     (at / "enable").write_text("1")
     return places
 
 
 @contextlib.contextmanager
-def _pages_of(folder: Path) -> Iterator[list[int]]:
+def _pages_of(folder: Path, buffer_kb: int) -> Iterator[list[int]]:
     """Each CPU's pages, as descriptors. The clock is set before, which empties the buffer."""
     cpus = sorted((folder / "per_cpu").glob("cpu*"))
     (folder / "trace_clock").write_text("mono")
-    (folder / "buffer_size_kb").write_text(str(max(64, min(_BUFFER_KB, _MOST_KB // len(cpus)))))
+    (folder / "buffer_size_kb").write_text(str(min(buffer_kb, max(64, _MOST_KB // len(cpus)))))
     with contextlib.ExitStack() as stack:
         opened = []
         for cpu in cpus:
@@ -185,9 +225,46 @@ class _Orders:
         for line in lines:
             if line == b"end":
                 return True
-            self._decoder.follow(int(line.removeprefix(b"follow ")))
-            self.followed = True
+            self._follow(int(line.removeprefix(b"follow ")))
         return None
+
+    def _follow(self, pid: int) -> None:
+        """The process and its threads, which share its descriptors."""
+        for tid in dict.fromkeys([pid, *process_tree.tasks([pid])]):
+            self._decoder.follow(tid, pid, time.monotonic_ns())
+        self.followed = True
+
+
+class _Listeners:
+    """Which sockets connections are accepted from: told by /proc/TID/fd while they are open."""
+
+    def __init__(self, decoder: Trace) -> None:
+        self._decoder = decoder
+        self._known: list[tuple[int | None, bool]] = []
+
+    def look(self) -> None:
+        """Find out of those that have been used since the last look."""
+        for tid, descriptor, *_ in self._decoder.acceptors()[len(self._known) :]:
+            self._known.append(_socket_at(f"/proc/{tid}/fd/{descriptor}"))
+
+    def accepts(self) -> list[TracedAccepts]:
+        """What each accepted, processes that share one together."""
+        self.look()
+        told: dict[tuple[int | None, bool], TracedAccepts] = {}
+        for (inode, unix), (_tid, _fd, accepted, failures) in zip(self._known, self._decoder.acceptors(), strict=True):
+            listener = told.setdefault((inode, unix), TracedAccepts(inode, unix, 0, []))
+            listener.accepted += accepted
+            listener.failures += [FailureCount(*each) for each in failures]
+        return list(told.values())
+
+
+def _socket_at(path: str) -> tuple[int | None, bool]:
+    """Its inode, and whether it is a UNIX socket (`sockfs_xattr_get` in net/socket.c names the protocol)."""
+    try:
+        inode = int(os.readlink(path).removeprefix("socket:[").removesuffix("]"))
+        return inode, os.getxattr(path, "system.sockprotoname").startswith(b"UNIX")
+    except (OSError, ValueError):
+        return None, False
 
 
 def _drain(pages: list[int], decoder: Trace, *, after_ns: int) -> None:
@@ -200,7 +277,7 @@ def _drain(pages: list[int], decoder: Trace, *, after_ns: int) -> None:
     decoder.turn(max(0, now_ns - after_ns))
 
 
-def _result(folder: Path, decoder: Trace) -> TracedConnects:
+def _result(folder: Path, decoder: Trace, listeners: _Listeners) -> TracedConnects:
     totals = decoder.totals()
     counts = array("Q", totals["histogram"])
     lost = 0
@@ -217,11 +294,14 @@ def _result(folder: Path, decoder: Trace) -> TracedConnects:
         max_ns=totals["max_ns"],
         resent=list(array("Q", totals["resent"])),
         socket_failures=[FailureCount(*each) for each in totals["socket_failures"]],
-        accept_failures=[FailureCount(*each) for each in totals["accept_failures"]],
+        connect_failures=[FailureCount(*each) for each in totals["connect_failures"]],
+        accepts=listeners.accepts(),
+        unix_connects=totals["unix_connects"],
+        unix_failures=[FailureCount(*each) for each in totals["unix_failures"]],
         events=totals["events"],
         lost=lost,
     )
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

@@ -17,6 +17,7 @@ from estab.kernel.rules import connects
 from estab.kernel.rules.connects import Connects
 from estab.kernel.rules.listening import reached
 from estab.observe import snapshot
+from estab.observe.cgroup_watch import CgroupWatch
 from estab.observe.counters import CounterFiles
 from estab.observe.gaps import Gaps
 from estab.observe.owned_sockets import OwnedSockets
@@ -65,10 +66,11 @@ class ProgramWatch:
     ) -> None:
         self._pids, self._to, self._server_via = pids, to, server_via
         self.processes = ProcessWatch(())
+        self.cgroups = CgroupWatch()
         self.owned = OwnedSockets()
         self.gaps = Gaps()
         self.looks = 0
-        self.listens_on: dict[str, None] = {}
+        self.listens_on: dict[int, str] = {}  # addresses and ports by inode
         self._tree: list[int] = []
         self._watches: dict[Target, Watch] = {}
         self._before: Snapshot | None = None
@@ -93,7 +95,7 @@ class ProgramWatch:
             self.processes.add(self._tree)
         self.processes.count()
         if self._process_pace.due:
-            self._process_pace.spend(self.processes.look_again)
+            self._process_pace.spend(self._look_at_processes)
         if self._look_pace.due and self._diag is not None:
             self._look_pace.spend(self._look_at_sockets)
         return self._look()
@@ -147,6 +149,10 @@ class ProgramWatch:
                 held.close()
         self._diag = self._counters = None
 
+    def _look_at_processes(self) -> None:
+        self.processes.look_again()
+        self.cgroups.see(self._tree)
+
     def _look_at_sockets(self, *, last: bool = False) -> None:
         diag = self._diag
         assert diag is not None
@@ -155,7 +161,7 @@ class ProgramWatch:
             self.owned.look(diag, self._tree, {listener.port for listener in listeners})
             self.looks += 1
             own = [listener for listener in listeners if self.owned.holds(listener.inode)]
-            self.listens_on.update(dict.fromkeys(endpoint(each.address, each.port) for each in own))
+            self.listens_on.update({each.inode or 0: endpoint(each.address, each.port) for each in own})
             if self._to is None and not last:
                 self._watch_new(own)
 

@@ -31,6 +31,32 @@ class ProgramTarget(Record, frozen=True, kw_only=True):
     worst_give_up_s: float | None = None
 
 
+class ProgramAccepts(Record, frozen=True, kw_only=True):
+    """What a program accepted. `listener`: address and port; `unix`; None: closed before it could be looked at."""
+
+    listener: str | None
+    accepted: int = 0
+    failures: list[Failure] = []
+
+
+class ProgramCgroup(Record, frozen=True, kw_only=True):
+    """What the cgroup of a program's processes did to it while it was watched; None: no such limit, or not readable.
+
+    `cores`: its CPU quota. `throttled` of `periods` periods were used up early, for `throttled_us` in all.
+    `pids_refused`: how often a process or thread was refused for `pids_max`. `oom_kills`: processes killed for
+    `memory_max_bytes`.
+    """
+
+    cores: float | None = None
+    periods: int | None = None
+    throttled: int | None = None
+    throttled_us: int | None = None
+    pids_max: int | None = None
+    pids_refused: int | None = None
+    memory_max_bytes: int | None = None
+    oom_kills: int | None = None
+
+
 class Program(Record, frozen=True, kw_only=True):
     """Whose connections they were, and how they were seen.
 
@@ -38,8 +64,9 @@ class Program(Record, frozen=True, kw_only=True):
     shell says it (128 and the signal); None: it was not waited for. `seen`: `sampled` (sockets ten times a second,
     and counters of the whole network namespace) or `traced` (each connect). `processes`: how many were seen;
     `left_running`: how many of them outlived it. `targets`: fullest first; `listens_on`: its own addresses and ports.
-    `lost_events`: traced alone, what did not fit the kernel's buffer. `why_sampled`: why it was not traced. `unseen`:
-    what was not seen, and why.
+    Traced alone, else None: `accepts`, what it accepted; `unix_connects`, how often it asked for a connection over a
+    UNIX socket, and how that failed; `lost_events`, what did not fit the kernel's buffer. `why_sampled`: why it was not
+    traced. `unseen`: what was not seen, and why. `cgroup`: None where none of its groups has a limit that is known.
     """
 
     name: str
@@ -50,9 +77,13 @@ class Program(Record, frozen=True, kw_only=True):
     looks: int = 0
     targets: list[ProgramTarget] = []
     listens_on: list[str] = []
+    accepts: list[ProgramAccepts] | None = None
+    unix_connects: int | None = None
+    unix_failures: list[Failure] | None = None
     lost_events: int | None = None
     why_sampled: str | None = None
     unseen: list[str] = []
+    cgroup: ProgramCgroup | None = None
 
     @property
     def sampled(self) -> bool:

@@ -43,6 +43,10 @@ bool tally_add(struct tally *t, struct tally_key key, uint64_t more) {
     return true;
 }
 
+bool tally_set(struct tally *t, struct tally_key key, uint64_t count) {
+    return tally_add(t, key, count - tally_count(t, key)); /* modulo 2^64, as unsigned numbers are */
+}
+
 void tally_prefetch(const struct tally *t, struct tally_key key) {
     if (t->size) __builtin_prefetch(&t->entries[first_place(t, key) & (t->size - 1)], 1);
 }

@@ -26,6 +26,9 @@ struct tally {
 /* `more` to what was counted at `key`; `more` is not 0. False: no memory, and nothing was added. */
 bool tally_add(struct tally *t, struct tally_key key, uint64_t more);
 
+/* `count`, which is not 0, in place of what was counted at `key`. False: no memory. */
+bool tally_set(struct tally *t, struct tally_key key, uint64_t count);
+
 /* Have the place of `key` fetched: it is not in the CPU's caches as a rule, and tally_add() would wait for it. */
 void tally_prefetch(const struct tally *t, struct tally_key key);
 

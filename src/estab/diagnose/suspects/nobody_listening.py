@@ -15,7 +15,7 @@ from estab.diagnose.advice.futile import bigger_backlog, longer_timeout
 from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import measured, unknown
 from estab.kernel.formats.endpoint import endpoint
-from estab.records import Evidence, Listener, Remedy, RunResult
+from estab.records import Evidence, Listener, Program, Remedy, RunResult
 from estab.words import plural
 
 
@@ -49,7 +49,7 @@ def judge_run(run: RunResult) -> Judgement:
 
 def judge_program(run: RunResult) -> Judgement:
     """As in a run where each connect was traced. Else the counters are all programs': sure where that target was asked
-    for, and nobody listens there.
+    for and nobody listens there, or where its own socket was met connecting and no connect there ended otherwise.
     """
     judged, program = judge_run(run), run.program
     if judged.verdict != "confirmed" or program is None or not program.sampled:
@@ -57,12 +57,25 @@ def judge_program(run: RunResult) -> Judgement:
     seen_there = {endpoint(target.address, target.port) for target in program.targets if target.seen}
     if _gone_afterwards(run) and run.config.get("target") not in {None, *seen_there}:
         return judged
+    if _only_refusals(run) and _met_connecting(run, program):
+        return judged
     refused = plural(failures(run), "connect was", "connects were")
     text = (
         f"{refused} refused in this network namespace; whether {program.name} made them can't be told, for they are "
         "over before a look (--to TARGET tells where it is on this host)."
     )
     return replace(judged, verdict="possible", summary=text)
+
+
+def _only_refusals(run: RunResult) -> bool:
+    """Whether each connect of the namespace was refused, the program's own among them: it began after the count did."""
+    return run.command == "run" and run.funnel.attempted == failures(run)
+
+
+def _met_connecting(run: RunResult, program: Program) -> bool:
+    """Whether a look met a socket of the program that began to connect to the target, and none that got further."""
+    there = [each for each in program.targets if endpoint(each.address, each.port) == run.config.get("target")]
+    return any(target.seen and not target.most_open and not target.worst_resent for target in there)
 
 
 def failures(run: RunResult) -> int:

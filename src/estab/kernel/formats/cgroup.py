@@ -12,6 +12,7 @@ from estab.errors import ParseError
 from estab.kernel.formats import words
 from estab.records.base import Record
 
+_NO_MEMORY_LIMIT = 1 << 62  # PAGE_COUNTER_MAX, include/linux/page_counter.h, as v1 prints it
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 
@@ -84,6 +85,12 @@ def limit(data: bytes) -> int | None:
     return None if word == b"max" else words.decimal(word, 0)
 
 
+def memory_limit(data: bytes) -> int | None:
+    """`memory.max`, or `memory.limit_in_bytes` of v1, where as much as there are addresses is no limit: None."""
+    most = limit(data)
+    return None if most is None or most >= _NO_MEMORY_LIMIT else most
+
+
 def cpu_cores(data: bytes) -> float | None:
     """`cpu.max` as cores: quota over period (microseconds); None: no limit. Raises ParseError."""
     parts = data.split()
@@ -111,14 +118,23 @@ def cpu_stat(data: bytes) -> CpuStat | None:
 
     Raises ParseError where a line is not a name and a number.
     """
-    values: dict[bytes, int] = {}
+    values = counts(data)
+    if "nr_throttled" not in values:
+        return None
+    us = values.get("throttled_usec", values.get("throttled_time", 0) // 1_000)
+    return CpuStat(periods=values.get("nr_periods", 0), throttled=values["nr_throttled"], throttled_us=us)
+
+
+def counts(data: bytes) -> dict[str, int]:
+    """Names and numbers, a pair a line: `cpu.stat`, `pids.events`, `memory.events`, `memory.oom_control`.
+
+    Raises ParseError where a line is none such.
+    """
+    values: dict[str, int] = {}
     for line in data.splitlines():
         name, _, number = line.partition(b" ")
-        values[name] = words.decimal(number, 0)
-    if b"nr_throttled" not in values:
-        return None
-    us = values.get(b"throttled_usec", values.get(b"throttled_time", 0) // 1_000)
-    return CpuStat(periods=values.get(b"nr_periods", 0), throttled=values[b"nr_throttled"], throttled_us=us)
+        values[name.decode("ascii", "replace")] = words.decimal(number, 0)
+    return values
 
 
 def _path(raw: bytes) -> str:

@@ -131,7 +131,12 @@ def achieved(run: RunResult, glyphs: Glyphs) -> list[str]:
     if latency is not None and latency.count:
         parts += _latency(latency, "" if asked_for else "connect ", glyphs)
     whole = "all " if funnel.connected == funnel.attempted > 1 else f"{count(funnel.connected)} of "
-    return [*parts, f"{whole}{count(funnel.attempted)} connected", "no limit met"]
+    return [*parts, f"{whole}{count(funnel.attempted)}{_seen(run)} connected", "no limit met"]
+
+
+def _seen(run: RunResult) -> str:
+    """That there were more connects than are counted, where it is so."""
+    return " that were seen" if run.program is not None and run.program.lost_events else ""
 
 
 def _latency(latency: Percentiles, of: str, glyphs: Glyphs) -> list[str]:
@@ -204,9 +209,10 @@ def _funnel(run: RunResult, glyphs: Glyphs) -> Iterator[Text]:
         stages.append(("first byte", funnel.first_byte))
     if funnel.completed != funnel.connected:
         stages.append(("completed", funnel.completed))
+    least = "at least " if _seen(run) else ""
     for name, value in stages:
         if value is None:
             yield Text(f"{name} not seen", style="dim")
             continue
         share = value / funnel.attempted if funnel.attempted > 0 else 0.0
-        yield Text.assemble(f"{name} {count(value)}", (f" {bar(share, _BAR, glyphs)}".rstrip(), "cyan"))
+        yield Text.assemble(f"{name} {least}{count(value)}", (f" {bar(share, _BAR, glyphs)}".rstrip(), "cyan"))
