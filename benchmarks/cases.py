@@ -200,6 +200,27 @@ BASIC = (
         Ask("own_watch", {"workload": "churn", "size": 1, "watched": 0}),
         "the same not watched",
     ),
+    *(
+        Case(
+            f"run-{seen}",
+            _one(f"run-{seen}", f"churn by RST as a command of estab run, {seen}", "/s", "higher", None),
+            Ask("own_run", {"seen": seen}),
+            Ask("own_run", {"seen": "bare"}),
+            "the same by itself",
+            note="a new interpreter, its start not counted; the peer is estab churn from the command line",
+        )
+        for seen in ("sampled", "traced")
+    ),
+    *(
+        Case(
+            f"run-cost-{seen}",
+            (Row(f"run-cost-{seen}", f"{seen}, beside 1,000 connects a second", "cores", "fraction", "lower"),),
+            Ask("own_run_cost", {"seen": seen}),
+            None,
+            note="CPU time of estab run and of its tracing process as a share of one core, from 1.5 s on",
+        )
+        for seen in ("sampled", "traced")
+    ),
     Case(
         "census",
         _one("census", "count 36,000 open sockets by state, port and peer", "s", "lower", 3.0),

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from benchmarks import classics, growth, own, peers, profile, sockets, stalls
+from benchmarks import classics, growth, own, peers, profile, programs, sockets, stalls
 from benchmarks.space import MeasureError, enter, set_port_range
 
 END_WITHIN_S = 5.0
@@ -38,6 +38,8 @@ OWN: Mapping[str, Any] = {
     "own_hold": own.own_hold,
     "own_memory": own.own_memory,
     "own_watch": own.own_watch,
+    "own_run": programs.own_run,
+    "own_run_cost": programs.own_run_cost,
     "own_census": sockets.own_census,
     "own_steady_watch": sockets.own_steady_watch,
     "own_growth": growth.own_growth,

@@ -73,10 +73,12 @@ def one_process_each(records: Records) -> str:
 
 def watching(records: Records) -> str:
     """What observation costs."""
-    rows = [[records[name]["title"], _spread(records[name])] for name in ("watch", "watch-churn") if name in records]
-    steady = records.get("watch-steady")
-    if steady and steady["own"]:
-        rows.append([f"{steady['title']}: share of a core", f"{100 * steady['spread']['median']:.2f}%"])
+    compared = ("watch", "watch-churn", "run-sampled", "run-traced")
+    rows = [[records[name]["title"], _spread(records[name])] for name in compared if name in records]
+    for name in ("watch-steady", "run-cost-sampled", "run-cost-traced"):
+        cost = records.get(name)
+        if cost and cost["own"]:
+            rows.append([f"{cost['title']}: share of a core", f"{100 * cost['spread']['median']:.2f}%"])
     return table(["what", "watched to not watched: least · median · most"], rows)
 
 

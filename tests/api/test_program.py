@@ -387,7 +387,9 @@ def test_what_cannot_be_started(command: list[str], code: int, words: str) -> No
 
 @pytest.mark.parametrize("subject", ["no-such.service", "999999999", ":1", "beef00c0ffee"])
 def test_what_is_not_there(subject: str) -> None:
-    with pytest.raises(UsageError, match=r"no unit, container or pod .* has a process here"):
+    with pytest.raises(
+        UsageError, match=r"no unit, container or pod .* has one of the [\d,]+ processes that are seen here"
+    ):
         estab.attach(subject, 0.1)
 
 

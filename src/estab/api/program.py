@@ -153,6 +153,8 @@ def _attach(
     _check_via(asked)
     with Observer(asked) as observer:
         observer.namespace.be(found.namespace)
+        if found.elsewhere:
+            observer.unseen.append(f"the network namespaces of {found.elsewhere:,} more of its processes")
         observer.pids = lambda: process_tree.descendants(found.pids)
         observer.trace.follow(observer.pids())
         observer.begin()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from estab.api import local_server
@@ -11,19 +13,24 @@ from estab.kernel.rules.listening import reached
 from estab.load.target import resolve
 from estab.observe import netns, processes
 from estab.observe.netns import Namespace
-from estab.observe.process_names import process_names
+from estab.observe.process_names import ProcessNames, process_names
 from estab.observe.program_watch import Target
 
 _LEAST_OF_AN_ID = 6  # letters of a container's id or a pod's uid
+_MOST_LISTED = 5
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Processes by pid, or a target `to` without any; `namespace`: theirs, None for this thread's own."""
+    """Processes by pid, or a target `to` without any; `namespace`: theirs, None for this thread's own.
+
+    `elsewhere` of them are in other network namespaces than the first.
+    """
 
     pids: list[int]
     to: Target | None = None
     namespace: Namespace | None = None
+    elsewhere: int = 0
 
 
 def find(text: str) -> Subject:
@@ -33,12 +40,14 @@ def find(text: str) -> Subject:
         return Subject([], to=(address, port))
     if text.isascii() and text.isdigit() and processes.process(int(text)) is not None:
         return _of_processes([int(text)])
-    if named := _named(text):
+    everyone = {pid: process_names(pid) for pid in sorted(processes.all_pids())}
+    if named := _named(text, everyone):
         return _of_processes(named)
     try:
         server = local_server.find(text)
     except UsageError as error:
-        raise UsageError(f"no unit, container or pod {text!r} has a process here, and {error}") from error
+        looked = f"no unit, container or pod {text!r} has one of the {len(everyone):,} processes that are seen here"
+        raise UsageError(f"{looked}, and {error}") from error
     owners = {owner.pid for listener in server.listeners for owner in listener.owners or ()}
     if not owners and server.port is None:
         raise UsageError(f"{text}: whose listener it is can't be seen: run as root, or as its user")
@@ -52,21 +61,30 @@ def _of_processes(pids: list[int]) -> Subject:
         inode = os.stat(path).st_ino
     except OSError as error:
         raise MachineError(f"process {pids[0]} may not be seen ({error.strerror}): run as root") from error
-    own = inode == netns.own().inode
-    return Subject(pids, namespace=None if own else Namespace(inode=inode, path=path, name=str(pids[0])))
+    namespace = None if inode == netns.own().inode else Namespace(inode=inode, path=path, name=str(pids[0]))
+    return Subject(pids, namespace=namespace, elsewhere=sum(_is_elsewhere(pid, inode) for pid in pids[1:]))
 
 
-def _named(text: str) -> list[int]:
-    """The processes of a unit, a container or a pod, the oldest first."""
-    return [pid for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()) if _is_of(pid, text)]
+def _is_elsewhere(pid: int, namespace: int) -> bool:
+    with contextlib.suppress(OSError):
+        return os.stat(f"/proc/{pid}/ns/net").st_ino != namespace
+    return False
 
 
-def _is_of(pid: int, text: str) -> bool:
-    names = process_names(pid)
-    if text in (names.unit, names.container, names.pod):
-        return True
+def _named(text: str, everyone: Mapping[int, ProcessNames]) -> list[int]:
+    """The processes of a unit, a container or a pod, the oldest first. Raises UsageError where it may be several."""
+    if exact := [pid for pid, names in everyone.items() if text in (names.unit, names.container, names.pod)]:
+        return exact
     if len(text) < _LEAST_OF_AN_ID:
-        return False
-    # An id is known by its first 12 digits, and may be given by fewer or by all of them.
-    in_container = names.container is not None and names.container.startswith(text[:12])
-    return in_container or (names.pod is not None and names.pod.startswith(text))
+        return []
+    begun = {pid: name for pid, names in everyone.items() if (name := _begins(names, text)) is not None}
+    if len(several := sorted(set(begun.values()))) > 1:
+        raise UsageError(f"{text!r} is how several begin: {', '.join(several[:_MOST_LISTED])}: give more of it")
+    return list(begun)
+
+
+def _begins(names: ProcessNames, text: str) -> str | None:
+    """The container or pod whose id is `text` or begins so. An id is known by its first 12 digits."""
+    if names.container is not None and (names.container.startswith(text) or text.startswith(names.container)):
+        return names.container
+    return names.pod if names.pod is not None and names.pod.startswith(text) else None

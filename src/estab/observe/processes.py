@@ -32,7 +32,7 @@ def owners(inodes: Collection[int], pids: Iterable[int] | None = None) -> Owners
     wanted = {f"socket:[{inode}]": inode for inode in inodes}
     by_inode: dict[int, list[int]] = {}
     hidden = 0
-    for pid in (_all_pids() if pids is None else pids) if wanted else ():
+    for pid in (all_pids() if pids is None else pids) if wanted else ():
         try:
             held = _held(pid, wanted)
         except PermissionError:
@@ -66,7 +66,8 @@ def _held(pid: int, wanted: dict[str, int]) -> set[int]:
     return held
 
 
-def _all_pids() -> list[int]:
+def all_pids() -> list[int]:
+    """Every process that this pid namespace shows."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
