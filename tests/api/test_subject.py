@@ -1,4 +1,4 @@
-"""What `attach` is to watch, by the names that people give: cgroups as systemd, docker, containerd, kubelet name them."""
+"""What `attach` is to watch, by the names that people give it: cgroups as systemd, docker and kubelet name them."""
 
 from __future__ import annotations
 
