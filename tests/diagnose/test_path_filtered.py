@@ -7,6 +7,7 @@ from tests.diagnose import runs
 from tests.diagnose.alone import alone
 from tests.diagnose.lost_syns import TURNED_AWAY
 
+from estab.diagnose.judge import judge
 from estab.records import DropReasons, RunResult, Security
 
 
@@ -66,3 +67,25 @@ def test_rules_and_drop_events_stand_in_the_evidence() -> None:
     fields = {e.field: e.value for e in found.evidence}
     assert fields["rules"] == "true"
     assert fields["NETFILTER_DROP"] == 812
+
+
+@pytest.mark.parametrize(
+    ("told", "own", "suspects"),
+    [
+        (2, 0, {"path_filtered"}),
+        (0, 0, {"path_filtered", "server_open_files", "server_not_accepting", "accept_queue_overflow"}),
+        (2, 2, {"path_filtered", "server_open_files", "server_not_accepting", "accept_queue_overflow"}),
+    ],
+)
+def test_a_router_that_says_unreachable_speaks_for_the_server(told: int, own: int, suspects: set[str]) -> None:
+    """It says so to a client once a second: of 15 connects 13 time out."""
+    counted = {**runs.sent_again(39)["deltas"], "Icmp.InDestUnreachs": told, "Icmp.OutDestUnreachs": own}
+    run = runs.run(
+        funnel=runs.funnel(15, 0),
+        failures=[runs.failure("connect", "own_timeout", 13), runs.failure("connect", "EHOSTUNREACH", 2)],
+        client={"deltas": counted},
+        server=runs.remote(),
+    )
+    found = {suspect.cause for suspect in judge(run).suspects if suspect.verdict == "possible"}
+    assert suspects & found == suspects
+    assert not found & ({"server_open_files", "server_not_accepting", "accept_queue_overflow"} - suspects)

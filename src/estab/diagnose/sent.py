@@ -73,6 +73,13 @@ def unreachable_by_icmp(run: RunResult) -> bool:
     return told > 0 and facts.failed(run, ("connect",), UNREACHABLE) > 0
 
 
+def turned_back(run: RunResult) -> str | None:
+    """Why no connect can have reached the server, in a sentence. None: one may have."""
+    if run.funnel.connected or not unreachable_by_icmp(run):
+        return None
+    return "No connect got there: somebody on the way said that the target can't be reached."
+
+
 def reset_by_server(run: RunResult) -> bool | None:
     """Whether the server's host sent as many RSTs as most of what was refused. None: not read.
 

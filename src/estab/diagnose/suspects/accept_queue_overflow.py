@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from estab.diagnose import facts
+from estab.diagnose import facts, sent
 from estab.diagnose.advice.backlog import backlog_remedies, outrun
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import listener_unseen, measured, sent_again, unknown, worst_depth
@@ -47,6 +47,8 @@ def failures(run: RunResult) -> int:
 def _unseen(run: RunResult) -> Judgement:
     why = facts.why_unseen(run)
     evidence = [listener_unseen(run)]
+    if (elsewhere := sent.turned_back(run)) is not None:
+        return Judgement("ruled_out", elsewhere, evidence)
     if facts.overflow_symptoms(run):
         evidence += _client_evidence(run)
         text = f"A full accept queue would look like this from the client, but the listener was not observed ({why})."

@@ -7,7 +7,7 @@ Judged before accept_queue_overflow: a queue that nobody empties overflows as we
 
 from __future__ import annotations
 
-from estab.diagnose import accepts, facts, owners
+from estab.diagnose import accepts, facts, owners, sent
 from estab.diagnose.accepts import Stopped
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import too_many_at_once, wanted_backlog
@@ -151,6 +151,8 @@ def _unseen(run: RunResult) -> Judgement:
     )
     if run.funnel.connected and run.funnel.first_byte >= run.funnel.connected:
         return Judgement("ruled_out", "Every connection was answered, so each was accepted.", [answered])
+    if (elsewhere := sent.turned_back(run)) is not None:
+        return Judgement("ruled_out", elsewhere, [unseen, answered])
     if facts.timeouts(run):
         text = f"A server that accepts nothing would look like this, but its queue was not observed ({why})."
         return Judgement("possible", text, [unseen, answered])

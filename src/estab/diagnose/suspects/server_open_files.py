@@ -7,7 +7,7 @@ RLIMIT_NOFILE bounds the highest number, so a process without gaps has exactly t
 
 from __future__ import annotations
 
-from estab.diagnose import descriptors, facts
+from estab.diagnose import descriptors, facts, sent
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.descriptors import file_max_does_nothing, file_max_remedies, wanted_descriptors
 from estab.diagnose.advice.futile import does_nothing
@@ -73,6 +73,8 @@ def _waited(run: RunResult, full: FullestProcess) -> bool:
 def _unseen(run: RunResult, evidence: list[Evidence]) -> Judgement:
     """The owners' descriptors were not read. A queue that is full or stuck, or clients that suffer, leave it open."""
     watch = facts.listener(run)
+    if watch is None and (elsewhere := sent.turned_back(run)) is not None:
+        return Judgement("ruled_out", elsewhere, evidence)
     why = facts.why_unseen(run) if watch is None else "the owner's /proc/PID/fd could not be read; try as root"
     stuck = watch is not None and (facts.was_full(watch) or (watch.worst_depth > 0 and watch.rose_only))
     if facts.timeouts(run) and (watch is None or stuck):
