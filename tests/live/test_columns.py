@@ -13,7 +13,7 @@ from estab.live.detail import chart, detail
 from estab.live.model import Model
 from estab.live.view import ListenerRow
 from estab.observe.process_names import ProcessNames
-from estab.records import Process
+from estab.records import Process, Service
 from estab.report.layout import ASCII, UNICODE, Glyphs
 
 
@@ -143,7 +143,9 @@ def test_detail_says_it_all() -> None:
     for taken in story():
         view = model.feed([taken])
     row = next(row for row in view.rows if row.port == 8080)
-    names = {4812: ProcessNames(command_line="python3 app.py --port 8080", user="app", unit="app.service", pod=None)}
+    names = {
+        4812: ProcessNames(command_line="python3 app.py --port 8080", user="app", service=Service(unit="app.service"))
+    }
     text = detail(
         row, model.history(row.key), model.diagnosis_of(row.key), gone=False, width=76, glyphs=UNICODE, names=names
     ).plain
@@ -151,7 +153,7 @@ def test_detail_says_it_all() -> None:
         "*:8080",
         "17 wait, 17 fit (limit 16); worst 17",
         "12 packets a second are turned away",
-        "Depth   00:00:00 to 00:00:09   9 s, 10 looks",
+        "Depth   00:00:00 to 00:00:09 UTC   9 s, 10 looks",
         "python3 4812   descriptors 800 of 1,024",
         "Command    python3 app.py --port 8080",
         "Runs as    user app   unit app.service\n",

@@ -31,7 +31,7 @@ def test_the_worst_is_the_first_of_those_alike() -> None:
         worst.note(model.feed(together))
     assert worst.words() == ("127.0.0.1:80 (nginx 4711)", "full (17 fit): whoever connects next is turned away")
     assert last_line(worst) == (
-        "worst seen: 127.0.0.1:80 (nginx 4711) at 00:00:02: full (17 fit): whoever connects next is turned away"
+        "worst seen: 127.0.0.1:80 (nginx 4711) at 00:00:02 UTC: full (17 fit): whoever connects next is turned away"
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 from tests.diagnose.test_snapshots import moment
 
 from estab.errors import UsageError
-from estab.live.recording import recorded_around
+from estab.live.replay import recorded_around
 from estab.recording.writer import RecordingDirectory
 
 NOON = 1_795_694_400.0  # 2026-11-26 12:00:00 UTC

@@ -14,11 +14,12 @@ from tests.namespaces import in_namespace
 from estab.errors import MachineError, UsageError
 from estab.live import background
 from estab.live.background import BackgroundWork, seldom
-from estab.live.recording import RecordingWriter, recorded
+from estab.live.replay import recorded
 from estab.live.sampling import Sampler, check_interval
 from estab.live.view import PUT_OFF
 from estab.load.conductor import Stop
 from estab.observe.pace import Pace
+from estab.recording.snapshot_file import RecordingFile
 from estab.records import Snapshot
 
 
@@ -122,15 +123,14 @@ def test_what_takes_long_does_not_hold_up_the_looks(monkeypatch: pytest.MonkeyPa
 def test_a_recording_holds_what_was_seen(tmp_path: Path) -> None:
     rounds = [[snapshot] for snapshot in story()]
     rounds[3].append(snapshot(3.0, netns="box", inode=2))
-    with RecordingWriter(str(tmp_path / "kept")) as recorder:
+    with RecordingFile(str(tmp_path / "kept")) as recorder:
         assert list(recorder.through(rounds)) == rounds
         assert recorder.snapshots == 11
-    recorder.close()
     assert recorded(tmp_path / "kept") == rounds
 
 
 def test_a_full_disk_ends_the_recording_alone() -> None:
-    with RecordingWriter("/dev/full") as recorder:
+    with RecordingFile("/dev/full") as recorder:
         assert list(recorder.through([[snapshot(0)], [snapshot(1)]])) == [[snapshot(0)], [snapshot(1)]]
         assert recorder.failed is not None
         assert "after 0 snapshots: No space left on device" in recorder.failed

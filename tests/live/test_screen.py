@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 
 from estab.errors import MachineError
 from estab.live.arrange import ListenerFilter
-from estab.live.recording import recorded
+from estab.live.replay import recorded
 from estab.live.screen.app import WatchApp
 from estab.live.screen.detail import DetailScreen
 from estab.live.screen.feeds import ReplayFeed, RoundsEnded

@@ -24,7 +24,7 @@ from estab.records import Ghosts, Spread
 from estab.report.html import over_time, page, percentiles, rungs, snapshots, syns, vega, view
 from estab.report.html.charts import distribution, ladders, several
 from estab.report.html.charts import over_time as over_time_charts
-from estab.report.html.charts.style import by_clock, with_bands
+from estab.report.html.charts.style import by_clock, with_bands, with_marks
 from estab.report.html.groups import groups, left_out
 from estab.report.html.labels import beside
 from estab.report.html.repeat import command
@@ -179,7 +179,7 @@ def test_long_timelines_are_thinned_and_it_is_said(tmp_path: Path) -> None:
     path = written(tmp_path, **many)
     text = path.read_text(encoding="utf-8")
     assert path.stat().st_size < page.MOST_BYTES
-    assert "th point of the timelines" in text
+    assert " points of the timelines" in text
 
 
 def test_a_capture_that_is_too_large_stays_outside(tmp_path: Path) -> None:
@@ -204,8 +204,13 @@ def test_a_capture_that_is_too_large_stays_outside(tmp_path: Path) -> None:
         partial(over_time_charts.connections, ["open", "connected"], 9.0),
         partial(over_time_charts.queue, 9.0, 17.0),
         partial(over_time_charts.counters, ["listen_overflows", "listen_drops"], 9.0, 40.0),
-        lambda: by_clock(with_bands(over_time_charts.queue(9.0, 17.0), "incidents", 9.0), 1.8e9),
+        lambda: by_clock(with_bands(over_time_charts.queue(9.0, 17.0), "incidents", 9.0), 1.8e9, 9.0),
         lambda: with_bands(over_time_charts.states("host", ["ESTAB"], 9.0, 40.0), "incidents", 9.0),
+        lambda: with_marks(over_time_charts.queue(9.0, 17.0, "queue2"), "changes", 9.0),
+        lambda: by_clock(
+            with_bands(over_time_charts.opens(["in", "out"], 9e5, 40.0), "x", 9e5, ("red", "blue")), 0, 9e5
+        ),
+        partial(over_time_charts.episodes, ["red", "orange"], 9.0),
         partial(over_time_charts.failures, 2, 9.0, 40.0),
         partial(over_time_charts.throughput, "requests_per_s", "requests a second", 9.0),
         partial(over_time_charts.latency, ["connect", "request"], 9.0),

@@ -5,37 +5,52 @@ from __future__ import annotations
 import os
 import re
 import resource
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from estab import __version__
-from estab.api.files import diagnose_snapshots, named, parse_record, read_bytes
+from estab.api.files import named, parse_record, read_bytes
+from estab.api.recordings import judge_recording, span_of
 from estab.diagnose import judge
+from estab.diagnose.episodes import diagnosis_of
 from estab.diagnose.ladder import BothEnds, HoldSpread, ladder
 from estab.errors import EstabError, MachineError, ParseError, ReadError, UsageError
 from estab.extras import install_command
 from estab.kernel.formats.captures import Syn, parse_syns
 from estab.kernel.rules.listening import serving
 from estab.load import plan
+from estab.recording import reading
+from estab.recording.reading import is_recording
 from estab.records import Limits, RunResult, Snapshot, decode, encode, schema_of
 from estab.records.lab import LAB_SCHEMA, LabResult
 from estab.records.twin import TWIN_SCHEMA, TwinResult
 from estab.report.html.subject import Capture, Material, Subject
+from estab.report.html.thinned import Thinned
 from estab.report.markdown import markdown as _markdown
+from estab.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Literal
 
 _DRAWS_WITH = 16
+_MOST_CARRIED = 4_000_000  # bytes of a recording that the page may bring
 _DIGITS = re.compile(r"[0-9]+")
 Pathname = str | Path
 
 
-def material(files: Sequence[Pathname], *, captures: Sequence[Pathname] = ()) -> Material:
-    """What the files hold: runs (estab.run/1), snapshots (estab.snapshot/1, a line each), labs (estab.lab/1) and twins.
+def material(
+    files: Sequence[Pathname],
+    *,
+    captures: Sequence[Pathname] = (),
+    since: str | None = None,
+    until: str | None = None,
+) -> Material:
+    """What the files hold: runs (estab.run/1), snapshots (estab.snapshot/1, a line each), labs (estab.lab/1) and twins;
+    directories are those of `estab record`, of which `since` and `until` take a part.
 
     A twin's record (estab.twin/1) belongs to the run of its cause; alone, it is shown with the run that the twin was.
     `-` is standard input. `captures` (pcapng, or pcap) are of the only run, or the first. Raises ReadError with the
@@ -47,6 +62,9 @@ def material(files: Sequence[Pathname], *, captures: Sequence[Pathname] = ()) ->
     labs: list[tuple[str, LabResult]] = []
     twins: list[TwinResult] = []
     for name in files:
+        if is_recording(str(name)):
+            subjects.append(_recording(str(name), since, until))
+            continue
         record = _read(Path(name))
         if isinstance(record, LabResult):
             labs.append((Path(name).stem, record))
@@ -54,11 +72,14 @@ def material(files: Sequence[Pathname], *, captures: Sequence[Pathname] = ()) ->
             twins.append(record)
         else:
             subjects.append(record)
+    if (since is not None or until is not None) and not any(subject.snapshots for subject in subjects):
+        raise UsageError("`since` and `until` are for recordings, and the files hold none")
     subjects = _with_twins(subjects, twins)
     carried, syns = _captured(captures)
     if syns and subjects:
         subjects[0] = replace(subjects[0], syns=syns)
-    return Material(subjects=_by_number(subjects), labs=labs, captures=carried, notes=_notes(captures, syns, subjects))
+    notes = [*_notes(captures, syns, subjects), *(note for each in subjects for note in _not_drawn(each))]
+    return Material(subjects=_by_number(subjects), labs=labs, captures=carried, notes=notes)
 
 
 def _by_number(subjects: list[Subject]) -> list[Subject]:
@@ -155,6 +176,15 @@ def _read(path: Path) -> Subject | LabResult | TwinResult:
     return _observed(record, title, data)
 
 
+def _recording(path: str, since: str | None, until: str | None) -> Subject:
+    """A recording of any size, read once; a short one is carried by the page."""
+    span = span_of([path], [], since, until)
+    title = Path(path).name or path
+    made = _judged(reading.snapshots([path], span=span), title.removesuffix(".gz").removesuffix(".ndjson"))
+    whole = since is None and until is None and os.path.isfile(path) and os.path.getsize(path) <= _MOST_CARRIED
+    return replace(made, source=read_bytes(path)) if whole else made
+
+
 def _kind(data: bytes) -> str:
     first = next((line for line in data.splitlines() if line.strip()), b"")
     try:
@@ -164,7 +194,28 @@ def _kind(data: bytes) -> str:
 
 
 def _observed(snapshots: list[Snapshot], title: str, data: bytes) -> Subject:
-    return Subject(title, diagnose_snapshots(snapshots), snapshots=snapshots, source=data)
+    return replace(_judged(reading.snapshots([], snapshots), title), source=data)
+
+
+def _judged(snapshots: Iterable[Snapshot], title: str) -> Subject:
+    """What snapshots show, the oldest first. Drawn is the namespace in which most went wrong, else the first one."""
+    thinned = Thinned()
+    episodes, _last = judge_recording(thinned.through(snapshots))
+    worst = Counter[tuple[str | None, str | None]]()
+    for episode in episodes.episodes:
+        worst[episode.host, episode.netns] += episode.intervals
+    ((host, netns), _intervals), *_others = worst.most_common(1) or [((None, None), 0)]
+    named = [space for space in thinned.kept if worst and (space[0], space[2]) == (host, netns)]
+    space = next(iter(named or thinned.kept))
+    kept = thinned.kept[space]
+    return Subject(
+        title,
+        diagnosis_of(episodes),
+        snapshots=kept.all(),
+        last=kept.newest,
+        episodes=episodes,
+        other_namespaces=len(thinned.kept) - 1,
+    )
 
 
 def _with_twins(subjects: list[Subject], twins: Sequence[TwinResult]) -> list[Subject]:
@@ -182,6 +233,16 @@ def _with_twins(subjects: list[Subject], twins: Sequence[TwinResult]) -> list[Su
         elif twin.run is not None:
             shown.append(replace(subject(twin.run, f"twin of {name}"), twin=twin))
     return shown
+
+
+def _not_drawn(shown: Subject) -> list[str]:
+    if not shown.other_namespaces:
+        return []
+    name = None if shown.last is None else shown.last.netns
+    return [
+        f"{shown.title}: the plots are of {f'network namespace {name}' if name else 'the own network namespace'}, "
+        f"where most went wrong; {plural(shown.other_namespaces, 'other is', 'others are')} judged and not drawn."
+    ]
 
 
 def _captured(paths: Sequence[Pathname]) -> tuple[list[Capture], list[Syn]]:

@@ -13,10 +13,10 @@ from estab.kernel.rules.listening import reached
 from estab.load.target import resolve
 from estab.observe import netns, processes
 from estab.observe.netns import Namespace
-from estab.observe.process_names import ProcessNames, process_names
+from estab.observe.process_names import service_of
 from estab.observe.program_watch import Target
+from estab.records import Service
 
-_LEAST_OF_AN_ID = 6  # letters of a container's id or a pod's uid
 _MOST_LISTED = 5
 
 
@@ -40,7 +40,7 @@ def find(text: str) -> Subject:
         return Subject([], to=(address, port))
     if text.isascii() and text.isdigit() and processes.process(int(text)) is not None:
         return _of_processes([int(text)])
-    everyone = {pid: process_names(pid) for pid in sorted(processes.all_pids())}
+    everyone = {pid: service_of(pid) for pid in sorted(processes.all_pids())}
     if named := _named(text, everyone):
         return _of_processes(named)
     try:
@@ -71,20 +71,12 @@ def _is_elsewhere(pid: int, namespace: int) -> bool:
     return False
 
 
-def _named(text: str, everyone: Mapping[int, ProcessNames]) -> list[int]:
+def _named(text: str, everyone: Mapping[int, Service | None]) -> list[int]:
     """The processes of a unit, a container or a pod, the oldest first. Raises UsageError where it may be several."""
-    if exact := [pid for pid, names in everyone.items() if text in (names.unit, names.container, names.pod)]:
+    known = {pid: service for pid, service in everyone.items() if service is not None}
+    if exact := [pid for pid, service in known.items() if text in service.names]:
         return exact
-    if len(text) < _LEAST_OF_AN_ID:
-        return []
-    begun = {pid: name for pid, names in everyone.items() if (name := _begins(names, text)) is not None}
+    begun = {pid: name for pid, service in known.items() if (name := service.id_that_begins(text)) is not None}
     if len(several := sorted(set(begun.values()))) > 1:
         raise UsageError(f"{text!r} is how several begin: {', '.join(several[:_MOST_LISTED])}: give more of it")
     return list(begun)
-
-
-def _begins(names: ProcessNames, text: str) -> str | None:
-    """The container or pod whose id is `text` or begins so. An id is known by its first 12 digits."""
-    if names.container is not None and (names.container.startswith(text) or text.startswith(names.container)):
-        return names.container
-    return names.pod if names.pod is not None and names.pod.startswith(text) else None

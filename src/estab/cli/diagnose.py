@@ -142,7 +142,7 @@ def _recording(recordings: list[str], held: list[Snapshot], since: str | None, u
     episodes, last = judge_recording(read(recordings, held, span))
     title = plural(episodes.snapshots, "snapshot")
     several = episodes if episodes.snapshots >= _SEVERAL else None
-    return Subject(title, diagnosis_of(episodes), snapshots=[last], episodes=several)
+    return Subject(title, diagnosis_of(episodes), last=last, episodes=several)
 
 
 _SEVERAL = 3  # of two snapshots the whole is the only interval

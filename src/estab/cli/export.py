@@ -22,6 +22,7 @@ def export(
     listen: Target | None = None,
     window: Seconds | None = None,
     netns: Annotated[list[str] | None, Parameter(negative="", metavar="NETNS")] = None,
+    all_netns: Flag = False,
     listeners: Whole = 250,
     targets: Whole = 10,
     once: Flag = False,
@@ -44,7 +45,9 @@ def export(
         How far verdicts and worst depths look back (15s), or to the previous scrape if that was earlier. Default: 15s;
         1s with --once.
     netns
-        Also look into this network namespace: a name from `ip netns`, or a PID. May be repeated.
+        Also look into this network namespace: a name from `ip netns`, a PID, or a container or pod. May be repeated.
+    all_netns
+        Also look into all network namespaces that are found, each called as its container or pod is; at most 250.
     listeners
         How many listeners get series of their own, those in trouble first; the rest are summed as `other`.
     targets
@@ -61,7 +64,7 @@ def export(
 
     if once and listen is not None:
         raise UsageError("--once does not listen; leave out --listen, or --once")
-    scope = ExportScope(tuple(netns or ()), listeners, targets)
+    scope = ExportScope(tuple(netns or ()), all_netns, listeners, targets)
     with stoppable() as stop:
         if once:
             text = api.exposition(window_s=api.ONCE_S if window is None else window, scope=scope, stop=stop)

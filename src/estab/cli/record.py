@@ -25,6 +25,7 @@ def record(
     count: Whole = 0,
     netns: Netns | None = None,
     all_netns: Flag = False,
+    once_a_cause: Flag = False,
     quiet: Annotated[Flag, Parameter(name=("--quiet", "-q"))] = False,
 ) -> int:
     """Record this host for days, in little room, so that `estab diagnose DIR` can say what went wrong and when.
@@ -51,24 +52,27 @@ def record(
         Look into this network namespace: a name from `ip netns`, or the PID of a process in it (a container's).
     all_netns
         All network namespaces: this one, those in `ip netns`, and those of processes.
+    once_a_cause
+        Also look at queues, drops and counters ten times a second, and keep these looks for a minute before and after
+        the beginning and the end of each episode, in files close-TIME-CAUSE.ndjson.gz, in a quarter of --max-bytes.
     quiet
         Print nothing but what goes wrong.
     """
-    from estab.live.record import looks, recorder
-    from estab.live.record import record as write_all
+    from estab.live.record import Recorder, recorder
     from estab.report.words import size
 
     with Stop() as stop:
-        rounds = looks(interval, stop, count=count, netns=netns, all_netns=all_netns)
-        with recorder(dir, keep_s=keep, max_bytes=max_bytes) as into, stoppable(stop):
+        looks = Recorder(interval, netns=netns, all_netns=all_netns, once_a_cause=once_a_cause)
+        with recorder(dir, keep_s=keep, max_bytes=max_bytes, once_a_cause=once_a_cause) as into, stoppable(stop):
 
             def so_far() -> str:
                 return f"{plural(into.snapshots, 'snapshot')}, {size(into.written)}"
 
             with status_line(OutputFlags(quiet=quiet)) as show:
-                write_all(
-                    rounds,
+                looks.record(
                     into,
+                    stop,
+                    count=count,
                     show=lambda: show(f"recording to {dir}: {so_far()}; Ctrl-C ends it"),
                     tell=lambda line: print(f"estab: {line}", file=sys.stderr, flush=True),
                 )

@@ -14,7 +14,7 @@ from estab.cli.live_block import status_line
 from estab.cli.options import OUTPUT, OutputFlags
 from estab.cli.output_file import OutputFile
 from estab.cli.show import OK
-from estab.cli.values import Directory, File, Flag
+from estab.cli.values import Directory, File, Flag, Moment
 from estab.errors import UsageError
 from estab.words import plural
 
@@ -39,12 +39,15 @@ def report(
     svg: Annotated[Directory | None, Parameter(group=OUTPUT)] = None,
     markdown: Annotated[Flag, Parameter(group=OUTPUT)] = False,
     pcap: Annotated[list[str] | None, Parameter(negative="", metavar="FILE")] = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
     quiet: Annotated[Flag, Parameter(name=("--quiet", "-q"), group=OUTPUT)] = False,
 ) -> int:
     """Make one self-contained HTML page of recorded runs: the verdict, its evidence, and the plots.
 
-    Give one run, or several: before and after, or a series of sizes. Snapshots (`estab observe`) become plots over
-    time. A twin's record (`estab lab twin FILE --json twin.json`) beside its run shows each remedy before and after.
+    Give one run, or several: before and after, or a series of sizes. A recording (`estab record`, `estab observe`,
+    `estab watch --record`) becomes plots over time with its episodes. A twin's record (`estab lab twin FILE
+    --json twin.json`) beside its run shows each remedy before and after.
 
     HTML, PNG and SVG need the extra `report`; --markdown does not.
 
@@ -53,7 +56,8 @@ def report(
     Parameters
     ----------
     file
-        Recorded runs, snapshots, labs (estab lab run --json) and twins; `-` is standard input.
+        Recorded runs, snapshots, labs (estab lab run --json) and twins, or the directory of `estab record`; `-` is
+        standard input.
     page
         The page to write; Markdown if its name ends in .md; `-` is standard output. Default: report.html, unless
         another output is given.
@@ -65,6 +69,11 @@ def report(
         Print the report as Markdown, for an issue or a chat. To a file: -o FILE.md.
     pcap
         A capture of the run (pcapng or pcap): its SYNs are plotted beside the kernel's rule, and the page includes it.
+    since
+        Of a recording: only from this moment on (02:13, 02:13:04, 2026-11-26T03:00), in UTC. A time of day is the last
+        one before the recording's end. The shorter the time, the finer the plots.
+    until
+        Of a recording: only to this moment. A time of day is the first one after --since.
     quiet
         Do not print what was written.
     """
@@ -87,7 +96,7 @@ def report(
     written = []
     with status_line(OutputFlags(quiet=quiet)) as told:
         told(f"reading {plural(len(file), 'file')}")
-        given: Material = material(file, captures=pcap or ())
+        given: Material = material(file, captures=pcap or (), since=since, until=until)
         told(f"drawing {plural(len(given.subjects) + len(given.labs), 'record')}")
         if page is not None:
             data = (as_markdown(given) if suffix in _MARKDOWN else html(given)).encode()

@@ -21,7 +21,7 @@ from estab.words import plural
 
 if TYPE_CHECKING:
     from estab.live.arrange import ListenerFilter
-    from estab.live.recording import RecordingWriter
+    from estab.recording.snapshot_file import RecordingFile
     from estab.records import Snapshot
 
 SHOWN = Group("Which listeners", sort_key=4)
@@ -85,7 +85,8 @@ def watch(
     via
         Command that prints snapshots ("ssh HOST estab observe --count 0"); {port} in it stands for --port.
     record
-        Write every snapshot to this file, one line of JSON each, for `estab diagnose FILE`.
+        Write every snapshot to this file, one line of JSON each, for `estab diagnose FILE`; compressed where its name
+        ends in .gz.
     replay
         Replay a file written by --record or estab observe, or the directory of estab record, with pause, step and
         speed. Of a directory it is an hour: the last one, or that around --at.
@@ -185,18 +186,18 @@ def _rounds(asked: Mapping[str, object], port: int | None, stop: Stop, count: in
 
 
 @contextlib.contextmanager
-def _recorder(path: str | None) -> Iterator[RecordingWriter | None]:
+def _recorder(path: str | None) -> Iterator[RecordingFile | None]:
     if path is None:
         yield None
         return
-    from estab.live.recording import RecordingWriter
+    from estab.recording.snapshot_file import RecordingFile
 
-    with RecordingWriter(path) as recorder:
+    with RecordingFile(path) as recorder:
         yield recorder
 
 
 def _replay(path: str, at: str | None, speed: float, chosen: ListenerFilter, by: str, *, once: bool) -> int:
-    from estab.live.recording import recorded_around
+    from estab.live.replay import recorded_around
 
     rounds, before = recorded_around(path, at)
     if once:
@@ -250,7 +251,7 @@ def _why_no_view() -> str | None:
     return None
 
 
-def _record_only(rounds: Iterator[list[Snapshot]], recorder: RecordingWriter, stop: Stop) -> int:
+def _record_only(rounds: Iterator[list[Snapshot]], recorder: RecordingFile, stop: Stop) -> int:
     with status_line(OutputFlags()) as show:
         for _ in rounds:
             if recorder.failed is not None:
@@ -259,7 +260,7 @@ def _record_only(rounds: Iterator[list[Snapshot]], recorder: RecordingWriter, st
     return INTERRUPTED if stop.is_set else OK
 
 
-def _ended(code: int, recorder: RecordingWriter | None) -> int:
+def _ended(code: int, recorder: RecordingFile | None) -> int:
     if recorder is not None and recorder.failed is not None:
         raise MachineError(recorder.failed)
     return code

@@ -12,12 +12,13 @@ from estab.words import plural
 
 @dataclass(frozen=True)
 class FullestProcess:
-    """One process at its fullest: `fds` open of `limit` (RLIMIT_NOFILE, soft)."""
+    """One process at its fullest: `fds` open of `limit` (RLIMIT_NOFILE, soft). `who`: `nginx (pid 300)`."""
 
     pid: int
     name: str
     fds: int
     limit: int
+    who: str
 
     @property
     def at_limit(self) -> bool:
@@ -34,7 +35,7 @@ def evidence(full: FullestProcess | None) -> list[Evidence]:
     """How many descriptors a server's process had open, of how many; nothing where none was read."""
     if full is None:
         return []
-    text = f"{full.name} (pid {full.pid}) had {plural(full.fds, 'descriptor')} open of {full.limit:,} (RLIMIT_NOFILE)"
+    text = f"{full.who} had {plural(full.fds, 'descriptor')} open of {full.limit:,} (RLIMIT_NOFILE)"
     return [measured("/proc/PID/fd", "fds", full.fds, text, full.limit)]
 
 
@@ -56,12 +57,12 @@ def fullest_client(run: RunResult) -> FullestProcess | None:
 
 def _fullest(processes: list[Process], ours: list[Worker]) -> FullestProcess | None:
     known = [
-        FullestProcess(p.pid, p.name or "process", p.fds, p.nofile_soft)
+        FullestProcess(p.pid, p.name or "process", p.fds, p.nofile_soft, p.words)
         for p in processes
         if p.fds is not None and p.nofile_soft is not None
     ]
     known += [
-        FullestProcess(w.pid, "estab", w.worst_fds, w.nofile_soft)
+        FullestProcess(w.pid, "estab", w.worst_fds, w.nofile_soft, f"estab (pid {w.pid})")
         for w in ours
         if w.worst_fds is not None and w.nofile_soft is not None
     ]

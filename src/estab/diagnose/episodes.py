@@ -124,6 +124,7 @@ class _Ongoing:
             port=place.port,
             program=owner.name if owner else None,
             pid=owner.pid if owner else None,
+            service=owner.service.words or None if owner and owner.service else None,
             intervals=sum(count for count, _finding in self.worst.values()),
             drops=self.drops,
             overflows=self.overflows,

@@ -31,14 +31,16 @@ class Throttling:
 class Owner:
     """A process between two moments, `span_s` seconds apart; None: not read at both.
 
-    `ran` is in cores, all threads together. Of the thread that ran most: `busiest_ran`, the part of the time in which
-    it ran (1: all of one core), and `busiest_waited`, in which it could have run and got no core.
+    `who`: `gunicorn (pid 4711)`. `ran` is in cores, all threads together. Of the thread that ran most: `busiest_ran`,
+    the part of the time in which it ran (1: all of one core), and `busiest_waited`, in which it could have run and got
+    no core.
     `slept`: no thread of it ran at all, so that it accepted nothing. `states` counts its threads at the end by the
     letter of their state.
     """
 
     pid: int
     name: str | None
+    who: str
     span_s: float
     ran: float | None = None
     busiest_ran: float | None = None
@@ -65,6 +67,7 @@ def fared(before: Process | None, after: Process, span_s: float) -> Owner:
     owner = Owner(
         pid=after.pid,
         name=after.name,
+        who=after.words,
         span_s=span_s,
         states=after.thread_states,
         fds=after.fds,

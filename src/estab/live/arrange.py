@@ -12,7 +12,7 @@ from estab.records import Process
 
 # The order of each column: what is worth a look comes first. The address decides where all else is equal.
 ORDERS: dict[str, Callable[[ListenerRow], Any]] = {
-    "state": lambda row: (row.judgement.severity, row.fill, row.drops_per_s or 0.0, row.worst),
+    "state": lambda row: row.distress,
     "queue": lambda row: (row.fill, row.depth),
     "worst": lambda row: row.worst,
     "growth": lambda row: row.growth_per_s or 0.0,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 
 from rich.text import Text
 
@@ -13,10 +12,10 @@ from estab.live.judgement import rate
 from estab.live.panels import label
 from estab.live.view import ListenerRow, QueueSample
 from estab.observe.process_names import ProcessNames
-from estab.records import Diagnosis, Process
+from estab.records import Diagnosis, Process, Service
 from estab.report.layout import Glyphs, bar
 from estab.report.words import DASH, clean, count, size
-from estab.words import plural
+from estab.words import clock, plural
 
 
 def detail(
@@ -102,7 +101,10 @@ def _names(names: ProcessNames | None) -> list[Text]:
     if names is None:
         return []
     lines = [label("Command").append(clean(names.command_line))] if names.command_line else []
-    called = [("user", names.user), ("unit", names.unit), ("container", names.container), ("pod", names.pod)]
+    service = names.service or Service()
+    container = " ".join(part for part in (service.container, (service.container_id or "")[:12]) if part)
+    pod = " ".join(part for part in (service.pod, service.pod_uid) if part)
+    called = [("user", names.user), ("unit", service.unit), ("container", container), ("pod", pod)]
     known = [f"{what} {clean(name)}" for what, name in called if name]
     return [*lines, label("Runs as").append("   ".join(known))] if known else lines
 
@@ -123,19 +125,11 @@ def _history(
     values = [get(sample) for sample in shown]
     top = most if most is not None else max((value for value in values if value), default=0)
     span = shown[-1].at_s - shown[0].at_s if shown else 0.0
-    when = f"   {clock(shown[0].at_s)} to {clock(shown[-1].at_s)}" if shown else ""
+    when = f"   {clock(shown[0].at_s)} to {clock(shown[-1].at_s)} UTC" if shown else ""
     head = Text(title, "bold").append(f"{when}   {span:,.0f} s, {plural(len(shown), 'look')}", style="not bold dim")
     lines = chart(values, top, height, glyphs)
     marks = {0: rate(top) if top and top < 9.5 and top != int(top) else f"{top:,.0f}", height - 1: "0"}
     return [head, *(Text(f"{marks.get(n, ''):>{axis}} ", "dim").append(line, "cyan") for n, line in enumerate(lines))]
-
-
-def clock(at_s: float, *, day: bool = False) -> str:
-    """A moment in local time, with its day where asked; nothing for one that is none."""
-    try:
-        return datetime.fromtimestamp(at_s).strftime("%Y-%m-%d %H:%M:%S" if day else "%H:%M:%S")
-    except (ValueError, OverflowError, OSError):
-        return ""
 
 
 def chart(values: Sequence[float | None], top: float, height: int, glyphs: Glyphs) -> list[str]:

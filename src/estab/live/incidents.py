@@ -23,8 +23,8 @@ class WorstSeen:
     def note(self, view: HostView) -> None:
         """One more look."""
         self.looks += 1
-        row = max(view.rows, key=_distress, default=None)
-        if row is not None and (self.row is None or _distress(row) > _distress(self.row)):
+        row = max(view.rows, key=lambda each: each.distress, default=None)
+        if row is not None and (self.row is None or row.distress > self.row.distress):
             self.row, self.at_s = row, view.at_s
 
     def words(self) -> tuple[str, str] | None:
@@ -48,7 +48,3 @@ def begins(rounds: Iterable[Sequence[Snapshot]]) -> list[int]:
             starts.append(number)
         calm = worst < DISTRESS
     return starts
-
-
-def _distress(row: ListenerRow) -> tuple[int, float, float]:
-    return row.judgement.severity, row.drops_per_s or 0.0, row.fill

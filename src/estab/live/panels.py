@@ -108,7 +108,7 @@ def verdict(diagnosis: Diagnosis | None) -> Text:
 
 def worst(rows: Sequence[ListenerRow]) -> Text:
     """The judgement of the listener in the greatest distress, in words; nothing where none is in any."""
-    first = max(rows, key=lambda row: (row.judgement.severity, row.fill, row.drops_per_s or 0.0), default=None)
+    first = max(rows, key=lambda row: row.distress, default=None)
     if first is None or first.judgement.severity < DISTRESS:
         return Text("")
     text = label("Worst").append(f"{where(first.address, first.port)}  ", style="bold")

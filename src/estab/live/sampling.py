@@ -7,12 +7,13 @@ most one hundredth of a core (`background.SHARE`).
 
 from __future__ import annotations
 
+import contextlib
 import select
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from estab.errors import MachineError, UsageError
+from estab.errors import EstabError, MachineError, UsageError
 from estab.live.background import SHARE, WAIT_S, BackgroundWork, seldom
 from estab.live.view import PUT_OFF
 from estab.load.conductor import Stop
@@ -21,12 +22,14 @@ from estab.observe import netns as namespaces
 from estab.observe.gaps import Gaps
 from estab.observe.owners import KnownOwners
 from estab.observe.pace import Pace
+from estab.observe.queues import QueueLook, QueueReader
 from estab.observe.sock_diag import SockDiag
 from estab.records import Census, CgroupLimits, Listener, PortUse, Security, Snapshot, Unobserved
 
 # Who asked for so many looks waits for all that they show; nobody watches them one by one.
 _WHOLE_S = 10.0
 _AROUND_S = 10.0
+BETWEEN_S = 0.1
 _Sysctls = Mapping[str, list[int] | str]
 
 
@@ -56,9 +59,11 @@ def _surroundings() -> _Surroundings:
 class NamespaceReader:
     """Looks into one namespace again and again. Made, used and closed in a thread that is inside it."""
 
-    def __init__(self, share: float = SHARE) -> None:
-        """`share`: what of a core it may take to count what is costly."""
+    def __init__(self, share: float = SHARE, *, close_looks: bool = False) -> None:
+        """`share`: what of a core it may take to count what is costly. `close_looks`: whether `queues` may be asked."""
         self._diag: SockDiag | None = None
+        self._close_looks = close_looks
+        self._queues: QueueReader | None = None
         self._owners = KnownOwners()
         self._count: BackgroundWork[_Counted] = BackgroundWork(seldom(share))
         self._worst: dict[int | None, int] = {}
@@ -70,6 +75,15 @@ class NamespaceReader:
         if self._diag is not None:
             self._diag.close()
             self._diag = None
+        if self._queues is not None:
+            self._queues.close()
+            self._queues = None
+
+    def queues(self) -> QueueLook:
+        """A close look, from any thread. Raises EstabError, OSError, also where none can be made."""
+        if self._queues is None:
+            raise MachineError("the namespace has not been looked into yet")
+        return self._queues.look()
 
     def look(self, *, whole: bool, wait_s: float = WAIT_S, netns: str | None = None) -> Snapshot:
         """A snapshot; `whole`: with what is costly too, due or not. What is put off is None and said to be so.
@@ -80,6 +94,8 @@ class NamespaceReader:
         values = sysctls.read(gaps)
         soft, hard = host.own_open_files()
         self._diag = self._diag or gaps.read("listeners", SockDiag)
+        if self._close_looks:
+            self._queues = self._queues or gaps.read("queues", QueueReader)
         listeners = self._listeners(gaps)
         counted = self._counted(gaps, values, listeners, whole=whole, wait_s=wait_s)
         around = self._around
@@ -147,9 +163,12 @@ def _count(values: _Sysctls, listeners: Sequence[Listener] | None) -> _Counted:
 class Sampler:
     """Rounds of snapshots of this host: of this thread's namespace, of one that is named, or of all."""
 
-    def __init__(self, *, netns: str | None = None, all_netns: bool = False, share: float = SHARE) -> None:
-        """`share` of a core is for what is costly. Raises UsageError for a namespace that there is not, MachineError
-        for one that may not be seen.
+    def __init__(
+        self, *, netns: str | None = None, all_netns: bool = False, share: float = SHARE, close_looks: bool = False
+    ) -> None:
+        """`share` of a core is for what is costly; `close_looks`: whether `queues` may be asked.
+
+        Raises UsageError for a namespace that there is not, MachineError for one that may not be seen.
         """
         if netns is not None and all_netns:
             raise UsageError("`netns` and `all_netns` exclude each other; leave one out")
@@ -157,12 +176,16 @@ class Sampler:
         self._namespaces = [namespaces.find(netns) if netns is not None else namespaces.own()]
         self._readers: dict[int, NamespaceReader] = {}
         self._share, self._scan = share, seldom(share)
+        self._close_looks = close_looks
         self._hidden = ""
 
-    def rounds(self, interval_s: float, stop: Stop, count: int = 0) -> Iterator[list[Snapshot]]:
+    def rounds(
+        self, interval_s: float, stop: Stop, count: int = 0, *, between: Callable[[], None] | None = None
+    ) -> Iterator[list[Snapshot]]:
         """A round every `interval_s` seconds until `stop`, `count` of them (0: no end); the first and last are whole.
 
-        The last one is taken at `stop`, so that a recording ends with what the judge asks for.
+        The last one is taken at `stop`, so that a recording ends with what the judge asks for. While it waits it calls
+        `between` ten times a second.
         """
         due = time.monotonic()
         number = 0
@@ -176,9 +199,15 @@ class Sampler:
                     return
                 # Where a round takes longer than the interval, the next begins at once and none is made up for.
                 due = max(due + interval_s, time.monotonic())
-                select.select([stop], [], [], max(0.0, due - time.monotonic()))
+                _wait(due, stop, between)
         finally:
             self.close()
+
+    def queues(self) -> Iterator[tuple[int, QueueLook]]:
+        """A close look at each namespace that was looked at before, by its inode; what can't be seen is left out."""
+        for inode, reader in self._readers.items():
+            with contextlib.suppress(EstabError, OSError):
+                yield inode, reader.queues()
 
     def close(self) -> None:
         """Give back what is held open."""
@@ -201,7 +230,7 @@ class Sampler:
         return [self._noted(snapshot) for snapshot in taken]
 
     def _look(self, namespace: namespaces.Namespace, *, whole: bool, wait_s: float) -> Snapshot:
-        reader = self._readers.setdefault(namespace.inode, NamespaceReader(self._share))
+        reader = self._readers.setdefault(namespace.inode, NamespaceReader(self._share, close_looks=self._close_looks))
         return namespaces.inside(namespace, lambda: reader.look(whole=whole, wait_s=wait_s, netns=namespace.name))
 
     def _look_for_namespaces(self) -> None:
@@ -217,6 +246,19 @@ class Sampler:
         gaps = Gaps()
         gaps.note("netns", self._hidden)
         return taken.replace(unobserved=[*taken.unobserved, *gaps.found])
+
+
+def _wait(due_s: float, stop: Stop, between: Callable[[], None] | None) -> None:
+    """Until `due_s` of the monotonic clock, or `stop`."""
+    while True:
+        left_s = max(0.0, due_s - time.monotonic())
+        if between is None or left_s <= BETWEEN_S:
+            select.select([stop], [], [], left_s)
+            return
+        began = time.monotonic()
+        between()
+        if select.select([stop], [], [], max(0.0, BETWEEN_S - (time.monotonic() - began)))[0]:
+            return
 
 
 def check_interval(interval_s: float) -> None:

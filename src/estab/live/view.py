@@ -45,6 +45,11 @@ class ListenerRow:
         return self.depth / accept_queue.room(self.limit)
 
     @property
+    def distress(self) -> tuple[int, float, float, int]:
+        """Of two rows the greater one is in the greater distress."""
+        return self.judgement.severity, self.fill, self.drops_per_s or 0.0, self.worst
+
+    @property
     def tightest(self) -> Process | None:
         """The owner that is nearest to its RLIMIT_NOFILE."""
         known = [owner for owner in self.owners if owner.fds is not None and owner.nofile_soft]

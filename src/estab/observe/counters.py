@@ -61,6 +61,10 @@ class CounterFiles:
         """The counters now, as `prefix.Name` to value. Raises OSError, ParseError."""
         return {name: value for file in self._files for name, value in proc_net.parse_counters(file.read()).items()}
 
+    def texts(self) -> tuple[bytes, ...]:
+        """Both files as they are now, for who asks what stands in them later, if ever. Raises OSError."""
+        return tuple(file.read() for file in self._files)
+
     def close(self) -> None:
         """Give the descriptors back. May be called twice."""
         for file in self._files:

@@ -1,15 +1,21 @@
-"""What people call a process: its command line, its user, its systemd unit, its container and pod."""
+"""What people call a process: its command line and user; its service: systemd unit, container, pod."""
 
 from __future__ import annotations
 
 import os
 import pwd
+import time
+from functools import lru_cache
 from pathlib import Path
 
 from estab.errors import EstabError
 from estab.kernel.formats import cgroup
-from estab.kernel.formats.cgroup_names import names
+from estab.kernel.formats.cgroup_names import CgroupNames, names
+from estab.observe.containers import container_names
+from estab.records import Service
 from estab.records.base import Record
+
+_REMEMBERED_S = 60.0
 
 
 class ProcessNames(Record, frozen=True, kw_only=True):
@@ -17,9 +23,7 @@ class ProcessNames(Record, frozen=True, kw_only=True):
 
     command_line: str | None = None
     user: str | None = None
-    unit: str | None = None
-    container: str | None = None
-    pod: str | None = None
+    service: Service | None = None
 
 
 def process_names(pid: int) -> ProcessNames:
@@ -27,13 +31,29 @@ def process_names(pid: int) -> ProcessNames:
 
     Source: /proc/PID/cmdline, whose words end in NUL; the owner of /proc/PID; /proc/PID/cgroup (proc_pid_cgroup(5)).
     """
+    return ProcessNames(command_line=_command_line(pid), user=_user(pid), service=service_of(pid))
+
+
+def service_of(pid: int, started_ticks: int | None = None) -> Service | None:
+    """What a process belongs to; None where that is nothing that has a name, or it is gone.
+
+    It is remembered for a minute: with `started_ticks`, of that very process.
+    """
+    return _service(pid, started_ticks, int(time.monotonic() // _REMEMBERED_S))
+
+
+@lru_cache(maxsize=4096)
+def _service(pid: int, _started_ticks: int | None, _minute: int) -> Service | None:
     called = names(_cgroup(pid) or "/")
-    return ProcessNames(
-        command_line=_command_line(pid),
-        user=_user(pid),
+    if called == CgroupNames():
+        return None
+    told = container_names(called.container_id, called.pod_uid)
+    return Service(
         unit=called.unit,
-        container=called.container,
-        pod=called.pod,
+        container=called.container or told.container,
+        container_id=called.container_id,
+        pod=told.pod,
+        pod_uid=called.pod_uid,
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable
 from estab.errors import ParseError
 from estab.kernel.formats import proc_pid
 from estab.observe import cgroups
+from estab.observe.process_names import service_of
 from estab.records import LISTED_THREADS, Process, Record, Thread
 
 MOST_THREADS_READ = 256
@@ -108,6 +109,7 @@ def process(pid: int, *, closely: bool = False) -> Process | None:
         cpu_s=stat.cpu_s,
         rss_bytes=stat.rss_pages * _PAGE_BYTES,
         started_ticks=stat.start_ticks,
+        service=service_of(pid, stat.start_ticks),
     )
     if not closely:
         return seen

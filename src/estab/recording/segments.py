@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-_NAME = re.compile(r"estab-(\d{8}T\d{6}\.\d{3})Z(?:-\d+)?\.ndjson\.gz")
+_SEGMENT = re.compile(r"estab-(?P<stamp>\d{8}T\d{6}\.\d{3})Z(?:-\d+)?\.ndjson\.gz")
+_CLOSE = re.compile(r"close-(?P<stamp>\d{8}T\d{6}\.\d{3})Z-[a-z0-9_]+(?:-\d+)?\.ndjson\.gz")
 _STAMP = "%Y%m%dT%H%M%S.%f"
 
 
@@ -21,16 +22,20 @@ class Segment:
     size: int = 0
 
 
-def name_of(from_s: float, again: int = 0) -> str:
-    """The name of a segment that is begun now; `again` tells apart those of one millisecond."""
+def name_of(from_s: float, again: int = 0, *, cause: str | None = None) -> str:
+    """The name of a segment that is begun now, or of the close looks at a `cause`; `again` tells apart those of one
+    millisecond.
+    """
     stamp = datetime.fromtimestamp(from_s, UTC).strftime(_STAMP)[:-3]
-    return f"estab-{stamp}Z{f'-{again}' if again else ''}.ndjson.gz"
+    kind, of = ("estab", "") if cause is None else ("close", f"-{cause}")
+    return f"{kind}-{stamp}Z{of}{f'-{again}' if again else ''}.ndjson.gz"
 
 
-def segments(names: Iterable[tuple[str, int]]) -> list[Segment]:
-    """Those of the files, each with its size, that are segments; the oldest first."""
-    known = ((_NAME.fullmatch(name), name, size) for name, size in names)
-    return sorted(Segment(_begun(match[1]), name, size) for match, name, size in known if match)
+def segments(names: Iterable[tuple[str, int]], *, close: bool = False) -> list[Segment]:
+    """Those of the files, each with its size, that are segments, or files of close looks; the oldest first."""
+    form = _CLOSE if close else _SEGMENT
+    known = ((form.fullmatch(name), name, size) for name, size in names)
+    return sorted(Segment(_begun(match["stamp"]), name, size) for match, name, size in known if match)
 
 
 def _begun(stamp: str) -> float:
@@ -66,7 +71,8 @@ def within(kept: Sequence[Segment], since_s: float | None, until_s: float | None
     ]
 
 
-def kept(directory: str) -> list[Segment]:
-    """The segments of a directory, the oldest first. Raises OSError."""
+def kept(directory: str, *, close: bool = False) -> list[Segment]:
+    """The segments of a directory, or its files of close looks, the oldest first. Raises OSError."""
     with os.scandir(directory) as entries:
-        return segments((entry.name, entry.stat().st_size) for entry in entries if entry.is_file())
+        files = [(entry.name, entry.stat().st_size) for entry in entries if entry.is_file()]
+    return segments(files, close=close)

@@ -8,60 +8,34 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import zlib
 from collections.abc import Sequence
 from typing import Self
 
 from estab.errors import UsageError
-from estab.recording.codec import LineEncoder
 from estab.recording.segments import kept, name_of, outdated
+from estab.recording.snapshot_file import SnapshotFile
 from estab.records import Snapshot
 
 LOCK = ".estab-record.lock"
 LONGEST_S = 3600.0
+_CLOSE_PART = 4
 _PARTS = 16  # a segment takes at most this part of the room, and of the time, that the recording has
-_LEVEL = 9
 LEAST_BYTES = 1 << 20
 
 
-class SegmentFile:
-    """One segment that is written. Raises OSError."""
+class SegmentFile(SnapshotFile):
+    """One segment that is written, or the close looks at a `cause`, begun at `from_s` (Unix time). Raises OSError."""
 
-    def __init__(self, directory: str, from_s: float) -> None:
-        self.from_s, self.size, self.snapshots = from_s, 0, 0
-        self.path, self._fd = _new_file(directory, from_s)
-        self._lines = LineEncoder()
-        self._whole = False  # whether what was written last is all there: nothing can follow what is torn
-        self._member = zlib.compressobj(_LEVEL, zlib.DEFLATED, 31)
-
-    def write(self, taken: Snapshot) -> None:
-        """One more snapshot, flushed: whoever reads along sees it, and no end of this process takes it away."""
-        self._whole = False
-        self._append(self._member.compress(self._lines.line(taken)) + self._member.flush(zlib.Z_SYNC_FLUSH))
-        self._whole = True
-        self.snapshots += 1
+    def __init__(self, directory: str, from_s: float, cause: str | None = None) -> None:
+        self.from_s = from_s
+        super().__init__(*_new_file(directory, from_s, cause), compressed=True)
 
     def close(self) -> None:
-        """End it. One without a whole snapshot is removed again. May be called twice."""
-        if self._fd < 0:
-            return
-        try:
-            if self._whole:
-                self._append(self._member.flush(zlib.Z_FINISH))
-            elif not self.snapshots:
+        """End it. One without a whole snapshot is removed again."""
+        super().close()
+        if not self.snapshots:
+            with contextlib.suppress(OSError):
                 os.unlink(self.path)
-        except OSError:
-            pass  # what is whole is readable without an end
-        finally:
-            os.close(self._fd)
-            self._fd = -1
-
-    def _append(self, data: bytes) -> None:
-        left = memoryview(data)
-        while left:
-            written = os.write(self._fd, left)
-            self.size += written
-            left = left[written:]
 
 
 class RecordingDirectory:
@@ -70,10 +44,15 @@ class RecordingDirectory:
     `failed` says why the last snapshots are not kept, as for a full disk; it is None again once they are.
     """
 
-    def __init__(self, path: str, *, keep_s: float, max_bytes: int) -> None:
-        """Makes the directory where there is none. Raises UsageError where it can't be, or somebody writes there."""
+    def __init__(self, path: str, *, keep_s: float, max_bytes: int, close: bool = False) -> None:
+        """Makes the directory where there is none. With `close` a quarter of `max_bytes` is for close looks.
+
+        Raises UsageError where it can't be, or somebody writes there.
+        """
         if not path:
             raise UsageError("`dir` is empty; give it a directory")
+        self._most_close = max_bytes // _CLOSE_PART if close else 0
+        max_bytes -= self._most_close
         self.path, self._keep_s, self._max_bytes = path, keep_s, max_bytes
         self.snapshots = self.written = 0
         self.failed: str | None = None
@@ -106,6 +85,24 @@ class RecordingDirectory:
             self.failed = f"can't write to {self.path}: {error.strerror}"
             self._end_segment()
 
+    def close_looks(self, at_s: float, cause: str) -> SnapshotFile | None:
+        """A file for close looks at what begins now; its owner closes it. None where none can be made.
+
+        One file takes its sixteenth of their part at most: whoever writes asks `size`.
+        """
+        try:
+            most = self._most_close - self.most_a_file
+            for gone in outdated(kept(self.path, close=True), at_s, self._keep_s, most):
+                os.unlink(os.path.join(self.path, gone.name))
+            return SegmentFile(self.path, at_s, cause)
+        except OSError:  # of a full disk the segments tell
+            return None
+
+    @property
+    def most_a_file(self) -> int:
+        """How many bytes of close looks one file may take."""
+        return self._most_close // _PARTS
+
     def close(self) -> None:
         """End the segment, and let others write here. May be called twice."""
         self._end_segment()
@@ -137,9 +134,9 @@ def _is_over(segment: SegmentFile, at_s: float, longest_s: float) -> bool:
     return not 0 <= at_s - segment.from_s < longest_s
 
 
-def _new_file(directory: str, from_s: float) -> tuple[str, int]:
+def _new_file(directory: str, from_s: float, cause: str | None) -> tuple[str, int]:
     for again in range(1000):
-        path = os.path.join(directory, name_of(from_s, again))
+        path = os.path.join(directory, name_of(from_s, again, cause=cause))
         try:
             return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except FileExistsError:

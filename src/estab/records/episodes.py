@@ -17,11 +17,11 @@ class Episode(Record, frozen=True, kw_only=True):
     """One cause at one place, from the last look before it to the last that shows it (Unix time).
 
     `place` is what `address` and `port` are: a listener of this host, a target that it connects to, or, where no one
-    place is known, the host. `program` and `pid` are the listener's first owner. `intervals`: how many pairs of
-    adjacent snapshots show it. `drops` are the listener's own (sk_drops), `overflows` the rise of
-    TcpExt.ListenOverflows and `attempt_fails` that of Tcp.AttemptFails, which are the whole namespace's; None: not
-    observed. `deepest` of `room` waited in its accept queue at a look. `next` happened at `next_s`, and `next_pid` is
-    the owner since. `suspect` is the verdict on the interval that shows most of it.
+    place is known, the host. `program` and `pid` are the listener's first owner, `service` its systemd unit, container
+    or pod in words. `intervals`: how many pairs of adjacent snapshots show it. `drops` are the listener's own
+    (sk_drops), `overflows` the rise of TcpExt.ListenOverflows and `attempt_fails` that of Tcp.AttemptFails, which are
+    the whole namespace's; None: not observed. `deepest` of `room` waited in its accept queue at a look. `next` happened
+    at `next_s`, and `next_pid` is the owner since. `suspect` is the verdict on the interval that shows most of it.
     """
 
     cause: str
@@ -35,6 +35,7 @@ class Episode(Record, frozen=True, kw_only=True):
     port: int | None = None
     program: str | None = None
     pid: int | None = None
+    service: str | None = None
     intervals: int = 1
     drops: int | None = None
     overflows: int | None = None

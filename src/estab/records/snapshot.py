@@ -63,6 +63,46 @@ class CgroupCpu(Record, frozen=True, kw_only=True):
     throttled_us: int | None = None
 
 
+_OF_AN_ID = 6
+
+
+class Service(Record, frozen=True, kw_only=True):
+    """What a process belongs to, by its cgroup. None: to none, or its name is told nowhere that could be read.
+
+    `unit` is systemd's (`nginx.service`), `container` the name that its user gave, `pod` NAMESPACE/NAME.
+    """
+
+    unit: str | None = None
+    container: str | None = None
+    container_id: str | None = None
+    pod: str | None = None
+    pod_uid: str | None = None
+
+    @property
+    def words(self) -> str:
+        """The widest that it has, with a container's name or the first 12 letters of its id: `pod default/web-0`."""
+        if self.pod or self.pod_uid:
+            return f"pod {self.pod or self.pod_uid}"
+        if self.container or self.container_id:
+            return f"container {self.container or (self.container_id or '')[:12]}"
+        return self.unit or ""
+
+    @property
+    def names(self) -> list[str]:
+        """All that it is called."""
+        every = (self.unit, self.container, self.container_id, self.pod, self.pod_uid)
+        return [name for name in every if name is not None]
+
+    def id_that_begins(self, text: str) -> str | None:
+        """The id of its container or pod that begins with `text`, of six letters at least."""
+        ids = (self.container_id, self.pod_uid) if len(text) >= _OF_AN_ID else ()
+        return next((each for each in ids if each is not None and each.startswith(text)), None)
+
+    def is_called(self, text: str) -> bool:
+        """Whether `text` is one of its names, or begins one of its ids."""
+        return text in self.names or self.id_that_begins(text) is not None
+
+
 class Process(Record, frozen=True, kw_only=True):
     """A process that owns a socket. `nofile_*` are its RLIMIT_NOFILE; `fds` is how many descriptors it has open.
 
@@ -82,6 +122,13 @@ class Process(Record, frozen=True, kw_only=True):
     thread_states: dict[str, int] | None = None
     threads: list[Thread] | None = None
     cgroup_cpu: CgroupCpu | None = None
+    service: Service | None = None
+
+    @property
+    def words(self) -> str:
+        """`gunicorn (pid 4711, web.service)`."""
+        where = f", {self.service.words}" if self.service is not None and self.service.words else ""
+        return f"{self.name or 'its process'} (pid {self.pid}{where})"
 
 
 class Listener(Record, frozen=True, kw_only=True):

@@ -36,7 +36,8 @@ def where(episode: Episode) -> str:
     at = f":{episode.port}" if address in _EVERY_ADDRESS else endpoint(address, episode.port)
     towards = ["to"] if episode.place == "target" else []
     program = [episode.program] if episode.program else []
-    return clean(" ".join([*towards, at, *program, *inside]))
+    service = [f"({episode.service})"] if episode.service else []
+    return clean(" ".join([*towards, at, *program, *service, *inside]))
 
 
 def after(episode: Episode, *, day: bool = False, short: bool = False) -> str:

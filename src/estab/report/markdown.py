@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from estab.records import Diagnosis, Remedy, RunResult
+from estab.records import Diagnosis, Episodes, Remedy, RunResult
 from estab.records.lab import LabResult, LabScenario
 from estab.records.twin import TwinResult
 from estab.report.asked import asked
+from estab.report.episodes import basis
+from estab.report.html import episodes
 from estab.report.html.repeat import command
 from estab.report.html.subject import Material, Subject
 from estab.report.html.view import facts, failure_rows, figures, latency_rows, suspects, tone_of
@@ -48,6 +50,8 @@ def _subject(subject: Subject, heading: str) -> Iterator[str]:
         yield "\n".join(facts_said)
     if run is not None:
         yield from _run(run)
+    if subject.episodes is not None and subject.episodes.episodes:
+        yield from _episodes(subject.episodes)
     yield from _remedies(suspect.remedies if suspect else leads(diagnosis))
     if subject.twin is not None:
         yield from _twin(subject.twin)
@@ -75,6 +79,12 @@ def _run(run: RunResult) -> Iterator[str]:
     if latency_rows(run):
         names = ("count", "p50", "p90", "p99", "p99.9", "max")
         yield table([("latency", False), *((name, True) for name in names)], latency_rows(run))
+
+
+def _episodes(recording: Episodes) -> Iterator[str]:
+    listed = episodes.listed(recording)
+    yield f"**{plain(episodes.heading(recording))}** ({plain(basis(recording))})"
+    yield table(listed["columns"], listed["rows"])
 
 
 def _remedies(remedies: Sequence[Remedy]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
 from estab.kernel.rules import accept_queue
-from estab.records import Diagnosis, Listener, PortUse, Process, Snapshot
+from estab.records import Diagnosis, Listener, PortUse, Process, Service, Snapshot
 from estab.report.prometheus_host import host_families
 from estab.report.prometheus_names import (
     LISTENER_HELP,
@@ -23,9 +23,11 @@ from estab.report.prometheus_names import (
     PROCESS_HELP,
     TARGET_HELP,
     process_names,
+    service_labels,
 )
 
 _LISTENER_LABELS = (NAMESPACE, "address", "port", "process")
+_OWNER_LABELS = (*_LISTENER_LABELS, "unit", "container", "pod")
 _TARGET_LABELS = (NAMESPACE, "address", "port")
 _MOST_GAPS = 40
 _NUMBER = re.compile(r"\b\d[\d,]*\b")
@@ -62,12 +64,16 @@ class NamespaceMetrics:
 
 @dataclass(frozen=True)
 class OwnCost:
-    """What looking costs: CPU seconds and how often, by `snapshot`, `sample` and `render`; failures by namespace."""
+    """What looking costs: CPU seconds and how often, by `snapshot`, `sample` and `render`; failures by namespace.
+
+    `other_namespaces`: how many were found that are not looked into; None where none were searched.
+    """
 
     seconds: Mapping[str, float]
     times: Mapping[str, int]
     errors: Mapping[str, int]
     last_s: float | None = None
+    other_namespaces: int | None = None
 
 
 def families(
@@ -138,6 +144,11 @@ class _ListenAddress:
         return max(max(listener.depth, listener.worst_depth or 0) for listener in self.sockets)
 
     @property
+    def service(self) -> Service | None:
+        """What the first owner belongs to that belongs to anything."""
+        return next((owner.service for owner in self.owners if owner.service is not None), None)
+
+    @property
     def owners(self) -> list[Process]:
         return [owner for listener in self.sockets for owner in listener.owners or ()]
 
@@ -174,6 +185,7 @@ def _listeners(namespaces: Sequence[NamespaceMetrics], most: int) -> list[Metric
         key: CounterMetricFamily(f"estab_listener_{key}", LISTENER_HELP[key], labels=_LISTENER_LABELS)
         for key in ("drops", "full_seconds")
     }
+    owner = GaugeMetricFamily("estab_listener_owner_info", LISTENER_HELP["owner"], labels=_OWNER_LABELS)
     for namespace in namespaces:
         for place in _listen_addresses(namespace, most):
             # The processes of all that are not named have nothing to say together.
@@ -187,7 +199,9 @@ def _listeners(namespaces: Sequence[NamespaceMetrics], most: int) -> list[Metric
             counters["full_seconds"].add_metric(values, place.full_s)
             if place.drops is not None:
                 counters["drops"].add_metric(values, place.drops)
-    return [*gauges.values(), *counters.values()]
+            if place.address != OTHER and (service := place.service) is not None:
+                owner.add_metric((*values, *service_labels(service)), 1)
+    return [*gauges.values(), *counters.values(), owner]
 
 
 def _owners(seen: Iterable[tuple[str, Snapshot]], most: int) -> list[Metric]:
@@ -268,6 +282,9 @@ def _observation(namespaces: Sequence[NamespaceMetrics], cost: OwnCost) -> list[
         labels=("part",),
     )
     times = CounterMetricFamily("estab_observations", "How often each was done.", labels=("part",))
+    others = GaugeMetricFamily(
+        "estab_namespaces_other", "Network namespaces that were found and are not looked into: there are too many."
+    )
     last = GaugeMetricFamily("estab_observation_seconds", "How long the last look at all namespaces took.")
     for namespace in namespaces:
         up.add_metric((namespace.name,), namespace.snapshot is not None)
@@ -282,7 +299,9 @@ def _observation(namespaces: Sequence[NamespaceMetrics], cost: OwnCost) -> list[
         times.add_metric((part,), value)
     if cost.last_s is not None:
         last.add_metric((), cost.last_s)
-    return [up, gaps, taken, errors, seconds, times, last]
+    if cost.other_namespaces is not None:
+        others.add_metric((), cost.other_namespaces)
+    return [up, gaps, taken, errors, seconds, times, last, others]
 
 
 def _gaps(snapshot: Snapshot) -> list[tuple[str, str]]:

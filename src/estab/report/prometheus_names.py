@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from estab.kernel.formats.inet_diag import BOUND_INACTIVE, STATE_NAMES
-from estab.records import Process
+from estab.records import Process, Service
 
 NAMESPACE = "namespace"  # the label that says which network namespace
 OTHER = "other"
 # A state in which no socket is has a known count: 0. Sockets that did bind() alone are not counted.
 STATES = tuple(name for number, name in STATE_NAMES.items() if number != BOUND_INACTIVE)
 _MOST_NAMES = 3
+_LONGEST_LABEL = 253  # a name in Kubernetes is no longer
 _LONGEST_NAME = 15  # TASK_COMM_LEN - 1: what the kernel keeps; a record from elsewhere may hold more
 
 LISTENER_HELP = {
@@ -20,6 +21,7 @@ LISTENER_HELP = {
     "queue_worst_depth": "The greatest depth sampled (ten times a second) since the last scrape, and within --window.",
     "sockets": "Sockets that listen there: more than one with SO_REUSEPORT.",
     "drops": "Packets that the listener turned away, since its sockets were made (sk_drops).",
+    "owner": "1: what the process that listens there belongs to: systemd unit, container, pod (NAMESPACE/NAME).",
     "full_seconds": "Seconds for which the samples found the queue full (limit + 1 waiting), since estab began.",
 }
 PROCESS_HELP = {
@@ -73,7 +75,12 @@ def process_names(owners: Iterable[Process]) -> str:
     return ",".join([*names[:_MOST_NAMES], "..."] if len(names) > _MOST_NAMES else names)
 
 
-def _clean(name: str) -> str:
-    return "".join(
-        character if character.isprintable() and character != "," else "?" for character in name[:_LONGEST_NAME]
-    )
+def service_labels(service: Service) -> tuple[str, str, str]:
+    """Its systemd unit, its container and its pod by the names that outlive a restart, else by their ids."""
+    container = service.container or (service.container_id or "")[:12]
+    unit, pod = service.unit or "", service.pod or service.pod_uid or ""
+    return _clean(unit, _LONGEST_LABEL), _clean(container, _LONGEST_LABEL), _clean(pod, _LONGEST_LABEL)
+
+
+def _clean(name: str, most: int = _LONGEST_NAME) -> str:
+    return "".join(character if character.isprintable() and character != "," else "?" for character in name[:most])

@@ -27,11 +27,13 @@ _ELSEWHERE = ("listeners.owners", "cgroup", "security")
 class NamespaceWatch:
     """Looks into one namespace; `name` None is the own one. Used by one thread at a time.
 
-    `window_s` is how far back a look is judged, as `History` says.
+    `window_s` is how far back a look is judged, as `History` says. `found`: where the namespace is, for one that a
+    search found; else it is looked for by its name at each look.
     """
 
-    def __init__(self, name: str | None, window_s: float, most_targets: int) -> None:
+    def __init__(self, name: str | None, window_s: float, most_targets: int, found: Namespace | None = None) -> None:
         self.label = name or OWN
+        self.found = found
         self._name = name
         self._window_s = window_s
         self._most_targets = most_targets
@@ -50,7 +52,7 @@ class NamespaceWatch:
 
     def look(self) -> NamespaceMetrics:
         """A whole snapshot, judged. Raises EstabError or OSError where the namespace can't be looked at."""
-        namespace = netns.own() if self._name is None else netns.find(self._name)
+        namespace = self.found or (netns.own() if self._name is None else netns.find(self._name))
         if self._entered is not None and self._entered.namespace.inode != namespace.inode:
             # A container that was started again has the name, and nothing else, of the one before.
             self.close()

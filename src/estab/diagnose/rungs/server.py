@@ -97,7 +97,9 @@ def _open_files(server: Snapshot, listeners: Sequence[Listener], suffix: str) ->
 
 def _names(owners: Sequence[Process]) -> str:
     names = sorted({owner.name or "?" for owner in owners})
-    return f"{', '.join(names)} (pid {', '.join(str(owner.pid) for owner in owners[:4])}{' …' * (len(owners) > 4)})"
+    service = next((f"; {owner.service.words}" for owner in owners if owner.service and owner.service.words), "")
+    pids = f"{', '.join(str(owner.pid) for owner in owners[:4])}{' …' * (len(owners) > 4)}"
+    return f"{', '.join(names)} (pid {pids}{service})"
 
 
 def _file_notes(owners: Sequence[Process], master: int | None) -> str:

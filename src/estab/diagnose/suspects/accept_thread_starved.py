@@ -65,7 +65,7 @@ def _held_back(run: RunResult) -> str | None:
 
 def _kept_off(owner: Owner) -> str | None:
     """That a good part of its time its cgroup stopped it, or others had its core. None: not so."""
-    who = f"{owner.name or 'its process'} (pid {owner.pid})"
+    who = owner.who
     stopped, ran, waited = owner.throttling, owner.busiest_ran, owner.busiest_waited
     if stopped is not None and owner.span_s > 0 and stopped.stopped_s >= THROTTLED * owner.span_s:
         return f"the CPU quota of its cgroup stopped {who} in {stopped.stopped:,} of {stopped.periods:,} periods"
@@ -84,7 +84,7 @@ def _late_each_time(run: RunResult, owner: Owner) -> str | None:
     if waits[0] < PAUSE_S or waits[1] >= PAUSE_S or waited_s < KEPT_WAITING * waits[0]:
         return None
     return (
-        f"{owner.name or 'its process'} (pid {owner.pid}) waited {waited_s * 1000:,.0f} ms for a core that others had "
+        f"{owner.who} waited {waited_s * 1000:,.0f} ms for a core that others had "
         f"and ran {ran * owner.span_s * 1000:,.0f} ms, and connections waited for {waits[0]:.1f} s in all"
     )
 

@@ -37,7 +37,7 @@ def judge_program(run: RunResult) -> Judgement:
         return Judgement("not_observed", text, [unknown("/proc/PID/fd", "fds", text)])
     if not full.at_limit:
         return Judgement("ruled_out", "No process of the program that connects was without a descriptor.", evidence)
-    text = f"{full.name} (pid {full.pid}) had all of its {full.limit:,} descriptors in use: socket() finds none."
+    text = f"{full.who} had all of its {full.limit:,} descriptors in use: socket() finds none."
     return Judgement("confirmed", text, evidence)
 
 

@@ -132,7 +132,7 @@ def _stand(unclosed: int) -> str:
 
 
 def _summary(unclosed: int, full: FullestProcess | None) -> str:
-    whose = "the program" if full is None else f"{full.name} (pid {full.pid})"
+    whose = "the program" if full is None else full.who
     limit = 0 if full is None else full.limit
     return (
         f"{unclosed:,} of the {limit:,} descriptors of {whose} are connections that their client closed and it did not "

@@ -91,7 +91,7 @@ def _weigh(run: RunResult, stayed: Kept, ended: int) -> tuple[Verdict, str]:
         )
     full = descriptors.fullest_server(run)
     if full is not None and full.at_its_last and not _spoke_first(run, ended):
-        return "ruled_out", f"{full.name} (pid {full.pid}) had no descriptor left for more."
+        return "ruled_out", f"{full.who} had no descriptor left for more."
     if (doubt := _untold_order(run) or _doubt(run, stayed, full)) is not None:
         return "possible", f"{told}, but {doubt}."
     who = _owner(run)
@@ -123,7 +123,7 @@ def _doubt(run: RunResult, stayed: Kept, full: FullestProcess | None) -> str | N
     if own and own >= closings.ended_early(run):
         return f"its host made {plural(own, 'connect')} of its own: what is behind it may have closed them"
     gone = next(iter(owners.gone(run)), None)
-    return None if gone is None else f"{gone.name or 'a process'} (pid {gone.pid}), which listened, ended meanwhile"
+    return None if gone is None else f"{gone.words}, which listened, ended meanwhile"
 
 
 def _spoke_first(run: RunResult, ended: int) -> bool:
@@ -174,7 +174,7 @@ def _server_evidence(run: RunResult, stayed: Kept | None) -> list[Evidence]:
     full = descriptors.fullest_server(run)
     if full is None:
         return [*evidence, unknown("/proc/PID/fd", "fds", "the server's descriptors were not observed")]
-    text = f"{full.name} (pid {full.pid}) had {plural(full.fds, 'descriptor')} open of {full.limit:,}"
+    text = f"{full.who} had {plural(full.fds, 'descriptor')} open of {full.limit:,}"
     return [*evidence, measured("/proc/PID/fd", "fds", full.fds, text, full.limit)]
 
 

@@ -52,7 +52,7 @@ def _gone(run: RunResult) -> str | None:
         return None
     then, now = _inodes(before, watch.port), _inodes(after, watch.port)
     ended = owners.gone(run)
-    who = ", ".join(f"{owner.name or 'process'} (pid {owner.pid})" for owner in ended[:3])
+    who = ", ".join(owner.words for owner in ended[:3])
     if then and not now:
         return f"Nothing listens there any more{f', where {who} did' if who else ''}"
     if then and not then & now:

@@ -95,7 +95,7 @@ def _suffered(run: RunResult) -> bool:
 def _state(run: RunResult) -> str | None:
     """What its processes did meanwhile, as a sentence without its stop. None: nothing that explains it was seen."""
     for owner in owners.of_run(run):
-        who = f"{owner.name or 'its process'} (pid {owner.pid})"
+        who = owner.who
         if owner.stopped:
             return f"{who} is stopped (state T)"
         if (owner.states or {}).get("D"):
@@ -185,7 +185,7 @@ def _owner_evidence(run: RunResult) -> list[Evidence]:
     for owner in owners.of_run(run):
         states = ", ".join(f"{count} {state}" for state, count in sorted((owner.states or {}).items()))
         if states:
-            text = f"threads of {owner.name or 'its process'} (pid {owner.pid}) by state: {states}"
+            text = f"threads of {owner.who} by state: {states}"
             told.append(measured("/proc/PID/task/TID/stat", "state", states, text, None))
     return told
 

@@ -171,10 +171,7 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
         text = "No listener's owner was observed; try as root."
         return Judgement("not_observed", text, [unknown("/proc/PID/fd", "-", "no owner's descriptors were read")])
     queue, owner = min(read, key=lambda pair: (_spare(pair[1]), -pair[0].now.depth))
-    text = (
-        f"{owner.name or 'process'} (pid {owner.pid}) has "
-        f"{plural(owner.fds or 0, 'descriptor')} open of {owner.nofile_soft:,}"
-    )
+    text = f"{owner.words} has {plural(owner.fds or 0, 'descriptor')} open of {owner.nofile_soft:,}"
     evidence = [measured("/proc/PID/fd", "fds", owner.fds, text, owner.nofile_soft), queue.evidence]
     if _spare(owner) > 0:
         text = (
@@ -182,7 +179,7 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
             "in use at the fullest server."
         )
         return Judgement("ruled_out", text, evidence)
-    text = f"{owner.name or 'A process'} (pid {owner.pid}) has all {owner.nofile_soft:,} of its descriptors in use"
+    text = f"{owner.words} has all {owner.nofile_soft:,} of its descriptors in use"
     if queue.now.depth > 0:
         text += f", and {plural(queue.now.depth, 'connection waits', 'connections wait')} for one."
         return Judgement("confirmed", text, evidence, about=snapshots.run(queue))

@@ -6,14 +6,12 @@ What lives here: /proc/PID/cgroup and /proc/PID/mountinfo (proc_pid_mountinfo(5)
 
 from __future__ import annotations
 
-import re
-
 from estab.errors import ParseError
 from estab.kernel.formats import words
+from estab.kernel.formats.mountinfo import mounts
 from estab.records.base import Record
 
 _NO_MEMORY_LIMIT = 1 << 62  # PAGE_COUNTER_MAX, include/linux/page_counter.h, as v1 prints it
-_ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 
 class CpuStat(Record, frozen=True, kw_only=True):
@@ -57,26 +55,13 @@ def v2_mount(data: bytes) -> tuple[str, str] | None:
 
     None where it is not mounted. Raises ParseError where a line has no separator or too few fields.
     """
-    return next((place for kind, _, place in _mounts(data) if kind == b"cgroup2"), None)
+    return next((place for kind, _, place in mounts(data) if kind == b"cgroup2"), None)
 
 
 def v1_mount(data: bytes, controller: str) -> tuple[str, str] | None:
     """As `v2_mount`, for the hierarchy of cgroup v1 that has a controller."""
     wanted = controller.encode()
-    return next((place for kind, options, place in _mounts(data) if kind == b"cgroup" and wanted in options), None)
-
-
-def _mounts(data: bytes) -> list[tuple[bytes, list[bytes], tuple[str, str]]]:
-    """Of each mount: type, options of its file system, mount point and what stands there."""
-    offset, mounts = 0, []
-    for line in data.splitlines(keepends=True):
-        before, separator, after = line.partition(b" - ")
-        fields, kind = before.split(), after.split()
-        if not separator or len(fields) < 6 or not kind:
-            raise ParseError(f"not a line of mountinfo: {line[:40]!r}", offset)
-        mounts.append((kind[0], kind[-1].split(b","), (_path(fields[4]), _path(fields[3]))))
-        offset += len(line)
-    return mounts
+    return next((place for kind, options, place in mounts(data) if kind == b"cgroup" and wanted in options), None)
 
 
 def limit(data: bytes) -> int | None:
@@ -135,7 +120,3 @@ def counts(data: bytes) -> dict[str, int]:
         name, _, number = line.partition(b" ")
         values[name.decode("ascii", "replace")] = words.decimal(number, 0)
     return values
-
-
-def _path(raw: bytes) -> str:
-    return _ESCAPED.sub(lambda escaped: bytes([int(escaped[1], 8) & 0xFF]), raw).decode("utf-8", "surrogateescape")

@@ -18,21 +18,23 @@ _UNIT = re.compile(r"^[^/]+\.(?:service|scope)$")
 
 
 class CgroupNames(Record, frozen=True, kw_only=True):
-    """What people call it; None: it has none. `container` is the first 12 digits of its id, as docker prints it."""
+    """What people call it; None: it has none. `container` is the name of an LXC container; others have an id here."""
 
     unit: str | None = None
     container: str | None = None
-    pod: str | None = None
+    container_id: str | None = None
+    pod_uid: str | None = None
 
 
 def names(path: str) -> CgroupNames:
     """The names in a cgroup's path, as `/system.slice/nginx.service`; the innermost of each kind."""
     parts = path.split("/")
-    container = next((match["id"][:12] for part in reversed(parts) if (match := _CONTAINER.search(part))), None)
+    container_id = next((match["id"] for part in reversed(parts) if (match := _CONTAINER.search(part))), None)
     lxc, pod = _LXC.search(path), _POD.search(path)
     unit = next((part for part in reversed(parts) if _UNIT.match(part) and not _CONTAINER.search(part)), None)
     return CgroupNames(
         unit=unit,
-        container=container or (lxc["name"] if lxc else None),
-        pod=pod["uid"].replace("_", "-") if pod else None,
+        container=lxc["name"] if lxc and container_id is None else None,
+        container_id=container_id,
+        pod_uid=pod["uid"].replace("_", "-") if pod else None,
     )

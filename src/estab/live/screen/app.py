@@ -16,10 +16,9 @@ from textual.widgets import Footer, Input
 
 from estab.live import columns, panels
 from estab.live.arrange import ORDERS, ListenerFilter, arranged, downwards
-from estab.live.detail import clock, detail
+from estab.live.detail import detail
 from estab.live.incidents import WorstSeen
 from estab.live.model import Model
-from estab.live.recording import RecordingWriter
 from estab.live.screen.detail import DetailScreen
 from estab.live.screen.feeds import Feed, ReplayFeed, RoundArrived, RoundsEnded
 from estab.live.screen.help import HelpScreen
@@ -27,16 +26,17 @@ from estab.live.screen.styled import StyledText
 from estab.live.screen.table import LineTable
 from estab.live.view import HostView, Key, ListenerRow
 from estab.observe.process_names import ProcessNames
+from estab.recording.snapshot_file import RecordingFile
 from estab.report.layout import ASCII, UNICODE
 from estab.report.words import clean
-from estab.words import plural
+from estab.words import clock, plural
 
 INTERRUPTED = 130
 _TALL = 30  # lines from which on more targets, and a higher history, are shown
 _OF_TABLE = ("filter", "sort", "reverse", "nothing", "clear", "help")
 _LOW = 15  # and below which the panels give their lines to the table
 _ROOMY = (120, 40)  # columns and lines from which on the listener under the cursor is shown beneath the table
-_WITH_DAY = 100  # columns from which on a recording's moments have their day
+_WITH_DAY = 100  # columns from which on a recording's moments have their day, and the zone its name
 _PEERS = 5  # that are shown there beside the targets
 
 
@@ -72,7 +72,7 @@ class WatchApp(App[int]):
         by: str,
         *,
         what: str,
-        recorder: RecordingWriter | None = None,
+        recorder: RecordingFile | None = None,
         names_of: Callable[[int], ProcessNames] | None = None,
     ) -> None:
         """`names_of` gives the names of a process by its PID, where what is shown runs on this host."""
@@ -341,8 +341,11 @@ class WatchApp(App[int]):
         wanted = [f"port {self._chosen.port}"] if self._chosen.port is not None else []
         wanted += [clean(words) for words in (self._chosen.process, self._chosen.text) if words]
         left += [f"filter {' '.join(wanted)}"] if wanted else []
-        moment = "" if view is None else clock(view.at_s, day=isinstance(self.feed, ReplayFeed) and width >= _WITH_DAY)
-        text = "  ".join(left)[: max(0, width - len(moment) - 3)]
+        with_day = isinstance(self.feed, ReplayFeed) and width >= _WITH_DAY
+        zone = " UTC" if width >= _WITH_DAY else "Z"
+        moment = "" if view is None else f"{clock(view.at_s, day=with_day)}{zone}"
+        room = max(0, width - len(moment) - 3)
+        text = next((fits for fits in ("  ".join(left), " ".join(left)) if len(fits) <= room), " ".join(left)[:room])
         return Text(f" {text}{moment:>{max(0, width - len(text) - 2)}} ", no_wrap=True)
 
     def _mode(self) -> list[str]:

@@ -6,16 +6,15 @@ import os
 from collections.abc import Iterator, Sequence
 
 from estab.live.arrange import ListenerFilter
-from estab.live.detail import clock
 from estab.live.incidents import WorstSeen
-from estab.live.recording import RecordingWriter
 from estab.live.screen.app import INTERRUPTED, WatchApp
 from estab.live.screen.feeds import Feed, LiveFeed, ReplayFeed
 from estab.live.screen.watchdog import watchdog
 from estab.load.conductor import Stop
 from estab.observe.process_names import process_names
+from estab.recording.snapshot_file import RecordingFile
 from estab.records import Snapshot
-from estab.words import plural
+from estab.words import clock, plural
 
 
 def watch_live(
@@ -24,7 +23,7 @@ def watch_live(
     chosen: ListenerFilter,
     by: str,
     *,
-    recorder: RecordingWriter | None,
+    recorder: RecordingFile | None,
     interval_s: float | None,
 ) -> int:
     """Show rounds as they come until the user ends it. The exit code; raises what ended the rounds."""
@@ -49,7 +48,7 @@ def last_line(worst: WorstSeen) -> str:
     if words is None:
         return f"worst seen in {plural(worst.looks, 'look')}: nothing; no queue was full or filling"
     where, says = words
-    return f"worst seen: {where} at {clock(worst.at_s)}: {says}"
+    return f"worst seen: {where} at {clock(worst.at_s)} UTC: {says}"
 
 
 def _run(feed: Feed, app: WatchApp) -> int:

@@ -88,7 +88,7 @@ def _place(episode: Episode) -> str:
     """Where, in a few letters: of a listener the port is enough."""
     if episode.place != "listener":
         return where(episode)
-    return where(episode.replace(address="*"))
+    return where(episode.replace(address="*", service=None))
 
 
 def _told(episode: Episode) -> list[str]:

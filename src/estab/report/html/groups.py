@@ -8,14 +8,17 @@ from typing import Any
 from estab.kernel.formats.endpoint import endpoint
 from estab.kernel.rules import accept_queue
 from estab.records import Snapshot
+from estab.report.html import episodes
 from estab.report.html.plot import Plot
+from estab.report.html.snapshots import QUEUES
 from estab.report.html.subject import Subject
 from estab.report.html.view import failure_rows, latency_rows
 from estab.report.words import clean, count
 
 _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Connections", ("funnel", "connections", "states_client", "states_server", "states_host")),
-    ("Accept queue", ("queue", "counters")),
+    ("Episodes", ("episodes",)),
+    ("Connections", ("funnel", "connections", "states_client", "states_server", "opens", "states_host")),
+    ("Accept queue", (*QUEUES, "counters")),
     ("Failures", ("failures",)),
     ("SYN retransmissions", ("syns",)),
     ("Latency", ("percentiles", "latency")),
@@ -50,7 +53,7 @@ def _what(section: str, title: str) -> str:
 def _tables(title: str, subject: Subject) -> list[dict[str, Any]]:
     run = subject.run
     if run is None:
-        return _listeners(subject.snapshots[-1]) if title == "Accept queue" and subject.snapshots else []
+        return _of_a_recording(title, subject)
     if title == "Failures" and run.failures:
         columns = [("phase", False), ("why", False), ("count", True), ("first at", True), ("example", False)]
         return [{"caption": "", "columns": columns, "rows": failure_rows(run)}]
@@ -59,6 +62,13 @@ def _tables(title: str, subject: Subject) -> list[dict[str, Any]]:
         columns = [("latency", False), *((name, True) for name in names)]
         return [{"caption": "", "columns": columns, "rows": latency_rows(run)}]
     return []
+
+
+def _of_a_recording(title: str, subject: Subject) -> list[dict[str, Any]]:
+    found = subject.episodes
+    if title == "Episodes" and found is not None and found.episodes:
+        return [episodes.listed(found)]
+    return _listeners(subject.last) if title == "Accept queue" and subject.last is not None else []
 
 
 _MOST_LISTENERS = 12
@@ -75,7 +85,7 @@ def _listeners(snapshot: Snapshot) -> list[dict[str, Any]]:
             count(listener.depth),
             count(listener.limit),
             count(listener.drops),
-            clean(", ".join(f"{owner.name or '?'} {owner.pid}" for owner in listener.owners or [])),
+            clean(", ".join(owner.words for owner in listener.owners or [])),
         ]
         for listener in listeners[:_MOST_LISTENERS]
     ]

@@ -19,6 +19,7 @@ from estab.report.html.groups import groups, left_out
 from estab.report.html.plot import Plot
 from estab.report.html.plots import plots
 from estab.report.html.subject import Material, Subject
+from estab.report.html.thinned import fewer
 from estab.report.markdown import markdown
 from estab.report.words import clean, size
 
@@ -30,6 +31,7 @@ _TITLES = {
     "syn_rule": "rule and connects", "syn_measured": "answered", "syn_captured": "captured",
     "percentiles": "percentiles", "latency": "latency", "throughput": "throughput", "rungs": "limits",
     "sweep": "sweep", "open": "open connections", "incidents": "incidents",
+    "episodes": "episodes", "changes": "restarts", "opens": "new connections", "queue2": "queue", "queue3": "queue",
 }  # fmt: skip
 
 
@@ -54,7 +56,7 @@ def all_plots(subject: Subject) -> list[Plot]:
 
 
 def _thinned(material: Material, step: int) -> Material:
-    """Each `step`-th point of every timeline, where there are many, and a note of it."""
+    """Each `step`-th point of every timeline, where there are many, and of recordings the worst; and a note of it."""
     if step == 1:
         return material
     from dataclasses import replace
@@ -64,9 +66,9 @@ def _thinned(material: Material, step: int) -> Material:
         if run is not None and len(run.timeline) > 50:
             points = [*run.timeline[:-1:step], run.timeline[-1]]
             return replace(subject, run=run.replace(timeline=points))
-        return subject
+        return replace(subject, snapshots=fewer(subject.snapshots, step)) if len(subject.snapshots) > 50 else subject
 
-    note = f"To stay below 2 MB, the plots and their files have every {step}th point of the timelines."
+    note = f"To stay below 2 MB, the plots and their files have one of each {step} points of the timelines."
     return replace(material, subjects=[thin(subject) for subject in material.subjects], notes=[*material.notes, note])
 
 

@@ -15,15 +15,18 @@ from estab.records.twin import TwinResult
 class Subject:
     """A run or a series of snapshots. `title`: a short name, mostly the file's. `source`: the record, as it was read.
 
-    `episodes`: what several snapshots show, interval by interval. `limits`: the ladder as it stood when the run began.
-    `syns`: those of a capture of this run.
+    `snapshots` are those that are drawn, `last` is the last one that was taken, whole. `episodes`: what several show,
+    interval by interval; so many `other_namespaces` were recorded beside the one that is drawn.
+    `limits`: the ladder as it stood when the run began. `syns`: those of a capture of this run.
     """
 
     title: str
     diagnosis: Diagnosis
     run: RunResult | None = None
     snapshots: Sequence[Snapshot] = ()
+    last: Snapshot | None = None
     episodes: Episodes | None = None
+    other_namespaces: int = 0
     limits: Limits | None = None
     twin: TwinResult | None = None
     syns: Sequence[Syn] = ()
@@ -34,7 +37,7 @@ class Subject:
         """The host that it was recorded on."""
         if self.run is not None:
             return self.run.host
-        return self.snapshots[-1].host if self.snapshots else HostFacts()
+        return self.last.host if self.last is not None else HostFacts()
 
     @property
     def failed(self) -> bool:

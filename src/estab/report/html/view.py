@@ -16,6 +16,8 @@ from estab.records import Diagnosis, Remedy, RunResult, Suspect
 from estab.records.twin import TwinRemedy, TwinResult
 from estab.report.asked import asked
 from estab.report.cause_pages import page_of
+from estab.report.episodes import basis
+from estab.report.html import episodes
 from estab.report.html.repeat import command
 from estab.report.html.subject import Subject
 from estab.report.ledger import ORDER, test
@@ -48,11 +50,11 @@ def view(subject: Subject) -> dict[str, Any]:
         "tone": tone,
         "tag": tag,
         "eyebrow": _eyebrow(subject),
-        **_verdict(diagnosis, tag),
+        **_recorded(subject, _verdict(diagnosis, tag)),
         "evidence": [_fact(fact) for fact in suspect.evidence] if suspect else [],
-        "command": f"estab {clean(run.command)}" if run else "estab observe",
-        "asked": " · ".join(asked(run)) if run else plural(len(subject.snapshots), "snapshot"),
-        "figures": figures(run) if run else [],
+        "command": f"estab {clean(run.command)}" if run else "recorded",
+        "asked": " · ".join(asked(run)) if run else basis(subject.episodes) if subject.episodes else "",
+        "figures": figures(run) if run else episodes.figures(subject.episodes) if subject.episodes else [],
         "works": [_remedy(remedy) for remedy in remedies if remedy.works],
         "nothing": [_remedy(remedy) for remedy in remedies if not remedy.works],
         "suspects": suspects(others),
@@ -93,6 +95,14 @@ def _verdict(diagnosis: Diagnosis, tag: str) -> dict[str, str]:
     }
 
 
+def _recorded(subject: Subject, words: dict[str, str]) -> dict[str, str]:
+    """The words; of a recording with several episodes their number comes first, and the cause is but the commonest."""
+    found = subject.episodes
+    if found is None or len(found.episodes) < 2:
+        return words
+    return {**words, "heading": episodes.heading(found), "side": f"{words['side']}, in most intervals"}
+
+
 def first_sentence(summary: str) -> tuple[str, str]:
     """What stands before the first full stop, colon or semicolon, as a sentence; and the rest, likewise."""
     match = re.search(r"(?<=[^\s.])(?:\.|[:;])\s+", summary)
@@ -105,7 +115,7 @@ def first_sentence(summary: str) -> tuple[str, str]:
 def _eyebrow(subject: Subject) -> str:
     host, run = subject.host, subject.run
     parts = [clean(host.hostname)] if host.hostname else []
-    started = run.started_at_s if run else subject.snapshots[-1].taken_at_s if subject.snapshots else 0.0
+    started = run.started_at_s if run else subject.last.taken_at_s if subject.last else 0.0
     with contextlib.suppress(ValueError, OverflowError, OSError):  # a damaged time is not worth a page
         parts.append(datetime.fromtimestamp(started, UTC).strftime("%Y-%m-%d %H:%M UTC"))
     if run is not None:
@@ -271,7 +281,7 @@ def facts(subject: Subject) -> list[tuple[str, str]]:
     rows.append(("machine", clean(host.machine or DASH)))
     rows.append(("cores", count(host.cores)))
     rows.append(("memory", size(host.memory_bytes)))
-    snapshot = (run.client.before if run else None) or (subject.snapshots[-1] if subject.snapshots else None)
+    snapshot = (run.client.before if run else None) or subject.last
     if run is not None:
         rows.append(("engine", clean(run.engine)))
         rows.append(("estab", clean(run.estab_version or DASH)))

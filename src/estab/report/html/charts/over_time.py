@@ -67,22 +67,22 @@ def connections(names: list[str], end_s: float) -> dict[str, Any]:
     return finished(lines + end_labels("connections_labels", y_count("at", "connections"), end_s, domain, colours))
 
 
-def queue(end_s: float, top: float) -> dict[str, Any]:
-    """The depth of the accept queue, and how many fit."""
+def queue(end_s: float, top: float, table: str = "queue") -> dict[str, Any]:
+    """The depth of the accept queue that `table` has, and how many fit."""
     y = y_count("queue_depth", "connections waiting for accept()", top=top)
     tooltip = [
         alt.Tooltip("t_s:Q", format=".2f"),
         alt.Tooltip("queue_depth:Q", title="depth", format=","),
         alt.Tooltip("fit:Q", title="fit", format=","),
     ]
-    base = alt.Chart(data("queue")).transform_filter("isValid(datum.queue_depth)")
+    base = alt.Chart(data(table)).transform_filter("isValid(datum.queue_depth)")
     base = base.transform_calculate(fit="isValid(datum.queue_limit) ? datum.queue_limit + 1 : null")
     depth = base.mark_area(interpolate="step-after", color=colour("blue"), opacity=0.25)
     edge = base.mark_line(interpolate="step-after", color=colour("blue"))
     limit = base.mark_line(interpolate="step-after", color=colour("red"), strokeWidth=1.5, strokeDash=[5, 3])
     x = x_time(end_s)
     names = end_labels(
-        "queue_labels", y_count("at", "", top=top), end_s, ["depth", "limit"], [colour("blue"), colour("red")]
+        f"{table}_labels", y_count("at", "", top=top), end_s, ["depth", "limit"], [colour("blue"), colour("red")]
     )
     return finished(
         depth.encode(x=x, y=y, tooltip=tooltip)
@@ -114,6 +114,61 @@ def counters(names: list[str], end_s: float, top: float) -> dict[str, Any]:
     )
     labels = end_labels("counters_labels", y_count("at", "", top=top), end_s, names, palette)
     return finished(lines + labels, height=110)
+
+
+OPENS_HEIGHT = 130
+
+
+def opens(names: list[str], end_s: float, top: float) -> dict[str, Any]:
+    """New connections a second, in and out."""
+    palette = [colour({"in": "blue", "out": "green"}[name]) for name in names]
+    lines = (
+        alt.Chart(data("opens"))
+        .transform_fold([*names], as_=["series", "rate"])
+        .transform_filter("isValid(datum.rate)")
+        .mark_line(interpolate="step-before")
+        .encode(
+            x=x_time(end_s),
+            y=y_count("rate", "connections a second", top=top),
+            color=alt.Color("series:N", scale=alt.Scale(domain=names, range=palette), legend=None),
+            tooltip=[alt.Tooltip("t_s:Q", format=".2f"), "series:N", alt.Tooltip("rate:Q", format=",.1f")],
+        )
+    )
+    labels = end_labels("opens_labels", y_count("at", "", top=top), end_s, names, palette)
+    return finished(lines + labels, height=OPENS_HEIGHT)
+
+
+def episodes(colours: list[str], end_s: float) -> dict[str, Any]:
+    """Spans of time, a row for each cause; a triangle where a listener was restarted, reloaded or closed."""
+    rows = len(colours)
+    scale = alt.Scale(domain=[rows - 0.5, -0.5], nice=False, zero=False)
+    axis = alt.Axis(title=None, labels=False, grid=False)
+    tint = alt.Scale(domain=list(range(rows)), range=[colour(name) for name in colours])
+    tooltip = [alt.Tooltip(f"{name}:N") for name in ("cause", "where", "drops", "then")]
+    bars = (
+        alt.Chart(data("episodes"))
+        .transform_calculate(upper="datum.row - 0.3", lower="datum.row + 0.3")
+        .mark_rect(strokeWidth=2)  # so that what is too short is seen as well
+        .encode(
+            x=x_time(end_s, "from_s"),
+            x2="to_s:Q",
+            y=alt.Y("upper:Q", scale=scale, axis=axis),
+            y2="lower:Q",
+            color=alt.Color("row:O", scale=tint, legend=None),
+            stroke=alt.Stroke("row:O", scale=tint, legend=None),
+            tooltip=tooltip,
+        )
+    )
+    marks = (
+        alt.Chart(data("changes"))
+        .mark_point(shape="triangle-up", filled=True, size=70, color=colour("ink"), opacity=1)
+        .encode(
+            x=x_time(end_s, "at_s"),
+            y=alt.Y("row:Q", scale=scale, axis=axis),
+            tooltip=[alt.Tooltip("what:N"), alt.Tooltip("where:N")],
+        )
+    )
+    return finished(bars + marks, height=14 + 24 * rows)
 
 
 def failures(kinds: int, end_s: float, top: float) -> dict[str, Any]:

@@ -7,6 +7,7 @@ people with any kind of colour vision tell apart, lightened for the dark.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import altair as alt
@@ -41,6 +42,7 @@ STATE_COLOURS = {
     "TIME-WAIT": "grey",
     "other": "faint",
 }
+BAND_COLOURS = ("red", "orange", "purple", "yellow", "green", "sky", "grey")
 SERIES = ("red", "blue", "orange", "green", "purple", "sky", "yellow", "grey", "muted")
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', sans-serif"
 HEIGHT = 200
@@ -153,22 +155,64 @@ def end_labels(table: str, y: alt.Y, end_s: float, domain: list[str], colours: l
     return chart
 
 
-def by_clock(chart: dict[str, Any], started_at_s: float) -> dict[str, Any]:
-    """A finished chart whose time axis says the time of day (UTC) in place of seconds since `started_at_s`."""
-    clock = f"utcFormat(toDate((datum.value + {started_at_s!r}) * 1000), '%H:%M:%S')"
-    made: dict[str, Any] = json.loads(json.dumps(chart).replace(json.dumps(SECONDS), json.dumps(clock)))
+def by_clock(chart: dict[str, Any], started_at_s: float, end_s: float) -> dict[str, Any]:
+    """A finished chart whose time axis, to `end_s`, says the time of day (UTC) in place of seconds since a start.
+
+    Beside the pointer stands the table's column `utc` in place of `t_s`.
+    """
+    step_s = next((step for step in _STEPS_S if end_s / step <= _MOST_TICKS), _STEPS_S[-1])
+    first_s = -started_at_s % step_s
+    ticks = [first_s + step_s * number for number in range(int(max(0.0, end_s - first_s) // step_s) + 1)]
+    form = "%H:%M:%S" if step_s < 60 else "%H:%M" if end_s < 86_400 else "%m-%d %H:%M"
+    clock = f"utcFormat(toDate((datum.value + {started_at_s!r}) * 1000), '{form}')"
+    text = json.dumps(chart, sort_keys=True).replace(_SECONDS_TIP, _CLOCK_TIP)
+    text = text.replace(f'"labelExpr": {json.dumps(SECONDS)}', f'"labelExpr": {json.dumps(clock)}, "values": {ticks}')
+    made: dict[str, Any] = json.loads(text)
     return made
 
 
-def with_bands(chart: dict[str, Any], table: str, end_s: float) -> dict[str, Any]:
-    """A finished chart over the spans of time (from_s, to_s) of `table`, shaded."""
-    shade = alt.Chart(data(table)).mark_rect(color=colour("red"), opacity=0.13)
-    spans = shade.encode(x=x_time(end_s, "from_s"), x2="to_s:Q").to_dict(validate=False)
-    below = {name: spans[name] for name in ("data", "mark", "encoding")}
+_STEPS_S = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800)
+_MOST_TICKS = 7
+
+
+_SECONDS_TIP, _CLOCK_TIP = (
+    json.dumps(tip.to_dict(), sort_keys=True) for tip in (alt.Tooltip("t_s:Q", format=".2f"), alt.Tooltip("utc:N"))
+)
+
+
+def with_bands(chart: dict[str, Any], table: str, end_s: float, colours: Sequence[str] = ("red",)) -> dict[str, Any]:
+    """A finished chart over the spans of time (from_s, to_s) of `table`, shaded; of several colours the `row` says
+    which.
+    """
+    layers = []
+    for row, name in enumerate(colours):
+        # The line around it shows what is too short to be seen.
+        shade = alt.Chart(data(table)).mark_rect(color=colour(name), opacity=0.16, stroke=colour(name), strokeWidth=1)
+        if len(colours) > 1:
+            shade = shade.transform_filter(f"datum.row === {row}")
+        layers.append(_part(shade.encode(x=x_time(end_s, "from_s"), x2="to_s:Q")))
+    return _layered(layers, chart, [])
+
+
+def with_marks(chart: dict[str, Any], table: str, end_s: float) -> dict[str, Any]:
+    """A finished chart with a thin line at each moment (at_s) of `table`."""
+    line = alt.Chart(data(table)).mark_rule(color=colour("muted"), strokeWidth=1, strokeDash=[3, 3])
+    return _layered([], chart, [_part(line.encode(x=x_time(end_s, "at_s"), tooltip=["what:N", "where:N"]))])
+
+
+def _part(chart: Any) -> dict[str, Any]:
+    made = chart.to_dict(validate=False)
+    return {name: made[name] for name in _OF_A_LAYER if name in made}
+
+
+def _layered(below: list[dict[str, Any]], chart: dict[str, Any], above: list[dict[str, Any]]) -> dict[str, Any]:
     if "layer" in chart:  # what its layers share, as their data, stays where it is
-        return {**chart, "layer": [below, *chart["layer"]]}
-    own = {name: chart[name] for name in ("data", "mark", "encoding", "transform") if name in chart}
-    return {**{name: value for name, value in chart.items() if name not in own}, "layer": [below, own]}
+        return {**chart, "layer": [*below, *chart["layer"], *above]}
+    own = {name: chart[name] for name in _OF_A_LAYER if name in chart}
+    return {**{name: value for name, value in chart.items() if name not in own}, "layer": [*below, own, *above]}
+
+
+_OF_A_LAYER = ("data", "mark", "encoding", "transform")
 
 
 def finished(chart: Any, height: int = HEIGHT) -> dict[str, Any]:
