@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
+import socket
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from tests.cli.terminal import ESTAB, assert_one_clear_line, estab
-from tests.namespaces import until
+from tests.namespaces import in_namespace, until
 
+from estab.errors import ReadError
 from estab.recording.reading import snapshots
+from estab.recording.segments import kept
 from estab.recording.writer import LOCK
+from estab.records import Snapshot
 
 
 def test_what_it_recorded_is_judged(tmp_path: Path) -> None:
@@ -75,3 +82,74 @@ def test_a_full_disk_is_said_once_and_fails_at_the_end(tmp_path: Path) -> None:
     lines = done.stderr.splitlines()
     assert len(lines) == 2
     assert "File too large; going on when it can" in lines[0]
+
+
+def close_looks(path: Path) -> list[Snapshot]:
+    """All close looks that a directory has."""
+    files = [path / file.name for file in kept(str(path), close=True)]
+    return [taken for file in files for taken in snapshots([str(file)])]
+
+
+def depths(looks: list[Snapshot]) -> set[int]:
+    return {listener.depth for taken in looks for listener in taken.listeners or () if listener.port == 7000}
+
+
+@pytest.mark.namespace
+def test_a_real_overflow_is_looked_at_closely(tmp_path: Path) -> None:
+    """A queue with room for three fills: how it did is kept from before it was known to be of interest."""
+
+    def work() -> int:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(socket.create_server(("127.0.0.1", 7000), backlog=2))
+            command = [ESTAB, "record", "--dir", str(tmp_path), "--interval", "1s", "--once-a-cause", "-q"]
+            child = stack.enter_context(subprocess.Popen(command))
+            until(lambda: len(list(snapshots([str(tmp_path)]))) >= 2, why="two looks while all is well")
+            for _ in range(9):
+                client = stack.enter_context(socket.socket())
+                client.setblocking(False)
+                client.connect_ex(("127.0.0.1", 7000))
+            until(lambda: depths(close_looks(tmp_path)) >= {0, 3}, why="the empty and the full queue")
+            child.send_signal(signal.SIGINT)
+            return child.wait(60)
+
+    assert in_namespace(work) == 0
+    looks = close_looks(tmp_path)
+    first_full = next(number for number, taken in enumerate(looks) if depths([taken]) == {3})
+    assert depths(looks[:first_full]) <= {0, 1, 2}
+    assert all(later.taken_at_s > earlier.taken_at_s for earlier, later in pairwise(looks))
+    (listener,) = looks[first_full].listeners or []
+    assert [owner.pid for owner in listener.owners or ()] == [os.getpid()] or listener.owners
+    (file,) = kept(str(tmp_path), close=True)
+    judged = estab("diagnose", str(tmp_path / file.name))
+    assert judged.returncode == 1
+    assert "accept_queue_overflow" in judged.stdout
+
+
+def test_a_full_disk_is_said_and_it_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    """A real one: a small tmpfs in a mount namespace of its own, filled by somebody else."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    own = [] if os.geteuid() == 0 else ["--map-root-user"]
+    script = (
+        f"mount -t tmpfs -o size=256k none {disk} && cat /dev/zero > {disk}/other 2> /dev/null; exec {ESTAB} record"
+    )
+    command = ["unshare", "--mount", *own, "sh", "-c", f"{script} --dir {disk} --interval 100ms -q"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        inside = Path(f"/proc/{child.pid}/root{disk}")
+        assert (
+            child.stderr.readline() == f"estab: can't write to {disk}: No space left on device; going on when it can\n"
+        )
+        (inside / "other").unlink()
+        assert child.stderr.readline() == f"estab: recording to {disk} again\n"
+        until(lambda: len(_recorded(inside)) >= 3, why="three looks that have room")
+        child.terminate()
+        assert child.stderr.read() == ""
+    assert child.returncode == 0
+
+
+def _recorded(path: Path) -> list[Snapshot]:
+    try:
+        return list(snapshots([str(path)]))
+    except ReadError:  # none is there yet
+        return []

@@ -153,3 +153,10 @@ def test_files_that_the_readme_links_are_there_and_all_are_linked() -> None:
     linked = set(re.findall(r"\]\(([^)\s]+)\)", text))
     there = {str(path.relative_to(CONTRIB)) for path in CONTRIB.rglob("*") if path.is_file()}
     assert linked == there - {"README.md"}
+
+
+def test_what_the_daemon_set_runs_is_a_command() -> None:
+    said = re.search(r"args: (\[.*\])", (CONTRIB / "kubernetes" / "estab-export.yml").read_text(encoding="utf-8"))
+    assert said is not None
+    call = [word.replace("$(NODE_IP)", "10.0.0.5") for word in json.loads(said[1])]
+    app.parse_args(call, print_error=False, exit_on_error=False)

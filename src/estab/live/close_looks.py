@@ -40,11 +40,11 @@ class _Namespace:
         while self.waiting and (look.at_s - self.waiting[0].at_s > LOOKED_BACK_S or self.size > most_bytes):
             self.size -= self.waiting.popleft().size
 
-    def write(self, looks: Sequence[QueueLook]) -> None:
+    def write(self, looks: Sequence[QueueLook], most_bytes: int) -> None:
         if self.file is None or self.whole is None:
             return
         for look in looks:
-            if self.written_s < look.at_s <= self.until_s:
+            if self.written_s < look.at_s <= self.until_s and self.file.size < most_bytes:
                 try:
                     self.file.write(look.snapshot(self.whole))
                 except ParseError:
@@ -66,7 +66,7 @@ class CloseLooks:
             return  # before its first whole one
         space.wait(look, MOST_WAITING_BYTES // len(self._spaces))
         self._write(space, [look])
-        if space.file is not None and (look.at_s > space.until_s or space.file.size > self._into.most_a_file):
+        if space.file is not None and (look.at_s > space.until_s or space.file.size >= self._into.most_a_file):
             self._end(space)
 
     def judged(self, together: Sequence[Snapshot]) -> None:
@@ -98,7 +98,7 @@ class CloseLooks:
 
     def _write(self, space: _Namespace, looks: Sequence[QueueLook]) -> None:
         try:
-            space.write(looks)
+            space.write(looks, self._into.most_a_file)
         except OSError:  # of a full disk the recording itself tells
             self._end(space)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -173,6 +174,8 @@ def _enter(namespace: Namespace) -> None:
     try:
         file = os.open(namespace.path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
+        if error.errno == errno.ENOENT:
+            raise MachineError(f"network namespace {namespace.name} is gone: its process has ended") from error
         raise MachineError(f"can't open network namespace {namespace.name}: {error.strerror}: run as root") from error
     try:
         if ctypes.CDLL(None, use_errno=True).setns(file, _CLONE_NEWNET) != 0:

@@ -271,7 +271,7 @@ def _depth(queue: PlotTable, place: _Place, end_s: float, *, fullest: bool) -> P
     label = labels.beside(f"{queue.name}_labels", ends, t_s=end_s, top=top, height=150)
     title = clean(f"Accept queue of {place[0]}:{place[1]}{', the fullest' if fullest else ''}")
     chart = charts.queue(end_s, top, queue.name)
-    return Plot(queue.name, title, "At the moments of the snapshots.", [queue, label], chart)
+    return Plot(queue.name, title, "The deepest of each moment.", [queue, label], chart)
 
 
 def _rises(queue: PlotTable, names: list[str], end_s: float) -> Plot:
