@@ -8,7 +8,7 @@ from estab.api import subject
 from estab.errors import UsageError
 from estab.kernel.formats.cgroup_names import names
 from estab.observe import processes
-from estab.observe.process_names import ProcessNames
+from estab.records import Service
 
 WEB, DB = "4f5c4f5c" * 8, "4f5c4f00" * 8  # two ids that begin alike
 POD = "1b2f7c3e-7a66-4f3c-9c1d-0d7f2f6a9b11"
@@ -24,15 +24,15 @@ GROUPS = {
 }
 
 
-def process_names(pid: int) -> ProcessNames:
+def service_of(pid: int) -> Service:
     """As of a host on which only these processes are in a group."""
     called = names(GROUPS.get(pid, "/"))
-    return ProcessNames(unit=called.unit, container=called.container, pod=called.pod)
+    return Service(unit=called.unit, container_id=called.container_id, pod_uid=called.pod_uid)
 
 
 @pytest.fixture(autouse=True)
 def _a_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subject, "process_names", process_names)
+    monkeypatch.setattr(subject, "service_of", service_of)
     monkeypatch.setattr(processes, "all_pids", lambda: list(GROUPS))
     monkeypatch.setattr(subject, "_of_processes", subject.Subject)
 

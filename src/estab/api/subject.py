@@ -17,7 +17,7 @@ from estab.observe.process_names import service_of
 from estab.observe.program_watch import Target
 from estab.records import Service
 
-_MOST_LISTED = 5
+_MOST_LISTED, _SHORT = 5, 12  # as docker prints an id
 
 
 @dataclass(frozen=True)
@@ -78,5 +78,7 @@ def _named(text: str, everyone: Mapping[int, Service | None]) -> list[int]:
         return exact
     begun = {pid: name for pid, service in known.items() if (name := service.id_that_begins(text)) is not None}
     if len(several := sorted(set(begun.values()))) > 1:
-        raise UsageError(f"{text!r} is how several begin: {', '.join(several[:_MOST_LISTED])}: give more of it")
+        raise UsageError(
+            f"{text!r} is how several begin: {', '.join(name[:_SHORT] for name in several[:_MOST_LISTED])}: give more of it"
+        )
     return list(begun)
