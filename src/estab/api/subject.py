@@ -78,7 +78,6 @@ def _named(text: str, everyone: Mapping[int, Service | None]) -> list[int]:
         return exact
     begun = {pid: name for pid, service in known.items() if (name := service.id_that_begins(text)) is not None}
     if len(several := sorted(set(begun.values()))) > 1:
-        raise UsageError(
-            f"{text!r} is how several begin: {', '.join(name[:_SHORT] for name in several[:_MOST_LISTED])}: give more of it"
-        )
+        listed = ", ".join(name[:_SHORT] for name in several[:_MOST_LISTED])
+        raise UsageError(f"{text!r} is how several begin: {listed}: give more of it")
     return list(begun)
