@@ -109,18 +109,19 @@ def _unwatched(seconds: int, workload: str, size: int) -> Figures:
     """What `estab.api.execute` does, less the watching: the same plan, the same processes, the same conductor."""
     from estab.api.execute import embedded_service
     from estab.api.machine import machine
-    from estab.load import outcome, plan
+    from estab.load import exchange, outcome, plan
     from estab.load.conductor import conduct
     from estab.load.fleet import Fleet
     from estab.load.serving import Service, serving
 
-    load = plan.ClientLoad(workload, CONNECTIONS, float(seconds), size=size)
+    load = plan.ClientLoad(workload, CONNECTIONS, float(seconds), exchange.echo(size))
     here = machine()
     with serving(embedded_service(load, Service("echo"), here)) as (_servers, address), Fleet() as clients:
         made = plan.make(load, address, here, beside_server=True)
         clients.start("client", made.configs)
         conduct(clients)
-        found = outcome.requests(clients.totals(), asked=True)
+        blocks = [worker.block for worker in clients.workers]
+        found = outcome.requests(blocks, clients.totals(), load)
     if found is None or found.per_second is None:
         raise MeasureError("estab had no answer")
     return {"rate": found.per_second}

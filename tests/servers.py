@@ -58,6 +58,32 @@ def misbehaving(handle: Handler, host: str = "127.0.0.1") -> Iterator[str]:
         thread.join(5)
 
 
+@contextlib.contextmanager
+def side_by_side(handle: Handler) -> Iterator[str]:
+    """As `misbehaving`, for many connections at once: a thread each."""
+
+    def each(sock: socket.socket) -> None:
+        copy = sock.dup()
+        threading.Thread(target=lambda: answered(copy), daemon=True).start()
+
+    def answered(sock: socket.socket) -> None:
+        with sock, contextlib.suppress(OSError):
+            handle(sock)
+
+    with misbehaving(each) as target:
+        yield target
+
+
+def asked(sock: socket.socket, end: bytes = b"\r\n\r\n") -> Iterator[bytes]:
+    """The requests that come, each with its end, until the peer closes."""
+    data = b""
+    while more := sock.recv(65536):
+        data += more
+        while end in data:
+            request, end_, data = data.partition(end)
+            yield request + end_
+
+
 def reset_at_once(sock: socket.socket) -> None:
     """RST as soon as it is accepted."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -9,7 +9,7 @@ class _Layout(TypedDict):
     retransmits: int
     failures: int
     orders: int
-    reply: int
+    http_status: int
     connect_ns: int
     request_ns: int
     size: int
@@ -19,6 +19,15 @@ def run_client(block_fd: int, control_fd: int, config: Mapping[str, Any], /) -> 
 
 def run_server(block_fd: int, control_fd: int, config: Mapping[str, Any], /) -> None:
     """Serves until the control pipe says so. Raises OSError with what kept it from starting."""
+
+def take_replies(
+    config: Mapping[str, Any], data: bytes, piece: int, /
+) -> tuple[list[tuple[int, bool, int]], int, bool]:
+    """The replies in `data`, which comes in pieces of so many bytes, for the test of both engines.
+
+    Of each its status, whether it is the last, and where it ended; then why what follows is none (0: nothing is wrong),
+    and whether the reply that has begun ends with the connection.
+    """
 
 @final
 class Census:

@@ -66,8 +66,9 @@ def test_the_config_is_what_was_asked() -> None:
 
 @pytest.mark.parametrize(("embedded", "size_bytes"), [(True, 1), (False, 0)])
 def test_a_churn_asks_once_where_the_server_would_be_outrun(embedded: bool, size_bytes: int) -> None:
-    assert ChurnRequest().resolved(embedded=embedded).config()["size_bytes"] == size_bytes
-    assert ChurnRequest(size_bytes=7).resolved(embedded=embedded).size_bytes == 7
+    target = None if embedded else "10.0.0.2:80"
+    assert ChurnRequest().resolved(target).config()["size_bytes"] == size_bytes
+    assert ChurnRequest(size_bytes=7).resolved(target).size_bytes == 7
 
 
 @pytest.mark.parametrize("request_", [BenchRequest(depth=3), HoldRequest(ramp_per_s=5.0), ChurnRequest(close="rst")])

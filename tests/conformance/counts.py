@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from estab import RunResult
+from estab.records.failure import CLIENT_PHASES
 
 
 def failed(run: RunResult) -> dict[tuple[str, str], int]:
@@ -11,11 +12,9 @@ def failed(run: RunResult) -> dict[tuple[str, str], int]:
 
 def assert_counts_add_up(run: RunResult) -> None:
     """Nothing is dropped: every attempt ends completed or as one failure."""
-    phases = {
-        phase: sum(f.count for f in run.failures if f.phase == phase) for phase in ("connect", "write", "read", "close")
-    }
+    phases = {phase: sum(f.count for f in run.failures if f.phase == phase) for phase in CLIENT_PHASES}
     assert run.funnel.attempted == run.funnel.connected + phases["connect"]
-    assert run.funnel.connected == run.funnel.completed + phases["write"] + phases["read"] + phases["close"]
+    assert run.funnel.connected == run.funnel.completed + sum(phases.values()) - phases["connect"]
     assert run.timeline[-1].open == 0
     assert run.timeline[-1].failed == sum(phases.values())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -33,19 +32,7 @@ def as_http(sock: socket.socket) -> None:
 @pytest.fixture
 def http() -> Iterator[str]:
     """For many connections at once."""
-
-    def each(sock: socket.socket) -> None:
-        copy = sock.dup()
-        threading.Thread(target=lambda: answered(copy), daemon=True).start()
-
-    def answered(sock: socket.socket) -> None:
-        with sock:
-            try:
-                as_http(sock)
-            except OSError:
-                return
-
-    with servers.misbehaving(each) as target:
+    with servers.side_by_side(as_http) as target:
         yield target
 
 

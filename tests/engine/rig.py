@@ -19,7 +19,9 @@ from typing import Any, Protocol
 from tests.engine.cases import ALSO, WHEN, Case
 
 from estab.load.block import DONE, RUNNING, SETTLED, Block
+from estab.load.exchange import NOTHING, echo
 from estab.load.plan import ClientLoad, Machine, make
+from estab.load.worker import from_json
 
 WATCHDOG_S = 20  # of a worker with a fault; its peer outlives it
 PEER_WATCHDOG_S = 60
@@ -61,7 +63,7 @@ CLIENT_WORK: dict[str, dict[str, Any]] = {
     "rr": {"workload": "rr", "depth": 3, **_PORTS},
     "rr_single": {"workload": "rr", "connections": 1, "in_flight": 1},
     "flood": {"workload": "flood", "size": 5000},
-    "hold": {"workload": "hold", "size": 0},
+    "hold": {"workload": "hold", **NOTHING.config()},
     "churn": {"workload": "churn", "reset": True, **_PORTS},
     "churn_fin": {"workload": "churn", "size": 100, "server_closes_first": True},
     "churn_rate": {"workload": "churn", "rate_per_s": 3000.0, **_PORTS},
@@ -173,9 +175,9 @@ def listening() -> Iterator[socket.socket]:
 
 def _client_config(work: Mapping[str, Any], listener: socket.socket) -> dict[str, Any]:
     target = ("127.0.0.1", int(listener.getsockname()[1]), 0)
-    load = ClientLoad("hold", connections=6, duration_s=1, size=1000)
+    load = ClientLoad("hold", connections=6, duration_s=1, exchange=echo(1000))
     (planned,) = make(load, target, Machine(cores=1, nofile=1024, ports=None)).configs
-    return {**planned, **_COMMON, **work}
+    return from_json({**planned, **_COMMON, **work})
 
 
 def _server_config(work: Mapping[str, Any], listener: socket.socket) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from estab.errors import UsageError
 from estab.load import plan
+from estab.load.exchange import echo
 from estab.load.plan import Address, ClientLoad, Machine
 
 HERE = Machine(cores=2, nofile=20_000, ports=28_232)
@@ -24,7 +25,7 @@ loads = st.builds(
     workload=st.sampled_from(["rr", "flood", "hold", "churn"]),
     connections=st.integers(1, 1_000_000),
     duration_s=st.floats(0.001, 1000),
-    size=st.integers(1, 1 << 20),
+    exchange=st.builds(echo, st.integers(1, 1 << 20)),
     in_flight=st.none() | st.integers(1, 100_000),
     attempts=st.integers(0, 1_000_000),
     processes=st.none() | st.integers(1, 64),
@@ -155,5 +156,5 @@ def test_servers_have_room_for_an_uneven_hash(connections: int, nofile: int) -> 
     ],
 )
 def test_both_ends_share_the_cores_where_that_is_faster(workload: str, beside: bool, processes: int) -> None:
-    load = replace(HOLD, workload=workload, size=1)
+    load = replace(HOLD, workload=workload, exchange=echo(1))
     assert len(plan.make(load, LOOPBACK, HERE, beside_server=beside).configs) == processes

@@ -15,8 +15,14 @@ def test_a_kind_is_read_as_it_is_spelled() -> None:
     assert FailureKind.parse("connect ETIMEDOUT") == TIMEOUT.kind
 
 
-def test_accept_is_no_failure_of_a_client() -> None:
-    assert [phase for phase in PHASES if not TIMEOUT.replace(phase=phase).is_clients] == ["accept"]
+def test_what_ends_no_connection_of_a_client() -> None:
+    assert [phase for phase in PHASES if not TIMEOUT.replace(phase=phase).is_clients] == ["accept", "status"]
+
+
+def test_replies_in_words() -> None:
+    assert FailureKind("status", "503").words == "replies with status 503"
+    assert FailureKind("reply", "malformed").words == "replies that are not HTTP"
+    assert FailureKind("reply", "eof").words == "closed by the peer within a reply"
 
 
 def test_the_engine_has_no_code_of_its_own_that_is_not_known() -> None:

@@ -1,7 +1,6 @@
 /* The shared block's slow path: mapping it, and the table of failures. */
 #include "block.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -40,21 +39,18 @@ void block_order(struct block *b, uint64_t first, uint64_t write, uint64_t read)
     __atomic_store_n(&o->count, o->count + 1, __ATOMIC_RELAXED);
 }
 
-/* Keeps the first bytes of a reply that was no echo, if it is the first one. */
-void block_reply(struct block *b, const uint8_t *data, size_t size) {
-    if (block_get(b, S_reply_bytes)) return;
-    size_t kept = size < REPLY_BYTES ? size : REPLY_BYTES;
-    memcpy(b->reply, data, kept);
-    block_set(b, S_reply_bytes, kept);
+/* Keeps how a reply began, if it is the first of its kind. */
+void failure_reply(struct failure *f, const uint8_t *data, size_t size) {
+    if (f->reply_bytes) return;
+    f->reply_bytes = size < REPLY_BYTES ? size : REPLY_BYTES;
+    memcpy(f->reply, data, f->reply_bytes);
 }
 
-/* Counts one failure; `example` is kept for the first of its kind. */
-void block_failure(struct block *b, enum phase phase, uint64_t code, uint64_t since_start_ns, const char *example) {
+/* Counts one failure. The first of its kind, of which `count` is 1 then, is the one that an example is kept of. */
+struct failure *block_failure(struct block *b, enum phase phase, uint64_t code, uint64_t since_start_ns) {
     struct failure *f = failure_entry(b, phase, code);
-    if (f->count == 0) {
-        f->first_ns = since_start_ns;
-        snprintf(f->example, sizeof f->example, "%s", example);
-    }
+    if (f->count == 0) f->first_ns = since_start_ns;
     f->last_ns = since_start_ns;
     __atomic_store_n(&f->count, f->count + 1, __ATOMIC_RELAXED);
+    return f;
 }

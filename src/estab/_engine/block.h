@@ -11,6 +11,8 @@
 #define FAILURE_KINDS 32
 #define EXAMPLE_BYTES 96
 #define REPLY_BYTES 32
+#define STATUS_FIRST 100
+#define STATUS_KINDS 500
 
 #define SLOTS(X)                                                                                                      \
     X(magic) X(state) X(start_ns) X(started_ns) X(settled_ns) X(last_answer_ns) X(ended_ns) X(cpu_ns)                 \
@@ -18,23 +20,28 @@
     X(accepted) X(requests) X(bytes_sent) X(bytes_received) X(peer_resets) X(failure_kinds) X(connect_count)          \
     X(connect_sum_ns) X(connect_max_ns) X(request_count) X(request_sum_ns) X(request_max_ns)           \
     X(order_kinds) X(schedule_ns) X(scheduled) X(late) X(worst_late_ns) X(waited) X(unsent)         \
-    X(reply_bytes) X(no_echo) X(stayed) X(failed_before_end) X(failed_ranks)
+    X(no_echo) X(stayed) X(failed_before_end) X(failed_ranks)
 
 #define SLOT_ENUM(name) S_##name,
 enum slot { SLOTS(SLOT_ENUM) S_COUNT };
 
 enum state { STATE_STARTING, STATE_READY, STATE_RUNNING, STATE_SETTLED, STATE_CLOSING, STATE_DONE };
 
-#define PHASES(X) X(connect) X(write) X(read) X(close) X(accept)
+#define PHASES(X) X(connect) X(write) X(read) X(reply) X(close) X(accept) X(status)
 #define PHASE_ENUM(name) PHASE_##name,
 enum phase { PHASES(PHASE_ENUM) PHASE_COUNT };
 
-/* Codes that no errno tells; errnos end far below. */
-enum code { CODE_OWN_TIMEOUT = 1000, CODE_EOF, CODE_WRONG_BYTES, CODE_OTHER };
+/* Codes that no errno tells; errnos end far below. From CODE_STATUS on: a status of HTTP that nobody wished for. */
+enum code {
+    CODE_OWN_TIMEOUT = 1000, CODE_EOF, CODE_WRONG_BYTES, CODE_OTHER,
+    CODE_MALFORMED, CODE_HEADER_TOO_LONG, CODE_EXCESS_BYTES,
+    CODE_STATUS = 2000
+};
 
 struct failure {
-    uint64_t phase, code, count, first_ns, last_ns;
+    uint64_t phase, code, count, first_ns, last_ns, reply_bytes;
     char example[EXAMPLE_BYTES];
+    uint8_t reply[REPLY_BYTES]; /* how the first reply of this kind began, where it was one */
 };
 
 /* HdrHistogram with 3 significant digits from 1 to 3.6e12 (one hour in ns): 2048 sub-buckets, 32 buckets. */
@@ -53,7 +60,7 @@ struct block {
     uint64_t syn_retransmits[RETRANSMIT_BUCKETS]; /* the last: so many or more */
     struct failure failures[FAILURE_KINDS];       /* the last takes what finds no room */
     struct order orders[ORDER_KINDS];             /* what finds no room is not told apart: counted in the last */
-    uint8_t reply[REPLY_BYTES];                   /* the first bytes of the first reply that was no echo */
+    uint64_t http_status[STATUS_KINDS];           /* replies by status, from 100 on */
     uint64_t connect_ns[HDR_LENGTH];
     uint64_t request_ns[HDR_LENGTH];
 };
@@ -87,8 +94,8 @@ static inline void block_request_latency(struct block *b, uint64_t ns) {
     block_max(b, S_request_max_ns, ns);
 }
 
-void block_failure(struct block *b, enum phase phase, uint64_t code, uint64_t since_start_ns, const char *example);
-void block_reply(struct block *b, const uint8_t *data, size_t size);
+struct failure *block_failure(struct block *b, enum phase phase, uint64_t code, uint64_t since_start_ns);
+void failure_reply(struct failure *f, const uint8_t *data, size_t size);
 void block_order(struct block *b, uint64_t first, uint64_t write, uint64_t read);
 struct block *block_map(int fd);
 void block_unmap(struct block *b);

@@ -22,6 +22,7 @@
 #define ESTAB_CLIENT_H
 
 #include "block.h"
+#include "exchange.h"
 #include "net.h"
 #include "schedule.h"
 
@@ -32,7 +33,7 @@
 
 enum conn_state { CONN_IDLE, CONN_CONNECTING, CONN_OPEN, CONN_AWAITING_FIN, CONN_RESTING };
 
-/* One connection's state: 88 bytes, and the promise to users is at most 128. */
+/* One connection's state: 112 bytes, and the promise to users is at most 128. */
 struct conn {
     int32_t fd;
     uint32_t generation; /* tells an event of this socket from one of the slot's last */
@@ -43,11 +44,14 @@ struct conn {
     uint64_t want;           /* bytes that may be sent so far */
     uint64_t mark_ns;        /* when the request that is being timed began; idle in an open loop: since when */
     uint64_t mark_end;       /* flood: received bytes at which that request is complete */
-    uint32_t send_at, receive_at; /* where in the payload */
-    uint32_t left;                /* bytes of the current response still to come */
-    uint32_t rank;                /* so many connects of this worker began before it */
-    uint16_t head, tail;          /* ring of request start times, with --depth */
+    struct reply reply;
+    uint32_t send_at;    /* where in the request */
+    uint32_t due;        /* replies (flood: not counted) */
+    uint32_t rank;       /* so many connects of this worker began before it */
+    uint16_t head, tail; /* ring of request start times, with --depth */
     uint8_t state, registered, is_idle;
+    bool in_reply : 1; /* one has begun that is no echo */
+    bool is_last : 1;  /* the reply after which the peer closes has come */
 };
 _Static_assert(sizeof(struct conn) <= 128, "per-connection state is promised to be at most 128 bytes");
 
@@ -67,7 +71,8 @@ struct config {
     uint64_t duration_ns;
     uint64_t timeout_ns; /* of a connect, and of a silence while an answer is due; 0: the kernel's own, and none */
     uint64_t drain_ns;   /* how long answers may come after the end */
-    uint32_t size, depth;
+    struct exchange exchange;
+    uint32_t depth;
     double rate_per_s; /* of an open loop; 0: a closed one */
     bool reset, server_closes_first, no_delay;
 };
@@ -79,7 +84,7 @@ struct workload {
     const char *name;
     bool loops;          /* a slot whose connection has ended begins the next one, and asks as it connects */
     bool ends_by_parent; /* stays until the parent says "close", whatever the duration */
-    bool asks;           /* needs something to ask: `size` is at least 1 */
+    bool asks;           /* needs something to ask */
     bool paced;          /* asks at a rate, once all are connected; the duration counts from then */
     uint32_t events;     /* what epoll is asked for once connected */
     void (*connected)(struct client *k, struct conn *c);
@@ -95,7 +100,9 @@ struct client {
     struct block *block;
     struct conn *conns;
     uint64_t *ring;         /* connections * depth start times, only where depth > 1 */
-    uint8_t *payload, *buffer;
+    uint8_t *buffer;
+    struct partial *partials; /* by connection, where replies are no echo */
+    uint32_t answered;        /* replies that the last read completed */
     uint32_t *ready;        /* slots that may start */
     uint32_t ready_count;
     struct list waiting, resting, idle;
@@ -111,7 +118,7 @@ struct client {
     uint64_t to_start;      /* connects still to be made */
     uint64_t start_ns, end_ns, drain_end_ns, drained_bytes, cpu_start_ns, cpu_due_ns;
     uint32_t wrong_replies;
-    bool ending, quit, no_echo; /* the last: no reply was an echo, and there were enough of them */
+    bool ending, quit, no_echo; /* the last: no reply was what was expected, and there were enough of them */
     struct epoll_event events[MAX_EVENTS];
 };
 

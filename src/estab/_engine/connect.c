@@ -78,9 +78,10 @@ static int open_socket(struct client *k) {
 
 /* Whether a connection is there that connect() called in progress: who asks first, asks; the others call again. */
 static bool go_on(struct client *k, struct conn *c) {
-    if (!k->workload->loops || k->config.size == 0)
+    if (!k->workload->loops || k->config.exchange.size == 0)
         return connect(c->fd, &k->config.target.any, address_length(&k->config.target)) == 0 || errno == EISCONN;
-    ssize_t n = send_payload(k, c, k->config.size < CHUNK ? k->config.size : CHUNK);
+    uint32_t size = k->config.exchange.size;
+    ssize_t n = send_payload(k, c, size < CHUNK ? size : CHUNK);
     if (n > 0) note_sent(k, c, (size_t)n);
     return n > 0;
 }
@@ -99,10 +100,17 @@ static bool is_established_at_once(struct client *k, struct conn *c, uint64_t no
     return false;
 }
 
+/* Each connection begins elsewhere in what is echoed, so that none gets another's bytes unseen. */
+static void exchange_begin(struct client *k, struct conn *c) {
+    reply_begin(&k->config.exchange, &c->reply);
+    if (k->config.exchange.kind == REPLY_ECHO)
+        c->send_at = c->reply.at = (uint32_t)((conn_index(k, c) * 257ULL) % PERIOD);
+    if (k->partials) k->partials[conn_index(k, c)].began_size = k->partials[conn_index(k, c)].line_size = 0;
+}
+
 void conn_start(struct client *k, struct conn *c) {
-    struct conn fresh = {.fd = -1, .generation = c->generation, .state = CONN_CONNECTING, .left = k->config.size};
-    *c = fresh;
-    c->send_at = c->receive_at = (uint32_t)((conn_index(k, c) * 257ULL) % PERIOD);
+    *c = (struct conn){.fd = -1, .generation = c->generation, .state = CONN_CONNECTING};
+    exchange_begin(k, c);
     k->live++;
     c->rank = (uint32_t)block_get(k->block, S_attempted);
     block_add(k->block, S_attempted, 1);

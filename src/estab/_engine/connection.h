@@ -41,15 +41,19 @@ void conn_wait(struct client *k, struct conn *c);    /* starts its time-out */
 void conn_no_wait(struct client *k, struct conn *c); /* ends it */
 
 bool conn_watch(struct client *k, struct conn *c, uint32_t events); /* false: refused, the connection is over */
-ssize_t conn_read(struct client *k, struct conn *c);  /* bytes verified; 0: nothing now; -1: the connection is over */
+/* More than 0: something came, and completed `k->answered` replies; 0: nothing now; -1: the connection is over. */
+ssize_t conn_read(struct client *k, struct conn *c);
 ssize_t conn_await(struct client *k, struct conn *c); /* the same, but waits: single.h */
 ssize_t send_payload(struct client *k, struct conn *c, size_t size); /* send(2), MSG_DONTWAIT */
 void note_sent(struct client *k, struct conn *c, size_t n);
+void conn_ask(struct client *k, struct conn *c); /* one more request may be sent; its reply is due */
 bool send_wanted(struct client *k, struct conn *c); /* sends what may be sent; false: the connection is over */
 void note_cpu(struct client *k, uint64_t now);      /* now and then */
 
 void conn_free(struct client *k, struct conn *c); /* its slot may start again */
+void conn_renew(struct client *k);
 void conn_fail(struct client *k, struct conn *c, enum phase phase, uint64_t code);
+void conn_fail_waiting(struct client *k, struct conn *c, uint64_t code); /* at the phase that it is in */
 void conn_done(struct client *k, struct conn *c);
 
 #endif

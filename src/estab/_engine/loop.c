@@ -80,12 +80,13 @@ static int wait_for_events(struct client *k, uint64_t *ns) {
 static void expire(struct client *k, uint64_t now) {
     while (k->waiting.head != NONE && k->conns[k->waiting.head].deadline_ns <= now) {
         struct conn *c = &k->conns[k->waiting.head];
-        conn_fail(k, c, c->state == CONN_CONNECTING ? PHASE_connect : PHASE_read, CODE_OWN_TIMEOUT);
+        conn_fail_waiting(k, c, CODE_OWN_TIMEOUT);
     }
     while (k->resting.head != NONE && k->conns[k->resting.head].deadline_ns <= now) {
         struct conn *c = &k->conns[k->resting.head];
         list_remove(k, &k->resting, c);
         conn_free(k, c);
+        conn_renew(k);
     }
 }
 
@@ -125,9 +126,8 @@ static void end_drain(struct client *k, uint64_t now) {
     }
     for (uint32_t i = 0; i < k->config.connections; i++) {
         struct conn *c = &k->conns[i];
-        if (c->state == CONN_CONNECTING) conn_fail(k, c, PHASE_connect, CODE_OWN_TIMEOUT);
-        else if (c->is_idle) conn_done(k, c);
-        else if (c->state != CONN_IDLE) conn_fail(k, c, PHASE_read, CODE_OWN_TIMEOUT);
+        if (c->is_idle) conn_done(k, c);
+        else if (c->state != CONN_IDLE) conn_fail_waiting(k, c, CODE_OWN_TIMEOUT);
     }
 }
 
@@ -143,7 +143,7 @@ static void give_up(struct client *k, int error) {
             list_remove(k, &k->resting, c);
             conn_free(k, c);
         } else if (c->state != CONN_IDLE) {
-            conn_fail(k, c, c->state == CONN_CONNECTING ? PHASE_connect : PHASE_read, (uint64_t)error);
+            conn_fail_waiting(k, c, (uint64_t)error);
         }
     }
 }
@@ -226,15 +226,26 @@ static bool wait_for_go(struct client *k) {
     return true;
 }
 
+/* What is echoed is the same for all; any other request was given. */
+static bool allocate_exchange(struct client *k) {
+    struct exchange *x = &k->config.exchange;
+    if (x->kind > REPLY_ECHO) {
+        k->partials = calloc(k->config.connections, sizeof *k->partials);
+        return k->partials;
+    }
+    x->period = PERIOD;
+    x->request = malloc(PERIOD + CHUNK);
+    if (x->request) payload_fill(x->request, PERIOD + CHUNK);
+    return x->request;
+}
+
 static bool allocate(struct client *k) {
     uint32_t n = k->config.connections;
     k->conns = calloc(n, sizeof *k->conns);
     k->ready = malloc(n * sizeof *k->ready);
-    k->payload = malloc(PERIOD + CHUNK);
     k->buffer = malloc(CHUNK);
     if (k->config.depth > 1) k->ring = malloc((size_t)n * k->config.depth * sizeof *k->ring);
-    if (!k->conns || !k->ready || !k->payload || !k->buffer || (k->config.depth > 1 && !k->ring)) return false;
-    payload_fill(k->payload, PERIOD + CHUNK);
+    if (!k->conns || !k->ready || !k->buffer || (k->config.depth > 1 && !k->ring) || !allocate_exchange(k)) return false;
     for (uint32_t i = 0; i < n; i++) {
         k->conns[i].fd = -1;
         k->ready[n - 1 - i] = i;
@@ -258,7 +269,8 @@ static void release(struct client *k) {
         if (k->conns[i].state != CONN_IDLE && k->conns[i].fd >= 0) close(k->conns[i].fd);
     free(k->conns);
     free(k->ready);
-    free(k->payload);
+    for (uint32_t i = 0; k->partials && i < k->config.connections; i++) free(k->partials[i].line);
+    free(k->partials);
     free(k->buffer);
     free(k->ring);
     if (k->epoll >= 0) close(k->epoll);

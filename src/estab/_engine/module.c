@@ -93,6 +93,43 @@ static bool parse_sources(PyObject *config, struct config *out) {
     return true;
 }
 
+static bool get_bytes(PyObject *config, const char *key, const uint8_t **out, uint32_t *size) {
+    PyObject *value = PyDict_GetItemString(config, key);
+    if (!value || !PyBytes_Check(value) || PyBytes_Size(value) > INT32_MAX) {
+        PyErr_Format(PyExc_TypeError, "%s is bytes", key);
+        return false;
+    }
+    *out = (const uint8_t *)PyBytes_AsString(value);
+    *size = (uint32_t)PyBytes_Size(value);
+    return true;
+}
+
+/* What is asked, and what ends a reply. The request is a copy. */
+static bool parse_exchange(PyObject *d, struct exchange *x) {
+    const uint8_t *request, *until;
+    uint32_t kind, request_size, until_size;
+    if (!(get_u32(d, "reply", &kind) && get_u32(d, "size", &x->size) && get_u64(d, "reply_bytes", &x->reply_bytes) &&
+          get_bytes(d, "request", &request, &request_size) && get_bytes(d, "until", &until, &until_size) &&
+          get_bool(d, "is_head", &x->is_head) && get_bool(d, "renews", &x->renews)))
+        return false;
+    bool asks = kind != REPLY_NONE, is_given = kind > REPLY_ECHO;
+    if (kind >= REPLY_KINDS || asks != (x->size > 0) || (is_given && request_size != x->size) ||
+        until_size > UNTIL_BYTES || (kind == REPLY_UNTIL && until_size == 0) || (kind == REPLY_LENGTH && !x->reply_bytes)) {
+        PyErr_SetString(PyExc_ValueError, "no exchange: reply, size, request, until and reply_bytes do not fit together");
+        return false;
+    }
+    x->kind = (enum reply_kind)kind;
+    x->until_size = (uint8_t)until_size;
+    memcpy(x->until, until, until_size);
+    exchange_prepare(x);
+    if (!is_given) return true;
+    x->request = malloc(request_size);
+    x->period = request_size;
+    if (!x->request) return PyErr_NoMemory() != NULL;
+    memcpy(x->request, request, request_size);
+    return true;
+}
+
 static const struct workload *find_workload(PyObject *config) {
     PyObject *text = PyDict_GetItemString(config, "workload");
     PyObject *name = text && PyUnicode_Check(text) ? PyUnicode_AsUTF8String(text) : NULL;
@@ -127,9 +164,9 @@ static bool parse_client(PyObject *d, struct client *k) {
           get_u32(d, "port_low", &c->port_low) && get_u32(d, "port_count", &c->port_count) &&
           get_u64(d, "attempts", &c->attempts) && get_number(d, "ramp_per_s", &c->ramp_per_s) &&
           get_u64(d, "duration_ns", &c->duration_ns) && get_u64(d, "timeout_ns", &c->timeout_ns) &&
-          get_u64(d, "drain_ns", &c->drain_ns) && get_u32(d, "size", &c->size) && get_u32(d, "depth", &c->depth) &&
+          get_u64(d, "drain_ns", &c->drain_ns) && get_u32(d, "depth", &c->depth) &&
           get_bool(d, "reset", &c->reset) && get_bool(d, "server_closes_first", &c->server_closes_first) &&
-          get_bool(d, "no_delay", &c->no_delay) && parse_schedule(d, k)))
+          get_bool(d, "no_delay", &c->no_delay) && parse_exchange(d, &c->exchange) && parse_schedule(d, k)))
         return false;
     if (c->connections == 0 || c->in_flight == 0 || c->depth == 0 || c->depth > UINT16_MAX) {
         PyErr_SetString(PyExc_ValueError, "connections, in_flight and depth are at least 1, depth below 65536");
@@ -139,7 +176,7 @@ static bool parse_client(PyObject *d, struct client *k) {
         PyErr_SetString(PyExc_ValueError, "local ports are 0 to 65535");
         return false;
     }
-    if (k->workload->asks && c->size == 0) {
+    if (k->workload->asks && c->exchange.kind == REPLY_NONE) {
         PyErr_Format(PyExc_ValueError, "%s needs a size of at least 1", k->workload->name);
         return false;
     }
@@ -190,6 +227,7 @@ static PyObject *run_client(PyObject *self, PyObject *args) {
         result = outcome(error);
     }
     free(k->config.sources);
+    free(k->config.exchange.request);
     free(k);
     return result;
 }
@@ -210,6 +248,43 @@ static PyObject *run_server(PyObject *self, PyObject *args) {
         result = outcome(error);
     }
     free(s);
+    return result;
+}
+
+/* --- replies, for the test that holds http.c and exchange.c and the engine in Python together --- */
+
+static PyObject *take_pieces(const struct exchange *x, const uint8_t *data, size_t size, size_t piece) {
+    struct partial partial = {0};
+    struct reply reply;
+    uint64_t code = 0;
+    enum taken taken = TAKEN_MORE;
+    PyObject *ended = PyList_New(0);
+    reply_begin(x, &reply);
+    for (size_t at = 0, some; ended && at < size && taken != TAKEN_WRONG; at += some) {
+        size_t left = piece - at % piece;
+        some = size - at < left ? size - at : left;
+        taken = reply_take(x, &reply, &partial, data + at, &some, &code);
+        if (taken == TAKEN_MORE || taken == TAKEN_WRONG) continue;
+        PyObject *each = Py_BuildValue("iOn", (int)reply.status, taken == TAKEN_LAST ? Py_True : Py_False,
+                                       (Py_ssize_t)(at + some));
+        if (each) PyList_Append(ended, each);
+        Py_XDECREF(each);
+        reply_begin(x, &reply);
+    }
+    bool to_close = reply_ends_with_connection(x, &reply);
+    free(partial.line);
+    return Py_BuildValue("NiO", ended, taken == TAKEN_WRONG ? (int)code : 0, to_close ? Py_True : Py_False);
+}
+
+static PyObject *take_replies(PyObject *self, PyObject *args) {
+    (void)self;
+    PyObject *config, *result = NULL;
+    const char *data;
+    Py_ssize_t size, piece;
+    struct exchange x = {0};
+    if (!PyArg_ParseTuple(args, "Oy#n", &config, &data, &size, &piece)) return NULL;
+    if (parse_exchange(config, &x)) result = take_pieces(&x, (const uint8_t *)data, (size_t)size, (size_t)piece);
+    free(x.request);
     return result;
 }
 
@@ -234,8 +309,8 @@ static PyObject *layout(PyObject *self, PyObject *args) {
     return Py_BuildValue("{s:N,s:N,s:n,s:n,s:n,s:n,s:n,s:n,s:n}", "slots", slot_names, "phases", phase_names, "retransmits",
                          (Py_ssize_t)offsetof(struct block, syn_retransmits), "failures",
                          (Py_ssize_t)offsetof(struct block, failures), "orders",
-                         (Py_ssize_t)offsetof(struct block, orders), "reply",
-                         (Py_ssize_t)offsetof(struct block, reply), "connect_ns",
+                         (Py_ssize_t)offsetof(struct block, orders), "http_status",
+                         (Py_ssize_t)offsetof(struct block, http_status), "connect_ns",
                          (Py_ssize_t)offsetof(struct block, connect_ns), "request_ns",
                          (Py_ssize_t)offsetof(struct block, request_ns), "size", (Py_ssize_t)sizeof(struct block));
 }
@@ -258,6 +333,7 @@ static PyMethodDef methods[] = {
     {"die_with_parent", die_with_parent, METH_NOARGS, "die_with_parent(): SIGKILL when the parent's thread ends."},
     {"run_client", run_client, METH_VARARGS, "run_client(block_fd, control_fd, config): load until it is over."},
     {"run_server", run_server, METH_VARARGS, "run_server(block_fd, control_fd, config): serve until told to stop."},
+    {"take_replies", take_replies, METH_VARARGS, "take_replies(config, data, piece): the replies in data, by pieces."},
     {"census", census, METH_VARARGS, CENSUS_DOC},
     {"owned", owned, METH_NOARGS, OWNED_DOC},
     {"trace", trace, METH_VARARGS, TRACE_DOC},

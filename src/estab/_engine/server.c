@@ -22,12 +22,11 @@
 #define PEER_EVENTS ((uint32_t)(EPOLLIN | EPOLLRDHUP | EPOLLET))
 
 static void peer_fail(struct server *s, int fd, enum phase phase, int error) {
-    char example[EXAMPLE_BYTES];
     union address peer = {0};
     socklen_t length = sizeof peer;
-    if (fd < 0 || getpeername(fd, &peer.any, &length) < 0) example[0] = 0;
-    else address_describe(fd, &peer, example, sizeof example);
-    block_failure(s->block, phase, (uint64_t)error, now_ns() - s->start_ns, example);
+    struct failure *f = block_failure(s->block, phase, (uint64_t)error, now_ns() - s->start_ns);
+    if (f->count == 1 && fd >= 0 && getpeername(fd, &peer.any, &length) == 0)
+        address_describe(fd, &peer, f->example, sizeof f->example);
     block_add(s->block, S_failed, 1);
 }
 

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from dataclasses import replace
+from typing import ClassVar, Literal, Self
 
+from estab.api.asking import AskingRequest
 from estab.api.execute import execute
 from estab.api.recorder import ProgressCallback
-from estab.api.request import DEFAULT_OPTIONS, Arrivals, ConfigValue, LoadOptions, LoadRequest, check_arrivals
+from estab.api.request import DEFAULT_OPTIONS, Arrivals, ConfigValue, LoadOptions, check_arrivals
 from estab.errors import UsageError
 from estab.load.conductor import Stop
-from estab.load.plan import MOST_DEPTH, MOST_SIZE, ClientLoad, check_range
+from estab.load.exchange import CLOSE, ECHO, HTTP
+from estab.load.plan import MOST_DEPTH, ClientLoad, check_range
 from estab.records import RunResult
 
+DEFAULT_BYTES = 64
 Mode = Literal["rr", "flood", "rate"]
 
 
-class BenchRequest(LoadRequest, frozen=True, kw_only=True, tag_field="command", tag="bench"):
+class BenchRequest(AskingRequest, frozen=True, kw_only=True, tag_field="command", tag="bench"):
     """What is asked of `bench`, which says what each field means."""
 
     command: ClassVar[str] = "bench"
 
     connections: int = 100
     duration_s: float = 10.0
-    size_bytes: int = 64
     mode: Mode = "rr"
     depth: int = 1
     rate_per_s: float | None = None
@@ -30,7 +33,6 @@ class BenchRequest(LoadRequest, frozen=True, kw_only=True, tag_field="command", 
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_range("size_bytes", self.size_bytes, 1, MOST_SIZE)
         check_range("depth", self.depth, 1, MOST_DEPTH)
         check_arrivals(self.rate_per_s, self.arrivals)
         self._check_mode()
@@ -55,13 +57,27 @@ class BenchRequest(LoadRequest, frozen=True, kw_only=True, tag_field="command", 
         if self.mode == "flood" and self.depth != 1:
             raise UsageError(f"`depth` is {self.depth}; mode flood writes without waiting: leave it out")
 
-    def client_load(self, options: LoadOptions) -> ClientLoad:
-        """What the client workers are to do."""
+    def resolved(self, target: str | None) -> Self:
+        """With the size of an echo, where that is asked for and none was given."""
+        request = super().resolved(target)
+        if request.is_echo:
+            return request if request.size_bytes is not None else request.replace(size_bytes=DEFAULT_BYTES)
+        if request.mode == "flood":
+            raise UsageError("`mode` flood writes echoes without waiting for any; ask with `mode` rr or rate")
+        if request.depth > 1 and request.exchange(target).reply in (HTTP, CLOSE):
+            raise UsageError(
+                f"`depth` is {request.depth}; HTTP has one request at a time on a connection: give more connections"
+            )
+        return request
+
+    def client_load(self, options: LoadOptions, target: str | None) -> ClientLoad:
+        """What the client workers are to do. Where the server may close, or fail, its connections are made anew."""
+        exchange = self.exchange(target)
         return ClientLoad(
             workload=self.mode,
             connections=self.connections,
             duration_s=self.duration_s,
-            size=self.size_bytes,
+            exchange=replace(exchange, renews=exchange.reply != ECHO),
             depth=self.depth,
             rate_per_s=self.rate_per_s,
             arrivals=self.arrivals,
@@ -80,7 +96,12 @@ def bench(
     *,
     connections: int = 100,
     duration_s: float = 10.0,
-    size_bytes: int = 64,
+    size_bytes: int | None = None,
+    http: str | None = None,
+    request: bytes | None = None,
+    until: bytes | None = None,
+    reply_bytes: int | None = None,
+    until_close: bool = False,
     mode: Mode = "rr",
     depth: int = 1,
     rate_per_s: float | None = None,
@@ -89,25 +110,35 @@ def bench(
     stop: Stop | None = None,
     progress: ProgressCallback | None = None,
 ) -> RunResult:
-    """Opens `connections` to an echo server at once and asks for `duration_s` seconds, `size_bytes` a request.
+    """Opens `connections` to a server at once and asks for `duration_s` seconds.
 
-    `target` is "HOST:PORT"; None: an embedded server on loopback. `mode` "rr" keeps `depth` requests in flight on each
-    connection; "flood" writes without waiting and counts what came back. "rate" is an open loop: `rate_per_s` requests
-    a second begin when they are due, over whichever connection is free, and their latency counts from when they were
-    due; `arrivals` come at random ("poisson") or evenly ("constant"), once all have connected. What is echoed is
-    verified byte for byte. `options` are those that every load has. `progress` is called ten times a second; `stop`
-    ends the load, and what was seen until then is returned.
+    `target` is "HOST:PORT", or a URL; None: an embedded echo server on loopback. `size_bytes` (64) are sent and come
+    back, verified byte for byte. `http` asks a server of HTTP for that path instead, as does a URL for its own: its
+    replies are counted by status, and one of 400 or above is a failure at status. `request` asks any server: `until`
+    gives the bytes that end a reply, `reply_bytes` says how many it has, `until_close` that the server closes; a
+    request of HTTP/1.1 needs none of these. A connection of theirs that the server has closed is made anew.
+
+    `mode` "rr" keeps `depth` requests in flight on each connection; "flood" writes echoes without waiting and counts
+    what came back. "rate" is an open loop: `rate_per_s` requests a second begin when they are due, over whichever
+    connection is free, and their latency counts from when they were due; `arrivals` come at random ("poisson") or
+    evenly ("constant"), once all have connected. `options` are those that every load has. `progress` is called ten
+    times a second; `stop` ends the load, and what was seen until then is returned.
 
     Raises UsageError for values that cannot be, MachineError for what this machine can't do. Failures of connections
     are no exceptions: they stand in the result.
     """
-    request = BenchRequest(
+    asked = BenchRequest(
         connections=connections,
         duration_s=duration_s,
         size_bytes=size_bytes,
+        http=http,
+        request=request,
+        until=until,
+        reply_bytes=reply_bytes,
+        until_close=until_close,
         mode=mode,
         depth=depth,
         rate_per_s=rate_per_s,
         arrivals=arrivals,
     )
-    return execute(request, target, options, stop=stop, progress=progress)
+    return execute(asked, target, options, stop=stop, progress=progress)

@@ -20,6 +20,7 @@ from estab.load.search import CeilingSearch
 from estab.load.target import resolve
 from estab.observe.system import read_memory_available
 from estab.records import RunResult
+from estab.records.failure import OF_CONNECTED
 from estab.records.search import Ceiling, CeilingStep
 
 MOST = 1_000_000
@@ -157,7 +158,7 @@ def _predict(target: str | None) -> tuple[int | None, str | None]:
 
 def _step(run: RunResult, asked: int) -> CeilingStep:
     ghosts = run.ghosts.count if run.ghosts else 0
-    held = max(0, run.funnel.connected - ghosts - sum(f.count for f in run.failures if f.phase in ("read", "write")))
+    held = max(0, run.funnel.connected - ghosts - sum(f.count for f in run.failures if f.phase in OF_CONNECTED))
     sources, processes = run.config.get("sources"), run.config.get("processes")
     # A server that hit a limit of its own has left connections unserved that this side holds.
     unserved = run.funnel.accepted is not None and run.funnel.accepted < run.funnel.connected

@@ -16,6 +16,7 @@ from estab.errors import UsageError
 from estab.kernel.formats.endpoint import endpoint
 from estab.load import fleet, late_connect, outcome, plan, size_probe
 from estab.load.conductor import SOLO, Barrier, Callbacks, Stop, conduct
+from estab.load.exchange import HTTP, Exchange
 from estab.load.fleet import Fleet, engine_name
 from estab.load.plan import Address, ClientLoad, Machine, is_address
 from estab.load.serving import Service, serving
@@ -24,6 +25,7 @@ from estab.observe import host, via
 from estab.observe.local import is_local
 from estab.observe.watch import Observed, Watch
 from estab.records import Funnel, Ghosts, LateConnect, RunResult, SizeProbe
+from estab.records.failure import OF_CONNECTED
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,8 @@ def execute(
     returns what it had.
     """
     here, embedded = machine(), target is None
-    request = request.resolved(embedded=embedded)
-    load, visitors = request.client_load(options), request.visitors(options, embedded=embedded)
+    request = request.resolved(target)
+    load, visitors = request.client_load(options, target), request.visitors(options, embedded=embedded)
     _check_ends(target, options)
     check_fits(load, here, embedded=embedded)
     config: dict[str, ConfigValue] = {**request.config(), "timeout_s": options.timeout_s, "embedded": embedded}
@@ -124,7 +126,7 @@ def _carry_out(run: _Run, servers: Fleet | None, stop: Stop | None, progress: Pr
 
 
 def _probed(run: _Run) -> SizeProbe | None:
-    return size_probe.probe(run.target, run.load.size, run.load.timeout_s or 0.0, _source(run))
+    return size_probe.probe(run.target, run.load.exchange.size, run.load.timeout_s or 0.0, _source(run))
 
 
 def _source(run: _Run) -> str | None:
@@ -158,9 +160,7 @@ def _accepted(recorder: Recorder, seen: Observed, load: ClientLoad) -> int | Non
     """The server's word on how many it accepted: its own count, or the sockets with an inode where they all stay."""
     if recorder.servers is not None:
         return recorder.servers.totals()["accepted"]
-    lost = any(
-        failure.phase in ("read", "write") for failure in outcome.failures(w.block for w in recorder.clients.workers)
-    )
+    lost = any(failure.phase in OF_CONNECTED for failure in outcome.failures(w.block for w in recorder.clients.workers))
     if load.workload == "churn" or seen.server.listener is None or lost:
         return None  # what had ended before the server's sockets were counted is in no count
     at_settled = accepts.since_before(seen.server)
@@ -186,6 +186,10 @@ def _served(run: _Run, funnel: Funnel, ghosts: Ghosts | None) -> Funnel:
     return funnel.replace(completed=max(0, served))
 
 
+def _stopped(exchange: Exchange) -> str:
+    return "no_http" if exchange.reply == HTTP else "no_echo"
+
+
 def _result(run: _Run, recorder: Recorder, seen: Observed, started_at: float) -> RunResult:
     clients, servers = recorder.clients, recorder.servers
     blocks = [worker.block for worker in clients.workers]
@@ -203,10 +207,10 @@ def _result(run: _Run, recorder: Recorder, seen: Observed, started_at: float) ->
         elapsed_s=round(elapsed_s, 4),
         drain_s=None if drain_s is None else round(drain_s, 4),
         engine=engine_name(),
-        stopped="no_echo" if totals["no_echo"] else None,
+        stopped=_stopped(run.load.exchange) if totals["no_echo"] else None,
         funnel=_served(run, outcome.funnel(totals, _accepted(recorder, seen, run.load)), seen.ghosts),
         failures=outcome.failures([*blocks, *server_blocks]),
-        requests=outcome.requests(totals, run.load.workload != "hold" and run.load.size > 0),
+        requests=outcome.requests(blocks, totals, run.load),
         open_loop=outcome.open_loop(fleet.totals(b.counts() for b in blocks[:staying]), run.load),
         visitors=outcome.visitors(blocks[staying:], run.visitors),
         latency=outcome.latency(blocks, totals),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from estab.api.bench import bench
+from estab.api.bench import BenchRequest
 from estab.api.ceiling import check_searchable
+from estab.api.execute import execute
 from estab.api.recorder import ProgressCallback
 from estab.api.request import DEFAULT_OPTIONS, Arrivals, LoadOptions
 from estab.errors import UsageError
@@ -31,7 +32,12 @@ def find_rate(
     first_per_s: float = 1_000.0,
     connections: int = 100,
     duration_s: float = 2.0,
-    size_bytes: int = 64,
+    size_bytes: int | None = None,
+    http: str | None = None,
+    request: bytes | None = None,
+    until: bytes | None = None,
+    reply_bytes: int | None = None,
+    until_close: bool = False,
     arrivals: Arrivals = "poisson",
     options: LoadOptions = DEFAULT_OPTIONS,
     stop: Stop | None = None,
@@ -50,20 +56,30 @@ def find_rate(
         raise UsageError(f"`percentile` is {percentile:g}, out of range (above 0, at most 100)")
     if not 0 < bound_s <= 3600:
         raise UsageError(f"`bound_s` is {bound_s:g}, out of range (above 0, at most 3,600 seconds)")
+    asked = BenchRequest(
+        connections=connections,
+        duration_s=duration_s,
+        size_bytes=size_bytes,
+        http=http,
+        request=request,
+        until=until,
+        reply_bytes=reply_bytes,
+        until_close=until_close,
+        mode="rate",
+        rate_per_s=first_per_s,
+        arrivals=arrivals,
+    )
     search = RateSearch(first_per_s, least=FEWEST_DUE / max(duration_s, 0.001))  # 0 is for `bench` to refuse
     steps: list[RateStep] = []
     highest = HighestRate(target=target or "embedded server", percentile=percentile, bound_us=bound_s * 1e6)
     while (rate := search.next()) is not None:
-        run = bench(
-            target, connections=connections, duration_s=duration_s, size_bytes=size_bytes, mode="rate", rate_per_s=rate,
-            arrivals=arrivals, options=options, stop=stop, progress=progress,
-        )  # fmt: skip
+        run = execute(asked.replace(rate_per_s=rate), target, options, stop=stop, progress=progress)
         if run.interrupted:
             highest = highest.replace(interrupted=True)
             break
-        if run.no_echo is not None and run.no_echo.first_bytes is not None:
-            said = first_bytes.words(run.no_echo.first_bytes)
-            raise UsageError(f"{run.config['target']} is no echo server, and the search needs one; {said}")
+        if (wrong := run.no_echo or run.no_http) is not None and wrong.first_bytes is not None:
+            said, expected = first_bytes.words(wrong.first_bytes), "echo" if run.no_echo else "HTTP"
+            raise UsageError(f"{run.config['target']} is no {expected} server, and the search asks for that; {said}")
         step = _step(run, rate, percentile, bound_s * 1e6)
         search.tried(rate, good=step.why is None)
         steps.append(step)

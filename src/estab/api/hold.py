@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
+from estab.api.asking import AskingRequest
 from estab.api.execute import execute
 from estab.api.recorder import ProgressCallback
-from estab.api.request import DEFAULT_OPTIONS, ConfigValue, LoadOptions, LoadRequest
+from estab.api.request import DEFAULT_OPTIONS, ConfigValue, LoadOptions
+from estab.errors import UsageError
 from estab.load.conductor import Stop
-from estab.load.plan import MOST_CONNECTIONS, MOST_RATE, MOST_SIZE, ClientLoad, check_range
+from estab.load.exchange import NOTHING, echo
+from estab.load.plan import MOST_CONNECTIONS, MOST_RATE, ClientLoad, check_range
 from estab.records import RunResult
 
+DEFAULT_BYTES = 64  # of a trickle's echo
 MOST_VISITORS = 20_000  # at once: as long as one may wait, at its rate
 
 
-class HoldRequest(LoadRequest, frozen=True, kw_only=True, tag_field="command", tag="hold"):
+class HoldRequest(AskingRequest, frozen=True, kw_only=True, tag_field="command", tag="hold"):
     """What is asked of `hold`, which says what each field means."""
 
     command: ClassVar[str] = "hold"
@@ -25,29 +29,43 @@ class HoldRequest(LoadRequest, frozen=True, kw_only=True, tag_field="command", t
     in_flight: int = 1000
     reset: bool = False
     trickle_per_s: float | None = None
-    size_bytes: int = 64
     churn_rate_per_s: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_range("in_flight", self.in_flight, 1, MOST_CONNECTIONS)
-        check_range("size_bytes", self.size_bytes, 1, MOST_SIZE)
         for name, most in (("ramp_per_s", 1e9), ("trickle_per_s", MOST_RATE), ("churn_rate_per_s", 1e9)):
             if (value := getattr(self, name)) is not None:
                 check_range(name, value, 0.001, most)
+        for name in ("size_bytes", "http", "request"):
+            if not self.asks and getattr(self, name) is not None:
+                raise UsageError(f"`{name}` is what a trickle asks: give `trickle_per_s` too, or leave it out")
+        if self.until_close:
+            raise UsageError("`until_close` ends a connection with its first reply, and hold keeps them: use churn")
+
+    @property
+    def asks(self) -> bool:
+        """A trickle does."""
+        return self.trickle_per_s is not None
 
     @property
     def hold_s(self) -> float:
         """How long the connections are held once every connect is settled."""
         return self.duration_s
 
-    def client_load(self, options: LoadOptions) -> ClientLoad:
+    def resolved(self, target: str | None) -> Self:
+        """With the size of the trickle's echoes, where that is asked for and none was given."""
+        request = super().resolved(target)
+        is_open = request.asks and request.is_echo and request.size_bytes is None
+        return request.replace(size_bytes=DEFAULT_BYTES) if is_open else request
+
+    def client_load(self, options: LoadOptions, target: str | None) -> ClientLoad:
         """What the client workers are to do; a trickle is an open loop over the held connections."""
         return ClientLoad(
             workload="hold" if self.trickle_per_s is None else "rate",
             connections=self.connections,
             duration_s=self.duration_s,
-            size=0 if self.trickle_per_s is None else self.size_bytes,
+            exchange=self.exchange(target) if self.asks else NOTHING,
             rate_per_s=self.trickle_per_s,
             until_told=True,
             timeout_s=options.timeout_s,
@@ -66,7 +84,7 @@ class HoldRequest(LoadRequest, frozen=True, kw_only=True, tag_field="command", t
             workload="churn",
             connections=min(MOST_VISITORS, int(self.churn_rate_per_s * (options.timeout_s or 3.0)) + 16),
             duration_s=self.duration_s,
-            size=1 if embedded else 0,
+            exchange=echo(1 if embedded else 0),
             rate_per_s=self.churn_rate_per_s,
             until_told=True,
             timeout_s=options.timeout_s,
@@ -74,12 +92,8 @@ class HoldRequest(LoadRequest, frozen=True, kw_only=True, tag_field="command", t
         )
 
     def config(self) -> dict[str, ConfigValue]:
-        """What was asked; the size is that of the trickle's requests."""
-        return {
-            **super().config(),
-            "size_bytes": None if self.trickle_per_s is None else self.size_bytes,
-            "in_flight": min(self.in_flight, self.connections),
-        }
+        """What was asked; the size is that of the trickle's echoes."""
+        return {**super().config(), "in_flight": min(self.in_flight, self.connections)}
 
 
 def hold(
@@ -91,7 +105,11 @@ def hold(
     in_flight: int = 1000,
     reset: bool = False,
     trickle_per_s: float | None = None,
-    size_bytes: int = 64,
+    size_bytes: int | None = None,
+    http: str | None = None,
+    request: bytes | None = None,
+    until: bytes | None = None,
+    reply_bytes: int | None = None,
     churn_rate_per_s: float | None = None,
     options: LoadOptions = DEFAULT_OPTIONS,
     stop: Stop | None = None,
@@ -100,13 +118,14 @@ def hold(
     """Opens `connections`, keeps them `duration_s` seconds once every connect is settled, and closes them.
 
     `ramp_per_s` spreads the connects over time; `in_flight` is how many are under way at once. `reset` closes by RST. A
-    connection that the peer ends early is a failure. `trickle_per_s` sends so many requests of `size_bytes` a second
-    over all of them, each connection in its turn, from when all are connected, and awaits their echoes; `open_loop` and
-    the request latency tell how they fared. `churn_rate_per_s` lets so many more connections come and go each second
+    connection that the peer ends early is a failure. `trickle_per_s` sends so many requests a second over
+    all of them, each connection in its turn, from when all are connected, and awaits their replies: echoes of
+    `size_bytes` (64), or what `http` or `request` asks for, as in `bench`; `open_loop` and the request latency tell how
+    they fared. `churn_rate_per_s` lets so many more connections come and go each second
     beside them from the start: what a server with long-lived clients sees; `visitors` tells how those fared, and the
     totals hold both. The other arguments are those of `bench`.
     """
-    request = HoldRequest(
+    asked = HoldRequest(
         connections=connections,
         duration_s=duration_s,
         ramp_per_s=ramp_per_s,
@@ -114,6 +133,10 @@ def hold(
         reset=reset,
         trickle_per_s=trickle_per_s,
         size_bytes=size_bytes,
+        http=http,
+        request=request,
+        until=until,
+        reply_bytes=reply_bytes,
         churn_rate_per_s=churn_rate_per_s,
     )
-    return execute(request, target, options, stop=stop, progress=progress)
+    return execute(asked, target, options, stop=stop, progress=progress)

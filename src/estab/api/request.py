@@ -69,17 +69,17 @@ class LoadRequest(Record, frozen=True, kw_only=True):
         return None
 
     @abstractmethod
-    def client_load(self, options: LoadOptions) -> ClientLoad:
-        """What the client workers are to do."""
+    def client_load(self, options: LoadOptions, target: str | None) -> ClientLoad:
+        """What the client workers are to do with `target`; None: a server of our own."""
 
     def visitors(self, options: LoadOptions, *, embedded: bool) -> ClientLoad | None:
         """A second load that comes and goes beside the first, for as long as that lasts."""
         del options, embedded
         return None
 
-    def resolved(self, *, embedded: bool) -> Self:
-        """With what was left open decided: `embedded`, whether the server is one of our own."""
-        del embedded
+    def resolved(self, target: str | None) -> Self:
+        """With what was left open decided by the target; None: a server of our own."""
+        del target
         return self
 
     def service(self, service: Service) -> Service:

@@ -8,9 +8,11 @@ from cyclopts import Parameter
 
 from estab.cli.load import run_load
 from estab.cli.options import (
+    DEFAULT_ASKED,
     DEFAULT_CLIENT,
     DEFAULT_EMBEDDED,
     DEFAULT_REPORT,
+    AskedFlags,
     ClientFlags,
     EmbeddedFlags,
     LoadFlags,
@@ -26,33 +28,35 @@ def bench(
     *,
     connections: Annotated[Whole, Parameter(name=("--connections", "-c"))] = 100,
     duration: Annotated[Seconds, Parameter(name=("--duration", "-d"))] = 10.0,
-    size: Annotated[Bytes, Parameter(name=("--size", "-s"))] = 64,
+    size: Annotated[Bytes | None, Parameter(name=("--size", "-s"))] = None,
     mode: Literal["rr", "flood", "rate"] = "rr",
     depth: Whole = 1,
     rate: Number | None = None,
     arrivals: Literal["poisson", "constant"] = "poisson",
     find_rate: Annotated[str | None, Parameter(metavar="BOUND")] = None,
+    asked: AskedFlags = DEFAULT_ASKED,
     client: ClientFlags = DEFAULT_CLIENT,
     embedded: EmbeddedFlags = DEFAULT_EMBEDDED,
     output: ReportFlags = DEFAULT_REPORT,
 ) -> int:
-    """Measure an echo server: requests per second, latency, and the limit that was met.
+    """Measure a server: requests per second, latency, and the limit that was met.
 
-    Every byte of every reply is verified. Without TARGET, estab starts an echo server on loopback and loads that.
+    An echo server by default, of which every byte of every reply is verified; with --http, --request or a URL any
+    other. Without TARGET, estab starts an echo server on loopback and loads that.
 
-    Example: estab bench 10.0.0.5:5000 -c 400 -s 1400 -d 30 --mode flood
+    Example: estab bench http://10.0.0.5:8080/index.html -c 400 -d 30
 
     Parameters
     ----------
     target
-        An echo server: HOST:PORT, [IPv6]:PORT, :PORT, a URL, or the name of a program that listens on this host.
-        Default: an embedded one on loopback.
+        HOST:PORT, [IPv6]:PORT, :PORT, a URL, or the name of a program that listens on this host. Default: an embedded
+        echo server on loopback.
     connections
         How many connections; all are opened at once.
     duration
         How long to run (10, 500ms, 2m).
     size
-        Size of a request (1400, 64k).
+        Size of an echo request (1400, 64k). Default: 64.
     mode
         rr: send the next request when the last is answered. flood: write without waiting and count what comes back.
         rate: an open loop, --rate requests per second whether or not earlier ones were answered; latency counts from
@@ -84,6 +88,7 @@ def bench(
             connections=connections,
             duration_s=duration,
             size_bytes=size,
+            **asked.parameters(),
             mode="rate",
             rate_per_s=first,
             arrivals=arrivals,
@@ -93,6 +98,7 @@ def bench(
         connections=connections,
         duration_s=duration,
         size_bytes=size,
+        **asked.parameters(),
         mode=mode,
         depth=depth,
         rate_per_s=rate,

@@ -8,9 +8,11 @@ from cyclopts import Parameter
 
 from estab.cli.load import run_load
 from estab.cli.options import (
+    DEFAULT_ASKED,
     DEFAULT_CLIENT,
     DEFAULT_EMBEDDED,
     DEFAULT_REPORT,
+    AskedFlags,
     ClientFlags,
     EmbeddedFlags,
     LoadFlags,
@@ -31,6 +33,7 @@ def churn(
     arrivals: Literal["poisson", "constant"] = "poisson",
     close: Literal["fin", "rst"] = "fin",
     first_close: Literal["client", "server"] = "client",
+    asked: AskedFlags = DEFAULT_ASKED,
     client: ClientFlags = DEFAULT_CLIENT,
     embedded: EmbeddedFlags = DEFAULT_EMBEDDED,
     output: ReportFlags = DEFAULT_REPORT,
@@ -51,8 +54,8 @@ def churn(
     attempts
         Stop after this many connects; 0: only after the duration.
     size
-        Send a request of this size and wait for its echo before closing; 0: close at once. Default: 0 with a TARGET;
-        1 with the embedded server, which clients that never wait would outrun.
+        Send a request of this size and wait for its echo before closing; 0: close at once. Default: 0 with a TARGET
+        that is no http:// URL; 1 with the embedded server, which clients that never wait would outrun.
     rate
         Connects per second, an open loop: each starts when it is due, if one of the -c slots is free, and its latency
         counts from then. Default: the next starts as soon as one has closed.
@@ -61,7 +64,7 @@ def churn(
     close
         fin: an orderly close. rst: an abrupt one, which leaves no TIME_WAIT.
     first_close
-        Which end closes first, and so keeps the TIME_WAIT; server: wait for its FIN.
+        Which end closes first, and so keeps the TIME_WAIT; server: wait for its FIN, which --http then asks for.
     output.json
         Write the result as JSON to this file (estab.run/1; estab.cluster/1 with --cluster); `-` is standard output,
         which then gets nothing else.
@@ -73,6 +76,7 @@ def churn(
         duration_s=duration,
         attempts=attempts,
         size_bytes=size,
+        **asked.parameters(),
         rate_per_s=rate,
         arrivals=arrivals,
         close=close,

@@ -8,9 +8,11 @@ from cyclopts import Parameter
 
 from estab.cli.load import run_load
 from estab.cli.options import (
+    DEFAULT_ASKED,
     DEFAULT_CLIENT,
     DEFAULT_EMBEDDED,
     DEFAULT_REPORT,
+    AskedFlags,
     ClientFlags,
     EmbeddedFlags,
     LoadFlags,
@@ -18,8 +20,6 @@ from estab.cli.options import (
 )
 from estab.cli.values import Bytes, Flag, Number, Seconds, Target, Whole
 from estab.errors import UsageError
-
-_SIZE = 64
 
 
 def hold(
@@ -31,10 +31,11 @@ def hold(
     ramp: Number | None = None,
     in_flight: Whole = 1000,
     trickle: Number | None = None,
-    size: Annotated[Bytes, Parameter(name=("--size", "-s"))] = _SIZE,
+    size: Annotated[Bytes | None, Parameter(name=("--size", "-s"))] = None,
     churn_rate: Number | None = None,
     find_ceiling: Flag = False,
     reset: Flag = False,
+    asked: AskedFlags = DEFAULT_ASKED,
     client: ClientFlags = DEFAULT_CLIENT,
     embedded: EmbeddedFlags = DEFAULT_EMBEDDED,
     output: ReportFlags = DEFAULT_REPORT,
@@ -62,9 +63,10 @@ def hold(
     in_flight
         How many connects may be under way at once.
     trickle
-        Requests per second over all held connections, in turn: do they still answer? Needs an echo server.
+        Requests per second over all held connections, in turn: do they still answer? Echoes, or what --http or
+        --request asks for.
     size
-        Size of a --trickle request (64, 1k).
+        Size of a --trickle echo (64, 1k). Default: 64.
     churn_rate
         Connections per second that come and go beside the held ones, from the start.
     find_ceiling
@@ -79,8 +81,6 @@ def hold(
     from estab.api.hold import HoldRequest
 
     flags = LoadFlags(client, embedded, output)
-    if trickle is None and size != _SIZE:
-        raise UsageError(f"--size is the size of --trickle requests; give --trickle too, or leave out --size {size}")
     if find_ceiling:
         _alone("--find-ceiling", ramp=ramp, trickle=trickle, churn_rate=churn_rate)
         from estab.cli.search import find_ceiling as search
@@ -94,6 +94,7 @@ def hold(
         reset=reset,
         trickle_per_s=trickle,
         size_bytes=size,
+        **asked.parameters(),
         churn_rate_per_s=churn_rate,
     )
     return run_load(request, target, flags)

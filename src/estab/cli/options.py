@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from estab.cli.values import Command, File, Flag, Seconds, Whole
+from estab.cli.values import Bytes, Command, File, Flag, Seconds, Whole
 from estab.errors import UsageError
+from estab.load.exchange import MOST_REQUEST, unescape
 from estab.load.serving import Service
 
 if TYPE_CHECKING:
     from estab.api.request import LoadOptions
 
 OUTPUT = Group("Output", sort_key=9)
+ASKED = Group("What is asked", sort_key=3)
 CLIENT = Group("Client", sort_key=4)
 SERVER = Group("Embedded server (only without TARGET)", sort_key=5)
 
@@ -114,6 +116,57 @@ class ClientFlags:
     are totals. `estab cluster check` lists the hosts."""
 
 
+@Parameter(name="*", group=ASKED)
+@dataclass(frozen=True)
+class AskedFlags:
+    """What is asked of a server that is no echo server."""
+
+    http: Annotated[str | None, Parameter(metavar="PATH")] = None
+    """Ask a server of HTTP for this path by GET, again and again on the same connection where it lets us. Replies are
+    counted by status; one of 400 or above is a failure. A TARGET that is a URL (http://host/path) says the same."""
+
+    request: Annotated[str | None, Parameter(metavar="BYTES", allow_leading_hyphen=True)] = None
+    r"""Send this: bytes as printf writes them ("PING\r\n"), or those of @FILE (@- is standard input). The end of its
+    reply is given by --until, --reply-bytes or --until-close; a request of HTTP/1.1 needs none of them."""
+
+    until: Annotated[str | None, Parameter(metavar="BYTES", allow_leading_hyphen=True)] = None
+    r"""The bytes that end a reply ("PONG\r\n")."""
+
+    reply_bytes: Bytes | None = None
+    """How many bytes a reply has."""
+
+    until_close: Flag = False
+    """A reply ends as the server closes; a new connection asks for the next."""
+
+    def parameters(self) -> dict[str, Any]:
+        """As the library takes them, bytes as such. Raises UsageError for an escape that is none."""
+        return {
+            "http": self.http,
+            "request": None if self.request is None else _request(self.request),
+            "until": None if self.until is None else _bytes("--until", self.until),
+            "reply_bytes": self.reply_bytes,
+            "until_close": self.until_close,
+        }
+
+
+def _request(text: str) -> bytes:
+    if not text.startswith("@"):
+        return _bytes("--request", text)
+    name = text[1:]
+    try:
+        with open(0, "rb", closefd=False) if name == "-" else open(name, "rb") as file:
+            return file.read(MOST_REQUEST + 1)
+    except OSError as error:
+        raise UsageError(f"--request: can't read {name!r}: {error.strerror}") from error
+
+
+def _bytes(option: str, text: str) -> bytes:
+    try:
+        return unescape(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
 @dataclass(frozen=True)
 class LoadFlags:
     """The flags that every load has."""
@@ -137,5 +190,6 @@ class LoadFlags:
 
 DEFAULT_OUTPUT = OutputFlags()
 DEFAULT_REPORT = ReportFlags()
+DEFAULT_ASKED = AskedFlags()
 DEFAULT_CLIENT = ClientFlags()
 DEFAULT_EMBEDDED = EmbeddedFlags()

@@ -79,8 +79,9 @@ def find_rate(target: str | None, text: str, request: BenchRequest, flags: LoadF
         highest = search(
             target, bound_s=bound_s, percentile=percentile, first_per_s=request.rate_per_s or FIRST_PER_S,
             connections=request.connections, duration_s=request.duration_s, size_bytes=request.size_bytes,
-            arrivals=request.arrivals, options=options, stop=stop, progress=telling(draw, attempts),
-            stepped=lambda step: attempts.stepped(rate_step(step)),
+            http=request.http, request=request.request, until=request.until, reply_bytes=request.reply_bytes,
+            until_close=request.until_close, arrivals=request.arrivals, options=options, stop=stop,
+            progress=telling(draw, attempts), stepped=lambda step: attempts.stepped(rate_step(step)),
         )  # fmt: skip
     JsonFile(flags.output.json).write(highest)
     show(flags.output, partial(brief_rate, highest), partial(answer_rate, highest), partial(render_rate, highest))

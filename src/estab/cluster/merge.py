@@ -56,6 +56,8 @@ def requests(every: Iterable[Requests | None]) -> Requests | None:
         per_second=count / seconds if seconds else None,
         bytes=sum(host.bytes for host in known),
         seconds=seconds,
+        http_status=counts(host.http_status for host in known),
+        renewed=None if any(host.renewed is None for host in known) else sum(host.renewed or 0 for host in known),
     )
 
 

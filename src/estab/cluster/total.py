@@ -35,7 +35,7 @@ from estab.records import (
     decode,
 )
 from estab.records.cluster import ClusterHost, ClusterResult, ClusterServer
-from estab.records.failure import by_kind
+from estab.records.failure import OF_CONNECTED, by_kind
 from estab.words import plural
 
 UNSEEN = "no worker is on the server's host; start one there: dask worker ADDRESS --resources estab-server=1"
@@ -216,7 +216,7 @@ def _accepted(
 ) -> int | None:
     """The server's word on how many it accepted: its sockets with an inode, where all of them stayed to be counted."""
     stay = isinstance(asked.request, HoldRequest) and asked.request.churn_rate_per_s is None
-    gone = any(failure.phase in ("read", "write") for failure in failures) or any(host.lost for host in hosts)
+    gone = any(failure.phase in OF_CONNECTED for failure in failures) or any(host.lost for host in hosts)
     return accepts.since_before(server) if stay and not gone else None
 
 

@@ -14,10 +14,10 @@ from estab.diagnose import facts
 from estab.diagnose.evidence import measured, unknown
 from estab.kernel.formats import first_bytes
 from estab.records import Evidence, Failure, FailureKind, RunResult, ServerSample, TimelinePoint
+from estab.records.failure import OF_CONNECTED
 from estab.words import plural
 
 ENDED_EARLY = frozenset({"eof", *facts.RESETS})
-_OF_CLOSED = ("write", "read")
 
 
 def ended_early(run: RunResult) -> int:
@@ -26,12 +26,12 @@ def ended_early(run: RunResult) -> int:
     Without those that the server never had, for which it counts SyncookiesFailed or EmbryonicRsts.
     """
     never_had = sum(max(0, run.server.rose(name) or 0) for name in (facts.COOKIES_FAILED, facts.EMBRYONIC_RSTS))
-    return facts.failed(run, _OF_CLOSED, ENDED_EARLY) - min(never_had, resets(run))
+    return facts.failed(run, OF_CONNECTED, ENDED_EARLY) - min(never_had, resets(run))
 
 
 def resets(run: RunResult) -> int:
     """Of the connections that ended early those that were reset."""
-    return facts.failed(run, _OF_CLOSED, facts.RESETS)
+    return facts.failed(run, OF_CONNECTED, facts.RESETS)
 
 
 def refused_in_words(run: RunResult) -> Failure | None:
@@ -164,7 +164,7 @@ def ended_between_s(run: RunResult) -> tuple[float, float] | None:
 
 
 def _is_early_end(phase: str, errno: str) -> bool:
-    return phase in _OF_CLOSED and errno in ENDED_EARLY
+    return phase in OF_CONNECTED and errno in ENDED_EARLY
 
 
 def _lasted_s(point: TimelinePoint, later: TimelinePoint, last_s: float | None) -> float:

@@ -14,6 +14,7 @@ from estab.diagnose import facts
 from estab.diagnose.evidence import NETSTAT, measured
 from estab.kernel.rules.segment_size import SMALL_MSS
 from estab.records import ClientSide, Evidence, RunResult, ServerSide
+from estab.records.failure import OF_CONNECTED
 from estab.words import plural
 
 TIMEOUTS = "TcpExt.TCPTimeouts"
@@ -77,7 +78,7 @@ class DataPath:
 def data_path(run: RunResult) -> DataPath:
     """What both ends tell of the data of `run`."""
     return DataPath(
-        stalled=facts.failed(run, ("read", "write"), facts.TIMEOUTS),
+        stalled=facts.failed(run, OF_CONNECTED, facts.TIMEOUTS),
         requests_again=_again(run.client),
         answers_again=_again(run.server) if run.server.observed else None,
         left=_left(run),

@@ -14,6 +14,7 @@ from estab.kernel.rules.inputs import RuleInputError
 from estab.kernel.rules.kernel_version import KernelVersion, of
 from estab.kernel.rules.listening import reached, serving
 from estab.records import HostFacts, Listener, ListenerWatch, RunResult, Snapshot, Worker
+from estab.records.failure import OF_CONNECTED
 
 TIMEOUTS = frozenset({"ETIMEDOUT", "own_timeout", "gave_up"})
 RESETS = frozenset({"ECONNRESET", "EPIPE"})
@@ -56,17 +57,17 @@ def connect_failures(run: RunResult) -> int:
 
 def timeouts(run: RunResult) -> int:
     """Connections that got no answer in time, at whatever phase."""
-    return failed(run, ("connect", "write", "read"), TIMEOUTS)
+    return failed(run, ("connect", *OF_CONNECTED), TIMEOUTS)
 
 
 def resets(run: RunResult) -> int:
     """Connections that were reset, or written to after that (docs/kernel.md rule 14: ECONNRESET first, then EPIPE)."""
-    return failed(run, ("connect", "write", "read"), RESETS)
+    return failed(run, ("connect", *OF_CONNECTED), RESETS)
 
 
 def unserved(run: RunResult) -> int:
     """Connections that timed out, were reset or ended early: what a server's limit can answer for."""
-    return timeouts(run) + resets(run) + failed(run, ("write", "read"), ("eof",))
+    return timeouts(run) + resets(run) + failed(run, OF_CONNECTED, ("eof",))
 
 
 def turned_away_clients(run: RunResult) -> int:

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Self
 
-from estab.records.failure import PHASES
+from estab.records.failure import OWN_CODES, PHASES
 
 MAGIC = 0x6573746162303031
 SLOTS = (
@@ -21,16 +21,18 @@ SLOTS = (
     "requests", "bytes_sent", "bytes_received", "peer_resets", "failure_kinds", "connect_count", "connect_sum_ns",
     "connect_max_ns", "request_count", "request_sum_ns", "request_max_ns", "order_kinds",
     "schedule_ns", "scheduled", "late", "worst_late_ns", "waited", "unsent",
-    "reply_bytes", "no_echo", "stayed", "failed_before_end", "failed_ranks",
+    "no_echo", "stayed", "failed_before_end", "failed_ranks",
 )  # fmt: skip
 STARTING, READY, RUNNING, SETTLED, CLOSING, DONE = range(6)
-OWN_TIMEOUT, EOF, WRONG_BYTES, OTHER = range(1000, 1004)
-CODE_NAMES = {OWN_TIMEOUT: "own_timeout", EOF: "eof", WRONG_BYTES: "wrong_bytes", OTHER: "other"}
+OWN_TIMEOUT, EOF, WRONG_BYTES, OTHER, MALFORMED, HEADER_TOO_LONG, EXCESS_BYTES = range(1000, 1007)
+STATUS = 2000  # from here on: a status of HTTP that nobody wished for
+CODE_NAMES = dict(zip(range(OWN_TIMEOUT, EXCESS_BYTES + 1), OWN_CODES, strict=True))
 
 RETRANSMIT_BUCKETS = 16
 FAILURE_KINDS = 32
 EXAMPLE_BYTES = 96
 REPLY_BYTES = 32
+STATUS_FIRST, STATUS_KINDS = 100, 500
 ORDER_KINDS = 16
 HDR_HALF = 1024
 HDR_LENGTH = 33 * HDR_HALF
@@ -38,12 +40,12 @@ HDR_HIGHEST_NS = 3_600_000_000_000  # as `kernel.formats.hdr` has it, which a wo
 
 RETRANSMITS_AT = len(SLOTS) * 8
 FAILURES_AT = RETRANSMITS_AT + RETRANSMIT_BUCKETS * 8
-FAILURE_WORDS = 5
-FAILURE_BYTES = FAILURE_WORDS * 8 + EXAMPLE_BYTES
+FAILURE_WORDS = 6
+FAILURE_BYTES = FAILURE_WORDS * 8 + EXAMPLE_BYTES + REPLY_BYTES
 ORDERS_AT = FAILURES_AT + FAILURE_KINDS * FAILURE_BYTES
 ORDER_WORDS = 4
-REPLY_AT = ORDERS_AT + ORDER_KINDS * ORDER_WORDS * 8
-CONNECT_NS_AT = REPLY_AT + REPLY_BYTES
+HTTP_STATUS_AT = ORDERS_AT + ORDER_KINDS * ORDER_WORDS * 8
+CONNECT_NS_AT = HTTP_STATUS_AT + STATUS_KINDS * 8
 REQUEST_NS_AT = CONNECT_NS_AT + HDR_LENGTH * 8
 SIZE = REQUEST_NS_AT + HDR_LENGTH * 8
 
@@ -51,7 +53,9 @@ INDEX = {name: i for i, name in enumerate(SLOTS)}
 
 
 def code_name(code: int) -> str:
-    """The kernel's name of an errno (`ECONNREFUSED`), or of what no errno tells (`own_timeout`)."""
+    """The kernel's name of an errno (`ECONNREFUSED`), of what no errno tells (`own_timeout`), or a status (`503`)."""
+    if code >= STATUS:
+        return str(code - STATUS)
     return CODE_NAMES.get(code) or errno.errorcode.get(code, f"errno_{code}")
 
 
@@ -74,7 +78,7 @@ def hdr_value(index: int) -> int:
 class FailureCount:
     """One line of the table of failures. `first_ns` and `last_ns` count from the worker's start.
 
-    `reply`: how the first reply that was no echo began, at `wrong_bytes`; else empty.
+    `reply`: how the first reply of this kind began, where it was one; else empty.
     """
 
     phase: str
@@ -129,16 +133,19 @@ class Block:
         kinds = []
         for i in range(min(self.get("failure_kinds"), FAILURE_KINDS)):
             at = FAILURES_AT + i * FAILURE_BYTES
-            phase, code, count, first_ns, last_ns = self.words[at // 8 : at // 8 + FAILURE_WORDS].tolist()
-            text = self._map[at + FAILURE_WORDS * 8 : at + FAILURE_BYTES].split(b"\0", 1)[0]
-            example = text.decode("ascii", "replace")
+            phase, code, count, first_ns, last_ns, size = self.words[at // 8 : at // 8 + FAILURE_WORDS].tolist()
+            example_at, reply_at = at + FAILURE_WORDS * 8, at + FAILURE_BYTES - REPLY_BYTES
+            example = self._map[example_at:reply_at].split(b"\0", 1)[0].decode("ascii", "replace")
             name = PHASES[phase] if phase < len(PHASES) else f"phase_{phase}"
-            reply = self._reply() if code == WRONG_BYTES else b""
+            reply = self._map[reply_at : reply_at + min(size, REPLY_BYTES)]
             kinds.append(FailureCount(name, code_name(code), count, first_ns, last_ns, example, reply))
         return kinds
 
-    def _reply(self) -> bytes:
-        return bytes(self._map[REPLY_AT : REPLY_AT + min(self.get("reply_bytes"), REPLY_BYTES)])
+    def http_status(self) -> dict[int, int]:
+        """Replies of HTTP by status."""
+        start = HTTP_STATUS_AT // 8
+        counts = self.words[start : start + STATUS_KINDS].tolist()
+        return {STATUS_FIRST + i: count for i, count in enumerate(counts) if count}
 
     def error_orders(self) -> dict[tuple[str, ...], int]:
         """How often one more write and one more read gave these after a first error; "ok" is what worked."""

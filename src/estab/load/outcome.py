@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from estab.kernel.formats import first_bytes, hdr
 from estab.load import fleet as fleets
 from estab.load.block import CONNECT_NS_AT, REQUEST_NS_AT, Block
+from estab.load.exchange import HTTP
 from estab.load.fleet import Fleet, WorkerProcess
 from estab.load.plan import ClientLoad
 from estab.records import (
@@ -118,14 +119,30 @@ def latency(blocks: Sequence[Block], totals: dict[str, int]) -> Latency:
     )
 
 
-def requests(totals: dict[str, int], asked: bool) -> Requests | None:
-    """Requests answered, from the start (of the schedule) to the last answer. None where the workload asks none."""
-    if not asked:
+def requests(blocks: Sequence[Block], totals: dict[str, int], load: ClientLoad) -> Requests | None:
+    """Requests answered, from the start (of the schedule) to the last answer. None where nothing was asked."""
+    exchange = load.exchange
+    if not exchange.asks:
         return None
     began = totals["schedule_ns"] or totals["started_ns"]
     seconds = (totals["last_answer_ns"] - began) / NS_PER_S if totals["requests"] else None
     rate = totals["requests"] / seconds if seconds else None
-    return Requests(count=totals["requests"], per_second=rate, bytes=totals["bytes_received"], seconds=seconds)
+    return Requests(
+        count=totals["requests"],
+        per_second=rate,
+        bytes=totals["bytes_received"],
+        seconds=seconds,
+        http_status=http_status(blocks) if exchange.reply == HTTP else None,
+        renewed=max(0, totals["attempted"] - load.connections) if exchange.renews else None,
+    )
+
+
+def http_status(blocks: Iterable[Block]) -> dict[str, int]:
+    """Replies of HTTP by status, the lowest first."""
+    total: Counter[int] = Counter()
+    for block in blocks:
+        total.update(block.http_status())
+    return {str(status): total[status] for status in sorted(total)}
 
 
 def open_loop(totals: dict[str, int], load: ClientLoad) -> OpenLoop | None:

@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, ip_address
 from typing import Any
 
 from estab.errors import UsageError
+from estab.load.exchange import NOTHING, Exchange
 
 NS_PER_S = 1_000_000_000
 OWN_DESCRIPTORS = 16  # what a worker has open besides its connections: standard streams, block, epoll, Python's own
@@ -46,7 +47,7 @@ class ClientLoad:
     workload: str
     connections: int
     duration_s: float
-    size: int = 0
+    exchange: Exchange = NOTHING
     depth: int = 1
     timeout_s: float = 3.0
     in_flight: int | None = None
@@ -246,10 +247,10 @@ def _common(load: ClientLoad, parts: int) -> dict[str, Any]:
         "duration_ns": 0 if load.until_told else int(load.duration_s * NS_PER_S),
         "timeout_ns": int(load.timeout_s * NS_PER_S),
         "drain_ns": int((load.timeout_s or 3.0) * NS_PER_S),
-        "size": load.size,
+        **load.exchange.config(),
         "depth": load.depth,
         "reset": load.reset,
         "server_closes_first": load.server_closes_first,
-        "no_delay": load.workload in ("rr", "flood", "rate") or load.size > 500,
+        "no_delay": load.workload in ("rr", "flood", "rate") or load.exchange.size > 500,
         "poisson": load.arrivals == "poisson",
     }

@@ -1,18 +1,23 @@
 """TARGET as people type it, to a numeric address: `HOST:PORT`, `[v6]:PORT`, `:PORT`, a port alone, or a URL.
 
-Of a URL only host and port count. A port without a host is this host: 127.0.0.1 for who connects, every address for who
-listens.
+A port without a host is this host: 127.0.0.1 for who connects, every address for who listens. Who is asked for a page
+takes the path of a URL as well; for all others host and port alone count.
 """
 
 from __future__ import annotations
 
 import re
 import socket
+from dataclasses import dataclass
 
 from estab.errors import MachineError, UsageError
+from estab.kernel.formats.endpoint import endpoint
 from estab.load.plan import Address
 
-_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[^/?#]*@)?(?P<address>[^/?#]*)(?:[/?#].*)?", re.IGNORECASE)
+_URL = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[^/?#]*@)?(?P<address>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?[^#]*)?(?:#.*)?",
+    re.IGNORECASE,
+)
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}  # RFC 9110, section 4.2; RFC 6455, section 3
 _ENDS_IN_PORT = re.compile(r":[^\]]*$")
 EVERYWHERE, MOST_PORT = "0.0.0.0", 65535
@@ -41,15 +46,42 @@ def split(text: str, what: str, here: str = "127.0.0.1") -> tuple[str, int]:
     return host, int(port)
 
 
+@dataclass(frozen=True)
+class Url:
+    """The parts of a URL that count: `authority` is HOST or HOST:PORT, `path` has its query."""
+
+    scheme: str
+    authority: str
+    path: str
+
+
+def url(text: str) -> Url | None:
+    """The parts of a URL; None for any other text."""
+    match = _URL.fullmatch(text)
+    if match is None:
+        return None
+    return Url(match["scheme"].lower(), match["address"], (match["path"] or "/") + (match["query"] or ""))
+
+
 def _of_url(text: str) -> str:
     """HOST:PORT of a URL, with the scheme's own port where it names none; any other text as it is."""
-    url = _URL.fullmatch(text)
-    if url is None:
+    place = url(text)
+    if place is None:
         return text
-    port = _PORTS.get(url["scheme"].lower())
-    if port is None or not url["address"] or _ENDS_IN_PORT.search(url["address"]):
-        return url["address"]
-    return f"{url['address']}:{port}"
+    port = _PORTS.get(place.scheme)
+    if port is None or not place.authority or _ENDS_IN_PORT.search(place.authority):
+        return place.authority
+    return f"{place.authority}:{port}"
+
+
+def authority(text: str) -> str:
+    """The Host that a request of HTTP names (RFC 9110, section 7.2). Raises UsageError as `parse` does."""
+    host, port = parse(text)
+    try:
+        name = host.partition("%")[0].encode("idna").decode("ascii")
+    except UnicodeError as error:
+        raise UsageError(f"`target` {text!r}: unknown host {host!r} ({error})") from error
+    return endpoint(name, port).removesuffix(":80")
 
 
 def parse(text: str, parameter: str = "target") -> tuple[str, int]:

@@ -37,12 +37,12 @@ def _engine(name: str) -> ModuleType:
     return _engine
 
 
-def _addresses(config: dict[str, Any]) -> dict[str, Any]:
-    for key in ("target",):
-        if key in config:
-            config[key] = tuple(config[key])
-    if "sources" in config:
+def from_json(config: dict[str, Any]) -> dict[str, Any]:
+    """With the tuples and the bytes that JSON does not have."""
+    if "target" in config:
+        config["target"] = tuple(config["target"])
         config["sources"] = [tuple(source) for source in config["sources"]]
+        config |= {key: config[key].encode("latin-1") for key in ("request", "until")}
     return config
 
 
@@ -57,7 +57,7 @@ def main() -> None:
     engine = _engine(order["engine"])
     run = engine.run_client if order["role"] == "client" else engine.run_server
     try:
-        run(order["block_fd"], CONTROL_FD, _addresses(order["config"]))
+        run(order["block_fd"], CONTROL_FD, from_json(order["config"]))
     except OSError as error:
         print(f"{order['role']} worker could not start: {error.strerror or error}", file=sys.stderr)
         raise SystemExit(1) from None

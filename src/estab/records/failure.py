@@ -8,16 +8,27 @@ from typing import NamedTuple, Self
 
 from estab.records.base import Record
 
-PHASES = ("connect", "write", "read", "close", "accept")
-OWN_CODES = ("own_timeout", "eof", "wrong_bytes", "other")  # what no errno tells: the engine's
+PHASES = ("connect", "write", "read", "reply", "close", "accept", "status")
+# What no errno tells: the engine's.
+OWN_CODES = ("own_timeout", "eof", "wrong_bytes", "other", "malformed", "header_too_long", "excess_bytes")
 GAVE_UP = "gave_up"  # and what is seen of other programs
 _REASONS = {
     "own_timeout": "timed out (--timeout)",
     GAVE_UP: "given up by the program",
     "eof": "closed by the peer",
     "wrong_bytes": "not an echo",
+    "malformed": "not HTTP",
+    "header_too_long": "a header of more than 64 kB",
+    "excess_bytes": "more bytes than the reply has",
 }
-CLIENT_PHASES = PHASES[:-1]  # what accept() gives is the server's, and costs a client nothing as such
+_REPLIES = {
+    "wrong_bytes": "replies that are not an echo",
+    "malformed": "replies that are not HTTP",
+    "header_too_long": "replies with a header of more than 64 kB",
+    "excess_bytes": "replies with more bytes than they should have",
+}
+OF_CONNECTED = ("write", "read", "reply")  # what ends a connection that was made, before its time
+CLIENT_PHASES = ("connect", *OF_CONNECTED, "close")  # what accept() gives costs a client nothing as such, nor a status
 
 
 class FailureKind(NamedTuple):
@@ -25,7 +36,8 @@ class FailureKind(NamedTuple):
 
     `errno` is the kernel's name (`ETIMEDOUT`), or in lower case what no errno tells: `own_timeout` (our --timeout
     ended it), `gave_up` (a watched program closed it unconnected), `eof` (the peer closed early), `wrong_bytes` (the
-    echo differs), `other` (the table was full).
+    echo differs), `malformed` (a reply that is not HTTP), `header_too_long` (its header has more than 64 kB),
+    `excess_bytes` (more came than the reply has), `other` (the table was full); at the phase status, that of HTTP.
     """
 
     phase: str
@@ -37,7 +49,10 @@ class FailureKind(NamedTuple):
     @property
     def words(self) -> str:
         """As a part of a sentence: `ETIMEDOUT at connect`, `timed out (--timeout) at connect`."""
-        return "replies that are not an echo" if self.errno == "wrong_bytes" else f"{self.reason} at {self.phase}"
+        if self.phase == "status":
+            return f"replies with status {self.errno}"
+        where = "within a reply" if self.phase == "reply" else f"at {self.phase}"
+        return _REPLIES.get(self.errno, f"{self.reason} {where}")
 
     @property
     def reason(self) -> str:
@@ -52,10 +67,11 @@ class FailureKind(NamedTuple):
 
 
 class Failure(Record, frozen=True, kw_only=True):
-    """Failures of one kind (`FailureKind`). `phase` is connect, write, read, close, or accept (at a server).
+    """Failures of one kind (`FailureKind`). `phase` is connect, write, read, reply (within one), close, or accept (at a
+    server). At status they are replies with a status that nobody wished for: their connections went on.
 
     `first_s` and `last_s`, when the first and the last of them failed, count from the start of the run. `first_bytes`:
-    at `wrong_bytes`, how the first reply that was no echo began, as `estab.kernel.formats.first_bytes.text` writes it.
+    how the first reply of this kind began, where it was one, as `estab.kernel.formats.first_bytes.text` writes it.
     """
 
     phase: str
@@ -73,7 +89,7 @@ class Failure(Record, frozen=True, kw_only=True):
 
     @property
     def is_clients(self) -> bool:
-        """Whether a client met it."""
+        """Whether it ended a client's connection."""
         return self.phase in CLIENT_PHASES
 
 

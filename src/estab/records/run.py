@@ -30,12 +30,18 @@ class Funnel(Record, frozen=True, kw_only=True):
 
 
 class Requests(Record, frozen=True, kw_only=True):
-    """Requests answered in full and verified. `bytes` is what came back. `per_second` over `seconds`."""
+    """Requests answered in full; echoes are verified. `bytes` is what came back. `per_second` over `seconds`.
+
+    `http_status`: replies of HTTP by status ("200"), of whichever: None where it was not HTTP. `renewed`: connections
+    that were made anew when the server had closed one, as HTTP lets it, or one had failed; None where none would be.
+    """
 
     count: int = 0
     per_second: float | None = None
     bytes: int = 0
     seconds: float | None = None
+    http_status: dict[str, int] | None = None
+    renewed: int | None = None
 
 
 class OpenLoop(Record, frozen=True, kw_only=True):
@@ -256,7 +262,8 @@ class RunResult(Record, frozen=True, kw_only=True):
     what had begun was waited for; None where that time has no end of its own (hold, serve).
     `program`: whose connections they were, where they were no load of estab's; then what only the load itself could
     know, as first bytes, requests and what ended well, is not in the funnel: `completed` is what connected.
-    `stopped`: why it ended before its time. `no_echo`: the first 20 replies to a process were no echoes, and none was.
+    `stopped`: why it ended before its time. `no_echo`, `no_http`: the first 20 replies to a process were no echoes, or
+    not HTTP, and none was.
     """
 
     schema: str = RUN_SCHEMA
@@ -310,15 +317,28 @@ class RunResult(Record, frozen=True, kw_only=True):
 
     @property
     def client_failures(self) -> int:
-        """All failures that a client met. Those of accept() are the server's and cost a client nothing as such."""
+        """Connections that failed at the client: neither what accept() gives, nor a status that nobody wished for."""
         return sum(failure.count for failure in self.failures if failure.is_clients)
 
     @property
     def no_echo(self) -> Failure | None:
         """The replies that were no echoes, where not one reply was: the target is no echo server."""
+        return self._none_but("wrong_bytes")
+
+    @property
+    def no_http(self) -> Failure | None:
+        """The replies that were not HTTP, where not one was."""
+        return self._none_but("malformed")
+
+    def _none_but(self, errno: str) -> Failure | None:
         if self.requests is None or self.requests.count:
             return None
-        return next((failure for failure in self.failures if failure.first_bytes is not None), None)
+        return next((failure for failure in self.failures if failure.errno == errno), None)
+
+    @property
+    def unwished(self) -> list[Failure]:
+        """Replies of HTTP with a status that nobody wished for (400 and above), most frequent first."""
+        return [failure for failure in self.failures if failure.phase == "status"]
 
     @property
     def lost_workers(self) -> list[Worker]:

@@ -12,7 +12,7 @@ from estab.kernel.formats import first_bytes
 from estab.kernel.rules import accept_queue
 from estab.records import ListenerWatch, Percentiles, RunResult, Worker
 from estab.report.layout import Glyphs, bar, columns, heading, indented, line, pairs
-from estab.report.words import clean, count, percent, seconds, size
+from estab.report.words import clean, count, example_of, percent, seconds, size
 from estab.words import places, plural
 
 BUSY = 0.9  # of one core: from here a worker is bound by CPU
@@ -77,9 +77,11 @@ def _why_none(run: RunResult, stage: str) -> str:
 
 
 def _peer(run: RunResult) -> Iterator[RenderableType]:
-    """Who answers there, where no reply was an echo. Where no cause is named the verdict says it."""
+    """Who answers there, where no reply was what was expected. Where no cause is named the verdict says it."""
     if run.no_echo is not None and run.cause is not None:
         yield indented(line(clean(first_bytes.no_echo(run.no_echo.first_bytes or ""))))
+    if run.no_http is not None and run.cause is not None:
+        yield indented(line(clean(first_bytes.no_http(run.no_http.first_bytes or ""))))
 
 
 def _failures(run: RunResult, glyphs: Glyphs) -> Table:
@@ -90,7 +92,7 @@ def _failures(run: RunResult, glyphs: Glyphs) -> Table:
     table.add_column("first at", justify="right", no_wrap=True)
     table.add_column("example", overflow="fold")
     for failure in sorted(run.failures, key=lambda f: -f.count):
-        example = clean(failure.example) if failure.example else ""
+        example = example_of(failure)
         first, why = seconds(failure.first_s, glyphs.micro), clean(failure.kind.reason)
         table.add_row(Text(clean(failure.phase)), Text(why), count(failure.count), first, Text(example))
     return table
@@ -112,6 +114,10 @@ def _throughput(run: RunResult) -> list[tuple[str, str]]:
         within = "" if requests.seconds is None else f" in {seconds(requests.seconds)}"
         text = f"{count(requests.per_second)}/s  ({text}{within})"
     figures.append(("requests", text))
+    if requests.http_status:
+        figures.append(("replies", ", ".join(f"{status}: {count(n)}" for status, n in requests.http_status.items())))
+    if requests.renewed:
+        figures.append(("made anew", plural(requests.renewed, "connection")))
     if requests.bytes and requests.seconds:
         figures.append(("bytes back", f"{size(requests.bytes / requests.seconds)}/s  ({size(requests.bytes)})"))
     return figures
@@ -224,7 +230,8 @@ def _lost(run: RunResult) -> list[tuple[str, str]]:
 
 def stopped(run: RunResult) -> Text:
     """Said at the top of a run that ended before its time by itself."""
-    return line(f"Stopped after {seconds(run.elapsed_s)}: none of the replies was an echo.", style="bold yellow")
+    what = "was an echo" if run.stopped == "no_echo" else "was HTTP"
+    return line(f"Stopped after {seconds(run.elapsed_s)}: none of the replies {what}.", style="bold yellow")
 
 
 def interrupted(run: RunResult) -> Text:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import math
 
+from estab.records import Failure
+
 DASH = "-"
 
 
 def clean(text: str) -> str:
     """`text` in one line without control characters: a record from elsewhere must not move the cursor."""
     return "".join(c if c.isprintable() else " " for c in text)
+
+
+def example_of(failure: Failure) -> str:
+    """Where the first failure of its kind was and, of a reply, how that began."""
+    began = f'began "{failure.first_bytes}"' if failure.first_bytes else ""
+    return clean(", ".join(filter(None, (failure.example, began))))
 
 
 def count(value: int | float | None) -> str:

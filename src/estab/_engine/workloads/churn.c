@@ -35,17 +35,18 @@ static void churn_await_fin(struct client *k, struct conn *c) {
 }
 
 static void churn_connected(struct client *k, struct conn *c) {
-    if (k->config.size == 0 && !k->config.server_closes_first) {
+    bool asks = k->config.exchange.kind != REPLY_NONE;
+    if (!asks && !k->config.server_closes_first) {
         conn_done(k, c);
         return;
     }
-    c->want = k->config.size;
+    if (asks) conn_ask(k, c);
     if (k->config.rate_per_s > 0) c->mark_ns = c->started_ns;
     else if (c->sent == 0) c->mark_ns = now_ns();
     if (!send_wanted(k, c)) return;
     uint32_t out = c->sent < c->want ? EPOLLOUT : 0; /* else epoll would tell at once of what nobody waits for */
     if (!c->registered && !conn_watch(k, c, EPOLLIN | EPOLLRDHUP | EPOLLET | out)) return;
-    if (k->config.size) {
+    if (asks) {
         conn_wait(k, c);
         return;
     }
@@ -60,9 +61,9 @@ static void churn_event(struct client *k, struct conn *c, uint32_t events) {
     }
     if (!send_wanted(k, c)) return;
     if (!(events & READABLE)) return;
-    while (c->received < c->want) {
-        ssize_t n = conn_read(k, c);
-        if (n <= 0) return;
+    while (c->due) {
+        if (conn_read(k, c) <= 0) return;
+        c->due -= k->answered;
     }
     uint64_t now = now_ns();
     block_add(k->block, S_requests, 1);

@@ -9,13 +9,13 @@
 
 /* One request at a time is timed: from its first byte handed to the kernel until its last byte is back. */
 static void flood_mark(struct client *k, struct conn *c) {
-    c->mark_end = (c->sent + k->config.size - 1) / k->config.size * k->config.size + k->config.size;
+    c->mark_end = (c->sent + k->config.exchange.size - 1) / k->config.exchange.size * k->config.exchange.size + k->config.exchange.size;
     c->mark_ns = now_ns();
 }
 
 static void flood_write(struct client *k, struct conn *c) {
     if (c->mark_end == 0) flood_mark(k, c);
-    c->want = c->sent + CHUNK - CHUNK % (k->config.size < CHUNK ? k->config.size : CHUNK);
+    c->want = c->sent + CHUNK - CHUNK % (k->config.exchange.size < CHUNK ? k->config.exchange.size : CHUNK);
     ssize_t n = send_payload(k, c, (size_t)(c->want - c->sent));
     if (n < 0) {
         if (errno != EAGAIN && errno != EINTR) conn_fail(k, c, PHASE_write, (uint64_t)errno);
@@ -32,7 +32,7 @@ static void flood_connected(struct client *k, struct conn *c) {
 static void flood_answers(struct client *k, struct conn *c, uint64_t before) {
     uint64_t now = now_ns();
     conn_wait_anew(k, c, now); /* there is always more to come: it writes for as long as the run lasts */
-    uint64_t answered = c->received / k->config.size - before / k->config.size;
+    uint64_t answered = c->received / k->config.exchange.size - before / k->config.exchange.size;
     if (answered) {
         block_add(k->block, S_requests, answered);
         block_set(k->block, S_last_answer_ns, now);

@@ -22,7 +22,7 @@ static void rate_send(struct client *k, struct conn *c) {
     uint64_t free_since = c->mark_ns;
     conn_no_wait(k, c);
     c->mark_ns = take_due(k, now_ns(), free_since);
-    c->want += k->config.size;
+    conn_ask(k, c);
     conn_wait(k, c);
     send_wanted(k, c);
 }
@@ -37,17 +37,24 @@ static void rate_due(struct client *k, uint64_t now) {
     while (k->idle.head != NONE) conn_done(k, &k->conns[k->idle.head]);
 }
 
-static void rate_answer(struct client *k, struct conn *c) {
+/* Something came. False: the connection is over. */
+static bool rate_answer(struct client *k, struct conn *c) {
     uint64_t now = now_ns();
-    if (c->is_idle) return;
-    if (c->received < c->want) {
+    if (c->is_idle) return true;
+    c->due -= k->answered;
+    if (c->due) {
         conn_wait_anew(k, c, now);
-        return;
+        return true;
     }
     block_add(k->block, S_requests, 1);
     block_set(k->block, S_last_answer_ns, now);
     block_request_latency(k->block, now - c->mark_ns);
+    if (c->is_last && k->config.exchange.renews) {
+        conn_done(k, c);
+        return false;
+    }
     go_idle(k, c, now);
+    return true;
 }
 
 static void rate_event(struct client *k, struct conn *c, uint32_t events) {
@@ -56,7 +63,7 @@ static void rate_event(struct client *k, struct conn *c, uint32_t events) {
         do {
             n = conn_read(k, c);
             if (n < 0) return;
-            if (n > 0) rate_answer(k, c); /* an end that has come with the answer takes nothing back */
+            if (n > 0 && !rate_answer(k, c)) return; /* an end that has come with the answer takes nothing back */
         } while (n == CHUNK || (n > 0 && (events & (EPOLLRDHUP | EPOLLERR | EPOLLHUP))));
     }
     send_wanted(k, c);

@@ -6,7 +6,7 @@
 #define EVENTS ((uint32_t)(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET))
 
 static void rr_begin_request(struct client *k, struct conn *c, uint64_t now) {
-    c->want += k->config.size;
+    conn_ask(k, c);
     if (k->config.depth == 1) {
         c->mark_ns = now;
         return;
@@ -30,20 +30,23 @@ static void rr_connected(struct client *k, struct conn *c) {
     send_wanted(k, c);
 }
 
-/* Takes `n` received bytes as answers; each whole one makes room for the next request. */
-static void rr_answers(struct client *k, struct conn *c, size_t n) {
+/* Something came; each whole reply makes room for the next request. False: the connection is over. */
+static bool rr_answers(struct client *k, struct conn *c) {
     uint64_t now = now_ns();
     block_set(k->block, S_last_answer_ns, now);
-    while (n >= c->left) {
-        n -= c->left;
-        c->left = k->config.size;
+    c->due -= k->answered;
+    for (uint32_t i = 0; i < k->answered; i++) {
         block_add(k->block, S_requests, 1);
         block_request_latency(k->block, now - rr_began(k, c));
-        if (!k->ending) rr_begin_request(k, c, now);
+        if (!k->ending && !c->is_last) rr_begin_request(k, c, now);
     }
-    c->left -= (uint32_t)n;
-    if (c->received < c->want) conn_wait_anew(k, c, now);
+    if (c->is_last) {
+        conn_done(k, c);
+        return false;
+    }
+    if (c->due) conn_wait_anew(k, c, now);
     else conn_no_wait(k, c);
+    return true;
 }
 
 static void rr_event(struct client *k, struct conn *c, uint32_t events) {
@@ -52,15 +55,15 @@ static void rr_event(struct client *k, struct conn *c, uint32_t events) {
         do {
             n = conn_read(k, c);
             if (n < 0) return;
-            if (n > 0) rr_answers(k, c, (size_t)n);
+            if (n > 0 && !rr_answers(k, c)) return;
         } while (n == CHUNK || (n > 0 && (events & (EPOLLRDHUP | EPOLLERR | EPOLLHUP))));
     }
-    if (k->ending && c->received == c->want) conn_done(k, c);
+    if (k->ending && !c->due) conn_done(k, c);
     else send_wanted(k, c);
 }
 
 static void rr_at_end(struct client *k, struct conn *c) {
-    if (c->received == c->want) conn_done(k, c);
+    if (!c->due) conn_done(k, c);
 }
 
 /* The one connection of a run, once its answers come one after the other. */
@@ -77,8 +80,7 @@ static void rr_single(struct client *k, struct conn *c) {
     c->registered = 0;
     while (c->sent == c->want && !(k->end_ns && now >= k->end_ns)) {
         ssize_t n = conn_await(k, c);
-        if (n <= 0) break;
-        rr_answers(k, c, (size_t)n);
+        if (n <= 0 || !rr_answers(k, c)) break;
         now = block_get(k->block, S_last_answer_ns);
         note_cpu(k, now);
         if (!send_wanted(k, c)) break;

@@ -16,6 +16,7 @@ from estab.diagnose.evidence import NETSTAT, counter, listener_unseen, measured,
 from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.overflow import ghosts_of_queue, overflowed
 from estab.records import Evidence, Remedy, RunResult, Verdict
+from estab.records.failure import OF_CONNECTED
 from estab.words import plural
 
 
@@ -26,8 +27,7 @@ def judge_run(run: RunResult) -> Judgement:
 
 def failures(run: RunResult) -> int:
     """Connections that were not answered in time or broken after the connect."""
-    phases = ("write", "read")
-    return facts.failed(run, phases, facts.TIMEOUTS) + facts.failed(run, phases, facts.RESETS | {"eof"})
+    return facts.failed(run, OF_CONNECTED, facts.TIMEOUTS | facts.RESETS | {"eof"})
 
 
 def _weigh(run: RunResult) -> tuple[Verdict, str]:

@@ -16,6 +16,7 @@ from estab.diagnose.data_path import data_path
 from estab.diagnose.evidence import measured, unknown
 from estab.diagnose.rates import attempts_per_s
 from estab.records import Evidence, OpenLoop, Remedy, RunResult
+from estab.records.failure import CLIENT_PHASES
 from estab.words import plural
 
 BUSY = 0.9  # of one core, for a worker
@@ -65,7 +66,7 @@ def failures(run: RunResult) -> int:
     The kernel does so whatever the program does meanwhile (docs/kernel.md rule 17): those were not answered, and no lag
     of ours ended them.
     """
-    own = facts.failed(run, ("connect", "write", "read", "close"), ("own_timeout",))
+    own = facts.failed(run, CLIENT_PHASES, ("own_timeout",))
     data = data_path(run)
     return max(0, own - facts.unanswered_connects(run) - (data.stalled if data.requests_lost else 0))
 

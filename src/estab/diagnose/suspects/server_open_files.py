@@ -16,6 +16,7 @@ from estab.diagnose.descriptors import FullestProcess
 from estab.diagnose.evidence import measured, unknown
 from estab.diagnose.on_snapshots import Snapshots
 from estab.records import Evidence, Process, Remedy, RunResult, Verdict
+from estab.records.failure import OF_CONNECTED
 from estab.words import plural
 
 
@@ -35,7 +36,7 @@ def judge_run(run: RunResult) -> Judgement:
 
 def _weigh(run: RunResult, full: FullestProcess) -> tuple[Verdict, str]:
     """The verdict where the descriptors were read and no accept() of ours told it already."""
-    closed = facts.failed(run, ("write", "read"), ("eof",))
+    closed = facts.failed(run, OF_CONNECTED, ("eof",))
     if full.at_its_last and not full.at_limit and closed:
         # A program that needs two for a connection, or keeps one to close what it can't keep: accept, close.
         text = f"({full.name}, pid {full.pid}) had {full.fds:,} of {full.limit:,} descriptors in use"

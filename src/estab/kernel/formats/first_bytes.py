@@ -54,8 +54,13 @@ def words(first_bytes: str) -> str:
 
 def no_echo(first_bytes: str) -> str:
     """Who answers there, by how its first reply began, and what can be asked of any server."""
-    said = words(first_bytes)
-    return f"The target is no echo server; {said}. estab hold and estab churn without --size fit any server."
+    ask = "--http / asks it" if protocol(first_bytes) == "HTTP" else "--request and --until ask any server"
+    return f"The target is no echo server; {words(first_bytes)}. {ask}; estab hold only connects."
+
+
+def no_http(first_bytes: str) -> str:
+    """Who answers there in place of a server of HTTP, by how its first reply began."""
+    return f"The target does not speak HTTP; {words(first_bytes)}. --request and --until ask any server."
 
 
 def protocol(first_bytes: str) -> str | None:

@@ -9,6 +9,7 @@ import struct
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from estab.load.block import (
@@ -16,12 +17,16 @@ from estab.load.block import (
     CONNECT_NS_AT,
     DONE,
     EOF,
+    EXCESS_BYTES,
     OWN_TIMEOUT,
     READY,
+    REPLY_BYTES,
     RUNNING,
     SETTLED,
+    STATUS,
     WRONG_BYTES,
 )
+from estab.load.exchange import ECHO, NONE
 from estab.load.pyengine.counting import (
     CHUNK,
     NS_PER_MS,
@@ -34,6 +39,7 @@ from estab.load.pyengine.counting import (
     set_option,
 )
 from estab.load.pyengine.open_loop import ClientSchedule
+from estab.load.pyengine.replies import Reply, Taken, new_reply
 
 IP_BIND_ADDRESS_NO_PORT = 24
 START_BATCH = 64
@@ -55,7 +61,11 @@ class Conn:
         self.started_ns = time.monotonic_ns()
         self.rank = 0  # so many connects of this worker began before it
         self.sent = self.received = self.want = 0
-        self.send_at = self.receive_at = slot * 257 % PERIOD
+        self.send_at = self.receive_at = 0
+        self.due = 0  # replies (flood: not counted)
+        self.reply: Reply | None = None  # the one that is due next, where it is no echo
+        self.shown = b""  # how it began, once it has
+        self.is_last = False  # the reply after which the peer closes has come
         self.began: deque[int] = deque()  # of requests in flight (rr), or of the one that is timed (flood)
         self.timed_until = 0
         self.idle_since_ns = 0
@@ -66,7 +76,7 @@ class Workload:
 
     loops = False  # a slot whose connection has ended begins the next one
     ends_by_parent = False  # stays until the parent says "close", whatever the duration
-    asks = False  # needs something to ask: `size` is at least 1
+    asks = False  # needs something to ask
     paced = False  # asks at a rate, once all are connected; the duration counts from then
 
     def __init__(self, client: ClientLoop) -> None:
@@ -102,7 +112,9 @@ class ClientLoop(ClientSchedule):
         self.control = control_fd
         self.target = config["target"]
         self.family = socket.AF_INET6 if ":" in self.target[0] else socket.AF_INET
-        self.payload = payload()
+        self.payload = payload() if config["reply"] <= ECHO else config["request"]
+        self.period = PERIOD if config["reply"] <= ECHO else len(self.payload)
+        self.completed = 0  # replies, by the last read
         self.poll = select.epoll()
         self.poll.register(control_fd, select.EPOLLIN)
         self.conns: dict[int, Conn] = {}  # by descriptor
@@ -115,7 +127,7 @@ class ClientLoop(ClientSchedule):
         self.drain_end_ns = self.drained_bytes = 0
         self.idle: OrderedDict[Conn, None] = OrderedDict()
         self.workload = workload(self)
-        if self.workload.asks and not config["size"]:
+        if self.workload.asks and config["reply"] == NONE:
             raise ValueError(f"{config['workload']} needs a size of at least 1")
         self.schedules_connects = self.workload.loops and config["rate_per_s"] > 0
 
@@ -155,15 +167,27 @@ class ClientLoop(ClientSchedule):
         """Counts a failure and ends the connection."""
         if phase != "connect" and conn.sock and code in (errno.ECONNRESET, errno.EPIPE, EOF):
             self._note_order(conn, code)
-        self.count.failure(phase, code, describe(conn.sock, self.target))
-        if not self.workload.loops and not self.ending:
+        self.count.failure(phase, code, describe(conn.sock, self.target), conn.shown)
+        self.count.add("failed")
+        renews = self.config["renews"]
+        if not self.workload.loops and not renews and not self.ending:
             self.count.add("failed_before_end")
             self.count.add("failed_ranks", conn.rank)
         self._shut(conn)
-        if self.workload.loops and not self.ending:
+        # What never was a connection is not tried again, but where that is the load.
+        if not self.ending and (self.workload.loops or (renews and phase != "connect")):
             self.resting.append((time.monotonic_ns() + REST_NS, conn.slot))
         else:
             self._free(conn.slot)
+
+    def fail_waiting(self, conn: Conn, code: int) -> None:
+        """A failure at the phase that the connection is in."""
+        self.fail(conn, "connect" if conn.state == CONNECTING else "reply" if conn.shown else "read", code)
+
+    def _renew(self) -> None:
+        """In place of a connection that has ended, where the load wants as many as before."""
+        if self.config["renews"] and not self.ending:
+            self.to_start += 1
 
     def _free(self, slot: int) -> None:
         if not self.ready:
@@ -177,6 +201,7 @@ class ClientLoop(ClientSchedule):
         self._shut(conn)
         self.count.add("completed")
         self._free(conn.slot)
+        self._renew()
 
     # --- the start of a connection ---
 
@@ -190,7 +215,7 @@ class ClientLoop(ClientSchedule):
             else:
                 self.poll.register(conn.sock, events)
         except OSError as error:
-            self.fail(conn, "connect" if conn.state == CONNECTING else "read", error.errno or 0)
+            self.fail_waiting(conn, error.errno or 0)
             return False
         conn.events = events
         return True
@@ -207,6 +232,10 @@ class ClientLoop(ClientSchedule):
             conn.sock.bind((source[0], 0))
 
     def _start(self, conn: Conn) -> None:
+        if self.config["reply"] == ECHO:  # each begins elsewhere in it, so that none gets another's bytes unseen
+            conn.send_at = conn.receive_at = conn.slot * 257 % PERIOD
+        elif self.config["reply"] != NONE:
+            conn.reply = new_reply(self.config)
         conn.rank = self.count.get("attempted")
         self.count.add("attempted")
         self.count.add("connecting")
@@ -263,38 +292,77 @@ class ClientLoop(ClientSchedule):
     # --- reading and writing, for every workload ---
 
     def read(self, conn: Conn) -> int:
-        """Reads once and verifies. Bytes; 0: nothing now; -1: the connection is over."""
+        """Reads once. Above 0: something came, and completed `completed` replies; 0: nothing now; -1: it is over."""
         assert conn.sock is not None
+        self.completed = 0
         try:
             data = conn.sock.recv(CHUNK)
         except BlockingIOError:
             return 0
         except OSError as error:
-            self.fail(conn, "read", error.errno or 0)
+            self.fail_waiting(conn, error.errno or 0)
             return -1
         if not data:
-            self.fail(conn, "read", EOF)
-            return -1
+            return self._take_end(conn)
         if conn.received == 0:
             self.count.add("first_byte")
         conn.received += len(data)
         self.count.add("bytes_received", len(data))
-        if self.config["size"] == 0:
+        if self.config["reply"] == NONE:  # nothing was sent, so nothing is known of what comes
             return len(data)
-        same = self.payload[conn.receive_at : conn.receive_at + len(data)] == data
-        conn.receive_at = (conn.receive_at + len(data)) % PERIOD
-        if same and conn.received <= conn.sent:
-            return len(data)
-        self._note_wrong_reply(data)
-        self.fail(conn, "read", WRONG_BYTES)
+        return self._take_echo(conn, data) if self.config["reply"] == ECHO else self._take_replies(conn, data)
+
+    def _take_end(self, conn: Conn) -> int:
+        if conn.shown and conn.reply is not None and conn.reply.ends_with_connection:
+            self._reply_ended(conn, conn.reply, is_last=True)
+            return 1
+        self.fail_waiting(conn, EOF)
         return -1
 
-    def _note_wrong_reply(self, data: bytes) -> None:
-        """It is kept for people to see who speaks there. A peer of whose replies none is an echo has no more to say."""
-        self.count.reply(data)
+    def _take_echo(self, conn: Conn, data: bytes) -> int:
+        size = self.config["size"]
+        same = self.payload[conn.receive_at : conn.receive_at + len(data)] == data
+        conn.receive_at = (conn.receive_at + len(data)) % PERIOD
+        if not same or conn.received > conn.sent:
+            conn.shown = data
+            return self._wrong_reply(conn, "read", WRONG_BYTES)
+        self.completed = conn.received // size - (conn.received - len(data)) // size
+        return len(data)
+
+    def _wrong_reply(self, conn: Conn, phase: str, code: int) -> int:
+        """A peer of whose replies none is what was expected has nothing else to say."""
+        self.fail(conn, phase, code)
         self.wrong_replies += 1
         if self.wrong_replies >= NO_ECHO_AFTER and not self.count.get("requests"):
             self.no_echo = True
+        return -1
+
+    def _take_replies(self, conn: Conn, data: bytes) -> int:
+        at = 0
+        while at < len(data):
+            reply = conn.reply
+            assert reply is not None
+            is_due = self.completed < conn.due
+            taken = reply.take(data[at:]) if is_due else Taken(len(data) - at, code=EXCESS_BYTES)
+            if taken.is_over and at + taken.size < len(data) and self.completed + 1 == conn.due:
+                taken = replace(taken, code=EXCESS_BYTES)
+            conn.shown += data[at : at + taken.size][: REPLY_BYTES - len(conn.shown)]
+            at += taken.size
+            if taken.code:
+                return self._wrong_reply(conn, "reply", taken.code)
+            if taken.is_over:
+                self._reply_ended(conn, reply, is_last=taken.is_last)
+        return len(data)
+
+    def _reply_ended(self, conn: Conn, reply: Reply, *, is_last: bool) -> None:
+        """A status of HTTP from 400 on is a reply that nobody wished for; but the connection goes on."""
+        self.completed += 1
+        conn.is_last = is_last
+        if reply.status:
+            self.count.http_status(reply.status)
+            if not 200 <= reply.status < 400:
+                self.count.failure("status", STATUS + reply.status, describe(conn.sock, self.target), conn.shown)
+        conn.shown, conn.reply = b"", new_reply(self.config)
 
     def write(self, conn: Conn, size: int) -> int:
         """Writes up to `size` bytes once. Bytes; 0: the socket is full; -1: the connection is over."""
@@ -307,9 +375,14 @@ class ClientLoop(ClientSchedule):
             self.fail(conn, "write", error.errno or 0)
             return -1
         conn.sent += sent
-        conn.send_at = (conn.send_at + sent) % PERIOD
+        conn.send_at = (conn.send_at + sent) % self.period
         self.count.add("bytes_sent", sent)
         return sent
+
+    def ask(self, conn: Conn) -> None:
+        """One more request may be sent; its reply is due."""
+        conn.want += self.config["size"]
+        conn.due += 1
 
     def write_wanted(self, conn: Conn) -> bool:
         """Writes what may be written. False: the connection is over.
@@ -328,8 +401,8 @@ class ClientLoop(ClientSchedule):
             self.wait_for(conn)
         return self.watch(conn, select.EPOLLIN | select.EPOLLRDHUP | full)
 
-    def answered(self, conn: Conn, requests: int) -> None:
-        """Counts requests answered in full; each was begun at the next moment in `conn.began`."""
+    def answered(self, requests: int) -> None:
+        """Counts requests answered in full."""
         now = time.monotonic_ns()
         self.count.add("requests", requests)
         self.count.set("last_answer_ns", now)
@@ -374,9 +447,10 @@ class ClientLoop(ClientSchedule):
     def _expire(self, now: int) -> None:
         while self.waiting and next(iter(self.waiting.values())) <= now:
             conn = next(iter(self.waiting))
-            self.fail(conn, "connect" if conn.state == CONNECTING else "read", OWN_TIMEOUT)
+            self.fail_waiting(conn, OWN_TIMEOUT)
         while self.resting and self.resting[0][0] <= now:
             self._free(self.resting.popleft()[1])
+            self._renew()
 
     def _begin_end(self, now: int) -> None:
         self.ending = True
@@ -409,7 +483,7 @@ class ClientLoop(ClientSchedule):
             if conn in self.idle:
                 self.done(conn)
             else:
-                self.fail(conn, "connect" if conn.state == CONNECTING else "read", OWN_TIMEOUT)
+                self.fail_waiting(conn, OWN_TIMEOUT)
 
     def _give_up(self, code: int) -> None:
         """Without epoll nothing more is heard of any connection, nor of the parent: all is over, and counted."""
@@ -419,7 +493,7 @@ class ClientLoop(ClientSchedule):
         self.abandon_backlog(now)
         self.resting.clear()
         for conn in list(self.conns.values()):
-            self.fail(conn, "connect" if conn.state == CONNECTING else "read", code)
+            self.fail_waiting(conn, code)
 
     def _events(self, wait_s: float) -> list[tuple[int, int]]:
         try:

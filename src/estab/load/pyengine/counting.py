@@ -13,16 +13,17 @@ from estab.load.block import (
     FAILURE_KINDS,
     FAILURE_WORDS,
     FAILURES_AT,
+    HTTP_STATUS_AT,
     INDEX,
     MAGIC,
     ORDER_KINDS,
     ORDER_WORDS,
     ORDERS_AT,
     OTHER,
-    REPLY_AT,
     REPLY_BYTES,
     RETRANSMIT_BUCKETS,
     RETRANSMITS_AT,
+    STATUS_FIRST,
     Block,
     hdr_index,
 )
@@ -126,29 +127,27 @@ class Count:
                 self.words[word + 3] += 1
                 return
 
-    def reply(self, data: bytes) -> None:
-        """Keeps the first bytes of a reply that was no echo, if it is the first one."""
-        if self.get("reply_bytes"):
-            return
-        kept = data[:REPLY_BYTES].ljust(REPLY_BYTES, b"\0")
-        for i in range(REPLY_BYTES // 8):
-            self.words[REPLY_AT // 8 + i] = int.from_bytes(kept[i * 8 : i * 8 + 8], "little")
-        self.set("reply_bytes", min(len(data), REPLY_BYTES))
+    def http_status(self, status: int) -> None:
+        """Counts a reply of HTTP."""
+        self.words[HTTP_STATUS_AT // 8 + status - STATUS_FIRST] += 1
 
-    def failure(self, phase: str, code: int, example: str) -> None:
-        """Counts one failure; the example is kept for the first of its kind."""
+    def failure(self, phase: str, code: int, example: str, reply: bytes = b"") -> None:
+        """Counts one failure; the example is kept for the first of its kind, and how its reply began."""
         at = self._failure_at(PHASES.index(phase), code)
         word = at // 8
         since_start_ns = time.monotonic_ns() - self.start_ns
         if self.words[word + 2] == 0:
             self.words[word + 3] = since_start_ns
-            text = example.encode("ascii", "replace")[: EXAMPLE_BYTES - 1]
-            text += b"\0" * (EXAMPLE_BYTES - len(text))
-            for i in range(EXAMPLE_BYTES // 8):
-                self.words[word + FAILURE_WORDS + i] = int.from_bytes(text[i * 8 : i * 8 + 8], "little")
+            self.words[word + 5] = min(len(reply), REPLY_BYTES)
+            self._write(word + FAILURE_WORDS, example.encode("ascii", "replace"), EXAMPLE_BYTES - 1)
+            self._write(word + FAILURE_WORDS + EXAMPLE_BYTES // 8, reply, REPLY_BYTES)
         self.words[word + 4] = since_start_ns
         self.words[word + 2] += 1
-        self.add("failed")
+
+    def _write(self, word: int, data: bytes, most: int) -> None:
+        kept = data[:most] + bytes(-min(len(data), most) % 8)
+        for i in range(0, len(kept), 8):
+            self.words[word + i // 8] = int.from_bytes(kept[i : i + 8], "little")
 
     def _failure_at(self, phase: int, code: int) -> int:
         used = self.get("failure_kinds")

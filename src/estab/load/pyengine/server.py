@@ -54,6 +54,7 @@ class _Server:
         except OSError:
             example = ""
         self.count.failure(phase, code, example)
+        self.count.add("failed")
 
     def end(self, peer: _Peer) -> None:
         if self.reset:

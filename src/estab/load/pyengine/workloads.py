@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from estab.load.block import REQUEST_NS_AT, SETTLED
+from estab.load.exchange import NONE
 from estab.load.pyengine.client import AWAITING_FIN, START_BATCH, ClientLoop, Conn, Workload
 from estab.load.pyengine.counting import CHUNK, Count
 
@@ -18,7 +19,7 @@ class RequestResponse(Workload):
     asks = True
 
     def _begin(self, conn: Conn) -> None:
-        conn.want += self.client.config["size"]
+        self.client.ask(conn)
         conn.began.append(time.monotonic_ns())
 
     def connected(self, conn: Conn) -> None:
@@ -30,21 +31,20 @@ class RequestResponse(Workload):
 
     def readable(self, conn: Conn) -> None:
         """Takes answers, asks anew."""
-        client, size, before = self.client, self.client.config["size"], conn.received
-        n = client.read(conn)
-        if n <= 0:
+        client = self.client
+        if client.read(conn) <= 0:
             return
-        answers = conn.received // size - before // size
-        for _ in range(answers):
+        conn.due -= client.completed
+        for _ in range(client.completed):
             client.count.latency("request", REQUEST_NS_AT, time.monotonic_ns() - conn.began.popleft())
-            if not client.ending:
+            if not client.ending and not conn.is_last:
                 self._begin(conn)
-        client.answered(conn, answers)
-        if conn.received < conn.want:
+        client.answered(client.completed)
+        if conn.due:
             client.wait_for(conn)
         else:
             client.waiting.pop(conn, None)
-        if client.ending and conn.received == conn.want:
+        if conn.is_last or (client.ending and not conn.due):
             client.done(conn)
         else:
             client.write_wanted(conn)
@@ -55,7 +55,7 @@ class RequestResponse(Workload):
 
     def at_end(self, conn: Conn) -> None:
         """Ends what has nothing in flight."""
-        if conn.received == conn.want:
+        if not conn.due:
             self.client.done(conn)
 
 
@@ -71,13 +71,12 @@ class Flood(Workload):
 
     def readable(self, conn: Conn) -> None:
         """Counts what came back."""
-        client, size, before = self.client, self.client.config["size"], conn.received
+        client = self.client
         if client.read(conn) <= 0:
             return
         client.wait_for(conn)  # there is always more to come: it writes for as long as the run lasts
-        answers = conn.received // size - before // size
-        if answers:
-            client.answered(conn, answers)
+        if client.completed:
+            client.answered(client.completed)
         if conn.began and conn.received >= conn.timed_until:
             client.count.latency("request", REQUEST_NS_AT, time.monotonic_ns() - conn.began.popleft())
         if client.ending and conn.received == conn.sent:
@@ -132,14 +131,16 @@ class Churn(Workload):
     def connected(self, conn: Conn) -> None:
         """Asks, or ends at once."""
         client = self.client
-        conn.want = client.config["size"]
+        asks = client.config["reply"] != NONE
+        if asks:
+            client.ask(conn)
         conn.began.append(conn.started_ns if client.schedule.rate_per_s else time.monotonic_ns())
         if not client.write_wanted(conn):
             return
-        if conn.want == 0:
-            self._finish(conn)
-        else:
+        if asks:
             client.wait_for(conn)
+        else:
+            self._finish(conn)
 
     def _finish(self, conn: Conn) -> None:
         if not self.client.config["server_closes_first"]:
@@ -158,10 +159,11 @@ class Churn(Workload):
         if conn.state == AWAITING_FIN:
             self._await_fin(conn)
             return
-        while conn.received < conn.want:
+        while conn.due:
             if self.client.read(conn) <= 0:
                 return
-        self.client.answered(conn, 1)
+            conn.due -= self.client.completed
+        self.client.answered(1)
         self.client.count.latency("request", REQUEST_NS_AT, time.monotonic_ns() - conn.began.popleft())
         self._finish(conn)
 
@@ -209,7 +211,7 @@ class Rate(Workload):
                 break
             conn, _none = client.idle.popitem(last=False)
             conn.began.append(client.take_due(time.monotonic_ns(), conn.idle_since_ns))
-            conn.want += client.config["size"]
+            client.ask(conn)
             client.wait_for(conn)
             client.write_wanted(conn)
         if client.ending and not client.has_backlog(now):
@@ -222,9 +224,13 @@ class Rate(Workload):
         client = self.client
         if client.read(conn) <= 0:
             return
-        if conn.received == conn.want and conn.began:
+        conn.due -= client.completed
+        if conn.began and not conn.due:
             client.count.latency("request", REQUEST_NS_AT, time.monotonic_ns() - conn.began.popleft())
-            client.answered(conn, 1)
+            client.answered(1)
+            if conn.is_last and client.config["renews"]:
+                client.done(conn)
+                return
             self._idle(conn)
         elif conn.began:
             client.wait_for(conn)

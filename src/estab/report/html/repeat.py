@@ -54,16 +54,29 @@ def _asked(name: str, config: dict[str, Value]) -> Iterator[str]:
             yield from ("--in-flight", str(at_once))
         if config.get("reset") is True:
             yield "--reset"
-        yield from _said(config, ("trickle_per_s", "--trickle", None), ("size_bytes", "-s", None))
+        yield from _said(config, ("trickle_per_s", "--trickle", None))
+        yield from _exchange(config)
         yield from _said(config, ("churn_rate_per_s", "--churn-rate", None))
         return
     yield from _said(config, ("connections", "-c", None), ("duration_s", "-d", None))
     if name == "churn":
-        yield from _said(config, ("attempts", "-n", 0), ("size_bytes", "-s", None))
+        yield from _said(config, ("attempts", "-n", 0))
+        yield from _exchange(config)
         yield from _said(config, ("close", "--close", "fin"), ("first_close", "--first-close", "client"))
     else:
-        yield from _said(config, ("size_bytes", "-s", None), ("mode", "--mode", "rr"), ("depth", "--depth", 1))
+        yield from _exchange(config)
+        yield from _said(config, ("mode", "--mode", "rr"), ("depth", "--depth", 1))
     yield from _said(config, ("rate_per_s", "--rate", None), ("arrivals", "--arrivals", "poisson"))
+
+
+def _exchange(config: dict[str, Value]) -> Iterator[str]:
+    """What is asked. A long request is not in the record."""
+    yield from _said(config, ("size_bytes", "-s", None), ("http", "--http", None))
+    long = config.get("request_bytes")
+    yield from ("--request", "@FILE") if long is not None else _said(config, ("request", "--request", None))
+    yield from _said(config, ("until", "--until", None), ("reply_bytes", "--reply-bytes", None))
+    if config.get("until_close") is True:
+        yield "--until-close"
 
 
 def _serve(config: dict[str, Value]) -> Iterator[str]:

@@ -22,7 +22,7 @@ from estab.report.html.repeat import command
 from estab.report.html.subject import Subject
 from estab.report.ledger import ORDER, test
 from estab.report.verdict import leads
-from estab.report.words import DASH, clean, count, percent, seconds, size
+from estab.report.words import DASH, clean, count, example_of, percent, seconds, size
 from estab.words import plural
 
 MICRO = "µs"
@@ -177,7 +177,9 @@ def figures(run: RunResult) -> list[tuple[str, str, str]]:
             )
         )
     if run.requests is not None and run.requests.per_second is not None:
-        rows.append(("requests", f"{count(run.requests.per_second)}/s", f"{count(run.requests.count)} in all"))
+        unwished = sum(failure.count for failure in run.unwished)
+        more = f", {count(unwished)} of status 400 or above" if unwished else ""
+        rows.append(("requests", f"{count(run.requests.per_second)}/s", f"{count(run.requests.count)} in all{more}"))
     for name, spread in (("connect", run.latency.connect_us), ("request", run.latency.request_us)):
         if spread is not None and spread.p99 is not None:
             rows.append(
@@ -205,7 +207,7 @@ def failure_rows(run: RunResult) -> list[list[str]]:
             clean(failure.kind.reason),
             count(failure.count),
             seconds(failure.first_s, MICRO),
-            clean(failure.example or ""),
+            example_of(failure),
         ]
         for failure in ordered
     ]
