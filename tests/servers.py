@@ -164,16 +164,18 @@ def with_descriptors(nofile: int | None, *command: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def nginx(folder: Path, listen: str = "", workers: int = 1) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def nginx(
+    folder: Path, listen: str = "", workers: int = 1, answers: str = "access_log off; return 200 hello;"
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """nginx that answers "hello"; `listen` goes behind the address, as "backlog=37". Gives HOST:PORT and the master."""
     port = closed_port()
     config = folder / "nginx.conf"
     config.write_text(
         f"daemon off; pid {folder}/pid; error_log {folder}/error.log; worker_processes {workers};\n"
         "events { worker_connections 4096; }\n"
-        f"http {{ access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p;"
+        f"http {{ access_log {folder}/access.log; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p;"
         f" fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;\n"
-        f" server {{ listen 127.0.0.1:{port} {listen}; return 200 hello; }} }}\n"
+        f" server {{ listen 127.0.0.1:{port} {listen}; {answers} }} }}\n"
     )
     folder.chmod(0o755)
     with running(

@@ -21,7 +21,7 @@ NOT_RUN = {
     "compare before": "needs two sets of runs; the page on CI makes them",
 }
 # Loads without bounds: on a slow machine a limit may be met, and that is no fault of the line.
-EITHER = ("estab churn", "--mode flood")
+EITHER = ("estab bench", "estab churn")
 EXAMPLE = re.compile(r"^Example: (estab .+(?:\n(?!\n).+)*)", re.MULTILINE)
 
 

@@ -12,7 +12,17 @@ from tests.diagnose.anything import of
 from estab.diagnose import judge
 from estab.diagnose.cause import Cause
 from estab.diagnose.suspects import CAUSES
-from estab.records import DIAGNOSIS_SCHEMA, Diagnosis, Failure, RunResult, ServerSide, Worker, decode, encode
+from estab.records import (
+    DIAGNOSIS_SCHEMA,
+    Diagnosis,
+    Failure,
+    Requests,
+    RunResult,
+    ServerSide,
+    Worker,
+    decode,
+    encode,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 ORDER = [cause.id for cause in CAUSES]
@@ -253,6 +263,19 @@ def test_a_remote_server_that_is_silent_is_never_confirmed() -> None:
     ("run", "words"),
     [
         (runs.run(failures=[runs.failure("read", "wrong_bytes", 3)]), "all of them replies that are not an echo (3)"),
+        (runs.run(failures=[runs.failure("status", "503", 1)]), "connected; the one reply was 503."),
+        (
+            runs.run(
+                failures=[runs.failure("status", "503", 4_312), runs.failure("status", "404", 8)],
+                requests=Requests(count=10_000, http_status={"200": 5_680, "404": 8, "503": 4_312}),
+            ),
+            "All 400 connections connected; 4,320 of 10,000 replies were 503 (4,312), 404 (8).",
+        ),
+        (
+            runs.run(failures=[runs.failure("read", "eof", 1), runs.failure("status", "500", 9)]),
+            "1 failure, all of them closed by the peer at read (1); none of the known causes explains it. And all 9 "
+            "replies were 500.",
+        ),
         (runs.run(funnel=runs.funnel(0, 0)), "Nothing was attempted"),
         (runs.run(client={"workers": [runs.worker(lost="killed")]}), "one of our own workers was lost"),
         (runs.run(server=runs.remote()), "can't be seen from here: --server-via"),

@@ -1,7 +1,8 @@
 """Runs the command lines of a page as they stand, in a network namespace of their own, one after the other.
 
 The addresses that the pages use are this namespace's: 10.0.0.5 and two more on lo. A page that loads 10.0.0.5:5000 and
-starts no server there finds an echo server. What runs until Ctrl-C gets it when the page is over.
+starts no server there finds an echo server, or one of HTTP where it asks for a URL. What runs until Ctrl-C gets it when
+the page is over.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from tests import namespaces
 from tests.docs.pages import Block, calls
 
 ADDRESSES = ("10.0.0.5", "10.0.0.21", "10.0.0.22")
-TARGET = re.compile(r"\b(?:10\.0\.0\.5|127\.0\.0\.1):(\d+)")
+TARGET = re.compile(r"(http://)?\b(?:10\.0\.0\.5|127\.0\.0\.1):(\d+)")
+PAGE_SERVER = Path(__file__).parent / "page_server.py"
 LISTENS = re.compile(r"\bserve\b.*--listen \S+:(\d+)|\bexport\b.*--listen \S+:(\d+)")
 LINE_TIMEOUT_S = 60
 MORTAL = ("setpriv", "--pdeathsig", "KILL")  # a killed test run leaves no process
@@ -43,17 +45,19 @@ def run_page(page: list[Block]) -> list[Done]:
     for address in ADDRESSES:
         namespaces.run("ip", "address", "add", f"{address}/32", "dev", "lo")
     with tempfile.TemporaryDirectory(prefix="estab-docs-") as folder, _Shell(Path(folder)) as shell:
-        for port in _ports_without_a_server(page):
-            shell.start(f"estab serve echo --listen 0.0.0.0:{port}")
+        for scheme, port in _without_a_server(page):
+            server = f"python3 -u {PAGE_SERVER} {port}" if scheme else f"estab serve echo --listen 0.0.0.0:{port}"
+            shell.start(server)
         for block in page:
             shell.run_block(block)
     return shell.done
 
 
-def _ports_without_a_server(page: list[Block]) -> list[int]:
+def _without_a_server(page: list[Block]) -> list[tuple[str, int]]:
+    """What is loaded and not served: the scheme, where it is of HTTP, and the port."""
     text = "\n".join(line for block in page for line in block.lines)
     served = {int(port) for found in LISTENS.findall(text) for port in found if port}
-    return sorted({int(port) for port in TARGET.findall(text)} - served)
+    return sorted({(scheme, int(port)) for scheme, port in TARGET.findall(text) if int(port) not in served})
 
 
 class _Shell:
@@ -126,7 +130,7 @@ def bounded(line: str) -> str:
 
 def _endless(line: str) -> bool:
     """Whether it runs until Ctrl-C."""
-    return any(_waits_for_ctrl_c(call) for call in calls(line))
+    return str(PAGE_SERVER) in line or any(_waits_for_ctrl_c(call) for call in calls(line))
 
 
 def _waits_for_ctrl_c(call: list[str]) -> bool:

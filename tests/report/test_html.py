@@ -142,6 +142,13 @@ def test_the_embedded_server_and_a_low_ulimit_are_repeated() -> None:
          "churn -c 50 -d 2 --rate 300 --pause 200ms --pause-every 10s"),
         ("hold", {"trickle_per_s": 10.0, "size_bytes": 32, "churn_rate_per_s": 5.0},
          "hold -n 50 -d 2 --trickle 10 -s 32 --churn-rate 5 --pause 200ms --pause-every 10s"),
+        ("bench", {"http": "/a?b"}, "bench -c 50 -d 2 --http '/a?b' --pause 200ms --pause-every 10s"),
+        ("bench", {"request": r"PING\r\n", "until": r"PONG\r\n"},
+         r"bench -c 50 -d 2 --request 'PING\r\n' --until 'PONG\r\n' --pause 200ms --pause-every 10s"),
+        ("churn", {"request": "?", "request_bytes": 5000, "until_close": True},
+         "churn -c 50 -d 2 --request @FILE --until-close --pause 200ms --pause-every 10s"),
+        ("hold", {"trickle_per_s": 10.0, "request": "?", "reply_bytes": 9},
+         "hold -n 50 -d 2 --trickle 10 --request '?' --reply-bytes 9 --pause 200ms --pause-every 10s"),
     ],
 )  # fmt: skip
 def test_an_open_loop_is_repeated_with_its_rate_and_a_server_that_stalls_with_its_pauses(

@@ -414,3 +414,25 @@ def test_who_answers_is_told_where_no_reply_was_an_echo() -> None:
     assert r'is no echo server; it seems to speak SSH: its reply began "SSH-2.0-x\r\n"' in said
     some = run.replace(stopped=None, requests=healthy.requests.replace(count=7))
     assert "echo server" not in text(some)
+
+
+def test_replies_of_http_are_told_by_status() -> None:
+    busy = Failure(
+        phase="status", errno="503", count=4_312, first_s=0.1, first_bytes="HTTP/1.1 503 Busy", example="a -> b"
+    )
+    healthy = runs.healthy_bench()
+    assert healthy.requests is not None
+    counted = healthy.requests.replace(count=10_000, http_status={"200": 5_688, "503": 4_312}, renewed=12)
+    said = " ".join(text(healthy.replace(failures=[busy], requests=counted)).split())
+    assert "replies 200: 5,688, 503: 4,312 made anew 12 connections" in said
+    assert 'status 503 4,312 100 ms a -> b, began "HTTP/1.1 503 Busy"' in said
+
+
+def test_who_answers_is_told_where_no_reply_was_http() -> None:
+    wrong = Failure(phase="reply", errno="malformed", count=20, first_s=0.1, first_bytes=r"SSH-2.0-x\r\n")
+    healthy = runs.healthy_bench()
+    assert healthy.requests is not None
+    run = healthy.replace(failures=[wrong], stopped="no_http", requests=healthy.requests.replace(count=0))
+    said = " ".join(text(run).split())
+    assert "none of the replies was HTTP." in said
+    assert "The target does not speak HTTP; it seems to speak SSH" in said

@@ -20,6 +20,7 @@ _NAMES = {
     "most": ("--connections",),
     "path": ("--record",),
     "port": ("--port", "--listen"),
+    "reply_bytes": ("--reply-bytes",),
     "sources": ("--source",),
 }
 
