@@ -57,7 +57,7 @@ def answered(run: RunResult) -> int:
 
 @pytest.mark.parametrize("path", ["/", "/none"])
 def test_nginx_that_closes_after_some_requests(tmp_path: Path, path: str) -> None:
-    answers = "keepalive_requests 20; location = / { return 200 hello; }"
+    answers = "keepalive_requests 20; location = / { return 200 hello; } location / { return 404; }"
     with servers.nginx(tmp_path, answers=answers) as (target, _master):
         run = estab.bench(f"http://{target}{path}", connections=4, duration_s=SHORT)
     count = answered(run)

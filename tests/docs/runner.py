@@ -45,19 +45,19 @@ def run_page(page: list[Block]) -> list[Done]:
     for address in ADDRESSES:
         namespaces.run("ip", "address", "add", f"{address}/32", "dev", "lo")
     with tempfile.TemporaryDirectory(prefix="estab-docs-") as folder, _Shell(Path(folder)) as shell:
-        for scheme, port in _without_a_server(page):
-            server = f"python3 -u {PAGE_SERVER} {port}" if scheme else f"estab serve echo --listen 0.0.0.0:{port}"
-            shell.start(server)
+        for port, is_http in sorted(_without_a_server(page).items()):
+            shell.start(f"python3 {PAGE_SERVER} {port}" if is_http else f"estab serve echo --listen 0.0.0.0:{port}")
         for block in page:
             shell.run_block(block)
     return shell.done
 
 
-def _without_a_server(page: list[Block]) -> list[tuple[str, int]]:
-    """What is loaded and not served: the scheme, where it is of HTTP, and the port."""
+def _without_a_server(page: list[Block]) -> dict[int, bool]:
+    """The ports that are loaded and not served; whether one of HTTP is meant."""
     text = "\n".join(line for block in page for line in block.lines)
     served = {int(port) for found in LISTENS.findall(text) for port in found if port}
-    return sorted({(scheme, int(port)) for scheme, port in TARGET.findall(text) if int(port) not in served})
+    asked = [(int(port), bool(scheme)) for scheme, port in TARGET.findall(text) if int(port) not in served]
+    return {port: (port, True) in asked for port, _is_http in asked}
 
 
 class _Shell:
