@@ -125,6 +125,7 @@ def test_lost_events_are_said_and_the_figures_are_the_least() -> None:
     [
         (ProgramCgroup(cores=0.5, periods=100, throttled=87, throttled_us=4_300_000), "0.5 cores, stopped it in 87 of"),
         (ProgramCgroup(pids_max=20, pids_refused=3), "refused 3 times: its cgroup allows 20 (pids.max)"),
+        (ProgramCgroup(pids_refused=1), "refused 1 time: its cgroup allows no more (pids.max)"),
         (ProgramCgroup(memory_max_bytes=1 << 20, oom_kills=1), "1 process was killed for want of memory"),
         (ProgramCgroup(cores=2.0, periods=100, throttled=1, throttled_us=100), None),
         (ProgramCgroup(pids_max=20, pids_refused=0), None),

@@ -35,6 +35,13 @@ def ghosts_among(count: int, share: float, closed_at_s: float = 0.1) -> RunResul
     return runs.over_its_limit(ghosts=ghosts, arrival_order=runs.in_order(150, 250, share), timeline=timeline)
 
 
+def late_first_point(closed_at_s: float) -> RunResult:
+    failure = runs.failure("read", "eof", 250, closed_at_s).replace(last_s=closed_at_s)
+    return runs.over_its_limit(
+        failures=[failure], timeline=[p for p in runs.kept_timeline(150, 250, closed_at_s) if p.t_s > 1.0]
+    )
+
+
 def lost_a_process() -> RunResult:
     """One of two that listen together ends, and its connections with it."""
 
@@ -57,6 +64,9 @@ def lost_a_process() -> RunResult:
         (runs.over_its_limit(timeline=runs.kept_timeline(150, 250, closed_at_s=0.7)), "ruled_out"),  # old or idle
         (runs.over_its_limit(timeline=runs.kept_timeline(150, 250, seconds=1.1)), "confirmed"),
         (runs.over_its_limit(timeline=runs.kept_timeline(150, 250, seconds=1.0)), "possible"),
+        # The first point came after all had been closed, a second after they began.
+        (late_first_point(0.6), "confirmed"),
+        (late_first_point(0.7), "ruled_out"),
         # What it waited for accept() at a server that is not seen is no time that it lived.
         (runs.over_its_limit(timeline=runs.kept_timeline(150, 250, closed_at_s=0.7), server=runs.remote()), "possible"),
         # What the client alone holds may have come first or last: of the others 4 in 5 must be in order at least.

@@ -142,6 +142,9 @@ def kept(run: RunResult) -> Kept | None:
     quiet = [*takewhile(lambda point: (point.open, point.failed) == (last.open, last.failed), reversed(points))]
     at_server: Sequence[ServerSample] = [look for look in run.server.looks if look.load_open] or quiet
     beside = sum(_beside(point, last.open) * _lasted_s(point, later, last_s) for point, later in pairwise(points))
+    if span is not None and facts.asked_rate(run) is None:
+        # All began at once, and on a busy machine the first point comes late.
+        beside += max(0, points[0].connected - last.open) * min(points[0].t_s, span[0])
     stayed = max(0, last.open - _ghosts_left(run, last.open))
     fewest = min((point.open for point in points if _ended(point)), default=stayed)
     return Kept(

@@ -75,7 +75,8 @@ def _held_back(cgroup: ProgramCgroup, elapsed_s: float) -> Iterator[str]:
         yield f"The CPU quota of its cgroup, {quota}, stopped it in {periods}, for {stopped_s:.1f} s."
     if cgroup.pids_refused:
         times = plural(cgroup.pids_refused, "time")
-        yield f"A process or thread was refused {times}: its cgroup allows {cgroup.pids_max:,} (pids.max)."
+        most = "no more" if cgroup.pids_max is None else f"{cgroup.pids_max:,}"
+        yield f"A process or thread was refused {times}: its cgroup allows {most} (pids.max)."
     if cgroup.oom_kills:
         killed = plural(cgroup.oom_kills, "process was", "processes were")
         yield f"{killed} killed for want of memory: its cgroup allows {cgroup.memory_max_bytes or 0:,} bytes."
