@@ -65,8 +65,8 @@ def lost_a_process() -> RunResult:
         (runs.over_its_limit(timeline=runs.kept_timeline(150, 250, seconds=1.1)), "confirmed"),
         (runs.over_its_limit(timeline=runs.kept_timeline(150, 250, seconds=1.0)), "possible"),
         # The first point came after all had been closed, a second after they began.
-        (late_first_point(0.6), "confirmed"),
-        (late_first_point(0.7), "ruled_out"),
+        (late_first_point(0.5), "confirmed"),
+        (late_first_point(0.51), "ruled_out"),
         # What it waited for accept() at a server that is not seen is no time that it lived.
         (runs.over_its_limit(timeline=runs.kept_timeline(150, 250, closed_at_s=0.7), server=runs.remote()), "possible"),
         # What the client alone holds may have come first or last: of the others 4 in 5 must be in order at least.
