@@ -23,11 +23,11 @@ from estab.kernel.formats.captures import Syn, parse_syns
 from estab.kernel.rules.listening import serving
 from estab.load import plan
 from estab.recording import reading
-from estab.recording.reading import is_recording
+from estab.recording.reading import close_looks, is_recording
 from estab.records import Limits, RunResult, Snapshot, decode, encode, schema_of
 from estab.records.lab import LAB_SCHEMA, LabResult
 from estab.records.twin import TWIN_SCHEMA, TwinResult
-from estab.report.html.subject import Capture, Material, Subject
+from estab.report.html.subject import MOST_CLOSE, Capture, Material, Subject
 from estab.report.html.thinned import Thinned
 from estab.report.markdown import markdown as _markdown
 from estab.words import plural
@@ -181,6 +181,8 @@ def _recording(path: str, since: str | None, until: str | None) -> Subject:
     span = span_of([path], [], since, until)
     title = Path(path).name or path
     made = _judged(reading.snapshots([path], span=span), title.removesuffix(".gz").removesuffix(".ndjson"))
+    if os.path.isdir(path):
+        made = replace(made, close=[list(reading.snapshots([file])) for file in close_looks(path, span)[-MOST_CLOSE:]])
     whole = since is None and until is None and os.path.isfile(path) and os.path.getsize(path) <= _MOST_CARRIED
     return replace(made, source=read_bytes(path)) if whole else made
 

@@ -49,7 +49,8 @@ def observe(
     toward
         HOST:PORT: count the local ports in use towards it, in TIME_WAIT, and taken by bind().
     netns
-        Look into this network namespace: a name from `ip netns`, or the PID of a process in it (a container's).
+        Look into this network namespace: a name from `ip netns`, a container, a pod (NAMESPACE/NAME), or
+        the PID of a process in it.
     all_netns
         One line for each network namespace: this one, those in `ip netns`, and those of processes.
     drops

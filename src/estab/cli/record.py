@@ -49,7 +49,8 @@ def record(
     count
         Stop after this many looks; 0: go on until Ctrl-C or SIGTERM. Default: 0.
     netns
-        Look into this network namespace: a name from `ip netns`, or the PID of a process in it (a container's).
+        Look into this network namespace: a name from `ip netns`, a container, a pod (NAMESPACE/NAME), or
+        the PID of a process in it.
     all_netns
         All network namespaces: this one, those in `ip netns`, and those of processes.
     once_a_cause

@@ -79,7 +79,8 @@ def watch(
     once
         Print a plain table and exit; its rates are over one interval. Exit code 1 if a limit is met.
     netns
-        Look into this network namespace: a name from `ip netns`, or the PID of a process in it (a container's).
+        Look into this network namespace: a name from `ip netns`, a container, a pod (NAMESPACE/NAME), or
+        the PID of a process in it.
     all_netns
         All network namespaces: this one, those in `ip netns`, and those of processes.
     via

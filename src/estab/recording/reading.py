@@ -57,6 +57,14 @@ def last_moment(path: str) -> float:
     raise ReadError(f"{path}: it holds no snapshot")
 
 
+def close_looks(path: str, span: Span = ALL) -> list[str]:
+    """The files of close looks in a recording's directory that were begun in a span of time, the oldest first."""
+    try:
+        return [os.path.join(path, file.name) for file in kept(path, close=True) if span.holds(file.from_s)]
+    except OSError as error:
+        raise ReadError(f"can't read {path}: {error.strerror}") from error
+
+
 def in_order(taken: Iterable[Snapshot]) -> Iterator[Snapshot]:
     """Snapshots by their time, where none stands more than DISORDER places from its own."""
     waiting: list[tuple[float, int, Snapshot]] = []

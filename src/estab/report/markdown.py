@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from estab.records import Diagnosis, Episodes, Remedy, RunResult
 from estab.records.lab import LabResult, LabScenario
 from estab.records.twin import TwinResult
+from estab.report import recorded
 from estab.report.asked import asked
 from estab.report.episodes import basis
-from estab.report.html import episodes
 from estab.report.html.repeat import command
 from estab.report.html.subject import Material, Subject
 from estab.report.html.view import facts, failure_rows, figures, latency_rows, suspects, tone_of
@@ -82,8 +82,8 @@ def _run(run: RunResult) -> Iterator[str]:
 
 
 def _episodes(recording: Episodes) -> Iterator[str]:
-    listed = episodes.listed(recording)
-    yield f"**{plain(episodes.heading(recording))}** ({plain(basis(recording))})"
+    listed = recorded.listed(recording)
+    yield f"**{plain(recorded.heading(recording))}** ({plain(basis(recording))})"
     yield table(listed["columns"], listed["rows"])
 
 

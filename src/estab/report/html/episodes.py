@@ -7,28 +7,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
-from estab.records import Episode, Episodes
-from estab.report.episodes import after, costs, days, where
+from estab.records import Episodes
+from estab.report.episodes import after, where
 from estab.report.html.charts import over_time as charts
 from estab.report.html.charts.style import BAND_COLOURS
 from estab.report.html.plot import Plot
 from estab.report.html.table import PlotTable, table
-from estab.report.words import clean, count, seconds
-from estab.words import clock, plural
+from estab.report.recorded import causes
+from estab.report.words import clean, count
 
-MOST_LISTED, MOST_DRAWN = 50, 1_000
-_NAMED = 3
+MOST_DRAWN = 1_000
 _CHANGES = ("restarted", "reloaded", "closed")
-
-
-def causes(recording: Episodes) -> list[str]:
-    """The causes by the intervals that show them, most first."""
-    intervals = Counter[str]()
-    for episode in recording.episodes:
-        intervals[episode.cause] += episode.intervals
-    return [cause for cause, _intervals in intervals.most_common()]
 
 
 def colours(recording: Episodes) -> list[str]:
@@ -80,55 +70,6 @@ def plot(recording: Episodes, spans: PlotTable, marks: PlotTable, end_s: float) 
         caption += " A triangle: the listener was restarted, reloaded or closed."
     chart = charts.episodes(colours(recording), end_s)
     return Plot("episodes", "Episodes", caption, [spans, marks], chart, legend=legend)
-
-
-def listed(recording: Episodes) -> dict[str, Any]:
-    """The newest ones as a table of words."""
-    newest, day = recording.episodes[-MOST_LISTED:], days(recording)
-    older = len(recording.episodes) - len(newest)
-    rows = [_row(episode, day=day) for episode in newest]
-    columns = [("when (UTC)", False), ("cause", False), ("where", False), ("what it cost", False), ("then", False)]
-    return {"caption": f"{plural(older, 'older one')} not listed." if older else "", "columns": columns, "rows": rows}
-
-
-def _row(episode: Episode, *, day: bool) -> list[str]:
-    when = f"{clock(episode.from_s, day=day)} to {clock(episode.to_s)}"
-    return [when, clean(episode.cause), where(episode) or "the host", "; ".join(costs(episode)), after(episode)]
-
-
-def heading(recording: Episodes) -> str:
-    """`3 episodes: accept_queue_overflow 2, server_open_files 1`; of many causes their number."""
-    times, order = Counter(episode.cause for episode in recording.episodes), causes(recording)
-    episodes = plural(len(recording.episodes), "episode")
-    if len(order) > _NAMED:
-        return f"{episodes} of {len(order):,} causes"
-    return f"{episodes}: {', '.join(f'{clean(cause)} {count(times[cause])}' for cause in order)}"
-
-
-def figures(recording: Episodes) -> list[tuple[str, str, str]]:
-    """The numbers that a reader looks for first: (name, value, a few words)."""
-    found = recording.episodes
-    rows = [("recorded", _lasting(recording.to_s - recording.from_s), plural(recording.snapshots, "snapshot"))]
-    if found:
-        longest = max(found, key=lambda each: each.to_s - each.from_s)
-        rows.append(("episodes", count(len(found)), plural(len(causes(recording)), "cause")))
-        rows.append(("longest", _lasting(longest.to_s - longest.from_s), clean(longest.cause)))
-        rows.append(("drops", count(sum(each.drops or 0 for each in found)), "at listeners, in episodes"))
-    if restarts := sum(each.next == "restarted" for each in found):
-        rows.append(("restarts", count(restarts), "after an episode"))
-    return rows
-
-
-def _lasting(value: float) -> str:
-    """`12.0 s`, `1 min 47 s`, `7 h 59 min`, `6 d 4 h`."""
-    if not value >= 60:
-        return seconds(value)
-    whole = round(value)
-    for unit, smaller, unit_s, smaller_s in (("d", "h", 86_400, 3_600), ("h", "min", 3_600, 60), ("min", "s", 60, 1)):
-        if whole >= unit_s:
-            rest = whole % unit_s // smaller_s
-            return f"{whole // unit_s:,} {unit}" + (f" {rest} {smaller}" if rest else "")
-    return seconds(value)
 
 
 def shaded(order: Sequence[str]) -> str:

@@ -8,15 +8,15 @@ from typing import Any
 from estab.kernel.formats.endpoint import endpoint
 from estab.kernel.rules import accept_queue
 from estab.records import Snapshot
-from estab.report.html import episodes
+from estab.report import recorded
 from estab.report.html.plot import Plot
-from estab.report.html.snapshots import QUEUES
+from estab.report.html.snapshots import CLOSE, QUEUES
 from estab.report.html.subject import Subject
 from estab.report.html.view import failure_rows, latency_rows
 from estab.report.words import clean, count
 
 _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Episodes", ("episodes",)),
+    ("Episodes", ("episodes", *CLOSE)),
     ("Connections", ("funnel", "connections", "states_client", "states_server", "opens", "states_host")),
     ("Accept queue", (*QUEUES, "counters")),
     ("Failures", ("failures",)),
@@ -67,7 +67,7 @@ def _tables(title: str, subject: Subject) -> list[dict[str, Any]]:
 def _of_a_recording(title: str, subject: Subject) -> list[dict[str, Any]]:
     found = subject.episodes
     if title == "Episodes" and found is not None and found.episodes:
-        return [episodes.listed(found)]
+        return [recorded.listed(found)]
     return _listeners(subject.last) if title == "Accept queue" and subject.last is not None else []
 
 

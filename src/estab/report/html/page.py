@@ -32,6 +32,7 @@ _TITLES = {
     "percentiles": "percentiles", "latency": "latency", "throughput": "throughput", "rungs": "limits",
     "sweep": "sweep", "open": "open connections", "incidents": "incidents",
     "episodes": "episodes", "changes": "restarts", "opens": "new connections", "queue2": "queue", "queue3": "queue",
+    "close1": "close looks", "close2": "close looks", "close3": "close looks",
 }  # fmt: skip
 
 
@@ -52,7 +53,7 @@ def html(material: Material, *, version: str) -> str:
 
 def all_plots(subject: Subject) -> list[Plot]:
     """Every plot of a subject, drawn or not."""
-    return [*plots(subject), *snapshots.plots(subject)]
+    return [*plots(subject), *snapshots.plots(subject), *snapshots.close_plots(subject)]
 
 
 def _thinned(material: Material, step: int) -> Material:

@@ -13,11 +13,15 @@ from estab.report.html.charts import over_time as charts
 from estab.report.html.charts.style import STATE_COLOURS, by_clock, with_bands, with_marks
 from estab.report.html.over_time import STATES
 from estab.report.html.plot import Plot, nothing
-from estab.report.html.subject import Subject
+from estab.report.html.subject import MOST_CLOSE, Subject
 from estab.report.html.table import Cell, PlotTable, table
+from estab.report.html.thinned import fewer
+from estab.report.recorded import causes
 from estab.report.words import clean, count
 from estab.words import clock, plural
 
+CLOSE = tuple(f"close{number}" for number in range(1, MOST_CLOSE + 1))  # the plots of the close looks
+_MOST_CLOSE = 1_200  # points of each
 QUEUES = ("queue", "queue2", "queue3")  # the plots of so many listeners
 _COUNTERS = {"listen_overflows": "TcpExt.ListenOverflows", "listen_drops": "TcpExt.ListenDrops"}
 _OPENS = {"in": "Tcp.PassiveOpens", "out": "Tcp.ActiveOpens"}
@@ -56,6 +60,22 @@ def plots(subject: Subject) -> Iterator[Plot]:
     yield from (_by_clock(_shaded(plot, shades, times[-1]), start_s, times[-1]) for plot in below)
 
 
+def close_plots(subject: Subject) -> Iterator[Plot]:
+    """The fullest queue of each file of close looks, by its own times."""
+    for name, looks in zip(CLOSE, subject.close, strict=False):
+        series = fewer(looks, -(-len(looks) // _MOST_CLOSE))
+        place = _fullest(series)
+        if len(series) < 2 or place is None:
+            continue
+        start_s = series[0].taken_at_s
+        times = [taken.taken_at_s - start_s for taken in series]
+        drawn = _depth(_of_queue(name, place, series, times, _counted(series)), place, times[-1], fullest=False)
+        titled = replace(
+            drawn, title=f"{drawn.title}, closely", caption=f"{clock(start_s, day=True)}: ten looks a second."
+        )
+        yield _by_clock(titled, start_s, times[-1])
+
+
 # Behind all plots --------------------------------------------------------------------------------------------------
 
 
@@ -66,7 +86,7 @@ def _shades(
     bands: list[tuple[PlotTable, Sequence[str]]] = [(gaps, ("grey",))] if len(gaps) else []
     says = " Grey: nothing was recorded." if len(gaps) else ""
     if told is not None and spans is not None:
-        order = episodes.causes(told)
+        order = causes(told)
         return _Shades(
             [*bands, (spans, episodes.colours(told))],
             episodes.changes(told, start_s),
@@ -214,10 +234,7 @@ def _fullest(series: Sequence[Snapshot]) -> _Place | None:
 def _queues(series: Sequence[Snapshot], times: Sequence[float], troubled: Sequence[_Place]) -> Iterator[Plot]:
     fullest = _fullest(series)
     shown = list(troubled[: len(QUEUES)]) or ([fullest] if fullest is not None else [])
-    counted = {
-        name: _risen([(snapshot.counters or {}).get(counter) for snapshot in series])
-        for name, counter in _COUNTERS.items()
-    }
+    counted = _counted(series)
     for name, place in zip(QUEUES, shown, strict=False):
         yield _depth(_of_queue(name, place, series, times, counted), place, times[-1], fullest=place == fullest)
     if not shown:
@@ -226,6 +243,14 @@ def _queues(series: Sequence[Snapshot], times: Sequence[float], troubled: Sequen
     names = [name for name in (*_COUNTERS, "listener_drops") if any(v is not None for v in first.columns[name])]
     if names:
         yield _rises(first, names, times[-1])
+
+
+def _counted(series: Sequence[Snapshot]) -> dict[str, list[Cell]]:
+    """What the namespace's counters of overflows rose by."""
+    return {
+        name: _risen([(snapshot.counters or {}).get(counter) for snapshot in series])
+        for name, counter in _COUNTERS.items()
+    }
 
 
 def _of_queue(

@@ -10,6 +10,8 @@ from estab.records import Diagnosis, Episodes, HostFacts, Limits, RunResult, Sna
 from estab.records.lab import LabResult
 from estab.records.twin import TwinResult
 
+MOST_CLOSE = 3  # episodes whose close looks are drawn
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -17,6 +19,7 @@ class Subject:
 
     `snapshots` are those that are drawn, `last` is the last one that was taken, whole. `episodes`: what several show,
     interval by interval; so many `other_namespaces` were recorded beside the one that is drawn.
+    `close`: the close looks at some of the episodes, drawn apart.
     `limits`: the ladder as it stood when the run began. `syns`: those of a capture of this run.
     """
 
@@ -27,6 +30,7 @@ class Subject:
     last: Snapshot | None = None
     episodes: Episodes | None = None
     other_namespaces: int = 0
+    close: Sequence[Sequence[Snapshot]] = ()
     limits: Limits | None = None
     twin: TwinResult | None = None
     syns: Sequence[Syn] = ()

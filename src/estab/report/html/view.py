@@ -14,10 +14,10 @@ from typing import Any
 from estab.kernel.rules import accept_queue
 from estab.records import Diagnosis, Remedy, RunResult, Suspect
 from estab.records.twin import TwinRemedy, TwinResult
+from estab.report import recorded
 from estab.report.asked import asked
 from estab.report.cause_pages import page_of
 from estab.report.episodes import basis
-from estab.report.html import episodes
 from estab.report.html.repeat import command
 from estab.report.html.subject import Subject
 from estab.report.ledger import ORDER, test
@@ -54,7 +54,7 @@ def view(subject: Subject) -> dict[str, Any]:
         "evidence": [_fact(fact) for fact in suspect.evidence] if suspect else [],
         "command": f"estab {clean(run.command)}" if run else "recorded",
         "asked": " · ".join(asked(run)) if run else basis(subject.episodes) if subject.episodes else "",
-        "figures": figures(run) if run else episodes.figures(subject.episodes) if subject.episodes else [],
+        "figures": figures(run) if run else recorded.figures(subject.episodes) if subject.episodes else [],
         "works": [_remedy(remedy) for remedy in remedies if remedy.works],
         "nothing": [_remedy(remedy) for remedy in remedies if not remedy.works],
         "suspects": suspects(others),
@@ -100,7 +100,7 @@ def _recorded(subject: Subject, words: dict[str, str]) -> dict[str, str]:
     found = subject.episodes
     if found is None or len(found.episodes) < 2:
         return words
-    return {**words, "heading": episodes.heading(found), "side": f"{words['side']}, in most intervals"}
+    return {**words, "heading": recorded.heading(found), "side": f"{words['side']}, in most intervals"}
 
 
 def first_sentence(summary: str) -> tuple[str, str]:
