@@ -6,6 +6,7 @@ import gzip
 import sys
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -62,11 +63,41 @@ def test_what_grows_beyond_measure_is_refused() -> None:
 ZSTD = bytes.fromhex("28b52ffd0450490000 6f6e650a74776f0a".replace(" ", ""))
 
 
-def test_without_zstd_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def no_module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No module for zstd, and no command but what a test makes."""
     for name in ("compression.zstd", "compression", "zstandard"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(MachineError, match="zstd -dc FILE"):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+@pytest.mark.usefixtures("no_module")
+def test_without_zstd_it_says_what_to_do() -> None:
+    with pytest.raises(MachineError, match="apt-get install zstd"):
         list(lines([ZSTD]))
+
+
+@pytest.mark.usefixtures("no_module")
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("/usr/bin/tail -c +5", None),
+        ("/usr/bin/tail -c +5; echo 'zstd: Read error (39) : premature end' >&2; exit 1", None),
+        ("/usr/bin/cat > /dev/null; echo 'zstd: Decoding error (36) :  Data corruption' >&2; exit 1", r"\(36\) : Data"),
+        ("exit 1", "is damaged"),
+    ],
+)
+def test_zstd_is_read_by_the_command(script: str, says: str | None, tmp_path: Path) -> None:
+    (tmp_path / "zstd").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "zstd").chmod(0o755)
+    many = b"".join(b"line %d\n" % number for number in range(100_000))
+    data = [ZSTD[:4] + many[:1_000], *chunks(many[1_000:], 65_536)]
+    if says is None:
+        assert list(lines(data)) == many.splitlines()
+        assert next(lines(data)) == b"line 0"  # and who wants no more leaves nothing behind
+        return
+    with pytest.raises(ReadError, match=says):
+        list(lines(data))
 
 
 def test_zstd_is_read_by_whichever_module_is_there(monkeypatch: pytest.MonkeyPatch) -> None:

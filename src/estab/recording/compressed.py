@@ -5,10 +5,15 @@ What was compressed and cut off, as by `kill -9` or a full disk, gives every lin
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import shutil
+import subprocess
+import threading
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import IO, Any
 
 from estab.errors import MachineError, ReadError
 
@@ -48,15 +53,19 @@ def decompress(data: bytes, most: int) -> bytes:
 
 def _plain(chunks: Iterable[bytes]) -> Iterator[tuple[bool, bytes]]:
     """Whether it was compressed, and what each chunk holds."""
-    feed: Callable[[bytes], Iterator[bytes]] | None = None
-    for number, chunk in enumerate(chunks):
-        if number == 0 and is_compressed(chunk):
-            feed = _Gzip().feed if chunk.startswith(GZIP) else _zstd()
-        if feed is None:
-            yield False, chunk
-        else:
-            for part in feed(chunk):
-                yield True, part
+    stream = iter(chunks)
+    first = next(stream, b"")
+    whole = chain([first], stream)
+    if not is_compressed(first):
+        yield from ((False, chunk) for chunk in whole)
+        return
+    parts = _fed(_Gzip().feed, whole) if first.startswith(GZIP) else _zstd(whole)
+    yield from ((True, part) for part in parts)
+
+
+def _fed(feed: Callable[[bytes], Iterator[bytes]], chunks: Iterable[bytes]) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield from feed(chunk)
 
 
 class _Gzip:
@@ -77,18 +86,22 @@ class _Gzip:
             raise ReadError(f"its compression is damaged: {error}") from error
 
 
-def _zstd() -> Callable[[bytes], Iterator[bytes]]:
-    """Frames of zstd, by Python 3.14's own module, or by `zstandard` where that is installed."""
-    try:
-        decompressor: Any = importlib.import_module("compression.zstd").ZstdDecompressor
-    except ImportError:
-        try:
-            decompressor = importlib.import_module("zstandard").ZstdDecompressor().decompressobj
-        except ImportError as error:
-            raise MachineError(
-                "it is compressed with zstd, for which this Python lacks `zstandard`: pip install zstandard, or give "
-                "it as zstd -dc FILE | estab diagnose -"
-            ) from error
+def _zstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Frames of zstd: by Python 3.14's own module, by `zstandard`, or by the command `zstd`, whichever is there."""
+    with contextlib.suppress(ImportError):
+        return _fed(_frames(importlib.import_module("compression.zstd").ZstdDecompressor), chunks)
+    with contextlib.suppress(ImportError):
+        return _fed(_frames(importlib.import_module("zstandard").ZstdDecompressor().decompressobj), chunks)
+    command = shutil.which("zstd")
+    if command is None:
+        raise MachineError(
+            "it is compressed with zstd, for which there is neither the command `zstd` here nor Python's `zstandard`: "
+            "apt-get install zstd"
+        )
+    return _by_command([command, "-dcq"], chunks)
+
+
+def _frames(decompressor: Callable[[], Any]) -> Callable[[bytes], Iterator[bytes]]:
     frame = decompressor()
 
     def feed(chunk: bytes) -> Iterator[bytes]:
@@ -103,3 +116,38 @@ def _zstd() -> Callable[[bytes], Iterator[bytes]]:
             raise ReadError(f"its compression is damaged: {error}") from error
 
     return feed
+
+
+def _by_command(command: Sequence[str], chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """What a command makes of the chunks on its standard input. One that ends too early is read as far as it goes."""
+    raised: list[BaseException] = []
+
+    def pour(into: IO[bytes]) -> None:
+        try:
+            with into:
+                for chunk in chunks:
+                    into.write(chunk)
+        except BrokenPipeError:
+            pass  # the command has ended: its exit code says why
+        except BaseException as error:  # it is for the reader
+            raised.append(error)
+
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stderr is not None
+        writer = threading.Thread(target=pour, args=[child.stdin], daemon=True)
+        writer.start()
+        try:
+            while part := child.stdout.read(CHUNK):
+                yield part
+            child.wait()
+        finally:
+            child.stdout.close()  # where nobody wants more, it can't go on
+            child.kill()
+            writer.join()
+        told = child.stderr.read().decode("utf-8", "replace")
+    if raised:
+        raise raised[0]
+    if child.returncode > 0 and "premature end" not in told:
+        raise ReadError(f"its compression is damaged: {' '.join(told.split())}")
