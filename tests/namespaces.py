@@ -249,7 +249,7 @@ def offloads_off(name: str) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
         for command in (_ETHTOOL_STXCSUM, _ETHTOOL_STSO, _ETHTOOL_SGSO):
             value = ctypes.create_string_buffer(struct.pack("II", command, 0), 8)
-            fcntl.ioctl(handle, _SIOCETHTOOL, struct.pack("16sQ8x", name.encode(), ctypes.addressof(value)))
+            fcntl.ioctl(handle, _SIOCETHTOOL, struct.pack("16sP16x", name.encode(), ctypes.addressof(value)))
 
 
 # -- what the kernel says there ---------------------------------------------------------------------------------------
@@ -309,6 +309,11 @@ def census(local_port: int | None = None) -> dict[str, int]:
             state = _STATES[int(row[3], 16)]
             found[state] = found.get(state, 0) + 1
     return found
+
+
+def time_wait_left_s() -> list[float]:
+    """How long each socket in TIME_WAIT (IPv4) of this namespace still stays: `tm->when` of /proc/net/tcp."""
+    return [int(row[5].split(":")[1], 16) / os.sysconf("SC_CLK_TCK") for row in _rows() if int(row[3], 16) == 6]
 
 
 def accept_queue(port: int) -> int:

@@ -28,8 +28,7 @@ SANITIZERS = (
 WRAPPED = (
     "accept4", "bind", "calloc", "clock_nanosleep", "close", "connect", "epoll_create1", "epoll_ctl", "epoll_wait",
     "fcntl", "free", "getpeername", "getsockname", "getsockopt", "malloc", "mmap", "munmap", "poll", "prctl", "read",
-    "realloc", "recv", "send", "sendmsg", "setsockopt", "sigaction", "socket", "syscall", "timer_create",
-    "timer_settime",
+    "realloc", "recv", "send", "sendmsg", "setsockopt", "sigaction", "socket", "syscall",
 )  # fmt: skip
 
 

@@ -76,8 +76,6 @@ PASS(int, epoll_ctl, (int a, int b, int c, struct epoll_event *d), (a, b, c, d))
 PASS(int, epoll_wait, (int a, struct epoll_event *b, int c, int d), (a, b, c, d))
 PASS(int, poll, (struct pollfd *a, nfds_t b, int c), (a, b, c))
 PASS(int, sigaction, (int a, const struct sigaction *b, struct sigaction *c), (a, b, c))
-PASS(int, timer_create, (clockid_t a, struct sigevent *b, timer_t *c), (a, b, c))
-PASS(int, timer_settime, (timer_t a, int b, const struct itimerspec *c, struct itimerspec *d), (a, b, c, d))
 PASS(ssize_t, read, (int a, void *b, size_t c), (a, b, c))
 
 int __real_connect(int fd, const struct sockaddr *address, socklen_t length);
@@ -127,7 +125,7 @@ ssize_t __wrap_recv(int fd, void *data, size_t size, int flags) {
     return error_code ? -1 : __real_recv(fd, data, size ? 1 : 0, flags);
 }
 
-/* The engine makes one call by its number: epoll_pwait2, which older libcs lack. */
+/* The engine makes some calls by their numbers: older libcs lack them. */
 long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...) {
     long a[6];
@@ -136,6 +134,8 @@ long __wrap_syscall(long number, ...) {
     for (int i = 0; i < 6; i++) a[i] = va_arg(list, long);
     va_end(list);
     if (number == SYS_epoll_pwait2 && fails("epoll_pwait2")) return -1;
+    if (number == SYS_timer_create && fails("timer_create")) return -1;
+    if (number == SYS_timer_settime && fails("timer_settime")) return -1;
     return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 

@@ -42,7 +42,8 @@ def run(asked: argparse.Namespace) -> int:
     parts = plan(kernels, rules=asked.rules, scenarios=asked.scenario, everything=asked.all)
     with Runs(apt, cache(), asked.jobs, _tell) as runs:
         came = runs.all(parts)
-    print("\n".join(["", *table.lines(came), f"{time.monotonic() - began:.0f} s"]))
+    took = f"{time.monotonic() - began:.0f} s, {runs.cpu_s:.0f} s of CPU"
+    print("\n".join(["", *table.lines(came), took]))
     if asked.keep:
         results.write(results.merged(results.read(), came))
     return 0 if results.as_predicted(came) else 1

@@ -59,8 +59,14 @@ class Boots:
 
     def __init__(self) -> None:
         self._running: set[int] = set()
+        self._cpu_s = 0.0
         self._stopped = False
         self._lock = threading.Lock()
+
+    @property
+    def cpu_s(self) -> float:
+        """The CPU time that all guests took which are over."""
+        return self._cpu_s
 
     def run(self, guest: Guest, directory: Path, seconds: float) -> None:
         """Boots `guest` with the order in `directory` and waits for its end. Raises Lost."""
@@ -97,7 +103,9 @@ class Boots:
         with self._lock:
             self._running.discard(process.pid)
             os.killpg(process.pid, signal.SIGKILL)  # not waited for yet: the number is still its own
-        process.wait()
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            self._cpu_s += used.ru_utime + used.ru_stime
 
 
 def _ends(pid: int, seconds: float) -> bool:

@@ -39,7 +39,6 @@ class KernelRun(msgspec.Struct, frozen=True, omit_defaults=True):
     hz: int = 0
     rules: dict[str, Outcome] = {}
     scenarios: dict[str, Outcome] = {}
-    seconds: float = 0.0
     why: str = ""
 
 

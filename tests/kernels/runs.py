@@ -61,6 +61,11 @@ class Runs:
     def __exit__(self, *_error: object) -> None:
         self._stack.close()
 
+    @property
+    def cpu_s(self) -> float:
+        """The CPU time that the guests took which are over: what two processors share, however busy they are."""
+        return self._boots.cpu_s
+
     def fetch(self, kernel: Kernel) -> None:
         """Have all that it needs in the cache. Raises CannotHave."""
         self._ready(kernel)

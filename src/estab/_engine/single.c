@@ -12,10 +12,19 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+/* Timers by the numbers of their calls: the functions came into libc itself in 2.34, and what is linked there would not
+ * start on an older one. Where a time is wider than a long, the call that takes it has another number. */
+#ifdef __USE_TIME_BITS64
+#define TIMER_SETTIME SYS_timer_settime64
+#else
+#define TIMER_SETTIME SYS_timer_settime
 #endif
 
 static __thread volatile int awaited = -1;
@@ -38,7 +47,7 @@ static bool catch_signals(void) {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGIO);
-    return sigaction(SIGIO, &action, NULL) == 0 && pthread_sigmask(SIG_UNBLOCK, &set, NULL) == 0;
+    return sigaction(SIGIO, &action, NULL) == 0 && sigprocmask(SIG_UNBLOCK, &set, NULL) == 0; /* Linux: of this thread */
 }
 
 static bool tell_of(int fd) {
@@ -50,9 +59,9 @@ static bool tell_at(struct single *a, uint64_t until_ns) {
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGIO};
     struct itimerspec at = {.it_value = {.tv_sec = (time_t)(until_ns / NS_PER_S), .tv_nsec = (long)(until_ns % NS_PER_S)}};
     event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
-    if (timer_create(CLOCK_MONOTONIC, &event, &a->timer) < 0) return false;
+    if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &a->timer) < 0) return false;
     a->has_timer = true;
-    return timer_settime(a->timer, TIMER_ABSTIME, &at, NULL) == 0;
+    return syscall(TIMER_SETTIME, a->timer, TIMER_ABSTIME, &at, NULL) == 0;
 }
 
 static bool all_tell(struct single *a, const int *others, uint64_t until_ns) {
@@ -82,7 +91,7 @@ bool single_begin(struct single *a, int fd, int epoll, const int *others, uint64
 /* recv() waits no longer; its descriptor is not in epoll yet, or is closed (then `open` is false). */
 void single_end(struct single *a, bool open) {
     for (int i = 0; i < SINGLE_OTHERS && a->others[i] >= 0; i++) set_flag(a->others[i], O_ASYNC, false);
-    if (a->has_timer) timer_delete(a->timer);
+    if (a->has_timer) syscall(SYS_timer_delete, a->timer);
     awaited = -1;
     if (open) set_flag(a->fd, O_NONBLOCK, true);
 }

@@ -4,7 +4,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <time.h>
 
 #define SINGLE_OTHERS 2
 #define SINGLE_AFTER 64 /* turns of nothing but one connection, before it is waited for in recv() */
@@ -13,7 +12,7 @@
 struct single {
     int fd;
     int others[SINGLE_OTHERS]; /* descriptors that may have something to say meanwhile; -1: none */
-    timer_t timer;
+    int timer; /* the kernel's number of it */
     bool has_timer;
 };
 

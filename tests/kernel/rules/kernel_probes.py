@@ -8,6 +8,7 @@ import errno
 import socket
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests import namespaces as ns
@@ -23,6 +24,7 @@ PORT = 9999
 HERE = ("127.0.0.1", PORT)
 FAR = ("10.1.0.2", PORT)  # over the wire
 _TCP_INFO_STATE, _ESTABLISHED, _SYN_SENT = 0, 1, 2
+_SO_MEMINFO, _MEMINFO_DROPS = 55, 8  # `include/uapi/asm-generic/socket.h`, `include/uapi/linux/sock_diag.h`
 _RELEVANT = ("Listen", "TCPReqQ", "Syncookies", "Embryonic", "TCPDeferAccept")
 
 
@@ -43,6 +45,13 @@ def depth_and_limit(server: socket.socket) -> tuple[int, int]:
     """tcpi_unacked and tcpi_sacked: on a listener its depth and its limit."""
     info = server.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32)
     found: tuple[int, int] = struct.unpack_from("=II", info, 24)
+    return found
+
+
+def drops_of(server: socket.socket) -> int:
+    """sk_drops of a socket: what `ss -m` shows as `d`."""
+    memory = server.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
+    found: int = struct.unpack("=9I", memory)[_MEMINFO_DROPS]
     return found
 
 
@@ -77,28 +86,58 @@ def lossless_default_route() -> None:
     ns.run("ip", "route", "add", "default", "dev", "lo")
 
 
-RTT_S = 0.3
+RTT_S = 0.1
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """Two hosts and a wire of RTT_S between them: namespaces, listener, a datagram socket of each."""
+
+    client: ns.Namespace
+    server: ns.Namespace
+    listener: socket.socket
+    datagrams: tuple[socket.socket, socket.socket]
+
+    def there_and_back(self) -> None:
+        """Send a datagram to the server and one back: what was sent before them has come when this returns.
+
+        The wire keeps the order of what it carries. So no time is waited for, which on a slow machine is too short.
+        """
+        near, far = self.datagrams
+        near.sendto(b"there", far.getsockname())
+        _, sender = far.recvfrom(16)
+        far.sendto(b"back", sender)
+        near.recv(16)
 
 
 @contextlib.contextmanager
-def hosts(cookies: int, backlog: int) -> Iterator[tuple[ns.Namespace, ns.Namespace, socket.socket]]:
-    """A client's and a server's namespace with a wire of RTT_S between them, and the server's listener."""
+def hosts(cookies: int, backlog: int, together: int) -> Iterator[Hosts]:
+    """Two hosts; the first `together` SYNs of the client arrive within one round trip."""
     client_side, middle, server_side = ns.Namespace(), ns.Namespace(), ns.Namespace()
     ns.joined(client_side, "10.1.0.1/24", middle, "", names="left")
     ns.joined(server_side, "10.1.0.2/24", middle, "", names="right")
     with middle.entered():
-        wire = ns.start_child(packets.Wire("left1", "right1", RTT_S / 2).carry)
+        wire = ns.start_child(packets.Wire("left1", "right1", RTT_S / 2, together).carry)
     try:
-        with server_side.entered():
-            ns.sysctl("net.ipv4.tcp_syncookies", cookies)
-            ns.sysctl("net.ipv4.tcp_max_syn_backlog", 2048)
-            server = listener(backlog, FAR[0])
-        with client_side.entered():
-            _resolve(FAR[0])
-        with server:
-            yield client_side, server_side, server
+        with contextlib.ExitStack() as stack:
+            with server_side.entered():
+                ns.sysctl("net.ipv4.tcp_syncookies", cookies)
+                ns.sysctl("net.ipv4.tcp_max_syn_backlog", 2048)
+                server = stack.enter_context(listener(backlog, FAR[0]))
+                far = stack.enter_context(_datagrams(FAR[0]))
+            with client_side.entered():
+                near = stack.enter_context(_datagrams("10.1.0.1"))
+                _resolve(FAR[0])
+            yield Hosts(client_side, server_side, server, (near, far))
     finally:
         wire.stop()
+
+
+def _datagrams(address: str) -> socket.socket:
+    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    opened.settimeout(20)
+    opened.bind((address, 0))
+    return opened
 
 
 def _resolve(address: str) -> None:

@@ -108,11 +108,19 @@ class HandMade:
 
 
 class Wire:
-    """Two ends of a relay: what comes in at one leaves at the other `delay_s` later. `carry()` never returns."""
+    """Two ends of a relay: what comes in at one leaves at the other `delay_s` later. `carry()` never returns.
 
-    def __init__(self, left: str, right: str, delay_s: float) -> None:
-        self._ends = {self._open(left): 1, self._open(right): 0}
+    The first `together` SYNs from the left leave together, once all of them have come: on a machine of any speed they
+    arrive within one round trip, for nothing that answers them leaves before.
+    """
+
+    def __init__(self, left: str, right: str, delay_s: float, together: int = 0) -> None:
+        self._ends = [self._open(left), self._open(right)]
         self._delay_s = delay_s
+        self._together = together
+        self._held: dict[bytes, bytes] = {}  # by addresses and ports: one that was sent again is the same
+        self._due: list[tuple[float, int, socket.socket, bytes]] = []
+        self._serial = 0
 
     @staticmethod
     def _open(name: str) -> socket.socket:
@@ -127,19 +135,31 @@ class Wire:
 
     def carry(self) -> None:
         """Relay until killed."""
-        ends = list(self._ends)
-        due: list[tuple[float, int, socket.socket, bytes]] = []
-        serial = 0
+        left, right = self._ends
         while True:
-            wait = max(0.0, due[0][0] - time.monotonic()) if due else None
-            for end in select.select(ends, [], [], wait)[0]:
+            wait = max(0.0, self._due[0][0] - time.monotonic()) if self._due else None
+            for end in select.select(self._ends, [], [], wait)[0]:
                 for frame in self._drain(end):
-                    serial += 1
-                    out = ends[self._ends[end]]
-                    heapq.heappush(due, (time.monotonic() + self._delay_s, serial, out, frame))
-            while due and due[0][0] <= time.monotonic():
-                _, _, out, frame = heapq.heappop(due)
+                    if end is left and self._together and _is_syn(frame):
+                        self._hold(frame)
+                    else:
+                        self._later(right if end is left else left, frame)
+            while self._due and self._due[0][0] <= time.monotonic():
+                _, _, out, frame = heapq.heappop(self._due)
                 out.send(frame)
+
+    def _hold(self, frame: bytes) -> None:
+        self._held.setdefault(frame[26:38], frame)
+        if len(self._held) == self._together:
+            self._together = 0
+            moment = time.monotonic()
+            for held in self._held.values():
+                self._later(self._ends[1], held, moment)
+
+    def _later(self, out: socket.socket, frame: bytes, moment: float | None = None) -> None:
+        self._serial += 1
+        due = (time.monotonic() if moment is None else moment) + self._delay_s
+        heapq.heappush(self._due, (due, self._serial, out, frame))
 
     @staticmethod
     def _drain(end: socket.socket) -> list[bytes]:
@@ -152,3 +172,8 @@ class Wire:
                 return frames
             if address[2] != socket.PACKET_OUTGOING:
                 frames.append(frame)
+
+
+def _is_syn(frame: bytes) -> bool:
+    """Whether an Ethernet frame holds a client's SYN: IPv4 without options, as all of these are."""
+    return frame[12:14] == b"\x08\x00" and frame[23] == 6 and frame[47] & (_SYN | _ACK) == _SYN

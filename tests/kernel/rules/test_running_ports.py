@@ -19,6 +19,7 @@ import pytest
 from tests import namespaces as ns
 from tests.kernel.rules.kernel_probes import (
     HERE,
+    HZ,
     KERNEL,
     PORT,
     begin_connects,
@@ -143,7 +144,7 @@ def test_rule_21_a_bound_source_address_takes_a_port_unless_told_not_to(no_port:
     assert measured in predicted.connections
 
 
-# -- rule 22 between two hosts, rule 24, rule 25 -----------------------------------------------------------------------
+# -- rule 22 between two hosts, rules 23 to 25 -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", [0, 1, 2])
@@ -170,6 +171,33 @@ def test_rule_22_between_two_hosts(mode: int) -> None:
 
     worked = ns.in_namespace(measure) == 0
     assert worked is time_wait.reuses(mode, loopback=False)
+
+
+def test_rule_23_each_port_is_good_for_one_short_connection_in_60_s() -> None:
+    ports = 5
+
+    def measure() -> tuple[int, int, list[float], float]:
+        with listener(16) as server:
+            start, worked = time.monotonic(), 0
+            for _ in range(3 * ports):
+                with socket.socket() as client:
+                    if failure := client.connect_ex(HERE):
+                        break
+                    accepted, _ = server.accept()
+                worked += 1
+                accepted.close()
+            ns.until(lambda: ns.census().get("TIME_WAIT") == worked, why="all in TIME_WAIT")
+            return worked, failure, ns.time_wait_left_s(), time.monotonic() - start
+
+    range_ = f"40000 {40000 + ports - 1}"
+    sysctls = {"ip_local_port_range": range_, "tcp_fin_timeout": 1, "tcp_tw_reuse": 0}
+    measured = ns.in_namespace(measure, sysctls={f"net.ipv4.{name}": value for name, value in sysctls.items()})
+    worked, failure, left_s, took_s = measured
+    assert worked in ephemeral_ports.capacity(40000, 40000 + ports - 1).connections
+    assert failure == errno.EADDRNOTAVAIL
+    lasts = time_wait.lasts(HZ, KERNEL)
+    assert lasts.high is not None
+    assert all(lasts.low - took_s - 0.01 <= left <= lasts.high for left in left_s)
 
 
 @pytest.mark.parametrize("closes", [4, 5, 6, 8])

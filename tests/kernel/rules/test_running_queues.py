@@ -1,4 +1,4 @@
-"""Rules 1 to 14 against the kernel that runs here: prediction equals measurement.
+"""Rules 1 to 14 and 29 against the kernel that runs here: prediction equals measurement.
 
 Each test runs in a network namespace of its own. Where none can be had the tests fail and say why.
 """
@@ -21,6 +21,7 @@ from tests.kernel.rules.kernel_probes import (
     PORT,
     begin_connects,
     depth_and_limit,
+    drops_of,
     listen,
     listener,
     lossless_default_route,
@@ -31,6 +32,7 @@ from tests.kernel.rules.kernel_probes import (
 from estab.kernel.rules import (
     accept_queue,
     burst,
+    counters,
     syn_cookies,
     syn_queue,
     synack_retries,
@@ -195,7 +197,7 @@ def test_rule_14_what_the_client_gets_after_rst_and_after_fin_then_rst() -> None
     assert fin == ("EPIPE", "EOF")
 
 
-# -- rule 8: TCP_DEFER_ACCEPT ------------------------------------------------------------------------------------------
+# -- rules 5 and 8: TCP_DEFER_ACCEPT -----------------------------------------------------------------------------------
 
 
 def test_rule_8_seconds_become_timeouts() -> None:
@@ -218,6 +220,24 @@ def test_rule_8_a_bare_ack_is_dropped_and_counted_apart() -> None:
     moved, seen, connected = ns.in_namespace(measure)
     assert moved == {"TCPDeferAcceptDrop": 1}
     assert (seen.get("SYN_RECV"), connected) == (1, (1, 0))
+
+
+@pytest.mark.parametrize(
+    ("backlog", "defer_s", "drops", "counted"),
+    [(5, 30, 3, {"TCPDeferAcceptDrop": 3}), (1, 0, 1, {"ListenOverflows": 1, "ListenDrops": 1})],
+    ids=["three deferred", "one too many"],
+)
+def test_rule_5_drops_of_a_listener_rise_by_both(
+    backlog: int, defer_s: int, drops: int, counted: dict[str, int]
+) -> None:
+    def measure() -> tuple[int, dict[str, int]]:
+        with listener(backlog) as server:
+            server.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, defer_s)
+            before, dropped = ns.counters(), drops_of(server)
+            _clients = begin_connects(3)
+            return drops_of(server) - dropped, relevant(ns.deltas(before, ns.counters()))
+
+    assert ns.in_namespace(measure) == (drops, counted)
 
 
 # -- rules 9 to 12: the SYN_RECV table -----------------------------------------------------------------------------
@@ -256,3 +276,37 @@ def test_rules_9_to_12_the_table(backlog: int, somaxconn: int, max_syn_backlog: 
     assert predicted is not None
     assert half_open == predicted.half_open
     assert moved == predicted.counters
+
+
+# -- rule 29: what the counters say together ---------------------------------------------------------------------------
+
+
+def risen(do: Callable[[], object]) -> dict[str, int]:
+    """By how much each counter of this namespace rises while `do()` runs."""
+    before = ns.counters()
+    _kept = do()
+    after = ns.counters()
+    return {name: after[name] - before[name] for name in after}
+
+
+@pytest.mark.parametrize(("backlog", "max_syn_backlog"), [(5, 2048), (4096, 64)])
+def test_rule_29_which_limit_dropped_a_flood(backlog: int, max_syn_backlog: int) -> None:
+    def measure() -> dict[str, int]:
+        lossless_default_route()
+        with listener(backlog):
+            return risen(lambda: packets.flood(PORT, 100))
+
+    sysctls = {"net.ipv4.tcp_syncookies": 0, "net.ipv4.tcp_max_syn_backlog": max_syn_backlog}
+    split = counters.split_drops(ns.in_namespace(measure, sysctls=sysctls))
+    by_backlog = 100 - (syn_queue.fits_backlog(backlog, KERNEL) or 0) if backlog == 5 else 0
+    by_the_other = 0 if backlog == 5 else 100 - syn_queue.fits_max_syn_backlog(max_syn_backlog)
+    assert (split.accept_queue, split.syn_queue, split.unexplained) == (0, by_backlog, by_the_other)
+
+
+def test_rule_29_a_full_accept_queue() -> None:
+    def measure() -> dict[str, int]:
+        with listener(5):
+            return risen(lambda: begin_connects(9))
+
+    split = counters.split_drops(ns.in_namespace(measure))
+    assert (split.accept_queue, split.syn_queue, split.unexplained) == (3, 0, 0)

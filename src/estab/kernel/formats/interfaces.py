@@ -17,6 +17,7 @@ SET_STATISTICS = 1  # ETH_SS_STATS
 STRING_SIZE = 32  # ETH_GSTRING_LEN
 DRVINFO_SIZE = 196
 
+_COMMAND = Struct("=I")
 _SET_INFO = Struct("=IIQI")
 _STRINGS = Struct("=III")
 _STATS = Struct("=II")
@@ -50,7 +51,7 @@ def parse_dev(data: bytes) -> dict[str, DeviceCounters]:
 
 def drvinfo_request() -> bytes:
     """`struct ethtool_drvinfo` to be filled."""
-    return GDRVINFO.to_bytes(4, "little").ljust(DRVINFO_SIZE, b"\0")
+    return _COMMAND.pack(GDRVINFO).ljust(DRVINFO_SIZE, b"\0")
 
 
 def driver(data: bytes) -> str:

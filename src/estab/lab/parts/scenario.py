@@ -88,6 +88,18 @@ class Scenario:
     unmended: ClassVar[str | None] = None
     sweeps: ClassVar[bool] = False
 
+    @property
+    def expected(self) -> str | None:
+        """The cause that the judge must name with these settings; None: nobody, for they are those of the control.
+
+        A switch of the control makes it healthy whatever else is set, a number only beside what is set by itself.
+        """
+        if self.control is None or self.but(**self.control) != self:
+            return self.cause
+        switched = all(isinstance(value, bool | str) for value in self.control.values())
+        by_default = {type(self)(**{**changes, **self.control}) for changes in ({}, self.full)}
+        return None if switched or self in by_default else self.cause
+
     def predict(self) -> Mapping[str, Figure]:
         """Figures by name, from `kernel/rules`, asked before anything runs."""
         raise NotImplementedError

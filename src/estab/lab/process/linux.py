@@ -101,4 +101,4 @@ def offloads_off(link: str) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as handle:
         for command in _OFFLOADS.values():
             value = ctypes.create_string_buffer(struct.pack("II", command, 0), 8)
-            fcntl.ioctl(handle, _SIOCETHTOOL, struct.pack("16sQ8x", link.encode(), ctypes.addressof(value)))
+            fcntl.ioctl(handle, _SIOCETHTOOL, struct.pack("16sP16x", link.encode(), ctypes.addressof(value)))

@@ -35,7 +35,7 @@ def run_scenario(
     began = time.monotonic()
     blank = LabScenario(
         name=runner.name, symptom=scenario.symptom, side=scenario.side, status="failed", settings=asdict(scenario),
-        expected=scenario.cause,
+        expected=scenario.expected,
     )  # fmt: skip
     if (reason := scenario.why_not()) is not None:
         return blank.replace(status="cannot_run", why=reason)
@@ -98,7 +98,7 @@ def _whole(scenario: Scenario, measurements: Measurements, blank: LabScenario) -
     rows += [_row(row) for row in scenario.more(measurements)]
     only_possible = _only_possible(scenario, measured.run)
     cause = measured.run.cause
-    named = cause == scenario.cause or only_possible is not None
+    named = cause == scenario.expected or only_possible is not None
     remedies = _remedies(scenario, measured, measurements) if named else []
     accused = _control(scenario, measurements)
     agrees = all(row.agrees for row in rows) and named and not accused
@@ -118,7 +118,7 @@ def _whole(scenario: Scenario, measurements: Measurements, blank: LabScenario) -
 
 def _only_possible(scenario: Scenario, run: RunResult) -> str | None:
     """Why this kernel can't confirm the scenario's cause, where the judge calls it possible and accuses nobody."""
-    if run.diagnosis is None or run.cause is not None:
+    if run.diagnosis is None or run.cause is not None or scenario.expected is None:
         return None
     possible = {suspect.cause for suspect in run.diagnosis.suspects if suspect.verdict == "possible"}
     return scenario.only_possible() if scenario.cause in possible else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import sys
 import time
 
 from estab.load.block import (
@@ -147,7 +148,7 @@ class Count:
     def _write(self, word: int, data: bytes, most: int) -> None:
         kept = data[:most] + bytes(-min(len(data), most) % 8)
         for i in range(0, len(kept), 8):
-            self.words[word + i // 8] = int.from_bytes(kept[i : i + 8], "little")
+            self.words[word + i // 8] = int.from_bytes(kept[i : i + 8], sys.byteorder)
 
     def _failure_at(self, phase: int, code: int) -> int:
         used = self.get("failure_kinds")

@@ -1,0 +1,64 @@
+"""What the kernel hands out in the machine's own byte order and sizes is read so: on any machine, not only on this one.
+
+A format of `struct` says its order by its first character. "=" is the machine's own with sizes that the ABI fixes, "!"
+the network's. Without one it is C's own: right for the arguments of ioctl and setsockopt alone, whose `long` and
+pointers have the machine's size. What has an order of its own, whoever reads it, is listed here.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import estab
+
+SOURCE = Path(estab.__file__).parent
+# A capture says its own order in its head; the pcapng that is written is little-endian; the length before an order is
+# read by our own process.
+OWN_ORDER = {"kernel/formats/captures.py", "lab/wire/pcapng.py", "load/worker.py", "load/fleet.py"}
+# Arguments of system calls.
+OWN_SIZES = {"ii", "i", "I", "ll", "II", "16si12x", "16sP16x", "36s"}
+_FUNCTIONS = {"Struct", "pack", "pack_into", "unpack", "unpack_from", "iter_unpack", "calcsize"}
+
+
+def calls(path: Path) -> Iterator[tuple[str, list[ast.expr]]]:
+    """The name of each function that a module calls, and its arguments."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            yield name, node.args
+
+
+def formats() -> Iterator[tuple[str, str]]:
+    """Each format that stands in the source, with its module."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        for name, arguments in calls(path):
+            first = arguments[0] if arguments else None
+            if name in _FUNCTIONS and isinstance(first, ast.Constant) and isinstance(first.value, str):
+                yield str(path.relative_to(SOURCE)), first.value
+
+
+def test_formats_are_of_the_machine_or_of_the_network() -> None:
+    found = list(formats())
+    assert ("kernel/formats/netlink.py", "=IHHII") in found
+    assert [
+        (module, text)
+        for module, text in found
+        if module not in OWN_ORDER and text[0] not in "=!" and text not in OWN_SIZES
+    ] == []
+
+
+def test_fixed_sizes_hold_no_size_of_the_machine() -> None:
+    assert [one for one in formats() if one[1][0] in "=!" and set(one[1]) & set("lLnNP")] == []
+
+
+def test_no_whole_number_is_taken_for_little_endian() -> None:
+    found = {
+        str(path.relative_to(SOURCE))
+        for path in SOURCE.rglob("*.py")
+        for name, arguments in calls(path)
+        if name in ("from_bytes", "to_bytes")
+        and any(isinstance(one, ast.Constant) and one.value == "little" for one in arguments)
+    }
+    assert found <= OWN_ORDER
