@@ -26,4 +26,10 @@ def test_a_switch_makes_it_healthy_whatever_else_is_set() -> None:
 def test_a_number_makes_it_healthy_beside_the_defaults_alone() -> None:
     assert CookieReset(connections=100).expected is None
     assert CookieReset(connections=100, backlog=5).expected == "cookie_reset"
+    assert CookieReset(connections=50).expected is None
     assert CookieReset(connections=101).expected == "cookie_reset"
+
+
+def test_where_all_fit_nobody_waits() -> None:
+    expected = [BacklogPlusOne(connections=number).expected for number in (5, 6, 7)]
+    assert expected == [None, None, "server_not_accepting"]

@@ -90,15 +90,23 @@ class Scenario:
 
     @property
     def expected(self) -> str | None:
-        """The cause that the judge must name with these settings; None: nobody, for they are those of the control.
+        """The cause that the judge must name with these settings, or None: nobody, for they are as healthy as its control.
 
-        A switch of the control makes it healthy whatever else is set, a number only beside what is set by itself.
+        A switch of the control makes it healthy whatever else is set; a number, or one still further from the default,
+        only beside what is set by itself.
         """
-        if self.control is None or self.but(**self.control) != self:
+        if self.control is None or not all(self._reaches(name, value) for name, value in self.control.items()):
             return self.cause
         switched = all(isinstance(value, bool | str) for value in self.control.values())
         by_default = {type(self)(**{**changes, **self.control}) for changes in ({}, self.full)}
-        return None if switched or self in by_default else self.cause
+        return None if switched or self.but(**self.control) in by_default else self.cause
+
+    def _reaches(self, name: str, wanted: Value) -> bool:
+        """Whether a setting is as the control has it; a number also where it is further from the default that way."""
+        value, default = getattr(self, name), getattr(type(self)(), name)
+        if isinstance(wanted, bool) or not isinstance(wanted, int | float):
+            return bool(value == wanted)
+        return bool((value - wanted) * (wanted - default) >= 0)
 
     def predict(self) -> Mapping[str, Figure]:
         """Figures by name, from `kernel/rules`, asked before anything runs."""

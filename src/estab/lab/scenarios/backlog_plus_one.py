@@ -41,6 +41,11 @@ class BacklogPlusOne(Scenario):
     linear: int = setting(0, "net.ipv4.tcp_syn_linear_timeouts at the client; 0 as before Linux 6.5", 0, 255)
     accepts: bool = switch(False, "whether the server calls accept() after all")
 
+    @property
+    def expected(self) -> str | None:
+        """Where all fit, nobody waits."""
+        return super().expected if self.connections > accept_queue.fits(self.backlog) else None
+
     def predict(self) -> Mapping[str, Figure]:
         """B+1, and the timeline of those over it."""
         room = self.connections if self.accepts else accept_queue.fits(self.backlog)
