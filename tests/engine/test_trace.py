@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+import sys
 from array import array
 
 import pytest
@@ -67,19 +68,24 @@ def new_task(at_ns: int, child: int, flags: int = 0, parent: int = PID) -> Event
     return event(at_ns, NEW_TASK, struct.pack("=iQ", child, flags), parent)
 
 
+def head(kind: int, delta: int) -> bytes:
+    """`u32 type_len:5, time_delta:27`: a bit field begins where the machine's integers begin."""
+    return struct.pack("=I", kind | delta << 5 if sys.byteorder == "little" else kind << 27 | delta)
+
+
 def page(*events: Event, began_ns: int = 0, long_form: bool = False) -> bytes:
     """A page with these events: its time, how much is written, then each with its distance from the one before."""
     data, now = b"", began_ns
     for at_ns, body in events:
         delta, now = at_ns - now, at_ns
         if delta >= 1 << 27:
-            data += struct.pack("=II", 30 | (delta & 0x7FFFFFF) << 5, delta >> 27)
+            data += head(30, delta & 0x7FFFFFF) + struct.pack("=I", delta >> 27)
             delta = 0
         padded = body + bytes(-len(body) % 4)
         if long_form:
-            data += struct.pack("=II", delta << 5, len(padded) + 4) + padded
+            data += head(0, delta) + struct.pack("=I", len(padded) + 4) + padded
         else:
-            data += struct.pack("=I", len(padded) // 4 | delta << 5) + padded
+            data += head(len(padded) // 4, delta) + padded
     return struct.pack("=QQ", began_ns, len(data)) + data + bytes(max(0, 4080 - len(data)))
 
 

@@ -256,7 +256,10 @@ def test_rule_5_drops_of_a_listener_rise_by_both(
     ],
 )  # fmt: skip
 def test_rules_9_to_12_the_table(backlog: int, somaxconn: int, max_syn_backlog: int, cookies: int) -> None:
-    syns = 6000
+    limit = accept_queue.granted(backlog, somaxconn)
+    room = syn_queue.flood(6000, limit, max_syn_backlog, cookies, KERNEL)
+    assert room is not None
+    syns = room.half_open + 200
 
     def measure() -> tuple[int, dict[str, int]]:
         lossless_default_route()
@@ -271,7 +274,6 @@ def test_rules_9_to_12_the_table(backlog: int, somaxconn: int, max_syn_backlog: 
         "net.ipv4.tcp_syncookies": cookies,
     }
     half_open, moved = ns.in_namespace(measure, sysctls=sysctls)
-    limit = accept_queue.granted(backlog, somaxconn)
     predicted = syn_queue.flood(syns, limit, max_syn_backlog, cookies, KERNEL)
     assert predicted is not None
     assert half_open == predicted.half_open

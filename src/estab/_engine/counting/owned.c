@@ -13,6 +13,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "pytype.h"
@@ -50,8 +51,11 @@ static bool begin(Owned *o) {
 
 /* The inode that a link of /proc/PID/fd names; 0: it is no socket. */
 static uint64_t inode_of(const char *link) {
-    unsigned long inode;
-    return sscanf(link, "socket:[%lu]", &inode) == 1 ? inode : 0;
+    static const char before[] = "socket:[";
+    uint64_t inode = 0;
+    if (strncmp(link, before, sizeof before - 1)) return 0;
+    for (const char *at = link + sizeof before - 1; *at >= '0' && *at <= '9'; at++) inode = 10 * inode + (uint64_t)(*at - '0');
+    return inode;
 }
 
 /* All sockets of one process. False: no memory. `errno` is 0, or why its descriptors can't be read. */

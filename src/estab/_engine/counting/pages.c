@@ -109,6 +109,15 @@ static bool take(struct pages *p, uint64_t at_ns, struct body b) {
     return true;
 }
 
+/* `u32 type_len:5, time_delta:27`: a bit field begins at the end at which the machine's integers begin. */
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+static uint32_t type_of(uint32_t header) { return header >> 27; }
+static uint32_t delta_of(uint32_t header) { return header & 0x7ffffff; }
+#else
+static uint32_t type_of(uint32_t header) { return header & 31; }
+static uint32_t delta_of(uint32_t header) { return header >> 5; }
+#endif
+
 /* A page is its time and its length, then events, each with its distance in time from the one before. */
 bool pages_take(struct pages *p, const uint8_t *page, size_t size) {
     uint64_t now, commit;
@@ -123,8 +132,8 @@ bool pages_take(struct pages *p, const uint8_t *page, size_t size) {
     while (at + 4 <= end) {
         uint32_t header, word = 0;
         memcpy(&header, page + at, 4);
-        uint32_t type = header & 31;
-        uint64_t delta = header >> 5;
+        uint32_t type = type_of(header);
+        uint64_t delta = delta_of(header);
         at += 4;
         if (at + 4 <= end) memcpy(&word, page + at, 4);
         if (type == PADDING && !delta) return true; /* nothing follows on this page */

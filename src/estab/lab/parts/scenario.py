@@ -90,7 +90,7 @@ class Scenario:
 
     @property
     def expected(self) -> str | None:
-        """The cause that the judge must name with these settings, or None: nobody, for they are as healthy as its control.
+        """The cause that the judge must name with these settings, or None: they are as healthy as its control.
 
         A switch of the control makes it healthy whatever else is set; a number, or one still further from the default,
         only beside what is set by itself.
