@@ -152,13 +152,27 @@ def test_a_healthy_run_does_not_accuse_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("waiting", "failed", "expected"), [(9, 9, "possible"), (9, 8, "ruled_out"), (0, 9, "ruled_out")]
+    ("waiting", "later", "failed", "expected"),
+    [
+        (9, [], 9, "possible"),
+        (9, [], 8, "ruled_out"),
+        (0, [], 9, "ruled_out"),
+        (9, [0], 9, "possible"),  # as the load closed
+        (9, [4], 9, "ruled_out"),  # some were accepted
+    ],
 )
-def test_a_single_look_while_the_load_stood_tells_no_accept(waiting: int, failed: int, expected: str) -> None:
+def test_a_single_look_while_the_load_stood_tells_no_accept(
+    waiting: int, later: list[int], failed: int, expected: str
+) -> None:
     """The next one came after the load, when a server at a limit of its own accepts again."""
     few = [
         ServerLook(t_s=t_s, queue_depth=depth, load_open=is_open, passive_opens=12)
-        for t_s, depth, is_open in ((0.0, 0, False), (9.2, waiting, True), (23.9, 0, False))
+        for t_s, depth, is_open in (
+            (0.0, 0, False),
+            (9.2, waiting, True),
+            *((14.0, depth, True) for depth in later),
+            (23.9, 0, False),
+        )
     ]
     watch = runs.watch(worst_depth=waiting, last_depth=0, queued_at_end=waiting, accepted_at_end=3)
     run = runs.run(

@@ -56,14 +56,16 @@ def _weigh(run: RunResult, watch: ListenerWatch, stopped: Stopped | None) -> tup
 
 
 def _at_one_look(run: RunResult) -> str | None:
-    """That something waited at the only look while the load stood, and as much failed. None: more was seen, or less."""
+    """That something waited at the first look while the load stood, nothing later, and as much failed. None: not so.
+
+    A later look may come as the load closes: what failed was not accepted in between.
+    """
     waited = [look.queue_depth or 0 for look in run.server.looks if look.load_open]
-    if len(waited) != 1 or not 0 < waited[0] <= facts.turned_away_clients(run):
+    if not waited or any(waited[1:]) or not 0 < waited[0] <= facts.turned_away_clients(run):
         return None
     waiting = plural(waited[0], "connection")
-    return (
-        f"{waiting} waited for accept() at the only look while the load stood, and as many failed: a longer run tells."
-    )
+    which = "the only look" if len(waited) == 1 else "the first look"
+    return f"{waiting} waited for accept() at {which} while the load stood, and as many failed: a longer run tells."
 
 
 def _weigh_silence(run: RunResult, stopped: Stopped) -> tuple[Verdict, str]:
