@@ -311,8 +311,13 @@ def test_the_own_listener_of_a_server_under_somebody_elses_load() -> None:
     assert run.program.targets == []
 
 
+# A command for `server_via` that prints a snapshot, and leaves a process behind as ssh's ControlPersist does.
+LEAVES = f"sh -c '{sys.executable} -P -m estab observe --port {{port}}; setsid sleep 5 >/dev/null 2>&1 &'"
+
+
 @pytest.mark.namespace
-def test_a_double_fork_is_followed() -> None:
+@pytest.mark.parametrize("server_via", [None, LEAVES], ids=["by itself", "beside a command for snapshots"])
+def test_a_double_fork_is_followed(server_via: str | None) -> None:
     twice = f"""
 import os, socket, time
 if os.fork():
@@ -325,7 +330,7 @@ elif os.fork() == 0:
 
     def play() -> RunResult:
         with listen(100):
-            return estab.run([sys.executable, "-S", "-c", twice])
+            return estab.run([sys.executable, "-S", "-c", twice], server_via=server_via)
 
     run = watched(play)
     assert run.program is not None

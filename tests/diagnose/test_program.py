@@ -12,7 +12,16 @@ from tests.diagnose.test_snapshots import moment
 from estab.diagnose import judge
 from estab.diagnose.suspects import CAUSES
 from estab.lab.twin.from_program import as_load
-from estab.records import Process, Program, ProgramCgroup, ProgramTarget, RunResult, ServerSide, Verdict
+from estab.records import (
+    Process,
+    Program,
+    ProgramCgroup,
+    ProgramConnects,
+    ProgramTarget,
+    RunResult,
+    ServerSide,
+    Verdict,
+)
 
 RANGE = "ephemeral_port_exhaustion"
 CURL = Program(name="curl", seen="sampled", exit=0)
@@ -113,6 +122,19 @@ def test_every_suspect_says_something_and_a_program_without_connections_is_well(
 def test_what_was_not_seen_is_said() -> None:
     run = program(program=CURL.replace(unseen=["it is in another network namespace"]))
     assert "Not seen: it is in another network namespace." in judge(run).summary
+
+
+@pytest.mark.parametrize(
+    ("connects", "said"),
+    [
+        (ProgramConnects(targets=5, attempted=600, connected=597, failed=3), True),
+        (ProgramConnects(targets=1, attempted=500, connected=500, failed=0), False),
+    ],
+)
+def test_connects_to_other_targets(connects: ProgramConnects, said: bool) -> None:
+    run = program(program=CURL.replace(seen="traced", connects=connects))
+    assert run.funnel.attempted == 400
+    assert ("200 connects to 4 other targets beside, of which 3 failed." in judge(run).summary) == said
 
 
 def test_lost_events_are_said_and_the_figures_are_the_least() -> None:

@@ -7,9 +7,10 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from estab.api.child import Child, signals_held_back, take_signal
+from estab.api.family import Family
 from estab.api.program_observer import Observer
 from estab.api.program_record import Asked
 from estab.api.subject import find
@@ -45,21 +46,18 @@ def run(
         raise UsageError("`command` is missing: estab run -- COMMAND")
     asked = Asked("run", os.path.basename(command[0]), _target(to), server_via, sampled=sampled)
     _check_via(asked)
-    process_tree.become_subreaper()
     with signals_held_back() if pass_signals else contextlib.nullcontext(), Observer(asked) as observer:
-        others = process_tree.children_of_this()
+        family = Family()
         observer.begin()
         child = Child(command)
+        family.command = child.pid
         try:
             observer.trace.follow([child.pid])
-            # Orphans of the command become children of this process, as a command of `server_via` is one.
-            roots = [child.pid] if server_via is not None else [child.pid, os.getpid()]
-            observer.pids = lambda: _descendants(roots, others)
+            observer.pids = family.pids
 
             def ended(seconds: float) -> bool:
                 over = child.wait(seconds)
-                if server_via is None:
-                    process_tree.reap(process_tree.children_of_this() - others - {child.pid})
+                family.reap()
                 number = take_signal() if pass_signals else None
                 if number is not None:
                     child.send(number)
@@ -67,7 +65,7 @@ def run(
 
             observer.follow(ended)
             ended(0)  # orphans that became this process's own only now
-            return observer.result(child.exit, left=len(set(_descendants(roots, others)) - {child.pid}))
+            return observer.result(child.exit, left=len(set(family.pids()) - {child.pid}))
         finally:
             child.close()
 
@@ -180,8 +178,3 @@ def _target(to: str | None) -> Target | None:
 def _check_via(asked: Asked) -> None:
     if asked.server_via is not None:
         via.words_of(asked.server_via, asked.to[1] if asked.to else 1)  # what can't be is said before anything starts
-
-
-def _descendants(roots: Sequence[int], others: Iterable[int]) -> list[int]:
-    known = process_tree.descendants(roots, without=list(others))
-    return [pid for pid in known if pid != os.getpid()]

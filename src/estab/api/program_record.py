@@ -52,6 +52,7 @@ def program_of(asked: Asked, watch: ProgramWatch, told: TracedRun | None, code: 
         looks=watch.looks,
         targets=(sampled if told is None else told.targets(sampled))[:_MOST_TARGETS],
         listens_on=list(dict.fromkeys(watch.listens_on.values())),
+        connects=None if told is None else told.connects(),
         accepts=None if told is None else told.accepts(watch.listens_on),
         unix_connects=None if told is None else told.unix_connects,
         unix_failures=None if told is None else told.unix_failures(),

@@ -10,7 +10,7 @@ from estab.load import outcome
 from estab.load.block import hdr_value
 from estab.observe.connect_tracer import FailureCount, TracedConnects, TracedTarget
 from estab.observe.program_watch import Target
-from estab.records import Failure, Funnel, Latency, ProgramAccepts, ProgramTarget
+from estab.records import Failure, Funnel, Latency, ProgramAccepts, ProgramConnects, ProgramTarget
 from estab.records.failure import GAVE_UP, by_kind
 
 _CLOSED_UNCONNECTED, _NOT_TOLD = 0, -1
@@ -43,6 +43,13 @@ class TracedRun:
         unbegun = [*self._traced.socket_failures, *self._traced.connect_failures]
         accepts = [failure for each in self._traced.accepts for failure in each.failures]
         return by_kind([*self._as_failures("connect", [*connects, *unbegun]), *self._as_failures("accept", accepts)])
+
+    def connects(self) -> ProgramConnects:
+        """Those to all targets together."""
+        funnel = self.funnel(None)
+        failed = sum(failure.count for failure in self.failures(None) if failure.phase == "connect")
+        targets = len(self._traced.targets)
+        return ProgramConnects(targets=targets, attempted=funnel.attempted, connected=funnel.connected, failed=failed)
 
     def accepts(self, listeners: Mapping[int, str]) -> list[ProgramAccepts]:
         """What it accepted from each listener, most first. `listeners`: addresses and ports by inode."""

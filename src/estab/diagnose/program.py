@@ -55,7 +55,7 @@ def _judgement(cause: Cause, run: RunResult, seen: ProgramSnapshots) -> Judgemen
 
 def _beside(run: RunResult, program: Program, suspects: list[Suspect]) -> list[str]:
     """What a reader of the verdict has to know beside it."""
-    told = [f"Not seen: {why}." for why in program.unseen]
+    told = [*_elsewhere(run, program), *(f"Not seen: {why}." for why in program.unseen)]
     if program.lost_events:
         lost = plural(program.lost_events, "trace event was", "trace events were")
         told.append(f"{lost} lost: there were more connects than are counted.")
@@ -64,6 +64,17 @@ def _beside(run: RunResult, program: Program, suspects: list[Suspect]) -> list[s
     if unseen := not_observed(suspects):
         told.append(f"{unseen} of {len(suspects)} causes can't be seen of a program that is {program.seen}.")
     return told
+
+
+def _elsewhere(run: RunResult, program: Program) -> Iterator[str]:
+    """What became of its connects to other targets than the one that is judged."""
+    of_all = program.connects
+    if of_all is None or of_all.targets < 2 or of_all.attempted <= run.funnel.attempted:
+        return
+    here = sum(failure.count for failure in run.failures if failure.phase == "connect")
+    others, failed = of_all.attempted - run.funnel.attempted, max(0, of_all.failed - here)
+    to = plural(of_all.targets - 1, "other target")
+    yield f"{plural(others, 'connect')} to {to} beside, of which {failed:,} failed."
 
 
 def _held_back(cgroup: ProgramCgroup, elapsed_s: float) -> Iterator[str]:

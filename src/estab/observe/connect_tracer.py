@@ -39,7 +39,7 @@ _ABSENT = (-1,)
 _CALLS = "calls that failed before TCP did anything, and what was accepted"
 
 
-class _Event(NamedTuple):
+class Event(NamedTuple):
     """An event, the sizes of its fields, what the kernel lets through, and what is not seen without it (empty: all)."""
 
     name: str
@@ -50,31 +50,31 @@ class _Event(NamedTuple):
 
 # In the order of `enum event_kind` in event.h.
 _EVENTS = (
-    _Event(
+    Event(
         "sock/inet_sock_set_state",
         {"skaddr": 8, "oldstate": 4, "newstate": 4, **_TUPLE},
         "protocol == 6 && (newstate == 2 || oldstate == 2 || newstate == 7)",  # TCP; SYN_SENT, CLOSE
     ),
-    _Event("tcp/tcp_retransmit_skb", _SOCKET, without="packets that were sent again"),
-    _Event("tcp/tcp_receive_reset", _SOCKET, without="RSTs that were received"),
-    _Event("tcp/tcp_send_reset", _SOCKET, without="RSTs that were sent"),
-    _Event(
+    Event("tcp/tcp_retransmit_skb", _SOCKET, without="packets that were sent again"),
+    Event("tcp/tcp_receive_reset", _SOCKET, without="RSTs that were received"),
+    Event("tcp/tcp_send_reset", _SOCKET, without="RSTs that were sent"),
+    Event(
         "sock/inet_sk_error_report", {"error": 4, **_TUPLE}, "protocol == 6", "why a connect failed that did not block"
     ),
-    _Event("task/task_newtask", {"pid": 4, "clone_flags": 8}),
-    _Event(
+    Event("task/task_newtask", {"pid": 4, "clone_flags": 8}),
+    Event(
         "syscalls/sys_enter_socket",
         {"family": 8, "type": 8},
         "family == 1 || family == 2 || family == 10",  # UNIX, IPv4, IPv6
         _CALLS,
     ),
-    _Event("syscalls/sys_exit_socket", _RETURN, "", _CALLS),
-    _Event("syscalls/sys_enter_connect", _DESCRIPTOR, "", _CALLS),
-    _Event("syscalls/sys_exit_connect", _RETURN, "ret < 0 && ret != -115", _CALLS),  # EINPROGRESS
-    _Event("syscalls/sys_enter_accept", _DESCRIPTOR, "", _CALLS),
-    _Event("syscalls/sys_enter_accept4", _DESCRIPTOR, "", _CALLS),
-    _Event("syscalls/sys_exit_accept", _RETURN, _ACCEPTED, _CALLS),
-    _Event("syscalls/sys_exit_accept4", _RETURN, _ACCEPTED, _CALLS),
+    Event("syscalls/sys_exit_socket", _RETURN, "", _CALLS),
+    Event("syscalls/sys_enter_connect", _DESCRIPTOR, "", _CALLS),
+    Event("syscalls/sys_exit_connect", _RETURN, "ret < 0 && ret != -115", _CALLS),  # EINPROGRESS
+    Event("syscalls/sys_enter_accept", _DESCRIPTOR, "", _CALLS),
+    Event("syscalls/sys_enter_accept4", _DESCRIPTOR, "", _CALLS),
+    Event("syscalls/sys_exit_accept", _RETURN, _ACCEPTED, _CALLS),
+    Event("syscalls/sys_exit_accept4", _RETURN, _ACCEPTED, _CALLS),
 )
 
 
@@ -160,7 +160,7 @@ def _trace(folder: Path, buffer_kb: int) -> TracedConnects | None:
     """The result; None where the input closed."""
     from estab._engine import trace
 
-    formats = tuple(_switched_on(folder, event) for event in _EVENTS)
+    formats = tuple(switched_on(folder, event) for event in _EVENTS)
     decoder = trace(formats)
     with _pages_of(folder, buffer_kb) as pages:
         _say(TracedConnects())
@@ -177,7 +177,7 @@ def _trace(folder: Path, buffer_kb: int) -> TracedConnects | None:
     return msgspec.structs.replace(_result(folder, decoder, listeners), unseen=list(dict.fromkeys(absent)))
 
 
-def _switched_on(folder: Path, event: _Event) -> tuple[int, ...]:
+def switched_on(folder: Path, event: Event) -> tuple[int, ...]:
     """Its id and the places of its fields; where this kernel has none such and it can be done without, `_ABSENT`."""
     at = folder / "events" / event.name
     try:

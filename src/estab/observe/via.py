@@ -17,6 +17,7 @@ from estab.errors import MachineError, ReadError, UsageError
 from estab.records import SNAPSHOT_SCHEMA, Snapshot, decode
 
 PATIENCE_S = 20.0
+MARK = "ESTAB_VIA"  # in the environment of the command, and so of what it leaves running: whose it is
 _PORT = "{port}"
 _MOST_LINE_BYTES = 64 << 20
 _MOST_SAID = 200
@@ -61,7 +62,13 @@ def stream(
     words = words_of(command, port)
     with os.fdopen(os.memfd_create("said"), "w+b") as said:
         try:
-            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said)
+            process = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                env={**os.environ, MARK: str(os.getpid())},
+            )
         except OSError as error:
             raise MachineError(f"can't run {words[0]!r}: {error.strerror}") from error
         assert process.stdout is not None

@@ -15,7 +15,7 @@ from estab.records.diagnosis import (
 from estab.records.episodes import EPISODES_SCHEMA, Episode, Episodes, Next
 from estab.records.failure import PHASES, Failure, FailureKind
 from estab.records.limits import LIMITS_SCHEMA, Limit, Limits, RateLimit
-from estab.records.program import Program, ProgramAccepts, ProgramCgroup, ProgramTarget
+from estab.records.program import Program, ProgramAccepts, ProgramCgroup, ProgramConnects, ProgramTarget
 from estab.records.run import (
     RUN_SCHEMA,
     ArrivalOrder,
@@ -107,6 +107,7 @@ __all__ = [
     "Program",
     "ProgramAccepts",
     "ProgramCgroup",
+    "ProgramConnects",
     "ProgramTarget",
     "RateLimit",
     "Record",

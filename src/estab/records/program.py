@@ -39,6 +39,15 @@ class ProgramAccepts(Record, frozen=True, kw_only=True):
     failures: list[Failure] = []
 
 
+class ProgramConnects(Record, frozen=True, kw_only=True):
+    """All connects of a program, to whatever target; `failed` ones among them, and what had no outcome yet."""
+
+    targets: int
+    attempted: int
+    connected: int
+    failed: int
+
+
 class ProgramCgroup(Record, frozen=True, kw_only=True):
     """What the cgroup of a program's processes did to it while it was watched; None: no such limit, or not readable.
 
@@ -64,9 +73,10 @@ class Program(Record, frozen=True, kw_only=True):
     shell says it (128 and the signal); None: it was not waited for. `seen`: `sampled` (sockets ten times a second,
     and counters of the whole network namespace) or `traced` (each connect). `processes`: how many were seen;
     `left_running`: how many of them outlived it. `targets`: fullest first; `listens_on`: its own addresses and ports.
-    Traced alone, else None: `accepts`, what it accepted; `unix_connects`, how often it asked for a connection over a
-    UNIX socket, and how that failed; `lost_events`, what did not fit the kernel's buffer. `why_sampled`: why it was not
-    traced. `unseen`: what was not seen, and why. `cgroup`: None where none of its groups has a limit that is known.
+    Traced alone, else None: `connects` to all targets together; `accepts`, what it accepted; `unix_connects`, how often
+    it asked for a connection over a UNIX socket, and how that failed; `lost_events`, what did not fit the kernel's
+    buffer. `why_sampled`: why it was not traced. `unseen`: what was not seen, and why. `cgroup`: None where none of its
+    groups has a limit that is known.
     """
 
     name: str
@@ -77,6 +87,7 @@ class Program(Record, frozen=True, kw_only=True):
     looks: int = 0
     targets: list[ProgramTarget] = []
     listens_on: list[str] = []
+    connects: ProgramConnects | None = None
     accepts: list[ProgramAccepts] | None = None
     unix_connects: int | None = None
     unix_failures: list[Failure] | None = None
