@@ -13,7 +13,18 @@ from tests.diagnose import runs
 from tests.diagnose.anything import of
 
 from estab.diagnose import judge, judge_snapshots
-from estab.records import Diagnosis, Failure, Funnel, HostFacts, RunResult, ServerSide, Suspect
+from estab.records import (
+    Diagnosis,
+    Failure,
+    Funnel,
+    HostFacts,
+    Program,
+    ProgramAccepts,
+    ProgramTarget,
+    RunResult,
+    ServerSide,
+    Suspect,
+)
 from estab.report import render, render_diagnosis
 
 
@@ -36,6 +47,38 @@ def text(run: RunResult, width: int = 80, file: io.StringIO | None = None) -> st
 def without_numbers(said: str) -> str:
     """The report whatever the number of causes: one more changes nothing else, and the judge's tests count them."""
     return re.sub(r"\d+ of \d+(\s+causes can't)", r"N of M\1", said)
+
+
+SEEN = ProgramTarget(address="10.0.0.5", port=80, attempted=1200, connected=1000, resets_received=3, resets_sent=1)
+REFUSED = Failure(phase="connect", errno="ECONNREFUSED", count=200)
+FULL = Failure(phase="accept", errno="EMFILE", count=7)
+
+
+def test_what_a_traced_program_did() -> None:
+    accepts = [ProgramAccepts(listener="0.0.0.0:8080", accepted=5000, failures=[FULL]), ProgramAccepts(listener=None)]
+    beyond = ProgramTarget(address="::", port=0, attempted=9, connected=9)
+    program = Program(
+        name="wrk", seen="traced", targets=[SEEN.replace(failures=[REFUSED]), beyond], accepts=accepts, unix_connects=2
+    )
+    lines = text(runs.run(program=program)).splitlines()
+    shown = [" ".join(line.split()) for line in lines[lines.index("Targets") : lines.index("UNIX sockets") + 2]]
+    assert [line for line in shown if line] == [
+        "Targets",
+        "target attempted connected resets sent again failed",
+        "10.0.0.5:80 1,200 1,000 4 - 200 ECONNREFUSED",
+        "all beyond 9 9 - -",
+        "Accepted",
+        "0.0.0.0:8080 5,000, 7 EMFILE",
+        "a listener that was closed soon 0",
+        "UNIX sockets",
+        "connects 2",
+    ]
+
+
+def test_what_looks_at_a_program_showed() -> None:
+    target = ProgramTarget(address="10.0.0.5", port=80, most_open=40, seen=90)
+    shown = text(runs.run(program=Program(name="wrk", seen="sampled", targets=[target])))
+    assert "10.0.0.5:80 40 90" in " ".join(shown.split())
 
 
 SHAPES: dict[str, Callable[[], RunResult]] = {

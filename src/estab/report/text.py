@@ -12,6 +12,7 @@ from estab.records import Diagnosis, RunResult
 from estab.report.asked import asked
 from estab.report.layout import Glyphs, glyphs_for, line
 from estab.report.measured import interrupted, measured, stopped
+from estab.report.program import program_seen
 from estab.report.trimmed import print_trimmed
 from estab.report.verdict import diagnosed, other_suspects, verdict
 from estab.report.words import clean, seconds
@@ -42,6 +43,8 @@ def _parts(run: RunResult, console: Console, glyphs: Glyphs) -> Iterator[Rendera
     yield _where(run, glyphs)
     yield from verdict(run, glyphs)
     yield from measured(run, console, glyphs)
+    if run.program is not None:
+        yield from program_seen(run.program)
     if run.diagnosis is not None:
         yield from other_suspects(run.diagnosis)
 

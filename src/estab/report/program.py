@@ -1,0 +1,57 @@
+"""What was seen of a program beside the target that is judged: each target, what it accepted, its UNIX sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from estab.kernel.formats.endpoint import endpoint
+from estab.records import Failure, Program, ProgramAccepts, ProgramTarget
+from estab.report.layout import columns, heading, indented, pairs
+from estab.report.words import clean, count
+
+
+def program_seen(program: Program) -> Iterator[RenderableType]:
+    """The sections on a program, each with its heading; one with nothing to tell is left out."""
+    if program.targets:
+        yield heading("Targets")
+        yield indented(_targets(program))
+    if program.accepts:
+        yield heading("Accepted")
+        yield indented(pairs([_accepted(each) for each in program.accepts]))
+    if program.unix_connects:
+        yield heading("UNIX sockets")
+        connects = _with_failures(count(program.unix_connects), program.unix_failures or [])
+        yield indented(pairs([("connects", connects)]))
+
+
+def _accepted(listener: ProgramAccepts) -> tuple[str, str]:
+    name = listener.listener or "a listener that was closed soon"
+    return clean(name), _with_failures(count(listener.accepted), listener.failures)
+
+
+def _with_failures(text: str, failures: list[Failure]) -> str:
+    return ", ".join([text, *(f"{failure.count:,} {clean(failure.kind.reason)}" for failure in failures)])
+
+
+def _targets(program: Program) -> Table:
+    figures = ("most open", "met") if program.sampled else ("attempted", "connected", "resets", "sent again")
+    table = columns(header=True)
+    table.add_column("target", no_wrap=True)
+    for name in figures:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("failed", style="red", overflow="fold")
+    for target in program.targets:
+        numbers = (target.most_open, target.seen) if program.sampled else _traced(target)
+        where = endpoint(target.address, target.port) if target.port else "all beyond"
+        failed = _with_failures("", target.failures or []).removeprefix(", ")
+        table.add_row(Text(clean(where)), *(count(number) for number in numbers), Text(failed))
+    return table
+
+
+def _traced(target: ProgramTarget) -> tuple[int | None, ...]:
+    resets = None if target.resets_received is None else target.resets_received + (target.resets_sent or 0)
+    return target.attempted, target.connected, resets, target.packets_resent
