@@ -103,8 +103,12 @@ def _no_cause(run: RunResult, program: Program, suspects: list[Suspect]) -> str:
         return f"{plural(failures, 'connect')} failed ({kinds}); none of the known causes explains it."
     if not run.funnel.attempted:
         what = "used no TCP connection that was seen"
-        if program.targets or program.listens_on:
-            what = "kept the connections that it had" if program.targets else "listened, and connected nowhere"
+        accepted = sum(each.accepted for each in program.accepts or ())
+        if program.targets:
+            what = "kept the connections that it had"
+        elif program.listens_on or accepted:
+            told = "" if program.accepts is None else f" accepted {plural(accepted, 'connection')},"
+            what = f"listened,{told} and connected nowhere"
         return f"{program.name} {what}: no limit was met."
     if run.funnel.connected < run.funnel.attempted:
         left = run.funnel.attempted - run.funnel.connected
