@@ -4,6 +4,7 @@
 #include "connection.h"
 #include "open_loop.h"
 #include "ports.h"
+#include "reply.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>

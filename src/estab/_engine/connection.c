@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "reply.h"
+
 #define REST_NS (10 * NS_PER_MS) /* a slot whose connect failed rests, so that errors do not become a busy loop */
 #define NO_ECHO_AFTER 20 /* replies of which none is what was expected */
 #define CPU_CLOCK_NS (50 * NS_PER_MS)

@@ -8,6 +8,7 @@
 #include "counting/set_difference.h"
 #include "counting/trace.h"
 #include "loop.h"
+#include "reply.h"
 #include "server.h"
 #include "workloads/table.h"
 
@@ -251,7 +252,7 @@ static PyObject *run_server(PyObject *self, PyObject *args) {
     return result;
 }
 
-/* --- replies, for the test that holds http.c and exchange.c and the engine in Python together --- */
+/* --- replies, for the test that holds http.c and reply.c and the engine in Python together --- */
 
 static PyObject *take_pieces(const struct exchange *x, const uint8_t *data, size_t size, size_t piece) {
     struct partial partial = {0};

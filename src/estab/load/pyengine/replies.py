@@ -1,4 +1,4 @@
-"""Where a reply ends, from bytes in whatever pieces they come. `_engine/http.c` and `_engine/exchange.c` in Python."""
+"""Where a reply ends, from bytes in whatever pieces they come. `_engine/http.c` and `_engine/reply.c` in Python."""
 
 from __future__ import annotations
 

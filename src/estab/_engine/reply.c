@@ -1,5 +1,5 @@
 /* Where a reply ends, for those kinds that need little to know it. HTTP stands in http.c, the echo in connection.c. */
-#include "exchange.h"
+#include "reply.h"
 
 #include "http.h"
 
