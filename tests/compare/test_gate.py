@@ -13,7 +13,7 @@ from estab.compare.gate import SHORT, Term, judge, parse
 from estab.errors import UsageError
 from estab.records.comparison import Figure
 
-NAMES = [*KNOWN, *SHORT, "failures.connect", "failures.ETIMEDOUT", "failures.read.ECONNRESET"]
+NAMES = [*KNOWN, *SHORT, "failures.connect", "failures.ETIMEDOUT", "failures.read.ECONNRESET", "failures.status.503"]
 
 
 def terms(text: str) -> list[tuple[str, str, float, str]]:

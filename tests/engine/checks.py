@@ -27,7 +27,7 @@ def _client(outcome: Outcome, case: Case) -> Iterator[str]:
     )  # fmt: skip
     yield from _equal(
         "connected == completed + later failures + open",
-        n["connected"], n["completed"] + _phase(outcome, "write", "read", "close") + n["open"],
+        n["connected"], n["completed"] + _phase(outcome, "write", "read", "reply", "close") + n["open"],
     )  # fmt: skip
     yield from _equal("connect latencies == connected + unsent", n["connect_count"], n["connected"] + _unsent(case, n))
     if case.work == "churn_rate":

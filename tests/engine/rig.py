@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from tests.engine.cases import ALSO, WHEN, Case
 
 from estab.load.block import DONE, RUNNING, SETTLED, Block
-from estab.load.exchange import NOTHING, echo
+from estab.load.exchange import HTTP, NOTHING, Exchange, echo
 from estab.load.plan import ClientLoad, Machine, make
 from estab.load.worker import from_json
 
@@ -54,6 +54,8 @@ class Outcome:
     failures: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
+_REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd"
+HTTP_ECHO = Exchange(HTTP, len(_REPLY), _REPLY, renews=True)  # what an echo server makes of it is a reply
 _COMMON = {
     "duration_ns": 40 * MS, "timeout_ns": 150 * MS, "drain_ns": 100 * MS, "sources": [("127.0.0.1", 0, 0)],
 }  # fmt: skip
@@ -68,6 +70,7 @@ CLIENT_WORK: dict[str, dict[str, Any]] = {
     "churn_fin": {"workload": "churn", "size": 100, "server_closes_first": True},
     "churn_rate": {"workload": "churn", "rate_per_s": 3000.0, **_PORTS},
     "rate": {"workload": "rate", "rate_per_s": 3000.0},
+    "http": {"workload": "rr", **HTTP_ECHO.config()},
 }
 _SERVER = {
     "service": 0, "accept_gap_ns": 0, "pause_ns": 0, "pause_every_ns": 0, "close_after": NEVER, "reset": False,

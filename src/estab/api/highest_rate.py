@@ -118,7 +118,8 @@ def _why_not(run: RunResult, latency_us: float | None, bound_us: float) -> str |
     if run.lost_workers:
         return f"a worker of ours {run.lost_workers[0].lost}: this tells nothing of the server"
     if run.failures:
-        return f"{plural(sum(failure.count for failure in run.failures), 'failure')} ({run.cause or 'no cause named'})"
+        total = sum(failure.count for failure in run.failures)
+        return f"{plural(total, 'failure')} ({run.cause or run.failures[0].kind.words})"
     loop, answered = run.open_loop, run.requests.count if run.requests else 0
     if loop is None or latency_us is None:
         return "nothing was answered" if loop is None or loop.scheduled else "nothing was due in that time"

@@ -82,7 +82,7 @@ def hold(
 
     flags = LoadFlags(client, embedded, output)
     if find_ceiling:
-        _alone("--find-ceiling", ramp=ramp, trickle=trickle, churn_rate=churn_rate)
+        _alone("--find-ceiling", ramp=ramp, trickle=trickle, churn_rate=churn_rate, size=size, **vars(asked))
         from estab.cli.search import find_ceiling as search
 
         return search(target, connections, flags)
@@ -100,7 +100,7 @@ def hold(
     return run_load(request, target, flags)
 
 
-def _alone(option: str, **others: float | None) -> None:
-    given = [f"--{name.replace('_', '-')}" for name, value in others.items() if value is not None]
+def _alone(option: str, **others: float | str | None) -> None:
+    given = [f"--{name.replace('_', '-')}" for name, value in others.items() if value not in (None, False)]
     if given:
-        raise UsageError(f"{option} chooses its own pace; leave out {' and '.join(given)}")
+        raise UsageError(f"{option} chooses its own pace and asks nothing; leave out {' and '.join(given)}")

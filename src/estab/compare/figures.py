@@ -102,9 +102,14 @@ def failure_kind(name: str) -> Kind | None:
     if phase is None and len(rest) == 2:
         return None
     errno = rest[-1] if phase is None or len(rest) == 2 else None
-    if errno is not None and errno not in CODES:
+    if errno is not None and errno not in CODES and not _is_status(errno):
         return None
     return Kind(name, "count", "lower", lambda run: failures(run, phase, errno))
+
+
+def _is_status(text: str) -> bool:
+    """Whether it can be a status of HTTP, which a failure at status has in place of an errno."""
+    return len(text) == 3 and text.isascii() and text.isdigit()
 
 
 def failures_of(runs: Iterable[RunResult]) -> list[Kind]:
