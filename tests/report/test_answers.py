@@ -16,7 +16,7 @@ from tests.limits.ladders import away, local
 
 from estab.diagnose import judge, judge_snapshots
 from estab.diagnose.ladder import ladder
-from estab.records import Diagnosis, Failure, Limits, RunResult, Suspect
+from estab.records import Diagnosis, Failure, Limits, Program, RunResult, Suspect
 from estab.records.cluster import ClusterResult
 from estab.records.lab import LabResult, LabScenario
 from estab.records.search import Ceiling, CeilingStep, HighestRate, RateStep
@@ -129,6 +129,15 @@ def test_what_cannot_be_seen_is_said_of_a_healthy_run_too() -> None:
     shown = printed(answer_run, judged(runs.run(server=runs.remote())))
     assert "causes can't be seen from here: --server-via" in " ".join(shown.split())
     assert shown.startswith("✓ ")
+
+
+def test_figures_of_a_trace_that_lost_events_are_the_least() -> None:
+    program = Program(name="wrk", seen="traced", lost_events=12)
+    shown = printed(answer_run, judged(runs.run(command="run", program=program)))
+    assert "400 that were seen connected" in " ".join(shown.split())
+    assert "12 trace events were lost" in " ".join(shown.split())
+    failed = printed(answer_run, judged(runs.refused(command="run", program=program)))
+    assert "attempted at least 400" in " ".join(failed.split())
 
 
 def test_where_the_page_comes_from_is_named_once_there_is_a_record() -> None:
