@@ -59,17 +59,11 @@ class Boots:
 
     def __init__(self) -> None:
         self._running: set[int] = set()
-        self._cpu_s = 0.0
         self._stopped = False
         self._lock = threading.Lock()
 
-    @property
-    def cpu_s(self) -> float:
-        """The CPU time that all guests took which are over."""
-        return self._cpu_s
-
-    def run(self, guest: Guest, directory: Path, seconds: float) -> None:
-        """Boots `guest` with the order in `directory` and waits for its end. Raises Lost."""
+    def run(self, guest: Guest, directory: Path, seconds: float) -> float:
+        """Boots `guest` with the order in `directory` and waits for its end. The CPU time it took. Raises Lost."""
         environment = [f"{name}={value}" for name, value in guest.environment.items()]
         with (directory / "console").open("wb") as console, self._lock:
             if self._stopped:
@@ -84,12 +78,13 @@ class Boots:
             if not _ends(process.pid, seconds + _BOOT_S):
                 raise Lost(f"not over within {seconds:.0f} s")
         finally:
-            self._end(process)
+            cpu_s = self._end(process)
         guest.collect(directory)
         if not (directory / "code").exists():
             raise Lost(f"it ended before its order was over: {_last_words(directory / 'console')}")
         if (code := (directory / "code").read_text(encoding="utf-8").strip()) != "0":
             raise Lost(f"its order ended with {code}: {_last_words(directory / 'stderr')}")
+        return cpu_s
 
     def stop(self) -> None:
         """Kill what runs, and start nothing more."""
@@ -98,14 +93,14 @@ class Boots:
             for pid in self._running:
                 os.killpg(pid, signal.SIGKILL)
 
-    def _end(self, process: subprocess.Popen[bytes]) -> None:
-        """Whatever of its process group is left is killed: user-mode Linux has a process for each of the guest's."""
+    def _end(self, process: subprocess.Popen[bytes]) -> float:
+        """The CPU time it took. Whatever is left of its process group is killed: user-mode Linux has many processes."""
         with self._lock:
             self._running.discard(process.pid)
             os.killpg(process.pid, signal.SIGKILL)  # not waited for yet: the number is still its own
             _, status, used = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
-            self._cpu_s += used.ru_utime + used.ru_stime
+        return used.ru_utime + used.ru_stime
 
 
 def _ends(pid: int, seconds: float) -> bool:

@@ -51,6 +51,7 @@ class Runs:
         self._stack = ExitStack()
         self._making = threading.Lock()
         self._guests: dict[Kernel, Guest] = {}
+        self.cpu_s = 0.0  # of all guests that are over: what the processors share, however busy they are
 
     def __enter__(self) -> Runs:
         # Its path is an address of a UNIX socket's: it must be short.
@@ -60,11 +61,6 @@ class Runs:
 
     def __exit__(self, *_error: object) -> None:
         self._stack.close()
-
-    @property
-    def cpu_s(self) -> float:
-        """The CPU time that the guests took which are over: what two processors share, however busy they are."""
-        return self._boots.cpu_s
 
     def fetch(self, kernel: Kernel) -> None:
         """Have all that it needs in the cache. Raises CannotHave."""
@@ -90,15 +86,18 @@ class Runs:
         directory.mkdir()
         said: Rows = []
         lost: Rows = []
+        cpu_s = 0.0
         try:
             guest = self._ready(part.kernel)
             said.append({"package": guest.package})
             lines = (guest.out or directory) / LINES
             write_order(directory, inside.command(lines, part.rules, part.scenarios), part.seconds)
-            self._boots.run(guest, directory, part.seconds)
+            cpu_s = self._boots.run(guest, directory, part.seconds)
+            self.cpu_s += cpu_s
         except (CannotHave, Lost) as why:
             lost = [{"lost": str(why)}]
-        self._told("".join((f"{time.monotonic() - began:5.0f} s  {part.said}", *(f": {row['lost']}" for row in lost))))
+        took = f"{time.monotonic() - began:5.0f} s, {cpu_s:4.0f} s of CPU  {part.said}"
+        self._told("".join((took, *(f": {row['lost']}" for row in lost))))
         written = directory / LINES
         return [*(inside.read_lines(written.read_text(encoding="utf-8")) if written.exists() else []), *said, *lost]
 
