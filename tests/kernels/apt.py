@@ -46,6 +46,11 @@ class Package:
         """In words."""
         return f"{self.name} {self.version}"
 
+    @property
+    def file_name(self) -> str:
+        """What its directory is called."""
+        return f"{self.name}_{self.version}".replace(":", "%3a")
+
 
 class Apt:
     """apt with its lists and its downloads below `cache`: of all suites, or of some where that is enough."""
@@ -83,24 +88,27 @@ class Apt:
 
     def unpacked(self, package: Package) -> Path:
         """The directory with the files of a package. Raises CannotHave."""
-        with self._alone():
-            return self._unpacked(package)
+        return self._unpacked([package])[0]
 
-    def _unpacked(self, package: Package) -> Path:
-        directory = self._cache / "packages" / f"{package.name}_{package.version}".replace(":", "%3a")
-        if not directory.exists():
+    def _unpacked(self, packages: Iterable[Package]) -> list[Path]:
+        """The directory of each; what is missing is downloaded at one go, for each call of apt reads all lists."""
+        places = {package: self._cache / "packages" / package.file_name for package in packages}
+        with self._alone():
+            missing = [package for package, place in places.items() if not place.exists()]
             downloads = self._apt / "archives"
-            self._run("apt-get", "download", "-qq", f"{package.name}={package.version}", cwd=downloads)
-            _unpack(next(downloads.glob(f"{package.name}_*.deb")), directory)
-        return directory
+            if missing:
+                exact = (f"{package.name}={package.version}" for package in missing)
+                self._run("apt-get", "download", "-qq", *exact, cwd=downloads)
+            for package in missing:
+                _unpack(next(downloads.glob(f"{package.name}_*.deb")), places[package])
+        return list(places.values())
 
     def with_what_it_needs(self, names: Iterable[str]) -> list[Path]:
         """The unpacked files of these packages, of the host's own release, and of all they need that it has not."""
         wanted = ["apt-get", "install", "-qq", "--print-uris", "-y", "--no-install-recommends", f"-t={host_release()}"]
         printed = self._run(*wanted, "-o", "Debug::NoLocking=1", *names)
         files = re.findall(r"^'[^']+' (\S+?)_(\S+?)_\S+\.deb ", printed, re.MULTILINE)
-        with self._alone():
-            return [self._unpacked(Package(name, version.replace("%3a", ":"), "")) for name, version in files]
+        return self._unpacked(Package(name, version.replace("%3a", ":"), "") for name, version in files)
 
     def _configure(self) -> None:
         state, archives = self._apt / "state", self._apt / "archives"
