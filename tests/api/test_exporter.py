@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -13,10 +14,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.namespaces import in_namespace, until
 
+from estab.api.exporter import scrape
 from estab.api.exporter.namespace import NamespaceWatch
 from estab.api.exporter.scrape import ExportScope, Scrapes
 from estab.diagnose.suspects import CAUSES
 from estab.errors import UsageError
+from estab.observe import netns, processes
+from estab.records import Service
 from estab.report.prometheus import NamespaceMetrics
 
 PORT = 8080
@@ -174,3 +178,42 @@ def test_nothing_is_left_open() -> None:
         scrapes.sample()
         scrapes.text()
     assert descriptors() == before
+
+
+@pytest.mark.namespace
+def test_every_namespace_is_looked_into_and_those_beyond_the_bound_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three more namespaces two are looked into; one of a pod is called by its name, and so are its owners."""
+    pod = Service(container="web", container_id="3f5a" * 16, pod="shop/web-0")
+
+    def work() -> bytes:
+        with contextlib.ExitStack() as stack:
+            others = [stack.enter_context(other_namespace()) for _ in range(3)]
+            for process in others:
+                stack.callback(process.kill)
+            found = [netns.find(str(process.pid)) for process in others]
+            spaces = [netns.own(), found[0].replace(name="shop/web-0"), *found[1:]]
+            monkeypatch.setattr(netns, "find_all", lambda: netns.Namespaces(namespaces=spaces, hidden=0))
+            monkeypatch.setattr(processes, "service_of", lambda *_: pod)
+            monkeypatch.setattr(scrape, "MOST_NAMESPACES", 2)
+            scrapes = stack.enter_context(Scrapes(ExportScope(all_netns=True), 15.0))
+            stack.enter_context(served())
+            scrapes.begin()
+            return scrapes.text()
+
+    text = in_namespace(work).decode()
+    looked = re.findall(r'estab_observation_success\{namespace="([^"]+)"\} 1', text)
+    assert looked[:2] == ["own", "shop/web-0"]
+    assert len(looked) == 3
+    assert "\nestab_namespaces_other 1.0\n" in text
+    (owner,) = re.findall(r"estab_listener_owner_info\{(.*)\} 1", text)
+    assert f'namespace="own",pod="shop/web-0",port="{PORT}"' in owner
+    assert 'container="web"' in owner
+
+
+def test_without_a_search_no_namespaces_are_beyond_it() -> None:
+    def work() -> bytes:
+        with Scrapes(ExportScope(), 15.0) as scrapes:
+            scrapes.begin()
+            return scrapes.text()
+
+    assert "\nestab_namespaces_other " not in in_namespace(work).decode()

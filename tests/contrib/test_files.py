@@ -127,7 +127,8 @@ def test_systemd_takes_the_unit(command: str, tmp_path: Path) -> None:
     assert f"ExecStart=/usr/local/bin/{command} " in text
     unit = tmp_path / UNITS[command].name
     unit.write_text(text.replace("/usr/local/bin/estab", str(Path(sys.executable).with_name("estab"))), "utf-8")
-    assert run("systemd-analyze", "verify", unit) == ""
+    own = "--recursive-errors=no"  # not what is wrong with other units of this host
+    assert run("systemd-analyze", "verify", own, unit) == ""
 
 
 @systemd
