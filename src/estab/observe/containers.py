@@ -57,7 +57,7 @@ def _kubelet(root: Path, container_id: str) -> ContainerNames:
 def _pod(root: Path, uid: str) -> str | None:
     for name in _listed(root / "var/log/pods"):
         match name.split("_"):
-            case [namespace, pod, found] if found == uid:
+            case [namespace, pod, of] if of == uid:
                 return f"{namespace}/{pod}"
     return None
 

@@ -47,14 +47,14 @@ def heading(recording: Episodes) -> str:
 
 def figures(recording: Episodes) -> list[tuple[str, str, str]]:
     """The numbers that a reader looks for first: (name, value, a few words)."""
-    found = recording.episodes
+    episodes = recording.episodes
     rows = [("recorded", _lasting(recording.to_s - recording.from_s), plural(recording.snapshots, "snapshot"))]
-    if found:
-        longest = max(found, key=lambda each: each.to_s - each.from_s)
-        rows.append(("episodes", count(len(found)), plural(len(causes(recording)), "cause")))
+    if episodes:
+        longest = max(episodes, key=lambda each: each.to_s - each.from_s)
+        rows.append(("episodes", count(len(episodes)), plural(len(causes(recording)), "cause")))
         rows.append(("longest", _lasting(longest.to_s - longest.from_s), clean(longest.cause)))
-        rows.append(("drops", count(sum(each.drops or 0 for each in found)), "at listeners, in episodes"))
-    if restarts := sum(each.next == "restarted" for each in found):
+        rows.append(("drops", count(sum(each.drops or 0 for each in episodes)), "at listeners, in episodes"))
+    if restarts := sum(each.next == "restarted" for each in episodes):
         rows.append(("restarts", count(restarts), "after an episode"))
     return rows
 

@@ -65,9 +65,9 @@ def _tables(title: str, subject: Subject) -> list[dict[str, Any]]:
 
 
 def _of_a_recording(title: str, subject: Subject) -> list[dict[str, Any]]:
-    found = subject.episodes
-    if title == "Episodes" and found is not None and found.episodes:
-        return [recorded.listed(found)]
+    recording = subject.episodes
+    if title == "Episodes" and recording is not None and recording.episodes:
+        return [recorded.listed(recording)]
     return _listeners(subject.last) if title == "Accept queue" and subject.last is not None else []
 
 

@@ -47,10 +47,10 @@ def plots(subject: Subject) -> Iterator[Plot]:
     if len(series) < 2:
         yield nothing("queue", "Over time", "One snapshot is one moment: two or more give a plot.")
         return
-    found = subject.episodes
-    start_s = series[0].taken_at_s if found is None else min(found.from_s, series[0].taken_at_s)
+    recording = subject.episodes
+    start_s = series[0].taken_at_s if recording is None else min(recording.from_s, series[0].taken_at_s)
     times = [snapshot.taken_at_s - start_s for snapshot in series]
-    told = found if found is not None and found.episodes else None
+    told = recording if recording is not None and recording.episodes else None
     below = [*_queues(series, times, _in_trouble(told)), *_opens(series, times), *_states(series, times)]
     spans = episodes.bands(told, start_s) if told is not None else None
     shades = _shades(told, spans, below, start_s, times)

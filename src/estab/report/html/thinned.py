@@ -77,7 +77,7 @@ def _drawn(taken: Snapshot) -> Snapshot:
         host=taken.host,
         netns=taken.netns,
         states=taken.states,
-        listeners=None if listeners is None else [one.replace(owners=None) for one in listeners],
+        listeners=None if listeners is None else [listener.replace(owners=None) for listener in listeners],
         counters=None if counters is None else {name: counters[name] for name in COUNTERS if name in counters},
     )
 
@@ -94,10 +94,10 @@ def _deepest(earlier: list[Listener] | None, later: list[Listener] | None) -> li
     """Every listener of both, as it is in the later one where it is there, at its deepest."""
     if earlier is None or later is None:
         return earlier if later is None else later
-    seen = {_key(one): one for one in earlier}
-    now = [one.replace(depth=max(one.depth, seen.get(_key(one), one).depth)) for one in later]
-    still = {_key(one) for one in later}
-    return [*now, *(one for key, one in seen.items() if key not in still)]
+    before = {_key(listener): listener for listener in earlier}
+    now = [each.replace(depth=max(each.depth, before.get(_key(each), each).depth)) for each in later]
+    still = {_key(listener) for listener in later}
+    return [*now, *(listener for key, listener in before.items() if key not in still)]
 
 
 def _key(listener: Listener) -> _Key:

@@ -97,10 +97,10 @@ def _verdict(diagnosis: Diagnosis, tag: str) -> dict[str, str]:
 
 def _recorded(subject: Subject, words: dict[str, str]) -> dict[str, str]:
     """The words; of a recording with several episodes their number comes first, and the cause is but the commonest."""
-    found = subject.episodes
-    if found is None or len(found.episodes) < 2:
+    recording = subject.episodes
+    if recording is None or len(recording.episodes) < 2:
         return words
-    return {**words, "heading": recorded.heading(found), "side": f"{words['side']}, in most intervals"}
+    return {**words, "heading": recorded.heading(recording), "side": f"{words['side']}, in most intervals"}
 
 
 def first_sentence(summary: str) -> tuple[str, str]:
