@@ -71,7 +71,9 @@ _OPEN_LOOP = ("churn_rate", "rate")
 _CLOSED_LOOP = ("rr", "rr_single", "flood", "hold", "churn", "churn_fin", "http")
 _ASKS = ("rr", "rr_single", "flood", "churn", "churn_fin", "churn_rate", "rate", "http")
 _ECHOES = ("echo", "echo_single", "echo_slow", "echo_resets", "echo_pauses", "echo_spills")
+# rr_single connects once, so that none but the first can fail.
 WHERE = {
+    ("client", "connect"): ("rr", "flood", "hold", "churn", "churn_fin", "churn_rate", "rate", "http"),
     ("client", "send"): _ASKS,
     ("client", "recv"): _ASKS,
     ("client", "getsockname"): _ASKS,
