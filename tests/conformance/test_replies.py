@@ -23,7 +23,6 @@ Ended = list[tuple[int, bool, int]]
 def taken(engine: str, asked: Exchange, data: bytes, piece: int) -> tuple[Ended, str | None, bool]:
     """Statuses, whether each is the last, and ends; why the rest is none; whether the connection ends what began."""
     config = asked.config()
-    config |= {key: config[key].encode("latin-1") for key in ("request", "until")}
     if engine == "c":
         ended, code, to_close = _engine.take_replies(config, data, piece)
         return ended, CODE_NAMES[code] if code else None, to_close

@@ -23,6 +23,7 @@ PAGES = {block.page: blocks(path) for path in documents() for block in blocks(pa
 # field reports only what else stands there is run.
 OF_SCENARIOS = ("docs/causes/", "docs/scenarios/")
 FIELD_REPORTS = "docs/field-reports/"
+TRANSLATED = re.compile(r"\.(ja|ko|zh)\.md$")  # with the blocks of the English page
 PLAYED = [["lab", "run", name] for name in scenario.names()]
 MOST_NOT_RUN = 0.25
 SIDE_BY_SIDE = 3
@@ -30,7 +31,8 @@ PAGE_TIMEOUT_S = 300
 
 
 def with_lines(page: list[Block]) -> list[Block]:
-    return [block for block in page if block.lines and block.why_not is None and not is_played(block)]
+    runnable = [block for block in page if block.lines and block.why_not is None]
+    return [block for block in runnable if not is_played(block) and not is_run_elsewhere(block)]
 
 
 def is_played(block: Block) -> bool:
@@ -41,8 +43,17 @@ def is_played(block: Block) -> bool:
     )
 
 
+def is_run_elsewhere(block: Block) -> bool:
+    """Whether it only runs the lab, which needs nothing of the page, and an earlier page has the same lines."""
+    return all(call[:2] == ["lab", "run"] for line in block.lines for call in calls(line)) and any(
+        other.lines == block.lines
+        for name in list(PAGES)[: list(PAGES).index(block.page)]
+        if not name.startswith((*OF_SCENARIOS, FIELD_REPORTS)) and not TRANSLATED.search(name)
+        for other in PAGES[name]
+    )
+
+
 ALL_LINES = [(block, line) for page in PAGES.values() for block in page for line in block.lines]
-TRANSLATED = re.compile(r"\.(ja|ko|zh)\.md$")  # with the blocks of the English page
 RUN = sorted(
     name
     for name, page in PAGES.items()

@@ -21,7 +21,6 @@ from tests.engine.cases import ALSO, WHEN, Case
 from estab.load.block import DONE, RUNNING, SETTLED, Block
 from estab.load.exchange import HTTP, NOTHING, Exchange, echo
 from estab.load.plan import ClientLoad, Machine, make
-from estab.load.worker import from_json
 
 WATCHDOG_S = 20  # of a worker with a fault; its peer outlives it
 PEER_WATCHDOG_S = 60
@@ -180,7 +179,7 @@ def _client_config(work: Mapping[str, Any], listener: socket.socket) -> dict[str
     target = ("127.0.0.1", int(listener.getsockname()[1]), 0)
     load = ClientLoad("hold", connections=6, duration_s=1, exchange=echo(1000))
     (planned,) = make(load, target, Machine(cores=1, nofile=1024, ports=None)).configs
-    return from_json({**planned, **_COMMON, **work})
+    return {**planned, **_COMMON, **work}
 
 
 def _server_config(work: Mapping[str, Any], listener: socket.socket) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def at_percentile(run: RunResult, percentile: float) -> float | None:
     latency = run.latency.request_us
     if latency is None or latency.hdr_ns is None:
         return None
-    return float(hdr.decode(latency.hdr_ns).get_value_at_percentile(percentile)) / 1e3
+    return hdr.values_at(hdr.decode(latency.hdr_ns), [percentile])[0] / 1e3
 
 
 def _step(run: RunResult, rate: float, percentile: float, bound_us: float) -> RateStep:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 _MACHINE = 3  # as `MachineError` has it
+_MOST_UNCOLLECTED = 50_000
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
@@ -25,6 +26,9 @@ def run(arguments: Sequence[str] | None = None) -> None:
     """
     signal.signal(signal.SIGINT, _quit)
     try:
+        import gc
+
+        gc.set_threshold(_MOST_UNCOLLECTED)  # what is imported stays: to look through it again and again finds nothing
         if shortage.memory_is_limited():
             import logging
 

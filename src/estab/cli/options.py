@@ -10,10 +10,10 @@ from cyclopts import Group, Parameter
 from estab.cli.values import Bytes, Command, File, Flag, Seconds, Whole
 from estab.errors import UsageError
 from estab.load.exchange import MOST_REQUEST, unescape
-from estab.load.serving import Service
 
 if TYPE_CHECKING:
     from estab.api.request import LoadOptions
+    from estab.load.serving import Service
 
 OUTPUT = Group("Output", sort_key=9)
 ASKED = Group("What is asked", sort_key=3)
@@ -80,6 +80,8 @@ class EmbeddedFlags:
         if target is not None and given:
             option = "--" + next(iter(given)).replace("_", "-")
             raise UsageError(f"{option} is for the embedded server; leave out TARGET {target!r}, or {option}")
+        from estab.load.serving import Service
+
         return Service(
             self.serve or "echo",
             backlog=4096 if self.backlog is None else self.backlog,

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from estab.cli.live_block import Draw, glyphs, live_block, may_ever_draw
 from estab.cli.output_file import OutputFile
-from estab.load.conductor import Stop
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from estab.api.recorder import Progress, ProgressCallback
     from estab.cli.options import OutputFlags, ReportFlags
     from estab.cluster.messages import Request
+    from estab.load.conductor import Stop
     from estab.records import Record, RunResult
     from estab.report.layout import Glyphs
     from estab.report.progress import LoadProgress, SearchProgress
@@ -44,6 +44,8 @@ def stoppable(given: Stop | None = None) -> Iterator[Stop]:
     Who presses Ctrl-C once more, three seconds later, waits for something that does not end, as a pipe that nobody
     reads: then it ends by whatever Ctrl-C did before the block.
     """
+    from estab.load.conductor import Stop
+
     with contextlib.nullcontext(given) if given is not None else Stop() as stop:
         asked_s: float | None = None
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from hdrh.histogram import HdrHistogram
-
 from estab.errors import ParseError, ReadError
 from estab.kernel.formats import hdr
 from estab.records import ArrivalOrder, ErrorOrder, Funnel, Latency, OpenLoop, Percentiles, Requests, Visitors
@@ -92,23 +90,20 @@ def percentiles(every: Iterable[Percentiles | None]) -> Percentiles | None:
             total.add(hdr.decode(text))
         except ParseError as error:
             raise ReadError(f"the latency histogram of a host is damaged: {error}") from error
+    values = [value / NS_PER_US for value in hdr.values_at(total, (50, 90, 99, 99.9))]
     most = max((host.max for host in known if host.max is not None), default=None)
+    p50, p90, p99, p999 = (round(value if most is None else min(value, most), 3) for value in values)
     means = [(host.mean, host.count) for host in known if host.mean is not None]
     return Percentiles(
         count=sum(host.count for host in known),
         mean=round(sum(mean * count for mean, count in means) / sum(c for _, c in means), 3) if means else None,
-        p50=_at(total, 50, most),
-        p90=_at(total, 90, most),
-        p99=_at(total, 99, most),
-        p999=_at(total, 99.9, most),
+        p50=p50,
+        p90=p90,
+        p99=p99,
+        p999=p999,
         max=most,
         hdr_ns=total.encode().decode("ascii"),
     )
-
-
-def _at(histogram: HdrHistogram, percentile: float, most_us: float | None) -> float:
-    value = float(histogram.get_value_at_percentile(percentile)) / NS_PER_US
-    return round(value if most_us is None else min(value, most_us), 3)
 
 
 def latency(every: Sequence[Latency]) -> Latency:

@@ -38,15 +38,11 @@ def merged(runs: Iterable[RunResult], latency: str) -> HdrHistogram | None:
 def pooled(histogram: HdrHistogram, quantile: float) -> Pooled:
     """The quantile of all values, with the 95% interval of its order statistics."""
     count = int(histogram.get_total_count())
-
-    def at(rank: float) -> float:
-        return round(float(histogram.get_value_at_percentile(100.0 * rank / count)) / NS_PER_US, 3)
-
     ranks = percentile_ranks(count, quantile)
-    value = round(float(histogram.get_value_at_percentile(100.0 * quantile)) / NS_PER_US, 3)
-    if ranks is None:
-        return Pooled(value=value, count=count)
-    return Pooled(value=value, low=at(ranks[0]), high=at(ranks[1]), count=count)
+    percentiles = (100.0 * quantile, *(100.0 * rank / count for rank in ranks or ()))
+    value, *bounds = (round(value / NS_PER_US, 3) for value in hdr.values_at(histogram, percentiles))
+    low, high = bounds or (None, None)
+    return Pooled(value=value, low=low, high=high, count=count)
 
 
 def all_pooled(runs: list[RunResult], latency: str) -> dict[str, Pooled]:

@@ -10,6 +10,7 @@ import mmap
 import os
 from collections import Counter
 from dataclasses import dataclass
+from itertools import compress
 from typing import Self
 
 from estab.records.failure import OWN_CODES, PHASES
@@ -163,4 +164,4 @@ class Block:
     def histogram(self, at: int) -> Counter[int]:
         """Values (ns) to counts of the histogram at CONNECT_NS_AT or REQUEST_NS_AT, empty buckets left out."""
         words = self.words[at // 8 : at // 8 + HDR_LENGTH].tolist()
-        return Counter({hdr_value(i): n for i, n in enumerate(words) if n})
+        return Counter({hdr_value(i): words[i] for i in compress(range(HDR_LENGTH), words)})

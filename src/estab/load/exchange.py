@@ -45,12 +45,12 @@ class Exchange:
         return self.reply != NONE
 
     def config(self) -> dict[str, Any]:
-        """As a worker gets it, ready for JSON: bytes as text, each a character from 0 to 255."""
+        """As a worker gets it."""
         return {
             "reply": self.reply,
             "size": self.size,
-            "request": self.request.decode("latin-1"),
-            "until": self.until.decode("latin-1"),
+            "request": self.request,
+            "until": self.until,
             "reply_bytes": self.reply_bytes,
             "is_head": self.reply == HTTP and self.request.startswith(b"HEAD "),
             "renews": self.renews,

@@ -6,7 +6,7 @@ What lives here: processes and their pipes. What they do is the engine's, what t
 from __future__ import annotations
 
 import contextlib
-import json
+import marshal
 import os
 import signal
 import subprocess
@@ -58,7 +58,7 @@ class WorkerProcess:
         self.block = Block.create(f"estab-{role}")
         self.lost: str | None = None
         order = {"role": role, "engine": engine_name(), "block_fd": self.block.fd, "config": dict(config)}
-        data = json.dumps(order).encode()
+        data = marshal.dumps(order)
         try:
             # A terminal's Ctrl-C goes to the workers too, at their very first moment as well: the parent decides.
             with _interrupts_blocked():

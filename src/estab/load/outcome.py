@@ -90,18 +90,15 @@ def percentiles(counts: Counter[int], total_ns: int, most_ns: int) -> Percentile
     histogram = hdr.empty()
     for value, count in counts.items():
         histogram.record_value(max(value, 1), count)
-
-    def at(percentile: float) -> float:
-        value: int = histogram.get_value_at_percentile(percentile)
-        return round(min(value, most_ns) / NS_PER_US, 3)
-
+    values = hdr.values_at(histogram, (50, 90, 99, 99.9))
+    p50, p90, p99, p999 = (round(min(value, most_ns) / NS_PER_US, 3) for value in values)
     return Percentiles(
         count=n,
         mean=round(total_ns / n / NS_PER_US, 3),
-        p50=at(50),
-        p90=at(90),
-        p99=at(99),
-        p999=at(99.9),
+        p50=p50,
+        p90=p90,
+        p99=p99,
+        p999=p999,
         max=round(most_ns / NS_PER_US, 3),
         hdr_ns=histogram.encode().decode("ascii"),
     )

@@ -1,18 +1,20 @@
 """The worker process: takes one order on its standard input, runs one engine, and is gone.
 
-It imports as little as it can: it stands in every run's start. The order is 4 bytes of length and that much JSON; what
-follows on the same pipe is for the engine: `g` go, `c` close, and the end of the pipe, which says that the parent has
-stopped or died, so that no worker outlives it.
+It imports as little as it can: it stands in every run's start. The order is 4 bytes of length and that much of
+`marshal`, which is built into the interpreter that both ends are; what follows on the same pipe is for the engine: `g`
+go, `c` close, and the end of the pipe, which says that the parent has stopped or died, so that no worker outlives it.
 """
 
 from __future__ import annotations
 
-import json
+import marshal
 import os
 import signal
 import sys
-from types import ModuleType
-from typing import Any
+
+TYPE_CHECKING = False  # as typing's, which would take a while to import
+if TYPE_CHECKING:
+    from types import ModuleType
 
 CONTROL_FD = 0
 
@@ -37,15 +39,6 @@ def _engine(name: str) -> ModuleType:
     return _engine
 
 
-def from_json(config: dict[str, Any]) -> dict[str, Any]:
-    """With the tuples and the bytes that JSON does not have."""
-    if "target" in config:
-        config["target"] = tuple(config["target"])
-        config["sources"] = [tuple(source) for source in config["sources"]]
-        config |= {key: config[key].encode("latin-1") for key in ("request", "until")}
-    return config
-
-
 def main() -> None:
     """Runs the order that stands on standard input. Exit status: 0, or 1 with one line on stderr."""
     _engine("c").die_with_parent()
@@ -53,11 +46,11 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     size = int.from_bytes(_read_exactly(CONTROL_FD, 4), "little")
-    order = json.loads(_read_exactly(CONTROL_FD, size))
+    order = marshal.loads(_read_exactly(CONTROL_FD, size))
     engine = _engine(order["engine"])
     run = engine.run_client if order["role"] == "client" else engine.run_server
     try:
-        run(order["block_fd"], CONTROL_FD, from_json(order["config"]))
+        run(order["block_fd"], CONTROL_FD, order["config"])
     except OSError as error:
         print(f"{order['role']} worker could not start: {error.strerror or error}", file=sys.stderr)
         raise SystemExit(1) from None

@@ -59,7 +59,8 @@ class CounterFiles:
 
     def read(self) -> dict[str, int]:
         """The counters now, as `prefix.Name` to value. Raises OSError, ParseError."""
-        return {name: value for file in self._files for name, value in proc_net.parse_counters(file.read()).items()}
+        netstat, snmp = (proc_net.parse_counters(file.read()) for file in self._files)
+        return netstat | snmp
 
     def texts(self) -> tuple[bytes, ...]:
         """Both files as they are now, for who asks what stands in them later, if ever. Raises OSError."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from estab.errors import ReadError
 from estab.kernel.formats import inet_diag
@@ -16,8 +16,7 @@ from estab.kernel.formats.inet_diag import DumpState, Established, SocketCounts
 from estab.records import PeerCount, PortCount
 
 
-@runtime_checkable
-class Receiver(Protocol):
+class Receiver:
     """A collector that takes datagrams from a netlink socket by itself."""
 
     def receive(self, fd: int, buffer: bytearray) -> DumpState:
@@ -26,6 +25,7 @@ class Receiver(Protocol):
         Raises OSError where none can be received, ReadError for one that is longer than `buffer`, ParseError for a
         damaged one.
         """
+        raise NotImplementedError
 
 
 def truncated(size: int) -> ReadError:
@@ -41,7 +41,7 @@ except ImportError:  # running from a source tree without a compiler
     missing: Callable[[bytes, bytes], bytes] = inet_diag.missing
 else:
 
-    class _EngineCensus(SocketCounts):
+    class _EngineCensus(SocketCounts, Receiver):
         def __init__(self, **asked: Any) -> None:
             super().__init__(**asked)
             ports, peers, sources = (wanted is not None for wanted in (self._ports, self._peers, self._sources))

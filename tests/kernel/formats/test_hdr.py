@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hdrh.histogram import HdrHistogram
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from estab.errors import ParseError
@@ -20,6 +20,18 @@ def test_what_was_encoded_comes_back(values: list[int]) -> None:
     found = hdr.decode(made.encode().decode("ascii"))
     assert found.get_total_count() == len(values)
     assert found.get_value_at_percentile(100) == made.get_value_at_percentile(100)
+
+
+@settings(max_examples=20)
+@given(
+    st.dictionaries(st.integers(1, hdr.HIGHEST_NS), st.integers(1, 1_000_000), max_size=20),
+    st.lists(st.floats(0, 100), min_size=1, max_size=4),
+)
+def test_several_percentiles_are_those_of_the_histogram(counts: dict[int, int], percentiles: list[float]) -> None:
+    made = hdr.empty()
+    for value, count in counts.items():
+        made.record_value(value, count)
+    assert hdr.values_at(made, percentiles) == [made.get_value_at_percentile(each) for each in percentiles]
 
 
 @pytest.mark.parametrize("cut", [0, 1, 4, 20, 40])

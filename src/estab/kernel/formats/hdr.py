@@ -6,6 +6,10 @@ three significant digits.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterable
+from itertools import accumulate
+
 from hdrh.histogram import HdrHistogram
 
 from estab.errors import ParseError
@@ -16,6 +20,21 @@ HIGHEST_NS = 3_600_000_000_000
 def empty() -> HdrHistogram:
     """A histogram without values, of the one shape that all have."""
     return HdrHistogram(1, HIGHEST_NS, 3)
+
+
+def values_at(histogram: HdrHistogram, percentiles: Iterable[float]) -> list[int]:
+    """The value (ns) at each percentile, 0 to 100, as its own `get_value_at_percentile` has it, but in one pass.
+
+    0 where there are no values.
+    """
+    reached = list(accumulate(histogram.counts))
+    values = []
+    for percentile in percentiles:
+        index = bisect_left(reached, histogram.get_target_count_at_percentile(percentile))
+        lowest = histogram.get_value_from_index(index)
+        of_bucket = histogram.get_highest_equivalent_value(lowest) if percentile else lowest
+        values.append(of_bucket if index < len(reached) else 0)
+    return values
 
 
 def decode(text: str) -> HdrHistogram:

@@ -5,6 +5,8 @@ What lives here: `net/ipv4/proc.c` (`netstat_seq_show`, `snmp_seq_show`, `sockst
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from estab.errors import ParseError
 
 # No colon stands behind the prefix in snmp6 (`net/ipv6/proc.c snmp6_list`).
@@ -23,13 +25,14 @@ def parse_counters(data: bytes) -> dict[str, int]:
     for index in range(0, len(lines), 2):
         if index + 1 == len(lines):
             raise ParseError(f"names without values: {_short(lines[index])}", offset)
-        prefix, names = _split(lines[index], offset)
+        prefix, text = _split(lines[index], offset)
+        names = _names(prefix, text)
         offset += len(lines[index])
-        again, values = _split(lines[index + 1], offset)
+        again, text = _split(lines[index + 1], offset)
+        values = text.split()
         if again != prefix or len(names) != len(values):
             raise ParseError(f"{len(names)} names of {prefix!r}, {len(values)} values of {again!r}", offset)
-        numbers = _integers(values, offset)
-        counters.update((f"{prefix}.{name}", number) for name, number in zip(names, numbers, strict=True))
+        counters.update(zip(names, _integers(values, offset), strict=True))
         offset += len(lines[index + 1])
     return counters
 
@@ -62,7 +65,8 @@ def parse_sockstat(data: bytes) -> dict[str, int]:
     sockets: dict[str, int] = {}
     offset = 0
     for line in data.splitlines(keepends=True):
-        prefix, words = _split(line, offset)
+        prefix, text = _split(line, offset)
+        words = text.split()
         if len(words) % 2:
             raise ParseError(f"name without a value: {_short(line)}", offset)
         numbers = _integers(words[1::2], offset)
@@ -71,15 +75,21 @@ def parse_sockstat(data: bytes) -> dict[str, int]:
     return sockets
 
 
-def _split(line: bytes, offset: int) -> tuple[str, list[str]]:
-    """A line's prefix and the words behind its colon."""
+def _split(line: bytes, offset: int) -> tuple[str, str]:
+    """A line's prefix and what stands behind its colon."""
     try:
         prefix, colon, rest = line.decode("ascii").partition(":")
     except UnicodeDecodeError as error:
         raise ParseError(f"not ASCII: {_short(line)}", offset + error.start) from error
     if not colon or not prefix:
         raise ParseError(f"no prefix in {_short(line)}", offset)
-    return prefix, rest.split()
+    return prefix, rest
+
+
+@lru_cache(maxsize=64)
+def _names(prefix: str, text: str) -> tuple[str, ...]:
+    """`prefix.Name` of each name in the text. Kept: a kernel names the same ones each time it is asked."""
+    return tuple(f"{prefix}.{name}" for name in text.split())
 
 
 def _integers(words: list[str], offset: int) -> list[int]:

@@ -212,9 +212,11 @@ class _ServingLoop:
             os.kill(pid, number)
 
     def _sample(self) -> None:
-        accepted = self.fleet.totals()["accepted"] if self.fleet else 0 if self.listener else None
-        self.moments.append((time.monotonic(), self.watch.sample(), accepted))
-        for worker in self.fleet.workers if self.fleet else ():
+        workers = self.fleet.workers if self.fleet else []
+        accepted = sum(worker.block.get("accepted") for worker in workers)
+        known = self.fleet is not None or self.listener is not None
+        self.moments.append((time.monotonic(), self.watch.sample(), accepted if known else None))
+        for worker in workers:
             self.cpu.look(worker.pid, time.monotonic_ns(), worker.block.get("cpu_ns"))
 
     def seen(self, observed: Observed) -> ServerRun:

@@ -157,8 +157,7 @@ class SocketCounts:
 
     def by_state(self) -> dict[str, int]:
         """All sockets by the state's name as `ss` prints it; states without any are absent."""
-        counts = ((state, self.count(state)) for state in range(_STATES))
-        return {state_name(state): count for state, count in counts if count}
+        return {state_name(state): self.count(state) for state in sorted({*self.held, *self.unheld})}
 
 
 class Established(SocketCounts):
