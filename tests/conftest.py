@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -17,6 +18,9 @@ pytest_plugins = ["tests.again"]
 # How long an example takes says how busy the machine is.
 settings.register_profile("any_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any_machine")
+
+# Eight thousand tests and what they import stay to the end: to look through them for garbage again and again is dear.
+gc.set_threshold(50_000)
 
 
 def pytest_configure() -> None:
@@ -75,6 +79,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Func
     if hasattr(config, "workerinput"):
         ranks = {name: place for place, name in enumerate(_LONGEST)}
         items.sort(key=lambda item: ranks.get(groups[item] or "", len(ranks)) if groups[item] else len(ranks) + 1)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected is no garbage; nor is it looked through in a forked child, which would copy its pages."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from tests.diagnose import runs
 
 from estab.api.limits import limits
@@ -47,6 +47,7 @@ def every_run() -> Iterator[RunResult]:
             yield from (run.replace(command=command) for command in ("bench", "churn"))
 
 
+@functools.cache  # not at import: every worker of pytest imports each file, and one runs the tests
 def texts() -> list[tuple[str, str]]:
     """What all remedies of all causes say, each with the command of the run that they were computed from."""
     found = {
@@ -59,13 +60,10 @@ def texts() -> list[tuple[str, str]]:
     return sorted(found)
 
 
-TEXTS = texts()
-
-
 def test_there_are_remedies_to_test() -> None:
-    assert len(TEXTS) > 100
-    assert any(text.startswith("--") for _command, text in TEXTS)
-    assert any(COMMAND_LINE.search(text) for _command, text in TEXTS)
+    assert len(texts()) > 100
+    assert any(text.startswith("--") for _command, text in texts())
+    assert any(COMMAND_LINE.search(text) for _command, text in texts())
 
 
 def test_command_lines_are_told_from_prose() -> None:
@@ -74,29 +72,31 @@ def test_command_lines_are_told_from_prose() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", sorted({text for _command, text in TEXTS if COMMAND_LINE.search(text)}))
-def test_a_command_that_a_remedy_names_parses(text: str) -> None:
-    for line in COMMAND_LINE.findall(text):
+def test_a_command_that_a_remedy_names_parses() -> None:
+    for line in sorted({line for _command, text in texts() for line in COMMAND_LINE.findall(text)}):
         parsed(line.split())
 
 
-@pytest.mark.parametrize(("command", "text"), [one for one in TEXTS if one[1].startswith("--")])
-def test_an_option_that_a_remedy_names_is_one_of_the_run_s_command(command: str, text: str) -> None:
-    parsed([command, *COMMENT.sub("", text).split()])
+def test_an_option_that_a_remedy_names_is_one_of_the_run_s_command() -> None:
+    for command, text in texts():
+        if text.startswith("--"):
+            parsed([command, *COMMENT.sub("", text).split()])
 
 
 def test_a_shell_reads_its_commands() -> None:
-    lines = sorted({text for _command, text in TEXTS if SHELL.match(text)})
+    lines = sorted({text for _command, text in texts() if SHELL.match(text)})
     assert len(lines) > 50
     for line in lines:
         read = subprocess.run(["bash", "-n", "-c", line], capture_output=True, text=True, check=False)
         assert read.returncode == 0, f"{line}: {read.stderr}"
 
 
-@pytest.mark.parametrize("name", sorted({name for _command, text in TEXTS for name in SYSCTL.findall(text)}))
-def test_a_sysctl_that_a_remedy_names_is_one(name: str) -> None:
-    path = Path("/proc/sys", *name.replace("INTERFACE", "lo").split("."))
-    assert path.exists() or name in (*NAMES, GONE)
+def test_a_sysctl_that_a_remedy_names_is_one() -> None:
+    named = {name for _command, text in texts() for name in SYSCTL.findall(text)}
+    unknown = named - {*NAMES, GONE}
+    assert {
+        name for name in unknown if not Path("/proc/sys", *name.replace("INTERFACE", "lo").split(".")).exists()
+    } == set()
 
 
 def test_what_raises_a_limit_parses() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engine import build, sanitized
+from tests.engine import build, faults, sanitized
 
 WITHIN_S = 300
 
@@ -33,9 +33,25 @@ class LongChecks:
     faults: dict[str, Future[Faults]]
 
 
-def _faults(out: Path, *option: str) -> Faults:
-    command = ["-m", "tests.engine.faults", "--verbose", *option, "--out", str(out)]
-    done = build.run(command, dict(os.environ), WITHIN_S)
+@pytest.fixture(scope="session")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The engine in C under the sanitizers, with faults to inject."""
+    return build.build(tmp_path_factory.mktemp("engine"), sanitize=True, faults=True)
+
+
+def _faults_in_python(out: Path) -> Faults:
+    return _faults(out, ["--python"], dict(os.environ))
+
+
+def _faults_in_c(out: Path, engine: Path) -> Faults:
+    came = _faults(out, [], build.sanitizer_environment(out.parent) | {faults.ENGINE: str(engine)})
+    assert build.findings(out.parent) == ""
+    return came
+
+
+def _faults(out: Path, options: list[str], environment: dict[str, str]) -> Faults:
+    command = ["-m", "tests.engine.faults", "--verbose", *options, "--out", str(out)]
+    done = build.run(command, environment, WITHIN_S)
     assert done.returncode == 0, done.stdout + done.stderr
     return Faults(done.stdout, json.loads(done.stdout.splitlines()[-1]), json.loads(out.read_text()))
 
@@ -46,10 +62,10 @@ def long_checks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     asking = {item.path.name for item in request.session.items}
     folder = tmp_path_factory.mktemp("faults")
     with ThreadPoolExecutor(3) as pool:
-        conformance, faults = None, {}
+        conformance, of_faults = None, {}
         if "test_sanitized.py" in asking:
             conformance = pool.submit(sanitized.conformance, ["-k", "not python"])
         if "test_faults.py" in asking:
-            faults["c"] = pool.submit(_faults, folder / "c")  # under ASan and UBSan
-            faults["python"] = pool.submit(_faults, folder / "python", "--python")
-        yield LongChecks(conformance, faults)
+            of_faults["python"] = pool.submit(_faults_in_python, folder / "python")
+            of_faults["c"] = pool.submit(_faults_in_c, folder / "c", request.getfixturevalue("faulty"))
+        yield LongChecks(conformance, of_faults)

@@ -24,7 +24,7 @@ from tests.engine.pyfaults import FaultyPython, applies
 from tests.engine.rig import Engine, Outcome, run
 
 MOST_TRIES = 5
-_ENGINE = "ESTAB_FAULTS_ENGINE"  # set for the process that runs under the sanitizers
+ENGINE = "ESTAB_FAULTS_ENGINE"  # set for the process that runs under the sanitizers
 
 
 def _came(outcome: Outcome) -> bool:
@@ -80,7 +80,7 @@ def _under_sanitizers(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="estab-faults-") as name:
         folder = Path(name)
         engine = build.build(folder, sanitize=True, faults=True)
-        environment = build.sanitizer_environment(folder) | {_ENGINE: str(engine)}
+        environment = build.sanitizer_environment(folder) | {ENGINE: str(engine)}
         done = build.run(["-m", "tests.engine.faults", *arguments], environment, 3600)
         found = build.findings(folder)
         print(found, end="")
@@ -102,8 +102,8 @@ def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="estab-faults-") as name:
         if asked.plain:
             engine = _engine(str(build.build(Path(name), sanitize=False, faults=True)))
-        elif asked.python or _ENGINE in os.environ:
-            engine = _engine("python" if asked.python else os.environ[_ENGINE])
+        elif asked.python or ENGINE in os.environ:
+            engine = _engine("python" if asked.python else os.environ[ENGINE])
         else:
             return _under_sanitizers(arguments)
         told, outcomes = run_all(engine, _chosen(asked), asked.verbose)

@@ -34,12 +34,7 @@ def test_both_engines_count_the_same_failures(long_checks: LongChecks) -> None:
     assert {case: kinds(c[case]) for case in compared} == {case: kinds(python[case]) for case in compared}
 
 
-@pytest.fixture(scope="module")
-def faulty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Under the sanitizers, with faults to inject."""
-    return build.build(tmp_path_factory.mktemp("engine"), sanitize=True, faults=True)
-
-
+@pytest.mark.xdist_group("long_checks")  # whose engine it is
 @pytest.mark.parametrize(
     ("call", "said"), [("use_after_free()", "heap-use-after-free"), ("overflow(2000000000)", "ILL on unknown address")]
 )

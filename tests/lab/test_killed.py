@@ -133,7 +133,7 @@ class Runner:
             self.processes |= found
             for pid in found:
                 self.namespaces |= namespaces_of(pid) - host
-            time.sleep(0.005)
+            time.sleep(0.02)  # a look is through all of /proc
 
     def left(self) -> list[str]:
         """What of it is still there."""

@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol, Self, TypeVar
 from estab.errors import MachineError, ReadError
 from estab.kernel.formats import inet_diag
 from estab.kernel.formats.inet_diag import DumpState, InetSocket, Sockets
+from estab.kernel.rules import RuleInputError, kernel_version
 from estab.observe.both import both
 from estab.observe.fast_census import EngineCensus, EngineEstablished, Receiver, truncated
 from estab.records import Census, Listener, PortUse, ServerSockets
@@ -169,7 +170,7 @@ class SockDiag:
 
         None where the kernel does not show the latter (before 6.8).
         """
-        if _kernel_version() < _BOUND_INACTIVE_SINCE:
+        if not _shows_bound_sockets():
             return None
         mask = inet_diag.states(inet_diag.LISTEN, inet_diag.BOUND_INACTIVE)
         census = self._dump(lambda: EngineCensus(ports=True), mask)
@@ -359,12 +360,12 @@ def _packed(address: str) -> bytes:
     return socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
 
 
-def _kernel_version() -> tuple[int, int]:
-    """The running kernel's version, (0, 0) where its release does not begin with one."""
-    words = os.uname().release.split(".")
-    if len(words) < 2 or not words[0].isdigit() or not words[1].isdigit():
-        return 0, 0
-    return int(words[0]), int(words[1])
+def _shows_bound_sockets() -> bool:
+    """Whether the running kernel lists sockets that did bind() alone; False where its release says no version."""
+    try:
+        return kernel_version.parse(os.uname().release).at_least(*_BOUND_INACTIVE_SINCE)
+    except RuleInputError:
+        return False
 
 
 def _check(number: int, question: bytes) -> None:

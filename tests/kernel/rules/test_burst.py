@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from estab.kernel.rules import RuleInputError, syn_cookies
+from estab.kernel.rules import RuleInputError, accept_queue, syn_queue
 from estab.kernel.rules.burst import Clients, Prediction, Server, predict
 from estab.kernel.rules.kernel_version import parse
 
@@ -114,19 +114,59 @@ def test_a_slow_server_overflows_late() -> None:
     assert slower.counters["ListenOverflows"].low > 0
 
 
+@pytest.mark.parametrize(
+    ("connects", "cookies", "segments", "expected"),
+    [
+        # connected, established, waiting, ghosts left, reset
+        (400, 1, (), (400, 129, 0, 271, 0)),
+        (400, 1, (1400, 1400), (400, 129, 0, 0, 271)),
+        (400, 2, (1400, 1400), (400, 129, 0, 0, 271)),
+        (400, 0, (1400, 1400), (129, 129, 271, 0, 0)),
+        (128, 1, (9, 9), (128, 128, 0, 0, 0)),
+        (129, 1, (9, 9), (129, 129, 0, 0, 0)),
+        (130, 1, (9, 9), (130, 129, 0, 0, 1)),
+        (130, 1, (9,), (130, 129, 0, 1, 0)),
+    ],
+)
+def test_rules_15_and_16_who_is_reset(
+    connects: int, cookies: int, segments: tuple[int, ...], expected: tuple[int, ...]
+) -> None:
+    found = _full_at_once(connects, cookies, segments)
+    counts = (found.connected, found.established, found.waiting, found.ghosts, found.errors["ECONNRESET"])
+    assert tuple(count.low for count in counts) == expected
+
+
+@pytest.mark.parametrize(
+    ("segments", "reset"),
+    [((), 0), ((1400,), 0), ((1400, 1400), 1), ((90, 90), 1), ((1,), 0), ((1, 1), 0), ((1, 1, 1, 1), 0),
+     ((1, 1, 1, 1, 1), 1), ((3, 1), 0), ((3, 1, 1), 1), ((4, 1), 1)],
+)  # fmt: skip
+def test_rule_13_the_second_segment(segments: tuple[int, ...], reset: int) -> None:
+    assert _full_at_once(130, 1, segments).errors["ECONNRESET"].low == reset
+
+
+def _full_at_once(connects: int, cookies: int, segments: tuple[int, ...]) -> Prediction:
+    clients = Clients(connects=connects, within_s=0, rtt_s=0.01, segment_bytes=segments)
+    return ask(clients, Server(limit=128, tcp_syncookies=cookies, kernel=NEW), at_s=0.02)
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 300), st.integers(0, 200), st.sampled_from([0, 1, 2]), st.integers(0, 300), st.booleans())
 def test_agrees_with_the_arithmetic(connects: int, limit: int, cookies: int, m: int, writes: bool) -> None:
     segments = (90, 90) if writes else ()
     clients = Clients(connects=connects, within_s=0, rtt_s=0.01, segment_bytes=segments)
     found = ask(clients, Server(limit=limit, tcp_syncookies=cookies, tcp_max_syn_backlog=m, kernel=NEW), at_s=0.02)
-    closed = syn_cookies.fates(connects, limit, cookies, m, NEW, segment_bytes=segments)
-    assert closed is not None
-    assert found.connected.low == closed.connected
-    assert found.established.low == closed.in_queue
-    assert found.errors["ECONNRESET"].low == closed.reset
-    assert found.ghosts.low == closed.ghosts - closed.reset
-    assert found.waiting.low == closed.not_connected
+    flood = syn_queue.flood(connects, limit, m, cookies, NEW)
+    assert flood is not None
+    # SYN-ACKs leave in the order of the SYNs, and so the half-open ones' ACKs come first.
+    connected = flood.half_open + flood.cookies
+    in_queue = min(connected, accept_queue.fits(limit))
+    reset = min(connected - in_queue, flood.cookies) if writes else 0
+    assert found.connected.low == connected
+    assert found.established.low == in_queue
+    assert found.errors["ECONNRESET"].low == reset
+    assert found.ghosts.low == connected - in_queue - reset
+    assert found.waiting.low == flood.dropped == connects - connected
 
 
 @settings(deadline=None, max_examples=60)

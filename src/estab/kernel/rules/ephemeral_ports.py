@@ -18,14 +18,11 @@ PORT_MAX = 65535
 class PortCapacity:
     """How many connections at once a range gives from one source address to one target.
 
-    `ports`: the usable ones, first + second parity. `first_parity`: those with the parity of the range's low end,
-    tried first; 0 where a search takes every port in turn. `connections`: how many connect() gets before the first
-    EADDRNOTAVAIL, an interval because a range with an odd number of ports loses one of them on each search.
+    `ports`: the usable ones. `connections`: how many connect() gets before the first EADDRNOTAVAIL, an interval because
+    a range with an odd number of ports loses one of them on each search.
     """
 
     ports: int
-    first_parity: int
-    second_parity: int
     connections: Interval
 
 
@@ -55,26 +52,14 @@ def capacity(
     taken = {port for port in (*reserved, *bound) if low <= port <= high}
     size = high - low + 1
     free = size - len(taken)
-    first = sum(1 for port in range(low, high + 1, 2) if port not in taken)
     missed = 0 if per_socket or size == 1 else size % 2
     sure, best = max(0, free - missed), free
     if missed and size == 3:  # two ports searched, so the start can only be the low end
         sure = best = sum(1 for port in (low, low + 1) if port not in taken)
     return PortCapacity(
         ports=free,
-        first_parity=0 if per_socket else first,
-        second_parity=free if per_socket else free - first,
         connections=Interval(low=sure, high=best),
     )
-
-
-def parity(port: int, low: int) -> str:
-    """Whether a search of a range that starts at `low` tries `port` "first" or "second".
-
-    Source: `net/ipv4/inet_hashtables.c __inet_hash_connect` (docs/kernel.md rule 20).
-    """
-    within("port", port, 1, PORT_MAX)
-    return "first" if (port - low) % 2 == 0 else "second"
 
 
 def connections(per_target: PortCapacity, source_addresses: int = 1, targets: int = 1) -> Interval:
