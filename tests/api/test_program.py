@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -245,8 +246,11 @@ for _ in range(2000):
     def play() -> TracedConnects | None:
         with listen(4096), contextlib.closing(ConnectTrace(buffer_kb=8)) as trace:
             assert trace.why is None
+            assert trace.pid is not None
+            os.kill(trace.pid, signal.SIGSTOP)  # it empties no buffer meanwhile
             with subprocess.Popen([PYTHON, "-S", "-c", script]) as process:
                 trace.follow([process.pid])
+            os.kill(trace.pid, signal.SIGCONT)
             return trace.end()
 
     traced = namespaces.in_namespace(play)
