@@ -113,7 +113,7 @@ def test_what_is_no_time(text: str) -> None:
         (("bench", "--arrivals", "constant"), ("--arrivals", "--mode rate")),
         (("bench", "--mode", "flood", "--depth", "2"), ("depth is 2", "--depth")),
         (("churn", "--arrivals", "constant"), ("--arrivals", "--rate")),
-        (("hold", "--size", "1k"), ("--size 1024", "--trickle")),
+        (("hold", "--size", "1k"), ("--size is what a trickle asks", "--trickle")),
         (("hold", "127.0.0.1:9", "--find-ceiling", "--cluster", "tcp://127.0.0.1:1"), ("--cluster", "search")),
         (("bench", "127.0.0.1:9", "--find-rate", "p99<5ms", "--cluster", "tcp://127.0.0.1:1"), ("--cluster", "search")),
         (("watch", "--once", "--speed", "2"), ("--speed 2", "--replay")),
