@@ -89,9 +89,10 @@ def test_a_process_says_its_service(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(
         process_names, "container_names", lambda *ids: containers.container_names(*ids, root=str(tmp_path))
     )
-    process_names._service.cache_clear()
+    for remembered in (process_names._service, process_names._told):
+        remembered.cache_clear()
+        monkeypatch.setattr(process_names, remembered.__name__, remembered.__wrapped__)
     service = process_names.service_of(os.getpid())
-    process_names._service.cache_clear()
     assert service == POD
     assert service.words == "pod shop/web-0"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from estab.errors import EstabError
 from estab.kernel.formats import cgroup
 from estab.kernel.formats.cgroup_names import CgroupNames, names
-from estab.observe.containers import container_names
+from estab.observe.containers import ContainerNames, container_names
 from estab.records import Service
 from estab.records.base import Record
 
@@ -43,11 +43,11 @@ def service_of(pid: int, started_ticks: int | None = None) -> Service | None:
 
 
 @lru_cache(maxsize=4096)
-def _service(pid: int, _started_ticks: int | None, _minute: int) -> Service | None:
+def _service(pid: int, _started_ticks: int | None, minute: int) -> Service | None:
     called = names(_cgroup(pid) or "/")
     if called == CgroupNames():
         return None
-    told = container_names(called.container_id, called.pod_uid)
+    told = _told(called.container_id, called.pod_uid, minute)
     return Service(
         unit=called.unit,
         container=called.container or told.container,
@@ -55,6 +55,12 @@ def _service(pid: int, _started_ticks: int | None, _minute: int) -> Service | No
         pod=told.pod,
         pod_uid=called.pod_uid,
     )
+
+
+@lru_cache(maxsize=1024)
+def _told(container_id: str | None, pod_uid: str | None, _minute: int) -> ContainerNames:
+    """Asked once for all processes of a container."""
+    return container_names(container_id, pod_uid)
 
 
 def _command_line(pid: int) -> str | None:
