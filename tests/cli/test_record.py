@@ -103,6 +103,7 @@ def test_a_real_overflow_is_looked_at_closely(tmp_path: Path) -> None:
             stack.enter_context(socket.create_server(("127.0.0.1", 7000), backlog=2))
             command = [ESTAB, "record", "--dir", str(tmp_path), "--interval", "1s", "--once-a-cause", "-q"]
             child = stack.enter_context(subprocess.Popen(command))
+            stack.callback(child.kill)  # whatever fails, it is not waited for
             until(lambda: len(_recorded(tmp_path)) >= 2, why="two looks while all is well")
             for _ in range(9):
                 client = stack.enter_context(socket.socket())
