@@ -10,8 +10,10 @@ UNMEASURED = {
 }
 
 # By what it is, and how the kernel is run.
+_BRIDGES = "these kernels are built with nf_tables for bridges alone"
 _KNOWN = {
-    ("rule 26", "uml"): "these kernels are built with nf_tables for bridges alone",
+    ("rule 26", "uml"): _BRIDGES,
+    ("own_firewall", "uml"): _BRIDGES,
     ("rule 28", "uml"): "these kernels are built without tracefs (CONFIG_FTRACE)",
 }
 
