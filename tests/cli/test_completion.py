@@ -50,7 +50,7 @@ def test_bash_completes_commands(bash_script: Path) -> None:
     ("words", "expected"),
     [
         (("bench", "--mode", "f"), {"flood"}),
-        (("bench", "--rep"), {"--repeat"}),
+        (("bench", "--repe"), {"--repeat"}),
         (("compare", "--fa"), {"--fail-on"}),
         (("completion", ""), {"bash", "zsh", "fish"}),
         (("hold", "--serve", "s"), {"sink", "stall"}),

@@ -7,7 +7,7 @@ from tests.diagnose import runs
 from tests.diagnose.alone import alone
 from tests.diagnose.lost_syns import TURNED_AWAY, impatient, lost
 
-from estab.records import Nic, RunResult, TimelinePoint
+from estab.records import Nic, RunResult, ServerSockets, TimelinePoint
 
 ETIMEDOUT = [runs.failure("connect", "ETIMEDOUT", 150)]
 
@@ -57,6 +57,13 @@ def at_end(**fields: Any) -> TimelinePoint:
     return runs.point(6.0, attempted=400, connected=250, failed=150, **fields)
 
 
+def left_at_server(established: int) -> RunResult:
+    """So many are ESTABLISHED there when the client has closed all."""
+    sockets = ServerSockets(port=5000, states={"ESTAB": established}, queued=0, accepted=established)
+    run = over_time(1.1, at_end())
+    return run.replace(server=run.server.replace(after=runs.snapshot(server_sockets=sockets)))
+
+
 @pytest.mark.parametrize(
     ("run", "table", "filtered"),
     [
@@ -67,6 +74,8 @@ def at_end(**fields: Any) -> TimelinePoint:
         (over_time(1.1, at_end(requests=9), at_end(requests=10)), "confirmed", "ruled_out"),
         (over_time(1.1, at_end(client_states={"FIN-WAIT-1": 250})), "possible", "possible"),
         (over_time(1.1, at_end(client_states={"TIME-WAIT": 126})), "confirmed", "ruled_out"),
+        (left_at_server(125), "possible", "possible"),
+        (left_at_server(124), "confirmed", "ruled_out"),  # the others were closed there too
         # Of a churn these are from before.
         (over_time(1.1, at_end(client_states={"TIME-WAIT": 250}), command="churn"), "possible", "possible"),
     ],

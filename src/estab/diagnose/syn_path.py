@@ -147,9 +147,12 @@ def _open_ones_went_on(run: RunResult, since_s: float) -> bool:
     later = [point.requests for point in run.timeline if point.t_s > since_s]
     if later and later[-1] > later[0]:
         return True
+    most = 0 if run.command == "churn" else max((point.open for point in run.timeline), default=0)
     states = next((point.client_states for point in reversed(run.timeline) if point.client_states), {})
-    kept = run.command != "churn" and max((point.open for point in run.timeline), default=0)
-    return bool(kept) and sum(states.get(state, 0) for state in _CLOSED_IN_ORDER) * 2 > kept
+    at_server = run.server.after.server_sockets if run.server.after is not None else None
+    # Those of a way that has ended wait at both ends: in FIN-WAIT-1 here, and as if nothing had happened there.
+    arrived = at_server is not None and at_server.states.get("ESTAB", 0) * 2 < most
+    return bool(most) and (arrived or sum(states.get(state, 0) for state in _CLOSED_IN_ORDER) * 2 > most)
 
 
 # Between two snapshots --------------------------------------------------------------------------------------------
