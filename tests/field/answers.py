@@ -16,7 +16,12 @@ STOPPED = ("server_not_accepting", "server_connection_limit")
 # harm.)
 LONGER_QUEUE = (r"^(?!call accept\(\)).*(listen\(\d|backlog|somaxconn)",)
 DESCRIPTORS = (r"nofile", r"ulimit")
+NOTHING_OF_THE_QUEUE = (*LONGER_QUEUE, *DESCRIPTORS)
 PATH_LOSS = ("path_filtered", "path_syn_loss")
+
+# As nftables matches them.
+SYN = "tcp flags & (syn|ack) == syn"
+SYN_ACK = "tcp flags & (syn|ack) == (syn|ack)"
 
 
 def stopped(completed: int, **more: Any) -> Truth:
@@ -27,7 +32,7 @@ def stopped(completed: int, **more: Any) -> Truth:
 
 def program_limit(**more: Any) -> Truth:
     """The program has no more than so many at once: nothing of the kernel's mends that."""
-    return due("server_connection_limit", harmful=(*LONGER_QUEUE, *DESCRIPTORS), **more)
+    return due("server_connection_limit", harmful=NOTHING_OF_THE_QUEUE, **more)
 
 
 def filtered(match: str, verdict: str = "drop", *, hook: str = "forward", before: str = "") -> str:
@@ -45,3 +50,9 @@ def masqueraded(ports: str) -> str:
         "table ip field { chain leaving { type nat hook postrouting priority srcnat; policy accept;\n"
         f"meta l4proto tcp masquerade to :{ports}\n}}\n}}"
     )
+
+
+def routed(match: str, verdict: str = "drop", **sysctls: int) -> World:
+    """Two hosts and a router that does `verdict` with what matches; `sysctls` are its own, below net.ipv4."""
+    settings = {f"net.ipv4.{name}": value for name, value in sysctls.items()}
+    return World(shape="routed", nft={"router": filtered(match, verdict)}, sysctls={"router": settings})

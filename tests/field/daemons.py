@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.field.programs import server
 from tests.field.situation import PORT, Program
-
-
-def _server(argv: str, **more: Any) -> Program:
-    return Program(name="server", argv=argv, **more)
 
 
 def tornado(handler: str = "self.write('hello')", backlog: int = 128, **more: Any) -> Program:
@@ -21,7 +18,7 @@ def tornado(handler: str = "self.write('hello')", backlog: int = 128, **more: An
         f"server.add_sockets(tornado.netutil.bind_sockets({PORT}, '0.0.0.0', backlog={backlog}))\n"
         "tornado.ioloop.IOLoop.current().start()\n"
     )
-    return _server("/usr/bin/python3 {folder}/hello.py", files={"hello.py": code}, **more)
+    return server("/usr/bin/python3 {folder}/hello.py", files={"hello.py": code}, **more)
 
 
 def twisted(made: str = "pass", backlog: int = 50, **more: Any) -> Program:
@@ -34,7 +31,7 @@ def twisted(made: str = "pass", backlog: int = 50, **more: Any) -> Program:
         "factory = protocol.Factory.forProtocol(Echo)\n"
         f"reactor.listenTCP({PORT}, factory, backlog={backlog})\nreactor.run()\n"
     )
-    return _server("/usr/bin/python3 {folder}/echo.py", files={"echo.py": code}, **more)
+    return server("/usr/bin/python3 {folder}/echo.py", files={"echo.py": code}, **more)
 
 
 def aiohttp(**more: Any) -> Program:
@@ -45,13 +42,13 @@ def aiohttp(**more: Any) -> Program:
         "app = web.Application()\napp.router.add_get('/', hello)\n"
         f"web.run_app(app, host='0.0.0.0', port={PORT}, access_log=None)\n"
     )
-    return _server("/usr/bin/python3 {folder}/hello.py", files={"hello.py": code}, **more)
+    return server("/usr/bin/python3 {folder}/hello.py", files={"hello.py": code}, **more)
 
 
 def caddy(**more: Any) -> Program:
     """Caddy, written in Go."""
     argv = f"caddy respond --listen 0.0.0.0:{PORT} hello"
-    return _server(f"env HOME={{folder}} XDG_DATA_HOME={{folder}} XDG_CONFIG_HOME={{folder}} {argv}", **more)
+    return server(f"env HOME={{folder}} XDG_DATA_HOME={{folder}} XDG_CONFIG_HOME={{folder}} {argv}", **more)
 
 
 def unicorn(workers: int, backlog: int = 64, app: str = "[200, {}, ['hello']]", **more: Any) -> Program:
@@ -60,14 +57,14 @@ def unicorn(workers: int, backlog: int = 64, app: str = "[200, {}, ['hello']]", 
         "config.ru": f"run lambda {{ |env| {app} }}\n",
         "unicorn.rb": f"listen '0.0.0.0:{PORT}', backlog: {backlog}\nworker_processes {workers}\ntimeout 60\n",
     }
-    return _server("unicorn -E none -c {folder}/unicorn.rb {folder}/config.ru", files=files, **more)
+    return server("unicorn -E none -c {folder}/unicorn.rb {folder}/config.ru", files=files, **more)
 
 
 def starman(workers: int, backlog: int, read_timeout: int = 60, **more: Any) -> Program:
     """Starman, preforked Perl: a worker reads one connection to its end."""
     app = "sub { [200, ['Content-Type', 'text/plain'], ['hello']] };\n"
     argv = f"starman --listen 0.0.0.0:{PORT} --workers {workers} --backlog {backlog} --read-timeout {read_timeout}"
-    return _server(f"{argv} {{folder}}/app.psgi", files={"app.psgi": app}, **more)
+    return server(f"{argv} {{folder}}/app.psgi", files={"app.psgi": app}, **more)
 
 
 def squid(config: str = "", **more: Any) -> Program:
@@ -78,24 +75,24 @@ def squid(config: str = "", **more: Any) -> Program:
         "cache_effective_user proxy\npinger_enable off\nshutdown_lifetime 0 seconds\n"
     )
     argv = "unshare --mount sh -c 'mount -t tmpfs shm /dev/shm && exec squid -N -f {folder}/squid.conf'"
-    return _server(argv, files={"squid.conf": text}, **more)
+    return server(argv, files={"squid.conf": text}, **more)
 
 
 def privoxy(config: str = "", **more: Any) -> Program:
     """privoxy, a thread for each connection."""
     text = f"listen-address 0.0.0.0:{PORT}\nlogdir {{folder}}\nconfdir {{folder}}\ndebug 4096\n{config}\n"
-    return _server("privoxy --no-daemon {folder}/privoxy.conf", files={"privoxy.conf": text}, **more)
+    return server("privoxy --no-daemon {folder}/privoxy.conf", files={"privoxy.conf": text}, **more)
 
 
 def slapd(config: str = "", **more: Any) -> Program:
     """OpenLDAP's server with an empty tree."""
     text = f"{config}\npidfile {{folder}}/pid\ndatabase config\nrootdn cn=config\nrootpw x\n"
-    return _server(f"slapd -d 0 -f {{folder}}/slapd.conf -h ldap://0.0.0.0:{PORT}/", files={"slapd.conf": text}, **more)
+    return server(f"slapd -d 0 -f {{folder}}/slapd.conf -h ldap://0.0.0.0:{PORT}/", files={"slapd.conf": text}, **more)
 
 
 def gearmand(options: str = "", **more: Any) -> Program:
     """gearmand, which serves jobs by several threads."""
-    return _server(f"gearmand -L 0.0.0.0 -p {PORT} -l stderr {options}", **more)
+    return server(f"gearmand -L 0.0.0.0 -p {PORT} -l stderr {options}", **more)
 
 
 def hitch(**more: Any) -> Program:
@@ -109,7 +106,7 @@ def hitch(**more: Any) -> Program:
         "-keyout {folder}/both.pem -out {folder}/cert.pem && cat {folder}/cert.pem >> {folder}/both.pem && "
         "exec hitch --config={folder}/hitch.conf'"
     )
-    return _server(argv, files={"hitch.conf": text}, **more)
+    return server(argv, files={"hitch.conf": text}, **more)
 
 
 def h2o(**more: Any) -> Program:
@@ -118,18 +115,18 @@ def h2o(**more: Any) -> Program:
         f"listen:\n  port: {PORT}\nuser: root\nnum-threads: 1\nhosts:\n  default:\n    paths:\n      /:\n"
         "        file.dir: {folder}\n"
     )
-    return _server("h2o -c {folder}/h2o.conf", files={"h2o.conf": text}, **more)
+    return server("h2o -c {folder}/h2o.conf", files={"h2o.conf": text}, **more)
 
 
 def etcd(**more: Any) -> Program:
     """etcd, one member."""
     urls = f"--listen-client-urls http://0.0.0.0:{PORT} --advertise-client-urls http://127.0.0.1:{PORT}"
-    return _server(f"etcd --data-dir {{folder}}/etcd {urls} --log-level error --unsafe-no-fsync", **more)
+    return server(f"etcd --data-dir {{folder}}/etcd {urls} --log-level error --unsafe-no-fsync", **more)
 
 
 def php_builtin(**more: Any) -> Program:
     """PHP's own development server: one process, which looks at all its connections."""
-    return _server(f"php -n -S 0.0.0.0:{PORT} -t {{folder}}", **more)
+    return server(f"php -n -S 0.0.0.0:{PORT} -t {{folder}}", **more)
 
 
 def bind9(options: str = "", **more: Any) -> Program:
@@ -138,7 +135,7 @@ def bind9(options: str = "", **more: Any) -> Program:
         'options { directory "{folder}"; pid-file none; session-keyfile none; recursion no; listen-on-v6 { none; };\n'
         f"listen-on port {PORT} {{ any; }}; {options} }};\ncontrols {{ }};\n"
     )
-    return _server("named -g -n 1 -c {folder}/named.conf", files={"named.conf": text}, **more)
+    return server("named -g -n 1 -c {folder}/named.conf", files={"named.conf": text}, **more)
 
 
 def unbound(options: str = "", **more: Any) -> Program:
@@ -147,13 +144,13 @@ def unbound(options: str = "", **more: Any) -> Program:
         f'server:\n  interface: 0.0.0.0@{PORT}\n  do-daemonize: no\n  username: ""\n  chroot: ""\n  pidfile: ""\n'
         f'  directory: "{{folder}}"\n  num-threads: 1\n  use-syslog: no\n  module-config: iterator\n{options}\n'
     )
-    return _server("unbound -d -p -c {folder}/unbound.conf", files={"unbound.conf": text}, **more)
+    return server("unbound -d -p -c {folder}/unbound.conf", files={"unbound.conf": text}, **more)
 
 
 def git_daemon(most: int, **more: Any) -> Program:
     """git's daemon, a process for each connection; over `most` it ends the youngest or turns the new one away."""
     argv = f"git daemon --reuseaddr --listen=0.0.0.0 --port={PORT} --max-connections={most} --verbose"
-    return _server(f"{argv} --export-all --base-path={{folder}}", **more)
+    return server(f"{argv} --export-all --base-path={{folder}}", **more)
 
 
 def xinetd(service: str, **more: Any) -> Program:
@@ -163,17 +160,17 @@ def xinetd(service: str, **more: Any) -> Program:
         "service echoing\n{\n type = UNLISTED\n socket_type = stream\n protocol = tcp\n wait = no\n user = root\n"
         f" port = {PORT}\n server = /bin/cat\n{service}\n}}\n"
     )
-    return _server("xinetd -dontfork -f {folder}/xinetd.conf", files={"xinetd.conf": text}, **more)
+    return server("xinetd -dontfork -f {folder}/xinetd.conf", files={"xinetd.conf": text}, **more)
 
 
 def tcpserver(options: str, **more: Any) -> Program:
     """ucspi-tcp's tcpserver, a cat for each connection."""
-    return _server(f"tcpserver -v -H -R -l0 {options} 0.0.0.0 {PORT} /bin/cat", **more)
+    return server(f"tcpserver -v -H -R -l0 {options} 0.0.0.0 {PORT} /bin/cat", **more)
 
 
 def tcpsvd(options: str, **more: Any) -> Program:
     """ipsvd's tcpsvd, a cat for each connection."""
-    return _server(f"tcpsvd -v -l here {options} 0.0.0.0 {PORT} /bin/cat", **more)
+    return server(f"tcpsvd -v -l here {options} 0.0.0.0 {PORT} /bin/cat", **more)
 
 
 def icecast(clients: int, **more: Any) -> Program:
@@ -188,7 +185,7 @@ def icecast(clients: int, **more: Any) -> Program:
         "<security><chroot>0</chroot><changeowner><user>nobody</user><group>nogroup</group></changeowner></security>"
         "</icecast>\n"
     )
-    return _server("icecast2 -c {folder}/icecast.xml", files={"icecast.xml": text}, **more)
+    return server("icecast2 -c {folder}/icecast.xml", files={"icecast.xml": text}, **more)
 
 
 def exim(config: str, **more: Any) -> Program:
@@ -199,18 +196,18 @@ def exim(config: str, **more: Any) -> Program:
         "rfc1413_hosts =\nrfc1413_query_timeout = 0s\n"
         f"pid_file_path = {{folder}}/pid\ndisable_ipv6 = true\n{config}\nbegin acl\nbegin routers\nbegin transports\n"
     )
-    return _server("exim4 -bdf -q99h -C {folder}/exim.conf", files={"exim.conf": text}, **more)
+    return server("exim4 -bdf -q99h -C {folder}/exim.conf", files={"exim.conf": text}, **more)
 
 
 def distccd(jobs: int, **more: Any) -> Program:
     """distccd: preforked processes, each with one connection at a time."""
     argv = f"distccd --no-detach --daemon --log-stderr --allow 0.0.0.0/0 --user nobody --port {PORT} --jobs {jobs}"
-    return _server(f"env DISTCC_CMDLIST= {argv} --enable-tcp-insecure --log-level info", **more)
+    return server(f"env DISTCC_CMDLIST= {argv} --enable-tcp-insecure --log-level info", **more)
 
 
 def netcat(**more: Any) -> Program:
     """OpenBSD's netcat, which serves one connection after the other."""
-    return _server(f"nc.openbsd -l -k 0.0.0.0 {PORT}", **more)
+    return server(f"nc.openbsd -l -k 0.0.0.0 {PORT}", **more)
 
 
 def nginx_stream(config: str, **more: Any) -> Program:
@@ -221,7 +218,7 @@ def nginx_stream(config: str, **more: Any) -> Program:
         f"stream {{ {config} }}\n"
     )
     argv = "nginx -p {folder} -c {folder}/nginx.conf -e {folder}/server.log"
-    return _server(argv, files={"nginx.conf": text}, **more)
+    return server(argv, files={"nginx.conf": text}, **more)
 
 
 def apache_event(config: str, **more: Any) -> Program:
@@ -235,4 +232,4 @@ def apache_event(config: str, **more: Any) -> Program:
         f"{config}\n"
     )
     argv = "apache2 -f {folder}/apache.conf -D FOREGROUND"
-    return _server(argv, files={"apache.conf": text}, **more)
+    return server(argv, files={"apache.conf": text}, **more)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.field.programs import server
 from tests.field.situation import PORT, Program
 
 _WSGI = (
@@ -13,13 +14,9 @@ _WSGI = (
 )
 
 
-def _server(argv: str, **more: Any) -> Program:
-    return Program(name="server", argv=argv, **more)
-
-
 def varnish(backend: str = "127.0.0.1:9000", options: str = "", **more: Any) -> Program:
     """varnish with one backend; it compiles its configuration, so it needs a C compiler."""
-    return _server(f"varnishd -F -j none -n {{folder}}/varnish -a 0.0.0.0:{PORT} -b {backend} {options}", **more)
+    return server(f"varnishd -F -j none -n {{folder}}/varnish -a 0.0.0.0:{PORT} -b {backend} {options}", **more)
 
 
 def pgbouncer(most: int, **more: Any) -> Program:
@@ -29,13 +26,13 @@ def pgbouncer(most: int, **more: Any) -> Program:
         f"listen_port = {PORT}\nauth_type = any\nunix_socket_dir =\ntcp_defer_accept = 0\nmax_client_conn = {most}\n"
     )
     argv = "setpriv --reuid=65534 --regid=65534 --clear-groups pgbouncer {folder}/pgbouncer.ini"
-    return _server(argv, files={"pgbouncer.ini": config}, **more)
+    return server(argv, files={"pgbouncer.ini": config}, **more)
 
 
 def mosquitto(most: int = -1, **more: Any) -> Program:
     """mosquitto (MQTT) that anybody may use; `most`: its max_connections, -1 for none."""
     config = f"user root\nlog_dest stderr\nlistener {PORT} 0.0.0.0\nmax_connections {most}\nallow_anonymous true\n"
-    return _server("mosquitto -v -c {folder}/mosquitto.conf", files={"mosquitto.conf": config}, **more)
+    return server("mosquitto -v -c {folder}/mosquitto.conf", files={"mosquitto.conf": config}, **more)
 
 
 def sshd(config: str, **more: Any) -> Program:
@@ -46,19 +43,19 @@ def sshd(config: str, **more: Any) -> Program:
         'ssh-keygen -q -t ed25519 -N "" -f {folder}/key && '
         "exec /usr/sbin/sshd -D -e -f {folder}/sshd.conf'"
     )
-    return _server(argv, files={"sshd.conf": text}, **more)
+    return server(argv, files={"sshd.conf": text}, **more)
 
 
 def dropbear(**more: Any) -> Program:
     """dropbear, which bears five unauthenticated connections of an address."""
     argv = "dropbearkey -t ed25519 -f {folder}/key && exec dropbear -F -E -r {folder}/key -P {folder}/dropbear.pid"
-    return _server(f"sh -c '{argv} -p 0.0.0.0:{PORT}'", **more)
+    return server(f"sh -c '{argv} -p 0.0.0.0:{PORT}'", **more)
 
 
 def tinyproxy(most: int, **more: Any) -> Program:
     """tinyproxy with so many threads at most."""
     config = f"Port {PORT}\nListen 0.0.0.0\nTimeout 600\nMaxClients {most}\n"
-    return _server("tinyproxy -d -c {folder}/tinyproxy.conf", files={"tinyproxy.conf": config}, **more)
+    return server("tinyproxy -d -c {folder}/tinyproxy.conf", files={"tinyproxy.conf": config}, **more)
 
 
 def stunnel(backend: str, **more: Any) -> Program:
@@ -71,12 +68,12 @@ def stunnel(backend: str, **more: Any) -> Program:
         "-keyout {folder}/both.pem -out {folder}/cert.pem && cat {folder}/cert.pem >> {folder}/both.pem && "
         "exec stunnel4 {folder}/stunnel.conf'"
     )
-    return _server(argv, files={"stunnel.conf": config}, **more)
+    return server(argv, files={"stunnel.conf": config}, **more)
 
 
 def socat(listen: str, to: str, **more: Any) -> Program:
     """socat from a listening address with these options to another address."""
-    return _server(f"socat -d -d TCP-LISTEN:{PORT},reuseaddr,{listen} {to}", **more)
+    return server(f"socat -d -d TCP-LISTEN:{PORT},reuseaddr,{listen} {to}", **more)
 
 
 def php_fpm(children: int, backlog: int, **more: Any) -> Program:
@@ -85,13 +82,13 @@ def php_fpm(children: int, backlog: int, **more: Any) -> Program:
         "[global]\nerror_log = {folder}/fpm.log\ndaemonize = no\n[www]\nuser = root\ngroup = root\n"
         f"listen = 0.0.0.0:{PORT}\nlisten.backlog = {backlog}\npm = static\npm.max_children = {children}\n"
     )
-    return _server("php-fpm8.2 -F -R -y {folder}/fpm.conf", files={"fpm.conf": config}, **more)
+    return server("php-fpm8.2 -F -R -y {folder}/fpm.conf", files={"fpm.conf": config}, **more)
 
 
 def puma(options: str = "-t 2:2", **more: Any) -> Program:
     """puma with a small Rack application."""
     app = "run lambda { |env| [200, { 'content-length' => '6' }, [\"hello\\n\"]] }\n"
-    return _server(f"puma -b tcp://0.0.0.0:{PORT} {options} {{folder}}/config.ru", files={"config.ru": app}, **more)
+    return server(f"puma -b tcp://0.0.0.0:{PORT} {options} {{folder}}/config.ru", files={"config.ru": app}, **more)
 
 
 def uwsgi(processes: int, backlog: int = 64, **more: Any) -> Program:
@@ -100,7 +97,7 @@ def uwsgi(processes: int, backlog: int = 64, **more: Any) -> Program:
         f"uwsgi --http-socket 0.0.0.0:{PORT} --plugin python3 --wsgi-file {{folder}}/hello.py --callable app "
         f"--master --processes {processes} --listen {backlog} --no-defer-accept --socket-timeout 30"
     )
-    return _server(argv, files={"hello.py": _WSGI}, **more)
+    return server(argv, files={"hello.py": _WSGI}, **more)
 
 
 def mariadb(options: str, **more: Any) -> Program:
@@ -110,7 +107,7 @@ def mariadb(options: str, **more: Any) -> Program:
         f"--port={PORT} --bind-address=0.0.0.0 --socket={{folder}}/socket --pid-file={{folder}}/pid "
         "--innodb-buffer-pool-size=8M --innodb-log-file-size=4M --skip-log-bin --aria-pagecache-buffer-size=1M"
     )
-    return _server(f"sh -c '{argv} {options}'", **more)
+    return server(f"sh -c '{argv} {options}'", **more)
 
 
 def postgres(options: str, **more: Any) -> Program:
@@ -121,13 +118,13 @@ def postgres(options: str, **more: Any) -> Program:
         "-D {folder}/db >/dev/null && exec $as $bin/postgres -D {folder}/db "
         f"-p {PORT} -c listen_addresses=0.0.0.0 -c unix_socket_directories= -c shared_buffers=8MB"
     )
-    return _server(f"sh -c '{argv} {options}'", **more)
+    return server(f"sh -c '{argv} {options}'", **more)
 
 
 def dnsmasq(options: str = "", **more: Any) -> Program:
     """dnsmasq, which has 20 processes at most for queries by TCP, and a backlog of 5."""
     argv = f"dnsmasq -k -p {PORT} -u root --conf-file=/dev/null --no-resolv --no-hosts --pid-file= --log-facility=-"
-    return _server(f"{argv} {options}", **more)
+    return server(f"{argv} {options}", **more)
 
 
 def vsftpd(options: str, **more: Any) -> Program:
@@ -135,12 +132,12 @@ def vsftpd(options: str, **more: Any) -> Program:
     config = "listen=YES\nbackground=NO\nsecure_chroot_dir={folder}\nseccomp_sandbox=NO\nnopriv_user=nobody\n"
     more_lines = "\n".join(options.split())
     files = {"vsftpd.conf": f"{config}listen_port={PORT}\n{more_lines}\n"}
-    return _server("vsftpd {folder}/vsftpd.conf", files=files, **more)
+    return server("vsftpd {folder}/vsftpd.conf", files=files, **more)
 
 
 def beanstalkd(**more: Any) -> Program:
     """beanstalkd, one thread with epoll."""
-    return _server(f"beanstalkd -l 0.0.0.0 -p {PORT}", **more)
+    return server(f"beanstalkd -l 0.0.0.0 -p {PORT}", **more)
 
 
 def ngircd(limits: str, **more: Any) -> Program:
@@ -149,34 +146,34 @@ def ngircd(limits: str, **more: Any) -> Program:
         "[Global]\nName = irc.example.net\nInfo = x\nServerUID = root\nServerGID = root\nListen = 0.0.0.0\n"
         f"Ports = {PORT}\n[Limits]\n{limits}\n[Options]\nIdent = no\nDNS = no\nPAM = no\n"
     )
-    return _server("ngircd -n -f {folder}/ngircd.conf", files={"ngircd.conf": config}, **more)
+    return server("ngircd -n -f {folder}/ngircd.conf", files={"ngircd.conf": config}, **more)
 
 
 def microsocks(**more: Any) -> Program:
     """microsocks, a thread for each connection."""
-    return _server(f"microsocks -i 0.0.0.0 -p {PORT}", **more)
+    return server(f"microsocks -i 0.0.0.0 -p {PORT}", **more)
 
 
 def mini_httpd(**more: Any) -> Program:
     """mini_httpd, a process for each connection."""
-    return _server(f"mini_httpd -D -p {PORT} -d {{folder}} -i {{folder}}/pid -u root", **more)
+    return server(f"mini_httpd -D -p {PORT} -d {{folder}} -i {{folder}}/pid -u root", **more)
 
 
 def ncat(options: str, **more: Any) -> Program:
     """ncat that goes on listening and echoes."""
-    return _server(f"ncat -l -k {options} -e /bin/cat 0.0.0.0 {PORT}", **more)
+    return server(f"ncat -l -k {options} -e /bin/cat 0.0.0.0 {PORT}", **more)
 
 
 def nats(config: str = "", **more: Any) -> Program:
     """NATS, which speaks first."""
     text = f"host: 0.0.0.0\nport: {PORT}\n{config}\n"
-    return _server("nats-server -c {folder}/nats.conf", files={"nats.conf": text}, **more)
+    return server("nats-server -c {folder}/nats.conf", files={"nats.conf": text}, **more)
 
 
 def waitress(options: str = "", **more: Any) -> Program:
     """waitress with a small WSGI application."""
     argv = f"waitress-serve --listen=0.0.0.0:{PORT} {options} hello:app"
-    return _server(argv, files={"hello.py": _WSGI}, **more)
+    return server(argv, files={"hello.py": _WSGI}, **more)
 
 
 def uvicorn(options: str = "", **more: Any) -> Program:
@@ -188,7 +185,7 @@ def uvicorn(options: str = "", **more: Any) -> Program:
         "    await send({'type': 'http.response.body', 'body': b'hello\\n'})\n"
     )
     argv = f"uvicorn --host 0.0.0.0 --port {PORT} --app-dir {{folder}} --lifespan off {options} asgi:app"
-    return _server(argv, files={"asgi.py": app}, **more)
+    return server(argv, files={"asgi.py": app}, **more)
 
 
 def ruby(**more: Any) -> Program:
@@ -200,7 +197,7 @@ def ruby(**more: Any) -> Program:
         "  while (data = connection.readpartial(65536) rescue nil)\n    connection.write(data)\n  end\n"
         "  connection.close\nend\n"
     )
-    return _server("ruby {folder}/echo.rb", files={"echo.rb": code}, **more)
+    return server("ruby {folder}/echo.rb", files={"echo.rb": code}, **more)
 
 
 def perl_preforked(children: int, **more: Any) -> Program:
@@ -212,16 +209,16 @@ def perl_preforked(children: int, **more: Any) -> Program:
         "  while (sysread($c, my $data, 65536)) { syswrite($c, $data) } close $c } exit }\n"
         "wait;\n"
     )
-    return _server("perl {folder}/echo.pl", files={"echo.pl": code}, **more)
+    return server("perl {folder}/echo.pl", files={"echo.pl": code}, **more)
 
 
 def prefork(processes: int, most: int, how: str, backlog: int = 128, **more: Any) -> Program:
     """Processes in C that share a listener (`servers/prefork.c`)."""
     build = "cc -O1 -o {folder}/prefork {servers}/prefork.c"
     run = f"exec {{folder}}/prefork {PORT} {backlog} {processes} {most} {how}"
-    return _server(f"sh -c '{build} && {run}'", ready="says", **more)
+    return server(f"sh -c '{build} && {run}'", ready="says", **more)
 
 
 def node_cluster(workers: int = 2, **more: Any) -> Program:
     """Node's cluster module (`servers/cluster.js`)."""
-    return _server(f"node {{servers}}/cluster.js {PORT} {workers}", ready="says", **more)
+    return server(f"node {{servers}}/cluster.js {PORT} {workers}", ready="says", **more)

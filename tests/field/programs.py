@@ -7,6 +7,11 @@ from typing import Any
 from tests.field.situation import PORT, Program
 
 
+def server(argv: str, **more: Any) -> Program:
+    """The server of a situation, by its command line."""
+    return Program(name="server", argv=argv, **more)
+
+
 def small(style: str, options: str = "", *, name: str = "server", **more: Any) -> Program:
     """A program of `servers/`, as blocking, loop, pool, forking, group, aio or proxy."""
     return Program(name=name, argv=f"{{python}} -S -E {{servers}}/{style}.py {options}", **{"ready": "says", **more})
@@ -119,3 +124,6 @@ def lighttpd(config: str = "", **more: Any) -> Program:
         f'server.errorlog = "{{folder}}/server.log"\n{config}\n'
     )
     return Program(name="server", argv="lighttpd -D -f {folder}/lighttpd.conf", files={"lighttpd.conf": text}, **more)
+
+
+ECHO_BEHIND = small("loop", "--port 9000", name="backend")

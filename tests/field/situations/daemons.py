@@ -6,27 +6,23 @@ import signal
 
 from tests.field import daemons, programs
 from tests.field.answers import (
-    DESCRIPTORS,
     LONGER_QUEUE,
+    NOTHING_OF_THE_QUEUE,
     PATH_LOSS,
     ROUTED,
     STOPPED,
+    SYN,
     WIRE,
     filtered,
     program_limit,
+    routed,
     stopped,
 )
 from tests.field.proof import accepted_some, calm, counted, logged, queue_flat, queue_full, ruled, sockets, waiting
 from tests.field.situation import Later, Program, Situation, Truth, World, due, healthy, open_to
 
 _ALL = healthy()
-_ECHO_BEHIND = programs.small("loop", "--port 9000", name="backend")
-_SYN = "tcp flags & (syn|ack) == syn"
 _ENDED_BY_THE_PROGRAM = Truth(possible=frozenset({"server_ends_connections"}), quiet=True, exits=frozenset({1}))
-
-
-def _router(match: str, verdict: str = "drop") -> World:
-    return World(shape="routed", nft={"router": filtered(match, verdict)})
 
 
 def _once(name: str, argv: str, where: str) -> Program:
@@ -116,7 +112,7 @@ _HEALTHY = (
         name="hitch_defers_its_accepts",
         story="hitch asks for TCP_DEFER_ACCEPT: 40 silent clients are kept back in the kernel.",
         server=daemons.hitch(),
-        before=(_ECHO_BEHIND,),
+        before=(programs.ECHO_BEHIND,),
         command="hold {target} -n 40 -d 2",
         truth=open_to("defer_accept_drops", quiet=True, exits=frozenset({0})),
         proofs=(counted("TcpExtTCPTimeouts", 1), counted("TcpExtListenOverflows", 0, 0)),
@@ -257,7 +253,7 @@ _LIMITS = (
             "limit_conn_zone $binary_remote_addr zone=one:1m; server { listen 8080; limit_conn one 15; "
             "proxy_pass 127.0.0.1:9000; }"
         ),
-        before=(_ECHO_BEHIND,),
+        before=(programs.ECHO_BEHIND,),
         command="hold {target} -n 60 -d 2",
         truth=program_limit(),
         proofs=(logged("limiting connections", 45), sockets("ESTAB", 15, 30)),
@@ -270,7 +266,7 @@ _LIMITS = (
             front="\n stick-table type ip size 1k store conn_cur\n tcp-request connection track-sc0 src\n"
             " tcp-request connection reject if { sc0_conn_cur gt 14 }",
         ),
-        before=(_ECHO_BEHIND,),
+        before=(programs.ECHO_BEHIND,),
         command="hold {target} -n 55 -d 2",
         truth=program_limit(),
         proofs=(sockets("ESTAB", 14, 40),),
@@ -529,7 +525,7 @@ _ENDS = (
         server=daemons.gearmand(),
         later=(Later(rises=40, after_s=0.5, signal=signal.SIGKILL),),
         command="hold {target} -n 40 -d 3",
-        truth=due("server_died", harmful=(*LONGER_QUEUE, *DESCRIPTORS)),
+        truth=due("server_died", harmful=NOTHING_OF_THE_QUEUE),
         proofs=(sockets("ESTAB", 40),),
     ),
     Situation(
@@ -540,7 +536,7 @@ _ENDS = (
         server=daemons.caddy(),
         later=(Later(rises=60, signal=signal.SIGTERM),),
         command="churn {target} -c 10 --rate 50 -d 4 --timeout 1s",
-        truth=due("server_died", "nobody_listening", harmful=(*LONGER_QUEUE, *DESCRIPTORS)),
+        truth=due("server_died", "nobody_listening", harmful=NOTHING_OF_THE_QUEUE),
         proofs=(counted("TcpOutRsts", 20),),
     ),
     Situation(
@@ -549,7 +545,7 @@ _ENDS = (
         server=programs.nginx(),
         later=(Later(rises=50, signal=signal.SIGQUIT),),
         command="churn {target} -c 10 --rate 50 -d 4 --timeout 1s",
-        truth=due("server_died", "nobody_listening", harmful=(*LONGER_QUEUE, *DESCRIPTORS)),
+        truth=due("server_died", "nobody_listening", harmful=NOTHING_OF_THE_QUEUE),
         proofs=(counted("TcpOutRsts", 20),),
     ),
     Situation(
@@ -559,7 +555,7 @@ _ENDS = (
         both_ends=True,
         server=daemons.nginx_stream("server { listen 8080; proxy_pass 127.0.0.1:9000; }"),
         command="hold {target} -n 30 -d 1",
-        truth=due("proxy_backend_unreachable", harmful=(*LONGER_QUEUE, *DESCRIPTORS)),
+        truth=due("proxy_backend_unreachable", harmful=NOTHING_OF_THE_QUEUE),
         proofs=(counted("TcpAttemptFails", 30),),
     ),
 )
@@ -593,7 +589,7 @@ _PATH = (
         world=ROUTED,
         both_ends=True,
         server=daemons.slapd(),
-        later=(Later(rises=80, nft=filtered(f"tcp dport 8080 {_SYN}")),),
+        later=(Later(rises=80, nft=filtered(f"tcp dport 8080 {SYN}")),),
         command="churn {target} -c 12 --rate 40 -d 5 --timeout 1500ms",
         truth=open_to("path_filtered", exits=frozenset({1})),
         proofs=(ruled("met", 20), counted("TcpPassiveOpens", 80)),
@@ -601,7 +597,7 @@ _PATH = (
     Situation(
         name="limited_by_drop_while_all_ask",
         story="A rule between lets 30 connections live and drops what comes over it, 25 a second; all ask.",
-        world=_router(f"tcp dport 8080 {_SYN} ct count over 30"),
+        world=routed(f"tcp dport 8080 {SYN} ct count over 30"),
         both_ends=True,
         server=daemons.twisted(),
         command="hold {target} -n 75 --ramp 25 --trickle 5 -d 3 --timeout 2s",
@@ -632,7 +628,7 @@ _PATH = (
         story="The server's own firewall lets 15 SYNs a second in, after a burst of 8; 80 come.",
         world=World(
             shape="wire",
-            nft={"server": filtered(f"tcp dport 8080 {_SYN} limit rate over 15/second burst 8 packets", hook="input")},
+            nft={"server": filtered(f"tcp dport 8080 {SYN} limit rate over 15/second burst 8 packets", hook="input")},
         ),
         both_ends=True,
         server=daemons.twisted(),
@@ -643,7 +639,7 @@ _PATH = (
     Situation(
         name="big_requests_reset_on_the_path",
         story="What carries more than 600 bytes is answered by a reset on the way (a proxy that forbids it).",
-        world=_router("ip saddr 10.1.0.1 ip length > 600", "reject with tcp reset"),
+        world=routed("ip saddr 10.1.0.1 ip length > 600", "reject with tcp reset"),
         both_ends=True,
         server=daemons.twisted(),
         command="bench {target} -s 2000 -c 6 -d 2 --timeout 1500ms",
@@ -653,7 +649,7 @@ _PATH = (
     Situation(
         name="answers_of_more_than_700_bytes_lost",
         story="Segments of more than 700 bytes from the server vanish, and no ICMP says so; only the client is seen.",
-        world=_router("ip saddr 10.2.0.1 ip length > 700"),
+        world=routed("ip saddr 10.2.0.1 ip length > 700"),
         server=daemons.twisted(),
         command="bench {target} -s 3000 -c 4 -d 3 --timeout 1500ms",
         truth=open_to("path_mtu_blackhole", "path_data_loss", "server_not_accepting", exits=frozenset({1})),
@@ -662,7 +658,7 @@ _PATH = (
     Situation(
         name="caddy_limited_by_drop",
         story="A rule between lets 22 connections live and drops what comes over it; only the client is seen.",
-        world=_router(f"tcp dport 8080 {_SYN} ct count over 22"),
+        world=routed(f"tcp dport 8080 {SYN} ct count over 22"),
         server=daemons.caddy(),
         command="hold {target} -n 70 -d 2",
         truth=open_to("path_connection_limit", "path_flow_table_full", exits=frozenset({1})),
@@ -671,7 +667,7 @@ _PATH = (
     Situation(
         name="slapd_a_tenth_of_the_syns_lost",
         story="A tenth of the SYNs to slapd is lost on the way; only the client is seen.",
-        world=_router(f"ip saddr 10.1.0.1 {_SYN} numgen random mod 100 < 10"),
+        world=routed(f"ip saddr 10.1.0.1 {SYN} numgen random mod 100 < 10"),
         server=daemons.slapd(),
         command="churn {target} -c 60 --rate 80 -d 3",
         truth=open_to("path_syn_loss", "accept_queue_overflow", exits=frozenset({0, 1})),

@@ -5,12 +5,18 @@ from __future__ import annotations
 import signal
 
 from tests.field import daemons, packages, programs
-from tests.field.answers import DESCRIPTORS, LONGER_QUEUE, ROUTED, STOPPED, WIRE, filtered
+from tests.field.answers import (
+    LONGER_QUEUE,
+    NOTHING_OF_THE_QUEUE,
+    ROUTED,
+    STOPPED,
+    SYN,
+    SYN_ACK,
+    WIRE,
+    filtered,
+)
 from tests.field.proof import accepted_some, calm, counted, queue_flat, ruled, sockets, waiting
 from tests.field.situation import Later, Situation, World, due, healthy, open_to
-
-_SYN = "tcp flags & (syn|ack) == syn"
-_SYN_ACK = "tcp flags & (syn|ack) == (syn|ack)"
 
 SITUATIONS = (
     Situation(
@@ -19,7 +25,7 @@ SITUATIONS = (
         world=World(
             shape="routed",
             sysctls={"server": {"net.ipv4.tcp_syncookies": 0, "net.ipv4.tcp_max_syn_backlog": 16}},
-            nft={"router": filtered(f"tcp sport 8080 {_SYN_ACK}", hook="input")},
+            nft={"router": filtered(f"tcp sport 8080 {SYN_ACK}", hook="input")},
         ),
         both_ends=True,
         server=daemons.twisted(backlog=512),
@@ -69,12 +75,12 @@ SITUATIONS = (
         story="The server's own firewall lets 18 connections of an address live and resets what comes beyond.",
         world=World(
             shape="wire",
-            nft={"server": filtered(f"tcp dport 8080 {_SYN} ct count over 18", "reject with tcp reset", hook="input")},
+            nft={"server": filtered(f"tcp dport 8080 {SYN} ct count over 18", "reject with tcp reset", hook="input")},
         ),
         both_ends=True,
         server=daemons.slapd(),
         command="hold {target} -n 60 -d 2",
-        truth=due("path_connection_limit", harmful=(*LONGER_QUEUE, *DESCRIPTORS)),
+        truth=due("path_connection_limit", harmful=NOTHING_OF_THE_QUEUE),
         proofs=(ruled("met", 42, at="server"), sockets("ESTAB", 18, 18)),
     ),
     Situation(

@@ -5,11 +5,17 @@ from __future__ import annotations
 import signal
 
 from tests.field import programs
-from tests.field.answers import DESCRIPTORS, LONGER_QUEUE, ROUTED, WIRE, program_limit, stopped
+from tests.field.answers import (
+    LONGER_QUEUE,
+    NOTHING_OF_THE_QUEUE,
+    ROUTED,
+    WIRE,
+    program_limit,
+    stopped,
+)
 from tests.field.proof import accepted_some, counted, logged, queue_flat, queue_full, sockets, waiting
 from tests.field.situation import Later, Situation, Truth, due, open_to
 
-_NOTHING_OF_THE_QUEUE = (*LONGER_QUEUE, *DESCRIPTORS)
 # The program's own doing, for which no cause is written: no number of connections decides who is ended.
 _A_SHARE = Truth(possible=frozenset({"server_ends_connections"}), quiet=True, exits=frozenset({1}))
 
@@ -202,7 +208,7 @@ SITUATIONS = (
         story="A proxy accepts, finds its backend's port closed, and closes.",
         server=programs.small("proxy", "--backend 127.0.0.1:9000"),
         command="hold {target} -n 20 -d 1",
-        truth=due("proxy_backend_unreachable", harmful=_NOTHING_OF_THE_QUEUE),
+        truth=due("proxy_backend_unreachable", harmful=NOTHING_OF_THE_QUEUE),
         proofs=(logged("Connection refused", 20), counted("TcpAttemptFails", 20)),
     ),
     Situation(
@@ -212,7 +218,7 @@ SITUATIONS = (
         both_ends=True,
         server=programs.haproxy("127.0.0.1:9000"),
         command="hold {target} -n 40 -d 1",
-        truth=due("proxy_backend_unreachable", harmful=_NOTHING_OF_THE_QUEUE),
+        truth=due("proxy_backend_unreachable", harmful=NOTHING_OF_THE_QUEUE),
         proofs=(counted("TcpAttemptFails", 40),),
     ),
     Situation(
@@ -221,7 +227,7 @@ SITUATIONS = (
         server=programs.small("loop"),
         later=(Later(rises=50, after_s=0.5, signal=signal.SIGKILL),),
         command="hold {target} -n 50 -d 3",
-        truth=due("server_died", harmful=_NOTHING_OF_THE_QUEUE),
+        truth=due("server_died", harmful=NOTHING_OF_THE_QUEUE),
         proofs=(accepted_some(50),),
     ),
     Situation(
@@ -232,7 +238,7 @@ SITUATIONS = (
         server=programs.redis(),
         later=(Later(rises=60, signal=signal.SIGKILL),),
         command="churn {target} -c 10 --rate 50 -d 4 --timeout 1s",
-        truth=due("server_died", "nobody_listening", harmful=_NOTHING_OF_THE_QUEUE),
+        truth=due("server_died", "nobody_listening", harmful=NOTHING_OF_THE_QUEUE),
         proofs=(counted("TcpOutRsts", 20),),
     ),
     Situation(
@@ -260,7 +266,7 @@ SITUATIONS = (
         story="A server reads 10 bytes of 64 and closes: the client gets a reset in place of an answer.",
         server=programs.small("blocking", "--do part"),
         command="churn {target} -s 64 -c 5 -n 100 -d 3",
-        truth=due("closed_with_data_unread", harmful=_NOTHING_OF_THE_QUEUE),
+        truth=due("closed_with_data_unread", harmful=NOTHING_OF_THE_QUEUE),
         proofs=(accepted_some(50), counted("TcpExtTCPAbortOnClose", 50)),
     ),
     Situation(

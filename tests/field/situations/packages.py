@@ -7,14 +7,15 @@ from dataclasses import replace
 
 from tests.field import packages, programs
 from tests.field.answers import (
-    DESCRIPTORS,
     LONGER_QUEUE,
+    NOTHING_OF_THE_QUEUE,
     PATH_LOSS,
     ROUTED,
     STOPPED,
+    SYN,
     WIRE,
-    filtered,
     program_limit,
+    routed,
     stopped,
 )
 from tests.field.proof import (
@@ -30,17 +31,10 @@ from tests.field.proof import (
     sockets,
     waiting,
 )
-from tests.field.situation import Later, Situation, World, due, healthy, open_to
+from tests.field.situation import Later, Situation, due, healthy, open_to
 
 _ALL = healthy()
 _CLIENT_ALONE = frozenset({1})
-_ECHO_BEHIND = programs.small("loop", "--port 9000", name="backend")
-_SYN = "tcp flags & (syn|ack) == syn"
-
-
-def _router(match: str, verdict: str = "drop", **sysctls: int) -> World:
-    settings = {f"net.ipv4.{name}": value for name, value in sysctls.items()}
-    return World(shape="routed", nft={"router": filtered(match, verdict)}, sysctls={"router": settings})
 
 
 _HEALTHY = (
@@ -48,7 +42,7 @@ _HEALTHY = (
         name="varnish_holds_60",
         story="varnish keeps 60 silent clients in its waiter.",
         server=packages.varnish(),
-        before=(_ECHO_BEHIND,),
+        before=(programs.ECHO_BEHIND,),
         command="hold {target} -n 60 -d 2",
         truth=_ALL,
         proofs=(sockets("ESTAB", 60), *calm()),
@@ -59,7 +53,7 @@ _HEALTHY = (
         world=WIRE,
         both_ends=True,
         server=packages.stunnel("127.0.0.1:9000"),
-        before=(_ECHO_BEHIND,),
+        before=(programs.ECHO_BEHIND,),
         command="hold {target} -n 40 -d 2",
         truth=_ALL,
         proofs=(sockets("ESTAB", 40), *calm()),
@@ -263,7 +257,7 @@ _LIMITS = (
         story="The same, all at once: its threads race, so that which stay may look like chance.",
         server=packages.nats("max_connections: 10"),
         command="hold {target} -n 40 -d 2",
-        truth=open_to("server_connection_limit", exits=_CLIENT_ALONE, harmful=(*LONGER_QUEUE, *DESCRIPTORS)),
+        truth=open_to("server_connection_limit", exits=_CLIENT_ALONE, harmful=NOTHING_OF_THE_QUEUE),
         proofs=(logged("maximum connections exceeded", 20),),
     ),
     Situation(
@@ -318,7 +312,7 @@ _LIMITS = (
         story="socat accepts, finds its target's port closed, and closes.",
         server=packages.socat("fork,backlog=64", "TCP:127.0.0.1:9000"),
         command="hold {target} -n 15 -d 1",
-        truth=due("proxy_backend_unreachable", harmful=(*LONGER_QUEUE, *DESCRIPTORS)),
+        truth=due("proxy_backend_unreachable", harmful=NOTHING_OF_THE_QUEUE),
         proofs=(counted("TcpAttemptFails", 15),),
     ),
     Situation(
@@ -329,7 +323,7 @@ _LIMITS = (
         server=packages.nats(),
         later=(Later(rises=60, after_s=0.5, signal=signal.SIGKILL),),
         command="hold {target} -n 60 -d 3",
-        truth=due("server_died", harmful=(*LONGER_QUEUE, *DESCRIPTORS)),
+        truth=due("server_died", harmful=NOTHING_OF_THE_QUEUE),
         proofs=(counted("TcpPassiveOpens", 60),),
     ),
 )
@@ -460,7 +454,7 @@ _PATH = (
     Situation(
         name="dropbear_behind_a_filter",
         story="A firewall between drops every SYN to dropbear's port.",
-        world=_router("tcp dport 8080"),
+        world=routed("tcp dport 8080"),
         both_ends=True,
         server=packages.dropbear(),
         command="hold {target} -n 15 -d 1",
@@ -470,7 +464,7 @@ _PATH = (
     Situation(
         name="mosquitto_limited_by_reset",
         story="A rule between lets 18 connections of an address live and resets what comes beyond; 50 come in 1 s.",
-        world=_router(f"tcp dport 8080 {_SYN} ct count over 18", "reject with tcp reset"),
+        world=routed(f"tcp dport 8080 {SYN} ct count over 18", "reject with tcp reset"),
         both_ends=True,
         server=packages.mosquitto(),
         command="hold {target} -n 50 --ramp 50 -d 2",
@@ -480,7 +474,7 @@ _PATH = (
     Situation(
         name="nats_syns_lost",
         story="A fifth of the SYNs to NATS is lost on the way.",
-        world=_router(f"ip saddr 10.1.0.1 {_SYN} numgen random mod 100 < 20"),
+        world=routed(f"ip saddr 10.1.0.1 {SYN} numgen random mod 100 < 20"),
         both_ends=True,
         server=packages.nats(),
         command="hold {target} -n 100 -d 1",
@@ -490,7 +484,7 @@ _PATH = (
     Situation(
         name="socat_big_answers_lost",
         story="What socat echoes in segments of more than 900 bytes is lost.",
-        world=_router("ip saddr 10.2.0.1 ip length > 900"),
+        world=routed("ip saddr 10.2.0.1 ip length > 900"),
         both_ends=True,
         server=packages.socat("fork,backlog=64", "PIPE"),
         command="bench {target} -s 4000 -c 5 -d 3 --timeout 1500ms",

@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.field import programs
-from tests.field.answers import PATH_LOSS, ROUTED, filtered, masqueraded
+from tests.field.answers import (
+    PATH_LOSS,
+    ROUTED,
+    SYN,
+    SYN_ACK,
+    filtered,
+    masqueraded,
+    routed,
+)
 from tests.field.proof import accepted_some, counted, ruled, sockets, tracked
 from tests.field.situation import Figure, Later, Situation, Truth, World, due, open_to
 
 _ECHO = programs.small("loop")
 _FROM_SERVER = "ip saddr 10.2.0.1"
 _FROM_CLIENT = "ip saddr 10.1.0.1"
-_SYN_ACK = "tcp flags & (syn|ack) == (syn|ack)"
-_SYN = "tcp flags & (syn|ack) == syn"
-
-
-def _router(match: str, verdict: str = "drop", **sysctls: int) -> World:
-    settings = {f"net.ipv4.{name}": value for name, value in sysctls.items()}
-    return World(shape="routed", nft={"router": filtered(match, verdict)}, sysctls={"router": settings})
 
 
 def _alone(situation: Situation, truth: Truth) -> Situation:
@@ -30,7 +31,7 @@ def _alone(situation: Situation, truth: Truth) -> Situation:
 _SYN_ACKS_LOST = Situation(
     name="syn_acks_lost",
     story="15% of the SYN-ACKs are lost on their way back.",
-    world=_router(f"{_FROM_SERVER} {_SYN_ACK} numgen random mod 100 < 15"),
+    world=routed(f"{_FROM_SERVER} {SYN_ACK} numgen random mod 100 < 15"),
     both_ends=True,
     server=_ECHO,
     command="hold {target} -n 120 -d 1",
@@ -40,7 +41,7 @@ _SYN_ACKS_LOST = Situation(
 _SYNS_LOST = Situation(
     name="syns_lost",
     story="A quarter of the SYNs is lost on the way.",
-    world=_router(f"{_FROM_CLIENT} {_SYN} numgen random mod 100 < 25"),
+    world=routed(f"{_FROM_CLIENT} {SYN} numgen random mod 100 < 25"),
     both_ends=True,
     server=_ECHO,
     command="churn {target} -s 20 -c 50 --rate 50 -d 3",
@@ -50,7 +51,7 @@ _SYNS_LOST = Situation(
 _ALL_DROPPED = Situation(
     name="all_dropped",
     story="A firewall between drops every SYN to the port.",
-    world=_router("tcp dport 8080"),
+    world=routed("tcp dport 8080"),
     both_ends=True,
     server=_ECHO,
     command="hold {target} -n 20 -d 1",
@@ -60,7 +61,7 @@ _ALL_DROPPED = Situation(
 _REFUSED_BY_ICMP = Situation(
     name="refused_by_icmp",
     story="A firewall between refuses by ICMP, port unreachable, which connect() returns as ECONNREFUSED.",
-    world=_router("tcp dport 8080", "reject", icmp_ratelimit=0),
+    world=routed("tcp dport 8080", "reject", icmp_ratelimit=0),
     both_ends=True,
     server=_ECHO,
     command="hold {target} -n 25 -d 1",
@@ -70,7 +71,7 @@ _REFUSED_BY_ICMP = Situation(
 _REFUSED_NOW_AND_THEN = Situation(
     name="refused_by_icmp_at_a_limited_rate",
     story="The same firewall sends one ICMP a second (icmp_ratelimit), as Linux does by default: the rest times out.",
-    world=_router("tcp dport 8080", "reject"),
+    world=routed("tcp dport 8080", "reject"),
     both_ends=True,
     server=_ECHO,
     command="hold {target} -n 40 -d 1",
@@ -80,7 +81,7 @@ _REFUSED_NOW_AND_THEN = Situation(
 _PROHIBITED = Situation(
     name="administratively_prohibited",
     story="A firewall between says by ICMP that it is prohibited.",
-    world=_router("tcp dport 8080", "reject with icmp type admin-prohibited", icmp_ratelimit=0),
+    world=routed("tcp dport 8080", "reject with icmp type admin-prohibited", icmp_ratelimit=0),
     both_ends=True,
     server=_ECHO,
     command="churn {target} -c 5 -n 50 -d 2",
@@ -90,7 +91,7 @@ _PROHIBITED = Situation(
 _REFUSED_BY_RESET = Situation(
     name="refused_by_a_reset_on_the_path",
     story="A firewall between refuses by RST, as if nobody listened; the server's host sent none.",
-    world=_router("tcp dport 8080", "reject with tcp reset"),
+    world=routed("tcp dport 8080", "reject with tcp reset"),
     both_ends=True,
     server=_ECHO,
     command="hold {target} -n 30 -d 1",
@@ -100,7 +101,7 @@ _REFUSED_BY_RESET = Situation(
 _LIMITED_BY_RESET = Situation(
     name="connections_limited_by_reset",
     story="A rule between lets 20 connections live and resets what comes over it.",
-    world=_router(f"tcp dport 8080 {_SYN} ct count over 20", "reject with tcp reset"),
+    world=routed(f"tcp dport 8080 {SYN} ct count over 20", "reject with tcp reset"),
     both_ends=True,
     server=_ECHO,
     command="hold {target} -n 70 -d 2",
@@ -110,7 +111,7 @@ _LIMITED_BY_RESET = Situation(
 _LIMITED_BY_ICMP = Situation(
     name="connections_limited_by_icmp",
     story="A rule between lets 35 connections live and says of what comes over it that the port is unreachable.",
-    world=_router(f"tcp dport 8080 {_SYN} ct count over 35", "reject", icmp_ratelimit=0),
+    world=routed(f"tcp dport 8080 {SYN} ct count over 35", "reject", icmp_ratelimit=0),
     both_ends=True,
     server=programs.node(),
     command="hold {target} -n 90 --ramp 200 -d 2",
@@ -120,7 +121,7 @@ _LIMITED_BY_ICMP = Situation(
 _REFUSED_BY_RATE = Situation(
     name="connects_over_a_rate_are_refused",
     story="A rule between lets 15 connects pass at once and then 5 a second, and resets the others.",
-    world=_router(f"tcp dport 8080 {_SYN} limit rate over 5/second burst 15 packets", "reject with tcp reset"),
+    world=routed(f"tcp dport 8080 {SYN} limit rate over 5/second burst 15 packets", "reject with tcp reset"),
     both_ends=True,
     server=_ECHO,
     command="hold {target} -n 50 -d 2",
@@ -130,7 +131,7 @@ _REFUSED_BY_RATE = Situation(
 _LIMITED_BY_DROP = Situation(
     name="connections_limited_by_drop",
     story="A rule between lets 30 connections live and drops what comes over it.",
-    world=_router(f"tcp dport 8080 {_SYN} ct count over 30"),
+    world=routed(f"tcp dport 8080 {SYN} ct count over 30"),
     both_ends=True,
     server=_ECHO,
     command="hold {target} -n 80 -d 2",
@@ -140,7 +141,7 @@ _LIMITED_BY_DROP = Situation(
 _RATE_LIMITED = Situation(
     name="connects_limited_in_rate",
     story="A rule between lets 20 SYNs a second pass, after a burst of 10; 100 come.",
-    world=_router(f"tcp dport 8080 {_SYN} limit rate over 20/second burst 10 packets"),
+    world=routed(f"tcp dport 8080 {SYN} limit rate over 20/second burst 10 packets"),
     both_ends=True,
     server=_ECHO,
     command="churn {target} -s 10 -c 200 --rate 100 -d 5 --timeout 1s",
@@ -150,7 +151,7 @@ _RATE_LIMITED = Situation(
 _QUARTER_OF_PORTS = Situation(
     name="a_quarter_of_the_ports_dead",
     story="What comes from a fixed quarter of the source ports is lost: one leg of four is dead.",
-    world=_router("tcp dport 8080 tcp sport & 6 == 2"),
+    world=routed("tcp dport 8080 tcp sport & 6 == 2"),
     both_ends=True,
     server=_ECHO,
     command="churn {target} -s 10 -c 200 --rate 60 -d 4 --timeout 2500ms",
@@ -179,7 +180,7 @@ _DEAD_BACKEND = Situation(
 _BIG_SEGMENTS_LOST = Situation(
     name="big_segments_lost",
     story="Segments of more than 1,000 bytes vanish, and no ICMP says so; small ones pass.",
-    world=_router(f"{_FROM_CLIENT} ip length > 1000"),
+    world=routed(f"{_FROM_CLIENT} ip length > 1000"),
     both_ends=True,
     server=_ECHO,
     command="bench {target} -s 4000 -c 5 -d 3 --timeout 1500ms",
@@ -193,7 +194,7 @@ _BIG_SEGMENTS_LOST = Situation(
 _BIG_ANSWERS_LOST = Situation(
     name="big_answers_lost",
     story="Requests pass, and the server's segments of more than 800 bytes vanish.",
-    world=_router(f"{_FROM_SERVER} ip length > 800"),
+    world=routed(f"{_FROM_SERVER} ip length > 800"),
     both_ends=True,
     server=_ECHO,
     command="bench {target} -s 3000 -c 10 -d 3 --timeout 1500ms",
@@ -203,7 +204,7 @@ _BIG_ANSWERS_LOST = Situation(
 _PUSHED_LOST = Situation(
     name="data_lost",
     story="Handshakes pass and every segment with data is dropped.",
-    world=_router("tcp flags & psh == psh"),
+    world=routed("tcp flags & psh == psh"),
     both_ends=True,
     server=_ECHO,
     command="bench {target} -s 64 -c 8 -d 3 --timeout 1500ms",
@@ -213,7 +214,7 @@ _PUSHED_LOST = Situation(
 _ANSWERS_LOST = Situation(
     name="answers_lost_of_short_connections",
     story="Requests arrive at a program that answers each and closes, and what it answers is dropped on the way back.",
-    world=_router(f"{_FROM_SERVER} tcp flags & psh == psh"),
+    world=routed(f"{_FROM_SERVER} tcp flags & psh == psh"),
     both_ends=True,
     server=programs.small("blocking", "--do echo-one"),
     command="churn {target} -s 40 -c 6 -n 12 -d 4 --timeout 1200ms",
@@ -223,7 +224,7 @@ _ANSWERS_LOST = Situation(
 _HUGE_LOST = Situation(
     name="above_1400_bytes_lost",
     story="A tunnel takes 1,400 bytes and says nothing of what is longer; another program, larger requests.",
-    world=_router("ip length > 1400"),
+    world=routed("ip length > 1400"),
     both_ends=True,
     server=programs.small("blocking", "--do echo-one"),
     command="churn {target} -s 20000 -c 4 -n 8 -d 4 --timeout 1200ms",
@@ -351,7 +352,7 @@ SITUATIONS = (
         both_ends=True,
         server=_ECHO,
         before=(programs.clients("--open 40"),),
-        later=(Later(nft=filtered(f"tcp dport 8080 {_SYN}")),),
+        later=(Later(nft=filtered(f"tcp dport 8080 {SYN}")),),
         command="hold {target} -n 20 -d 1",
         truth=due(*PATH_LOSS, figures=(Figure(path="funnel.accepted", at_most=0),)),
         proofs=(ruled("met", 20), sockets("ESTAB", 40, 40)),
