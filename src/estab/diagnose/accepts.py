@@ -247,8 +247,10 @@ def _closing_s(timeline: Sequence[TimelinePoint]) -> float:
     """The last point before a hold closes what it has: a point's queue is read after its count of what is open."""
     most = max((point.open for point in timeline), default=0)
     held = [point.t_s for point in timeline if point.open * 2 >= most > 0]
-    closed_later = bool(held) and timeline[-1].t_s > held[-1]
-    return held[-2] if closed_later and len(held) > 1 else held[-1] if held else math.inf
+    if not held:
+        return math.inf
+    closes = len(held) > 1 and timeline[-1].t_s > held[-1]
+    return held[-2] if closes else held[-1]
 
 
 def _before(run: RunResult) -> Moment | None:

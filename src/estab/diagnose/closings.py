@@ -74,11 +74,8 @@ def _share_in_order(run: RunResult) -> tuple[float, float, float] | None:
         return None
     pairs = kept_by_server * order.failed
     low = max(0, order.in_order - (order.pairs - pairs)) / pairs
-    return (
-        min(low, 1.0),
-        min(order.in_order / pairs, 1.0),
-        math.sqrt((kept_by_server + order.failed + 1) / (12 * pairs)),
-    )
+    deviation = math.sqrt((kept_by_server + order.failed + 1) / (12 * pairs))
+    return min(low, 1.0), min(order.in_order / pairs, 1.0), deviation
 
 
 def order_evidence(run: RunResult) -> Evidence:
@@ -149,7 +146,7 @@ def kept(run: RunResult) -> Kept | None:
     fewest = min((point.open for point in points if _ended(point)), default=stayed)
     return Kept(
         open=stayed,
-        # What ended after the load had begun to close, it had ended itself.
+        # What ended after the load had begun to close was ended by the load.
         quiet_s=last.t_s - (quiet[-1].t_s if last_s is None or last_s > last.t_s else last_s),
         lived_s=beside / ended,
         fewest=fewest,

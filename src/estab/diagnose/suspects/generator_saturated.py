@@ -123,9 +123,9 @@ def _lag_ms(run: RunResult) -> float | None:
 
 
 def _could_end(run: RunResult) -> float:
-    """How many connections our lateness can have ended at most: all that were under way, each time that it was as long.
+    """How many connections our lateness can have ended at most: all that were under way, each time that it was so late.
 
-    What a worker ran and what it waited for a core bounds how often. Infinite where that is not known.
+    How often is bounded by the time that the workers ran or waited for a core. Infinite where that is not known.
     """
     workers, timeout = facts.workers(run, "client"), facts.asked_timeout(run)
     kept_s = sum(w.cpu_s + w.waited_s for w in workers if w.cpu_s is not None and w.waited_s is not None)
@@ -180,7 +180,7 @@ def _why_ours(run: RunResult, busy: float | None) -> str | None:
 def _as_late_as_missed(loop: OpenLoop) -> bool:
     """Whether we were ever about as late as what had not begun is behind the schedule.
 
-    Else its places were taken: by connects that nobody answered, and those are not late for our sake.
+    Else connects that nobody answered had taken its places, and that is no lateness of ours.
     """
     behind_s = loop.unsent / loop.rate_per_s if loop.rate_per_s > 0 else 0.0
     return loop.worst_late_ms / 1000 >= LATE * behind_s
