@@ -269,9 +269,8 @@ HALF_THE_ROOM = 128 // 2
 FULL = syn_queue.fits_backlog(128, KERNEL) or 128
 
 
-@pytest.fixture(scope="module", autouse=True)
-def running() -> Iterator[dict[str, ns.Running]]:
-    """The slow children, by name. Started before the first test of this file."""
+def slow_ones() -> dict[str, Callable[[], Any]]:
+    """What each slow child measures, by name."""
     work: dict[str, Callable[[], Any]] = {
         **{f"expiry {name}": partial(measure_half_open, 3, 128, *asked) for name, asked in EXPIRIES.items()},
         "pruning": lambda: measure_half_open(FULL, 128, 5, HALF_THE_ROOM),
@@ -279,11 +278,27 @@ def running() -> Iterator[dict[str, ns.Running]]:
     work |= {f"fates {cookies}": (lambda cookies=cookies: measure_fates(cookies, *FATES)) for cookies in (0, 1, 2)}
     work |= {f"band {linear} {resent}": partial(measure_band, linear, resent) for linear, resent in BANDS}
     work |= {f"timeline {name}": (lambda asked=asked: measure_timeline(*asked)) for name, asked in TIMELINES.items()}
-    work |= {f"reuse {name}": (lambda asked=asked: measure_reuse(*asked)) for name, asked in REUSE.items()}
-    children = {name: ns.start_in_namespace(do) for name, do in work.items()}
+    return work | {f"reuse {name}": (lambda asked=asked: measure_reuse(*asked)) for name, asked in REUSE.items()}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def running() -> Iterator[dict[str, ns.Running]]:
+    """The slow children, by name. Started before the first test of this file."""
+    children = {name: ns.start_in_namespace(measure) for name, measure in slow_ones().items()}
     yield children
     for child in children.values():
         child.stop()
+
+
+@pytest.fixture
+def outcome(running: dict[str, ns.Running], request: pytest.FixtureRequest) -> Callable[[str], Any]:
+    """What a slow child measured. Where the first try differed the machine may have been too busy: then anew, alone."""
+
+    def of(name: str) -> Any:
+        again = attempt(request.node) > 1
+        return ns.in_namespace(slow_ones()[name]) if again else running[name].result()
+
+    return of
 
 
 # -- rule 16: a burst within one round trip ---------------------------------------------------------------------------
@@ -337,9 +352,9 @@ def test_rule_16_a_burst_within_one_round_trip(
 
 
 @pytest.mark.parametrize("name", REUSE)
-def test_rule_22_one_port(running: dict[str, ns.Running], name: str) -> None:
+def test_rule_22_one_port(outcome: Callable[[str], Any], name: str) -> None:
     mode, delay_ms, timestamps, port_given = REUSE[name]
-    attempts = running[f"reuse {name}"].result()
+    attempts = outcome(f"reuse {name}")
     allowed = time_wait.reuses(mode, loopback=True, timestamps=bool(timestamps), port_given=port_given)
     wait = time_wait.reuse_after_s(KERNEL, delay_ms)
     assert len(attempts) == 1 or not port_given
@@ -355,7 +370,7 @@ def test_rule_22_one_port(running: dict[str, ns.Running], name: str) -> None:
 
 
 @pytest.mark.parametrize("cookies", [0, 1, 2])
-def test_rule_15_served_and_reset(running: dict[str, ns.Running], cookies: int) -> None:
+def test_rule_15_served_and_reset(outcome: Callable[[str], Any], cookies: int) -> None:
     backlog, clients = FATES
     predicted = burst.predict(
         burst.Clients(connects=clients, within_s=0, rtt_s=RTT_S, segment_bytes=(90, 90)),
@@ -363,14 +378,14 @@ def test_rule_15_served_and_reset(running: dict[str, ns.Running], cookies: int) 
     )
     assert predicted is not None
     reset = predicted.errors["ECONNRESET"].low
-    measured = running[f"fates {cookies}"].result()
+    measured = outcome(f"fates {cookies}")
     assert measured == {"served": clients - reset, "reset": reset, "other": 0}
 
 
 @pytest.mark.parametrize("name", TIMELINES)
-def test_rules_17_to_19_timeline(running: dict[str, ns.Running], name: str) -> None:
+def test_rules_17_to_19_timeline(outcome: Callable[[str], Any], name: str) -> None:
     retries, linear, rto_max_ms, user_timeout_ms = TIMELINES[name]
-    measured = running[f"timeline {name}"].result()
+    measured = outcome(f"timeline {name}")
     predicted = syn_retries.timeline(retries, linear, rto_max_ms, user_timeout_ms, hz=HZ)
     assert measured["errno"] == errno.ETIMEDOUT
     assert measured["TCPSynRetrans"] == len(predicted.retransmits_s)
@@ -382,8 +397,8 @@ def test_rules_17_to_19_timeline(running: dict[str, ns.Running], name: str) -> N
 
 
 @pytest.mark.parametrize(("linear", "resent"), BANDS)
-def test_rule_19_bands(running: dict[str, ns.Running], linear: int, resent: int) -> None:
-    took_s, resends = running[f"band {linear} {resent}"].result()
+def test_rule_19_bands(outcome: Callable[[str], Any], linear: int, resent: int) -> None:
+    took_s, resends = outcome(f"band {linear} {resent}")
     span = syn_retries.bands(resent, linear, hz=HZ)[resent].between_s
     assert span.high is not None
     assert resends == resent
@@ -391,17 +406,17 @@ def test_rule_19_bands(running: dict[str, ns.Running], linear: int, resent: int)
 
 
 @pytest.mark.parametrize("name", EXPIRIES)
-def test_rule_6_expiry(running: dict[str, ns.Running], name: str) -> None:
+def test_rule_6_expiry(outcome: Callable[[str], Any], name: str) -> None:
     retries, _, rto_max_ms = EXPIRIES[name]
-    first, elapsed_s, left = running[f"expiry {name}"].result()
+    first, elapsed_s, left = outcome(f"expiry {name}")
     span = synack_retries.timeline(retries, hz=HZ, rto_max_ms=rto_max_ms or 120_000, kernel=KERNEL).expires_between_s
     assert span.high is not None
     assert (first, left) == (3, 0)
     assert span.low <= elapsed_s <= span.high + _LOAD_S
 
 
-def test_rule_6_pruning_spares_half_the_room(running: dict[str, ns.Running]) -> None:
-    first, elapsed_s, left = running["pruning"].result()
+def test_rule_6_pruning_spares_half_the_room(outcome: Callable[[str], Any]) -> None:
+    first, elapsed_s, left = outcome("pruning")
     retries = synack_retries.effective_retries(5, FULL, 0, 128)
     span = synack_retries.timeline(retries, hz=HZ, kernel=KERNEL).expires_between_s
     assert span.high is not None
