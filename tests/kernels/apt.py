@@ -70,10 +70,10 @@ class Apt:
         with self._alone():
             if not KEYRING.exists():
                 raise CannotHave(f"no {KEYRING}: apt-get install debian-archive-keyring")
+            self._configure()  # anew each time: a checkout that was moved has another path
             fetched = self._apt / "fetched"
             if fetched.exists() and time.time() - fetched.stat().st_mtime < _LISTS_LAST_S:
                 return
-            self._configure()
             self._run("apt-get", "update", "-qq", *_STRICT)
             fetched.touch()
 
