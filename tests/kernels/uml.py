@@ -50,6 +50,7 @@ def kmod(apt: Apt, cache: Path, name: str) -> Path:
         here = shutil.which("kmod", path="/usr/bin:/bin")
         programs = [Path(here)] if here else [files / "bin/kmod" for files in apt.with_what_it_needs(["kmod"])]
         linked.parent.mkdir(exist_ok=True)
+        linked.unlink(missing_ok=True)  # of a checkout that was moved since
         linked.symlink_to(next(program for program in programs if program.exists()))
     return linked
 
