@@ -26,6 +26,8 @@ HOW_BUILT: Mapping[str, str] = {
     "netserver": NETPERF,
     "sockperf": "apt install sockperf",
     "stdbuf": "apt install coreutils",
+    "wrk": "apt install wrk",
+    "nginx": "apt install nginx",
     "tcpkali": "build github.com/machinezone/tcpkali (its sys/sysctl.h can be an empty file), then name its directory "
     "with --peers",
     **dict.fromkeys(("report000-server", "report000-bench"), GO.format(names="report000-server / report000-bench")),
@@ -135,6 +137,18 @@ BASIC = (
         ("tcp_stream",),
         "the nearest shape there is: estab's server sends back what came and estab verifies it; the peer's ends both "
         "write what they like and drop what they read",
+    ),
+    *(
+        Case(
+            f"http-{size}",
+            _one(f"http-{size}", f"nginx asked by one process, replies of {size:,} bytes", "/s", "higher", 0.95),
+            Ask("own_http", {"reply_bytes": size}),
+            Ask("wrk", {"reply_bytes": size}),
+            "wrk -t1",
+            ("wrk", "nginx"),
+            "50 connections that are kept; one worker of nginx serves either, and shares the machine with its client",
+        )
+        for size in (100, 10_000)
     ),
     Case(
         "churn-one",

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from benchmarks import classics, growth, own, peers, profile, programs, sockets, stalls
+from benchmarks import classics, growth, own, peers, profile, programs, sockets, stalls, web
 from benchmarks.space import MeasureError, enter, set_port_range
 
 END_WITHIN_S = 5.0
@@ -31,6 +31,7 @@ PEERS: Mapping[str, Any] = {
     "go_flood": peers.go_flood,
     "go_hold": peers.go_hold,
     "ss": sockets.ss,
+    "wrk": web.wrk,
 }
 OWN: Mapping[str, Any] = {
     "own_bench": own.own_bench,
@@ -40,6 +41,7 @@ OWN: Mapping[str, Any] = {
     "own_watch": own.own_watch,
     "own_run": programs.own_run,
     "own_run_cost": programs.own_run_cost,
+    "own_http": web.own_http,
     "own_census": sockets.own_census,
     "own_steady_watch": sockets.own_steady_watch,
     "own_growth": growth.own_growth,

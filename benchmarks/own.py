@@ -15,14 +15,14 @@ Figures = dict[str, float]
 
 def own_bench(seconds: int, notes: list[str], mode: str, size: int, connections: int = CONNECTIONS) -> Figures:
     """`estab bench` against its embedded server: answers a second, and their megabytes."""
-    run = _estab(seconds, notes, "bench", "-c", str(connections), "-s", str(size), "--mode", mode, "-d", str(seconds))
-    return {**_rate(run), "megabytes": run["requests"]["bytes"] / run["requests"]["seconds"] / 1e6}
+    run = estab(seconds, notes, "bench", "-c", str(connections), "-s", str(size), "--mode", mode, "-d", str(seconds))
+    return {**rate(run), "megabytes": run["requests"]["bytes"] / run["requests"]["seconds"] / 1e6}
 
 
 def own_churn(seconds: int, notes: list[str], close: str, connections: int = CONNECTIONS) -> Figures:
     """`estab churn` with one byte there and back."""
-    return _rate(
-        _estab(seconds, notes, "churn", "-c", str(connections), "-s", "1", "--close", close, "-d", str(seconds))
+    return rate(
+        estab(seconds, notes, "churn", "-c", str(connections), "-s", "1", "--close", close, "-d", str(seconds))
     )
 
 
@@ -51,25 +51,27 @@ def memory_growth(many: list[dict[str, Any]], one: list[dict[str, Any]], connect
 
 
 def _hold(notes: list[str], connections: int, *options: str) -> dict[str, Any]:
-    run = _estab(0, notes, "hold", "-n", str(connections), "-d", "1ms", *options)
+    run = estab(0, notes, "hold", "-n", str(connections), "-d", "1ms", *options)
     completed = run["funnel"]["completed"]
     if completed != connections:
         raise MeasureError(f"estab held {completed:,} of {connections:,} connections: {_failures(run) or 'no failure'}")
     return run
 
 
-def _rate(run: dict[str, Any]) -> Figures:
-    rate = (run["requests"] or {}).get("per_second")
-    if not rate:
+def rate(run: dict[str, Any]) -> Figures:
+    """Answers a second of a run. Raises MeasureError where there were none."""
+    per_second = (run["requests"] or {}).get("per_second")
+    if not per_second:
         raise MeasureError(f"estab had no answer: {_failures(run) or 'no failure'}")
-    return {"rate": float(rate)}
+    return {"rate": float(per_second)}
 
 
 def _failures(run: dict[str, Any]) -> str:
     return ", ".join(f"{one['count']:,} of {one['phase']} {one['errno']}" for one in run["failures"])
 
 
-def _estab(seconds: int, notes: list[str], *arguments: str) -> dict[str, Any]:
+def estab(seconds: int, notes: list[str], *arguments: str) -> dict[str, Any]:
+    """The record of one command. What it met, its failures and the limit that it named, goes into the notes."""
     # 1: connections failed or a limit was met. The run stands all the same, and the note says what was found.
     command = [sys.executable, "-P", "-m", "estab", *arguments, "--json", "-"]
     output = finished(command, seconds + GRACE_S, lambda status: status in (0, 1))

@@ -60,6 +60,14 @@ def netperf_rate(text: str) -> float:
     return _positive(re.findall(r"^\s*([\d.]+)\s*$", text, re.MULTILINE), "number on a line of its own", text)
 
 
+def wrk_rate(text: str) -> float:
+    """Replies a second, from wrk's `Requests/sec:` line. ValueError too where it counted errors of any kind."""
+    errors = re.search(r"^\s*(Socket errors:.*|Non-2xx or 3xx responses:.*)$", text, re.MULTILINE)
+    if errors:
+        raise ValueError(f"wrk met failures: {errors[1]}")
+    return _positive(re.findall(r"^Requests/sec:\s+(\S+)$", text, re.MULTILINE), "'Requests/sec:' line", text)
+
+
 def sockperf_rate(text: str) -> float:
     """Round trips a second of `sockperf ping-pong`, its warm-up left out."""
     found = _SOCKPERF.findall(text)

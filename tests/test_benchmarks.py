@@ -52,6 +52,22 @@ def test_go_flood_rate_in_both_notations() -> None:
         parse.go_flood_rate("")
 
 
+WRK = """  2 threads and 100 connections
+  9000 requests in 2.00s, 1.80MB read
+Requests/sec:   4500.25
+Transfer/sec:      0.90MB
+"""
+
+
+def test_wrk_rate_is_none_where_it_met_failures() -> None:
+    assert parse.wrk_rate(WRK) == 4500.25
+    refused = "  Non-2xx or 3xx responses: 9000\n"
+    broken = "  Socket errors: connect 0, read 12, write 0, timeout 0\n"
+    for line in (refused, broken):
+        with pytest.raises(ValueError, match=line.strip()):
+            parse.wrk_rate(WRK.replace("Requests/sec", line + "Requests/sec"))
+
+
 def test_go_hold_counts_from_its_first_word_to_its_last_close() -> None:
     assert parse.go_hold_seconds(GO_HOLD, 2000) == 3.5
     assert parse.go_hold_seconds([*GO_HOLD, (99.0, "junk")], 2000) == 3.5
