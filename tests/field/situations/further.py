@@ -97,7 +97,7 @@ SITUATIONS = (
         name="most_ports_in_use",
         story="Of 200 local ports 150 are in use, and 30 more are wanted.",
         world=World(sysctls={"client": {"net.ipv4.ip_local_port_range": "42000 42199"}}),
-        server=daemons.twisted(),
+        server=daemons.twisted(backlog=150),
         before=(programs.clients("--open 150"),),
         command="hold {target} -n 30 -d 1",
         truth=healthy(),

@@ -233,9 +233,9 @@ SITUATIONS = (
         at="server",
         server=programs.small("loop", "--backlog 16"),
         before=(programs.clients("--churn 40"),),
-        first=("observe --count 12 --interval 500ms --json {folder}/night.ndjson",),
+        first=("observe --count 18 --interval 500ms --json {folder}/night.ndjson",),
         later=(
-            Later(after_s=1.0, signal=signal.SIGSTOP),
+            Later(rises=100, signal=signal.SIGSTOP),  # 2.5 s: the recording has begun, on a busy machine too
             Later(after_s=2.2, signal=signal.SIGKILL),
             Later(after_s=0.2, start=programs.small("loop", "--backlog 16", name="restarted")),
         ),
