@@ -21,9 +21,7 @@ def own_bench(seconds: int, notes: list[str], mode: str, size: int, connections:
 
 def own_churn(seconds: int, notes: list[str], close: str, connections: int = CONNECTIONS) -> Figures:
     """`estab churn` with one byte there and back."""
-    return rate(
-        estab(seconds, notes, "churn", "-c", str(connections), "-s", "1", "--close", close, "-d", str(seconds))
-    )
+    return rate(estab(seconds, notes, "churn", "-c", str(connections), "-s", "1", "--close", close, "-d", str(seconds)))
 
 
 def own_hold(_seconds: int, notes: list[str], connections: int, source: str = "") -> Figures:
