@@ -20,7 +20,8 @@ _CONFIG = """
 daemon off; user root; pid {folder}/pid; error_log {folder}/error.log; worker_processes 1;
 events {{ worker_connections 1024; }}
 http {{
-    access_log off; sendfile on; tcp_nopush on; open_file_cache max=10; keepalive_requests 1000000000; default_type text/plain;
+    access_log off; sendfile on; tcp_nopush on; open_file_cache max=10;
+    keepalive_requests 1000000000; default_type text/plain;
     client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
     server {{ listen 127.0.0.1:{port}; root {folder}/pages; }}
