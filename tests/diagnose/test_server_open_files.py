@@ -4,7 +4,8 @@ import pytest
 from tests.diagnose import runs
 from tests.diagnose.alone import alone
 
-from estab.records import Process
+from estab.diagnose.suspects import server_open_files
+from estab.records import Process, Service
 
 
 def owner(fds: int | None, soft: int | None = 64) -> list[Process]:
@@ -84,3 +85,18 @@ def test_server_remedies() -> None:
 
 def test_a_healthy_run_does_not_accuse_it() -> None:
     assert alone("server_open_files", runs.run()).verdict == "ruled_out"
+
+
+@pytest.mark.parametrize(
+    ("service", "expected"),
+    [
+        (None, "LimitNOFILE=1024   # [Service] of its unit"),
+        (Service(unit="nginx.service"), "LimitNOFILE=1024   # [Service] of nginx.service"),
+        (Service(unit="docker-1.scope", container="web"), "docker run --ulimit nofile=1024:1024 ...   # container web,"),
+        (Service(container="web", pod="default/web-0"), "LimitNOFILE=1024   # [Service] of the container runtime"),
+    ],
+)
+def test_what_lasts_is_set_where_the_process_has_it_from(service: Service | None, expected: str) -> None:
+    owners = [Process(pid=9, name="python3", fds=64, nofile_soft=64, service=service)]
+    remedies = server_open_files.remedies(runs.run(server=runs.local(runs.watch(**WAITING), processes=owners)))
+    assert [remedy.command for remedy in remedies if remedy.command.startswith(expected)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from estab.diagnose.evidence import measured
 from estab.diagnose.facts import workers
-from estab.records import Evidence, Process, RunResult, Worker
+from estab.records import Evidence, Process, RunResult, Service, Worker
 from estab.words import plural
 
 
@@ -19,6 +19,7 @@ class FullestProcess:
     fds: int
     limit: int
     who: str
+    service: Service | None = None
 
     @property
     def at_limit(self) -> bool:
@@ -57,7 +58,7 @@ def fullest_client(run: RunResult) -> FullestProcess | None:
 
 def _fullest(processes: list[Process], ours: list[Worker]) -> FullestProcess | None:
     known = [
-        FullestProcess(p.pid, p.name or "process", p.fds, p.nofile_soft, p.words)
+        FullestProcess(p.pid, p.name or "process", p.fds, p.nofile_soft, p.words, p.service)
         for p in processes
         if p.fds is not None and p.nofile_soft is not None
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
-from estab.records import Remedy, RunResult, Side
+from estab.records import Remedy, RunResult, Service, Side
 
 SPARE = 64  # Standard streams, epoll, logs, libraries: what a process holds besides its connections.
 _FILE_MAX = changes.elsewhere("the table of open files of the whole machine")
@@ -19,6 +19,19 @@ def wanted_descriptors(run: RunResult) -> int:
     """A soft limit with room for every connection that was asked for: a power of two, 1,024 at least."""
     together = facts.asked_connections(run) or run.funnel.attempted
     return max(1024, 1 << max(0, together + SPARE - 1).bit_length())
+
+
+def lasting_limit(size: int, service: Service | None) -> str:
+    """Where RLIMIT_NOFILE is set for good: by what the process belongs to, as far as its cgroup tells.
+
+    A pod has no field of its own for it: its runtime hands down what its own unit has.
+    """
+    if service and (service.pod or service.pod_uid):
+        return f"LimitNOFILE={size}   # [Service] of the container runtime of its node; then restart that and the pod"
+    if service and (service.container or service.container_id):
+        return f"docker run --ulimit nofile={size}:{size} ...   # {service.words}, made anew; podman: the same option"
+    unit = service.unit if service and service.unit else "its unit"
+    return f"LimitNOFILE={size}   # [Service] of {unit}; then systemctl daemon-reload and restart"
 
 
 def file_max_remedies(side: Side) -> list[Remedy]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from estab.diagnose.advice import programs
+from estab.diagnose.advice.descriptors import lasting_limit
 from estab.diagnose.rungs.view import BothEnds, natural, number, unknown, why
 from estab.errors import EstabError
 from estab.kernel.formats.endpoint import endpoint
@@ -88,8 +89,8 @@ def _open_files(server: Snapshot, listeners: Sequence[Listener], suffix: str) ->
         value=sum(soft or 0 for soft in softs),
         used=sum(fds or 0 for fds in used),
         capacity_connections=descriptors.connections(sum(spare or 0 for spare in left)),
-        raise_with=f"prlimit --pid {owners[0].pid} --nofile={aim}:{aim}; for good: LimitNOFILE={aim} in its unit",
-        restart="nothing for prlimit; the server for LimitNOFILE=",
+        raise_with=f"prlimit --pid {owners[0].pid} --nofile={aim}:{aim}; for good: {lasting_limit(aim, owners[0].service)}",
+        restart="nothing for prlimit; the server for what lasts",
         note=_file_notes(owners, master),
         why_unknown=None,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from estab.diagnose import closings, descriptors, facts, owners
 from estab.diagnose.advice import changes, programs
+from estab.diagnose.advice.descriptors import lasting_limit
 from estab.diagnose.advice.futile import bigger_backlog
 from estab.diagnose.advice.programs import Setting
 from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, Rebuilt
@@ -222,7 +223,7 @@ def _cut_by_descriptors(run: RunResult, size: int) -> list[Remedy]:
     limit = size + _REDIS_SPARES
     return [
         Remedy(
-            command=f"LimitNOFILE={limit}   # [Service] of its unit; then systemctl daemon-reload and restart",
+            command=lasting_limit(limit, owner.service),
             works=True,
             changes=[changes.connection_limit(size)],
             why=f"Redis cut its maxclients to {owner.nofile_soft:,} descriptors less {_REDIS_SPARES}, when it started.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from estab.diagnose import descriptors, facts, sent
 from estab.diagnose.advice import changes
-from estab.diagnose.advice.descriptors import file_max_does_nothing, file_max_remedies, wanted_descriptors
+from estab.diagnose.advice.descriptors import file_max_does_nothing, file_max_remedies, lasting_limit, wanted_descriptors
 from estab.diagnose.advice.futile import does_nothing
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.descriptors import FullestProcess
@@ -128,7 +128,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             command=running, works=True, changes=more, why="Counts at once: the limit is asked at every accept()."
         ),
         Remedy(
-            command=f"LimitNOFILE={size}   # [Service] of its unit; then systemctl daemon-reload and restart",
+            command=lasting_limit(size, full.service if full else None),
             works=True,
             changes=more,
             why=f"Lasts. nginx: worker_rlimit_nofile {size}; Docker: --ulimit nofile={size}:{size}.",

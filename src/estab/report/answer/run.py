@@ -209,10 +209,12 @@ def _funnel(run: RunResult, glyphs: Glyphs) -> Iterator[Text]:
         stages.append(("first byte", funnel.first_byte))
     if funnel.completed != funnel.connected:
         stages.append(("completed", funnel.completed))
+    if not funnel.attempted and funnel.accepted:  # a program that only serves
+        stages = [("accepted", funnel.accepted)]
     least = "at least " if _seen(run) else ""
     for name, value in stages:
         if value is None:
             yield Text(f"{name} not seen", style="dim")
             continue
-        share = value / funnel.attempted if funnel.attempted > 0 else 0.0
+        share = value / funnel.attempted if funnel.attempted else 0.0
         yield Text.assemble(f"{name} {least}{count(value)}", (f" {bar(share, _BAR, glyphs)}".rstrip(), "cyan"))
