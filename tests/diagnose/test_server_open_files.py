@@ -92,7 +92,10 @@ def test_a_healthy_run_does_not_accuse_it() -> None:
     [
         (None, "LimitNOFILE=1024   # [Service] of its unit"),
         (Service(unit="nginx.service"), "LimitNOFILE=1024   # [Service] of nginx.service"),
-        (Service(unit="docker-1.scope", container="web"), "docker run --ulimit nofile=1024:1024 ...   # container web,"),
+        (
+            Service(unit="docker-1.scope", container="web"),
+            "docker run --ulimit nofile=1024:1024 ...   # container web,",
+        ),
         (Service(container="web", pod="default/web-0"), "LimitNOFILE=1024   # [Service] of the container runtime"),
     ],
 )

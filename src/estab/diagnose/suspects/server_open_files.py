@@ -9,7 +9,12 @@ from __future__ import annotations
 
 from estab.diagnose import descriptors, facts, sent
 from estab.diagnose.advice import changes
-from estab.diagnose.advice.descriptors import file_max_does_nothing, file_max_remedies, lasting_limit, wanted_descriptors
+from estab.diagnose.advice.descriptors import (
+    file_max_does_nothing,
+    file_max_remedies,
+    lasting_limit,
+    wanted_descriptors,
+)
 from estab.diagnose.advice.futile import does_nothing
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.descriptors import FullestProcess
