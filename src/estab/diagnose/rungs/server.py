@@ -85,11 +85,12 @@ def _open_files(server: Snapshot, listeners: Sequence[Listener], suffix: str) ->
         return blank.replace(why_unknown=f"limits or descriptors of {_names(owners)} may not be read: run as root")
     most = number(server, "fs.nr_open")
     aim = min(2 * max(soft or 0 for soft in softs), 1 << 31 if most is None else most)
+    for_good = lasting_limit(aim, owners[0].service)
     return blank.replace(
         value=sum(soft or 0 for soft in softs),
         used=sum(fds or 0 for fds in used),
         capacity_connections=descriptors.connections(sum(spare or 0 for spare in left)),
-        raise_with=f"prlimit --pid {owners[0].pid} --nofile={aim}:{aim}; for good: {lasting_limit(aim, owners[0].service)}",
+        raise_with=f"prlimit --pid {owners[0].pid} --nofile={aim}:{aim}; for good: {for_good}",
         restart="nothing for prlimit; the server for what lasts",
         note=_file_notes(owners, master),
         why_unknown=None,
