@@ -17,7 +17,9 @@ from estab.records import (
     Program,
     ProgramCgroup,
     ProgramConnects,
+    ProgramCpu,
     ProgramTarget,
+    ProgramThread,
     RunResult,
     ServerSide,
     Verdict,
@@ -156,6 +158,63 @@ def test_lost_events_are_said_and_the_figures_are_the_least() -> None:
 def test_what_its_cgroup_did_to_it(cgroup: ProgramCgroup, said: str | None) -> None:
     summary = judge(program(program=CURL.replace(cgroup=cgroup))).summary
     assert said in summary if said else "cgroup" not in summary
+
+
+def cpu(ran_s: float, waited_s: float, seen_s: float = 5.0, pid: int = 77) -> ProgramCpu:
+    busiest = ProgramThread(pid=pid, tid=pid, ran_s=ran_s, waited_s=waited_s, seen_s=seen_s)
+    return ProgramCpu(threads=2, ran_s=ran_s + 0.1, waited_s=waited_s, busiest=busiest)
+
+
+@pytest.mark.parametrize(
+    ("of", "seen", "expected"),
+    [
+        (None, CURL.replace(cpu=cpu(4.5, 0.4)), "ruled_out"),  # busy, and it had a core
+        (None, CURL.replace(cpu=cpu(0.1, 0.4, seen_s=0.6)), "ruled_out"),  # a hiccup
+        (None, CURL.replace(cpu=cpu(1.0, 3.5)), "not_observed"),  # whether that hurt it is its own to say
+        (None, CURL.replace(cpu=cpu(1.0, 3.5), exit=1), "not_observed"),  # an exit code that says nothing of time
+        (None, CURL.replace(cpu=cpu(1.0, 3.5), exit=28), "possible"),
+        (None, CURL.replace(cpu=cpu(1.0, 3.5), exit=28, name="wrk"), "not_observed"),
+        (None, CURL.replace(cpu=cpu(1.0, 3.5), exit=124, name="timeout"), "possible"),
+        (None, CURL.replace(cpu=cpu(4.5, 0.4), exit=28), "ruled_out"),
+        (None, CURL.replace(exit=28), "not_observed"),
+        # What the kernel was not answered, or what was refused, is not for want of a core.
+        (runs.dropped(), CURL.replace(cpu=cpu(1.0, 3.5), exit=28), "ruled_out"),
+        (runs.refused(server=NO_LISTENER), CURL.replace(cpu=cpu(1.0, 3.5), exit=28), "ruled_out"),
+    ],
+)
+def test_waiting_for_a_core_is_accused_where_nothing_else_can_have_failed(
+    of: RunResult | None, seen: Program, expected: Verdict
+) -> None:
+    assert verdict(program(of, program=seen), "generator_saturated") == expected
+
+
+def test_waiting_for_a_core_is_said_where_it_was_long() -> None:
+    long = program(program=CURL.replace(cpu=cpu(1.0, 3.5)), client={"processes": [process(9)]})
+    said = "The busiest thread of wrk (pid 77) waited 3.5 s of 5.0 s for a core that others had, and ran 1.0 s"
+    assert f"{said}: what it measured came late by that." in judge(long).summary
+    assert "for a core" not in judge(program(program=CURL.replace(cpu=cpu(4.0, 0.9)))).summary
+    assert "Its busiest thread (pid 4) waited" in judge(program(program=CURL.replace(cpu=cpu(1, 3, pid=4)))).summary
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        (CURL.replace(exit=7), "used no TCP connection that was seen: whether a limit was met is not known. A connect"),
+        (CURL, "used no TCP connection that was seen: no limit was met. A connect that fails before it has a route"),
+        (CURL.replace(seen="traced"), "used no TCP connection that was seen: no limit was met. "),
+        (CURL.replace(seen="traced", exit=7), "seen: no limit was met. It ended with exit code 7."),
+        (CURL.replace(exit=7), "as root. It ended with exit code 7."),
+        (CURL.replace(exit=7, listens_on=["[::]:80"]), "connected nowhere: no limit was met. It ended with exit code"),
+    ],
+)
+def test_a_command_of_which_no_connect_was_seen(seen: Program, said: str) -> None:
+    assert said in judge(program(program=seen, funnel=runs.funnel(0, 0, accepted=None, completed=0))).summary
+
+
+def test_an_exit_code_beside_connects_that_went_well_and_beside_a_cause() -> None:
+    bad = CURL.replace(exit=56)
+    assert "no limit was met. It ended with exit code 56." in judge(program(program=bad)).summary
+    assert "exit code" not in judge(program(runs.overflowed(), program=bad)).summary
 
 
 @pytest.mark.parametrize(

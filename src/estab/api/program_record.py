@@ -58,6 +58,7 @@ def program_of(asked: Asked, watch: ProgramWatch, told: TracedRun | None, code: 
         unix_failures=None if told is None else told.unix_failures(),
         lost_events=None if told is None else told.lost,
         cgroup=watch.cgroups.worst(),
+        cpu=watch.cpu.so_far(),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from estab.diagnose import program_cpu
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun
 from estab.diagnose.decide import decide, not_observed, open_questions
 from estab.diagnose.evidence import unknown
@@ -28,6 +29,7 @@ _AS_IN_A_RUN = frozenset(
 )
 _OF_ITS_OWN_CONNECTS = frozenset({CauseKind.LOST_SYN})
 _STOPPED = 0.05  # of the time, by its cgroup: worth a sentence
+_NOTHING_MET = "no limit was met."
 
 
 def judge_program(run: RunResult, program: Program) -> Diagnosis:
@@ -39,7 +41,8 @@ def judge_program(run: RunResult, program: Program) -> Diagnosis:
         failures=lambda cause: cause.failures(run),
         without_cause=lambda suspects: _no_cause(run, program, suspects),
     )
-    return judged.replace(summary=" ".join([judged.summary, *_beside(run, program, judged.suspects)]))
+    said = [*_ended_badly(program, judged.cause), *_beside(run, program, judged.suspects)]
+    return judged.replace(summary=" ".join([judged.summary, *said]))
 
 
 def _judgement(cause: Cause, run: RunResult, seen: ProgramSnapshots) -> Judgement:
@@ -53,6 +56,12 @@ def _judgement(cause: Cause, run: RunResult, seen: ProgramSnapshots) -> Judgemen
     return cause.judge_snapshots(seen)
 
 
+def _ended_badly(program: Program, cause: str | None) -> Iterator[str]:
+    """That it failed by its own account, where nothing that was seen says why."""
+    if cause is None and program.exit:
+        yield f"It ended with exit code {program.exit}."
+
+
 def _beside(run: RunResult, program: Program, suspects: list[Suspect]) -> list[str]:
     """What a reader of the verdict has to know beside it."""
     told = [*_elsewhere(run, program), *(f"Not seen: {why}." for why in program.unseen)]
@@ -61,6 +70,8 @@ def _beside(run: RunResult, program: Program, suspects: list[Suspect]) -> list[s
         told.append(f"{lost} lost: there were more connects than are counted.")
     if program.cgroup is not None:
         told += _held_back(program.cgroup, run.elapsed_s)
+    if (waited := program_cpu.kept_waiting(run)) is not None:
+        told.append(f"{waited[:1].upper()}{waited[1:]}: what it measured came late by that.")
     if unseen := not_observed(suspects):
         told.append(f"{unseen} of {len(suspects)} causes can't be seen of a program that is {program.seen}.")
     return told
@@ -102,15 +113,26 @@ def _no_cause(run: RunResult, program: Program, suspects: list[Suspect]) -> str:
         kinds = ", ".join(f"{each.count:,} {each.kind.words}" for each in run.failures)
         return f"{plural(failures, 'connect')} failed ({kinds}); none of the known causes explains it."
     if not run.funnel.attempted:
-        what = "used no TCP connection that was seen"
-        accepted = sum(each.accepted for each in program.accepts or ())
-        if program.targets:
-            what = "kept the connections that it had"
-        elif program.listens_on or accepted:
-            told = "" if program.accepts is None else f" accepted {plural(accepted, 'connection')},"
-            what = f"listened,{told} and connected nowhere"
-        return f"{program.name} {what}: no limit was met."
+        return f"{program.name} {_without_connects(program)}"
     if run.funnel.connected < run.funnel.attempted:
         left = run.funnel.attempted - run.funnel.connected
         return f"{plural(left, 'connect')} of {run.funnel.attempted:,} had no outcome yet: no limit was met."
     return f"No connect failed: {run.funnel.connected:,} of {run.funnel.attempted:,} connected, no limit was met."
+
+
+def _without_connects(program: Program) -> str:
+    """What it did instead, and what of it nobody saw."""
+    accepted = sum(each.accepted for each in program.accepts or ())
+    if program.targets:
+        return f"kept the connections that it had: {_NOTHING_MET}"
+    if program.listens_on or accepted:
+        told = "" if program.accepts is None else f" accepted {plural(accepted, 'connection')},"
+        return f"listened,{told} and connected nowhere: {_NOTHING_MET}"
+    what = "used no TCP connection that was seen"
+    if not program.sampled:
+        return f"{what}: {_NOTHING_MET}"
+    met = "whether a limit was met is not known." if program.failed_unseen else _NOTHING_MET
+    return (
+        f"{what}: {met} A connect that fails before it has a route or a port (ENETUNREACH, EACCES) shows only "
+        "where each is traced, as root."
+    )

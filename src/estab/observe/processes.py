@@ -124,11 +124,25 @@ def process(pid: int, *, closely: bool = False) -> Process | None:
 
 def threads(pid: int) -> list[Thread]:
     """The threads of a process, up to 256 of them, the oldest first; none where it is gone or may not be read."""
+    return [thread for tid in _tids(pid) if (thread := _thread(pid, tid)) is not None]
+
+
+def thread_times(pid: int) -> dict[int, proc_pid.SchedStat]:
+    """How long each of these threads ran and waited for a core since it began, by its number."""
+    times = {}
+    for tid in _tids(pid):
+        try:
+            times[tid] = proc_pid.parse_schedstat(_read(f"/proc/{pid}/task/{tid}/schedstat"))
+        except (OSError, ParseError):
+            continue
+    return times
+
+
+def _tids(pid: int) -> list[int]:
     try:
-        tids = sorted(int(name) for name in os.listdir(f"/proc/{pid}/task"))[:MOST_THREADS_READ]
+        return sorted(int(name) for name in os.listdir(f"/proc/{pid}/task"))[:MOST_THREADS_READ]
     except OSError:
         return []
-    return [thread for tid in tids if (thread := _thread(pid, tid)) is not None]
 
 
 def waited_ns(pid: int) -> int | None:

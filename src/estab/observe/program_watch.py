@@ -19,6 +19,7 @@ from estab.kernel.rules.listening import reached
 from estab.observe import snapshot
 from estab.observe.cgroup_watch import CgroupWatch
 from estab.observe.counters import CounterFiles
+from estab.observe.cpu_watch import CpuWatch
 from estab.observe.gaps import Gaps
 from estab.observe.owned_sockets import OwnedSockets
 from estab.observe.pace import Pace
@@ -67,6 +68,7 @@ class ProgramWatch:
         self._pids, self._to, self._server_via = pids, to, server_via
         self.processes = ProcessWatch(())
         self.cgroups = CgroupWatch()
+        self.cpu = CpuWatch()
         self.owned = OwnedSockets()
         self.gaps = Gaps()
         self.looks = 0
@@ -152,6 +154,7 @@ class ProgramWatch:
     def _look_at_processes(self) -> None:
         self.processes.look_again()
         self.cgroups.see(self._tree)
+        self.cpu.see(self._tree)
 
     def _look_at_sockets(self, *, last: bool = False) -> None:
         diag = self._diag

@@ -15,7 +15,15 @@ from estab.records.diagnosis import (
 from estab.records.episodes import EPISODES_SCHEMA, Episode, Episodes, Next
 from estab.records.failure import PHASES, Failure, FailureKind
 from estab.records.limits import LIMITS_SCHEMA, Limit, Limits, RateLimit
-from estab.records.program import Program, ProgramAccepts, ProgramCgroup, ProgramConnects, ProgramTarget
+from estab.records.program import (
+    Program,
+    ProgramAccepts,
+    ProgramCgroup,
+    ProgramConnects,
+    ProgramCpu,
+    ProgramTarget,
+    ProgramThread,
+)
 from estab.records.run import (
     RUN_SCHEMA,
     ArrivalOrder,
@@ -108,7 +116,9 @@ __all__ = [
     "ProgramAccepts",
     "ProgramCgroup",
     "ProgramConnects",
+    "ProgramCpu",
     "ProgramTarget",
+    "ProgramThread",
     "RateLimit",
     "Record",
     "Remedy",

@@ -66,6 +66,31 @@ class ProgramCgroup(Record, frozen=True, kw_only=True):
     oom_kills: int | None = None
 
 
+class ProgramThread(Record, frozen=True, kw_only=True):
+    """A thread of a program while it was seen, for `seen_s`: it ran, and waited for a core that others had."""
+
+    pid: int
+    tid: int
+    ran_s: float
+    waited_s: float
+    seen_s: float
+
+
+class ProgramCpu(Record, frozen=True, kw_only=True):
+    """What the processes of a program did with CPU while they were watched, all of their `threads` together.
+
+    `ran_s`: on a core. `waited_s`: they could have run, and others had the cores. `busiest`: the thread that ran and
+    waited longest. What a thread did between the last look at it and its end is not in them.
+
+    Source: /proc/PID/task/TID/schedstat (`proc_pid_schedstat` in fs/proc/base.c).
+    """
+
+    threads: int
+    ran_s: float
+    waited_s: float
+    busiest: ProgramThread | None = None
+
+
 class Program(Record, frozen=True, kw_only=True):
     """Whose connections they were, and how they were seen.
 
@@ -76,7 +101,7 @@ class Program(Record, frozen=True, kw_only=True):
     Traced alone, else None: `connects` to all targets together; `accepts`, what it accepted; `unix_connects`, how often
     it asked for a connection over a UNIX socket, and how that failed; `lost_events`, what did not fit the kernel's
     buffer. `why_sampled`: why it was not traced. `unseen`: what was not seen, and why. `cgroup`: None where none of its
-    groups has a limit that is known.
+    groups has a limit that is known. `cpu`: None where it was not seen, or the kernel does not count it.
     """
 
     name: str
@@ -95,8 +120,14 @@ class Program(Record, frozen=True, kw_only=True):
     why_sampled: str | None = None
     unseen: list[str] = []
     cgroup: ProgramCgroup | None = None
+    cpu: ProgramCpu | None = None
 
     @property
     def sampled(self) -> bool:
         """Whether only looks and counters tell, so that errnos are not known."""
         return self.seen != "traced"
+
+    @property
+    def failed_unseen(self) -> bool:
+        """Whether it ended badly, and nothing that it did with TCP was seen, which is no proof that it did nothing."""
+        return bool(self.exit) and self.sampled and not (self.targets or self.listens_on)

@@ -9,9 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from estab.kernel.formats.endpoint import endpoint
-from estab.records import Failure, Program, ProgramAccepts, ProgramTarget
+from estab.records import Failure, Program, ProgramAccepts, ProgramCpu, ProgramTarget
 from estab.report.layout import columns, heading, indented, pairs
-from estab.report.words import clean, count
+from estab.report.words import clean, count, seconds
+from estab.words import plural
 
 
 def program_seen(program: Program) -> Iterator[RenderableType]:
@@ -26,6 +27,16 @@ def program_seen(program: Program) -> Iterator[RenderableType]:
         yield heading("UNIX sockets")
         connects = _with_failures(count(program.unix_connects), program.unix_failures or [])
         yield indented(pairs([("connects", connects)]))
+    if program.cpu is not None:
+        yield heading("CPU")
+        yield indented(pairs(list(_cpu(program.cpu))))
+
+
+def _cpu(cpu: ProgramCpu) -> Iterator[tuple[str, str]]:
+    yield plural(cpu.threads, "thread"), f"ran {seconds(cpu.ran_s)}, waited {seconds(cpu.waited_s)} for a core"
+    if cpu.threads > 1 and (busiest := cpu.busiest) is not None:
+        told = f"ran {seconds(busiest.ran_s)}, waited {seconds(busiest.waited_s)} of {seconds(busiest.seen_s)}"
+        yield "the busiest", f"{told} (pid {busiest.pid}, tid {busiest.tid})"
 
 
 def _accepted(listener: ProgramAccepts) -> tuple[str, str]:

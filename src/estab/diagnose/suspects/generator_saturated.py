@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from estab.diagnose import facts
+from estab.diagnose import facts, program_cpu
 from estab.diagnose.advice import changes
 from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, NotRebuilt
 from estab.diagnose.data_path import data_path
@@ -86,6 +86,32 @@ def _why_not(run: RunResult, busy: float | None, missed: str | None) -> str:
     if busy is not None and busy > BUSY:
         return "Bound by CPU, but the load generator kept up."
     return "The load generator kept up."
+
+
+def judge_program(run: RunResult) -> Judgement:
+    """Possible where a program that waited for a core says that it ran out of time, and no connect of it failed.
+
+    The kernel connects, and is answered, whether or not the program has a core: what failed by then is not of that.
+    """
+    busiest = program_cpu.busiest_of(run)
+    if busiest is None:
+        text = "How long the program waited for a core was not observed."
+        return Judgement("not_observed", text, [unknown("/proc/PID/task/TID/schedstat", "waited_s", "not read")])
+    evidence, waited = [program_cpu.evidence(run, busiest)], program_cpu.kept_waiting(run)
+    if waited is None:
+        return Judgement("ruled_out", "The program had a core whenever it wanted one, or soon.", evidence)
+    if run.client_failures:
+        text = f"{_sentence(waited)}, but a connect goes on in the kernel meanwhile: none failed by that."
+        return Judgement("ruled_out", text, evidence)
+    if not run.funnel.connected or not program_cpu.ran_out_of_time(run):
+        text = f"{_sentence(waited)}; whether its own time-outs came of that is in its own report alone."
+        return Judgement("not_observed", text, evidence)
+    text = f"{_sentence(waited)}, and it ran out of time though no connect failed: it may have come too late itself."
+    return Judgement("possible", text, evidence)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 # What our workers show ---------------------------------------------------------------------------------------------
@@ -274,6 +300,7 @@ CAUSE = Cause(
     stage=ConnectionStage.MEASUREMENT,
     judge_run=judge_run,
     judge_snapshots=NeedsRun("There was no load of ours"),
+    judge_program=judge_program,
     failures=failures,
     remedies=remedies,
     twin=NotRebuilt("the CPU of the machine that ran the load is not this one's"),

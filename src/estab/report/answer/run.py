@@ -59,10 +59,9 @@ def _verdict(diagnosis: Diagnosis, glyphs: Glyphs, source: Row, hint: str) -> It
 
 def brief_run(run: RunResult, glyphs: Glyphs) -> str:
     """The answer of a run in one line, for a chat or a pager."""
-    failed = bool(run.failures)
     if run.diagnosis is None or (_is_well(run, run.diagnosis) and not _used_nothing(run)):
         return f"{glyphs.good} {clean(run.command)}: {', '.join(achieved(run, glyphs))}"
-    return brief_diagnosis(run.diagnosis, glyphs, failed=failed)
+    return brief_diagnosis(run.diagnosis, glyphs, failed=_failed(run))
 
 
 def brief_diagnosis(diagnosis: Diagnosis, glyphs: Glyphs, *, failed: bool = False) -> str:
@@ -75,7 +74,12 @@ def brief_diagnosis(diagnosis: Diagnosis, glyphs: Glyphs, *, failed: bool = Fals
 
 
 def _is_well(run: RunResult, diagnosis: Diagnosis) -> bool:
-    return not (run.lost_workers or run.stopped) and tone(diagnosis, failed=bool(run.failures)) == "good"
+    return not (run.lost_workers or run.stopped) and tone(diagnosis, failed=_failed(run)) == "good"
+
+
+def _failed(run: RunResult) -> bool:
+    """Whether anything failed, or may have: of a program that ended badly its connects may not have been seen."""
+    return bool(run.failures) or (_used_nothing(run) and run.program is not None and run.program.failed_unseen)
 
 
 def _used_nothing(run: RunResult) -> bool:
@@ -96,9 +100,8 @@ def _parts(run: RunResult, glyphs: Glyphs, hint: str) -> Iterator[RenderableType
     if _is_well(run, diagnosis) and run.funnel.attempted:
         yield from _well(run, diagnosis, glyphs)
         return
-    failed = bool(run.failures)
-    yield headline(tone(diagnosis, failed=failed), *titled(diagnosis), glyphs)
-    if _used_nothing(run) and _is_well(run, diagnosis):
+    yield headline(tone(diagnosis, failed=_failed(run)), *titled(diagnosis), glyphs)
+    if _used_nothing(run) and tone(diagnosis, failed=False) == "good":
         return
     yield from _figures(run, glyphs)
     yield from rows(_verdict(diagnosis, glyphs, _ran(run, glyphs), hint))
