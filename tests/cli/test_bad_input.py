@@ -97,6 +97,8 @@ from tests.cli.terminal import ESTAB, assert_one_clear_line, called, estab, reco
         (("report", "x", "-o", ""), ("-o", "empty")),
         (("report", "x", "--png", ""), ("--png", "empty")),
         (("watch", "--once", "--record", ""), ("--record", "empty")),
+        (("watch", "--once", "--process", ""), ("process is empty",)),
+        (("watch", "--once", ""), ("process is empty",)),
         (("export", "--listen", ""), ("no port",)),
         (("compare", "", ""), ("empty",)),
         (("lab", "run", "healthy", "--pcap", ""), ("--pcap", "empty")),

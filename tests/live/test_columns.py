@@ -8,27 +8,39 @@ from tests.live.stories import listener, snapshot, story
 
 from estab.live import columns
 from estab.live.arrange import ORDERS, ListenerFilter, arranged
-from estab.live.columns import fit, heading, line, where
+from estab.live.columns import PlacedColumn, fit, heading, line, where
 from estab.live.detail import chart, detail
 from estab.live.model import Model
-from estab.live.view import ListenerRow
+from estab.live.view import HostView, ListenerRow
 from estab.observe.process_names import ProcessNames
-from estab.records import Process, Service
+from estab.records import Listener, Process, Service
 from estab.report.layout import ASCII, UNICODE, Glyphs
+
+WEB = Service(unit="web.service")
+
+
+def view(*, service: Service | None = None, namespaces: int = 1) -> HostView:
+    """The end of the story; with a `service` of every owner, seen in so many namespaces."""
+    model = Model()
+    for taken in story():
+        others = [snapshot(taken.taken_at_s, netns=f"web{n}", inode=n + 2) for n in range(1, namespaces)]
+        shown = model.feed([taken.replace(listeners=[_of(service, each) for each in taken.listeners or ()]), *others])
+    return shown
+
+
+def _of(service: Service | None, one: Listener) -> Listener:
+    owners = [owner.replace(service=service) for owner in one.owners or ()]
+    return one.replace(owners=owners or None)
 
 
 def rows() -> list[ListenerRow]:
-    model = Model()
-    for taken in story():
-        model.feed([taken])
-    assert model.view is not None
-    return list(model.view.rows)
+    return list(view().rows)
 
 
 @pytest.mark.parametrize("width", [1, 2, 5, 10, 20, 39, 40, 60, 79, 80, 81, 100, 160, 300])
 @pytest.mark.parametrize("glyphs", [UNICODE, ASCII])
 def test_every_line_fits(width: int, glyphs: Glyphs) -> None:
-    placed = fit(width, namespaces=True)
+    placed = fit(width, view(service=WEB, namespaces=2))
     assert placed
     lines = [heading(placed, "state"), *(line(row, placed, glyphs) for row in rows())]
     widths = {sum(cell_len(text) for text, _ in styled) for styled in lines}
@@ -46,11 +58,53 @@ def test_every_line_fits(width: int, glyphs: Glyphs) -> None:
     ],
 )
 def test_what_fits(width: int, names: str) -> None:
-    assert " ".join(placed.column.name for placed in fit(width, namespaces=False)) == names
+    assert " ".join(placed.column.name for placed in fit(width, view())) == names
+
+
+@pytest.mark.parametrize(
+    ("width", "namespaces", "names"),
+    [
+        (78, 1, "listener process queue depth drops state"),
+        (80, 1, "listener process service queue depth drops state"),
+        (80, 2, "listener netns process queue depth drops state"),  # named as the container or the pod is
+        (95, 1, "listener process service queue depth worst drops fds state"),
+        (160, 1, "listener process service queue trend depth worst growth drops fds state says"),
+    ],
+)
+def test_what_fits_where_owners_belong_to_something(width: int, namespaces: int, names: str) -> None:
+    shown = view(service=WEB, namespaces=namespaces)
+    assert " ".join(placed.column.name for placed in fit(width, shown)) == names
+
+
+@pytest.mark.parametrize(
+    ("service", "width", "text"),
+    [
+        (Service(unit="nginx.service"), 10, "nginx     "),
+        (Service(unit="app@1.socket"), 12, "app@1.socket"),
+        (Service(unit="docker.service", container="web", container_id="ab" * 32), 10, "web       "),
+        (Service(container_id="0123456789abcdef" * 4), 12, "0123456789ab"),
+        (Service(pod="default/web-0", container="nginx"), 14, "default/web-0 "),
+        (Service(pod="default/web-0", container="nginx"), 10, "web-0     "),
+        (Service(pod="default/web-7d4b9c-x2x8z"), 10, "web-7d4b9…"),
+        (Service(), 10, "-         "),
+    ],
+)
+def test_what_an_owner_belongs_to(service: Service, width: int, text: str) -> None:
+    (row,) = Model().feed([snapshot(0, listener(80, owners=[Process(pid=1, name="x", service=service)]))]).rows
+    belongs = next(column for column in columns.COLUMNS if column.name == "service")
+    assert line(row, [PlacedColumn(belongs, width)], UNICODE)[0][0] == text
+
+
+def test_a_filter_and_an_order_by_what_an_owner_belongs_to() -> None:
+    owners = [Process(pid=1, name="x", service=Service(unit=unit)) for unit in ("web.service", "api.service")]
+    listening = [listener(port, owners=[owner]) for port, owner in zip((80, 81), owners, strict=True)]
+    shown = Model().feed([snapshot(0, *listening)]).rows
+    assert [row.port for row in arranged(shown, ListenerFilter(text="api.s"))] == [81]
+    assert [row.port for row in arranged(shown, ListenerFilter(), "service")] == [81, 80]
 
 
 def test_numbers_stand_under_each_other() -> None:
-    placed = fit(80, namespaces=False)
+    placed = fit(80, view())
     lines = ["".join(text for text, _ in line(row, placed, UNICODE)).rstrip() for row in rows()]
     assert len({text.index("/") for text in lines if "/" in text}) > 0
     assert "*:8080" in lines[0]

@@ -38,7 +38,7 @@ class ShownListeners:
     process: Annotated[str | None, Parameter(metavar="NAME")] = None
     """Only listeners of this PID, or of processes with this in their name."""
 
-    sort: Literal["state", "queue", "worst", "growth", "drops", "fds", "process", "listener"] = "state"
+    sort: Literal["state", "queue", "worst", "growth", "drops", "fds", "process", "service", "listener"] = "state"
     """What to sort the listeners by; with state, the worst come first."""
 
 
@@ -98,6 +98,8 @@ def watch(
         For --replay: how many times as fast.
     """
     shown = shown if listener is None else _named(listener, shown)
+    if shown.process == "":
+        raise UsageError("--process is empty: give a PID, or part of a name")
     asked = {"interval": interval, "count": count, "netns": netns, "all-netns": all_netns or None, "via": via}
     _check_replay(asked, record=record, replay=replay, at=at, speed=speed)
     _check(asked, once=once, port=shown.port)

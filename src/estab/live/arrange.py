@@ -19,9 +19,10 @@ ORDERS: dict[str, Callable[[ListenerRow], Any]] = {
     "drops": lambda row: row.drops_per_s or 0.0,
     "fds": lambda row: _fds_fill(row.tightest),
     "process": lambda row: (row.owners[0].name or "", row.owners[0].pid) if row.owners else ("", 0),
+    "service": lambda row: row.service.short if row.service is not None else "",
     "listener": lambda row: (row.port, row.address),
 }
-_UPWARDS = ("process", "listener")  # names and ports read from the least to the greatest
+_UPWARDS = ("process", "service", "listener")  # names and ports read from the least to the greatest
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,16 @@ def downwards(by: str, *, backwards: bool = False) -> bool:
 
 
 def _has(row: ListenerRow, word: str) -> bool:
-    """`:80` is a port; a number a port or a PID; else part of a process, an address, a namespace or a state."""
+    """`:80` is a port; a number a port or a PID; else part of a process, of what it belongs to, of an address, a
+    namespace or a state.
+    """
     if word.startswith(":") and word[1:].isdigit():
         return row.port == int(word[1:])
     if word.isdigit():
         return row.port == int(word) or any(owner.pid == int(word) for owner in row.owners) or row.netns == word
     known = [where(row.address, row.port), row.address, row.netns or "own", row.judgement.word]
     known += [owner.name or "" for owner in row.owners]
+    known += [name for owner in row.owners if owner.service for name in owner.service.names]
     return any(word in text.lower() for text in known)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from estab.kernel.rules import accept_queue
 from estab.live.judgement import DISTRESS, rate
-from estab.live.view import ListenerRow
+from estab.live.view import HostView, ListenerRow
 from estab.report.layout import UNICODE, Glyphs, bar, sparkline
 from estab.report.words import DASH, clean, count
 
@@ -59,6 +59,15 @@ def _process(row: ListenerRow, width: int, glyphs: Glyphs) -> Cell:
     number = f" {first.pid}" + (f" +{len(row.owners) - 1}" if len(row.owners) > 1 else "")
     name, room = clean(first.name or "?"), width - len(number)
     return (name if len(name) <= room else name[: max(0, room - len(glyphs.cut))] + glyphs.cut) + number, ""
+
+
+def _service(row: ListenerRow, width: int, glyphs: Glyphs) -> Cell:
+    """What its owner belongs to; where it is narrow a pod without its namespace."""
+    service = row.service
+    if service is None:
+        return DASH, "dim"
+    name = clean(service.short)
+    return (name if len(name) <= width else name.rpartition("/")[2]), ""
 
 
 def _trend(row: ListenerRow, width: int, glyphs: Glyphs) -> Cell:
@@ -115,24 +124,30 @@ def _style(row: ListenerRow) -> str:
 
 
 COLUMNS = (
-    Column("listener", "LISTENER", 17, _listener, keep=11, grow=2, most=48),
-    Column("netns", "NETNS", 8, _text(lambda row: (clean(row.netns) or "own", "")), keep=5, grow=1, most=16),
-    Column("process", "PROCESS", 12, _process, keep=6, grow=2, most=28),
-    Column("queue", "QUEUE", 8, _queue, keep=8, grow=2, most=24),
+    Column("listener", "LISTENER", 17, _listener, keep=12, grow=2, most=48),
+    Column("netns", "NETNS", 8, _text(lambda row: (clean(row.netns) or "own", "")), keep=6, grow=1, most=16),
+    Column("process", "PROCESS", 12, _process, keep=7, grow=2, most=28),
+    Column("service", "BELONGS TO", 10, _service, keep=5, grow=2, most=36),
+    Column("queue", "QUEUE", 8, _queue, keep=9, grow=2, most=24),
     Column("trend", "TREND", 12, _trend, keep=1, grow=3, most=60),
-    Column("depth", "DEPTH/LIMIT", 11, _text(lambda row: (f"{row.depth:,}/{row.limit:,}", "")), right=True, keep=10),
+    Column("depth", "DEPTH/LIMIT", 11, _text(lambda row: (f"{row.depth:,}/{row.limit:,}", "")), right=True, keep=11),
     Column("worst", "WORST", 6, _text(lambda row: (count(row.worst), "")), right=True, keep=4),
     Column("growth", "GROWTH/s", 8, _growth, right=True, keep=2),
-    Column("drops", "DROPS/s", 7, _drops, right=True, keep=7),
+    Column("drops", "DROPS/s", 7, _drops, right=True, keep=8),
     Column("fds", "FDS", 4, _fds, right=True, keep=3),
-    Column("state", "STATE", 8, _text(lambda row: (row.judgement.word, _style(row))), keep=9),
+    Column("state", "STATE", 8, _text(lambda row: (row.judgement.word, _style(row))), keep=10),
     Column("says", "JUDGEMENT", 30, _text(lambda row: (row.judgement.says, _style(row))), keep=0, grow=8, most=90),
 )
 
 
-def fit(width: int, *, namespaces: bool, trend: bool = True) -> list[PlacedColumn]:
-    """The columns that fit `width` characters, in their order; the most needed one stays however narrow it is."""
-    left_out = [name for name, shown in (("netns", namespaces), ("trend", trend)) if not shown]
+def fit(width: int, view: HostView | None, *, trend: bool = True) -> list[PlacedColumn]:
+    """The columns that fit `width` characters, in their order; the most needed one stays however narrow it is.
+
+    What says nothing of this `view` is left out: namespaces where there is one, services where no owner is of any.
+    """
+    namespaces = view is not None and len(view.namespaces) > 1
+    services = view is not None and any(row.service is not None for row in view.rows)
+    left_out = [name for name, shown in (("netns", namespaces), ("service", services), ("trend", trend)) if not shown]
     chosen = [column for column in COLUMNS if column.name not in left_out]
     while len(chosen) > 1 and _needed(chosen) > width:
         chosen.remove(min(chosen, key=lambda column: column.keep))

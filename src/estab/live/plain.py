@@ -24,7 +24,7 @@ def render(view: HostView, rows: Sequence[ListenerRow], console: Console, *, by:
     known = console.file.isatty() or "COLUMNS" in os.environ
     width = console.width if known else PIPE_WIDTH
     glyphs = glyphs_for(console)
-    placed = fit(width, namespaces=len(view.namespaces) > 1, trend=False)  # of two looks there is none
+    placed = fit(width, view, trend=False)  # of two looks there is none
     parts = [panels.sockets(view.totals), panels.changes(view.totals), panels.conntrack(view.totals, glyphs)]
     if not any(column.column.name == "says" for column in placed) and (worst := panels.worst(rows)):
         parts.append(worst)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from estab.kernel.rules import accept_queue
 from estab.live.judgement import ListenerCondition
-from estab.records import Conntrack, Diagnosis, NamespaceId, PortUse, Process
+from estab.records import Conntrack, Diagnosis, NamespaceId, PortUse, Process, Service
 
 PUT_OFF = "not at every look: counting all sockets is put off, so that watching stays cheap"
 Key = tuple[NamespaceId, int, str, int, int | None]  # namespace, family, address, port, inode
@@ -54,6 +54,11 @@ class ListenerRow:
         """The owner that is nearest to its RLIMIT_NOFILE."""
         known = [owner for owner in self.owners if owner.fds is not None and owner.nofile_soft]
         return max(known, key=lambda owner: (owner.fds or 0) / (owner.nofile_soft or 1), default=None)
+
+    @property
+    def service(self) -> Service | None:
+        """The systemd unit, container or pod of its first owner that is of one."""
+        return next((owner.service for owner in self.owners if owner.service and owner.service.words), None)
 
 
 @dataclass(frozen=True, slots=True)

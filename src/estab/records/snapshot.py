@@ -81,11 +81,14 @@ class Service(Record, frozen=True, kw_only=True):
     @property
     def words(self) -> str:
         """The widest that it has, with a container's name or the first 12 letters of its id: `pod default/web-0`."""
-        if self.pod or self.pod_uid:
-            return f"pod {self.pod or self.pod_uid}"
-        if self.container or self.container_id:
-            return f"container {self.container or (self.container_id or '')[:12]}"
-        return self.unit or ""
+        kind = "pod " if self.pod or self.pod_uid else "container " if self.container or self.container_id else ""
+        return kind + (self.short if kind else self.unit or "")
+
+    @property
+    def short(self) -> str:
+        """The same without what it is, and of a unit without `.service`: `default/web-0`, `nginx`."""
+        container = self.container or (self.container_id or "")[:12]
+        return self.pod or self.pod_uid or container or (self.unit or "").removesuffix(".service")
 
     @property
     def names(self) -> list[str]:

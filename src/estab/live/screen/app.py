@@ -281,7 +281,7 @@ class WatchApp(App[int]):
         table.show(heading, lines, self._nothing(view))
 
     def _placed(self) -> list[columns.PlacedColumn]:
-        return columns.fit(self.size.width, namespaces=self._shown is not None and len(self._shown.namespaces) > 1)
+        return columns.fit(self.size.width, self._shown)
 
     def _panels(self, view: HostView) -> dict[str, Text]:
         in_table = any(placed.column.name == "says" for placed in self._placed())
