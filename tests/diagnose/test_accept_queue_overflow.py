@@ -160,7 +160,7 @@ def test_the_programs_setting_is_named(name: str, word: str) -> None:
 
 def test_an_unknown_program_gets_them_all() -> None:
     why = next(why for command, (_, why) in remedies(4096).items() if command.startswith("listen("))
-    for word in ("nginx", "tcp-backlog", "server.listen({backlog", "sock.listen", "Go takes somaxconn"):
+    for word in ("nginx", "tcp-backlog", "server.listen({backlog", "sock.listen", "Go: somaxconn"):
         assert word in why
 
 

@@ -127,21 +127,23 @@ def program_commands(run: RunResult, watch: ListenerWatch, size: int) -> list[tu
     """The settings that raise the program's own backlog: that of the program we see, else the common ones."""
     if run.server.embedded:
         return [(f"--backlog {size}", "")]
-    known = [program.backlog for program in programs.of(run.server.processes or ()) if program.backlog is not None]
-    filled = [(setting.at(size, watch.port), f"({setting.otherwise} by default.)") for setting in known]
+    filled = [
+        (program.backlog.at(size, watch.port), f"({program.name} asks for {program.backlog.default} by default.)")
+        for program in programs.of(run.server.processes or ())
+        if program.backlog is not None
+    ]
     if filled:
         return filled
     somaxconn = facts.server_sysctl(run, SOMAXCONN)
     if somaxconn is not None and watch.limit >= somaxconn:
         why = "A Go server asks for somaxconn as it is at its start; others ask for a number."
         return [("restart the server", why)]
-    return [
-        (
-            f"listen(fd, {size})",
-            f"nginx: listen {watch.port} backlog={size}; Redis: tcp-backlog {size}; Node: server.listen({{backlog: "
-            f"{size}}}); Python: sock.listen({size}); Java: new ServerSocket(port, {size}); Go takes somaxconn.",
-        )
+    usual = [
+        f"{program.name}: {program.backlog.shortly(size, watch.port)}"
+        for program in programs.known()
+        if program.backlog is not None and program.backlog.short
     ]
+    return [(f"listen(fd, {size})", f"{'; '.join(usual)}.")]
 
 
 def burst(run: RunResult) -> int | None:

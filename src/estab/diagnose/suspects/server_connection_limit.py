@@ -196,21 +196,29 @@ def _kept_by(run: RunResult) -> int | None:
 def _own_settings(run: RunResult) -> list[Remedy]:
     size, port = _wanted(run), facts.target_port(run) or "PORT"
     more = [changes.connection_limit(size)]
-    known = [program.connections for program in programs.of(run.server.processes or ()) if program.connections]
+    seen = programs.of(run.server.processes or ())
+    known = [program.connections for program in seen if program.connections is not None]
     own = [Remedy(command=setting.at(size, port), works=True, changes=more, why=_why(setting)) for setting in known]
     anyone = Remedy(
         command=f"a higher limit of connections in the program's own settings: {size}",
         works=True,
         changes=more,
-        why="Redis: maxclients; memcached: -c; nginx: worker_connections; Node: server.maxConnections; PostgreSQL, "
-        "MySQL: max_connections; HAProxy: maxconn; Apache: MaxRequestWorkers; Tomcat: maxConnections.",
+        why=f"{'; '.join(_usual())}.",
     )
     return [*_cut_by_descriptors(run, size), *(own or [anyone])]
 
 
+def _usual() -> list[str]:
+    """How the setting is called by programs that many have."""
+    return [
+        f"{program.name}: {program.connections.shortly()}"
+        for program in programs.known()
+        if program.connections is not None and program.connections.short
+    ]
+
+
 def _why(setting: Setting) -> str:
-    otherwise = f" (Otherwise: {setting.otherwise}.)" if setting.otherwise else ""
-    return f"The program closes what is over its own limit.{otherwise}"
+    return f"The program closes what is over its own limit. (Otherwise: {setting.default}.)"
 
 
 def _cut_by_descriptors(run: RunResult, size: int) -> list[Remedy]:

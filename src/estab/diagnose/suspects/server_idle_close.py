@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from estab.diagnose import closings, facts, owners, sent
-from estab.diagnose.advice import changes
+from estab.diagnose.advice import changes, programs
 from estab.diagnose.advice.futile import bigger_backlog
 from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import measured
@@ -21,6 +21,7 @@ _AT_ONCE_S = 0.1  # what is closed for being one too many, or as it is accepted,
 _SHORTEST_S = 0.5  # what lives less is not closed for being silent
 _SPREAD_S = 0.5  # by so much their ages may differ: programs look only now and then, as does a run
 _TICK_S = 0.1  # from one sample to the next
+_PATIENT_S = 120  # what is proposed where the present time is not known
 _SHARE = 0.9  # of the connections that had that age so many must have been closed
 
 
@@ -117,12 +118,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             changes=[changes.program("the clients' pool")],
             why="The client then never asks over a connection that the server is closing.",
         ),
-        Remedy(
-            command="a longer idle time at the server (nginx keepalive_timeout, redis timeout, Node keepAliveTimeout)",
-            works=True,
-            changes=[changes.IDLE_LONGER],
-            why="It is the program's own setting; above that of all clients and proxies before it.",
-        ),
+        *_own_settings(run, None if span is None else span[0]),
         Remedy(
             command="try again, once, what can be asked twice",
             works=True,
@@ -137,6 +133,28 @@ def remedies(run: RunResult) -> list[Remedy]:
         ),
         bigger_backlog("Each connection was accepted long before."),
     ]
+
+
+def _own_settings(run: RunResult, age_s: float | None) -> list[Remedy]:
+    """The settings of the programs that own the listener, for twice the age that was seen; else how many call it."""
+    why = "It is the program's own setting; above that of all clients and proxies before it."
+    longer = _PATIENT_S if age_s is None else 2 * math.ceil(age_s)
+    known = [program.idle for program in programs.of(run.server.processes or ()) if program.idle is not None]
+    if known:
+        return [
+            Remedy(
+                command=setting.lasting(longer, facts.target_port(run) or "PORT"),
+                works=True,
+                changes=[changes.IDLE_LONGER],
+                why=f"{why} (Otherwise: {setting.default}.)",
+            )
+            for setting in known
+        ]
+    usual = [
+        f"{program.name} {program.idle.short}" for program in programs.known() if program.idle and program.idle.short
+    ]
+    command = f"a longer idle time at the server ({', '.join(usual)})"
+    return [Remedy(command=command, works=True, changes=[changes.IDLE_LONGER], why=why)]
 
 
 CAUSE = Cause(
