@@ -54,6 +54,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Parser]]] = {
             "messages": _walk,
             "attributes": lambda data: list(netlink.attributes(data, 0, len(data))),
             "sockets": lambda data: inet_diag.Sockets().add(data),
+            "datagrams": lambda data: inet_diag.Datagrams().add(data),
             "socket": lambda data: inet_diag.parse_socket(data, 0, len(data)),
             "census": lambda data: inet_diag.SocketCounts(ports=True, peers=True, sources=True).add(data),
             "engine census": lambda data: EngineCensus(ports=True, peers=True, sources=True).add(data),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from estab.observe.queues import QueueLook
 from estab.recording.reading import snapshots
 from estab.recording.segments import kept
 from estab.recording.writer import RecordingDirectory
-from estab.records import Snapshot
+from estab.records import Listener, Snapshot
 
 INODE = 1
 COUNTERS = (b"TcpExt: ListenOverflows ListenDrops\nTcpExt: %d %d\n", b"Tcp: PassiveOpens\nTcp: 7\n")
@@ -30,10 +31,18 @@ def drops(at_s: float) -> int:
     return round(100 * max(0.0, min(at_s, FULL_TO) - FULL_FROM))
 
 
+@dataclass(frozen=True)
+class Told:
+    seen: list[Listener]
+
+    def listeners(self) -> list[Listener]:
+        return self.seen
+
+
 def look(at_s: float) -> QueueLook:
     lost = drops(at_s)
     seen = listener(80, depth(at_s), 16).replace(owners=None, drops=lost)
-    return QueueLook(START_S + at_s, [seen], (COUNTERS[0] % (lost, lost), COUNTERS[1]), 500)
+    return QueueLook(START_S + at_s, Told([seen]), (COUNTERS[0] % (lost, lost), COUNTERS[1]), 500)
 
 
 def whole(at_s: float) -> Snapshot:

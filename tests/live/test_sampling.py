@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.live.stories import snapshot, story
@@ -18,7 +20,10 @@ from estab.live.replay import recorded
 from estab.live.sampling import Sampler, check_interval
 from estab.live.view import PUT_OFF
 from estab.load.conductor import Stop
+from estab.observe import counters
+from estab.observe.owners import KnownOwners
 from estab.observe.pace import Pace
+from estab.observe.sock_diag import SockDiag
 from estab.recording.snapshot_file import RecordingFile
 from estab.records import Snapshot
 
@@ -46,6 +51,29 @@ def test_cheap_at_every_look_and_whole_at_both_ends() -> None:
     between = snapshots[1:-1]
     assert all(moment.census is None for moment in between)
     assert all(("census", PUT_OFF) in [(gap.field, gap.why) for gap in moment.unobserved] for moment in between)
+
+
+def test_listeners_and_counters_are_of_one_moment_and_their_owners_were_seen_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order = []
+
+    def noted(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        def note(*arguments: Any) -> Any:
+            order.append(name)
+            return work(*arguments)
+
+        return note
+
+    for of, name in (
+        (KnownOwners, "look"),
+        (SockDiag, "listeners"),
+        (counters, "read_counters"),
+        (KnownOwners, "fill"),
+    ):
+        monkeypatch.setattr(of, name, noted(name, getattr(of, name)))
+    looked(1)
+    assert order[:4] == ["look", "listeners", "read_counters", "fill"]
 
 
 def test_the_busiest_target_is_counted() -> None:

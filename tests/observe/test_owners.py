@@ -10,7 +10,7 @@ from estab.observe.gaps import Gaps
 from estab.observe.owners import KnownOwners
 from estab.observe.processes import Owners
 from estab.observe.sock_diag import SockDiag
-from estab.records import Listener
+from estab.records import Listener, Process
 
 
 class Clock:
@@ -52,6 +52,27 @@ def test_all_processes_are_searched_for_what_is_new_and_now_and_then(searches: l
         clock.now = at
         assert all(one.owners for one in known.fill([listener(inode) for inode in inodes], Gaps()))
     assert searches == [{1}, {1, 2}, {1, 2}]
+
+
+def test_owners_that_are_known_are_as_they_were_seen_before_the_listeners(
+    searches: list[set[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def named(name: str) -> None:
+        monkeypatch.setattr(owners.processes, "process", lambda pid, closely=False: Process(pid=pid, name=name))
+
+    def names(*inodes: int) -> list[str | None]:
+        filled = known.fill([listener(inode) for inode in inodes], Gaps())
+        return [owner.name for one in filled for owner in one.owners or ()]
+
+    known = KnownOwners(Clock())
+    named("first")
+    known.look()
+    assert names(1) == ["first"]
+    named("before")
+    known.look()
+    named("after")
+    assert names(1) == ["before"]
+    assert names(1) == ["after"]  # seen by no look of its own
 
 
 def test_one_that_nobody_owns_is_searched_once_and_said(searches: list[set[int]]) -> None:

@@ -58,6 +58,11 @@ def test_listeners_as_ss_shows_them() -> None:
             ("::", 0, 9, 0),
         ]
         assert diag.listeners(8003) == []
+        dump = diag.listening_dump()
+        assert dump.listeners() == diag.listeners()
+        assert diag.listening_dump() == dump  # nothing changed
+        with socket.create_server(("127.0.0.1", 8003)):
+            assert diag.listening_dump() != dump
 
 
 @pytest.mark.namespace

@@ -96,7 +96,7 @@ class NamespaceReader:
         self._diag = self._diag or gaps.read("listeners", SockDiag)
         if self._close_looks:
             self._queues = self._queues or gaps.read("queues", QueueReader)
-        listeners = self._listeners(gaps)
+        listeners, risen = self._listeners(gaps)
         counted = self._counted(gaps, values, listeners, whole=whole, wait_s=wait_s)
         around = self._around
         if around is None or self._around_pace.due:
@@ -113,7 +113,7 @@ class NamespaceReader:
             census=counted.census,
             targets=counted.targets,
             port_use=counted.targets[0] if counted.targets else None,
-            counters=gaps.read("counters", counters.read_counters),
+            counters=risen,
             sockstat=gaps.read("sockstat", counters.read_sockstat),
             conntrack=system.read_conntrack(gaps),
             cgroup=around.cgroup,
@@ -124,16 +124,18 @@ class NamespaceReader:
             unobserved=gaps.found,
         )
 
-    def _listeners(self, gaps: Gaps) -> list[Listener] | None:
+    def _listeners(self, gaps: Gaps) -> tuple[list[Listener] | None, dict[str, int] | None]:
+        """The listeners and the counters, of one moment: what was accepted between two looks is reckoned from both."""
+        self._owners.look()
         listeners = gaps.read("listeners", self._diag.listeners) if self._diag is not None else None
+        risen = gaps.read("counters", counters.read_counters)
         if listeners is None:
-            return None
+            return None, risen
         self._worst = {
             listener.inode: max(self._worst.get(listener.inode, 0), listener.depth) for listener in listeners
         }
-        return [
-            listener.replace(worst_depth=self._worst[listener.inode]) for listener in self._owners.fill(listeners, gaps)
-        ]
+        filled = self._owners.fill(listeners, gaps)
+        return [listener.replace(worst_depth=self._worst[listener.inode]) for listener in filled], risen
 
     def _counted(
         self, gaps: Gaps, values: _Sysctls, listeners: Sequence[Listener] | None, *, whole: bool, wait_s: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from estab.observe import processes, snapshot
 from estab.observe.gaps import Gaps
@@ -28,6 +28,15 @@ class KnownOwners:
         self._for_new = Pace(_SHARE, 0.0, clock=clock, cost=clock)
         self._for_all = Pace(_SHARE, _AGAIN_S, clock=clock, cost=clock)
         self._closely = Pace(_CLOSELY_SHARE, 0.0, clock=clock, cost=cost)
+        self._seen: dict[int, Process | None] = {}  # by `look`, until the next `fill`
+
+    def look(self) -> None:
+        """See those that are known, before the listeners are read that `fill` is to be given.
+
+        What has not run from one look to the next has then accepted nothing of what waited at the listeners in between.
+        Seen after them, it may have accepted all of it before it was seen.
+        """
+        self._seen = self._facts({pid for pids in self._found.by_inode.values() for pid in pids})
 
     def fill(self, listeners: Sequence[Listener], gaps: Gaps) -> list[Listener]:
         """The listeners with owners and what each of these has open now, and when that is due, how its threads fare."""
@@ -35,12 +44,16 @@ class KnownOwners:
         if self._for_all.due or (inodes - self._searched and self._for_new.due):
             self._for_all.spend(lambda: self._for_new.spend(lambda: self._search(inodes, gaps)))
         pids = {pid for inode in inodes for pid in self._found.by_inode.get(inode, ())}
-        closely = self._closely.due
-        facts = self._closely.spend(lambda: _facts(pids, closely=True)) if closely else _facts(pids, closely=False)
+        facts, self._seen = self._seen | self._facts(pids - self._seen.keys()), {}
         filled = [self._with_owners(listener, facts) for listener in listeners]
         if any(listener.owners is None for listener in filled):
             gaps.note("listeners.owners", snapshot.why_unowned(self._found.hidden))
         return filled
+
+    def _facts(self, pids: Collection[int]) -> dict[int, Process | None]:
+        if pids and self._closely.due:
+            return self._closely.spend(lambda: {pid: processes.process(pid, closely=True) for pid in pids})
+        return {pid: processes.process(pid) for pid in pids}
 
     def _search(self, inodes: set[int], gaps: Gaps) -> None:
         owners = gaps.read("listeners.owners", lambda: processes.owners(inodes))
@@ -50,7 +63,3 @@ class KnownOwners:
     def _with_owners(self, listener: Listener, facts: dict[int, Process | None]) -> Listener:
         pids = self._found.by_inode.get(listener.inode or 0, ())
         return listener.replace(owners=[fact for pid in pids if (fact := facts.get(pid))] or None)
-
-
-def _facts(pids: Iterable[int], *, closely: bool) -> dict[int, Process | None]:
-    return {pid: processes.process(pid, closely=closely) for pid in pids}

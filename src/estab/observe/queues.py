@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Protocol
 
 from estab.kernel.formats.proc_net import parse_counters
 from estab.observe.counters import CounterFiles
-from estab.observe.sock_diag import SockDiag
+from estab.observe.sock_diag import ListeningDump, SockDiag
 from estab.records import Listener, Process, Snapshot, Unobserved
 
-_A_LISTENER_BYTES = 400  # what its record takes in memory, about
 WHY = "a close look, between two whole ones: queues, drops and counters alone"
+
+
+class Listening(Protocol):
+    """What listened, as it was told (`sock_diag.ListeningDump`)."""
+
+    def listeners(self) -> list[Listener]:
+        """Each listener. Raises ParseError."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueLook:
-    """What one look saw at `at_s` (Unix time). `counters` is the text of /proc/net/netstat and snmp, not read yet."""
+    """What one look saw at `at_s` (Unix time). Nothing of it has been read yet: few are ever asked what stands in them.
+
+    `counters` is the text of /proc/net/netstat and snmp. `size`: the bytes that it takes in memory, about.
+    """
 
     at_s: float
-    listeners: list[Listener]
+    listening: Listening
     counters: tuple[bytes, ...]
     size: int
 
@@ -36,7 +46,7 @@ class QueueLook:
             sysctls=whole.sysctls,
             nofile_soft=whole.nofile_soft,
             nofile_hard=whole.nofile_hard,
-            listeners=[each.replace(owners=_named(owners.get(each.inode))) for each in self.listeners],
+            listeners=[each.replace(owners=_named(owners.get(each.inode))) for each in self.listening.listeners()],
             counters={name: value for text in self.counters for name, value in parse_counters(text).items()},
             unobserved=[Unobserved(field=field, why=WHY) for field in ("listeners.owners.fds", "census", "conntrack")],
         )
@@ -55,7 +65,7 @@ class QueueReader:
         except BaseException:
             self._files.close()
             raise
-        self._before: list[Listener] = []
+        self._before: ListeningDump | None = None
 
     def close(self) -> None:
         """Give the descriptors back. May be called twice."""
@@ -64,12 +74,14 @@ class QueueReader:
 
     def look(self) -> QueueLook:
         """The queues now."""
-        listeners, counters = self._diag.listeners(), self._files.texts()
-        if listeners == self._before:  # on a quiet host all looks share one list
-            listeners = self._before
-        grown = 0 if listeners is self._before else _A_LISTENER_BYTES * len(listeners)
-        self._before = listeners
-        return QueueLook(time.time(), listeners, counters, sum(map(len, counters)) + grown)
+        dump, counters = self._diag.listening_dump(), self._files.texts()
+        grown = 0
+        if self._before is not None and dump == self._before:
+            dump = self._before  # on a quiet host all looks share one
+        else:
+            grown = dump.size
+        self._before = dump
+        return QueueLook(time.time(), dump, counters, sum(map(len, counters)) + grown)
 
 
 def _named(owners: list[Process] | None) -> list[Process] | None:

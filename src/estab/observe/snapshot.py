@@ -111,10 +111,11 @@ def _sockets(
         gaps.note("listeners", remote)
         gaps.note("server_sockets", remote)
     else:
-        listeners = gaps.read("listeners", lambda: diag.listeners(port))
-        # At once: what is accepted between two snapshots is reckoned from both (`diagnose.accepts`).
+        owned = _owned(gaps.read("listeners", lambda: diag.listeners(port)), owner_pids, gaps)
+        # Again: whose owners have not run since they were seen was accepted nothing of. And the counters at once: what
+        # is accepted between two snapshots is reckoned from both (`diagnose.accepts`).
+        listeners = None if owned is None else _as_now(owned, diag, port)
         counted = gaps.read("counters", counters.read_counters)
-        listeners = _owned(listeners, owner_pids, gaps)
         if port is not None:
             server_sockets = gaps.read("server_sockets", lambda: diag.server_sockets(port))
     if toward is not None:
@@ -174,6 +175,15 @@ def _owned(listeners: list[Listener] | None, owner_pids: Sequence[int] | None, g
     if any(listener.owners is None for listener in owned):
         gaps.note("listeners.owners", why_unowned(searched.hidden))
     return owned
+
+
+def _as_now(owned: list[Listener], diag: SockDiag, port: int | None) -> list[Listener]:
+    """The listeners as they stand by now, with the owners that were found; as they were where that can't be read."""
+    owners = {listener.inode: listener.owners for listener in owned}
+    try:
+        return [listener.replace(owners=owners.get(listener.inode)) for listener in diag.listeners(port)]
+    except EstabError:
+        return owned
 
 
 def _with_owners(

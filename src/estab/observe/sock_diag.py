@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, Self, TypeVar
 
 from estab.errors import MachineError, ReadError
@@ -65,6 +66,25 @@ class ServerEnd(NamedTuple):
     held: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class ListeningDump:
+    """The datagrams that tell of every listening socket at one moment."""
+
+    datagrams: tuple[bytes, ...]
+
+    @property
+    def size(self) -> int:
+        """How many bytes they are."""
+        return sum(map(len, self.datagrams))
+
+    def listeners(self) -> list[Listener]:
+        """As `SockDiag.listeners`. Raises ParseError where they are damaged."""
+        sockets = inet_diag.Sockets()
+        for data in self.datagrams:
+            sockets.add(data)
+        return [as_listener(listening) for listening in _by_family(sockets.found)]
+
+
 class _NotKnownError(MachineError):
     """The kernel does not know this question."""
 
@@ -102,6 +122,12 @@ class SockDiag:
     def listeners(self, port: int | None = None) -> list[Listener]:
         """As `listening`, as records, without owners."""
         return [as_listener(listening) for listening in self.listening(port)]
+
+    def listening_dump(self) -> ListeningDump:
+        """Every listening socket as the kernel tells of it, not read yet: where nothing changed two are equal."""
+        mask = inet_diag.states(inet_diag.LISTEN)
+        held = self._dump(inet_diag.Datagrams, mask, extensions=inet_diag.EXT_SKMEMINFO, numbered=False).held
+        return ListeningDump(tuple(held))
 
     def server_sockets(self, port: int) -> ServerSockets:
         """Connections on the server's side of `port` by state; `queued` wait for accept(), `accepted` have an inode."""
@@ -253,8 +279,12 @@ class SockDiag:
         remote_port: int | None = None,
         remote_address: bytes | None = None,
         half: inet_diag.Half | None = None,
+        numbered: bool = True,
     ) -> C:
-        """Both families' sockets into a new collector; asked again where the table changed meanwhile."""
+        """Both families' sockets into a new collector; asked again where the table changed meanwhile.
+
+        Not `numbered`: the question has the number 0, as all answers to it have.
+        """
 
         def question(family: int) -> bytes:
             self._sequence = (self._sequence + 1) & 0xFFFFFFFF
@@ -262,7 +292,7 @@ class SockDiag:
                 family,
                 mask,
                 extensions=extensions,
-                sequence=self._sequence,
+                sequence=self._sequence if numbered else 0,
                 local_port=local_port,
                 remote_port=remote_port,
                 remote_address=remote_address,

@@ -47,6 +47,13 @@ def test_captured_connections(captured: Captured) -> None:
     assert (mapped.local_address, mapped.state_name, mapped.inode) == ("::ffff:127.0.0.1", "CLOSE-WAIT", 0)
 
 
+@pytest.mark.parametrize("name", ["inet-all.bin", "inet6-listen.bin"])
+def test_datagrams_are_kept_as_they_came(captured: Captured, name: str) -> None:
+    data, kept = captured(name), inet_diag.Datagrams()
+    assert kept.add(memoryview(data)) == Sockets().add(data)
+    assert kept.held == [data]
+
+
 @pytest.mark.parametrize(
     "name", ["inet-all.bin", "inet6-all.bin", "inet-listen.bin", "inet6-info.bin", "inet-info.bin"]
 )

@@ -31,7 +31,7 @@ from estab.kernel.formats.inet_diag.request import (
     family_of,
     request,
 )
-from estab.kernel.formats.inet_diag.sockets import DumpState, InetSocket, Sockets, parse_socket
+from estab.kernel.formats.inet_diag.sockets import Datagrams, DumpState, InetSocket, Sockets, parse_socket
 from estab.kernel.formats.inet_diag.states import (
     ALL_STATES,
     BOUND_INACTIVE,
@@ -67,6 +67,7 @@ __all__ = [
     "STATE_NAMES",
     "SYN_SENT",
     "TIME_WAIT",
+    "Datagrams",
     "DumpState",
     "Established",
     "Half",

@@ -5,6 +5,7 @@ Source: `include/uapi/linux/inet_diag.h` and `sock_diag.h`, as `net/ipv4/inet_di
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from struct import Struct
 
 from estab.errors import ParseError
@@ -118,14 +119,31 @@ class Sockets:
 
     def add(self, data: bytes | memoryview) -> DumpState:
         """Take one datagram. Raises ParseError where it is damaged."""
-        interrupted = False
-        for message in netlink.messages(data):
-            interrupted |= message.interrupted
-            if message.kind in KINDS:
-                self.found.append(parse_socket(data, message.start, message.end))
-            elif (end := control(data, message)) is not None:
-                return end.replace(interrupted=interrupted)
-        return DumpState(done=False, interrupted=interrupted)
+        return _through(data, lambda message: self.found.append(parse_socket(data, message.start, message.end)))
+
+
+class Datagrams:
+    """Keeps the datagrams of a dump as they came, for who reads few of many dumps: `Sockets` takes them later."""
+
+    def __init__(self) -> None:
+        self.held: list[bytes] = []
+
+    def add(self, data: bytes | memoryview) -> DumpState:
+        """Take one datagram. Raises ParseError where its messages do not fit; its sockets are not looked at."""
+        self.held.append(bytes(data))
+        return _through(data, lambda _message: None)
+
+
+def _through(data: bytes | memoryview, take: Callable[[netlink.Message], None]) -> DumpState:
+    """Has each socket of one datagram taken, and says how far the dump is after it."""
+    interrupted = False
+    for message in netlink.messages(data):
+        interrupted |= message.interrupted
+        if message.kind in KINDS:
+            take(message)
+        elif (end := control(data, message)) is not None:
+            return end.replace(interrupted=interrupted)
+    return DumpState(done=False, interrupted=interrupted)
 
 
 def control(data: bytes | memoryview, message: netlink.Message) -> DumpState | None:
