@@ -60,6 +60,7 @@ def test_everything_of_each_is_said_when_asked(night: str) -> None:
     assert "then: restarted 1970-01-01 02:02:16 (PID 9, then 10)" in text
     assert "has all 1,024 of its descriptors in use" in text
     assert "What does nothing" in text
+    assert text.count("its worst interval, ") == 3
 
 
 def test_a_single_episode_is_told_like_any_verdict(night: str) -> None:
@@ -67,6 +68,7 @@ def test_a_single_episode_is_told_like_any_verdict(night: str) -> None:
     assert done.returncode == 1
     assert done.stdout.startswith("✗ accept_queue_overflow (server): the accept queue of 127.0.0.1:80 is full now")
     assert "02:01:14-02:02:14 UTC · 127.0.0.1:80 nginx · 959 drops" in done.stdout
+    assert "\n  At worst " in done.stdout  # of sixty intervals
     assert "restarted 02:02:16" in estab("diagnose", night, "--brief").stdout
 
 

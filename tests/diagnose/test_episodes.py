@@ -67,6 +67,21 @@ def test_an_episode_says_where_and_how_much() -> None:
     assert episode.suspect.remedies
 
 
+def test_evidence_is_of_the_interval_that_shows_most_and_says_so() -> None:
+    taken = [
+        moment(
+            START + at, {"ListenOverflows": so_far, "ListenDrops": so_far}, listeners=[listener(depth=5, drops=so_far)]
+        )
+        for at, so_far in enumerate((0, 100, 382, 500, 500))
+    ]
+    [episode] = judge_recording(taken).episodes
+    assert (episode.drops, episode.overflows, episode.intervals) == (500, 500, 3)
+    assert (episode.shown_from_s, episode.shown_to_s) == (START + 1, START + 2)
+    said = [fact.text for fact in episode.suspect.evidence]
+    assert any("ListenOverflows rose by 282 between the two looks" in text for text in said)
+    assert not any("within the run" in text or "ten a second" in text for text in said)
+
+
 BEFORE = other(9)
 STUCK = BEFORE.replace(depth=512)
 MASTER, WORKERS = Process(pid=1, started_ticks=1), [Process(pid=pid, started_ticks=pid) for pid in (2, 3, 4, 5)]
@@ -150,7 +165,10 @@ def test_a_recording_in_one_verdict() -> None:
     """Full at two looks; then the server was restarted, so that first and last differ in nothing."""
     found = diagnosis_of(judge_recording(recording([CALM, FULL, FULL, CALM, CALM])))
     assert found.cause == "accept_queue_overflow"
-    assert found.summary.endswith("So it was in 2 of 4 intervals of the recording: 02:00:00 to 02:00:02 UTC.")
+    assert found.summary.endswith(
+        "So it was in 2 of 4 intervals of the recording: 02:00:00 to 02:00:02 UTC. "
+        "The evidence is of 02:00:00 to 02:00:01."
+    )
     assert diagnosis_of(judge_recording(recording([CALM] * 5))).cause is None
     pair = recording([CALM, FULL])
     assert diagnosis_of(judge_recording(pair)) == judge_snapshots(*pair)

@@ -18,6 +18,9 @@ from tests.kernels.apt import Apt, CannotHave
 from tests.kernels.plan import plan
 from tests.kernels.runs import Runs
 
+from estab.lab.parts.scenario import names
+from estab.words import nearest
+
 
 def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -86,7 +89,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="guests at the same time (default: cores)")
     parser.add_argument("--fetch", action="store_true", help="only fetch the kernel that make test boots")
     parser.add_argument("--keep", action="store_true", help=f"write what came of it into {results.KEPT.name}")
-    return parser.parse_args()
+    asked = parser.parse_args()
+    for name in asked.scenario or ():
+        if name not in names():
+            wrong = f"there is no scenario {name!r}{nearest(name, names())} (estab lab list names them)"
+            parser.exit(2, f"{parser.prog}: {wrong}\n")
+    return asked
 
 
 def _tell(line: str) -> None:

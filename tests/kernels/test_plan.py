@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
+import pytest
+from tests.kernels import __main__ as command
 from tests.kernels.catalogue import Kernel
 from tests.kernels.plan import DEAR, USUAL, plan
 
@@ -36,3 +40,15 @@ def test_what_is_named_is_all_that_is_asked() -> None:
     assert asked(CLOUD, scenarios=["healthy"]) == {"cloud-6.1": (0, ["healthy"])}
     assert asked(CLOUD, rules="rule_9") == {"cloud-6.1": (1, [])}
     assert asked(CLOUD, rules="rule_9", scenarios=["healthy"]) == {"cloud-6.1": (1, ["healthy"])}
+
+
+@pytest.mark.parametrize(("name", "hint"), [("", ""), ("healty", "; did you mean 'healthy'?"), ("all", "")])
+def test_a_scenario_that_there_is_not_is_said_before_anything_is_fetched(
+    name: str, hint: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["python -m tests.kernels", "--scenario", name])
+    with pytest.raises(SystemExit) as ended:
+        command._arguments()
+    assert ended.value.code == 2
+    said = f"python -m tests.kernels: there is no scenario {name!r}{hint} (estab lab list names them)\n"
+    assert capsys.readouterr().err == said

@@ -135,6 +135,8 @@ class _Ongoing:
             next_s=next_s,
             next_pid=self.next_pid,
             suspect=named.suspect,
+            shown_from_s=named.from_s,
+            shown_to_s=named.to_s,
         )
 
 
@@ -181,7 +183,7 @@ class NamespaceEpisodes:
         longer = None if since is before else finding_between(since, after)
         if longer is None or longer.place != finding.place or not longer.explains(finding.suspect.cause):
             return finding
-        return replace(finding, suspect=longer.suspect)
+        return replace(finding, suspect=longer.suspect, from_s=longer.from_s)
 
     def _like(self, finding: Finding) -> Iterator[_Ongoing]:
         return (episode for episode in self._ongoing if episode.is_like(finding))
@@ -271,11 +273,14 @@ def diagnosis_of(recording: Episodes) -> Diagnosis:
     if whole.cause is not None and BY_ID[cause].why_it_explains(BY_ID[whole.cause]) is None:
         return whole
     episodes = [episode for episode in recording.episodes if episode.cause == cause]
-    suspect, until_s = episodes[0].suspect, max(episode.to_s for episode in episodes)
+    first, until_s = episodes[0], max(episode.to_s for episode in episodes)
+    suspect = first.suspect
     told = (
         f"So it was in {shown:,} of {recording.intervals:,} intervals of the recording: "
-        f"{clock(episodes[0].from_s)} to {clock(until_s)} UTC."
+        f"{clock(first.from_s)} to {clock(until_s)} UTC."
     )
+    if shown > 1 and first.shown_from_s is not None and first.shown_to_s is not None:
+        told += f" The evidence is of {clock(first.shown_from_s)} to {clock(first.shown_to_s)}."
     return whole.replace(
         cause=cause,
         side=suspect.side,

@@ -8,6 +8,7 @@ from estab.words import places, plural
 
 NETSTAT = "/proc/net/netstat"
 SNMP = "/proc/net/snmp"
+BETWEEN_LOOKS = "between the two looks"
 
 
 def measured(source: str, field: str, value: float | str | None, text: str, threshold: float | None = 0) -> Evidence:
@@ -25,19 +26,24 @@ def listener_unseen(run: RunResult) -> Evidence:
     return unknown("sock_diag", "listener", f"not observed: {facts.why_unseen(run)}")
 
 
-def counter(name: str, delta: int | None, means: str = "") -> Evidence:
+def during(run: RunResult) -> str:
+    """When what a run counted rose, in words: of two looks at a host it is the time between them."""
+    return BETWEEN_LOOKS if run.command == "observe" else "within the run"
+
+
+def counter(name: str, delta: int | None, means: str = "", when: str = BETWEEN_LOOKS) -> Evidence:
     """How much a counter of the server's namespace rose, against 0; `means` says what the kernel counts by it."""
     short = name.partition(".")[2]
     if delta is None:
         text = f"{short} was not observed at the server"
     else:
-        text = f"{short} rose by {delta:,} within the run" + (f": {means}" if means else "")
+        text = f"{short} rose by {delta:,} {when}" + (f": {means}" if means else "")
     return measured(NETSTAT if name.startswith("TcpExt.") else SNMP, name, delta, text)
 
 
 def server_counter(run: RunResult, name: str, means: str = "") -> Evidence:
     """`counter`, as the run counted it."""
-    return counter(name, run.server.rose(name), means)
+    return counter(name, run.server.rose(name), means, during(run))
 
 
 def connect_timeouts(run: RunResult) -> Evidence:

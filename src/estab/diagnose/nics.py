@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from estab.diagnose.evidence import measured, unknown
+from estab.diagnose.evidence import during, measured, unknown
 from estab.diagnose.syn_path import ends
 from estab.kernel.rules.cloud_flows import AVAILABLE, EXCEEDED
 from estab.records import Evidence, Nic, RunResult, Snapshot
@@ -60,15 +60,15 @@ def allowance_evidence(run: RunResult) -> list[Evidence]:
     if not counted:
         text = f"no interface counts {EXCEEDED} (ENA does): a cloud's own flow table was not observed"
         return [unknown("ethtool -S", EXCEEDED, text)]
-    return [as_evidence(allowance) for allowance in counted]
+    return [as_evidence(allowance, during(run)) for allowance in counted]
 
 
-def as_evidence(allowance: FlowAllowance) -> Evidence:
-    """What one interface says, as evidence."""
+def as_evidence(allowance: FlowAllowance, when: str) -> Evidence:
+    """What one interface says, as evidence; it rose `when`."""
     left = (
         ""
         if allowance.available is None
         else f"; room for {plural(allowance.available, 'more flow')} was left at the end"
     )
-    text = f"{EXCEEDED} of {allowance.nic} at the {allowance.end} rose by {allowance.lost:,} within the run{left}"
+    text = f"{EXCEEDED} of {allowance.nic} at the {allowance.end} rose by {allowance.lost:,} {when}{left}"
     return measured("ethtool -S", EXCEEDED, allowance.lost, text)

@@ -9,7 +9,7 @@ ListenOverflows, to ListenDrops and to the listener's own sk_drops (docs/kernel.
 from __future__ import annotations
 
 from estab.diagnose import accepts, facts
-from estab.diagnose.evidence import listener_unseen, measured, worst_depth
+from estab.diagnose.evidence import during, listener_unseen, measured, worst_depth
 from estab.diagnose.on_snapshots import Queue, Snapshots
 from estab.kernel.rules.accept_queue import overflow_in_drops
 from estab.records import Evidence, ListenerWatch, RunResult
@@ -64,7 +64,7 @@ def overflow_evidence(run: RunResult) -> list[Evidence]:
     if watch is None:
         return [listener_unseen(run)]
     delta = run.server.rose(facts.LISTEN_OVERFLOWS)
-    seen = "was not observed" if delta is None else f"rose by {delta:,} within the run (packets, not clients)"
+    seen = "was not observed" if delta is None else f"rose by {delta:,} {during(run)} (packets, not clients)"
     return [
         measured("/proc/net/netstat", facts.LISTEN_OVERFLOWS, delta, f"ListenOverflows {seen}"),
         worst_depth(watch),

@@ -21,7 +21,8 @@ class Episode(Record, frozen=True, kw_only=True):
     or pod in words. `intervals`: how many pairs of adjacent snapshots show it. `drops` are the listener's own
     (sk_drops), `overflows` the rise of TcpExt.ListenOverflows and `attempt_fails` that of Tcp.AttemptFails, which are
     the whole namespace's; None: not observed. `deepest` of `room` waited in its accept queue at a look. `next` happened
-    at `next_s`, and `next_pid` is the owner since. `suspect` is the verdict on the interval that shows most of it.
+    at `next_s`, and `next_pid` is the owner since. `suspect` is the verdict on the interval that shows most of it, from
+    `shown_from_s` to `shown_to_s`: what its evidence says rose, did so within that.
     """
 
     cause: str
@@ -46,6 +47,8 @@ class Episode(Record, frozen=True, kw_only=True):
     next_s: float | None = None
     next_pid: int | None = None
     suspect: Suspect
+    shown_from_s: float | None = None
+    shown_to_s: float | None = None
 
 
 class Episodes(Record, frozen=True, kw_only=True):

@@ -48,6 +48,13 @@ def after(episode: Episode, *, day: bool = False, short: bool = False) -> str:
     return f"{_SHORT.get(word, word) if short else word} {clock(episode.next_s, day=day)}"
 
 
+def shown_by(episode: Episode) -> str | None:
+    """Of several intervals that whose evidence is told, as the one that shows most. None: there is one alone."""
+    if episode.intervals < 2 or episode.shown_from_s is None or episode.shown_to_s is None:
+        return None
+    return f"its worst interval, {clock(episode.shown_from_s)} to {clock(episode.shown_to_s)}"
+
+
 def days(recording: Episodes) -> bool:
     """Whether a time of day alone does not say which moment of it is meant."""
     return recording.to_s - recording.from_s >= _DAY_S
@@ -81,6 +88,8 @@ def _parts(episode: Episode, console: Console) -> Iterator[RenderableType]:
     times = f"{clock(episode.from_s, day=True)} to {clock(episode.to_s)} UTC"
     yield Text(f"\n{times}  {where(episode)}".rstrip(), style="bold")
     yield indented(line("; ".join([*costs(episode), _next(episode)])))
+    if (worst := shown_by(episode)) is not None:
+        yield indented(line(f"{worst}:", style="dim"))
     verdict = Diagnosis(
         cause=episode.cause, side=episode.side, summary=episode.suspect.summary, suspects=[episode.suspect]
     )

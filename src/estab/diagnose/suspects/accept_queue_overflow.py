@@ -13,7 +13,7 @@ from dataclasses import replace
 from estab.diagnose import facts, sent
 from estab.diagnose.advice.backlog import backlog_remedies, outrun
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
-from estab.diagnose.evidence import listener_unseen, measured, sent_again, unknown, worst_depth
+from estab.diagnose.evidence import during, listener_unseen, measured, sent_again, unknown, worst_depth
 from estab.diagnose.on_snapshots import LISTENERS_UNSEEN, Snapshots
 from estab.diagnose.overflow import ghosts_of_queue, turned_away
 from estab.diagnose.rates import queue_rates
@@ -101,7 +101,7 @@ def _why_not(run: RunResult, watch: ListenerWatch) -> str:
 
 
 def _evidence(run: RunResult, watch: ListenerWatch) -> list[Evidence]:
-    evidence = [_depth(watch), *_full_samples(watch), _overflows(run), *_drops(run), *_cookies(run), *_ghosts(run)]
+    evidence = [_depth(watch), *_full_samples(run, watch), _overflows(run), *_drops(run), *_cookies(run), *_ghosts(run)]
     return evidence + _client_evidence(run)
 
 
@@ -113,8 +113,8 @@ def _depth(watch: ListenerWatch) -> Evidence:
     return worst_depth(watch, more)
 
 
-def _full_samples(watch: ListenerWatch) -> list[Evidence]:
-    if not watch.full_samples:
+def _full_samples(run: RunResult, watch: ListenerWatch) -> list[Evidence]:
+    if not watch.full_samples or run.command == "observe":  # of two looks the depth at each is said
         return []
     text = f"full in {watch.full_samples:,} of {plural(watch.samples, 'sample')}, ten a second"
     return [measured("sock_diag", "full_samples", watch.full_samples, text)]
@@ -125,7 +125,7 @@ def _overflows(run: RunResult) -> Evidence:
     if delta is None:
         text = "ListenOverflows was not observed"
     else:
-        text = f"ListenOverflows rose by {delta:,} within the run (packets, not clients; whole network namespace)"
+        text = f"ListenOverflows rose by {delta:,} {during(run)} (packets, not clients; whole network namespace)"
     return measured("/proc/net/netstat", facts.LISTEN_OVERFLOWS, delta, text)
 
 
@@ -133,7 +133,7 @@ def _drops(run: RunResult) -> list[Evidence]:
     drops, deferred = facts.listener_drops(run), run.server.rose(facts.DEFER_DROPS)
     if drops is None:
         return [unknown("sock_diag", "drops", "the listener's own drops were not observed")]
-    text = f"the listener's own drops rose by {drops:,} within the run"
+    text = f"the listener's own drops rose by {drops:,} {during(run)}"
     evidence = [measured("sock_diag", "drops", drops, text)]
     if drops and deferred:
         text = f"TCPDeferAcceptDrop rose by {deferred:,}: so many of those drops may be TCP_DEFER_ACCEPT's"

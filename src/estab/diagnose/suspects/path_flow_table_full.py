@@ -13,7 +13,7 @@ from estab.diagnose import facts, sent
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.futile import longer_timeout
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
-from estab.diagnose.evidence import connect_timeouts, measured, unknown
+from estab.diagnose.evidence import BETWEEN_LOOKS, connect_timeouts, measured, unknown
 from estab.diagnose.nics import allowance_evidence, allowance_lost, as_evidence, between
 from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.syn_path import FEW, SynPath, arrival_evidence, syn_path, way_ended_s
@@ -137,7 +137,7 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
     if not counted:
         text = f"No interface shows {EXCEEDED} at two moments; what a cloud drops only a run from both ends shows."
         return Judgement("not_observed", text, [unknown("ethtool -S", "-", text)])
-    evidence = [as_evidence(allowance) for allowance in counted]
+    evidence = [as_evidence(allowance, BETWEEN_LOOKS) for allowance in counted]
     lost = sum(allowance.lost for allowance in counted)
     if not lost:
         return Judgement("ruled_out", "The instance's flow table dropped nothing.", evidence)

@@ -13,7 +13,7 @@ from estab.diagnose import facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.futile import bigger_backlog
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
-from estab.diagnose.evidence import connect_timeouts, counter, listener_unseen, measured, sent_again
+from estab.diagnose.evidence import connect_timeouts, listener_unseen, measured, sent_again, server_counter
 from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.syn_path import FEW
 from estab.records import Evidence, Remedy, RunResult, ServerSide, Verdict
@@ -68,20 +68,20 @@ def _evidence(run: RunResult) -> list[Evidence]:
     text = "was not observed at the client" if again is None else f"rose by {again:,} at the client"
     return [
         connect_timeouts(run),
-        _counted(run.server),
+        _counted(run),
         measured("/proc/net/netstat", facts.SYN_RETRANS, again, f"TCPSynRetrans {text}"),
     ]
 
 
-def _counted(server: ServerSide) -> Evidence:
-    name = REFUSED if server.rose(REFUSED) is not None else REFUSED_BEFORE
-    return counter(name, server.rose(name), _MEANS)
+def _counted(run: RunResult) -> Evidence:
+    return server_counter(run, REFUSED if run.server.rose(REFUSED) is not None else REFUSED_BEFORE, _MEANS)
 
 
 def judge_snapshots(snapshots: Snapshots) -> Judgement:
     """Segments that TIME_WAIT refused in between; whether a client failed by it is not told."""
-    server = snapshots.run(None).server
-    count, evidence = refused(server), [_counted(server)]
+    between = snapshots.run(None)
+    server = between.server
+    count, evidence = refused(server), [_counted(between)]
     if count is None:
         text = snapshots.why_no_deltas or "PAWSTimewait was not observed at both moments."
         return Judgement("not_observed", text, evidence)

@@ -12,7 +12,7 @@ from rich.text import Text
 from estab.records import Diagnosis, Episode, Episodes
 from estab.report.answer.shape import WIDTH, cut, headline, joined, plain_headline, rows
 from estab.report.answer.verdict import advice, evidence, titled
-from estab.report.episodes import after, basis, beside, costs, days, where
+from estab.report.episodes import after, basis, beside, costs, days, shown_by, where
 from estab.report.layout import Glyphs, columns, glyphs_for, indented
 from estab.report.trimmed import print_trimmed
 from estab.report.words import clean, count
@@ -43,9 +43,13 @@ def _single(recording: Episodes, diagnosis: Diagnosis, glyphs: Glyphs) -> Iterat
     [episode] = recording.episodes
     yield headline("bad", *titled(diagnosis), glyphs)
     when = joined([f"{_when(episode, days(recording))} UTC", where(episode), *_told(episode)], 2, glyphs)
-    yield from rows(
-        [("When", Text(when)), *evidence(diagnosis, glyphs), *advice(diagnosis, glyphs), *_rest(recording, glyphs)]
-    )
+    why = [(_why(episode), text) for _label, text in evidence(diagnosis, glyphs)]
+    yield from rows([("When", Text(when)), *why, *advice(diagnosis, glyphs), *_rest(recording, glyphs)])
+
+
+def _why(episode: Episode) -> str:
+    """How the evidence is called: of several intervals it is that of the worst."""
+    return "Why" if shown_by(episode) is None else "At worst"
 
 
 def _several(recording: Episodes, diagnosis: Diagnosis, glyphs: Glyphs) -> Iterator[RenderableType]:
