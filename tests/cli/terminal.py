@@ -1,14 +1,13 @@
-"""Running the `estab` command as a user does: the installed script, in a process of its own.
+"""Running the `estab` command as a user does, in a process of its own: `tests.forked` says how.
 
-But for what only reads files, and for what is refused before it begins: that runs in this process, for Python, and what
-draws a page, take a while to start.
+But for what only reads files, and for what is refused before it begins: that runs in this process, for what draws a
+page takes a while to start.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import os
 import re
 import select
 import subprocess
@@ -16,18 +15,24 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.servers import with_descriptors
+from tests.forked import forked
 
 from estab.cli.app import call
 from estab.records import RUN_SCHEMA, RunResult, decode
 
-ESTAB = str(Path(sys.executable).with_name("estab"))
+ESTAB = str(Path(sys.executable).with_name("estab"))  # the installed script, for what executes it
 
 
 def estab(*arguments: str, nofile: int | None = None, timeout: float = 60) -> subprocess.CompletedProcess[str]:
     """Runs `estab` to its end, perhaps under `ulimit -n`."""
-    command = with_descriptors(nofile, ESTAB, *arguments)
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
+    return subprocess.run(
+        **forked(*arguments, nofile=nofile), capture_output=True, text=True, check=False, timeout=timeout
+    )
+
+
+def started(*arguments: str) -> subprocess.Popen[str]:
+    """`estab` at work, with pipes for what it says."""
+    return subprocess.Popen(**forked(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def called(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -48,8 +53,8 @@ def serving(
 
     Nobody connects to see whether it listens: that would cost a port, or might meet itself.
     """
-    command = with_descriptors(nofile, ESTAB, "serve", *(arguments or ("echo",)), "--listen", listen)
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = forked("serve", *(arguments or ("echo",)), "--listen", listen, nofile=nofile)
+    process = subprocess.Popen(**command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         assert select.select([process.stdout], [], [], 20)[0], "estab serve said nothing"
@@ -61,14 +66,6 @@ def serving(
         process.terminate()
         _out, err = process.communicate(timeout=10)
         assert "Traceback" not in err
-
-
-def in_namespace(setup: str, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-    """Runs `estab` in a fresh network namespace with lo up, after the shell commands of `setup`."""
-    own = [] if os.geteuid() == 0 else ["-Ur"]
-    script = f'ip link set lo up; {setup}\nexec "$@"'
-    command = ["unshare", *own, "-n", "/bin/sh", "-ec", script, "sh", ESTAB, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
 
 
 def recorded(done: subprocess.CompletedProcess[str]) -> RunResult:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from tests import servers
-from tests.cli.terminal import ESTAB, assert_one_clear_line, called, estab, recorded
+from tests.cli.terminal import assert_one_clear_line, called, estab, recorded
+from tests.forked import forked
 
 
 @pytest.mark.parametrize(
@@ -168,17 +169,15 @@ def test_a_file_that_is_nested_without_end(tmp_path: Path, schema: str) -> None:
 def test_a_report_for_a_terminal_that_knows_ascii_alone(tmp_path: Path, run_bytes: bytes) -> None:
     path = tmp_path / "run.json"
     path.write_bytes(run_bytes)
-    command = [ESTAB, "report", str(path), "--markdown"]
-    done = subprocess.run(
-        command, env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, check=False, timeout=60
-    )
+    command = forked("report", str(path), "--markdown", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    done = subprocess.run(**command, capture_output=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, b"")
     assert "no cause" in done.stdout.decode()
 
 
 def test_a_full_disk_behind_standard_output() -> None:
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([ESTAB, "man"], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+        done = subprocess.run(**forked("man"), stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (3, "estab: can't write standard output: No space left on device\n")
 
 
@@ -227,7 +226,7 @@ def test_standard_output_closed_early() -> None:
     os.close(read)
     with open(write, "wb") as closed:
         done = subprocess.run(
-            [ESTAB, "hold", "-n", "3", "-d", "0.05"],
+            **forked("hold", "-n", "3", "-d", "0.05"),
             stdout=closed,
             stderr=subprocess.PIPE,
             text=True,
@@ -253,8 +252,7 @@ def test_quiet_says_nothing() -> None:
 
 def test_unknown_engine() -> None:
     done = subprocess.run(
-        [ESTAB, "hold", "-n", "3"],
-        env={**os.environ, "ESTAB_ENGINE": "rust"},
+        **forked("hold", "-n", "3", env={**os.environ, "ESTAB_ENGINE": "rust"}),
         capture_output=True,
         text=True,
         check=False,

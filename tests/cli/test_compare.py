@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import time
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from tests.cli.terminal import ESTAB, assert_one_clear_line, called, estab
+from tests.cli.terminal import assert_one_clear_line, called, estab, started
+from tests.namespaces import until
 from tests.processes import children
 
 from estab import load_run
@@ -155,13 +153,8 @@ def test_a_directory_that_holds_runs_is_left_alone(sides: dict[str, Path]) -> No
 
 def test_ctrl_c_keeps_the_runs_that_are_done(tmp_path: Path) -> None:
     folder = tmp_path / "runs"
-    command = [ESTAB, "hold", "-n", "20", "-d", "700ms", "--repeat", "50", "--json", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 30
-    while not list(folder.glob("run-*.json")) or not children(process.pid):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        os.sched_yield()
+    process = started("hold", "-n", "20", "-d", "700ms", "--repeat", "50", "--json", str(folder))
+    until(lambda: list(folder.glob("run-*.json")) and children(process.pid), why="a run is over, another at work")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=10)
     assert process.returncode == 130

@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.cli.terminal import ESTAB, assert_one_clear_line, called, estab
+from tests.cli.terminal import assert_one_clear_line, called, estab
+from tests.forked import forked
 from tests.servers import program
 
 from estab.cli.commands import COMMANDS
@@ -110,8 +111,7 @@ def read_until(terminal: int, wanted: bytes) -> bytes:
 def test_install_writes_one_file_below_home(shell: str, path: str, tmp_path: Path) -> None:
     environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
     done = subprocess.run(
-        [ESTAB, "completion", shell, "--install"],
-        env=environment,
+        **forked("completion", shell, "--install", env=environment),
         capture_output=True,
         text=True,
         timeout=30,
@@ -127,8 +127,7 @@ def test_install_writes_one_file_below_home(shell: str, path: str, tmp_path: Pat
 def test_install_says_where_it_could_not_write(tmp_path: Path) -> None:
     (tmp_path / ".zfunc").write_text("a file")
     done = subprocess.run(
-        [ESTAB, "completion", "zsh", "--install"],
-        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+        **forked("completion", "zsh", "--install", env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]}),
         capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
     assert_one_clear_line(done, 2, ".zfunc", "prints the script")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.cli.terminal import ESTAB, assert_one_clear_line, estab
+from tests.cli.terminal import assert_one_clear_line, estab
 from tests.namespaces import in_namespace
 
 from estab.records import DIAGNOSIS_SCHEMA, Diagnosis, decode
@@ -24,16 +24,15 @@ def overflow() -> list[str]:
     """Two snapshots, one a line, of a host whose listener turned clients away between them."""
 
     def work() -> list[str]:
-        observe = [ESTAB, "observe"]
         with socket.create_server(("127.0.0.1", 7000), backlog=2):
-            before = subprocess.run(observe, capture_output=True, text=True, check=True).stdout
+            before = estab("observe").stdout
             clients = []
             for _ in range(8):
                 client = socket.socket()
                 client.setblocking(False)
                 client.connect_ex(("127.0.0.1", 7000))
                 clients.append(client)
-            after = subprocess.run(observe, capture_output=True, text=True, check=True).stdout
+            after = estab("observe").stdout
             for client in clients:
                 client.close()
         return [before, after]
@@ -69,11 +68,7 @@ def test_one_snapshot_knows_no_deltas(overflow: list[str], tmp_path: Path) -> No
 
 
 def test_this_host() -> None:
-    def work() -> subprocess.CompletedProcess[str]:
-        command = [ESTAB, "diagnose", "--interval", "50ms", "--json", "-"]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
-
-    done = in_namespace(work)
+    done = in_namespace(lambda: estab("diagnose", "--interval", "50ms", "--json", "-"))
     assert done.returncode == 0
     assert diagnosed(done).cause is None
 

@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.cli.terminal import ESTAB
+from tests.cli.terminal import started
+from tests.forked import forked
+from tests.namespaces import until
 from tests.processes import children, wait_gone
 
 from estab import RunResult
@@ -18,18 +20,19 @@ from estab.records import RUN_SCHEMA, decode
 
 def start(*arguments: str, json_file: Path | None = None) -> subprocess.Popen[str]:
     extra = ["--json", str(json_file)] if json_file else []
-    return subprocess.Popen([ESTAB, *arguments, *extra], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return started(*arguments, *extra)
 
 
 def wait_for_workers(process: subprocess.Popen[str], count: int, descriptors: int = 9) -> list[int]:
     """The workers, once there are `count` and each has so many descriptors open: its sockets are there."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        found = children(process.pid)
-        if len(found) >= count and all(open_files(pid) >= descriptors for pid in found):
-            return found
+
+    def are_there() -> bool:
         assert process.poll() is None, process.communicate()
-    raise AssertionError(f"{count} workers were awaited, there are {children(process.pid)}")
+        workers = children(process.pid)
+        return len(workers) >= count and all(open_files(pid) >= descriptors for pid in workers)
+
+    until(are_there, why=f"{count} workers are there")
+    return children(process.pid)
 
 
 def open_files(pid: int) -> int:
@@ -69,9 +72,9 @@ def test_interrupted(command: tuple[str, ...], number: signal.Signals, tmp_path:
 
 def test_a_signal_to_the_whole_process_group_loses_no_worker(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
-    command = [ESTAB, "bench", "-c", "20", "-d", "60", "--json", str(path)]
+    command = forked("bench", "-c", "20", "-d", "60", "--json", str(path))
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        **command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     workers = wait_for_workers(process, 2)
     os.killpg(process.pid, signal.SIGTERM)
@@ -86,7 +89,7 @@ def test_a_signal_to_the_whole_process_group_loses_no_worker(tmp_path: Path) -> 
 def test_a_signal_to_the_group_while_workers_start(command: tuple[str, ...]) -> None:
     """Ctrl-C on a terminal reaches the workers too, the moment they exist: it is an interruption, no lost worker."""
     process = subprocess.Popen(
-        [ESTAB, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
+        **forked(*command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
     )
     deadline = time.monotonic() + 20
     while not children(process.pid):

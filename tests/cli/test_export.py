@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.cli.terminal import ESTAB, assert_one_clear_line, estab
+from tests.cli.terminal import ESTAB, assert_one_clear_line, estab, started
 from tests.namespaces import until
 from tests.ordinary_user import CAN_GIVE_UP
 
@@ -26,8 +26,7 @@ from estab.extras import install_command
 @contextlib.contextmanager
 def exporter(*options: str, listen: str = "127.0.0.1:0") -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A running exporter, and its port."""
-    command = [ESTAB, "export", "--listen", listen, *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with started("export", "--listen", listen, *options) as process:
         try:
             assert process.stdout is not None
             said = process.stdout.readline()
@@ -199,8 +198,7 @@ def test_a_signal_ends_it_well(number: signal.Signals) -> None:
 
 
 def test_a_signal_while_it_looks_once() -> None:
-    command = [ESTAB, "export", "--once", "--window", "60s"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with started("export", "--once", "--window", "60s") as process:
         until(lambda: _has_socket(process.pid), within_s=20, why="it looks")
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=10)
@@ -218,8 +216,7 @@ def _has_socket(pid: int) -> bool:
 def test_quiet_says_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         number = probe.getsockname()[1]
-    command = [ESTAB, "export", "--listen", f"127.0.0.1:{number}", "--quiet"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with started("export", "--listen", f"127.0.0.1:{number}", "--quiet") as process:
         until(lambda: _answers(number), within_s=20)
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=10)

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.cli.terminal import ESTAB, assert_one_clear_line, called, estab
+from tests.cli.terminal import assert_one_clear_line, called, estab
+from tests.forked import forked
 from tests.namespaces import until
 
 from estab.cli import show
@@ -28,7 +29,7 @@ def snapshots() -> bytes:
 
 
 def fed(data: bytes, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([ESTAB, *arguments], input=data, capture_output=True, check=False, timeout=60, cwd=cwd)
+    done = subprocess.run(**forked(*arguments), input=data, capture_output=True, check=False, timeout=60, cwd=cwd)
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
@@ -116,7 +117,7 @@ class Stuck:
 def test_ctrl_c_ends_the_wait_for_a_pipe(arguments: tuple[str, ...], tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "PIPE")
     process = subprocess.Popen(
-        [ESTAB, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        **forked(*arguments), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         cwd=tmp_path,
     )  # fmt: skip
     try:

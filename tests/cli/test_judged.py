@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests import servers
-from tests.cli.terminal import ESTAB, estab, recorded
+from tests.cli.terminal import estab, recorded, serving
 from tests.namespaces import in_namespace
 
 from estab import RunResult
@@ -53,8 +53,7 @@ def behind(rules: str, *more: str) -> RunResult:
     """A run in a fresh namespace against an echo server on port 7000, under these nft rules."""
 
     def work() -> RunResult:
-        command = [ESTAB, "serve", "echo", "--listen", "127.0.0.1:7000", "-q"]
-        with servers.running(command, 7000):
+        with serving(listen="127.0.0.1:7000"):
             nft(rules)
             return hold("127.0.0.1:7000", *more)
 
@@ -99,8 +98,7 @@ def test_ports_poisoned_by_bind() -> None:
             poison = socket.socket()
             poison.bind(("0.0.0.0", port))
             held.append(poison)
-        command = [ESTAB, "serve", "echo", "--listen", "127.0.0.1:7000", "-q"]
-        with servers.running(command, 7000):
+        with serving(listen="127.0.0.1:7000"):
             run = hold("127.0.0.1:7000", "-n", "100", "--timeout", "1s")
         for poison in held:
             poison.close()

@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.cli.terminal import ESTAB, assert_one_clear_line, called, estab, recorded
+from tests.cli.terminal import assert_one_clear_line, called, estab, recorded
+from tests.forked import forked
 
 from estab.records import encode
 from estab.report.annotations import command
@@ -40,7 +41,7 @@ def test_letters_that_the_locale_lacks(
 ) -> None:
     (tmp_path / "a.json").write_bytes(evil_run)
     done = subprocess.run(
-        [ESTAB, *arguments], env={**os.environ, "PYTHONIOENCODING": encoding}, capture_output=True, check=False,
+        **forked(*arguments, env={**os.environ, "PYTHONIOENCODING": encoding}), capture_output=True, check=False,
         timeout=60, cwd=tmp_path,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, b"")

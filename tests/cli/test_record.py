@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tests.cli.terminal import ESTAB, assert_one_clear_line, estab
+from tests.cli.terminal import ESTAB, assert_one_clear_line, estab, started
 from tests.namespaces import in_namespace, until
 
 from estab.errors import ReadError
@@ -34,10 +34,7 @@ def test_what_it_recorded_is_judged(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_in_order(tmp_path: Path, number: signal.Signals) -> None:
-    child = subprocess.Popen(
-        [ESTAB, "record", "--dir", str(tmp_path), "--interval", "100ms"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    child = started("record", "--dir", str(tmp_path), "--interval", "100ms")
     until(lambda: list(tmp_path.glob("estab-*")), why="its first look")  # then it listens to signals too
     child.send_signal(number)
     out, err = child.communicate(timeout=60)
@@ -47,7 +44,7 @@ def test_a_signal_ends_it_in_order(tmp_path: Path, number: signal.Signals) -> No
 
 
 def test_a_second_one_says_who_writes_there(tmp_path: Path) -> None:
-    with subprocess.Popen([ESTAB, "record", "--dir", str(tmp_path), "-q"]) as child:
+    with started("record", "--dir", str(tmp_path), "-q") as child:
         until(lambda: list(tmp_path.glob("estab-*")), why="its first look")
         done = estab("record", "--dir", str(tmp_path), "--count", "1")
         child.terminate()
@@ -101,8 +98,8 @@ def test_a_real_overflow_is_looked_at_closely(tmp_path: Path) -> None:
     def work() -> int:
         with contextlib.ExitStack() as stack:
             stack.enter_context(socket.create_server(("127.0.0.1", 7000), backlog=2))
-            command = [ESTAB, "record", "--dir", str(tmp_path), "--interval", "1s", "--once-a-cause", "-q"]
-            child = stack.enter_context(subprocess.Popen(command))
+            command = ("record", "--dir", str(tmp_path), "--interval", "1s", "--once-a-cause", "-q")
+            child = stack.enter_context(started(*command))
             stack.callback(child.kill)  # whatever fails, it is not waited for
             until(lambda: len(_recorded(tmp_path)) >= 2, why="two looks while all is well")
             for _ in range(9):

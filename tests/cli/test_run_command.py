@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.terminal import ESTAB, assert_one_clear_line, called
+from tests.cli.terminal import ESTAB, assert_one_clear_line, called, estab
 from tests.cli.tmux import Terminal
+from tests.forked import forked
 from tests.namespaces import until
 from tests.observe.test_observe_command import instances
 from tests.processes import children
@@ -33,14 +34,15 @@ time.sleep(60)
 
 
 def run(*command: str, **more: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([ESTAB, "run", *command], capture_output=True, text=True, check=False, timeout=60, **more)
+    return subprocess.run(**forked("run", *command), capture_output=True, text=True, check=False, timeout=60, **more)
 
 
 @contextlib.contextmanager
 def started(*command: str) -> Iterator[subprocess.Popen[str]]:
     """`estab run` once its command has said that it is ready; whatever happens, both are gone at the end."""
-    arguments = [ESTAB, "run", *command]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        **forked("run", *command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         below = children(process.pid)
@@ -188,8 +190,6 @@ def test_what_cannot_be_attached_to(arguments: tuple[str, ...], words: tuple[str
 def test_attach_ends_with_the_process() -> None:
     with subprocess.Popen(["sleep", "2"]) as process:
         began = time.monotonic()
-        ran = subprocess.run(
-            [ESTAB, "attach", str(process.pid), "-d", "50", "--brief"], capture_output=True, text=True, check=True
-        )
+        ran = estab("attach", str(process.pid), "-d", "50", "--brief")
         assert "used no TCP connection" in ran.stdout
         assert time.monotonic() - began < 40, "it was to end with the process, after 2 s"

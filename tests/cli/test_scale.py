@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
+from tests.cli.terminal import estab
 from tests.namespaces import in_namespace
 
 CONNECTIONS = 100_000
@@ -14,9 +13,8 @@ CONNECTIONS = 100_000
 
 def _hold() -> dict[str, object]:
     load = ["-n", str(CONNECTIONS), "-d", "3", "--in-flight", "100", "--trickle", "20000", "--reset"]
-    command = [sys.executable, "-m", "estab", "hold", *load, "--json", "-"]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=120)
-    assert not done.stderr, done.stderr.decode()
+    done = estab("hold", *load, "--json", "-", timeout=120)
+    assert not done.stderr, done.stderr
     assert done.returncode in (0, 1)
     run: dict[str, object] = json.loads(done.stdout)
     return run

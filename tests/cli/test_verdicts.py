@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from tests import servers
-from tests.cli.terminal import estab, in_namespace, recorded, serving
+from tests.cli.terminal import estab, recorded, serving
+from tests.namespaces import in_namespace
 
 from estab import RunResult
 
@@ -69,11 +70,11 @@ def test_nobody_listening() -> None:
 
 
 # Ten ports in the range, and the embedded server listens on one of them.
-TEN_PORTS = 'echo "40000 40009" > /proc/sys/net/ipv4/ip_local_port_range; echo 0 > /proc/sys/net/ipv4/tcp_tw_reuse'
+TEN_PORTS = {"net.ipv4.ip_local_port_range": "40000 40009", "net.ipv4.tcp_tw_reuse": 0}
 
 
 def test_time_wait_port_exhaustion() -> None:
-    done = in_namespace(TEN_PORTS, "churn", "-c", "2", "-d", "0.5", "--json", "-")
+    done = in_namespace(lambda: estab("churn", "-c", "2", "-d", "0.5", "--json", "-"), sysctls=TEN_PORTS)
     run = recorded(done)
     assert done.returncode == 1
     assert_verdict(run, "time_wait_port_exhaustion")
@@ -82,7 +83,7 @@ def test_time_wait_port_exhaustion() -> None:
 
 
 def test_ephemeral_port_exhaustion() -> None:
-    done = in_namespace(TEN_PORTS, "hold", "-n", "15", "-d", "0.2", "--json", "-")
+    done = in_namespace(lambda: estab("hold", "-n", "15", "-d", "0.2", "--json", "-"), sysctls=TEN_PORTS)
     run = recorded(done)
     assert done.returncode == 1
     assert_verdict(run, "ephemeral_port_exhaustion")
@@ -103,7 +104,7 @@ def test_ephemeral_port_exhaustion() -> None:
     ],
 )
 def test_healthy_runs_accuse_nobody(arguments: tuple[str, ...]) -> None:
-    done = in_namespace("true", *arguments, "--json", "-")
+    done = in_namespace(lambda: estab(*arguments, "--json", "-"))
     run = recorded(done)
     assert run.failures == []
     assert_verdict(run, None)

@@ -19,8 +19,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.terminal import ESTAB, assert_one_clear_line, estab
+from tests.cli.terminal import ESTAB, assert_one_clear_line, estab, started
 from tests.cli.tmux import terminal
+from tests.forked import forked
 from tests.live.stories import START_S, story, written
 from tests.namespaces import in_namespace, until
 from tests.processes import children, ended
@@ -54,8 +55,8 @@ def test_once_of_a_recording_and_its_exit_code(tmp_path: Path) -> None:
     def once(**environ: str) -> subprocess.CompletedProcess[str]:
         # readline, which pytest loads, puts COLUMNS into the C environment, where os.environ does not show it.
         known = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | environ
-        command = [ESTAB, "watch", "--replay", str(path), "--once"]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=known)
+        command = forked("watch", "--replay", str(path), "--once", env=known)
+        return subprocess.run(**command, capture_output=True, text=True, check=False, timeout=60)
 
     done = once()
     assert (done.returncode, done.stderr) == (1, "")
@@ -147,8 +148,7 @@ def test_a_closed_pipe() -> None:
 
 def test_recording_without_a_terminal_until_interrupted(tmp_path: Path) -> None:
     path = tmp_path / "kept"
-    command = [ESTAB, "watch", "--record", str(path), "--interval", "100ms"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with started("watch", "--record", str(path), "--interval", "100ms") as process:
         await_lines(path, 3)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
@@ -170,8 +170,7 @@ def test_an_overflow_is_recorded_judged_and_replayed(tmp_path: Path) -> None:
     def work() -> tuple[int, int]:
         with contextlib.ExitStack() as stack:
             stack.enter_context(socket.create_server(("127.0.0.1", 7000), backlog=2))
-            command = [ESTAB, "watch", "--record", str(path), "--interval", "100ms"]
-            process = stack.enter_context(subprocess.Popen(command))
+            process = stack.enter_context(started("watch", "--record", str(path), "--interval", "100ms"))
             await_lines(path, 2)
             for _ in range(9):
                 client = stack.enter_context(socket.socket())

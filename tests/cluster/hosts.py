@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.cli.terminal import ESTAB
+from tests.forked import forked
 from tests.namespaces import until
 
 from estab.lab.process import linux
@@ -76,12 +77,12 @@ class Stage:
     def begin(self, *arguments: str, stderr: int = subprocess.PIPE) -> None:
         """Starts `estab` where the scheduler is; `done` waits for it."""
         with self.spaces["scheduler"].entered():
+            wide = {} if stderr == subprocess.PIPE else {"COLUMNS": "200"}
             self.processes["estab"] = subprocess.Popen(
-                [ESTAB, *arguments],
+                **forked(*arguments, env={**os.environ, **wide}),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env={**os.environ, **({} if stderr == subprocess.PIPE else {"COLUMNS": "200"})},
             )
 
     def begin_and_watch(self, word: str, *arguments: str, within_s: float = 30) -> None:

@@ -7,10 +7,11 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.forked import forked
+from tests.namespaces import until
 from tests.processes import children
 
 from estab.records import RUN_SCHEMA, RunResult, decode
@@ -25,8 +26,8 @@ def test_a_held_connection_that_ends_with_its_handshake_has_failed(greeting: byt
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, socket.socket() as first:
         address = listener.getsockname()
         first.connect(address)
-        command = ["-m", "estab", "hold", f"127.0.0.1:{address[1]}", "-n", "1", "-d", "1s", "--json", str(record)]
-        process = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL)
+        command = forked("hold", f"127.0.0.1:{address[1]}", "-n", "1", "-d", "1s", "--json", str(record))
+        process = subprocess.Popen(**command, stdout=subprocess.DEVNULL)
         _wait_for(SYN_SENT, process, address[1])
         (worker,) = children(process.pid)
         os.kill(worker, signal.SIGSTOP)
@@ -49,5 +50,9 @@ def test_a_held_connection_that_ends_with_its_handshake_has_failed(greeting: byt
 def _wait_for(state: str, process: subprocess.Popen[bytes], port: int) -> None:
     """Until a socket with this port at either end is in this state (proc_pid_net(5): ports in hexadecimal)."""
     connection = re.compile(rf":{port:04X}( \S+)? {state} ")
-    while not connection.search(Path("/proc/net/tcp").read_text("ascii")):
+
+    def has_come() -> bool:
         assert process.poll() is None, "estab ended"
+        return bool(connection.search(Path("/proc/net/tcp").read_text("ascii")))
+
+    until(has_come, why=f"a connection is in state {state}")

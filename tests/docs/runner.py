@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,9 +17,11 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests import namespaces
 from tests.docs.pages import Block, calls
+from tests.forked import forked
 
 ADDRESSES = ("10.0.0.5", "10.0.0.21", "10.0.0.22")
 TARGET = re.compile(r"(http://)?\b(?:10\.0\.0\.5|127\.0\.0\.1):(\d+)")
@@ -26,6 +29,8 @@ PAGE_SERVER = Path(__file__).parent / "page_server.py"
 LISTENS = re.compile(r"\bserve\b.*--listen \S+:(\d+)|\bexport\b.*--listen \S+:(\d+)")
 LINE_TIMEOUT_S = 60
 MORTAL = ("setpriv", "--pdeathsig", "KILL")  # a killed test run leaves no process
+SHELL = re.compile(r"[^\w\s./:=,%@+-]")
+QUOTED = re.compile(r"\"[^\"$`\\]*\"|'[^']*'")
 
 
 @dataclass(frozen=True)
@@ -115,10 +120,13 @@ class _Shell:
         )
 
     def _popen(self, line: str, output: int) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [*MORTAL, "bash", "-c", bounded(line)], cwd=self._folder, env=self._environment, stdin=subprocess.DEVNULL,
-            stdout=output, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-        )  # fmt: skip
+        streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}
+        words = shlex.split(bounded(line))
+        if words[0] == "estab" and not SHELL.search(QUOTED.sub("", bounded(line))):  # a shell has nothing to do there
+            command = forked(*words[1:], env=self._environment, mortal=True)
+        else:
+            command = {"args": [*MORTAL, "bash", "-c", bounded(line)], "env": self._environment}
+        return subprocess.Popen(**command, **streams, cwd=self._folder, text=True, start_new_session=True)
 
 
 def bounded(line: str) -> str:

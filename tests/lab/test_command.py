@@ -10,6 +10,7 @@ import sys
 
 import pytest
 from tests.cli.terminal import assert_one_clear_line, called
+from tests.forked import forked
 
 import estab as estab_package
 from estab.lab.parts.scenario import find, names
@@ -19,8 +20,7 @@ from estab.lab.run.session import lab as play
 
 def estab(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "estab", "lab", *arguments], capture_output=True, text=True, check=False, timeout=60,
-        stdin=subprocess.DEVNULL,
+        **forked("lab", *arguments), capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
 

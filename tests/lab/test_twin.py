@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,6 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests import servers
 from tests.again import attempt
+from tests.cli.terminal import assert_one_clear_line, called, estab, started
+from tests.forked import forked
+from tests.namespaces import in_namespace, until
 from tests.processes import children
 
 from estab.api.files import load_run
@@ -37,25 +39,19 @@ from estab.load.plan import OWN_DESCRIPTORS
 from estab.records import Change, ChangeKind, Failure, Remedy, RunResult, TimelinePoint, encode
 from estab.records.twin import TwinRemedy, TwinResult
 
-ESTAB = [sys.executable, "-m", "estab"]
 WIDE = {"COLUMNS": "160", "LC_ALL": "C.UTF-8"}
-NARROW = (
-    'ip link set lo up; echo 40000 40199 > /proc/sys/net/ipv4/ip_local_port_range\nexec "$@"'  # the new namespace's
-)
 Twins = Callable[[str], TwinResult]
 HOLD = LoadSpec(command="hold", connections=200, duration_s=1, timeout_s=1, in_flight=100, ramp_per_s=400)
 
 
-def record(file: Path, *arguments: str, before: tuple[str, ...] = ()) -> str:
-    command = [*before, *ESTAB, "hold", *arguments, "--json", str(file), "--quiet"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+def record(file: Path, *arguments: str) -> str:
+    done = estab("hold", *arguments, "--json", str(file), "--quiet")
     assert file.exists(), done.stderr
     return str(file)
 
 
 def twin(*arguments: str, code: int = 0) -> TwinResult:
-    command = [*ESTAB, "lab", "twin", *arguments, "--json", "-"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = estab("lab", "twin", *arguments, "--json", "-", timeout=120)
     assert done.returncode == code, (done.stderr, done.stdout)
     return msgspec.json.decode(done.stdout, type=TwinResult)
 
@@ -76,10 +72,10 @@ def assert_near(result: TwinResult, *names: str) -> None:
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A client of 300 connections with 200 ports."""
-    unshare = ["unshare", *([] if os.geteuid() == 0 else ["-Ur"]), "-n"]
     file = tmp_path_factory.mktemp("twin") / "ports.json"
     arguments = ("-n", "300", "-d", "200ms", "--source", "127.0.0.1")
-    return record(file, *arguments, before=(*unshare, "/bin/sh", "-ec", NARROW, "sh"))
+    narrow = {"net.ipv4.ip_local_port_range": "40000 40199"}
+    return in_namespace(lambda: record(file, *arguments), sysctls=narrow)
 
 
 def before_standing_nginx(folder: Path) -> str:
@@ -215,12 +211,10 @@ def test_over_a_wire_where_the_record_had_a_path(twins: Twins) -> None:
 @pytest.mark.namespace
 def test_ctrl_c_leaves_what_was_seen(narrow: str, tmp_path: Path) -> None:
     file = tmp_path / "twin.json"
-    command = [*ESTAB, "lab", "twin", narrow, "--json", str(file), "--quiet"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while not children(process.pid):  # the process of the namespaces
-        continue
+    process = started("lab", "twin", narrow, "--json", str(file), "--quiet")
+    until(lambda: children(process.pid), why="the process of the namespaces is there")
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=20) == (b"", b"")
+    assert process.communicate(timeout=20) == ("", "")
     assert process.returncode == 130
     assert json.loads(file.read_bytes())["interrupted"] is True
 
@@ -236,10 +230,7 @@ def test_ctrl_c_leaves_what_was_seen(narrow: str, tmp_path: Path) -> None:
 def test_what_cannot_be_replayed_is_one_line(content: str, named: str, tmp_path: Path) -> None:
     file = tmp_path / "run.json"
     file.write_text(content)
-    done = subprocess.run([*ESTAB, "lab", "twin", str(file)], capture_output=True, text=True, check=False, timeout=60)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert named in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    assert_one_clear_line(called("lab", "twin", str(file)), 2, named)
 
 
 def test_a_run_without_a_load_says_so(narrow: str) -> None:
@@ -252,8 +243,8 @@ def test_a_run_without_a_load_says_so(narrow: str) -> None:
 
 @pytest.mark.namespace
 def test_what_a_user_reads(narrow: str) -> None:
-    command = [*ESTAB, "lab", "twin", narrow, "-v"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env={**os.environ, **WIDE})
+    command = forked("lab", "twin", narrow, "-v", env={**os.environ, **WIDE})
+    done = subprocess.run(**command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     for words in (
         "same cause: ephemeral_port_exhaustion",

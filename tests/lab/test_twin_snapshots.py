@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.cli.terminal import estab
 from tests.namespaces import in_namespace, sysctl
 
 from estab.api.files import read_record
@@ -39,11 +40,10 @@ def observed(count: int, backlog: int, clients: int) -> list[bytes]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout
         process.stdout.readline()
-        watch = [sys.executable, "-m", "estab", "observe", "--count", str(count), "--interval", f"{SPAN_S}s"]
-        done = subprocess.run(watch, capture_output=True, check=True, timeout=30)
+        done = estab("observe", "--count", str(count), "--interval", f"{SPAN_S}s")
         assert process.stdin
         process.stdin.close()
-    return done.stdout.splitlines()
+    return done.stdout.encode().splitlines()
 
 
 @pytest.fixture(scope="module")

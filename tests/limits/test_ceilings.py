@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests import namespaces, servers
-from tests.cli.terminal import ESTAB, estab, recorded, serving
+from tests.cli.terminal import estab, recorded, serving
 from tests.limits.ladders import rung, shown
 
-from estab.records import LIMITS_SCHEMA, RUN_SCHEMA, Limits, RunResult, decode
+from estab.records import Limits, RunResult
 
 
 @pytest.mark.parametrize("engine", ["c", "python"])
@@ -51,19 +52,16 @@ def test_descriptors_of_the_server() -> None:
 
 # Ports, in a namespace of their own --------------------------------------------------------------------------------
 
-Outcome = tuple[bytes, bytes]
 
-
-def _limits_then_hold(port: int, connections: int, before: int) -> Outcome:
+def _limits_then_hold(port: int, connections: int, before: int) -> tuple[Limits, RunResult]:
     """`estab limits`, then `estab hold`, against a server in this namespace; `before` holds that many first."""
     with serving(listen=f"127.0.0.1:{port}") as (target, _process):
         if before:
-            subprocess.run([ESTAB, "hold", target, "-n", str(before), "-d", "0.1", "--quiet"], check=True)
+            assert estab("hold", target, "-n", str(before), "-d", "0.1", "--quiet").returncode == 0
             _until_closed(port)
-        ladder = subprocess.run([ESTAB, "limits", target, "--json", "-"], capture_output=True, check=False)
-        hold = [ESTAB, "hold", target, "-n", str(connections), "-d", "0.2", "--json", "-"]
-        held = subprocess.run(hold, capture_output=True, check=False)
-    return ladder.stdout, held.stdout
+        ladder = shown(estab("limits", target, "--json", "-"))
+        held = recorded(estab("hold", target, "-n", str(connections), "-d", "0.2", "--json", "-"))
+    return ladder, held
 
 
 def _until_closed(port: int) -> None:
@@ -75,11 +73,7 @@ def _until_closed(port: int) -> None:
 def _in_namespace(
     sysctls: dict[str, Any], *, port: int = 5000, connections: int = 400, before: int = 0
 ) -> tuple[Limits, RunResult]:
-    def work() -> Outcome:
-        return _limits_then_hold(port, connections, before)
-
-    ladder, held = namespaces.in_namespace(work, sysctls=sysctls)
-    return decode(ladder, Limits, LIMITS_SCHEMA), decode(held, RunResult, RUN_SCHEMA)
+    return namespaces.in_namespace(partial(_limits_then_hold, port, connections, before), sysctls=sysctls)
 
 
 RANGE, RESERVED = "net.ipv4.ip_local_port_range", "net.ipv4.ip_local_reserved_ports"

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.terminal import estab
+from tests.forked import forked
 from tests.namespaces import until
 from tests.ordinary_user import GIVE_UP
 from tests.processes import children
@@ -30,13 +32,8 @@ ROOT = os.geteuid() == 0
 TRACING = Path("/sys/kernel/tracing")  # where tracefs is mounted, if it is
 
 
-def observe(*options: str, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-    command = [*before, *ESTAB, "observe", *options]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
-
-
-def snapshots(*options: str, before: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    done = observe(*options, before=before)
+def snapshots(*options: str) -> list[dict[str, Any]]:
+    done = estab("observe", *options)
     assert (done.stderr, done.returncode) == ("", 0)
     for line in done.stdout.splitlines():
         decode(line.encode(), Snapshot, "estab.snapshot/1")
@@ -44,7 +41,7 @@ def snapshots(*options: str, before: tuple[str, ...] = ()) -> list[dict[str, Any
 
 
 def fails(*options: str) -> tuple[int, str]:
-    done = observe(*options)
+    done = estab("observe", *options)
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
     return done.returncode, done.stderr
@@ -57,8 +54,8 @@ def why(taken: dict[str, Any]) -> dict[str, str]:
 def test_rounds_and_the_worst_depth() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=3) as server:
         port = server.getsockname()[1]
-        command = [*ESTAB, "observe", "--count", "0", "--interval", "50ms", "--port", str(port)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        command = forked("observe", "--count", "0", "--interval", "50ms", "--port", str(port))
+        with subprocess.Popen(**command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             with socket.create_connection(("127.0.0.1", port)) as client:
                 queued: dict[str, Any] = {}
@@ -250,8 +247,8 @@ def test_drop_reasons() -> None:
     # A connection that is refused: no socket, and a reset sent and received.
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        command = [*ESTAB, "observe", "--drops", "1500ms"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        command = forked("observe", "--drops", "1500ms")
+        with subprocess.Popen(**command, stdout=subprocess.PIPE, text=True) as process:
             tracers: set[int] = set()
             while process.poll() is None:
                 tracers.update(children(process.pid))
@@ -282,7 +279,7 @@ def instances(tracer: int) -> list[str]:
 @pytest.mark.parametrize("victim", ["estab", "tracer", "both"])
 def test_nothing_is_left_behind_a_kill(victim: str) -> None:
     process = subprocess.Popen(
-        [*ESTAB, "observe", "--drops", "60"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        **forked("observe", "--drops", "60"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         until(lambda: children(process.pid))
