@@ -71,6 +71,9 @@ FAMILIES: dict[str, tuple[str, dict[str, Parser]]] = {
         "[ls]*t*",
         {
             "open files": proc_pid.parse_open_files,
+            "most tasks": proc_pid.parse_most_tasks,
+            "status": proc_pid.parse_status,
+            "all tasks": proc_pid.parse_all_tasks,
             "stat": lambda data: proc_pid.parse_stat(data, 100),
             "schedstat": proc_pid.parse_schedstat,
         },

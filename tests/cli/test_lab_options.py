@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.terminal import ESTAB, assert_one_clear_line, estab
+from tests.lab.test_scenarios import NOT_ISOLATABLE
 
 from estab.errors import UsageError
 from estab.lab.parts.scenario import find, made, names
@@ -50,7 +51,7 @@ def test_a_server_that_is_no_command_is_refused(command: str, words: str) -> Non
     assert_one_clear_line(estab("lab", "run", "healthy", "--server", command), 2, "--server", words)
 
 
-@pytest.mark.parametrize("name", [name for name in names() if name not in ("conntrack_full_local", "nobody_listening")])
+@pytest.mark.parametrize("name", [name for name in names() if name not in (*NOT_ISOLATABLE, "nobody_listening")])
 def test_every_scenario_that_brings_a_server_of_its_own_says_so(name: str) -> None:
     """One that runs another server than the stage's own, without a word, would pass without the user's server."""
     ours = isinstance(server("127.0.0.1", made(name, {}).setup()), Service)

@@ -10,6 +10,7 @@ from typing import Any
 from estab.kernel.formats.proc_net import parse_counters
 from estab.records import (
     ArrivalOrder,
+    CgroupCpu,
     ClientSide,
     Conntrack,
     ErrorOrder,
@@ -29,6 +30,8 @@ from estab.records import (
     ServerSockets,
     SizeProbe,
     Snapshot,
+    Tasks,
+    Thread,
     TimelinePoint,
     Worker,
 )
@@ -244,6 +247,44 @@ def stuck_timeline(waiting: int, accepted: int = 0, seconds: float = 3.0) -> lis
     seen = {"queue_depth": waiting, "queue_limit": max(waiting - 1, 128), "passive_opens": waiting + accepted}
     load = {"attempted": 400, "connected": 129, "open": 129}
     return [point(tick / 10, **load, **seen, server_held=accepted) for tick in range(1, round(seconds * 10) + 1)]
+
+
+def one_of_several_stuck(
+    waiting: int = 50, others: int = 0, *, members: int = 4, state: str = "T", still_s: float = 1.8, **fields: Any
+) -> RunResult:
+    """hold -n 200 against four listeners of a port, the third of which is never emptied; `others` wait at the first."""
+    inodes = range(1, members + 1)
+    owner = Process(pid=100, name="node", fds=60, nofile_soft=1024, started_ticks=3, thread_states={"S": 4})
+    owning = {
+        inode: owner.replace(pid=100 + inode, thread_states={state if inode == 3 else "S": 4}) for inode in inodes
+    }
+    listeners = [
+        Listener(family=4, address="127.0.0.1", port=5000, depth=waiting if inode == 3 else 0, limit=128, inode=inode,
+                 owners=[owning[inode]])
+        for inode in inodes
+    ]  # fmt: skip
+    timeline = [
+        point(
+            tick / 10, attempted=200, connected=200, open=200, passive_opens=200, queue_depth=waiting + others,
+            queue_depths={str(inode): depth for inode, depth in ((3, waiting), (1, others)) if depth},
+        )
+        for tick in range(1, 2 + round(still_s * 10))
+    ]  # fmt: skip
+    watched = [watch(listeners=1, inode=inode, last_depth=waiting * (inode == 3), worst_depth=waiting * (inode == 3))
+               for inode in inodes]  # fmt: skip
+    values: dict[str, Any] = {
+        "config": {"connections": 200, "port": 5000},
+        "funnel": funnel(200, 200, accepted=None, completed=200 - waiting),
+        "timeline": timeline,
+        "server": local(
+            watch(listeners=members, inode=3, worst_depth=waiting, last_depth=waiting, queued_at_end=waiting,
+                  accepted_at_end=200 - waiting),
+            listeners=watched, before=snapshot(listeners=listeners),
+            after=snapshot(listeners=listeners, taken_at_s=4.0), processes=list(owning.values()),
+            deltas=deltas(Tcp_PassiveOpens=200),
+        ),
+    }  # fmt: skip
+    return run(**{**values, **fields})
 
 
 def slow_timeline(accepts_per_s: float = 20.0, limit: int = 16) -> list[TimelinePoint]:
@@ -563,6 +604,96 @@ def starved(cpu_s: float = 6.0, **fields: Any) -> RunResult:
         processes=[owner.replace(cpu_s=10.0 + cpu_s)],
     )
     return overflowed(**{"server": server, **fields})
+
+
+def held_by_quota(
+    stopped: int = 38,
+    stopped_s: float = 3.2,
+    *,
+    ran_s: float = 0.8,
+    waited_s: float = 3.1,
+    periods: int = 40,
+    drops: int = 240,
+    late: int = 0,
+    **fields: Any,
+) -> RunResult:
+    """churn of 4 s against a server whose cgroup may use 0.2 cores, and was stopped in so many of 40 periods."""
+    quota = CgroupCpu(path="/sys/fs/cgroup/web", cores=0.2, periods=100, throttled=7, throttled_us=500_000)
+    used = quota.replace(
+        periods=100 + periods, throttled=7 + stopped, throttled_us=500_000 + round(stopped_s * 1_000_000)
+    )
+    first = Thread(tid=4321, state="S", ran_ns=10**9, waited_ns=10**9)
+    last = first.replace(ran_ns=10**9 + round(ran_s * 1e9), waited_ns=10**9 + round(waited_s * 1e9))
+    ends = [
+        Process(pid=4321, name="gunicorn", fds=20, nofile_soft=1024, started_ticks=3, cpu_s=cpu_s,
+                thread_states={"S": 1}, threads=[thread], cgroup_cpu=cgroup)
+        for cpu_s, thread, cgroup in ((1.0, first, quota), (1.0 + ran_s, last, used))
+    ]  # fmt: skip
+    depth = 9 if drops else 0
+    before, after = (
+        snapshot(
+            taken_at_s=at_s,
+            listeners=[Listener(family=4, address="127.0.0.1", port=5000, depth=0, limit=8, inode=3, owners=[owner])],
+        )
+        for at_s, owner in zip((10.0, 14.0), ends, strict=True)
+    )
+    server = local(
+        watch(limit=8, worst_depth=depth, drops=drops, queued_at_end=0, accepted_at_end=0),
+        before=before,
+        after=after,
+        deltas=deltas(ListenOverflows=drops, ListenDrops=drops),
+        processes=[ends[1]],
+    )
+    lost = [failure("connect", "own_timeout", 60, 1.0)] if drops else []
+    values: dict[str, Any] = {
+        "funnel": funnel(460, 400 if drops else 460, accepted=None, first_byte=400 - late, completed=400 - late),
+        "failures": [*lost, *([failure("read", "own_timeout", late, 1.0)] if late else [])],
+        "server": server,
+        "elapsed_s": 4.0,
+    }
+    return run("churn", **{**values, **fields})
+
+
+def short_of_tasks(
+    refused: int = 37,
+    *,
+    user: tuple[int, int] | None = None,
+    ended: int = 37,
+    waiting: int = 0,
+    **fields: Any,
+) -> RunResult:
+    """hold -n 60 against a forking server in a cgroup that may have 24 tasks; or whose user has so many of so many."""
+    then = Tasks(cgroup="/sys/fs/cgroup/pids/web", cgroup_most=24, in_cgroup=1, refused=5)
+    now = then.replace(in_cgroup=24, refused=5 + refused)
+    if user is not None:
+        then, now = Tasks(user_most=user[1], of_user=1), Tasks(user_most=user[1], of_user=user[0])
+    owner = Process(pid=4321, name="sshd", fds=20, nofile_soft=1024, started_ticks=3, thread_states={"S": 1})
+    ends = [
+        snapshot(
+            taken_at_s=at_s,
+            listeners=[
+                Listener(family=4, address="127.0.0.1", port=5000, depth=waiting, limit=128, inode=3,
+                         owners=[owner.replace(tasks=tasks)])
+            ],
+        )
+        for at_s, tasks in ((10.0, then), (13.0, now))
+    ]  # fmt: skip
+    watched = watch(worst_depth=waiting, last_depth=waiting, queued_at_end=waiting, accepted_at_end=60 - waiting)
+    values: dict[str, Any] = {
+        "config": {"connections": 60},
+        "funnel": funnel(60, 60, accepted=None, completed=60 - ended - waiting),
+        "failures": [failure("read", "eof", ended)] if ended else [],
+        "timeline": kept_timeline(60 - ended, ended),
+        "server": local(
+            watched,
+            before=ends[0],
+            after=ends[1],
+            deltas=deltas(Tcp_ActiveOpens=60),
+            processes=[owner.replace(tasks=now)],
+        ),
+        "arrival_order": in_order(60 - ended, ended),
+    }
+    return run(**{**values, **fields})
 
 
 def deferred(dropped: int = 400, **fields: Any) -> RunResult:
@@ -896,6 +1027,9 @@ MET: dict[str, Callable[[], RunResult]] = {
     "server_connection_limit": over_its_limit,
     "closed_with_data_unread": cut_short,
     "proxy_backend_unreachable": without_backend,
+    "server_cpu_quota": held_by_quota,
+    "server_task_limit": short_of_tasks,
+    "reuseport_member_stuck": one_of_several_stuck,
     "server_not_accepting": stalled,
     "accept_thread_starved": starved,
     "defer_accept_drops": deferred,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.diagnose import runs
 
-from estab.diagnose import accepts
+from estab.diagnose import accepts, members
 from estab.diagnose.accepts import Accepted, Moment, Standstill, between, standstill, totals
 from estab.records import Census, Listener, PortCount, ServerSockets
 
@@ -123,11 +123,11 @@ def test_a_server_that_is_not_seen() -> None:
 def test_one_of_several_listeners_that_does_not_move() -> None:
     depths = [{"1": 0, "2": 3}, {"1": 4, "2": 5}, {"1": 1, "2": 5}, {"1": 2, "2": 5}]
     run = runs.run(timeline=[runs.point(float(at), queue_depths=of_each) for at, of_each in enumerate(depths)])
-    assert accepts.unmoved_s(run, 1) == 1.0
-    assert accepts.unmoved_s(run, 2) == 3.0
-    assert accepts.unmoved_s(run, 9) == 0.0
-    assert accepts.unmoved_s(run.replace(timeline=run.timeline[:1]), 1) == 0.0
-    assert accepts.unmoved_s(run.replace(timeline=[]), 1) is None
+    assert members.unmoved_s(run, 1) == 1.0
+    assert members.unmoved_s(run, 2) == 3.0
+    assert members.unmoved_s(run, 9) == 0.0
+    assert members.unmoved_s(run.replace(timeline=run.timeline[:1]), 1) == 0.0
+    assert members.unmoved_s(run.replace(timeline=[]), 1) is None
 
 
 # Snapshots ---------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 from tests.diagnose import runs
 from tests.diagnose.alone import alone
 
-from estab.records import Listener, Process, RunResult, ServerLook, TimelinePoint
+from estab.records import Process, RunResult, ServerLook, TimelinePoint
 
 
 def stuck(waiting: int = 129, accepted: int = 0, seconds: float = 3.0, **fields: Any) -> RunResult:
@@ -75,31 +75,6 @@ def test_a_stopped_process_is_said() -> None:
     run = stuck()
     run = run.replace(server=run.server.replace(processes=[halted]))
     assert "python3 (pid 4321) is stopped (state T)" in alone("server_not_accepting", run).summary
-
-
-def test_one_stuck_member_of_a_group_is_named() -> None:
-    """SO_REUSEPORT: four listeners; the queue of one only grows, the others' are emptied."""
-    members = [runs.watch(listeners=4, inode=inode, last_depth=9 * (inode == 3)) for inode in (1, 2, 3, 4)]
-    listeners = [
-        Listener(family=4, address="127.0.0.1", port=5000, depth=0, limit=128, inode=i, owners=[Process(pid=100 + i)])
-        for i in (1, 2, 3, 4)
-    ]
-    after = runs.snapshot(listeners=listeners)
-    timeline = [
-        runs.point(tick / 10, queue_depth=9 + tick % 2, queue_depths={"3": 9, "1": tick % 2}, passive_opens=tick * 10)
-        for tick in range(20)
-    ]
-    watch = runs.watch(listeners=4, inode=3, worst_depth=9, last_depth=9)
-    run = runs.run(timeline=timeline, server=runs.local(watch, listeners=members, after=after))
-    said = alone("server_not_accepting", run)
-    assert said.verdict == "confirmed"
-    assert "1 of 4 listeners of the port accepts nothing (pid 103): 9 connections waited there" in said.summary
-    assert said.remedies[0].command.startswith("sysctl -w net.ipv4.tcp_migrate_req=1; kill 103 ")
-    few = [
-        ServerLook(t_s=t_s, queue_depth=9, queue_depths={"3": depth}) for t_s, depth in ((0.0, 0), (4.0, 9), (5.2, 9))
-    ]
-    by_looks = run.replace(timeline=[], server=run.server.replace(looks=few))
-    assert alone("server_not_accepting", by_looks).verdict == "confirmed"
 
 
 def stopped(gap_s: float, accepted_until_s: float = 1.0, until_s: float = 3.0) -> list[TimelinePoint]:

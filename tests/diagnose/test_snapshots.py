@@ -219,26 +219,29 @@ def member(inode: int, depth: int, ran_ns: int, limit: int = 8) -> Listener:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "expected"),
+    ("first", "second", "one_alone", "server"),
     [
         # Its owner did not run, whatever its neighbours accepted.
-        ([member(1, 3, 10), member(2, 0, 10)], [member(1, 3, 10), member(2, 0, 90)], "confirmed"),
-        ([member(1, 3, 10), member(2, 0, 10)], [member(1, 3, 20), member(2, 0, 90)], "possible"),
+        ([member(1, 3, 10), member(2, 0, 10)], [member(1, 3, 10), member(2, 0, 90)], "confirmed", "possible"),
+        ([member(1, 3, 10), member(2, 0, 10)], [member(1, 3, 20), member(2, 0, 90)], "ruled_out", "possible"),
         # It ran, was full at both, and the others were empty: it alone does not accept.
-        ([member(1, 9, 10), member(2, 0, 10)], [member(1, 9, 20), member(2, 0, 90)], "confirmed"),
-        ([member(1, 9, 10), member(2, 1, 10)], [member(1, 9, 20), member(2, 0, 90)], "possible"),
-        ([member(1, 9, 10), member(2, 9, 10)], [member(1, 9, 20), member(2, 9, 90)], "possible"),
-        ([member(1, 9, 10), member(2, 0, 10)], [member(1, 8, 20), member(2, 0, 90)], "ruled_out"),
+        ([member(1, 9, 10), member(2, 0, 10)], [member(1, 9, 20), member(2, 0, 90)], "confirmed", "possible"),
+        ([member(1, 9, 10), member(2, 1, 10)], [member(1, 9, 20), member(2, 0, 90)], "ruled_out", "possible"),
+        ([member(1, 9, 10), member(2, 9, 10)], [member(1, 9, 20), member(2, 9, 90)], "ruled_out", "possible"),
+        ([member(1, 9, 10), member(2, 0, 10)], [member(1, 8, 20), member(2, 0, 90)], "ruled_out", "ruled_out"),
         # A single listener in its namespace accepted what was opened and does not wait.
-        ([member(1, 3, 10)], [member(1, 3, 20)], "ruled_out"),
+        ([member(1, 3, 10)], [member(1, 3, 20)], "ruled_out", "ruled_out"),
     ],
 )
-def test_a_listener_beside_busy_ones(first: list[Listener], second: list[Listener], expected: str) -> None:
+def test_a_listener_beside_busy_ones(
+    first: list[Listener], second: list[Listener], one_alone: str, server: str
+) -> None:
     before, after = (
         moment(at_s, listeners=listeners, counters={"Tcp.PassiveOpens": opened}, states={"LISTEN": len(listeners)})
         for at_s, listeners, opened in ((98.0, first, 100), (100.0, second, 150))
     )
-    assert verdict(judge_snapshots(before, after), "server_not_accepting") == expected
+    said = judge_snapshots(before, after)
+    assert (verdict(said, "reuseport_member_stuck"), verdict(said, "server_not_accepting")) == (one_alone, server)
 
 
 @pytest.mark.parametrize(

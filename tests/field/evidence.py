@@ -53,6 +53,7 @@ class Evidence:
     conntrack: dict[str, dict[str, int]] = field(default_factory=dict)
     logs: dict[str, str] = field(default_factory=dict)
     turns: dict[str, Turns] = field(default_factory=dict)
+    cgroups: dict[str, dict[str, int]] = field(default_factory=dict)
     seconds: float = 0.0
 
 

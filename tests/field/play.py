@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from tests.field import evidence, stage
+from tests.field import cgroups, evidence, stage
 from tests.field.catalogue import SITUATIONS
 from tests.field.evidence import Evidence
 from tests.field.mark import Said
@@ -37,7 +37,7 @@ from estab.records import EPISODES_SCHEMA, Episodes
 _COMMAND_S = 60.0
 _ALL_S = 100
 _ESTAB = [sys.executable, "-m", "estab"]
-_KEEPS_JSON = ("hold", "churn", "bench", "diagnose", "limits")
+_KEEPS_JSON = ("hold", "churn", "bench", "diagnose", "limits", "attach")
 
 
 def main(name: str) -> None:
@@ -80,6 +80,7 @@ def _judged(situation: Situation, built: Stage) -> tuple[Said, Evidence]:
     counts = {name: evidence.counters(space) for name, space in built.places.items()}
     tracked = {name: evidence.conntrack(space) for name, space in built.places.items()}
     turns = {name: evidence.turns(process.pid) for name, process in built.processes.items()}
+    held_back = {name: cgroups.counts(groups) for name, groups in built.cgroups.items()}
     started_s = time.monotonic()
     with evidence.Looking(built.places, PORT, situation.look_s) as looking, _acting(situation, built):
         for command in situation.first:
@@ -87,6 +88,9 @@ def _judged(situation: Situation, built: Stage) -> tuple[Said, Evidence]:
         said = _run(built, situation, situation.command, folder_name="run", prefix=situation.prefix)
     seen = Evidence(looks=looking.looks, seconds=time.monotonic() - started_s)
     seen.turns = {name: evidence.turns(built.processes[name].pid) - before for name, before in turns.items()}
+    for name, groups in built.cgroups.items():
+        before = held_back.get(name, {})
+        seen.cgroups[name] = {key: value - before.get(key, 0) for key, value in cgroups.counts(groups).items()}
     for name, space in built.places.items():
         after, flows = evidence.counters(space), evidence.conntrack(space)
         seen.counters[name] = {key: value - counts[name].get(key, 0) for key, value in after.items()}

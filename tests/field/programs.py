@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from tests.field.situation import PORT, Program
 
 
-def server(argv: str, **more: Any) -> Program:
+def server(argv: str, *, name: str = "server", **more: Any) -> Program:
     """The server of a situation, by its command line."""
-    return Program(name="server", argv=argv, **more)
+    return Program(name=name, argv=argv, **more)
 
 
 def small(style: str, options: str = "", *, name: str = "server", **more: Any) -> Program:
     """A program of `servers/`, as blocking, loop, pool, forking, group, aio or proxy."""
     return Program(name=name, argv=f"{{python}} -S -E {{servers}}/{style}.py {options}", **{"ready": "says", **more})
+
+
+def debian_python(style: str, options: str = "", **more: Any) -> Program:
+    """A program of `servers/` by Debian's Python, from the situation's folder: for who may not read this one's."""
+    code = (Path(__file__).parent / "servers" / f"{style}.py").read_text(encoding="utf-8")
+    argv = f"/usr/bin/python3 -S -E {{folder}}/{style}.py {options}"
+    return server(argv, files={f"{style}.py": code}, **{"ready": "says", **more})
 
 
 def clients(options: str, *, target: str = "{target}", name: str = "clients", **more: Any) -> Program:
@@ -48,14 +56,19 @@ def node(backlog: int = 511, most: int = 0, work_ms: float = 0, **more: Any) -> 
 
 
 def nginx(
-    listen: str = "", top: str = "", server: str = "return 200 hello;", connections: int = 4096, **more: Any
+    listen: str = "",
+    top: str = "",
+    server: str = "return 200 hello;",
+    connections: int = 4096,
+    workers: int = 1,
+    **more: Any,
 ) -> Program:
     """nginx that answers "hello". `listen` stands behind the port, `top` in the main context."""
     folders = " ".join(
         f"{kind}_temp_path {{folder}}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     config = (
-        f"user root; daemon off; worker_processes 1; {top}\n"
+        f"user root; daemon off; worker_processes {workers}; {top}\n"
         "pid {folder}/nginx.pid; error_log {folder}/server.log warn;\n"
         f"events {{ worker_connections {connections}; }}\n"
         f"http {{ access_log off; {folders} server {{ listen {PORT} {listen}; {server} }} }}\n"
@@ -68,7 +81,7 @@ def nginx(
     )
 
 
-def haproxy(backend: str, top: str = "", front: str = "", **more: Any) -> Program:
+def haproxy(backend: str, top: str = "", front: str = "", name: str = "server", **more: Any) -> Program:
     """haproxy in TCP mode."""
     config = (
         f"global\n log stdout format raw local0\n {top}\n"
@@ -76,7 +89,7 @@ def haproxy(backend: str, top: str = "", front: str = "", **more: Any) -> Progra
         f"frontend in\n bind :{PORT} {front}\n default_backend out\n"
         f"backend out\n server one {backend}\n"
     )
-    return Program(name="server", argv="haproxy -db -f {folder}/haproxy.cfg", files={"haproxy.cfg": config}, **more)
+    return Program(name=name, argv="haproxy -db -f {folder}/haproxy.cfg", files={"haproxy.cfg": config}, **more)
 
 
 def redis(options: str = "", **more: Any) -> Program:

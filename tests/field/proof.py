@@ -116,6 +116,22 @@ def starved(program: str = "server", times: float = 1.0) -> Proof:
     )
 
 
+def throttled(at_least: int = 5, at_most: int = INFINITE, *, program: str = "server") -> Proof:
+    """So many periods of the CPU quota of the program's cgroup were used up before they ended."""
+    return Proof(
+        f"the CPU quota of {program} stopped it in {_bounds(at_least, at_most)} periods",
+        lambda evidence: at_least <= evidence.cgroups[program].get("nr_throttled", 0) <= at_most,
+    )
+
+
+def refused_tasks(at_least: int = 1, at_most: int = INFINITE, *, program: str = "server") -> Proof:
+    """The kernel refused the program's cgroup so many processes or threads."""
+    return Proof(
+        f"{_bounds(at_least, at_most)} processes or threads were refused to {program}",
+        lambda evidence: at_least <= evidence.cgroups[program].get("max", 0) <= at_most,
+    )
+
+
 def had_its_core(program: str = "server", waited_s: float = 0.2) -> Proof:
     """The program hardly waited for a core, whatever else runs on this machine."""
     return Proof(

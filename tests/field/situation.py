@@ -39,6 +39,9 @@ class Program:
     """A process beside estab. It is ready when it listens on `port`, or printed "ready", or at once.
 
     `nofile`: its RLIMIT_NOFILE. `cpu`: the core it is pinned to. `files`: written into the situation's folder first.
+    `quota`: the cores that its cgroup may use. `tasks`: the processes and threads that its cgroup may have; `nproc`:
+    its RLIMIT_NPROC, as a user that nobody else is.
+    `beside`: another program, in whose cgroups it runs.
     """
 
     name: str
@@ -48,6 +51,10 @@ class Program:
     port: int = PORT
     nofile: int | None = None
     cpu: int | None = None
+    quota: float | None = None
+    tasks: int | None = None
+    nproc: int | None = None
+    beside: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     needs: str | None = None
 
@@ -57,6 +64,7 @@ class Later:
     """What happens while the commands run: a signal to a program, an nft ruleset, a new program.
 
     One comes after the other, `after_s` after the one before, or after the server's `counter` rose by `rises`.
+    `children`: the signal goes to all processes that the program started, or to so many of them.
     """
 
     after_s: float = 0.0
@@ -64,7 +72,7 @@ class Later:
     rises: int = 0
     program: str = "server"
     signal: signal.Signals | None = None
-    children: bool = False
+    children: bool | int = False
     nft: str | None = None
     where: Place = "router"
     start: Program | None = None

@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.field import cgroups
 from tests.field.situation import PORT, Later, Program, World
 from tests.namespaces import Namespace, joined, run, sysctl
 
 SERVERS = Path(__file__).parent / "servers"
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin:/usr/local/sbin"
 _READY_S = 30.0
+_FIRST_USER = 1 << 24  # user ids from here on belong to nobody
 
 
 class NotSetUp(RuntimeError):
@@ -32,6 +34,7 @@ class Stage:
     folder: Path
     places: dict[str, Namespace] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    cgroups: dict[str, list[Path]] = field(default_factory=dict)
 
     def filled(self, text: str) -> str:
         """The text with `{target}` and its like filled in; other braces stay."""
@@ -52,7 +55,7 @@ class Stage:
         """Starts it and returns when it is ready. Raises NotSetUp where it never is."""
         for name, text in program.files.items():
             (self.folder / name).write_text(self.filled(text), encoding="utf-8")
-        command = [*_limits(program), *shlex.split(self.filled(program.argv))]
+        command = [*cgroups.entering(self._groups(program)), *_limits(program), *shlex.split(self.filled(program.argv))]
         log = self.log(program.name)
         with self.places[program.where].entered(), log.open("wb") as output:
             try:
@@ -68,6 +71,20 @@ class Stage:
                 raise NotSetUp(f"this machine lacks {error.filename}: run `make packages` as root") from error
         self._await(program)
 
+    def _groups(self, program: Program) -> list[Path]:
+        """Those in which it runs, made where they are its own."""
+        if program.beside is not None:
+            return self.cgroups[program.beside]
+        groups = self.cgroups[program.name] = []
+        try:
+            if program.quota is not None:
+                groups.append(cgroups.with_quota(program.quota))
+            if program.tasks is not None:
+                groups.append(cgroups.with_tasks(program.tasks))
+        except OSError as error:
+            raise NotSetUp(f"no cgroup can be made here: {error}") from error
+        return groups
+
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
 
@@ -77,7 +94,8 @@ class Stage:
             rules(self.places[later.where], later.nft)
         if later.signal is not None:
             process = self.processes[later.program]
-            for pid in _children(process.pid) if later.children else [process.pid]:
+            pids = _children(process.pid) if later.children else [process.pid]
+            for pid in pids if isinstance(later.children, bool) else pids[: later.children]:
                 os.kill(pid, later.signal)
         if later.start is not None:
             self.start(later.start)
@@ -150,6 +168,8 @@ def tidy(stage: Stage) -> Iterator[Stage]:
                 process.kill()
         for process in stage.processes.values():
             process.wait(5)
+        for group in (group for groups in stage.cgroups.values() for group in groups):
+            cgroups.remove(group)
 
 
 def _routed(client: Namespace, server: Namespace) -> Namespace:
@@ -169,6 +189,10 @@ def _limits(program: Program) -> list[str]:
     words = []
     if program.nofile is not None:
         words += ["prlimit", f"--nofile={program.nofile}:{program.nofile}"]
+    if program.nproc is not None:
+        user = _FIRST_USER + int.from_bytes(os.urandom(3), "big")
+        words += ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+        words += ["prlimit", f"--nproc={program.nproc}:{program.nproc}"]
     if program.cpu is not None:
         allowed = sorted(os.sched_getaffinity(0))
         words += ["taskset", "-c", str(allowed[program.cpu % len(allowed)])]

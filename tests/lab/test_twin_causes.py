@@ -70,6 +70,8 @@ CASES = {
     "server_connection_limit": Case(
         {}, "limit of connections", "a bigger backlog", ("connected", "closed by the peer at read")
     ),
+    "reuseport_member_stuck": Case({}, "tcp_migrate_req", "a bigger backlog", ("connected",)),
+    "server_task_limit": Case({}, "--nproc", "a bigger backlog", ("connected", "closed by the peer at read")),
     "closed_with_data_unread": Case({}, "read each request", "a bigger backlog", ("ECONNRESET at read",)),
     "proxy_backend_unreachable": Case({}, "start the backend", "a longer connect", ("closed by the peer at read",)),
     "server_died": Case({}, "", "a longer timeout", ("connected", "closed by the peer at read")),

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from estab.diagnose import accepts, owners
+from estab.diagnose import accepts, members, owners
 from estab.diagnose.accepts import Accepted, between, standstill
 from estab.kernel.formats import proc_pid
 from estab.observe import EndsSample, Watch, take
@@ -216,8 +216,8 @@ def test_one_of_a_group_is_stopped() -> None:
     assert {at.inode for at in run.server.listeners} == set(owner)
     by_inode = {at.inode: at for at in run.server.listeners}
     assert by_inode[inode].last_depth == depths[str(inode)]
-    assert accepts.unmoved_s(run, inode or 0) == pytest.approx(run.timeline[-1].t_s, abs=run.timeline[-1].t_s / 2)
-    assert all(accepts.unmoved_s(run, int(other)) == 0 for other in depths if other != str(inode))
+    assert members.unmoved_s(run, inode or 0) == pytest.approx(run.timeline[-1].t_s, abs=run.timeline[-1].t_s / 2)
+    assert all(members.unmoved_s(run, int(other)) == 0 for other in depths if other != str(inode))
     assert [one.pid for one in owners.of_run(run) if one.stopped] == [stopped]
     assert next(one for one in owners.along(run) if one.pid == stopped).stopped >= 1
 

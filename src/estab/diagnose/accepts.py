@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from estab.kernel.rules.listening import reached, serving
-from estab.records import Listener, RunResult, ServerLook, ServerSample, ServerSide, Snapshot, TimelinePoint
+from estab.records import Listener, RunResult, ServerSample, ServerSide, Snapshot, TimelinePoint
 
 PASSIVE_OPENS = "Tcp.PassiveOpens"
 
@@ -307,24 +307,6 @@ def since_before(server: ServerSide) -> int | None:
     if not server.observed or watch is None or watch.accepted_at_end is None:
         return None
     return max(0, watch.accepted_at_end - (there_before[0] if there_before is not None else 0))
-
-
-def unmoved_s(run: RunResult, inode: int) -> float | None:
-    """For how long up to the end one of several listeners had connections waiting and its queue never grew shorter.
-
-    0 where nothing waits there at the end; None where there were not several.
-    """
-    samples: Sequence[ServerLook | TimelinePoint] = run.server.looks or run.timeline
-    several = [(sample.t_s, sample.queue_depths) for sample in samples if sample.queue_depths is not None]
-    depths = [(t_s, of_each.get(str(inode), 0)) for t_s, of_each in several]
-    if not depths:
-        return None
-    start = last = depths[-1]
-    for earlier in reversed(depths):
-        if earlier[1] <= 0 or earlier[1] > start[1]:
-            break
-        start = earlier
-    return last[0] - start[0]
 
 
 # Snapshots ---------------------------------------------------------------------------------------------------------

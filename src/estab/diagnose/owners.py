@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from estab.records import LISTED_THREADS, CgroupCpu, Listener, OwnerSample, Process, RunResult, Snapshot, Thread
+from estab.records import LISTED_THREADS, CgroupCpu, Listener, OwnerSample, Process, RunResult, Snapshot, Tasks, Thread
 
 NS_PER_S = 1_000_000_000
 STOPPED = ("T", "t")
@@ -35,7 +35,7 @@ class Owner:
     the part of the time in which it ran (1: all of one core), and `busiest_waited`, in which it could have run and got
     no core.
     `slept`: no thread of it ran at all, so that it accepted nothing. `states` counts its threads at the end by the
-    letter of their state.
+    letter of their state. `tasks`: against its limits, when most were seen; `refused`: how many its cgroup was refused.
     """
 
     pid: int
@@ -50,6 +50,8 @@ class Owner:
     states: dict[str, int] | None = None
     fds: int | None = None
     nofile: int | None = None
+    tasks: Tasks | None = None
+    refused: int | None = None
 
     @property
     def taken(self) -> float | None:
@@ -72,6 +74,7 @@ def fared(before: Process | None, after: Process, span_s: float) -> Owner:
         states=after.thread_states,
         fds=after.fds,
         nofile=after.nofile_soft,
+        tasks=after.tasks,
     )
     if before is None or before.pid != after.pid or before.started_ticks != after.started_ticks or span_s <= 0:
         return owner
@@ -84,6 +87,7 @@ def fared(before: Process | None, after: Process, span_s: float) -> Owner:
         busiest_waited=None if busiest is None else _share(busiest[1], span_s),
         slept=_slept(before.threads, after.threads),
         throttling=_throttling(before.cgroup_cpu, after.cgroup_cpu),
+        refused=_refused(before.tasks, after.tasks),
     )
 
 
@@ -119,6 +123,12 @@ def _throttling(before: CgroupCpu | None, after: CgroupCpu | None) -> Throttling
     periods, stopped = (max(0, (now or 0) - (then or 0)) for then, now in pairs)
     stopped_us = max(0, (after.throttled_us or 0) - (before.throttled_us or 0))
     return Throttling(after.path, after.cores, periods, stopped, stopped_us / 1e6)
+
+
+def _refused(before: Tasks | None, after: Tasks | None) -> int | None:
+    if before is None or after is None or before.cgroup is None or before.cgroup != after.cgroup:
+        return None
+    return max(0, (after.refused or 0) - (before.refused or 0))
 
 
 # Of a run, of snapshots --------------------------------------------------------------------------------------------

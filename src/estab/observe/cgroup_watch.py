@@ -7,7 +7,7 @@ from pathlib import Path
 
 from estab.errors import EstabError
 from estab.kernel.formats import cgroup
-from estab.observe import cgroups
+from estab.observe import cgroups, tasks
 from estab.records import ProgramCgroup, Record
 
 _MOST_GROUPS = 8
@@ -65,7 +65,7 @@ def _totals(pid: int) -> ProgramCgroup | None:
     """Of one process's groups: limits, and what they did since they were made. None: it is gone, or has no limit."""
     try:
         own, mounts = Path(f"/proc/{pid}/cgroup").read_bytes(), Path("/proc/self/mountinfo").read_bytes()
-        pids = _narrowest(cgroups.groups_with(own, mounts, "pids"), _pids)
+        pids = tasks.in_cgroup(pid)
         memory = _narrowest(cgroups.groups_with(own, mounts, "memory"), _memory)
     except (OSError, EstabError):
         return None
@@ -77,8 +77,8 @@ def _totals(pid: int) -> ProgramCgroup | None:
         periods=cpu.periods if cpu else None,
         throttled=cpu.throttled if cpu else None,
         throttled_us=cpu.throttled_us if cpu else None,
-        pids_max=pids.limit if pids else None,
-        pids_refused=pids.met if pids else None,
+        pids_max=pids.cgroup_most if pids else None,
+        pids_refused=pids.refused if pids else None,
         memory_max_bytes=memory.limit if memory else None,
         oom_kills=memory.met if memory else None,
     )
@@ -88,11 +88,6 @@ def _narrowest(groups: Iterable[str], read: Callable[[str], _Limit]) -> _Limit |
     """The least limit on the way to the root. None: there is none."""
     limits = [limit for limit in map(read, groups) if limit.limit is not None]
     return min(limits, key=lambda limit: limit.limit or 0, default=None)
-
-
-def _pids(group: str) -> _Limit:
-    most, events = cgroups.read(group, "pids.max"), cgroups.read(group, "pids.events")
-    return _Limit(limit=cgroup.limit(most) if most else None, met=cgroup.counts(events).get("max") if events else None)
 
 
 def _memory(group: str) -> _Limit:

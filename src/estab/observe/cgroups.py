@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import posixpath
 from collections.abc import Callable
 from pathlib import Path
@@ -84,7 +85,8 @@ def path_of(pid: int) -> str | None:
     return None if data is None else data.decode("utf-8", "surrogateescape")
 
 
-def groups_with(own: bytes, mounts: bytes, controller: str) -> list[str]:
+@functools.lru_cache(maxsize=256)
+def groups_with(own: bytes, mounts: bytes, controller: str) -> tuple[str, ...]:
     """The directories of the hierarchy in which a controller's limits hold for the process, narrow to wide.
 
     `own` is its /proc/PID/cgroup, `mounts` a /proc/PID/mountinfo.
@@ -92,7 +94,7 @@ def groups_with(own: bytes, mounts: bytes, controller: str) -> list[str]:
     path, mount = cgroup.v1_path(own, controller), cgroup.v1_mount(mounts, controller)
     if path is None or mount is None:
         path, mount = cgroup.v2_path(own), cgroup.v2_mount(mounts)
-    return _way_to_root(path, *mount) if path is not None and mount is not None else []
+    return tuple(_way_to_root(path, *mount)) if path is not None and mount is not None else ()
 
 
 def _cpu(group: str) -> CgroupCpu | None:

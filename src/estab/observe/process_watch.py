@@ -1,18 +1,18 @@
-"""The processes of one end of a run: the most descriptors that each had open, and how its threads fared."""
+"""The processes of one end of a run: the most descriptors and tasks that each had, and how its threads fared."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
 
-from estab.observe import processes
+from estab.observe import processes, tasks
 from estab.records import OwnerSample, Process, Thread
 
 
 class ProcessWatch:
     """Follows processes by pid. Nothing raises: one that is gone keeps what was last seen of it.
 
-    `closely`: their threads and cgroups are of interest too.
+    `closely`: their threads, cgroups and limits of tasks are of interest too.
     """
 
     def __init__(self, pids: Iterable[int], *, closely: bool = False) -> None:
@@ -20,6 +20,7 @@ class ProcessWatch:
         self._closely = closely
         self._last_seen: dict[int, Process] = {}
         self._threads: dict[int, dict[int, Thread]] = {}
+        self._tasks = tasks.TaskWatch()
         self._looked_at_ns = 0
         self.pids: dict[int, None] = {}
         self.add(pids)
@@ -53,6 +54,7 @@ class ProcessWatch:
         """Each process's threads at `now_ns` of a steady clock, against the look before; None where none is seen."""
         span_ns, self._looked_at_ns = now_ns - self._looked_at_ns, now_ns
         before, self._threads = self._threads, {}
+        self.count_tasks()
         seen = []
         for pid in self.pids:
             if not (threads := processes.threads(pid)):
@@ -63,11 +65,19 @@ class ProcessWatch:
             seen.append(_with_shares(sample, before[pid], threads, span_ns) if pid in before else sample)
         return seen or None
 
+    def count_tasks(self) -> None:
+        """How many tasks there are now against the limits of each process that is of close interest."""
+        if self._closely:
+            self._tasks.look(self.pids)
+
     def processes(self) -> list[Process] | None:
-        """Each process with its worst count in `fds`, fullest first; as last seen where it is gone. None: unknown."""
+        """Each process with the most `fds` and `tasks`, fullest first; as last seen where it is gone. None: unknown."""
         for pid in self.pids:
             self._see(pid)
-        known = [process.replace(fds=self.worst.get(pid, process.fds)) for pid, process in self._last_seen.items()]
+        known = [
+            process.replace(fds=self.worst.get(pid, process.fds), tasks=tasks.most(self._tasks.of(pid), process.tasks))
+            for pid, process in self._last_seen.items()
+        ]
         return sorted(known, key=lambda process: -(process.fds or 0)) or None
 
     def _see(self, pid: int) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 
 from estab.errors import ParseError
 from estab.kernel.formats import proc_pid
-from estab.observe import cgroups
+from estab.observe import cgroups, tasks
 from estab.observe.process_names import service_of
 from estab.records import LISTED_THREADS, Process, Record, Thread
 
@@ -94,7 +94,7 @@ def is_running(pid: int) -> bool:
 def process(pid: int, *, closely: bool = False) -> Process | None:
     """What a process is and holds; None where it is gone. What may not be read of it is None.
 
-    `closely`: with its threads and its cgroup's CPU, which costs two small files for each thread.
+    `closely`: with its threads, its cgroup's CPU and its limits of tasks, which costs two small files for each thread.
     """
     stat = _stat(pid)
     if stat is None:
@@ -119,6 +119,7 @@ def process(pid: int, *, closely: bool = False) -> Process | None:
         thread_states=dict(Counter(thread.state for thread in running)) or None,
         threads=busiest or None,
         cgroup_cpu=cgroups.cpu_of(pid),
+        tasks=tasks.of(pid),
     )
 
 

@@ -196,6 +196,7 @@ class Watch:
 
     def settled(self) -> None:
         """Every connect has been settled: see what the server holds and the ports in use, before anything closes."""
+        self._server.count_tasks()
         held, at_server = self._look_at_ends()
         if self._via is not None:
             listed = self._via.connections(self._via.settled())

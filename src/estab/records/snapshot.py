@@ -63,6 +63,23 @@ class CgroupCpu(Record, frozen=True, kw_only=True):
     throttled_us: int | None = None
 
 
+class Tasks(Record, frozen=True, kw_only=True):
+    """Processes and threads (tasks) against the limits that hold for a process; over a run when most were seen.
+
+    `in_cgroup` of `cgroup_most` are there in `cgroup`: of its groups on the way to the root the one with the narrowest
+    pids.max. `refused`: how often the kernel refused one for that since the group was made (pids.events).
+    `of_user` of `user_most` are its user's, in its user namespace, by its RLIMIT_NPROC; None where that is far away.
+    Limits are None where none holds: RLIMIT_NPROC does not for root, nor with CAP_SYS_RESOURCE or CAP_SYS_ADMIN.
+    """
+
+    cgroup: str | None = None
+    cgroup_most: int | None = None
+    in_cgroup: int | None = None
+    refused: int | None = None
+    user_most: int | None = None
+    of_user: int | None = None
+
+
 _OF_AN_ID = 6
 
 
@@ -125,6 +142,7 @@ class Process(Record, frozen=True, kw_only=True):
     thread_states: dict[str, int] | None = None
     threads: list[Thread] | None = None
     cgroup_cpu: CgroupCpu | None = None
+    tasks: Tasks | None = None
     service: Service | None = None
 
     @property

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 
-from tests.field import programs
+from tests.field import packages, programs
 from tests.field.answers import LONGER_QUEUE, ROUTED, STOPPED, WIRE, stopped
-from tests.field.proof import accepted, accepted_some, counted, queue_flat, queue_full, waiting
-from tests.field.situation import Later, Situation, Truth, due
+from tests.field.proof import accepted, accepted_some, calm, counted, queue_flat, queue_full, sockets, waiting
+from tests.field.situation import Later, Situation, Truth, due, healthy
 
 _STOPPED = due(*STOPPED, harmful=LONGER_QUEUE)
+_ONE_MEMBER = due("reuseport_member_stuck", harmful=(*LONGER_QUEUE, "SO_REUSEPORT"))
 
 SITUATIONS = (
     Situation(
@@ -162,7 +163,7 @@ SITUATIONS = (
         story="Four listeners share the port (SO_REUSEPORT); one accepts nothing, its queue of 64 fills.",
         server=programs.small("group", "--members 4 --stuck 1 --backlog 16"),
         command="hold {target} -n 200 -d 2 --timeout 2s",
-        truth=due("reuseport_member_stuck", "server_not_accepting", harmful=(*LONGER_QUEUE, "SO_REUSEPORT")),
+        truth=_ONE_MEMBER,
         proofs=(queue_full(), queue_flat(), accepted_some(100)),
     ),
     Situation(
@@ -172,7 +173,7 @@ SITUATIONS = (
         both_ends=True,
         server=programs.small("group", "--members 3 --stuck 1 --how stop --backlog 32"),
         command="churn {target} -s 16 -c 20 -d 4 --rate 100 --timeout 1s",
-        truth=due("reuseport_member_stuck", "server_not_accepting", harmful=(*LONGER_QUEUE, "SO_REUSEPORT")),
+        truth=_ONE_MEMBER,
         proofs=(queue_full(), queue_flat(), accepted_some(50)),
     ),
     Situation(
@@ -180,7 +181,70 @@ SITUATIONS = (
         story="The same with queues of 512: nothing overflows, and a quarter is never served.",
         server=programs.small("group", "--members 4 --stuck 1 --backlog 512"),
         command="hold {target} -n 200 -d 2",
-        truth=due("reuseport_member_stuck", "server_not_accepting", harmful=(*LONGER_QUEUE, "SO_REUSEPORT")),
+        truth=_ONE_MEMBER,
         proofs=(waiting(20), queue_flat(), accepted_some(100)),
+    ),
+    Situation(
+        name="one_of_four_nginx_workers_stopped",
+        story="nginx's workers have a listener each (reuseport); one of them is stopped in a churn.",
+        server=programs.nginx("reuseport backlog=32", workers=4),
+        later=(Later(rises=100, signal=signal.SIGSTOP, children=1),),
+        command="churn {target} -c 40 -d 4 --rate 150 --timeout 1500ms",
+        truth=_ONE_MEMBER,
+        proofs=(queue_full(), queue_flat(), counted("TcpPassiveOpens", 200)),
+    ),
+    Situation(
+        name="one_of_two_haproxies_stopped_two_hosts",
+        story="Two HAProxy processes share the port, as in a reload; the older one is stopped.",
+        world=WIRE,
+        both_ends=True,
+        server=programs.haproxy("127.0.0.1:9000", front="backlog 200"),
+        before=(
+            programs.small("loop", "--port 9000", name="backend"),
+            programs.haproxy("127.0.0.1:9000", front="backlog 200", name="newer"),
+        ),
+        settle_s=1.0,
+        later=(Later(rises=60, signal=signal.SIGSTOP),),
+        command="hold {target} -n 200 --ramp 100 -d 2",
+        truth=_ONE_MEMBER,
+        proofs=(waiting(20), queue_flat(), sockets("ESTAB", 150)),
+    ),
+    Situation(
+        name="one_of_two_socats_stopped",
+        story="socat is started twice on one port (reuseport), and one of them is stopped.",
+        server=packages.socat("reuseport,fork,backlog=64", "EXEC:cat"),
+        before=(packages.socat("reuseport,fork,backlog=64", "EXEC:cat", name="second"),),
+        settle_s=1.0,
+        later=(Later(program="second", signal=signal.SIGSTOP),),
+        command="hold {target} -n 60 --ramp 60 -d 2",
+        truth=_ONE_MEMBER,
+        proofs=(waiting(10), queue_flat()),
+    ),
+    Situation(
+        name="four_nginx_workers_with_a_listener_each",
+        story="nginx's workers have a listener each (reuseport), and all are well.",
+        server=programs.nginx("reuseport", workers=4),
+        command="churn {target} -c 40 -d 3 --rate 150",
+        truth=healthy(),
+        proofs=(counted("TcpPassiveOpens", 300), *calm()),
+    ),
+    Situation(
+        name="all_of_three_listeners_stopped",
+        story="Three listeners share the port, and the processes of all are stopped.",
+        server=programs.small("group", "--members 3 --stuck 3 --how stop --backlog 16"),
+        command="hold {target} -n 120 -d 2 --timeout 1s",
+        truth=_STOPPED,
+        proofs=(queue_full(), queue_flat(), accepted(0)),
+    ),
+    Situation(
+        name="one_of_two_addresses_hung",
+        story="Another server has the same port at another address; ours accepts nothing.",
+        world=WIRE,
+        both_ends=True,
+        server=programs.small("blocking", "--address 10.1.0.2 --backlog 32 --accept 4"),
+        before=(programs.small("loop", "--address 127.0.0.1", name="other"),),
+        command="hold {target} -n 100 -d 2 --timeout 1s",
+        truth=stopped(4),
+        proofs=(accepted(4), queue_full(), queue_flat()),
     ),
 )

@@ -95,7 +95,34 @@ def test_open_files(line: bytes, soft: int, hard: int | None) -> None:
     assert proc_pid.parse_open_files(line) == proc_pid.OpenFiles(soft=soft, hard=hard)
 
 
+@pytest.mark.parametrize(("soft", "most"), [(b"127", 127), (b"unlimited", None)])
+def test_most_tasks(soft: bytes, most: int | None) -> None:
+    line = b"Max processes             " + soft + b"                unlimited            processes \n"
+    assert proc_pid.parse_most_tasks(b"Max open files 1 1 files\n" + line) == most
+
+
+def test_status() -> None:
+    text = b"Name:\tpostgres\nUmask:\t0077\nUid:\t112\t113\t112\t112\nThreads:\t3\nCapEff:\t0000000001000000\n"
+    assert proc_pid.parse_status(text) == proc_pid.TaskStatus(uid=112, threads=3, capabilities=1 << 24)
+
+
+@pytest.mark.parametrize("line", [b"Uid:\t0\t0\t0\t0\n", b"Threads:\t1\n", b"CapEff:\t00\n"])
+def test_status_without_a_line_or_with_a_damaged_one(line: bytes) -> None:
+    whole = b"Uid:\t0\t0\t0\t0\nThreads:\t1\nCapEff:\t00\n"
+    for damaged in (b"", line.split(b"\t")[0] + b"\n", line.split(b"\t")[0] + b"\tmany\n"):
+        with pytest.raises(ParseError):
+            proc_pid.parse_status(whole.replace(line, damaged))
+
+
+def test_all_tasks() -> None:
+    assert proc_pid.parse_all_tasks(b"0.20 0.18 0.12 1/80 11206\n") == 80
+    for damaged in (b"", b"0.20 0.18 0.12 80 11206", b"0.20 0.18 0.12 1/x 11206"):
+        with pytest.raises(ParseError):
+            proc_pid.parse_all_tasks(damaged)
+
+
 def test_captured_process(captured: Captured) -> None:
+    assert proc_pid.parse_most_tasks(captured("limits")) is not None
     assert proc_pid.parse_open_files(captured("limits")) == proc_pid.OpenFiles(soft=20000, hard=20000)
     stat = proc_pid.parse_stat(captured("stat"), 100)
     assert stat.state == "R"

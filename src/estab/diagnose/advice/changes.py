@@ -51,6 +51,11 @@ def connection_limit(most: int) -> Change:
     return _change("connection_limit", value=most)
 
 
+def tasks(most: int) -> Change:
+    """As many processes and threads as the server may have."""
+    return _change("tasks", value=most)
+
+
 def fewer(connections: int | None = None) -> Change:
     """So many connections at once at most, all clients together. None: as many as the path has room for."""
     return _change("fewer", "client", value=connections)
@@ -78,6 +83,7 @@ IDLE_LONGER = _change("idle_longer")
 SHARE_CPU = _change("share_cpu")
 CLOSE = _change("close")
 LISTEN = _change("listen")
+END_MEMBER = _change("end_member")
 NO_DEFER = _change("defer_accept", value=0)
 SPEAK_FIRST = _change("speak_first", "client")
 LONGER_TIMEOUT = timeout(None)

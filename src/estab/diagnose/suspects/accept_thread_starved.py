@@ -24,7 +24,6 @@ from estab.records import Evidence, ListenerWatch, Remedy, RunResult, Verdict
 from estab.words import plural
 
 BUSY = 0.9  # of all cores: nobody gets a turn at once
-THROTTLED = 0.1  # of the time, by its cgroup: a tenth of all accepts come late by that alone
 WAITED = 0.3  # of the time for a core: it had to run, and another did
 SURE_S = 0.5  # in all, at least: less may have been one hiccup of a busy machine
 LATE = 5.0  # times as long as it ran: it gets no turn when it wakes. One that is merely busy waits about as it runs.
@@ -58,19 +57,16 @@ def _weigh(run: RunResult, watch: ListenerWatch | None) -> tuple[Verdict, str]:
 
 
 def _held_back(run: RunResult) -> str | None:
-    """What kept an owner of the listener from running, in words: its cgroup, or others on its core. None: nothing."""
+    """How others on its core kept an owner of the listener from running, in words. None: nobody did."""
     owning = owners.of_run(run)
     return next((told for owner in owning if (told := _kept_off(owner) or _late_each_time(run, owner))), None)
 
 
 def _kept_off(owner: Owner) -> str | None:
-    """That a good part of its time its cgroup stopped it, or others had its core. None: not so."""
-    who = owner.who
-    stopped, ran, waited = owner.throttling, owner.busiest_ran, owner.busiest_waited
-    if stopped is not None and owner.span_s > 0 and stopped.stopped_s >= THROTTLED * owner.span_s:
-        return f"the CPU quota of its cgroup stopped {who} in {stopped.stopped:,} of {stopped.periods:,} periods"
+    """That others had its core for a good part of its time. None: not so."""
+    ran, waited = owner.busiest_ran, owner.busiest_waited
     if ran is not None and waited is not None and waited >= max(WAITED, ran) and waited * owner.span_s >= SURE_S:
-        return f"{who} ran {ran:.0%} of the time and waited {waited:.0%} of it for a core that others had"
+        return f"{owner.who} ran {ran:.0%} of the time and waited {waited:.0%} of it for a core that others had"
     return None
 
 

@@ -15,7 +15,6 @@ from estab.diagnose.advice.futile import bigger_backlog
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import SNMP, listener_unseen, measured, unknown, worst_depth
 from estab.diagnose.on_snapshots import LISTENERS_UNSEEN, Queue, Snapshots
-from estab.kernel.rules.accept_queue import is_full
 from estab.records import Evidence, ListenerWatch, Remedy, RunResult, Verdict
 from estab.words import plural
 
@@ -44,8 +43,6 @@ def _stopped(run: RunResult) -> Stopped | None:
 def _weigh(run: RunResult, watch: ListenerWatch, stopped: Stopped | None) -> tuple[Verdict, str]:
     if max(watch.worst_depth, watch.queued_at_end or 0) <= 0:
         return "ruled_out", "No connection was seen waiting."
-    if (stuck := _of_the_group(run)) is not None:
-        return "confirmed", stuck
     if stopped is None and (told := _at_one_look(run)) is not None:
         return "possible", told
     if stopped is None:
@@ -110,31 +107,6 @@ def _state(run: RunResult) -> str | None:
     return None
 
 
-def _stuck_members(run: RunResult) -> list[ListenerWatch]:
-    """Of several listeners at the port (SO_REUSEPORT) those whose queue only grew while others were emptied."""
-    several = [watch for watch in run.server.listeners if watch.inode is not None]
-    stuck = [watch for watch in several if (accepts.unmoved_s(run, watch.inode or 0) or 0.0) >= accepts.STOPPED_S]
-    return stuck if len(stuck) < len(several) else []
-
-
-def _of_the_group(run: RunResult) -> str | None:
-    """That some of several listeners accept nothing, in words. None: there are none such."""
-    if not (stuck := _stuck_members(run)):
-        return None
-    waiting = sum(watch.last_depth for watch in stuck)
-    pids = _pids(run, stuck)
-    whose = f" (pid {', '.join(pids)})" if pids else ""
-    span_s = max(accepts.unmoved_s(run, watch.inode or 0) or 0.0 for watch in stuck)
-    return (
-        f"{len(stuck)} of {len(run.server.listeners)} listeners of the port accepts nothing{whose}: "
-        f"{plural(waiting, 'connection')} waited there for {span_s:.1f} s, while the others were emptied."
-    )
-
-
-def _pids(run: RunResult, stuck: list[ListenerWatch]) -> list[str]:
-    return sorted({str(pid) for watch in stuck for pid in facts.owner_pids(run, watch.inode)})
-
-
 def failures(run: RunResult) -> int:
     """As for any overflow of the queue: what was accepted and then ended early is not its doing."""
     return facts.turned_away_clients(run)
@@ -195,10 +167,8 @@ def _owner_evidence(run: RunResult) -> list[Evidence]:
 def remedies(run: RunResult) -> list[Remedy]:
     """What works, then what does nothing."""
     port = facts.target_port(run) or "PORT"
-    owning = _pids(run, _stuck_members(run)) or [str(process.pid) for process in run.server.processes or []]
-    pid = owning[0] if owning else "PID"
+    pid = next((str(process.pid) for process in run.server.processes or []), "PID")
     return [
-        *_leave_the_group(run, pid),
         Remedy(
             command=f"timeout 5 strace -f -e trace=accept,accept4 -p {pid}",
             works=True,
@@ -225,23 +195,6 @@ def remedies(run: RunResult) -> list[Remedy]:
             changes=[changes.sysctl("net.ipv4.tcp_max_syn_backlog", 65536)],
             why="Nobody accepts; the SYN queue has nothing to do with it.",
         ),
-    ]
-
-
-def _leave_the_group(run: RunResult, pid: str) -> list[Remedy]:
-    """Of several listeners one alone is to be closed: the kernel gives its share to the others."""
-    if len(run.server.listeners) < 2:
-        return []
-    return [
-        Remedy(
-            command=f"sysctl -w net.ipv4.tcp_migrate_req=1; kill {pid}   # and start that process anew",
-            works=True,
-            changes=[changes.program("the one process that does not accept", "server")],
-            why=(
-                "The kernel gives each listener of the port its share of connects, whether it accepts or not. Once one "
-                "is closed, its share goes to the others; with the sysctl so does what waits, instead of being reset."
-            ),
-        )
     ]
 
 
@@ -314,19 +267,7 @@ def _why_nothing(snapshots: Snapshots, queue: Queue, joined: int) -> tuple[str, 
         who = f"pid {', '.join(str(owner.pid) for owner in owning)}"
         text = f"no thread of {who} ran in {snapshots.span_s:,.1f} s, though connections waited"
         return f"and who owns it did not run ({who})", measured("/proc/PID/task/TID/schedstat", "ran_ns", 0, text)
-    others = [other for other in snapshots.queues if other.now.port == queue.now.port and other is not queue]
-    if others and _was_and_is_full(queue) and all(_was_and_is_empty(other) for other in others):
-        text = f"{plural(len(others), 'other listener')} of the port had nothing waiting, before and now"
-        return "while the others of its port were emptied", measured("sock_diag", "depth of the others", 0, text)
     return None
-
-
-def _was_and_is_full(queue: Queue) -> bool:
-    return queue.full and queue.then is not None and is_full(max(0, queue.then.depth), max(0, queue.then.limit))
-
-
-def _was_and_is_empty(queue: Queue) -> bool:
-    return queue.now.depth == 0 and queue.then is not None and queue.then.depth == 0
 
 
 _NOBODY_EMPTIES = "a queue that nobody empties overflows whatever its length"

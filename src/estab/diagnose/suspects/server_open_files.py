@@ -208,6 +208,7 @@ CAUSE = Cause(
     explains={
         "server_not_accepting": "accept() fails because no descriptor is left, so the queue only rises",
         "accept_thread_starved": "accept() fails again and again because no descriptor is left",
+        "reuseport_member_stuck": "accept() fails because no descriptor is left, so that queue only rises",
         "syn_queue_overflow": _STAYS_QUEUED,
         "closed_with_data_unread": "what it has no descriptor for it closes, whatever was sent by then",
         CauseKind.ACCEPT_QUEUE: _STAYS_QUEUED,

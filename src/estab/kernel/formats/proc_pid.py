@@ -1,7 +1,7 @@
-"""The text of /proc/PID/limits, stat and schedstat; of a thread too, from /proc/PID/task/TID.
+"""The text of /proc/PID/limits, stat, status and schedstat; of a thread too, from /proc/PID/task/TID; of loadavg.
 
-What lives here: what `proc_pid_limits`, `proc_pid_schedstat` (fs/proc/base.c) and `do_task_stat` (fs/proc/array.c)
-print.
+What lives here: what `proc_pid_limits`, `proc_pid_schedstat` (fs/proc/base.c), `do_task_stat`, `proc_pid_status`
+(fs/proc/array.c) and `loadavg_proc_show` (fs/proc/loadavg.c) print.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from estab.errors import ParseError
 from estab.records import Record
 
 _OPEN_FILES = b"Max open files"
+_PROCESSES = b"Max processes"
 # Fields of /proc/PID/stat counted from the one after the name (proc_pid_stat(5) numbers them from 3).
 _STATE, _PARENT, _UTIME, _STIME, _START, _RSS = 0, 1, 11, 12, 19, 21
 
@@ -39,14 +40,25 @@ class ProcessStat(Record, frozen=True, kw_only=True):
 
 def parse_open_files(data: bytes) -> OpenFiles:
     """The `Max open files` line of /proc/PID/limits. Raises ParseError where it is missing or damaged."""
-    offset = data.find(_OPEN_FILES)
+    soft, hard = _limits(data, _OPEN_FILES)
+    return OpenFiles(soft=soft, hard=hard)
+
+
+def parse_most_tasks(data: bytes) -> int | None:
+    """RLIMIT_NPROC (soft), the `Max processes` line of /proc/PID/limits; None is unlimited. Raises ParseError."""
+    return _limits(data, _PROCESSES)[0]
+
+
+def _limits(data: bytes, name: bytes) -> tuple[int | None, int | None]:
+    """The soft and the hard limit of a line."""
+    offset = data.find(name)
     if offset < 0:
-        raise ParseError("no 'Max open files' in limits")
+        raise ParseError(f"no {name.decode()!r} in limits")
     line = data[offset:].split(b"\n", 1)[0]
-    words = line[len(_OPEN_FILES) :].split()
+    words = line[len(name) :].split()
     if len(words) < 2:
-        raise ParseError(f"'Max open files' without two limits: {line[:60]!r}", offset)
-    return OpenFiles(soft=_limit(words[0], offset), hard=_limit(words[1], offset))
+        raise ParseError(f"{name.decode()!r} without two limits: {line[:60]!r}", offset)
+    return _limit(words[0], offset), _limit(words[1], offset)
 
 
 def _limit(word: bytes, offset: int) -> int | None:
@@ -99,6 +111,35 @@ def parse_schedstat(data: bytes) -> SchedStat:
     if len(numbers) != 3:
         raise ParseError(f"schedstat is not three numbers: {data[:40]!r}", 0)
     return SchedStat(ran_ns=_integer(numbers[0], 0), waited_ns=_integer(numbers[1], 0))
+
+
+class TaskStatus(Record, frozen=True, kw_only=True):
+    """Whose a process is (its real user id), how many threads it has, and its effective capabilities as bits."""
+
+    uid: int
+    threads: int
+    capabilities: int
+
+
+def parse_status(data: bytes) -> TaskStatus:
+    """/proc/PID/status. Raises ParseError where one of its lines Uid, Threads and CapEff is missing or damaged."""
+    lines = dict(line.split(b":", 1) for line in data.splitlines() if b":" in line)
+    try:
+        uid, threads, capabilities = (lines[name].split()[0] for name in (b"Uid", b"Threads", b"CapEff"))
+    except (KeyError, IndexError) as error:
+        raise ParseError("status without Uid, Threads or CapEff", 0) from error
+    try:
+        return TaskStatus(uid=_integer(uid, 0), threads=_integer(threads, 0), capabilities=int(capabilities, 16))
+    except ValueError as error:
+        raise ParseError(f"CapEff {capabilities[:40]!r} is not hexadecimal", 0) from error
+
+
+def parse_all_tasks(data: bytes) -> int:
+    """How many threads the whole host has, by /proc/loadavg. Raises ParseError."""
+    words = data.split()
+    if len(words) != 5 or b"/" not in words[3]:
+        raise ParseError(f"not a line of loadavg: {data[:60]!r}", 0)
+    return _integer(words[3].split(b"/")[1], 0)
 
 
 def _integer(word: bytes, offset: int) -> int:

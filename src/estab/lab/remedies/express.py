@@ -82,6 +82,13 @@ def _listen(_change: Change, setup: Setup, _scale: float) -> Expressed:
     return Expressed(replace(setup, listens=True), "a server listens there")
 
 
+def _end_member(_change: Change, setup: Setup, _scale: float) -> Expressed:
+    if not 0 < setup.stuck < setup.processes:
+        return Expressed(None, "none of several listeners is left standing here")
+    left = setup.processes - setup.stuck
+    return Expressed(replace(setup, processes=left, stuck=0), f"the other {plural(left, 'process', 'processes')} alone")
+
+
 def _queue(change: Change, setup: Setup, scale: float) -> Expressed:
     """Both bounds of a queue: a backlog that somaxconn cuts is no remedy, and the verdict's list says so."""
     size = scaling.times(_whole(change), scale)
@@ -119,6 +126,13 @@ def _connection_limit(change: Change, setup: Setup, scale: float) -> Expressed:
         return Expressed(None, "the server here has no limit of its own")
     most = max(setup.closes[1], scaling.times(_whole(change), scale))
     return Expressed(replace(setup, closes=("over", most)), f"the server keeps {most:,.0f} connections")
+
+
+def _tasks(change: Change, setup: Setup, scale: float) -> Expressed:
+    if setup.tasks is None:
+        return Expressed(None, "the server here has one thread for all connections")
+    most = max(setup.tasks, scaling.times(_whole(change), scale))
+    return Expressed(replace(setup, tasks=most), f"the server may have {most:,} threads")
 
 
 # -- both -------------------------------------------------------------------------------------------------------------
@@ -275,8 +289,10 @@ _RULES: dict[str, _Rule] = {
     "share_cpu": _share_cpu,
     "close": _close,
     "listen": _listen,
+    "end_member": _end_member,
     "defer_accept": _defer,
     "connection_limit": _connection_limit,
+    "tasks": _tasks,
     "read_all": _read_all,
     "idle_longer": _idle_longer,
     "timeout": _timeout,

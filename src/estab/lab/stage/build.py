@@ -61,21 +61,23 @@ def server(host: str, setup: Setup) -> ServerSpec:
     """What serves."""
     if not setup.listens:
         return Nobody(host, PORT)
-    if setup.burners is not None:
-        return _program("starved", host, setup, setup.burners)
     closes = setup.load.size_bytes if setup.load.first_close == "server" else None
-    if setup.defer_s is not None:
-        return _program("deferring", host, setup, setup.defer_s, -1 if closes is None else closes)
-    if setup.leaks is not None:
-        return _program("closing", host, setup, "never" if setup.leaks else "after_client", 0)
-    if setup.closes is not None:
-        return _program("closing", host, setup, *setup.closes)
+    programs: dict[str, tuple[float | str | None, ...]] = {
+        "starved": (setup.burners,),
+        "deferring": (setup.defer_s, -1 if closes is None else closes),
+        "threaded": (setup.tasks,),
+        "closing": setup.closes
+        or ((None,) if setup.leaks is None else ("never" if setup.leaks else "after_client", 0)),
+    }
+    for name, words in programs.items():
+        if words[0] is not None:
+            return _program(name, host, setup, *words)
     return Service(
         "echo" if setup.accepts else "stall", host, PORT, setup.backlog, setup.accept_delay_s, setup.processes, closes
     )
 
 
-def _program(name: str, host: str, setup: Setup, *last: float | str) -> Foreign:
+def _program(name: str, host: str, setup: Setup, *last: float | str | None) -> Foreign:
     words = [sys.executable, "-I", f"{_PROGRAMS / name}.py", host, PORT, setup.backlog, *last]
     return Foreign(" ".join(str(word) for word in words), host, PORT)
 

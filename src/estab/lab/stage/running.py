@@ -151,6 +151,8 @@ def running(
         stage.server.configure(dict(setup.late))
         if stands_still(setup, stage) or (setup.pauses and setup.pauses[0][0] <= 0):
             server.tell("pause")
+        if setup.stuck and stage.command is None:  # a server of the user's own shows what it does by itself
+            server.tell(("stop", setup.stuck))
         if setup.waiting:
             _let_wait(stage, setup)
         if setup.starved_s and stage.wire is not None:

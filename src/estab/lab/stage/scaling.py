@@ -36,6 +36,7 @@ def scaled(setup: Setup, factor: float) -> Setup:
         bound=times(setup.bound, factor) if setup.bound else 0,
         backlog=queue(setup.backlog, factor),
         closes=_closes(setup.closes, factor),
+        tasks=None if setup.tasks is None else 1 + times(max(1, setup.tasks - 1), factor),
         accept_delay_s=min(3600.0, setup.accept_delay_s / factor),
         client_nofile=descriptors(setup.client_nofile, factor),
         server_nofile=descriptors(setup.server_nofile, factor),

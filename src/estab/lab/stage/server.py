@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
@@ -83,7 +83,7 @@ class RunningServer:
         child.receive()
 
     def tell(self, message: object) -> None:
-        """Pause, resume, settled, or ("listen", backlog); returns once it is done."""
+        """Pause, resume, settled, ("listen", backlog) or ("stop", count); returns once it is done."""
         self._child.send(message)
         self._child.receive()
 
@@ -96,7 +96,8 @@ class RunningServer:
 
 
 def attend(what: ServerSpec, nofile: int | None, connection: Connection) -> ServerRun:
-    """Serves until told to finish. Messages: "settled", "pause", "resume", ("listen", backlog), "finish"."""
+    """Serves until told to finish. Messages: "settled", "pause", "resume", ("listen", backlog), ("stop", so many of its
+    processes), "finish"."""
     if nofile is not None:
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, hard))
@@ -195,7 +196,9 @@ class _ServingLoop:
             if message == "finish":
                 self._sample()
                 return
-            if isinstance(message, tuple):
+            if isinstance(message, tuple) and message[0] == "stop":
+                self._signal(signal.SIGSTOP, self.pids[: message[1]])
+            elif isinstance(message, tuple):
                 assert self.listener is not None
                 self.listener.listen(message[1])
             else:
@@ -207,8 +210,8 @@ class _ServingLoop:
         with SockDiag() as diag:
             self.established = diag.established_at(self.port)
 
-    def _signal(self, number: int) -> None:
-        for pid in self.pids:
+    def _signal(self, number: int, pids: Sequence[int] | None = None) -> None:
+        for pid in self.pids if pids is None else pids:
             os.kill(pid, number)
 
     def _sample(self) -> None:

@@ -87,10 +87,12 @@ class Setup:
     `accept_delay_s`: the least time from one accept to the next; `stands_still`: the server does, until what the load
     sends has arrived; `stops_after_s`: from then on it does; `pauses`: meanwhile, from and to, in seconds. `waiting`:
     connections of others that are in the accept queue before the load starts, of a server that stands still.
+    `processes`: so many, each with a listener of its own on the port (SO_REUSEPORT), of which `stuck` are stopped.
     `burners`: the server is a program with so many threads that take the CPU from the accepting one; `defer_s`: it
     is one with TCP_DEFER_ACCEPT; `leaks`: it is one that never closes what its clients closed (0: it does);
     `closes`: it is one that closes connections of its own accord, which of them and at which figure; None: it is
-    not. `bound`: ports that others at the client own by bind(), or would if they did not leave them to connect()
+    not. `tasks`: it is one with a thread for each connection, of which it may have so many with its first one.
+    `bound`: ports that others at the client own by bind(), or would if they did not leave them to connect()
     (`bound_no_port`). `starved_s`: for so long the client's processes get no CPU once their SYNs have
     left. `*_nofile`: RLIMIT_NOFILE of each process; None: as it is. `one_shell`: client and server were started by
     one command, and have one limit. `mtu`: of both ends' links, in bytes; None: as they are.
@@ -105,6 +107,7 @@ class Setup:
     listens: bool = True
     backlog: int = 4096
     processes: int = 1
+    stuck: int = 0
     accepts: bool = True
     accept_delay_s: float = 0.0
     stands_still: bool = False
@@ -115,6 +118,7 @@ class Setup:
     defer_s: int | None = None
     leaks: int | None = None
     closes: tuple[Closes, float] | None = None
+    tasks: int | None = None
     bound: int = 0
     bound_no_port: bool = False
     starved_s: float = 0.0
@@ -143,7 +147,7 @@ class Setup:
     def accepting(self) -> Setup:
         """With a server that accepts at once, whatever kept it from that."""
         return replace(
-            self, accepts=True, accept_delay_s=0.0, stands_still=False, stops_after_s=None, pauses=(),
+            self, accepts=True, accept_delay_s=0.0, stands_still=False, stops_after_s=None, pauses=(), stuck=0,
             burners=None if self.burners is None else 0,
         )  # fmt: skip
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
-from estab.diagnose import closings, facts
+from estab.diagnose import closings, facts, members
 from estab.diagnose.rates import accepted_along
 from estab.lab.stage.setup import Setup
 from estab.records import RunResult, TimelinePoint
@@ -55,6 +55,17 @@ def _limited(run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
     stayed = closings.kept(run)
     assumed.append("what is over its limit is closed at once and without a word, whatever it did there")
     return replace(setup, closes=("over", stayed.open if stayed is not None else 0), processes=1)
+
+
+def _with_stuck_members(run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
+    assumed.append("which listener a connect meets is by chance, as there")
+    return replace(setup, stuck=len(members.stuck(run)))
+
+
+def _short_of_tasks(run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
+    stayed = closings.kept(run)
+    assumed.append("each connection takes a thread, and what gets none is closed at once, whatever it did there")
+    return replace(setup, tasks=1 + (stayed.open if stayed is not None else 0), processes=1)
 
 
 def _accepting(run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
@@ -143,6 +154,8 @@ _PROGRAMS: dict[str, Callable[[RunResult, Setup, list[str]], Setup]] = {
     "accept_thread_starved": _starved,
     "close_wait_leak": _leaking,
     "server_connection_limit": _limited,
+    "server_task_limit": _short_of_tasks,
+    "reuseport_member_stuck": _with_stuck_members,
     "server_died": _ending,
     "server_idle_close": _closing_silent,
     "closed_with_data_unread": _reading_a_byte,

@@ -80,13 +80,19 @@ def _accepting(setup: Setup) -> str:
         f"{plural(setup.burners or 0, 'thread takes', 'threads take')} its CPU": setup.burners,
         f"TCP_DEFER_ACCEPT {setup.defer_s} s": setup.defer_s,
         "what its clients closed is never closed": setup.leaks,
+        f"a thread for each connection, {setup.tasks or 0:,} in all": setup.tasks,
         _closing(setup): setup.closes,
+        f"{setup.stuck:,} of its {setup.processes:,} listeners {_never(setup.stuck)}": setup.stuck,
         "accept() is never called": not setup.accepts,
         f"accept() stands still after {setup.stops_after_s or 0:.1f} s": setup.stops_after_s is not None,
         f"accept() stands still from {_spans(setup.pauses)}": setup.pauses,
         f"{1 / (setup.accept_delay_s or 1):.3g} accepts a second": setup.accept_delay_s,
     }
     return next((said for said, holds in ways.items() if holds), "accepts at once")
+
+
+def _never(stuck: int) -> str:
+    return "is never emptied" if stuck == 1 else "are never emptied"
 
 
 def _closing(setup: Setup) -> str:
