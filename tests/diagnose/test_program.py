@@ -196,6 +196,14 @@ def test_waiting_for_a_core_is_said_where_it_was_long() -> None:
     assert "Its busiest thread (pid 4) waited" in judge(program(program=CURL.replace(cpu=cpu(1, 3, pid=4)))).summary
 
 
+def test_whom_others_or_a_quota_kept_from_a_core() -> None:
+    """A quota stops it while cores are idle; and what only serves measures nothing."""
+    stopped = CURL.replace(cpu=cpu(1.0, 3.5), cgroup=ProgramCgroup(throttled=9, throttled_us=1))
+    assert "of 5.0 s for a core, and ran 1.0 s" in judge(program(program=stopped)).summary
+    serves = runs.funnel(0, 0, accepted=9, completed=0)
+    assert "for a core" not in judge(program(program=stopped, funnel=serves)).summary
+
+
 @pytest.mark.parametrize(
     ("seen", "said"),
     [

@@ -41,7 +41,7 @@ def judge_program(run: RunResult, program: Program) -> Diagnosis:
         failures=lambda cause: cause.failures(run),
         without_cause=lambda suspects: _no_cause(run, program, suspects),
     )
-    said = [*_ended_badly(program, judged.cause), *_beside(run, program, judged.suspects)]
+    said = [*_ended_badly(program, judged.cause), *_beside(run, program, judged)]
     return judged.replace(summary=" ".join([judged.summary, *said]))
 
 
@@ -62,18 +62,18 @@ def _ended_badly(program: Program, cause: str | None) -> Iterator[str]:
         yield f"It ended with exit code {program.exit}."
 
 
-def _beside(run: RunResult, program: Program, suspects: list[Suspect]) -> list[str]:
+def _beside(run: RunResult, program: Program, judged: Diagnosis) -> list[str]:
     """What a reader of the verdict has to know beside it."""
     told = [*_elsewhere(run, program), *(f"Not seen: {why}." for why in program.unseen)]
     if program.lost_events:
         lost = plural(program.lost_events, "trace event was", "trace events were")
         told.append(f"{lost} lost: there were more connects than are counted.")
     if program.cgroup is not None:
-        told += _held_back(program.cgroup, run.elapsed_s)
-    if (waited := program_cpu.kept_waiting(run)) is not None:
+        told += _held_back(program.cgroup, run.elapsed_s, judged.cause)
+    if run.funnel.attempted and (waited := program_cpu.kept_waiting(run)) is not None:
         told.append(f"{waited[:1].upper()}{waited[1:]}: what it measured came late by that.")
-    if unseen := not_observed(suspects):
-        told.append(f"{unseen} of {len(suspects)} causes can't be seen of a program that is {program.seen}.")
+    if unseen := not_observed(judged.suspects):
+        told.append(f"{unseen} of {len(judged.suspects)} causes can't be seen of a program that is {program.seen}.")
     return told
 
 
@@ -88,14 +88,17 @@ def _elsewhere(run: RunResult, program: Program) -> Iterator[str]:
     yield f"{plural(others, 'connect')} to {to} beside, of which {failed:,} failed."
 
 
-def _held_back(cgroup: ProgramCgroup, elapsed_s: float) -> Iterator[str]:
-    """What the program's cgroup did to it: no cause of failed connects by itself, and of late ones it is."""
+def _held_back(cgroup: ProgramCgroup, elapsed_s: float, named: str | None) -> Iterator[str]:
+    """What the program's cgroup did to it, where the cause that is `named` does not say so itself.
+
+    It is no cause of failed connects, and of late ones it is.
+    """
     stopped_s = (cgroup.throttled_us or 0) / 1e6
-    if cgroup.cores is not None and stopped_s > _STOPPED * elapsed_s:
+    if cgroup.cores is not None and stopped_s > _STOPPED * elapsed_s and named != "server_cpu_quota":
         quota = f"{cgroup.cores:g} core{'' if cgroup.cores == 1 else 's'}"
         periods = f"{cgroup.throttled or 0:,} of {plural(cgroup.periods or 0, 'period')}"
         yield f"The CPU quota of its cgroup, {quota}, stopped it in {periods}, for {stopped_s:.1f} s."
-    if cgroup.pids_refused:
+    if cgroup.pids_refused and named != "server_task_limit":
         times = plural(cgroup.pids_refused, "time")
         most = "no more" if cgroup.pids_max is None else f"{cgroup.pids_max:,}"
         yield f"A process or thread was refused {times}: its cgroup allows {most} (pids.max)."

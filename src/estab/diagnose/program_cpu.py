@@ -53,7 +53,7 @@ def _much_s(busiest: ProgramThread) -> float:
 def _waited(run: RunResult, busiest: ProgramThread) -> str:
     seen = next((each for each in run.client.processes or () if each.pid == busiest.pid), None)
     who = f"the busiest thread of {seen.words}" if seen is not None else f"its busiest thread (pid {busiest.pid})"
-    return (
-        f"{who} waited {busiest.waited_s:.1f} s of {busiest.seen_s:.1f} s for a core that others had, "
-        f"and ran {busiest.ran_s:.1f} s"
-    )
+    stopped = run.program is not None and run.program.cgroup is not None and run.program.cgroup.throttled
+    others = "" if stopped else " that others had"
+    waited = f"waited {busiest.waited_s:.1f} s of {busiest.seen_s:.1f} s for a core{others}"
+    return f"{who} {waited}, and ran {busiest.ran_s:.1f} s"
