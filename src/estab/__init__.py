@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from estab.api.files import diagnose, load_run, save_run
     from estab.api.highest_rate import find_rate
     from estab.api.hold import HoldRequest, hold
+    from estab.api.idle import find_idle
     from estab.api.limits import limits
     from estab.api.program import Watching, attach, run, watching
     from estab.api.recorder import Progress
@@ -53,6 +54,7 @@ _WHERE = {
     "diagnose": "estab.api.files",
     "export": "estab.api.export",
     "find_ceiling": "estab.api.ceiling",
+    "find_idle": "estab.api.idle",
     "find_rate": "estab.api.highest_rate",
     "hold": "estab.api.hold",
     "lab": "estab.lab.run.session",
@@ -122,6 +124,7 @@ __all__ = [
     "diagnose",
     "export",
     "find_ceiling",
+    "find_idle",
     "find_rate",
     "hold",
     "lab",

@@ -10,6 +10,7 @@ class _Layout(TypedDict):
     failures: int
     orders: int
     http_status: int
+    gaps: int
     connect_ns: int
     request_ns: int
     size: int

@@ -17,6 +17,7 @@ from estab.records import (
     Failure,
     Funnel,
     HostFacts,
+    IdleGap,
     LateConnect,
     Latency,
     Listener,
@@ -999,6 +1000,63 @@ def closed_silent(
     return run(**{**values, **fields})
 
 
+def borne(gap_s: float) -> IdleGap:
+    """Two connections that rested for so long again and again, and were answered to the end of the load."""
+    return IdleGap(gap_s=gap_s, connections=2, rested=2, answered=8, last_answer_s=40.0)
+
+
+def ended(gap_s: float, *, closed: int = 0, reset: int = 0, silent: int = 0, asked: bool = False) -> IdleGap:
+    """Two that were ended after 7 s, or by themselves never: `asked` (and silent) when they were asked again."""
+    number, vain = closed + reset + silent, asked or silent > 0
+    least_s = gap_s if vain else 7.0
+    return IdleGap(
+        gap_s=gap_s, connections=2, rested=2, closed=closed, reset=reset, silent=silent, unacknowledged=silent,
+        unasked=0 if vain else number, least_s=least_s, most_s=least_s if vain else 7.1,
+        first_s=least_s + 1.0, last_s=least_s + 1.5,
+    )  # fmt: skip
+
+
+def rested(*gaps: IdleGap, **fields: Any) -> RunResult:
+    """hold --gaps …: two connections for each rest, which begin half a second apart."""
+    connections = sum(gap.connections for gap in gaps)
+    kinds = {
+        ("read", "eof"): sum(gap.closed for gap in gaps),
+        ("read", "ECONNRESET"): sum(gap.reset for gap in gaps),
+        ("read", "own_timeout"): sum(gap.silent for gap in gaps),
+    }
+    failures = [failure(*kind, count, 8.0).replace(last_s=9.0) for kind, count in kinds.items() if count]
+    asked = {"connections": connections, "timeout_s": 3.0, "gaps_s": ",".join(f"{gap.gap_s:g}" for gap in gaps)}
+    values: dict[str, Any] = {
+        "config": {**asked, "size_bytes": 64},
+        "funnel": funnel(connections, connections, first_byte=connections,
+                         completed=connections - sum(gap.ended for gap in gaps)),
+        "requests": Requests(count=40, bytes=2560),
+        "failures": failures,
+        "idle_gaps": list(gaps),
+        "server": rested_at(connections),
+    }  # fmt: skip
+    return run("hold", **{**values, **fields})
+
+
+def rested_at(connections: int, resets: int = 0) -> ServerSide:
+    """The server's end on this host, which sent so many RSTs; the connects are the load's own."""
+    opens = deltas(Tcp_ActiveOpens=connections, Tcp_PassiveOpens=connections, Tcp_OutRsts=resets)
+    return local(watch(accepted_at_end=connections), deltas=opens)
+
+
+def closed_at_rest(**fields: Any) -> RunResult:
+    """A server whose idle time is 7 s."""
+    return rested(borne(1), borne(5), ended(10, closed=2), ended(30, closed=2), **fields)
+
+
+def forgotten(*, reset: bool = False, sent: int = 0, **fields: Any) -> RunResult:
+    """A router that forgets after some seconds, and drops what then comes, or answers by RST."""
+    lost = [ended(gap_s, silent=0 if reset else 2, reset=2 if reset else 0, asked=True) for gap_s in (10, 30)]
+    client = {"deltas": deltas(TCPTimeouts=0 if reset else 16), "before": snapshot(states={"FIN-WAIT-1": 0}),
+              "after": snapshot(states={"FIN-WAIT-1": 0 if reset else 4})}  # fmt: skip
+    return rested(borne(1), borne(5), *lost, **{"server": rested_at(8, sent), "client": client, **fields})
+
+
 MET: dict[str, Callable[[], RunResult]] = {
     "nat_ports_exhausted": nat_without_ports,
     "time_wait_refused_by_nat": refused_by_time_wait,
@@ -1006,6 +1064,7 @@ MET: dict[str, Callable[[], RunResult]] = {
     "path_connection_limit": refused_beyond,
     "path_rate_limited": rate_limited,
     "path_mtu_blackhole": big_lost,
+    "path_idle_timeout": forgotten,
     "path_member_dead": quarter_dead,
     "no_route_back": without_route_back,
     "reverse_path_filtered": reverse_path,

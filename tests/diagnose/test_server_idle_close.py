@@ -68,6 +68,46 @@ def test_what_is_closed_for_being_silent(run: RunResult, expected: str) -> None:
     assert alone("server_idle_close", run).verdict == expected
 
 
+ONE_MOMENT = (
+    runs.ended(1, closed=2).replace(answered=6, least_s=0.2, most_s=0.4, first_s=8.0, last_s=8.05),
+    runs.ended(10, closed=2).replace(least_s=7.0, most_s=7.9, first_s=8.0, last_s=8.05),
+)
+RESET = (runs.borne(1), runs.ended(10, reset=2))
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        (runs.closed_at_rest(), "confirmed"),
+        (runs.closed_at_rest(server=runs.remote()), "confirmed"),  # a FIN after a rest, while others go on: no path's
+        (runs.rested(runs.borne(1), runs.borne(60)), "ruled_out"),
+        (runs.forgotten(), "ruled_out"),
+        (runs.forgotten(reset=True), "ruled_out"),
+        (runs.rested(*ONE_MOMENT), "ruled_out"),  # a restart, a reload, a death
+        (runs.rested(*RESET, server=runs.rested_at(4, 2)), "confirmed"),
+        (runs.rested(*RESET, server=runs.rested_at(4, 1)), "possible"),
+        (runs.rested(*RESET, server=runs.remote()), "possible"),  # a firewall may tell both ends by RST
+        (runs.rested(runs.ended(10, closed=2)), "confirmed"),  # no shorter rest beside it, but the server went on
+        (runs.rested(runs.ended(10, closed=2), server=runs.remote()), "possible"),
+        (runs.rested(runs.ended(10, closed=2).replace(least_s=0.1, most_s=0.1)), "ruled_out"),  # it keeps nothing
+        (runs.rested(runs.borne(1), runs.ended(30, closed=2).replace(most_s=8.1)), "confirmed"),
+        (runs.rested(runs.borne(1), runs.ended(30, closed=2).replace(most_s=8.2)), "possible"),
+        (runs.rested(runs.borne(1), runs.ended(10, closed=2), runs.ended(30, silent=2)), "possible"),
+    ],
+)
+def test_what_is_closed_after_a_rest(run: RunResult, expected: str) -> None:
+    assert alone("server_idle_close", run).verdict == expected
+
+
+def test_the_rest_that_is_borne_is_told() -> None:
+    said = judge(runs.closed_at_rest())
+    assert said.cause == "server_idle_close"
+    assert "after a rest of 7.0 to 7.1 s, and those that rested for 5 s were answered" in said.summary
+    assert said.accused is not None
+    assert "below 7.0 s" in said.accused.remedies[0].command
+    assert said.accused.remedies[0].changes[0].kind == "idle_shorter"
+
+
 def test_a_server_that_ended_closed_nothing_for_being_silent() -> None:
     assert alone("server_idle_close", runs.died(span_s=(1.01, 1.03))).verdict == "possible"
     assert judge(runs.died(span_s=(1.01, 1.03))).cause == "server_died"

@@ -54,6 +54,9 @@ CASES = {
     "path_rate_limited": Case({}, "raise that limit", "a bigger backlog", ()),
     "path_data_loss": Case({}, "fix what loses it", "a longer request", ("connected", "timed out (--timeout) at read")),
     "path_mtu_blackhole": Case({}, "ip link set", "a longer request", ("connected", "timed out (--timeout) at read")),
+    "path_idle_timeout": Case(
+        {}, "in the clients' pool", "a longer read timeout", ("connected", "timed out (--timeout) at read")
+    ),
     "path_member_dead": Case({}, "take the dead member out", "a longer connect", ("attempted",)),
     "nat_ports_exhausted": Case(
         {}, "a wider range", "ip_local_port_range", ("connected", "timed out (--timeout) at connect")

@@ -90,6 +90,13 @@ def test_processes_for_held_connections(connections: int, nofile: int, processes
     assert len(made.configs) == processes
 
 
+def test_one_process_has_all_that_rest_for_gaps() -> None:
+    load = ClientLoad(workload="rest", connections=900, duration_s=60.0, gaps_s=(0.5, 60.0), most_lost=2)
+    (config,) = plan.make(load, LOOPBACK, replace(HERE, cores=8), beside_server=True).configs
+    assert (config["gaps_ns"], config["most_lost"], config["connections"]) == ([500_000_000, 60_000_000_000], 2, 900)
+    assert plan.make(HOLD, LOOPBACK, HERE).configs[0]["gaps_ns"] == []
+
+
 @pytest.mark.parametrize(
     ("target", "connections", "ports", "sources"),
     [

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from estab.load.search import MOST_STEPS, NEAR, CeilingSearch, RateSearch
+from estab.load.search import MOST_ROUNDS, MOST_STEPS, NEAR, NEAR_S, NEAR_SHARE, CeilingSearch, IdleSearch, RateSearch
 
 
 def find(true: int, most: int, first: int, reach: float = 1.0) -> CeilingSearch:
@@ -93,3 +93,52 @@ def test_no_rate_below_the_least_is_tried() -> None:
         asked.append(rate)
         search.tried(rate, good=False)
     assert asked == [1000.0, 250.0, 62.5, 15.625]
+
+
+# An idle time ------------------------------------------------------------------------------------------------------
+
+
+def find_idle(forgets_s: float, most_s: float) -> IdleSearch:
+    """Something that forgets after so long: who rests for less is answered, who rests for longer is not."""
+    search = IdleSearch(most_s)
+    while (gaps_s := search.next()) is not None:
+        assert list(gaps_s) == sorted(set(gaps_s))
+        assert 0 < gaps_s[0] <= gaps_s[-1] <= most_s
+        borne = [gap_s for gap_s in gaps_s if gap_s < forgets_s]
+        search.tried(max(borne, default=None), min(set(gaps_s) - set(borne), default=None), None)
+    return search
+
+
+@given(forgets_s=st.floats(0.01, 1000), most_s=st.floats(0.1, 1000))
+@example(forgets_s=5.0, most_s=120.0)
+@example(forgets_s=0.01, most_s=1000.0)
+def test_an_idle_time_lies_between_what_was_borne_and_what_was_not(forgets_s: float, most_s: float) -> None:
+    search = find_idle(forgets_s, most_s)
+    if forgets_s > most_s:
+        assert (search.borne_s, search.lost_s) == (most_s, None)
+        return
+    assert search.lost_s is not None
+    assert search.borne_s < forgets_s <= search.lost_s
+    assert search.rounds <= MOST_ROUNDS
+    assert search.is_near
+    assert search.lost_s - search.borne_s <= min(NEAR_S, NEAR_SHARE * search.lost_s)
+
+
+@pytest.mark.parametrize(("forgets_s", "rounds"), [(5.0, 2), (60.0, 3), (250.0, 3), (350.0, 1)])
+def test_few_rounds_are_enough(forgets_s: float, rounds: int) -> None:
+    assert find_idle(forgets_s, 300).rounds == rounds
+
+
+def test_what_ends_by_itself_needs_no_second_round() -> None:
+    search = IdleSearch(120)
+    search.tried(5.0, None, 7.0)
+    assert search.next() is None
+
+
+def test_rests_that_contradict_each_other_come_to_an_end() -> None:
+    search, turn = IdleSearch(10), 0
+    while (gaps_s := search.next()) is not None:
+        turn += 1
+        search.tried(gaps_s[-1] if turn % 2 else None, gaps_s[0], None)
+    assert search.rounds <= MOST_ROUNDS
+    assert not search.is_near

@@ -19,12 +19,19 @@ from estab.diagnose.ladder import ladder
 from estab.records import Diagnosis, Failure, Limits, Program, RunResult, Suspect
 from estab.records.cluster import ClusterResult
 from estab.records.lab import LabResult, LabScenario
-from estab.records.search import Ceiling, CeilingStep, HighestRate, RateStep
+from estab.records.search import Ceiling, CeilingStep, HighestRate, IdleStep, IdleTime, RateStep
 from estab.records.twin import TwinResult
 from estab.report.answer.lab import answer_end, answer_scenario, brief_lab
 from estab.report.answer.limits import answer_limits, brief_limits
 from estab.report.answer.run import answer_diagnosis, answer_run, brief_diagnosis, brief_run
-from estab.report.answer.search import answer_ceiling, answer_rate, brief_ceiling, brief_rate
+from estab.report.answer.search import (
+    answer_ceiling,
+    answer_idle,
+    answer_rate,
+    brief_ceiling,
+    brief_idle,
+    brief_rate,
+)
 from estab.report.answer.shape import lowered
 from estab.report.answer.twin import answer_twin, brief_twin
 from estab.report.cluster import answer_cluster
@@ -204,14 +211,18 @@ def test_whatever_a_record_holds_it_renders(
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-@given(limits=of(Limits), ceiling=of(Ceiling), rate=of(HighestRate))
-def test_whatever_a_search_or_a_ladder_holds_it_renders(limits: Limits, ceiling: Ceiling, rate: HighestRate) -> None:
+@given(limits=of(Limits), ceiling=of(Ceiling), rate=of(HighestRate), idle=of(IdleTime))
+def test_whatever_a_search_or_a_ladder_holds_it_renders(
+    limits: Limits, ceiling: Ceiling, rate: HighestRate, idle: IdleTime
+) -> None:
     assert printed(answer_limits, limits)
     assert brief_limits(limits, UNICODE)
     assert printed(answer_ceiling, ceiling)
     assert brief_ceiling(ceiling, UNICODE)
     assert printed(answer_rate, rate)
     assert brief_rate(rate, UNICODE)
+    assert printed(answer_idle, idle)
+    assert brief_idle(idle, UNICODE)
 
 
 @pytest.mark.parametrize("ends", [local(), away()], ids=["local", "away"])
@@ -250,6 +261,33 @@ def test_a_ceiling_and_a_rate() -> None:
         steps=[RateStep(rate_per_s=1e3, reached_per_s=1e3, latency_us=100, seconds=1)],
     )  # fmt: skip
     assert printed(answer_rate, rate).startswith("✓ highest rate of a:1: 12,000/s with p99 at most 5.00 ms, held twice")
+
+
+IDLE = IdleTime(
+    target="a:1", most_s=20, idle_s=7.0, how="closed", borne_s=5.06, confirmed=True, set_by="server_idle_close",
+    diagnosis=judge(runs.closed_at_rest()),
+    steps=[IdleStep(gaps=runs.closed_at_rest().idle_gaps, seconds=12.0, cause="server_idle_close")],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("idle", "begins"),
+    [
+        (IDLE, "✓ idle time of a:1: closed by FIN after 7.0 s, set by server_idle_close (server)\n"),
+        (
+            IDLE.replace(how="lost", idle_s=5.0, lost_s=5.2, confirmed=False, set_by=None, diagnosis=None),
+            "? idle time of a:1: forgotten after 5.0 s (5.1 s is answered, 5.2 s is not)\n",
+        ),
+        (IdleTime(target="a:1", most_s=20, confirmed=True), "✓ idle time of a:1: none up to 20.0 s: what rested so long"),
+        (IdleTime(target="a:1", most_s=20, note="nobody is there"), "? idle time of a:1: not known: nobody is there\n"),
+        (IdleTime(target="a:1", most_s=20, interrupted=True), "? idle time of a:1: interrupted; known until then: not known"),
+    ],
+)
+def test_an_idle_time(idle: IdleTime, begins: str) -> None:
+    shown = printed(answer_idle, idle)
+    fits(shown)
+    assert shown.startswith(begins)
+    assert brief_idle(idle, UNICODE).startswith(begins.strip())
 
 
 def test_scenarios_side_by_side_take_a_line_each_unless_one_differs() -> None:

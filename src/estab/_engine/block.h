@@ -13,6 +13,7 @@
 #define REPLY_BYTES 32
 #define STATUS_FIRST 100
 #define STATUS_KINDS 500
+#define MOST_GAPS 64
 
 #define SLOTS(X)                                                                                                      \
     X(magic) X(state) X(start_ns) X(started_ns) X(settled_ns) X(last_answer_ns) X(ended_ns) X(cpu_ns)                 \
@@ -55,12 +56,21 @@ struct order {
     uint64_t first, write, read, count;
 };
 
+/* Connections that rest for one gap: how many began to, how often they were answered after it and when last, and how
+ * those ended that did not stay; `unasked` of them while they rested, and of the silent ones so many whose request nobody
+ * acknowledged. `least` and `most`: for how long those had rested; `first` and `last`: when that was over. Since the start. */
+struct gap {
+    uint64_t rested, answered, last_answer_ns, closed, reset, silent, wrong, unasked, unacknowledged;
+    uint64_t least_ns, most_ns, first_ns, last_ns;
+};
+
 struct block {
     uint64_t slot[S_COUNT];
     uint64_t syn_retransmits[RETRANSMIT_BUCKETS]; /* the last: so many or more */
     struct failure failures[FAILURE_KINDS];       /* the last takes what finds no room */
     struct order orders[ORDER_KINDS];             /* what finds no room is not told apart: counted in the last */
     uint64_t http_status[STATUS_KINDS];           /* replies by status, from 100 on */
+    struct gap gaps[MOST_GAPS];                   /* of a load that rests, in the order of its settings */
     uint64_t connect_ns[HDR_LENGTH];
     uint64_t request_ns[HDR_LENGTH];
 };

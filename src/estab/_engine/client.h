@@ -16,8 +16,9 @@
  *    |   expire(), REST_NS later      v
  *    +----------------------------- RESTING
  *
- * What waits stands in one of three lists, each in order of its deadlines by itself: `waiting` for a time-out (CONNECTING,
- * OPEN with an answer due, AWAITING_FIN), `resting` (RESTING), `idle` for the next request that is due (OPEN, `is_idle`). */
+ * What waits stands in one of these lists, each in order of its deadlines by itself: `waiting` for a time-out (CONNECTING,
+ * OPEN with an answer due, AWAITING_FIN), `resting` (RESTING), `idle` for the next request that is due (OPEN, `is_idle`);
+ * where the workload rests, that is not `idle` but one of `rests`, by its gap. */
 #ifndef ESTAB_CLIENT_H
 #define ESTAB_CLIENT_H
 
@@ -43,7 +44,10 @@ struct conn {
     uint64_t sent, received; /* bytes */
     uint64_t want;           /* bytes that may be sent so far */
     uint64_t mark_ns;        /* when the request that is being timed began; idle in an open loop: since when */
-    uint64_t mark_end;       /* flood: received bytes at which that request is complete */
+    union {
+        uint64_t mark_end; /* flood: received bytes at which that request is complete */
+        uint64_t rest_ns;  /* rest: how long it had rested when that request began; 0: it is the first */
+    };
     struct reply reply;
     uint32_t send_at;    /* where in the request */
     uint32_t due;        /* replies (flood: not counted) */
@@ -52,6 +56,7 @@ struct conn {
     uint8_t state, registered, is_idle;
     bool in_reply : 1; /* one has begun that is no echo */
     bool is_last : 1;  /* the reply after which the peer closes has come */
+    bool has_rested : 1; /* a reply has come to what was asked after a rest */
 };
 _Static_assert(sizeof(struct conn) <= 128, "per-connection state is promised to be at most 128 bytes");
 
@@ -74,6 +79,9 @@ struct config {
     struct exchange exchange;
     uint32_t depth;
     double rate_per_s; /* of an open loop; 0: a closed one */
+    uint64_t gaps_ns[MOST_GAPS]; /* for how long connections rest: equally many, in order, each of these */
+    uint32_t gap_count;
+    uint32_t most_lost; /* so many that were asked in vain after their rest end the load; 0: no bound */
     bool reset, server_closes_first, no_delay;
 };
 
@@ -86,11 +94,13 @@ struct workload {
     bool ends_by_parent; /* stays until the parent says "close", whatever the duration */
     bool asks;           /* needs something to ask */
     bool paced;          /* asks at a rate, once all are connected; the duration counts from then */
+    bool rests;          /* has gaps for which connections rest between requests; ends by itself */
     uint32_t events;     /* what epoll is asked for once connected */
     void (*connected)(struct client *k, struct conn *c);
     void (*event)(struct client *k, struct conn *c, uint32_t events);
     void (*at_end)(struct client *k, struct conn *c); /* the duration is over */
     void (*due)(struct client *k, uint64_t now);      /* each turn: begins what is due */
+    void (*failed)(struct client *k, struct conn *c, uint64_t code); /* it is about to be ended for that */
     void (*single)(struct client *k, struct conn *c); /* where there is one connection: asks until something else happens */
 };
 
@@ -103,9 +113,10 @@ struct client {
     uint8_t *buffer;
     struct partial *partials; /* by connection, where replies are no echo */
     uint32_t answered;        /* replies that the last read completed */
+    uint32_t lost;            /* connections that were asked in vain after a rest */
     uint32_t *ready;        /* slots that may start */
     uint32_t ready_count;
-    struct list waiting, resting, idle;
+    struct list waiting, resting, idle, rests[MOST_GAPS];
     struct schedule schedule;
     bool schedules_connects; /* an open loop of connects; else what is scheduled are requests */
     uint64_t free_at_ns;    /* open loop of connects: since when a slot is free */
@@ -123,5 +134,8 @@ struct client {
 };
 
 static inline uint32_t conn_index(const struct client *k, const struct conn *c) { return (uint32_t)(c - k->conns); }
+static inline uint32_t conn_gap(const struct client *k, const struct conn *c) {
+    return (uint32_t)((uint64_t)conn_index(k, c) * k->config.gap_count / k->config.connections);
+}
 
 #endif

@@ -18,8 +18,13 @@ void conn_wait(struct client *k, struct conn *c) {
     if (k->config.timeout_ns) list_append(k, &k->waiting, c, now_ns() + k->config.timeout_ns);
 }
 
+static struct list *list_of(struct client *k, const struct conn *c) {
+    if (!c->is_idle) return &k->waiting;
+    return k->workload->rests ? &k->rests[conn_gap(k, c)] : &k->idle;
+}
+
 void conn_no_wait(struct client *k, struct conn *c) {
-    list_remove(k, c->is_idle ? &k->idle : &k->waiting, c);
+    list_remove(k, list_of(k, c), c);
     c->is_idle = 0;
 }
 
@@ -84,6 +89,7 @@ static bool begins_anew(const struct client *k, enum phase phase) {
 }
 
 static struct failure *conn_end_failed(struct client *k, struct conn *c, enum phase phase, uint64_t code) {
+    if (k->workload->failed) k->workload->failed(k, c, code);
     bool by_peer = code == ECONNRESET || code == EPIPE || code == CODE_EOF;
     if (by_peer && phase != PHASE_connect && c->fd >= 0) note_order(k, c, code);
     struct failure *f = note_failure(k, c, phase, code);

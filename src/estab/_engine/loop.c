@@ -56,6 +56,8 @@ static uint64_t wait_ns(const struct client *k, uint64_t now) {
     if (awaits_schedule(k, now)) at = earlier(at, k->schedule.next_ns);
     if (k->waiting.head != NONE) at = earlier(at, k->conns[k->waiting.head].deadline_ns);
     if (k->resting.head != NONE) at = earlier(at, k->conns[k->resting.head].deadline_ns);
+    for (uint32_t i = 0; i < k->config.gap_count; i++)
+        if (k->rests[i].head != NONE) at = earlier(at, k->conns[k->rests[i].head].deadline_ns);
     if (!k->ending && k->end_ns) at = earlier(at, k->end_ns);
     if (k->ending) at = earlier(at, k->drain_end_ns);
     if (!k->ending && k->to_start && k->config.ramp_per_s > 0) at = earlier(at, now + NS_PER_MS);
@@ -256,6 +258,7 @@ static bool allocate(struct client *k) {
 
 static int prepare(struct client *k) {
     k->waiting.head = k->waiting.tail = k->resting.head = k->resting.tail = k->idle.head = k->idle.tail = NONE;
+    for (uint32_t i = 0; i < MOST_GAPS; i++) k->rests[i].head = k->rests[i].tail = NONE;
     k->single_at = SINGLE_AFTER;
     if (!allocate(k)) return ENOMEM;
     k->epoll = epoll_create1(EPOLL_CLOEXEC);

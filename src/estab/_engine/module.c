@@ -153,6 +153,20 @@ static bool parse_schedule(PyObject *d, struct client *k) {
     return true;
 }
 
+static bool parse_gaps(PyObject *d, struct client *k) {
+    PyObject *list = PyDict_GetItemString(d, "gaps_ns");
+    Py_ssize_t n = list && PyList_Check(list) ? PyList_Size(list) : -1;
+    if (n < 0 || n > MOST_GAPS || k->workload->rests != (n > 0)) {
+        PyErr_Format(PyExc_ValueError, "gaps_ns of %s is a list of %s", k->workload->name,
+                     k->workload->rests ? "1 to 64 times" : "none");
+        return false;
+    }
+    k->config.gap_count = (uint32_t)n;
+    for (Py_ssize_t i = 0; i < n && !PyErr_Occurred(); i++)
+        k->config.gaps_ns[i] = PyLong_AsUnsignedLongLong(PyList_GetItem(list, i));
+    return !PyErr_Occurred() && get_u32(d, "most_lost", &k->config.most_lost);
+}
+
 static bool parse_client(PyObject *d, struct client *k) {
     struct config *c = &k->config;
     PyObject *target = PyDict_GetItemString(d, "target");
@@ -167,7 +181,7 @@ static bool parse_client(PyObject *d, struct client *k) {
           get_u64(d, "duration_ns", &c->duration_ns) && get_u64(d, "timeout_ns", &c->timeout_ns) &&
           get_u64(d, "drain_ns", &c->drain_ns) && get_u32(d, "depth", &c->depth) &&
           get_bool(d, "reset", &c->reset) && get_bool(d, "server_closes_first", &c->server_closes_first) &&
-          get_bool(d, "no_delay", &c->no_delay) && parse_exchange(d, &c->exchange) && parse_schedule(d, k)))
+          get_bool(d, "no_delay", &c->no_delay) && parse_exchange(d, &c->exchange) && parse_schedule(d, k) && parse_gaps(d, k)))
         return false;
     if (c->connections == 0 || c->in_flight == 0 || c->depth == 0 || c->depth > UINT16_MAX) {
         PyErr_SetString(PyExc_ValueError, "connections, in_flight and depth are at least 1, depth below 65536");
@@ -307,11 +321,12 @@ static PyObject *layout(PyObject *self, PyObject *args) {
         if (s) PyList_Append(phase_names, s);
         Py_XDECREF(s);
     }
-    return Py_BuildValue("{s:N,s:N,s:n,s:n,s:n,s:n,s:n,s:n,s:n}", "slots", slot_names, "phases", phase_names, "retransmits",
+    return Py_BuildValue("{s:N,s:N,s:n,s:n,s:n,s:n,s:n,s:n,s:n,s:n}", "slots", slot_names, "phases", phase_names, "retransmits",
                          (Py_ssize_t)offsetof(struct block, syn_retransmits), "failures",
                          (Py_ssize_t)offsetof(struct block, failures), "orders",
                          (Py_ssize_t)offsetof(struct block, orders), "http_status",
-                         (Py_ssize_t)offsetof(struct block, http_status), "connect_ns",
+                         (Py_ssize_t)offsetof(struct block, http_status), "gaps",
+                         (Py_ssize_t)offsetof(struct block, gaps), "connect_ns",
                          (Py_ssize_t)offsetof(struct block, connect_ns), "request_ns",
                          (Py_ssize_t)offsetof(struct block, request_ns), "size", (Py_ssize_t)sizeof(struct block));
 }

@@ -11,6 +11,7 @@ from estab.load.exchange import Exchange
 from estab.load.plan import MOST_SIZE, check_range
 from estab.load.target import Url, authority, url
 
+DEFAULT_BYTES = 64  # of an echo, where nothing else was asked for
 _ASKED = ("http", "request", "until", "reply_bytes", "until_close")
 _MOST_SHOWN = 1024  # bytes of a request in a record; of a longer one its beginning, and its length
 _TLS = frozenset({"https", "wss"})

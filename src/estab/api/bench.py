@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar, Literal, Self
 
-from estab.api.asking import AskingRequest
+from estab.api.asking import DEFAULT_BYTES, AskingRequest
 from estab.api.execute import execute
 from estab.api.recorder import ProgressCallback
 from estab.api.request import DEFAULT_OPTIONS, Arrivals, ConfigValue, LoadOptions, check_arrivals
@@ -15,7 +15,6 @@ from estab.load.exchange import CLOSE, ECHO, HTTP
 from estab.load.plan import MOST_DEPTH, ClientLoad, check_range
 from estab.records import RunResult
 
-DEFAULT_BYTES = 64
 Mode = Literal["rr", "flood", "rate"]
 
 

@@ -161,7 +161,7 @@ def _accepted(recorder: Recorder, seen: Observed, load: ClientLoad) -> int | Non
     if recorder.servers is not None:
         return recorder.servers.totals()["accepted"]
     lost = any(failure.phase in OF_CONNECTED for failure in outcome.failures(w.block for w in recorder.clients.workers))
-    if load.workload == "churn" or seen.server.listener is None or lost:
+    if load.workload in ("churn", "rest") or seen.server.listener is None or lost:
         return None  # what had ended before the server's sockets were counted is in no count
     at_settled = accepts.since_before(seen.server)
     if at_settled is None:
@@ -198,7 +198,7 @@ def _result(run: _Run, recorder: Recorder, seen: Observed, started_at: float) ->
     totals = clients.totals()
     ended = totals["ended_ns"] or time.monotonic_ns()
     elapsed_s = max(0, ended - totals["started_ns"]) / 1e9 if totals["started_ns"] else 0.0
-    drain_s = None if run.request.hold_s is not None else max(0.0, elapsed_s - run.request.duration_s)
+    drain_s = None if run.load.until_told else max(0.0, elapsed_s - run.request.duration_s)
     return RunResult(
         command=run.request.command,
         config=dict(run.config),
@@ -217,7 +217,8 @@ def _result(run: _Run, recorder: Recorder, seen: Observed, started_at: float) ->
         syn_retransmits=outcome.syn_retransmits(blocks),
         timeline=recorder.timeline(),
         error_orders=outcome.error_orders(blocks),
-        arrival_order=outcome.arrival_order(blocks[:staying]),
+        arrival_order=None if run.load.gaps_s else outcome.arrival_order(blocks[:staying]),
+        idle_gaps=outcome.idle_gaps(blocks[0], run.load),
         ghosts=seen.ghosts,
         client=seen.client.replace(workers=outcome.workers(clients, recorder.figures())),
         server=seen.server.replace(workers=outcome.workers(servers, recorder.figures()) if servers else []),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Self
 
-from estab.api.asking import AskingRequest
+from estab.api.asking import DEFAULT_BYTES, AskingRequest
 from estab.api.execute import execute
+from estab.api.gaps import GapsRequest
 from estab.api.recorder import ProgressCallback
 from estab.api.request import DEFAULT_OPTIONS, ConfigValue, LoadOptions
 from estab.errors import UsageError
@@ -14,7 +16,8 @@ from estab.load.exchange import NOTHING, echo
 from estab.load.plan import MOST_CONNECTIONS, MOST_RATE, ClientLoad, check_range
 from estab.records import RunResult
 
-DEFAULT_BYTES = 64  # of a trickle's echo
+DEFAULT_CONNECTIONS = 1000
+DEFAULT_S = 5.0
 MOST_VISITORS = 20_000  # at once: as long as one may wait, at its rate
 
 
@@ -23,8 +26,8 @@ class HoldRequest(AskingRequest, frozen=True, kw_only=True, tag_field="command",
 
     command: ClassVar[str] = "hold"
 
-    connections: int = 1000
-    duration_s: float = 5.0
+    connections: int = DEFAULT_CONNECTIONS
+    duration_s: float = DEFAULT_S
     ramp_per_s: float | None = None
     in_flight: int = 1000
     reset: bool = False
@@ -99,8 +102,8 @@ class HoldRequest(AskingRequest, frozen=True, kw_only=True, tag_field="command",
 def hold(
     target: str | None = None,
     *,
-    connections: int = 1000,
-    duration_s: float = 5.0,
+    connections: int | None = None,
+    duration_s: float | None = None,
     ramp_per_s: float | None = None,
     in_flight: int = 1000,
     reset: bool = False,
@@ -111,11 +114,12 @@ def hold(
     until: bytes | None = None,
     reply_bytes: int | None = None,
     churn_rate_per_s: float | None = None,
+    gaps_s: Sequence[float] = (),
     options: LoadOptions = DEFAULT_OPTIONS,
     stop: Stop | None = None,
     progress: ProgressCallback | None = None,
 ) -> RunResult:
-    """Opens `connections`, keeps them `duration_s` seconds once every connect is settled, and closes them.
+    """Opens `connections` (1,000), keeps them `duration_s` seconds (5) once every connect is settled, and closes them.
 
     `ramp_per_s` spreads the connects over time; `in_flight` is how many are under way at once. `reset` closes by RST. A
     connection that the peer ends early is a failure. `trickle_per_s` sends so many requests a second over
@@ -124,10 +128,21 @@ def hold(
     they fared. `churn_rate_per_s` lets so many more connections come and go each second
     beside them from the start: what a server with long-lived clients sees; `visitors` tells how those fared, and the
     totals hold both. The other arguments are those of `bench`.
+
+    `gaps_s` are idle times: equally many connections (two) for each ask once, rest for so long and ask again, all at
+    the same time, and go on so until the longest is over; `idle_gaps` tells what became of them. Nothing else than what
+    is asked, `connections` and `reset` goes with it.
     """
+    if gaps_s:
+        _alone(duration_s=duration_s, ramp_per_s=ramp_per_s, trickle_per_s=trickle_per_s, churn_rate_per_s=churn_rate_per_s)
+        gaps = GapsRequest.of(
+            gaps_s, connections, size_bytes=size_bytes, http=http, request=request, until=until,
+            reply_bytes=reply_bytes, reset=reset,
+        )  # fmt: skip
+        return execute(gaps, target, options, stop=stop, progress=progress)
     asked = HoldRequest(
-        connections=connections,
-        duration_s=duration_s,
+        connections=DEFAULT_CONNECTIONS if connections is None else connections,
+        duration_s=DEFAULT_S if duration_s is None else duration_s,
         ramp_per_s=ramp_per_s,
         in_flight=in_flight,
         reset=reset,
@@ -140,3 +155,9 @@ def hold(
         churn_rate_per_s=churn_rate_per_s,
     )
     return execute(asked, target, options, stop=stop, progress=progress)
+
+
+def _alone(**others: float | None) -> None:
+    given = [f"`{name}`" for name, value in others.items() if value is not None]
+    if given:
+        raise UsageError(f"{given[0]} does not go with `gaps_s`, which say how long it takes and what is asked when")

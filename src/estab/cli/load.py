@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 from estab.cli.options import LoadFlags
 from estab.cli.repeat import repeat
 from estab.cli.show import JsonFile, finish, progress_on, stoppable
+from estab.errors import UsageError
 from estab.load.conductor import Stop
 from estab.records import RunResult
 
 if TYPE_CHECKING:
     from estab.api.recorder import ProgressCallback
+    from estab.api.gaps import GapsRequest
     from estab.cluster.messages import Request
 
 
-def run_load(request: Request, target: str | None, flags: LoadFlags) -> int:
+def run_load(request: Request | GapsRequest, target: str | None, flags: LoadFlags) -> int:
     """Carries a request out and shows what came. Returns the exit code."""
     from estab.api.execute import execute
     from estab.api.local_server import address_of
@@ -23,8 +25,11 @@ def run_load(request: Request, target: str | None, flags: LoadFlags) -> int:
     client, output = flags.client, flags.output
     options = flags.options(target)
     if client.cluster is not None:
+        from estab.api.gaps import GapsRequest
         from estab.cli.on_cluster import run_on_cluster
 
+        if isinstance(request, GapsRequest):
+            raise UsageError("idle times show from one host as from many; leave out --cluster, or --gaps")
         return run_on_cluster(request, target, options, client, output)
 
     target = None if target is None else address_of(target)

@@ -18,6 +18,7 @@ _NAMES = {
     "kind": ("--serve", "SERVICE"),
     "max_bytes": ("--max-bytes",),
     "most": ("--connections",),
+    "most_s": ("--find-idle",),
     "path": ("--record",),
     "port": ("--port", "--listen"),
     "reply_bytes": ("--reply-bytes",),

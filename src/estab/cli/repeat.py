@@ -16,7 +16,7 @@ from estab.records import RunResult, encode
 
 if TYPE_CHECKING:
     from estab.api.recorder import Progress
-    from estab.cluster.messages import Request
+    from estab.api.request import LoadRequest
 
 MOST = 1_000
 Once = Callable[[Stop, "Callable[[Progress], None]"], RunResult]
@@ -72,7 +72,7 @@ class RunDirectory:
             raise UsageError(f"can't write {name}: {error.strerror}") from error
 
 
-def repeat(once: Once, number: int, request: Request, output: ReportFlags) -> int:
+def repeat(once: Once, number: int, request: LoadRequest, output: ReportFlags) -> int:
     """Runs the load `number` times, or until it is stopped. A run that is stopped halfway is not kept."""
     directory = RunDirectory(output.json, number)
     shown = output.shows_report

@@ -1,4 +1,4 @@
-"""`hold --find-ceiling` and `bench --find-rate`: the search, told attempt by attempt, and its result."""
+"""`hold --find-ceiling`, `--find-idle` and `bench --find-rate`: the search, told attempt by attempt, and its result."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from estab.cli.live_block import live_block
-from estab.cli.options import LoadFlags
+from estab.cli.options import AskedFlags, LoadFlags
 from estab.cli.show import FAILED, INTERRUPTED, OK, JsonFile, show, stoppable, telling
 from estab.cli.values import seconds
 from estab.errors import UsageError
@@ -59,6 +59,30 @@ def find_ceiling(target: str | None, most: int | None, flags: LoadFlags) -> int:
         partial(render_ceiling, ceiling),
     )
     return _code(ceiling.interrupted, ceiling.confirmed or (ceiling.ceiling is not None and not ceiling.met))
+
+
+def find_idle(target: str | None, most_s: float, asked: AskedFlags, size: int | None, flags: LoadFlags) -> int:
+    """Searches, shows, and gives the exit code: 0 when the time is sure, or sure to be longer."""
+    from estab.api.idle import find_idle as search
+    from estab.api.local_server import address_of
+    from estab.report.answer.search import answer_idle, brief_idle
+    from estab.report.progress import LoadProgress, SearchProgress
+    from estab.report.search import idle_step, render_idle
+
+    options = _options(target, flags)
+    parameters = asked.parameters()
+    if parameters.pop("until_close"):
+        raise UsageError("--until-close ends a connection with its first reply: with --find-idle it is to go on")
+    target = None if target is None else address_of(target)
+    attempts = SearchProgress(lambda number: LoadProgress(f"round {number}", "hold", 0, None))
+    with stoppable() as stop, live_block(flags.output) as draw:
+        idle = search(
+            target, most_s=most_s, size_bytes=size, **parameters, options=options, stop=stop,
+            progress=telling(draw, attempts), stepped=lambda step: attempts.stepped(idle_step(step)),
+        )  # fmt: skip
+    JsonFile(flags.output.json).write(idle)
+    show(flags.output, partial(brief_idle, idle), partial(answer_idle, idle), partial(render_idle, idle))
+    return _code(idle.interrupted, idle.confirmed)
 
 
 def find_rate(target: str | None, text: str, request: BenchRequest, flags: LoadFlags) -> int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from estab.api.recorder import Progress, ProgressCallback
     from estab.cli.options import OutputFlags, ReportFlags
-    from estab.cluster.messages import Request
+    from estab.api.request import LoadRequest
     from estab.load.conductor import Stop
     from estab.records import Record, RunResult
     from estab.report.layout import Glyphs
@@ -70,7 +70,7 @@ def stoppable(given: Stop | None = None) -> Iterator[Stop]:
 
 
 @contextlib.contextmanager
-def progress_on(output: OutputFlags, request: Request, before: str = "") -> Iterator[ProgressCallback]:
+def progress_on(output: OutputFlags, request: LoadRequest, before: str = "") -> Iterator[ProgressCallback]:
     """The progress of a load, drawn on a terminal's stderr; `before` stands first, as `run 2 of 5`."""
     if not may_ever_draw(output):
         yield lambda _progress: None
@@ -79,7 +79,7 @@ def progress_on(output: OutputFlags, request: Request, before: str = "") -> Iter
         yield telling(draw, load_progress(request, before))
 
 
-def load_progress(request: Request, before: str = "") -> LoadProgress:
+def load_progress(request: LoadRequest, before: str = "") -> LoadProgress:
     """What draws the progress of this load."""
     from estab.api.churn import ChurnRequest
     from estab.report.progress import LoadProgress

@@ -34,6 +34,7 @@ FAILURE_KINDS = 32
 EXAMPLE_BYTES = 96
 REPLY_BYTES = 32
 STATUS_FIRST, STATUS_KINDS = 100, 500
+MOST_GAPS = 64
 ORDER_KINDS = 16
 HDR_HALF = 1024
 HDR_LENGTH = 33 * HDR_HALF
@@ -46,7 +47,12 @@ FAILURE_BYTES = FAILURE_WORDS * 8 + EXAMPLE_BYTES + REPLY_BYTES
 ORDERS_AT = FAILURES_AT + FAILURE_KINDS * FAILURE_BYTES
 ORDER_WORDS = 4
 HTTP_STATUS_AT = ORDERS_AT + ORDER_KINDS * ORDER_WORDS * 8
-CONNECT_NS_AT = HTTP_STATUS_AT + STATUS_KINDS * 8
+GAPS_AT = HTTP_STATUS_AT + STATUS_KINDS * 8
+GAP_WORDS = (
+    "rested", "answered", "last_answer_ns", "closed", "reset", "silent", "wrong", "unasked", "unacknowledged",
+    "least_ns", "most_ns", "first_ns", "last_ns",
+)  # fmt: skip
+CONNECT_NS_AT = GAPS_AT + MOST_GAPS * len(GAP_WORDS) * 8
 REQUEST_NS_AT = CONNECT_NS_AT + HDR_LENGTH * 8
 SIZE = REQUEST_NS_AT + HDR_LENGTH * 8
 
@@ -147,6 +153,12 @@ class Block:
         start = HTTP_STATUS_AT // 8
         counts = self.words[start : start + STATUS_KINDS].tolist()
         return {STATUS_FIRST + i: count for i, count in enumerate(counts) if count}
+
+    def gaps(self, number: int) -> list[dict[str, int]]:
+        """What became of the connections of the first so many gaps, as `struct gap` says it."""
+        size = len(GAP_WORDS)
+        starts = range(GAPS_AT // 8, GAPS_AT // 8 + number * size, size)
+        return [dict(zip(GAP_WORDS, self.words[start : start + size].tolist(), strict=True)) for start in starts]
 
     def error_orders(self) -> dict[tuple[str, ...], int]:
         """How often one more write and one more read gave these after a first error; "ok" is what worked."""

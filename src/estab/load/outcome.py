@@ -17,6 +17,7 @@ from estab.records import (
     ErrorOrder,
     Failure,
     Funnel,
+    IdleGap,
     Latency,
     OpenLoop,
     Percentiles,
@@ -29,6 +30,8 @@ from estab.records.failure import by_kind
 NS_PER_S = 1_000_000_000
 NS_PER_US = 1_000.0
 CPU_WINDOW_NS = 500_000_000
+_COUNTED_OF_GAPS = ("rested", "answered", "closed", "reset", "silent", "wrong", "unasked", "unacknowledged")
+_TIMES_OF_ENDS = ("least", "most", "first", "last")
 
 
 def funnel(totals: dict[str, int], accepted: int | None) -> Funnel:
@@ -140,6 +143,26 @@ def http_status(blocks: Iterable[Block]) -> dict[str, int]:
     for block in blocks:
         total.update(block.http_status())
     return {str(status): total[status] for status in sorted(total)}
+
+
+def idle_gaps(block: Block, load: ClientLoad) -> list[IdleGap]:
+    """What became of the connections of each gap; one process has them all."""
+    gaps, many = load.gaps_s, load.connections
+    shares = Counter(number * len(gaps) // many for number in range(many) if gaps)
+    told = zip(gaps, block.gaps(len(gaps)), strict=True)
+    return [_idle_gap(gap_s, shares[number], words) for number, (gap_s, words) in enumerate(told)]
+
+
+def _idle_gap(gap_s: float, connections: int, words: Mapping[str, int]) -> IdleGap:
+    gap = IdleGap(
+        gap_s=gap_s,
+        connections=connections,
+        last_answer_s=round(words["last_answer_ns"] / NS_PER_S, 4) if words["answered"] else None,
+        **{name: words[name] for name in _COUNTED_OF_GAPS},
+    )
+    if not gap.ended:
+        return gap
+    return gap.replace(**{f"{name}_s": round(words[f"{name}_ns"] / NS_PER_S, 4) for name in _TIMES_OF_ENDS})
 
 
 def open_loop(totals: dict[str, int], load: ClientLoad) -> OpenLoop | None:

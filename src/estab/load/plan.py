@@ -27,6 +27,7 @@ BYTES_PER_CONNECTION = 120  # of our own, on one end
 MOST_DEPTH = 1_024
 MOST_RATE = 1e7  # what is due and never sent is counted one by one
 MOST_CONNECTIONS = 10_000_000
+MOST_RESTING = 1_000  # connections that rest for gaps: one process looks after them all
 MOST_DURATION_S = 7 * 24 * 3600.0
 MOST_PROCESSES = 1_000
 
@@ -38,9 +39,11 @@ class ClientLoad:
     """What the client workers are to do. Times in seconds, sizes in bytes; `timeout_s` 0 leaves it to the kernel.
 
     `rate_per_s` makes it an open loop: requests (rate) or connects (churn) begin when they are due. `arrivals`: poisson
-    or constant. `until_told` leaves the end to the parent; hold always does.
+    or constant. `until_told` leaves the end to the parent, as hold does, or to the load itself (rest).
 
     `connections` is how many are open at once (churn: slots), `in_flight` how many connects are under way at once.
+    `gaps_s` (rest) are for how long connections rest before they ask again: equally many of them, in order, for each;
+    `most_lost`: so many that were asked in vain after that end the load; 0: no bound.
     Who asked for it has checked the numbers.
     """
 
@@ -60,6 +63,8 @@ class ClientLoad:
     server_closes_first: bool = False
     sources: tuple[str, ...] = ()
     processes: int | None = None
+    gaps_s: tuple[float, ...] = ()
+    most_lost: int = 0
 
 
 @dataclass(frozen=True)
@@ -141,7 +146,7 @@ def client_processes_for(load: ClientLoad, machine: Machine, *, beside_server: b
 
     Asking and answering on the same cores is fastest with half of them for each end (measured: 319,000 against 221,000
     requests a second on two); connecting costs the client so much more that it gets them all (79,000 connects against
-    57,000). Holding costs no CPU once connected: one process for each 1,000 will do there.
+    57,000). Holding costs no CPU once connected: one process for each 1,000 will do there, and resting for gaps is one's.
     """
     cores = machine.cores
     holds = load.workload == "hold" or (load.workload == "rate" and load.until_told)
@@ -149,6 +154,8 @@ def client_processes_for(load: ClientLoad, machine: Machine, *, beside_server: b
         cores = max(1, cores // 2)
     if holds:
         cores = min(cores, -(-load.connections // WORTH_SPREADING))
+    if load.gaps_s:
+        cores = 1
     return load.processes or processes_for(load.connections, cores, machine.nofile)
 
 
@@ -251,6 +258,8 @@ def _common(load: ClientLoad, parts: int) -> dict[str, Any]:
         "depth": load.depth,
         "reset": load.reset,
         "server_closes_first": load.server_closes_first,
-        "no_delay": load.workload in ("rr", "flood", "rate") or load.exchange.size > 500,
+        "gaps_ns": [max(1, int(gap_s * NS_PER_S)) for gap_s in load.gaps_s],
+        "most_lost": load.most_lost,
+        "no_delay": load.workload in ("rr", "flood", "rate", "rest") or load.exchange.size > 500,
         "poisson": load.arrivals == "poisson",
     }

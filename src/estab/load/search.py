@@ -8,6 +8,11 @@ NEAR = 1.05  # a rate is known once what failed is no further above what was goo
 # Doubling from 1 to beyond a ceiling of 2 million takes 22 steps, halving what is left 20; two try what was reached.
 MOST_STEPS = 50
 MOST_RATE = 5e6
+NEAR_S, NEAR_SHARE = 1.0, 0.1  # an idle time is known to a second, a short one to a tenth
+MOST_ROUNDS = 8
+_FIRST_S = 1.0  # the shortest rest that is tried first, where the bound allows for several beyond
+_STEP = 1.5  # from one rest to the next of the first round
+_AT_ONCE = 16  # rests that are tried side by side where one lies between two
 
 
 @dataclass
@@ -93,3 +98,52 @@ class RateSearch:
             return
         self.bad = rate if self.bad is None else min(self.bad, rate)
         self.good = [lower for lower in self.good if lower < self.bad]
+
+
+@dataclass
+class IdleSearch:
+    """How long a connection may rest, up to `most_s`: first over all of it, then ever closer, many rests side by side.
+
+    `borne_s` was the longest rest that was borne, `lost_s` the shortest after which connections were asked in vain;
+    None: there was none. `ended_s`: connections ended by themselves after so long a rest, which needs no search.
+    """
+
+    most_s: float
+    borne_s: float = 0.0
+    lost_s: float | None = None
+    ended_s: float | None = None
+    rounds: int = 0
+
+    def next(self) -> tuple[float, ...] | None:
+        """The rests to try, ascending; None: the search is over, or given up."""
+        if self.ended_s is not None or self.rounds >= MOST_ROUNDS or self.borne_s >= self.most_s:
+            return None
+        if self.lost_s is None:
+            return self._ladder()
+        if self.is_near:
+            return None
+        step_s = (self.lost_s - self.borne_s) / (_AT_ONCE - 1)
+        rests = [self.borne_s + number * step_s for number in range(_AT_ONCE)]
+        return tuple(rest_s for rest_s in rests if rest_s > 0)
+
+    def _ladder(self) -> tuple[float, ...]:
+        rests = [min(_FIRST_S, self.most_s / _AT_ONCE)]
+        while rests[-1] * _STEP < self.most_s:
+            rests.append(rests[-1] * _STEP)
+        return (*rests, self.most_s)
+
+    @property
+    def is_near(self) -> bool:
+        """Whether the time is known as well as was asked for."""
+        if self.lost_s is None:
+            return False
+        return self.lost_s - self.borne_s <= min(NEAR_S, NEAR_SHARE * self.lost_s)
+
+    def tried(self, borne_s: float | None, lost_s: float | None, ended_s: float | None) -> None:
+        """What a round gave. What was borne before counts no more where less was lost now."""
+        self.rounds += 1
+        self.ended_s = ended_s
+        self.lost_s = min((each for each in (self.lost_s, lost_s) if each is not None), default=None)
+        self.borne_s = max(self.borne_s, borne_s or 0.0)
+        if self.lost_s is not None and self.borne_s >= self.lost_s:
+            self.borne_s = borne_s if borne_s is not None and borne_s < self.lost_s else 0.0

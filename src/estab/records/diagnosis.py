@@ -31,7 +31,7 @@ ChangeKind = Literal[
     "sysctl", "late_sysctl", "backlog", "queue", "accept", "share_cpu", "close", "listen", "defer_accept",
     "timeout", "nofile", "workers", "sources", "bind_no_port", "first_close", "pool", "fewer", "speak_first",
     "allow", "flow_table", "mend", "nat_ports", "mtu", "connection_limit", "tasks", "end_member", "read_all",
-    "idle_longer", "look", "program", "elsewhere",
+    "idle_longer", "idle_shorter", "look", "program", "elsewhere",
 ]  # fmt: skip
 
 
@@ -41,9 +41,9 @@ class Change(Record, frozen=True, kw_only=True):
     `side`: whose it is, client, path or server. `name`: of a sysctl, or in words for what nobody can apply. `value`:
     what is set: a sysctl's value (`late_sysctl`: written while the server goes on running), a backlog (`queue`: with
     somaxconn not below it; `backlog`: with somaxconn as it is), seconds (`timeout`, `defer_accept`), descriptors of a
-    process (`nofile`), processes and threads that the server may have (`tasks`), entries (`flow_table`), ports of NAT
-    (`nat_ports`), bytes of a packet (`mtu`), connections that the program keeps at once (`connection_limit`) or that
-    clients have (`fewer`), who closes first.
+    process (`nofile`), processes and threads that the server may have (`tasks`), a rest of clients' connections in
+    seconds (`idle_shorter`), entries (`flow_table`), ports of NAT (`nat_ports`), bytes of a packet (`mtu`), connections
+    that the program keeps at once (`connection_limit`) or that clients have (`fewer`), who closes first.
     None: as many as it takes, or no bound at all.
     """
 

@@ -119,6 +119,39 @@ class LateConnect(Record, frozen=True, kw_only=True):
     errno: str | None = None
 
 
+class IdleGap(Record, frozen=True, kw_only=True):
+    """Connections that asked, were answered, rested for `gap_s` seconds and asked again, and again, until the load's end.
+
+    `rested`: so many of `connections` were answered and began to rest. `answered`: answers to what was asked after a
+    rest; the last came `last_answer_s` after the start of the run. The others count connections that ended: `closed` by
+    FIN, `reset` by RST, `silent` (asked again, and no answer came within the timeout), `wrong` (by anything else, as a
+    reply that is none). `unasked` of these ended by themselves, while they rested; of the silent ones `unacknowledged`
+    had a request that the other end's kernel did not acknowledge. They had rested for `least_s` to `most_s` when they
+    ended or were asked in vain, and that was `first_s` to `last_s` after the start; None: none ended.
+    """
+
+    gap_s: float
+    connections: int
+    rested: int = 0
+    answered: int = 0
+    last_answer_s: float | None = None
+    closed: int = 0
+    reset: int = 0
+    silent: int = 0
+    wrong: int = 0
+    unasked: int = 0
+    unacknowledged: int = 0
+    least_s: float | None = None
+    most_s: float | None = None
+    first_s: float | None = None
+    last_s: float | None = None
+
+    @property
+    def ended(self) -> int:
+        """Connections that did not stay, however they ended."""
+        return self.closed + self.reset + self.silent + self.wrong
+
+
 class ListenerWatch(Record, frozen=True, kw_only=True):
     """The target's listener over the run: its limit B (B+1 fit), and the worst that was seen of it.
 
@@ -289,6 +322,7 @@ class RunResult(Record, frozen=True, kw_only=True):
     late_connect: LateConnect | None = None
     ghosts: Ghosts | None = None
     size_probe: SizeProbe | None = None
+    idle_gaps: list[IdleGap] = []
     client: ClientSide = ClientSide()
     server: ServerSide
     program: Program | None = None

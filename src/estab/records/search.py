@@ -1,10 +1,12 @@
-"""What a search found by running a load again and again: the most connections, the highest rate."""
+"""What a search found by running a load again and again: the most connections, the highest rate, an idle time."""
 
 from __future__ import annotations
 
 from estab.records.base import Record
 from estab.records.diagnosis import Diagnosis
+from estab.records.run import IdleGap
 
+IDLE_SCHEMA = "estab.idle/1"
 CEILING_SCHEMA = "estab.ceiling/1"
 RATE_SCHEMA = "estab.rate/1"
 
@@ -78,4 +80,37 @@ class HighestRate(Record, frozen=True, kw_only=True):
     rate_per_s: float | None = None
     confirmed: bool = False
     generator_bound: bool = False
+    interrupted: bool = False
+
+
+class IdleStep(Record, frozen=True, kw_only=True):
+    """One round: rests side by side and what became of them. `cause` is the verdict's."""
+
+    gaps: list[IdleGap]
+    seconds: float
+    cause: str | None = None
+
+
+class IdleTime(Record, frozen=True, kw_only=True):
+    """For how long a connection may rest before somebody ends or forgets it, up to `most_s` seconds.
+
+    `idle_s` is that time; None: all that rested for `most_s` went on, or it is not known. `how`: connections were
+    `closed` by FIN or `reset` by RST while they rested, after `idle_s` at the earliest; or they were `lost`: asked in
+    vain, after a rest between `borne_s`, the longest that was borne, and `lost_s`, the shortest that was not, of which
+    `idle_s` is the middle. confirmed: it is known to a second, a short one to a tenth. `diagnosis` is the verdict on the
+    round that showed it best, `set_by` the cause that it names.
+    """
+
+    schema: str = IDLE_SCHEMA
+    target: str
+    most_s: float
+    steps: list[IdleStep] = []
+    idle_s: float | None = None
+    how: str | None = None
+    borne_s: float | None = None
+    lost_s: float | None = None
+    confirmed: bool = False
+    set_by: str | None = None
+    diagnosis: Diagnosis | None = None
+    note: str | None = None
     interrupted: bool = False

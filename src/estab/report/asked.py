@@ -38,6 +38,8 @@ WORDS: dict[str, Callable[[Value], str]] = {
     "attempts": lambda value: _counted("attempt")(value) if value else "",
     "ramp_per_s": _with("{} connects/s"),
     "rate_per_s": _with("{}/s"),
+    "gaps_s": lambda value: f"rests of {str(value).replace(',', ', ')} s",
+    "most_lost": lambda value: f"until {_number(value)} were asked in vain" if value else "",
     "trickle_per_s": _with("{} requests/s"),
     "churn_rate_per_s": _with("{} visitors/s"),
     "arrivals": lambda value: f"{value} arrivals",

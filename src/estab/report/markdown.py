@@ -16,6 +16,7 @@ from estab.report.episodes import basis
 from estab.report.html.repeat import command
 from estab.report.html.subject import Material, Subject
 from estab.report.html.view import facts, failure_rows, figures, latency_rows, suspects, tone_of
+from estab.report.idle_gaps import HEADER, gap_rows
 from estab.report.markup import code, plain, table
 from estab.report.verdict import leads
 from estab.report.words import clean, count, seconds
@@ -76,6 +77,8 @@ def _run(run: RunResult) -> Iterator[str]:
     if run.failures:
         columns = [("phase", False), ("why", False), ("count", True), ("first at", True), ("example", False)]
         yield table(columns, failure_rows(run))
+    if run.idle_gaps:
+        yield table(HEADER, gap_rows(run.idle_gaps))
     if latency_rows(run):
         names = ("count", "p50", "p90", "p99", "p99.9", "max")
         yield table([("latency", False), *((name, True) for name in names)], latency_rows(run))

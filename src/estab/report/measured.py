@@ -11,6 +11,7 @@ from rich.text import Text
 from estab.kernel.formats import first_bytes
 from estab.kernel.rules import accept_queue
 from estab.records import ListenerWatch, Percentiles, RunResult, Worker
+from estab.report.idle_gaps import gap_table
 from estab.report.layout import Glyphs, bar, columns, heading, indented, line, pairs
 from estab.report.words import clean, count, example_of, percent, seconds, size
 from estab.words import places, plural
@@ -28,6 +29,9 @@ def measured(run: RunResult, console: Console, glyphs: Glyphs) -> Iterator[Rende
         yield heading("Failures")
         yield indented(_failures(run, glyphs))
         yield from _peer(run)
+    if run.idle_gaps:
+        yield heading("Idle times")
+        yield indented(gap_table(run.idle_gaps))
     figures = [
         *_throughput(run),
         *_open_loop(run, glyphs),

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from rich.console import Console, RenderableType
 
-from estab.records.search import Ceiling, CeilingStep, HighestRate, RateStep
+from estab.records.search import Ceiling, CeilingStep, HighestRate, IdleStep, IdleTime, RateStep
+from estab.report.idle_gaps import gap_table, rest_time, what_happened
 from estab.report.layout import columns, heading, indented, pairs
 from estab.report.trimmed import print_trimmed
 from estab.report.words import clean, count, seconds
@@ -24,6 +25,36 @@ def rate_step(step: RateStep) -> str:
     """One attempt in one line."""
     latency = "nothing answered" if step.latency_us is None else seconds(step.latency_us / 1e6)
     return f"{count(step.rate_per_s)}/s: {latency}" + (f", {step.why}" if step.why else "")
+
+
+def idle_step(step: IdleStep) -> str:
+    """One round in one line."""
+    rests = [gap.gap_s for gap in step.gaps]
+    tried = f"{rest_time(min(rests, default=0.0))} to {rest_time(max(rests, default=0.0))}"
+    borne = [gap.gap_s for gap in step.gaps if gap.answered and not gap.ended]
+    first = next((gap for gap in step.gaps if gap.ended), None)
+    told = [f"answered after {rest_time(max(borne))}"] if borne else []
+    told += [f"of {rest_time(first.gap_s)}: {what_happened(first)}"] if first is not None else []
+    return f"rests of {tried}: {', '.join(told) or 'none was asked again'}"
+
+
+def idle_words(idle: IdleTime) -> str:
+    """What a search for an idle time came to, as a part of a sentence."""
+    if idle.idle_s is None:
+        if idle.note:
+            return f"not known: {clean(idle.note)}"
+        return f"none up to {rest_time(idle.most_s)}: what rested so long was answered" if idle.confirmed else "not known"
+    time = rest_time(idle.idle_s)
+    if idle.how in ("closed", "reset"):
+        return f"{idle.how} by {'FIN' if idle.how == 'closed' else 'RST'} after {time}"
+    between = f"{rest_time(idle.borne_s or 0.0)} is answered, {rest_time(idle.lost_s or 0.0)} is not"
+    return f"forgotten after {time} ({between})"
+
+
+def render_idle(idle: IdleTime, console: Console) -> None:
+    """The whole search."""
+    for part in _idle(idle):
+        print_trimmed(console, part)
 
 
 def render_ceiling(ceiling: Ceiling, console: Console) -> None:
@@ -108,3 +139,20 @@ def _rate_answer(highest: HighestRate) -> list[tuple[str, str]]:
     if highest.generator_bound:
         said.append(("note", "our own client ran out of CPU at a higher rate: the server may well do more"))
     return said
+
+
+def _idle(idle: IdleTime) -> Iterator[RenderableType]:
+    yield heading(f"Idle time of {clean(idle.target)}, up to {rest_time(idle.most_s)}")
+    said = [("interrupted", "what was known until then:")] if idle.interrupted else []
+    said.append(("idle time", idle_words(idle)))
+    if idle.set_by:
+        side = f" (at the {idle.diagnosis.side})" if idle.diagnosis and idle.diagnosis.side else ""
+        said.append(("set by", f"{clean(idle.set_by)}{side}"))
+    yield indented(pairs(said))
+    for number, step in enumerate(idle.steps, 1):
+        yield heading(f"Round {number}, {seconds(step.seconds)}")
+        yield indented(gap_table(step.gaps))
+    cause = idle.diagnosis.accused if idle.diagnosis else None
+    if cause is not None:
+        yield heading("What to do")
+        yield indented(pairs([("works" if r.works else "does nothing", clean(r.command)) for r in cause.remedies]))

@@ -4,7 +4,7 @@
 
 #include "../client.h"
 
-#define WORKLOADS(X) X(rr) X(flood) X(hold) X(churn) X(rate)
+#define WORKLOADS(X) X(rr) X(flood) X(hold) X(churn) X(rate) X(rest)
 
 #define DECLARE_WORKLOAD(name) extern const struct workload workload_##name;
 WORKLOADS(DECLARE_WORKLOAD)

@@ -61,6 +61,11 @@ def fewer(connections: int | None = None) -> Change:
     return _change("fewer", "client", value=connections)
 
 
+def idle_shorter(seconds: float) -> Change:
+    """Clients whose connections rest for less than so long: a pool's idle time, a heartbeat."""
+    return _change("idle_shorter", "client", value=seconds)
+
+
 def mend(what: str) -> Change:
     """Something dead or missing on the path is put in its place: a host, a route, one of several ways."""
     return _change("mend", "path", name=what)

@@ -2,18 +2,19 @@
 
 A limit of the program's own (nginx `keepalive_timeout`, redis `timeout`, Node `server.keepAliveTimeout`): it closes,
 mostly in order by FIN, and a client that asks at that moment gets EPIPE or ECONNRESET. No counter of the kernel knows
-of it: the age at which connections end tells it.
+of it: the age at which connections end tells it, and best how long those had rested that asked before (`hold --gaps`).
 """
 
 from __future__ import annotations
 
 import math
 
-from estab.diagnose import closings, facts, owners, sent
+from estab.diagnose import closings, facts, idle_times, owners, sent
 from estab.diagnose.advice import changes, programs
 from estab.diagnose.advice.futile import bigger_backlog
 from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import measured
+from estab.diagnose.idle_times import IdleTimes
 from estab.records import Evidence, Remedy, RunResult, Verdict
 from estab.words import plural
 
@@ -22,11 +23,16 @@ _SHORTEST_S = 0.5  # what lives less is not closed for being silent
 _SPREAD_S = 0.5  # by so much their ages may differ: programs look only now and then, as does a run
 _TICK_S = 0.1  # from one sample to the next
 _PATIENT_S = 120  # what is proposed where the present time is not known
+_RESTED_SPREAD_S = 1.1  # a program's clock may count whole seconds (redis)
+_RESTED_SPREAD = 0.1  # or it looks as seldom as fits its time
+_BORNE_BEFORE = 0.9  # of a rest that was borne: what ends sooner did not end for it
 _SHARE = 0.9  # of the connections that had that age so many must have been closed
 
 
 def judge_run(run: RunResult) -> Judgement:
     """Confirmed where silent connections were closed in order, all at the same age, by a server that went on."""
+    if run.idle_gaps:
+        return _judge_gaps(run)
     ended, span = failures(run), closings.ended_between_s(run)
     evidence = _evidence(run, ended)
     if not ended or run.command != "hold":
@@ -44,6 +50,56 @@ def judge_run(run: RunResult) -> Judgement:
         return Judgement("possible", _while_others_waited(oldest_s, span[1], watch.worst_depth), evidence)
     verdict, summary = _of_ages(run, oldest_s, youngest_s - oldest_s)
     return Judgement(verdict, summary, evidence)
+
+
+# Connections that rested between two requests ----------------------------------------------------------------------
+
+
+def _judge_gaps(run: RunResult) -> Judgement:
+    times = idle_times.idle_times(run)
+    evidence = [*idle_times.evidence(times), *sent.reset_evidence(run)]
+    if not times.connections:
+        return Judgement("ruled_out", "No connection ended while it rested.", evidence)
+    if not times.count(lambda gap: gap.unasked):
+        text = "None ended while it rested: what failed did so when it was asked again."
+        return Judgement("ruled_out", text, evidence)
+    verdict, summary = _of_rests(run, times)
+    return Judgement(verdict, summary, evidence)
+
+
+def _of_rests(run: RunResult, times: IdleTimes) -> tuple[Verdict, str]:
+    least_s, most_s = times.rested_s or (0.0, 0.0)
+    first_s, last_s = times.moments_s or (0.0, 0.0)
+    is_sure = times.parted and times.outlived
+    if not is_sure and (most_s - least_s) > 2 * (last_s - first_s):
+        return "ruled_out", f"They ended at one moment, after {first_s:.1f} s, however long each had rested."
+    if any((gap.least_s or 0.0) < _BORNE_BEFORE * gap.gap_s for gap in times.mixed):
+        return "ruled_out", "Some ended after a shorter rest than they had borne before: not for resting."
+    if not is_sure and least_s < _SHORTEST_S:
+        return "ruled_out", f"The first ended {least_s:.2f} s after it was answered: not for resting."
+    closed, reset = times.count(lambda gap: gap.closed), times.count(lambda gap: gap.reset)
+    how = "closed" if not reset else "reset" if not closed else "closed or reset"
+    told = f"{plural(closed + reset, 'connection was', 'connections were')} {how} after a rest of {_between(least_s, most_s)}"
+    if times.longest_borne_s is not None:
+        told += f", and those that rested for {times.longest_borne_s:g} s were answered"
+    if closed + reset < times.connections:
+        return "possible", f"{told}; others ended in other ways."
+    if most_s - least_s > max(_RESTED_SPREAD_S, _RESTED_SPREAD * least_s):
+        return "possible", f"{told}: a program that looks at them only now and then does so."
+    if is_sure and not reset and not owners.gone(run):
+        return "confirmed", f"{told}: the server's program, or a proxy that answers in its place, bears no longer rest."
+    verdict, doubt = _weigh(run)
+    if not is_sure:
+        doubt += "; no shorter rest was answered to the end beside it"
+    return verdict, f"{told}: a time that the server's program sets{doubt}."
+
+
+def _between(least_s: float, most_s: float) -> str:
+    least, most = f"{least_s:.1f}", f"{most_s:.1f}"
+    return f"{least} s" if least == most else f"{least} to {most} s"
+
+
+# Connections that were only held -----------------------------------------------------------------------------------
 
 
 def _while_others_waited(first_s: float, last_s: float, waited: int) -> str:
@@ -107,18 +163,25 @@ def failures(run: RunResult) -> int:
     return closings.ended_early(run)
 
 
+def _borne_s(run: RunResult) -> float | None:
+    """For how long the program bore silence. None: not known."""
+    span = idle_times.idle_times(run).rested_s if run.idle_gaps else closings.ended_between_s(run)
+    return None if span is None else span[0]
+
+
 def remedies(run: RunResult) -> list[Remedy]:
     """Who closes first should be the client; then what does nothing."""
-    span = closings.ended_between_s(run)
-    age = "the server's" if span is None else f"{span[0]:.1f} s"
+    borne_s = _borne_s(run)
+    age = "the server's" if borne_s is None else f"{borne_s:.1f} s"
+    shorter = changes.idle_shorter(borne_s) if borne_s is not None and run.idle_gaps else None
     return [
         Remedy(
             command=f"an idle time below {age} in the clients' pool (IdleConnTimeout, keepalive_timeout, maxIdleTime)",
             works=True,
-            changes=[changes.program("the clients' pool")],
+            changes=[shorter or changes.program("the clients' pool")],
             why="The client then never asks over a connection that the server is closing.",
         ),
-        *_own_settings(run, None if span is None else span[0]),
+        *_own_settings(run, borne_s),
         Remedy(
             command="try again, once, what can be asked twice",
             works=True,

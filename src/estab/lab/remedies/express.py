@@ -240,6 +240,15 @@ def _speak_first(_change: Change, setup: Setup, _scale: float) -> Expressed:
     return Expressed(spoken, "clients that send 64 bytes at once")
 
 
+def _idle_shorter(change: Change, setup: Setup, _scale: float) -> Expressed:
+    if not setup.load.gaps_s:
+        return Expressed(None, "connections that only wait ask nothing here")
+    # A hundredth less: what rests for as long as is borne may be forgotten by a hair.
+    most_s = 0.99 * float(change.value or 0.0)
+    gaps_s = tuple(sorted({min(gap_s, most_s) for gap_s in setup.load.gaps_s}))
+    return Expressed(setup.with_load(gaps_s=gaps_s), f"no connection rests for more than {most_s:.3g} s")
+
+
 # -- the path ---------------------------------------------------------------------------------------------------------
 
 
@@ -248,7 +257,7 @@ def _allow(_change: Change, setup: Setup, _scale: float) -> Expressed:
 
 
 def _mend(_change: Change, setup: Setup, _scale: float) -> Expressed:
-    mended = setup.with_path(gap="none", members=0, most=None, largest=None, syns_per_s=None)
+    mended = setup.with_path(gap="none", members=0, most=None, largest=None, syns_per_s=None, forgets_s=None)
     if mended.path == setup.path:
         return Expressed(None, "nothing of the path is dead or missing here")
     return Expressed(mended, "nothing of the path is dead, missing or limited any more")
@@ -304,6 +313,7 @@ _RULES: dict[str, _Rule] = {
     "pool": _pool,
     "fewer": _fewer,
     "speak_first": _speak_first,
+    "idle_shorter": _idle_shorter,
     "allow": _allow,
     "flow_table": _flow_table,
     "mend": _mend,

@@ -40,6 +40,7 @@ def wire(setup: Setup) -> WireSpec | None:
         rtt_s=setup.rtt_s, filter=closed, lose_syns=lost_syns(setup), flows=path.flows,
         gather_syns=0 if setup.waiting else path.gather, syn_spread_s=path.syn_spread_s, members=path.members,
         most=path.most, largest=path.largest, syns_per_s=path.syns_per_s, syn_burst=path.syn_burst,
+        forgets_s=path.forgets_s, forgotten=path.forgotten,
     )  # fmt: skip
 
 

@@ -32,6 +32,11 @@ Loaded = tuple[RunResult, float, frozenset[bytes] | None]  # the run, when its t
 def work_of(load: LoadSpec, target: str, sources: Sequence[str]) -> Work:
     """The load as a function of where progress is told."""
     options = LoadOptions(timeout_s=load.timeout_s, sources=tuple(sources), processes=load.processes)
+    if load.command == "hold" and load.gaps_s:
+        return lambda progress: hold(
+            target, connections=load.connections, gaps_s=load.gaps_s, size_bytes=load.size_bytes, reset=load.reset,
+            options=options, progress=progress,
+        )  # fmt: skip
     if load.command == "hold":
         return lambda progress: hold(
             target, connections=load.connections, duration_s=load.duration_s, ramp_per_s=load.ramp_per_s,

@@ -24,7 +24,7 @@ def scaled(setup: Setup, factor: float) -> Setup:
         setup,
         load=replace(
             load,
-            connections=times(load.connections, factor),
+            connections=max(len(load.gaps_s), times(load.connections, factor)),
             in_flight=times(load.in_flight, factor),
             attempts=times(load.attempts, factor) if load.attempts else 0,
             ramp_per_s=None if load.ramp_per_s is None else load.ramp_per_s * factor,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from estab.lab.wire.spec import Filter
+from estab.lab.wire.spec import Filter, Forgotten
 
 Sysctls = tuple[tuple[str, int | str], ...]
 Command = Literal["hold", "bench", "churn"]
@@ -26,7 +26,8 @@ Closes = Literal["over", "unread", "no_backend", "idle", "dies"]
 class LoadSpec:
     """The load, as the command is asked for it. `sources`: how many source addresses; 0: as the kernel chooses.
 
-    `rate_per_s`: of churn's connects; None: as fast as it goes.
+    `rate_per_s`: of churn's connects; None: as fast as it goes. `gaps_s`: for how long the connections of a hold rest
+    between requests; none: they are only held, for `duration_s`.
     """
 
     command: Command = "hold"
@@ -44,6 +45,7 @@ class LoadSpec:
     depth: int = 1
     attempts: int = 0
     first_close: Literal["client", "server"] = "client"
+    gaps_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +62,8 @@ class Path:
     the client's host masquerades; None: no NAT; `nat_forgets`: what is closed it knows for 1 s, and not for 120.
     `most`: so many connections pass at once, and one beyond is refused by RST; None: all do.
     `largest`: longer IP packets, in bytes, are lost without a word; None: none is.
-    `syns_per_s`: so many SYNs pass a second, after `syn_burst` at once; None: all do.
+    `syns_per_s`: so many SYNs pass a second, after `syn_burst` at once; None: all do. `forgets_s`: a flow that rests for
+    longer is forgotten, and what then comes of it is lost, or answered by RST (`forgotten`); None: none is.
     """
 
     closed: Closed = "none"
@@ -77,6 +80,8 @@ class Path:
     largest: int | None = None
     syns_per_s: float | None = None
     syn_burst: int = 1
+    forgets_s: float | None = None
+    forgotten: Forgotten = "drop"
 
 
 @dataclass(frozen=True, kw_only=True)

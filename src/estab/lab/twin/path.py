@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import takewhile
 
-from estab.diagnose import facts, sent
+from estab.diagnose import facts, idle_times, sent
 from estab.diagnose.successes import steady_rate
 from estab.diagnose.suspects import path_filtered
 from estab.kernel.rules import accept_queue, syn_queue
@@ -156,6 +156,15 @@ def _limited(run: RunResult, assumed: list[str]) -> Path:
     return Path(syns_per_s=rate.per_s, syn_burst=burst)
 
 
+def _forgetting(run: RunResult, assumed: list[str]) -> Path:
+    times = idle_times.idle_times(run)
+    borne_s, ended_s = times.longest_borne_s or 0.0, min((gap.gap_s for gap in times.ended), default=0.0)
+    forgets_s = (borne_s + ended_s) / 2
+    assumed.append(f"a flow is forgotten after {forgets_s:g} s, midway between what was borne and what was not")
+    resets = times.count(lambda gap: gap.reset) > times.count(lambda gap: gap.silent)
+    return Path(forgets_s=forgets_s, forgotten="reset" if resets else "drop")
+
+
 _BY_CAUSE: dict[str, Callable[[RunResult, list[str]], Path]] = {
     "path_filtered": lambda run, assumed: Path(closed=_closed(run, assumed)),
     "path_flow_table_full": _flow_table,
@@ -171,6 +180,7 @@ _BY_CAUSE: dict[str, Callable[[RunResult, list[str]], Path]] = {
     "path_data_loss": _no_data,
     "path_rate_limited": _limited,
     "path_mtu_blackhole": _narrow,
+    "path_idle_timeout": _forgetting,
     "syn_queue_overflow": lambda run, assumed: Path(gather=_together(run, assumed)),
     "cookie_reset": lambda run, assumed: Path(gather=_together(run, assumed)),
 }

@@ -118,6 +118,7 @@ def _replay(run: RunResult, assumed: list[str]) -> LoadSpec:
         depth=max(1, int(config.number("depth", 1))),
         attempts=int(config.number("attempts", 0)),
         first_close="server" if config.value("first_close", "client") == "server" else "client",
+        gaps_s=tuple(sorted({min(gap.gap_s, LONGEST_S) for gap in run.idle_gaps})),
     )
 
 

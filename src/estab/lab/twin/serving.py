@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
-from estab.diagnose import closings, facts, members
+from estab.diagnose import closings, facts, idle_times, members
 from estab.diagnose.rates import accepted_along
 from estab.lab.stage.setup import Setup
 from estab.records import RunResult, TimelinePoint
@@ -145,7 +145,7 @@ def _ending(run: RunResult, setup: Setup, _assumed: list[str]) -> Setup:
 
 
 def _closing_silent(run: RunResult, setup: Setup, _assumed: list[str]) -> Setup:
-    span = closings.ended_between_s(run)
+    span = idle_times.idle_times(run).rested_s if run.idle_gaps else closings.ended_between_s(run)
     return replace(setup, closes=("idle", span[0] if span is not None else 0.0), processes=1)
 
 

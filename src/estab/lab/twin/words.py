@@ -42,6 +42,9 @@ def _path(path: Path) -> list[str]:
         said.append(f"loses IP packets of more than {plural(path.largest, 'byte')}")
     if path.syns_per_s is not None:
         said.append(f"lets {path.syns_per_s:,.3g} SYNs a second pass after {count(path.syn_burst)} at once")
+    if path.forgets_s is not None:
+        then = "answers by RST what then comes of it" if path.forgotten == "reset" else "loses what then comes of it"
+        said.append(f"forgets a flow that rests for {path.forgets_s:g} s, and {then}")
     if path.lost:
         said.append("loses the first SYN of " + ", then the next of ".join(count(lost) for lost in path.lost))
     if path.lost_share:
@@ -55,7 +58,9 @@ def _path(path: Path) -> list[str]:
 
 def _load(load: LoadSpec) -> str:
     said = f"{load.command}: {plural(load.connections, 'connection')}"
-    if load.command == "hold":
+    if load.gaps_s:
+        said += f" that rest for {', '.join(f'{gap_s:g}' for gap_s in load.gaps_s)} s and ask again"
+    elif load.command == "hold":
         said += f", {count(load.in_flight)} under way at once"
         said += "" if load.ramp_per_s is None else f", {count(load.ramp_per_s)} a second"
     elif load.command == "bench":

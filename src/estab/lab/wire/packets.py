@@ -81,12 +81,18 @@ def orphan_syn(number: int, target_mac: bytes, source_mac: bytes, target: bytes,
 
 
 def refusal(frame: bytes, how: str) -> bytes:
-    """What a filter answers to a SYN: `reset` a RST, `unreachable` and `prohibited` an ICMP error."""
+    """What a filter answers to a packet: `reset` a RST, `unreachable` and `prohibited` an ICMP error.
+
+    To what acknowledges something the RST bears that number, to a SYN it acknowledges that (RFC 9293, section 3.10.7.1).
+    """
     source, target = frame[26:30], frame[30:34]
     if how == "reset":
         from_port, to_port = ports(frame)
-        seq = int.from_bytes(frame[38:42], "big")
-        packet = _tcp((target, source), (to_port, from_port, 0, (seq + 1) % 2**32), RST | ACK)
+        seq, ack = int.from_bytes(frame[38:42], "big"), int.from_bytes(frame[42:46], "big")
+        if tcp_flags(frame) & ACK:
+            packet = _tcp((target, source), (to_port, from_port, ack, 0), RST)
+        else:
+            packet = _tcp((target, source), (to_port, from_port, 0, (seq + 1) % 2**32), RST | ACK)
     else:
         body = struct.pack("!BBHI", 3, _CODES[how], 0, 0) + frame[14:42]
         packet = _ip(target, source, ICMP, body[:2] + struct.pack("!H", checksum(body)) + body[4:])

@@ -6,6 +6,7 @@ direction wait equally long, so each queue is in order by itself), and the fates
 
 from __future__ import annotations
 
+import math
 import random
 import select
 import socket
@@ -59,6 +60,7 @@ class Relay:
         self.delay = spec.rtt_s / 2
         self.due: list[deque[tuple[float, bytes]]] = [deque(), deque()]  # by the end that they leave at
         self.table: set[packets.FlowKey] = set()
+        self.passed_at: dict[packets.FlowKey, float] = {}  # when something of a flow passed last
         self.open: set[packets.FlowKey] = set()  # the client's connections that neither end has closed
         self.random = random.Random(spec.seed)
         self.spread: list[tuple[float, bytes]] = []  # SYNs that come later than others, a heap
@@ -171,7 +173,9 @@ class Relay:
             if self.syn_count in spec.lose_syns:
                 return f"lost: SYN number {self.syn_count}, as asked"
         if (how := self._refused(frame, syn)) != "none":
-            return self._refuse(frame, how)
+            return self._refuse(frame, how, CLIENT)
+        if spec.forgets_s is not None and self._forgotten(frame, spec.forgets_s, syn=syn):
+            return self._refuse(frame, spec.forgotten, end)
         if (lost := self._not_taken(frame, end, syn)) is not None:
             return lost
         if spec.flows is not None and not self._tracked(frame):
@@ -226,11 +230,20 @@ class Relay:
             self.open.add(key)
         return True
 
-    def _refuse(self, frame: bytes, how: Filter) -> str:
+    def _forgotten(self, frame: bytes, after_s: float, *, syn: bool) -> bool:
+        """Whether a packet's flow is known no more: nothing of it passed for so long, and no SYN began it anew."""
+        key, now = packets.flow(frame), time.monotonic()
+        if not syn and now - self.passed_at.get(key, -math.inf) > after_s:
+            return True
+        self.passed_at[key] = now
+        return False
+
+    def _refuse(self, frame: bytes, how: Filter, end: int) -> str:
+        """What a filter does to a packet that came in at that end."""
         if how == "drop":
             return "dropped by a filter"
         answer = packets.refusal(frame, how)
-        self.due[CLIENT].append((time.monotonic() + self.delay, answer))
+        self.due[end].append((time.monotonic() + self.delay, answer))
         return f"rejected by a filter ({how})"
 
     def _gather(self, frame: bytes, now: float) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Filter = Literal["none", "drop", "reset", "unreachable", "prohibited"]
+Forgotten = Literal["drop", "reset"]  # what becomes of a packet whose flow is forgotten: lost, or answered by RST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,8 @@ class WireSpec:
     `most`: so many connections of the client's pass at once; the SYN of one beyond is refused by RST. None: all pass.
     `largest`: an IP packet of more bytes is lost, whichever way it goes; None: none is. `syns_per_s`:
     so many SYNs pass a second, after `syn_burst` at once; the rest is lost. None: all pass.
+    `forgets_s`: a flow of which nothing came for so long is forgotten; but for a SYN, what then comes of it is lost, or
+    answered by RST where `forgotten` says so. None: none is.
     `capture`: keep the first packets for pcapng.
     """
 
@@ -37,6 +40,8 @@ class WireSpec:
     largest: int | None = None
     syns_per_s: float | None = None
     syn_burst: int = 1
+    forgets_s: float | None = None
+    forgotten: Forgotten = "drop"
     capture: bool = False
     seed: int = 1
 

@@ -18,6 +18,7 @@ from estab.load.block import (
     DONE,
     EOF,
     EXCESS_BYTES,
+    MOST_GAPS,
     OWN_TIMEOUT,
     READY,
     REPLY_BYTES,
@@ -45,7 +46,7 @@ IP_BIND_ADDRESS_NO_PORT = 24
 START_BATCH = 64
 REST_NS = 10 * NS_PER_MS
 NO_ECHO_AFTER = 20  # replies
-TOTAL_RETRANS_AT = 100  # of tcpi_total_retrans in struct tcp_info (include/uapi/linux/tcp.h)
+UNACKED_AT, TOTAL_RETRANS_AT = 24, 100  # of tcpi_unacked and tcpi_total_retrans (include/uapi/linux/tcp.h)
 CONNECTING, OPEN, AWAITING_FIN = "connecting", "open", "awaiting_fin"
 READABLE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLERR | select.EPOLLHUP
 
@@ -69,6 +70,8 @@ class Conn:
         self.began: deque[int] = deque()  # of requests in flight (rr), or of the one that is timed (flood)
         self.timed_until = 0
         self.idle_since_ns = 0
+        self.rested_ns = 0  # for how long it had rested when the request that is due began; 0: it is the first
+        self.has_rested = False  # a reply has come to what was asked after a rest
 
 
 class Workload:
@@ -78,12 +81,20 @@ class Workload:
     ends_by_parent = False  # stays until the parent says "close", whatever the duration
     asks = False  # needs something to ask
     paced = False  # asks at a rate, once all are connected; the duration counts from then
+    rests = False  # has gaps for which connections rest between requests; ends by itself
 
     def __init__(self, client: ClientLoop) -> None:
         self.client = client
 
     def due(self, now: int) -> None:
         """An open loop begins what is due."""
+
+    def due_ns(self) -> int | None:
+        """When `due` has something to do next, where that is not the schedule's to say."""
+        return None
+
+    def failed(self, conn: Conn, code: int) -> None:
+        """The connection is about to be ended for that."""
 
     def may_begin(self) -> bool:
         """Whether an open loop has a connection (a slot) free for what is due next."""
@@ -129,6 +140,8 @@ class ClientLoop(ClientSchedule):
         self.workload = workload(self)
         if self.workload.asks and config["reply"] == NONE:
             raise ValueError(f"{config['workload']} needs a size of at least 1")
+        if self.workload.rests != bool(config["gaps_ns"]) or len(config["gaps_ns"]) > MOST_GAPS:
+            raise ValueError(f"gaps_ns of {config['workload']} is a list of {'1 to 64 times' * self.workload.rests}")
         self.schedules_connects = self.workload.loops and config["rate_per_s"] > 0
 
     # --- the end of a connection ---
@@ -165,6 +178,7 @@ class ClientLoop(ClientSchedule):
 
     def fail(self, conn: Conn, phase: str, code: int) -> None:
         """Counts a failure and ends the connection."""
+        self.workload.failed(conn, code)
         if phase != "connect" and conn.sock and code in (errno.ECONNRESET, errno.EPIPE, EOF):
             self._note_order(conn, code)
         self.count.failure(phase, code, describe(conn.sock, self.target), conn.shown)
@@ -256,12 +270,16 @@ class ClientLoop(ClientSchedule):
         self.wait_for(conn)
         self.watch(conn, select.EPOLLOUT)
 
-    def _total_retransmits(self, sock: socket.socket) -> int:
+    def _tcp_info(self, sock: socket.socket, at: int) -> int:
         try:
-            info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TOTAL_RETRANS_AT + 4)
+            info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, at + 4)
         except OSError:
             return 0
-        return int(struct.unpack_from("I", info, TOTAL_RETRANS_AT)[0])
+        return int(struct.unpack_from("I", info, at)[0])
+
+    def is_unacknowledged(self, conn: Conn) -> bool:
+        """Whether what was sent last has not arrived, as the kernel knows by its acknowledgements."""
+        return conn.sock is not None and self._tcp_info(conn.sock, UNACKED_AT) > 0
 
     def _established(self, conn: Conn) -> None:
         assert conn.sock is not None
@@ -282,7 +300,7 @@ class ClientLoop(ClientSchedule):
         self.count.add("open")
         self.count.add("connected")
         self.count.latency("connect", CONNECT_NS_AT, took)
-        self.count.retransmits(self._total_retransmits(conn.sock))
+        self.count.retransmits(self._tcp_info(conn.sock, TOTAL_RETRANS_AT))
         if reset:
             self.fail(conn, "read", error)
             return
@@ -434,6 +452,8 @@ class ClientLoop(ClientSchedule):
             at = min(at, self.schedule.next_ns)
         if self.waiting:
             at = min(at, next(iter(self.waiting.values())))
+        if (due_ns := self.workload.due_ns()) is not None:
+            at = min(at, due_ns)
         if self.resting:
             at = min(at, self.resting[0][0])
         if self.ending:

@@ -14,6 +14,8 @@ from estab.load.block import (
     FAILURE_KINDS,
     FAILURE_WORDS,
     FAILURES_AT,
+    GAP_WORDS,
+    GAPS_AT,
     HTTP_STATUS_AT,
     INDEX,
     MAGIC,
@@ -131,6 +133,10 @@ class Count:
     def http_status(self, status: int) -> None:
         """Counts a reply of HTTP."""
         self.words[HTTP_STATUS_AT // 8 + status - STATUS_FIRST] += 1
+
+    def gap_word(self, gap: int, name: str) -> int:
+        """Where a figure of a gap stands among the words."""
+        return GAPS_AT // 8 + gap * len(GAP_WORDS) + GAP_WORDS.index(name)
 
     def failure(self, phase: str, code: int, example: str, reply: bytes = b"") -> None:
         """Counts one failure; the example is kept for the first of its kind, and how its reply began."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import select
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from estab.load.block import REQUEST_NS_AT, SETTLED
+from estab.load.block import EOF, OWN_TIMEOUT, REQUEST_NS_AT, SETTLED
 from estab.load.exchange import NONE
 from estab.load.pyengine.client import AWAITING_FIN, START_BATCH, ClientLoop, Conn, Workload
 from estab.load.pyengine.counting import CHUNK, Count
@@ -241,12 +242,148 @@ class Rate(Workload):
         self.client.write_wanted(conn)
 
 
+class Rest(Workload):
+    """Asks, is answered, rests for its gap, and asks again, until each has been asked after one rest."""
+
+    asks = True
+    rests = True
+
+    def __init__(self, client: ClientLoop) -> None:
+        super().__init__(client)
+        self._lost = 0  # connections that were asked in vain after a rest
+
+    def _gap(self, conn: Conn) -> int:
+        config = self.client.config
+        return int(conn.slot * len(config["gaps_ns"]) // config["connections"])
+
+    def _add(self, conn: Conn, name: str, number: int = 1) -> None:
+        self.client.count.words[self.client.count.gap_word(self._gap(conn), name)] += number
+
+    def connected(self, conn: Conn) -> None:
+        """Asks for the first time."""
+        self._ask(conn)
+
+    def _ask(self, conn: Conn) -> None:
+        conn.began.append(time.monotonic_ns())
+        self.client.ask(conn)
+        self.client.wait_for(conn)
+        self.client.write_wanted(conn)
+
+    def _ask_again(self, conn: Conn) -> None:
+        self.client.idle.pop(conn)
+        conn.rested_ns = max(1, time.monotonic_ns() - conn.idle_since_ns)
+        self._ask(conn)
+
+    def _due_ns(self, conn: Conn) -> int:
+        return conn.idle_since_ns + int(self.client.config["gaps_ns"][self._gap(conn)])
+
+    def due_ns(self) -> int | None:
+        """When the next has rested."""
+        return min((self._due_ns(conn) for conn in self.client.idle), default=None)
+
+    def due(self, now: int) -> None:
+        """Asks those that have rested; those that go on are there to show that they still are answered."""
+        client = self.client
+        for conn in [conn for conn in client.idle if self._due_ns(conn) <= now]:
+            self._ask_again(conn)
+        if not client.ending and not client.to_start and all(conn.has_rested for conn in client.conns.values()):
+            client.end_ns = now
+
+    def readable(self, conn: Conn) -> None:
+        """Takes the answer."""
+        client = self.client
+        if conn in client.idle:
+            self._listen(conn)
+            return
+        if client.read(conn) <= 0:
+            return
+        conn.due -= client.completed
+        if conn.due:
+            client.wait_for(conn)
+            return
+        now = time.monotonic_ns()
+        client.count.latency("request", REQUEST_NS_AT, now - conn.began.pop())
+        client.answered(1)
+        if conn.rested_ns:
+            conn.has_rested = True
+            self._add(conn, "answered")
+            client.count.words[client.count.gap_word(self._gap(conn), "last_answer_ns")] = now - client.count.start_ns
+        if conn.is_last or client.ending:
+            client.done(conn)
+        else:
+            self._rest(conn, now)
+
+    def _rest(self, conn: Conn, now: int) -> None:
+        if not conn.has_rested:
+            self._add(conn, "rested")
+        self.client.waiting.pop(conn, None)
+        conn.idle_since_ns = now
+        self.client.idle[conn] = None
+
+    def _listen(self, conn: Conn) -> None:
+        """Who rests asked for nothing: bytes are a greeting, or the word that goes before an end, and are dropped."""
+        assert conn.sock is not None
+        try:
+            data = conn.sock.recv(CHUNK)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.client.fail_waiting(conn, error.errno or 0)
+            return
+        if data:
+            self.client.count.add("bytes_received", len(data))
+        else:
+            self.client.fail_waiting(conn, EOF)
+
+    def writable(self, conn: Conn) -> None:
+        """Goes on where the socket was full."""
+        self.client.write_wanted(conn)
+
+    def failed(self, conn: Conn, code: int) -> None:
+        """Notes how it ended, for how long it had rested, and when that was over."""
+        client, is_resting = self.client, conn in self.client.idle
+        if not is_resting and not conn.rested_ns:
+            return
+        until = time.monotonic_ns() if is_resting else conn.began[-1]
+        rested_ns, since_ns = until - conn.idle_since_ns, until - client.count.start_ns
+        first = not any(client.count.words[client.count.gap_word(self._gap(conn), name)] for name in _ENDS)
+        for name, value, pick in (
+            ("least_ns", rested_ns, min), ("most_ns", rested_ns, max), ("first_ns", since_ns, min),
+            ("last_ns", since_ns, max),
+        ):  # fmt: skip
+            word = client.count.gap_word(self._gap(conn), name)
+            client.count.words[word] = value if first else pick(client.count.words[word], value)
+        how = _END_OF.get(code, "wrong")
+        self._add(conn, how)
+        self._add(conn, "unasked", int(is_resting))
+        lost = how == "silent" and (code == errno.ETIMEDOUT or client.is_unacknowledged(conn))
+        self._add(conn, "unacknowledged", int(lost))
+        self._lost += not is_resting
+        if client.config["most_lost"] and self._lost >= client.config["most_lost"] and not client.ending:
+            client.end_ns = time.monotonic_ns()
+
+    def at_end(self, conn: Conn) -> None:
+        """Those that go on are asked once more, so that their last answer comes after the last rest."""
+        if conn not in self.client.idle:
+            return
+        if conn.has_rested:
+            self._ask_again(conn)
+        else:
+            self.client.done(conn)
+
+
+_END_OF = {
+    EOF: "closed", errno.EPIPE: "closed", errno.ECONNRESET: "reset", OWN_TIMEOUT: "silent", errno.ETIMEDOUT: "silent",
+}  # fmt: skip
+_ENDS = ("closed", "reset", "silent", "wrong")
+
 WORKLOADS: dict[str, type[Workload]] = {
     "rr": RequestResponse,
     "flood": Flood,
     "hold": Hold,
     "churn": Churn,
     "rate": Rate,
+    "rest": Rest,
 }
 
 

@@ -23,6 +23,7 @@ from estab.report.answer.shape import (
 )
 from estab.report.answer.verdict import advice, evidence, others, titled, tone
 from estab.report.asked import asked
+from estab.report.idle_gaps import around_border, gap_table, rest_time
 from estab.report.layout import Glyphs, bar, glyphs_for, indented
 from estab.report.measured import cpu_bound, interrupted, stopped
 from estab.report.trimmed import print_trimmed
@@ -117,6 +118,8 @@ def _well(run: RunResult, diagnosis: Diagnosis, glyphs: Glyphs) -> Iterator[Rend
     yield from (indented(each) for each in more)
     bound = [f"CPU bound: {text}" for text in cpu_bound(run)]
     yield indented(Text(joined([*bound, _command(run), *_asked(run, glyphs)], 1, glyphs, WIDTH - 2), style="dim"))
+    if run.idle_gaps:
+        yield indented(gap_table(around_border(run.idle_gaps)))
     if unseen := clean(diagnosis.summary).partition("no limit was met. ")[2]:
         yield indented(Text(unseen, style="dim"))
 
@@ -127,6 +130,8 @@ def achieved(run: RunResult, glyphs: Glyphs) -> list[str]:
     parts = []
     if run.command == "churn" and run.load_s > 0:
         parts.append(f"{count(funnel.connected / run.load_s)} connects/s")
+    elif run.idle_gaps:
+        parts.append(f"answered after {rest_time(max(gap.gap_s for gap in run.idle_gaps))} of rest")
     elif requests is not None and requests.per_second is not None:
         parts.append(f"{count(requests.per_second)} requests/s")
     asked_for = run.latency.request_us if run.command == "bench" else None
@@ -172,6 +177,8 @@ def _figures(run: RunResult, glyphs: Glyphs) -> Iterator[RenderableType]:
     if costs:
         yield indented(Text(costs))
     yield from (indented(line) for line in side_by_side(list(_funnel(run, glyphs)), WIDTH - 2))
+    if run.idle_gaps:
+        yield indented(gap_table(around_border(run.idle_gaps)))
 
 
 def _ran(run: RunResult, glyphs: Glyphs) -> Row:
@@ -183,7 +190,7 @@ def _costs(run: RunResult, glyphs: Glyphs) -> Iterator[str]:
         since = "" if failure.first_s is None else f", first at {seconds(failure.first_s, glyphs.micro)}"
         yield f"{count(failure.count)} {clean(failure.kind.words)}{since}"
     requests = run.requests
-    if requests is not None and requests.per_second is not None and requests.count:
+    if requests is not None and requests.per_second is not None and requests.count and not run.idle_gaps:
         yield f"{count(requests.per_second)} requests/s"
     for worker in run.lost_workers:
         yield f"{worker.role} {worker.pid} lost: {clean(worker.lost or '')}"

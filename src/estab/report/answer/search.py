@@ -8,11 +8,12 @@ from typing import TypeVar
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from estab.records.search import Ceiling, HighestRate
+from estab.records.search import Ceiling, HighestRate, IdleTime
 from estab.report.answer.shape import Row, Tone, headline, plain_headline, rows
 from estab.report.answer.verdict import advice
 from estab.report.layout import Glyphs, glyphs_for
-from estab.report.search import ceiling_step, rate_step
+from estab.report.idle_gaps import rest_time
+from estab.report.search import ceiling_step, idle_step, idle_words, rate_step
 from estab.report.trimmed import print_trimmed
 from estab.report.words import clean, count, seconds
 
@@ -34,6 +35,13 @@ def answer_rate(highest: HighestRate, console: Console) -> None:
         print_trimmed(console, part)
 
 
+def answer_idle(idle: IdleTime, console: Console) -> None:
+    """Prints the answer."""
+    glyphs = glyphs_for(console)
+    for part in _parts(_idle(idle), _idle_rows(idle, glyphs), glyphs):
+        print_trimmed(console, part)
+
+
 def brief_ceiling(ceiling: Ceiling, glyphs: Glyphs) -> str:
     """The answer in one line."""
     return plain_headline(*_ceiling(ceiling), glyphs)
@@ -42,6 +50,11 @@ def brief_ceiling(ceiling: Ceiling, glyphs: Glyphs) -> str:
 def brief_rate(highest: HighestRate, glyphs: Glyphs) -> str:
     """The answer in one line."""
     return plain_headline(*_rate(highest), glyphs)
+
+
+def brief_idle(idle: IdleTime, glyphs: Glyphs) -> str:
+    """The answer in one line."""
+    return plain_headline(*_idle(idle), glyphs)
 
 
 def _parts(said: tuple[Tone, str, str], below: Iterator[Row], glyphs: Glyphs) -> Iterator[RenderableType]:
@@ -94,3 +107,21 @@ def _rate(highest: HighestRate) -> tuple[Tone, str, str]:
     sure = "held twice" if highest.confirmed else "held once, not confirmed"
     tone: Tone = "good" if highest.confirmed else "unsure"
     return tone, target, f"{stopped}{count(highest.rate_per_s)}/s with {bound}, {sure}, within 5%{own}"
+
+
+def _idle(idle: IdleTime) -> tuple[Tone, str, str]:
+    stopped = "interrupted; known until then: " if idle.interrupted else ""
+    by = ""
+    if idle.set_by:
+        side = f" ({idle.diagnosis.side})" if idle.diagnosis and idle.diagnosis.side else ""
+        by = f", set by {clean(idle.set_by)}{side}"
+    tone: Tone = "good" if idle.confirmed else "unsure"
+    return tone, f"idle time of {clean(idle.target)}", f"{stopped}{idle_words(idle)}{by}"
+
+
+def _idle_rows(idle: IdleTime, glyphs: Glyphs) -> Iterator[Row]:
+    yield from _attempts(idle.steps, idle_step)
+    if idle.borne_s is not None:
+        yield "Borne", Text(f"a rest of {rest_time(idle.borne_s)}")
+    if idle.diagnosis is not None and idle.diagnosis.accused is not None:
+        yield from advice(idle.diagnosis, glyphs)

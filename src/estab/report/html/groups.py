@@ -13,6 +13,7 @@ from estab.report.html.plot import Plot
 from estab.report.html.snapshots import CLOSE, QUEUES
 from estab.report.html.subject import Subject
 from estab.report.html.view import failure_rows, latency_rows
+from estab.report.idle_gaps import HEADER, gap_rows
 from estab.report.words import clean, count
 
 _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -20,6 +21,7 @@ _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Connections", ("funnel", "connections", "states_client", "states_server", "opens", "states_host")),
     ("Accept queue", (*QUEUES, "counters")),
     ("Failures", ("failures",)),
+    ("Idle times", ()),
     ("SYN retransmissions", ("syns",)),
     ("Latency", ("percentiles", "latency")),
     ("Throughput", ("throughput",)),
@@ -57,6 +59,8 @@ def _tables(title: str, subject: Subject) -> list[dict[str, Any]]:
     if title == "Failures" and run.failures:
         columns = [("phase", False), ("why", False), ("count", True), ("first at", True), ("example", False)]
         return [{"caption": "", "columns": columns, "rows": failure_rows(run)}]
+    if title == "Idle times" and run.idle_gaps:
+        return [{"caption": "", "columns": HEADER, "rows": gap_rows(run.idle_gaps)}]
     if title == "Latency" and latency_rows(run):
         names = ("count", "p50", "p90", "p99", "p99.9", "max")
         columns = [("latency", False), *((name, True) for name in names)]

@@ -46,9 +46,8 @@ def _options(run: RunResult) -> Iterator[str]:
 def _asked(name: str, config: dict[str, Value]) -> Iterator[str]:
     """The options that each load has of its own."""
     if name == "hold":
-        yield from _said(
-            config, ("connections", "-n", None), ("duration_s", "-d", None), ("ramp_per_s", "--ramp", None)
-        )
+        lasts = ("gaps_s", "--gaps", None) if config.get("gaps_s") else ("duration_s", "-d", None)
+        yield from _said(config, ("connections", "-n", None), lasts, ("ramp_per_s", "--ramp", None))
         at_once = config.get("in_flight")
         if isinstance(at_once, int) and at_once != min(_DEFAULT_IN_FLIGHT, _int(config.get("connections"))):
             yield from ("--in-flight", str(at_once))

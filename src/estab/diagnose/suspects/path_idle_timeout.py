@@ -1,0 +1,163 @@
+"""Something on the way forgets a connection that rests: who asks again gets no answer, or a RST.
+
+A firewall, a NAT or a balancer keeps a state for each flow, and drops it after a time without packets (Linux:
+nf_conntrack_tcp_timeout_established; `nf_ct_gc_expired`, net/netfilter/nf_conntrack_core.c). Neither end is told: both
+hold the connection as ESTABLISHED. What is sent next belongs to no flow there, and is dropped or answered by RST. A
+program that closes what rests tells the client by FIN.
+"""
+
+from __future__ import annotations
+
+import math
+
+from estab.diagnose import facts, idle_times, sent
+from estab.diagnose.advice import changes
+from estab.diagnose.advice.futile import bigger_backlog
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Rebuilt
+from estab.diagnose.evidence import measured
+from estab.diagnose.idle_times import IdleTimes
+from estab.records import Evidence, Remedy, RunResult, Verdict
+from estab.words import plural
+
+_FEWEST = 2  # of one alone the other end may just have closed
+
+
+def judge_run(run: RunResult) -> Judgement:
+    """Confirmed where all that rested for longer than some time were asked in vain, while those that rested less went on."""
+    times = idle_times.idle_times(run)
+    evidence = _evidence(run, times)
+    if not run.idle_gaps:
+        text = "Which rests are borne shows only on connections that ask, rest and ask again (estab hold --gaps)."
+        return Judgement("not_observed", text, evidence)
+    verdict, summary = _weigh(run, times)
+    return Judgement(verdict, summary, evidence)
+
+
+def failures(run: RunResult) -> int:
+    """Connections that were asked in vain after their rest."""
+    return idle_times.idle_times(run).count(_asked_in_vain)
+
+
+def _asked_in_vain(gap: idle_times.IdleGap) -> int:
+    return gap.ended - gap.unasked
+
+
+def _weigh(run: RunResult, times: IdleTimes) -> tuple[Verdict, str]:
+    vain, silent = failures(run), times.count(lambda gap: gap.silent)
+    reset = times.count(lambda gap: gap.reset)
+    if not times.connections:
+        return "ruled_out", "Every connection was answered after its rest."
+    if not vain or silent + reset < times.connections or times.count(lambda gap: gap.unasked):
+        return "ruled_out", "They did not fail by silence or RST when they were asked again: something closed them."
+    if silent and times.count(lambda gap: gap.unacknowledged) * 2 <= silent:
+        return "ruled_out", "What was asked after the rest was acknowledged: it arrived, and the program did not answer."
+    told = _told(times, silent, reset)
+    if not times.parted:
+        shorter = "" if times.borne else " (no shorter rest was borne: try some)"
+        return "possible", f"{told}, but their rest does not part them from the others{shorter}."
+    if not times.outlived:
+        return "possible", f"{told}, but nothing was answered after that: the other end may be gone."
+    if vain < _FEWEST:
+        return "possible", f"{told}; it was one connection alone."
+    if (by_server := _reset_by_server(run, reset)) is not None:
+        return "possible", f"{told}; {by_server}."
+    return "confirmed", f"{told}: something on the way forgets a connection that rests so long."
+
+
+def _told(times: IdleTimes, silent: int, reset: int) -> str:
+    how = "got no answer" if not reset else "got a RST" if not silent else "got a RST or no answer"
+    shortest = min(gap.gap_s for gap in (*times.ended, *times.mixed))
+    told = f"{plural(silent + reset, 'connection')} {how} when asked after a rest of {shortest:g} s or more"
+    if times.longest_borne_s is None:
+        return told
+    return f"{told}, while those that rested for {times.longest_borne_s:g} s were answered"
+
+
+def _reset_by_server(run: RunResult, reset: int) -> str | None:
+    """That the server's own host sent the RSTs: it had given up the connections. None: it did not, or was not seen."""
+    count = run.server.rose(sent.OUT_RSTS)
+    if not reset or count is None or count < reset:
+        return None
+    return f"the server's host sent {plural(count, 'RST')} itself: it had lost them, or a NAT gave them other ports"
+
+
+def _evidence(run: RunResult, times: IdleTimes) -> list[Evidence]:
+    evidence = idle_times.evidence(times)
+    after = run.server.after if run.server.observed else None
+    if times.connections and after is not None and after.server_sockets is not None:
+        held = after.server_sockets.states.get("ESTABLISHED", 0)
+        text = f"the server's host held {plural(held, 'connection')} as ESTABLISHED after the run"
+        evidence.append(measured("sock_diag", "ESTABLISHED", held, text, None))
+    return evidence + (sent.reset_evidence(run) if times.connections else [])
+
+
+# Remedies ----------------------------------------------------------------------------------------------------------
+
+
+def remedies(run: RunResult) -> list[Remedy]:
+    """A keepalive or a pool's idle time below what is borne, the box's own time; then what does nothing."""
+    times = idle_times.idle_times(run)
+    borne_s = times.longest_borne_s
+    within_s = borne_s or min((gap.gap_s for gap in times.ended), default=2.0) / 2
+    every_s = max(1, int(within_s / 2)) if math.isfinite(within_s) else 1
+    port = facts.target_port(run) or "PORT"
+    return [
+        Remedy(
+            command=(
+                f"setsockopt(SO_KEEPALIVE=1, TCP_KEEPIDLE={every_s}, TCP_KEEPINTVL={every_s})   # or "
+                f"sysctl -w net.ipv4.tcp_keepalive_time={every_s} where the program sets SO_KEEPALIVE alone"
+            ),
+            works=True,
+            changes=[changes.program("keepalive on the sockets of one end")],
+            why="A probe is a packet: the flow stays known. At half the time that is borne one of them may be lost.",
+        ),
+        Remedy(
+            command=(
+                f"an idle time of {within_s:g} s at the most in the clients' pool, or a heartbeat of the protocol "
+                "(IdleConnTimeout, maxIdleTime, tcp_keepalives_idle)"
+            ),
+            works=True,
+            changes=[changes.idle_shorter(within_s)],
+            why="What rests for longer is closed in time, or never rests so long.",
+        ),
+        Remedy(
+            command="a longer time on the box that forgets: nf_conntrack_tcp_timeout_established, a balancer's idle timeout",
+            works=True,
+            changes=[changes.mend("the time for which flows are remembered on the way")],
+            why="The box that forgets is told to remember for longer than anybody rests.",
+        ),
+        Remedy(
+            command=f"conntrack -E -p tcp --dport {port}   # on each box between: which of them says [DESTROY] in the rest?",
+            works=True,
+            changes=[changes.LOOK],
+            why="It shows who forgets the flow, and when.",
+        ),
+        Remedy(
+            command="a longer read timeout",
+            works=False,
+            changes=[changes.LONGER_TIMEOUT],
+            why="What is forgotten is not answered later either.",
+        ),
+        Remedy(
+            command="SO_KEEPALIVE with the default of 7,200 s",
+            works=False,
+            changes=[changes.program("keepalive after two hours")],
+            why="The first probe then comes after two hours (tcp_keepalive_time), long after the flow is forgotten.",
+        ),
+        bigger_backlog("The connections had been accepted and answered."),
+    ]
+
+
+CAUSE = Cause(
+    id="path_idle_timeout",
+    side="path",
+    stage=ConnectionStage.PATH,
+    kind=CauseKind.LOST_DATA,
+    specificity=1,
+    explains={CauseKind.LOST_DATA: "data is lost only after a rest"},
+    judge_run=judge_run,
+    judge_snapshots=NeedsRun("Which rests are borne shows only on connections that ask again"),
+    failures=failures,
+    remedies=remedies,
+    twin=Rebuilt("a wire that forgets a flow of which nothing passed for as long as connections bore"),
+)
