@@ -1,4 +1,4 @@
-"""Connections that ask, rest and ask again: what was answered, and how the others ended, counted alike by both engines."""
+"""Connections that ask, rest and ask again: what was answered and how the others ended, alike in both engines."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_what_is_asked_in_vain() -> None:
     assert short.ended == 0
     assert (long.silent, long.unasked, long.unacknowledged, long.ended) == (2, 0, 0, 2)
     assert long.least_s is not None
-    assert LONG_S <= long.least_s < LONG_S + PATIENT.timeout_s  # for so long it had rested; the wait for an answer is none
+    assert LONG_S <= long.least_s < LONG_S + PATIENT.timeout_s  # it had rested so long; to wait for an answer is no rest
     assert failed(run) == {("read", "own_timeout"): 2}
     assert run.cause is None
 

@@ -278,9 +278,9 @@ IDLE = IdleTime(
             IDLE.replace(how="lost", idle_s=5.0, lost_s=5.2, confirmed=False, set_by=None, diagnosis=None),
             "? idle time of a:1: forgotten after 5.0 s (5.1 s is answered, 5.2 s is not)\n",
         ),
-        (IdleTime(target="a:1", most_s=20, confirmed=True), "✓ idle time of a:1: none up to 20.0 s: what rested so long"),
+        (IdleTime(target="a:1", most_s=20, confirmed=True), "✓ idle time of a:1: none up to 20.0 s: what rested"),
         (IdleTime(target="a:1", most_s=20, note="nobody is there"), "? idle time of a:1: not known: nobody is there\n"),
-        (IdleTime(target="a:1", most_s=20, interrupted=True), "? idle time of a:1: interrupted; known until then: not known"),
+        (IdleTime(target="a:1", most_s=20, interrupted=True), "? idle time of a:1: interrupted; known until then: "),
     ],
 )
 def test_an_idle_time(idle: IdleTime, begins: str) -> None:

@@ -68,8 +68,8 @@ class GapsRequest(AskingRequest, frozen=True, kw_only=True, tag_field="command",
             raise UsageError(f"`gaps_s` has {len(self.gaps_s)} times, out of range (1 to {MOST_GAPS})")
         if not len(self.gaps_s) <= self.connections <= MOST_RESTING:
             raise UsageError(
-                f"`connections` is {self.connections:,}, out of range ({len(self.gaps_s)} to {MOST_RESTING:,}: at least "
-                "one for each of `gaps_s`)"
+                f"`connections` is {self.connections:,}, out of range ({len(self.gaps_s)} to {MOST_RESTING:,}: "
+                "at least one for each of `gaps_s`)"
             )
         if self.until_close:
             raise UsageError("`until_close` ends a connection with its first reply: with `gaps_s` it is to go on")

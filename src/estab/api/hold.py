@@ -134,7 +134,9 @@ def hold(
     is asked, `connections` and `reset` goes with it.
     """
     if gaps_s:
-        _alone(duration_s=duration_s, ramp_per_s=ramp_per_s, trickle_per_s=trickle_per_s, churn_rate_per_s=churn_rate_per_s)
+        _alone(
+            duration_s=duration_s, ramp_per_s=ramp_per_s, trickle_per_s=trickle_per_s, churn_rate_per_s=churn_rate_per_s
+        )
         gaps = GapsRequest.of(
             gaps_s, connections, size_bytes=size_bytes, http=http, request=request, until=until,
             reply_bytes=reply_bytes, reset=reset,

@@ -34,12 +34,12 @@ def find_idle(
     progress: ProgressCallback | None = None,
     stepped: RoundCallback | None = None,
 ) -> IdleTime:
-    """Lets connections to `target` rest side by side for ever closer times, up to `most_s` seconds, and asks them again.
+    """Lets connections to `target` rest side by side for ever closer times, up to `most_s` seconds, and asks again.
 
     What ends by itself, by FIN or RST, is timed, and the search is over as soon as it has. What is only lost, so that
     who asks gets no answer or a RST, is searched for: two or three rounds, each as long as the time that is looked for
-    and the timeout. Where nothing ends, it takes `most_s`. What is asked is an echo, or as in `bench`. `stepped` is told
-    of each round. Raises as `hold` does.
+    and the timeout. Where nothing ends, it takes `most_s`. What is asked is an echo, or as in `bench`. `stepped` is
+    told of each round. Raises as `hold` does.
     """
     check_range("most_s", most_s, LEAST_S, MOST_DURATION_S)
     search = IdleSearch(most_s)

@@ -92,7 +92,8 @@ def hold(
 
     flags = LoadFlags(client, embedded, output)
     if find_ceiling:
-        _alone("--find-ceiling", ramp=ramp, trickle=trickle, churn_rate=churn_rate, size=size, gaps=gaps, find_idle=find_idle, **vars(asked))
+        _alone("--find-ceiling", ramp=ramp, trickle=trickle, churn_rate=churn_rate, size=size, **vars(asked))
+        _alone("--find-ceiling", gaps=gaps, find_idle=find_idle)
         from estab.cli.search import find_ceiling as search
 
         return search(target, connections, flags)

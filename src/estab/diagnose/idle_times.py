@@ -95,7 +95,8 @@ def evidence(times: IdleTimes) -> list[Evidence]:
     if span is not None:
         unasked = times.count(lambda gap: gap.unasked)
         how = f"{unasked:,} of them while they rested, and the others when they were asked again"
-        text = f"{plural(times.connections, 'connection')} ended after a rest of {span[0]:.1f} to {span[1]:.1f} s, {how}"
+        ended = plural(times.connections, "connection")
+        text = f"{ended} ended after a rest of {span[0]:.1f} to {span[1]:.1f} s, {how}"
         facts.append(measured("idle_gaps", "least_s, most_s", round(span[0], 3), text, None))
     silent = times.count(lambda gap: gap.silent)
     if silent:

@@ -146,7 +146,7 @@ def client_processes_for(load: ClientLoad, machine: Machine, *, beside_server: b
 
     Asking and answering on the same cores is fastest with half of them for each end (measured: 319,000 against 221,000
     requests a second on two); connecting costs the client so much more that it gets them all (79,000 connects against
-    57,000). Holding costs no CPU once connected: one process for each 1,000 will do there, and resting for gaps is one's.
+    57,000). Holding costs no CPU once connected: one process for each 1,000 will do there, and one for gaps.
     """
     cores = machine.cores
     holds = load.workload == "hold" or (load.workload == "rate" and load.until_told)

@@ -120,7 +120,7 @@ class LateConnect(Record, frozen=True, kw_only=True):
 
 
 class IdleGap(Record, frozen=True, kw_only=True):
-    """Connections that asked, were answered, rested for `gap_s` seconds and asked again, and again, until the load's end.
+    """Connections that asked, were answered, rested for `gap_s` seconds and asked again, until the load's end.
 
     `rested`: so many of `connections` were answered and began to rest. `answered`: answers to what was asked after a
     rest; the last came `last_answer_s` after the start of the run. The others count connections that ended: `closed` by

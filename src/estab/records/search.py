@@ -97,8 +97,8 @@ class IdleTime(Record, frozen=True, kw_only=True):
     `idle_s` is that time; None: all that rested for `most_s` went on, or it is not known. `how`: connections were
     `closed` by FIN or `reset` by RST while they rested, after `idle_s` at the earliest; or they were `lost`: asked in
     vain, after a rest between `borne_s`, the longest that was borne, and `lost_s`, the shortest that was not, of which
-    `idle_s` is the middle. confirmed: it is known to a second, a short one to a tenth. `diagnosis` is the verdict on the
-    round that showed it best, `set_by` the cause that it names.
+    `idle_s` is the middle. confirmed: it is known to a second, a short one to a tenth. `diagnosis` is the verdict on
+    the round that showed it best, `set_by` the cause that it names.
     """
 
     schema: str = IDLE_SCHEMA

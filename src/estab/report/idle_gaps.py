@@ -1,4 +1,4 @@
-"""Idle times in words: after how long a rest connections were still answered, and how those ended that were not. Pure."""
+"""Idle times in words: after how long a rest connections were answered, and how those ended that were not. Pure."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def rest_time(value_s: float) -> str:
 
 
 def what_happened(gap: IdleGap) -> str:
-    """`answered`, `closed by FIN after 65.0 s`, `reset when asked after 30.0 s`, `silent`; each with its number if mixed."""
+    """`answered`, `closed by FIN after 65.0 s`, `reset when asked after 30.0 s`; each with its number if mixed."""
     if not gap.answered and not gap.ended:
         return "not asked again: it ended before that" if gap.rested else "no connection got so far"
     stayed = gap.rested - gap.ended

@@ -43,7 +43,8 @@ def idle_words(idle: IdleTime) -> str:
     if idle.idle_s is None:
         if idle.note:
             return f"not known: {clean(idle.note)}"
-        return f"none up to {rest_time(idle.most_s)}: what rested so long was answered" if idle.confirmed else "not known"
+        longest = rest_time(idle.most_s)
+        return f"none up to {longest}: what rested so long was answered" if idle.confirmed else "not known"
     time = rest_time(idle.idle_s)
     if idle.how in ("closed", "reset"):
         return f"{idle.how} by {'FIN' if idle.how == 'closed' else 'RST'} after {time}"

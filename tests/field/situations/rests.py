@@ -96,7 +96,7 @@ SITUATIONS = (
     ),
     Situation(
         name="router_forgets_after_5_s_found",
-        story="A router forgets a connection after 5 s and drops what then comes: the time is found, by the client alone.",
+        story="A router forgets a connection after 5 s and drops what then comes: the client alone finds the time.",
         world=_forgets(5),
         server=_ECHO,
         command="hold {target} --find-idle 20s --timeout 1500ms",
@@ -185,7 +185,7 @@ SITUATIONS = (
     ),
     Situation(
         name="server_hangs_while_connections_rest",
-        story="A program stops while connections rest: its kernel acknowledges what is asked, and nothing was forgotten.",
+        story="A program stops while connections rest: its kernel acknowledges what is asked, so nothing is forgotten.",
         world=ROUTED,
         server=_ECHO,
         later=(Later(rises=6, after_s=1.0, signal=signal.SIGSTOP),),
@@ -216,7 +216,7 @@ SITUATIONS = (
     ),
     Situation(
         name="nat_gives_other_ports_after_a_rest",
-        story="A NAT forgets after 2 s and picks another port for what comes then: the server's own host answers by RST.",
+        story="A NAT forgets after 2 s and gives what then comes another port: the server's own host answers by RST.",
         world=World(
             shape="routed",
             nft={

@@ -23,7 +23,7 @@ _FEWEST = 2  # of one alone the other end may just have closed
 
 
 def judge_run(run: RunResult) -> Judgement:
-    """Confirmed where all that rested for longer than some time were asked in vain, while those that rested less went on."""
+    """Confirmed where all that rested for longer than some time were asked in vain, and those that rested less went on."""
     times = idle_times.idle_times(run)
     evidence = _evidence(run, times)
     if not run.idle_gaps:
@@ -50,7 +50,7 @@ def _weigh(run: RunResult, times: IdleTimes) -> tuple[Verdict, str]:
     if not vain or silent + reset < times.connections or times.count(lambda gap: gap.unasked):
         return "ruled_out", "They did not fail by silence or RST when they were asked again: something closed them."
     if silent and times.count(lambda gap: gap.unacknowledged) * 2 <= silent:
-        return "ruled_out", "What was asked after the rest was acknowledged: it arrived, and the program did not answer."
+        return "ruled_out", "What was asked after the rest arrived, for it was acknowledged: the program did not answer."
     told = _told(times, silent, reset)
     if not times.parted:
         shorter = "" if times.borne else " (no shorter rest was borne: try some)"
@@ -121,13 +121,13 @@ def remedies(run: RunResult) -> list[Remedy]:
             why="What rests for longer is closed in time, or never rests so long.",
         ),
         Remedy(
-            command="a longer time on the box that forgets: nf_conntrack_tcp_timeout_established, a balancer's idle timeout",
+            command="a longer idle time on the box that forgets (Linux: nf_conntrack_tcp_timeout_established)",
             works=True,
             changes=[changes.mend("the time for which flows are remembered on the way")],
             why="The box that forgets is told to remember for longer than anybody rests.",
         ),
         Remedy(
-            command=f"conntrack -E -p tcp --dport {port}   # on each box between: which of them says [DESTROY] in the rest?",
+            command=f"conntrack -E -p tcp --dport {port}   # on each box between: which says [DESTROY] in the rest?",
             works=True,
             changes=[changes.LOOK],
             why="It shows who forgets the flow, and when.",

@@ -79,7 +79,8 @@ def _of_rests(run: RunResult, times: IdleTimes) -> tuple[Verdict, str]:
         return "ruled_out", f"The first ended {least_s:.2f} s after it was answered: not for resting."
     closed, reset = times.count(lambda gap: gap.closed), times.count(lambda gap: gap.reset)
     how = "closed" if not reset else "reset" if not closed else "closed or reset"
-    told = f"{plural(closed + reset, 'connection was', 'connections were')} {how} after a rest of {_between(least_s, most_s)}"
+    ended = plural(closed + reset, "connection was", "connections were")
+    told = f"{ended} {how} after a rest of {_between(least_s, most_s)}"
     if times.longest_borne_s is not None:
         told += f", and those that rested for {times.longest_borne_s:g} s were answered"
     if closed + reset < times.connections:

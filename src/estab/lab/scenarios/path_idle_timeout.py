@@ -34,7 +34,7 @@ class PathIdleTimeout(Scenario):
     short_s: float = setting(0.3, "for how long the one half rests", _SHORTEST_S, _LONGEST_S)
     long_s: float = setting(1.2, "for how long the other half rests", _SHORTEST_S, _LONGEST_S)
     forgets_s: float = duration(0.7, "for how long the wire remembers a flow that rests")
-    then: Forgotten = setting("drop", "what becomes of what comes after that", choices=get_args(Forgotten))  # noqa: RUF009
+    then: Forgotten = setting("drop", "what becomes of what comes then", choices=get_args(Forgotten))  # noqa: RUF009
     rtt_s: float = rtt(0.005)
     timeout_s: float = duration(0.8, "the clients' timeout")
 

@@ -62,8 +62,9 @@ class Path:
     the client's host masquerades; None: no NAT; `nat_forgets`: what is closed it knows for 1 s, and not for 120.
     `most`: so many connections pass at once, and one beyond is refused by RST; None: all do.
     `largest`: longer IP packets, in bytes, are lost without a word; None: none is.
-    `syns_per_s`: so many SYNs pass a second, after `syn_burst` at once; None: all do. `forgets_s`: a flow that rests for
-    longer is forgotten, and what then comes of it is lost, or answered by RST (`forgotten`); None: none is.
+    `syns_per_s`: so many SYNs pass a second, after `syn_burst` at once; None: all do.
+    `forgets_s`: a flow that rests for longer is forgotten, and what then comes of it is lost, or answered by RST
+    (`forgotten`); None: none is.
     """
 
     closed: Closed = "none"

@@ -83,7 +83,7 @@ def orphan_syn(number: int, target_mac: bytes, source_mac: bytes, target: bytes,
 def refusal(frame: bytes, how: str) -> bytes:
     """What a filter answers to a packet: `reset` a RST, `unreachable` and `prohibited` an ICMP error.
 
-    To what acknowledges something the RST bears that number, to a SYN it acknowledges that (RFC 9293, section 3.10.7.1).
+    To what acknowledges something the RST bears that number, to a SYN it acknowledges that (RFC 9293, 3.10.7.1).
     """
     source, target = frame[26:30], frame[30:34]
     if how == "reset":
