@@ -127,7 +127,10 @@ def test_what_is_no_time(text: str) -> None:
         (("hold", "--find-idle", "0"), ("--find-idle is 0", "0.1 to 604,800 seconds")),
         (("hold", "--find-idle", "9s", "--gaps", "1s"), ("--find-idle", "leave out --gaps")),
         (("hold", "--find-idle", "9s", "--repeat", "2"), ("--repeat",)),
-        (("hold", "127.0.0.1:9", "--find-idle", "9s", "--request", "x", "--until-close"), ("--until-close", "--find-idle")),
+        (
+            ("hold", "127.0.0.1:9", "--find-idle", "9s", "--request", "x", "--until-close"),
+            ("--until-close", "--find-idle"),
+        ),
         (("hold", "127.0.0.1:9", "--find-ceiling", "--cluster", "tcp://127.0.0.1:1"), ("--cluster", "search")),
         (("bench", "127.0.0.1:9", "--find-rate", "p99<5ms", "--cluster", "tcp://127.0.0.1:1"), ("--cluster", "search")),
         (("watch", "--once", "--speed", "2"), ("--speed 2", "--replay")),

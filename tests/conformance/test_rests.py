@@ -5,7 +5,6 @@ from __future__ import annotations
 import select
 import socket
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +13,8 @@ from tests.conformance.counts import assert_counts_add_up, assert_healthy, faile
 from tests.conformance.test_exchanges import CLOSES, HELLO, answering
 
 import estab
+from estab.api.execute import execute
+from estab.api.gaps import GapsRequest
 from estab.records import IdleGap
 
 SHORT_S, BETWEEN_S, LONG_S = 0.05, 0.35, 1.0
@@ -45,7 +46,7 @@ def test_a_server_without_a_limit_answers_after_each_rest() -> None:
     short, long = by_gap(run)
     assert (short.connections, short.rested, long.connections, long.rested) == (2, 2, 2, 2)
     assert short.ended == long.ended == 0
-    assert long.answered == 2
+    assert long.answered >= 2
     assert short.answered > 4  # again and again, for as long as others rest
     assert short.last_answer_s is not None
     assert long.last_answer_s is not None
@@ -97,7 +98,9 @@ def test_what_is_asked_in_vain() -> None:
     assert short.ended == 0
     assert (long.silent, long.unasked, long.unacknowledged, long.ended) == (2, 0, 0, 2)
     assert long.least_s is not None
-    assert LONG_S <= long.least_s < LONG_S + PATIENT.timeout_s  # it had rested so long; to wait for an answer is no rest
+    assert (
+        LONG_S <= long.least_s < LONG_S + PATIENT.timeout_s
+    )  # it had rested so long; to wait for an answer is no rest
     assert failed(run) == {("read", "own_timeout"): 2}
     assert run.cause is None
 
@@ -150,20 +153,16 @@ def test_any_request() -> None:
     assert run.idle_gaps[0].answered >= 2
 
 
-def test_so_many_that_are_asked_in_vain_end_the_load(engine: str) -> None:
+def test_so_many_that_are_asked_in_vain_end_the_load() -> None:
     """What else still rests is closed in order, and counts as neither."""
+    asked = GapsRequest.of([SHORT_S, LONG_S, 8.0], size_bytes=64, most_lost=2)
     with servers.side_by_side(echoes_until_idle(BETWEEN_S, lambda sock: threading.Event().wait(3))) as target:
-        began_s = time.monotonic()
-        idle = estab.find_idle(target, most_s=60, options=estab.LoadOptions(timeout_s=0.3))
-    assert time.monotonic() - began_s < 50, engine
-    first = idle.steps[0].gaps
-    assert first[-1].gap_s == 60
-    assert (first[-1].ended, first[-1].answered) == (0, 0)
-    assert idle.how == "lost"
-    assert idle.borne_s is not None
-    assert idle.lost_s is not None
-    assert idle.borne_s < BETWEEN_S + 0.1
-    assert BETWEEN_S <= idle.lost_s
+        run = execute(asked, target, PATIENT)
+    short, long, longest = run.idle_gaps
+    assert run.elapsed_s < 7
+    assert (short.ended, long.silent, long.ended) == (0, 2, 2)
+    assert (longest.rested, longest.answered, longest.ended) == (2, 0, 0)
+    assert_counts_add_up(run)
 
 
 @pytest.mark.parametrize("connections", [1, 2])

@@ -32,7 +32,8 @@ ACKNOWLEDGED = runs.ended(10, silent=2).replace(unacknowledged=0)
         (runs.rested(runs.borne(1), runs.ended(10, closed=1, silent=1)), "ruled_out"),
         (runs.rested(runs.borne(1), runs.borne(60)), "ruled_out"),
         (runs.data_lost(), "not_observed"),
-        (runs.run(), "not_observed"),
+        (runs.closed_silent(), "ruled_out"),
+        (runs.run(), "ruled_out"),
     ],
 )
 def test_what_is_forgotten(run: RunResult, expected: str) -> None:
@@ -50,6 +51,6 @@ def test_what_keeps_a_flow_known_is_below_what_was_borne() -> None:
     accused = judge(runs.forgotten()).accused
     assert accused is not None
     keepalive, pool = accused.remedies[:2]
-    assert "TCP_KEEPIDLE=2" in keepalive.command
+    assert "TCP_KEEPIDLE=2, TCP_KEEPINTVL=2" in keepalive.command
     assert "5 s at the most" in pool.command
     assert pool.changes[0].value == 5

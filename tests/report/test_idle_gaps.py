@@ -30,9 +30,9 @@ PARTLY = runs.ended(60, closed=1).replace(answered=1)
         (runs.ended(7, closed=2, asked=True), "closed by FIN when asked after 7.0 s"),
         (runs.ended(60, reset=2), "reset after 7.0 to 7.1 s"),
         (runs.ended(60, reset=2, asked=True), "reset when asked after 60.0 s"),
-        (runs.ended(60, silent=2), "silent: asked after 60.0 s, no answer, the request unacknowledged"),
-        (runs.ended(60, silent=2).replace(unacknowledged=0), "silent: asked after 60.0 s, no answer"),
-        (runs.ended(0.25, silent=2).replace(unacknowledged=0), "silent: asked after 250 ms, no answer"),
+        (runs.ended(60, silent=2), "silent when asked after 60.0 s, not acknowledged"),
+        (runs.ended(60, silent=2).replace(unacknowledged=0), "silent when asked after 60.0 s"),
+        (runs.ended(0.25, silent=2).replace(unacknowledged=0), "silent when asked after 250 ms"),
         (PARTLY, "1 answered, 1 closed by FIN after 7.0 to 7.1 s"),
         (
             runs.ended(1, closed=2).replace(answered=6, least_s=0.4, most_s=0.4),

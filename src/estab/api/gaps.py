@@ -14,6 +14,7 @@ from estab.load.plan import MOST_DURATION_S, MOST_RESTING, ClientLoad, check_ran
 EACH = 2  # connections for each gap: what ends both is no chance
 _LEAST_S = 0.001
 _APART_S = 0.5  # from the start of one to that of the next, so that one moment is no age; less where gaps are short
+_ALL_WITHIN_S = 4.0  # from the start of the first to that of the last
 
 
 class GapsRequest(AskingRequest, frozen=True, kw_only=True, tag_field="command", tag="gaps"):
@@ -86,7 +87,7 @@ class GapsRequest(AskingRequest, frozen=True, kw_only=True, tag_field="command",
             raise UsageError("`timeout_s` is 0: with `gaps_s` a bound is needed, for silence is one of the answers")
         if options.processes not in (None, 1):
             raise UsageError("`processes` is more than 1: one looks after all that rest for `gaps_s`")
-        apart_s = min(_APART_S, self.duration_s / (4 * self.connections))
+        apart_s = min(_APART_S, _ALL_WITHIN_S / self.connections, self.duration_s / (4 * self.connections))
         return ClientLoad(
             workload="rest",
             connections=self.connections,

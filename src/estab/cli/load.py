@@ -12,8 +12,8 @@ from estab.load.conductor import Stop
 from estab.records import RunResult
 
 if TYPE_CHECKING:
-    from estab.api.recorder import ProgressCallback
     from estab.api.gaps import GapsRequest
+    from estab.api.recorder import ProgressCallback
     from estab.cluster.messages import Request
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from estab.api.recorder import Progress, ProgressCallback
-    from estab.cli.options import OutputFlags, ReportFlags
     from estab.api.request import LoadRequest
+    from estab.cli.options import OutputFlags, ReportFlags
     from estab.load.conductor import Stop
     from estab.records import Record, RunResult
     from estab.report.layout import Glyphs

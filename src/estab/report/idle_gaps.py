@@ -55,13 +55,13 @@ def what_happened(gap: IdleGap) -> str:
 def _ends(gap: IdleGap) -> Iterator[tuple[int, str]]:
     after = f"after {_span(gap)}"
     asked = "" if gap.unasked else "when asked "
-    lost = ", the request unacknowledged" if gap.silent and gap.unacknowledged == gap.silent else ""
+    lost = ", not acknowledged" if gap.silent and gap.unacknowledged == gap.silent else ""
     yield from (
         (number, text)
         for number, text in (
             (gap.closed, f"closed by FIN {asked}{after}"),
             (gap.reset, f"reset {asked}{after}"),
-            (gap.silent, f"silent: asked {after}, no answer{lost}"),
+            (gap.silent, f"silent when asked {after}{lost}"),
             (gap.wrong, f"failed {after}"),
         )
         if number

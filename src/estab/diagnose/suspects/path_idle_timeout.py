@@ -16,16 +16,19 @@ from estab.diagnose.advice.futile import bigger_backlog
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import measured
 from estab.diagnose.idle_times import IdleTimes
-from estab.records import Evidence, Remedy, RunResult, Verdict
+from estab.records import Evidence, IdleGap, Remedy, RunResult, Verdict
+from estab.records.failure import OF_CONNECTED
 from estab.words import plural
 
 _FEWEST = 2  # of one alone the other end may just have closed
 
 
 def judge_run(run: RunResult) -> Judgement:
-    """Confirmed where all that rested for longer than some time were asked in vain, and those that rested less went on."""
+    """Confirmed where all that rested for so long or longer were asked in vain, and those that rested less went on."""
     times = idle_times.idle_times(run)
     evidence = _evidence(run, times)
+    if not run.idle_gaps and not facts.failed(run, OF_CONNECTED, facts.TIMEOUTS | facts.RESETS):
+        return Judgement("ruled_out", "No connection was lost after it had been made.", evidence)
     if not run.idle_gaps:
         text = "Which rests are borne shows only on connections that ask, rest and ask again (estab hold --gaps)."
         return Judgement("not_observed", text, evidence)
@@ -38,30 +41,42 @@ def failures(run: RunResult) -> int:
     return idle_times.idle_times(run).count(_asked_in_vain)
 
 
-def _asked_in_vain(gap: idle_times.IdleGap) -> int:
+def _asked_in_vain(gap: IdleGap) -> int:
     return gap.ended - gap.unasked
 
 
 def _weigh(run: RunResult, times: IdleTimes) -> tuple[Verdict, str]:
-    vain, silent = failures(run), times.count(lambda gap: gap.silent)
-    reset = times.count(lambda gap: gap.reset)
-    if not times.connections:
-        return "ruled_out", "Every connection was answered after its rest."
-    if not vain or silent + reset < times.connections or times.count(lambda gap: gap.unasked):
-        return "ruled_out", "They did not fail by silence or RST when they were asked again: something closed them."
-    if silent and times.count(lambda gap: gap.unacknowledged) * 2 <= silent:
-        return "ruled_out", "What was asked after the rest arrived, for it was acknowledged: the program did not answer."
+    if (innocent := _why_not(run, times)) is not None:
+        return "ruled_out", innocent
+    silent, reset = times.count(lambda gap: gap.silent), times.count(lambda gap: gap.reset)
     told = _told(times, silent, reset)
+    if (doubt := _doubt(run, times, reset)) is not None:
+        return "possible", f"{told}{doubt}."
+    return "confirmed", f"{told}: something on the way forgets a connection that rests so long."
+
+
+def _why_not(run: RunResult, times: IdleTimes) -> str | None:
+    """Why nothing was forgotten, in a sentence. None: it may have been."""
+    if not times.connections:
+        return "Every connection was answered after its rest."
+    silent, reset = times.count(lambda gap: gap.silent), times.count(lambda gap: gap.reset)
+    if not failures(run) or silent + reset < times.connections or times.count(lambda gap: gap.unasked):
+        return "They did not fail by silence or RST when they were asked again: something closed them."
+    if silent and times.count(lambda gap: gap.unacknowledged) * 2 <= silent:
+        return "What was asked after the rest arrived, for it was acknowledged: the program did not answer."
+    return None
+
+
+def _doubt(run: RunResult, times: IdleTimes, reset: int) -> str | None:
+    """What keeps it from being sure, as the end of a sentence. None: nothing does."""
     if not times.parted:
         shorter = "" if times.borne else " (no shorter rest was borne: try some)"
-        return "possible", f"{told}, but their rest does not part them from the others{shorter}."
+        return f", but their rest does not part them from the others{shorter}"
     if not times.outlived:
-        return "possible", f"{told}, but nothing was answered after that: the other end may be gone."
-    if vain < _FEWEST:
-        return "possible", f"{told}; it was one connection alone."
-    if (by_server := _reset_by_server(run, reset)) is not None:
-        return "possible", f"{told}; {by_server}."
-    return "confirmed", f"{told}: something on the way forgets a connection that rests so long."
+        return ", but nothing was answered after that: the other end may be gone"
+    if failures(run) < _FEWEST:
+        return "; it was one connection alone"
+    return _reset_by_server(run, reset)
 
 
 def _told(times: IdleTimes, silent: int, reset: int) -> str:
@@ -78,7 +93,7 @@ def _reset_by_server(run: RunResult, reset: int) -> str | None:
     count = run.server.rose(sent.OUT_RSTS)
     if not reset or count is None or count < reset:
         return None
-    return f"the server's host sent {plural(count, 'RST')} itself: it had lost them, or a NAT gave them other ports"
+    return f"; the server's host sent {plural(count, 'RST')} itself: it had lost them, or a NAT gave them other ports"
 
 
 def _evidence(run: RunResult, times: IdleTimes) -> list[Evidence]:
@@ -103,19 +118,16 @@ def remedies(run: RunResult) -> list[Remedy]:
     port = facts.target_port(run) or "PORT"
     return [
         Remedy(
-            command=(
-                f"setsockopt(SO_KEEPALIVE=1, TCP_KEEPIDLE={every_s}, TCP_KEEPINTVL={every_s})   # or "
-                f"sysctl -w net.ipv4.tcp_keepalive_time={every_s} where the program sets SO_KEEPALIVE alone"
-            ),
+            command=f"keepalive of TCP: SO_KEEPALIVE with TCP_KEEPIDLE={every_s}, TCP_KEEPINTVL={every_s} at one end",
             works=True,
             changes=[changes.program("keepalive on the sockets of one end")],
-            why="A probe is a packet: the flow stays known. At half the time that is borne one of them may be lost.",
+            why=(
+                "A probe is a packet: the flow stays known; at half the time that is borne one may be lost. Where "
+                f"a program only sets SO_KEEPALIVE: sysctl -w net.ipv4.tcp_keepalive_time={every_s}."
+            ),
         ),
         Remedy(
-            command=(
-                f"an idle time of {within_s:g} s at the most in the clients' pool, or a heartbeat of the protocol "
-                "(IdleConnTimeout, maxIdleTime, tcp_keepalives_idle)"
-            ),
+            command=f"an idle time of {within_s:g} s at the most in the clients' pool (IdleConnTimeout, maxIdleTime)",
             works=True,
             changes=[changes.idle_shorter(within_s)],
             why="What rests for longer is closed in time, or never rests so long.",

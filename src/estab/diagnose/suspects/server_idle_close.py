@@ -68,15 +68,9 @@ def _judge_gaps(run: RunResult) -> Judgement:
 
 
 def _of_rests(run: RunResult, times: IdleTimes) -> tuple[Verdict, str]:
+    if (innocent := _why_no_rest(times)) is not None:
+        return "ruled_out", innocent
     least_s, most_s = times.rested_s or (0.0, 0.0)
-    first_s, last_s = times.moments_s or (0.0, 0.0)
-    is_sure = times.parted and times.outlived
-    if not is_sure and (most_s - least_s) > 2 * (last_s - first_s):
-        return "ruled_out", f"They ended at one moment, after {first_s:.1f} s, however long each had rested."
-    if any((gap.least_s or 0.0) < _BORNE_BEFORE * gap.gap_s for gap in times.mixed):
-        return "ruled_out", "Some ended after a shorter rest than they had borne before: not for resting."
-    if not is_sure and least_s < _SHORTEST_S:
-        return "ruled_out", f"The first ended {least_s:.2f} s after it was answered: not for resting."
     closed, reset = times.count(lambda gap: gap.closed), times.count(lambda gap: gap.reset)
     how = "closed" if not reset else "reset" if not closed else "closed or reset"
     ended = plural(closed + reset, "connection was", "connections were")
@@ -87,12 +81,30 @@ def _of_rests(run: RunResult, times: IdleTimes) -> tuple[Verdict, str]:
         return "possible", f"{told}; others ended in other ways."
     if most_s - least_s > max(_RESTED_SPREAD_S, _RESTED_SPREAD * least_s):
         return "possible", f"{told}: a program that looks at them only now and then does so."
-    if is_sure and not reset and not owners.gone(run):
+    if _is_parted(times) and not reset and not owners.gone(run):
         return "confirmed", f"{told}: the server's program, or a proxy that answers in its place, bears no longer rest."
     verdict, doubt = _weigh(run)
-    if not is_sure:
+    if not _is_parted(times):
         doubt += "; no shorter rest was answered to the end beside it"
     return verdict, f"{told}: a time that the server's program sets{doubt}."
+
+
+def _is_parted(times: IdleTimes) -> bool:
+    """Whether it is their rest alone that parts those that ended from those that went on."""
+    return times.parted and times.outlived
+
+
+def _why_no_rest(times: IdleTimes) -> str | None:
+    """Why it was not for resting that they ended. None: it may have been."""
+    least_s, most_s = times.rested_s or (0.0, 0.0)
+    first_s, last_s = times.moments_s or (0.0, 0.0)
+    if not _is_parted(times) and (most_s - least_s) > 2 * (last_s - first_s):
+        return f"They ended at one moment, after {first_s:.1f} s, however long each had rested."
+    if any((gap.least_s or 0.0) < _BORNE_BEFORE * gap.gap_s for gap in times.mixed):
+        return "Some ended after a shorter rest than they had borne before: not for resting."
+    if not _is_parted(times) and least_s < _SHORTEST_S:
+        return f"The first ended {least_s:.2f} s after it was answered: not for resting."
+    return None
 
 
 def _between(least_s: float, most_s: float) -> str:

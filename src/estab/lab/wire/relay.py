@@ -180,9 +180,7 @@ class Relay:
             return lost
         if spec.flows is not None and not self._tracked(frame):
             return f"lost: the flow table is full ({spec.flows} of {spec.flows})"
-        if spec.loss and self.random.random() < spec.loss:
-            return f"lost by chance ({spec.loss:.1%})"
-        return None
+        return f"lost by chance ({spec.loss:.1%})" if spec.loss and self.random.random() < spec.loss else None
 
     def _not_taken(self, frame: bytes, end: int, syn: bool) -> str | None:
         if syn and self.spec.syns_per_s is not None and not self._has_token(self.spec.syns_per_s):

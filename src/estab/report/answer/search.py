@@ -11,8 +11,8 @@ from rich.text import Text
 from estab.records.search import Ceiling, HighestRate, IdleTime
 from estab.report.answer.shape import Row, Tone, headline, plain_headline, rows
 from estab.report.answer.verdict import advice
-from estab.report.layout import Glyphs, glyphs_for
 from estab.report.idle_gaps import rest_time
+from estab.report.layout import Glyphs, glyphs_for
 from estab.report.search import ceiling_step, idle_step, idle_words, rate_step
 from estab.report.trimmed import print_trimmed
 from estab.report.words import clean, count, seconds
