@@ -27,16 +27,16 @@ class PathIdleTimeout(Scenario):
     cause = "path_idle_timeout"
     side = "path"
     symptom = "the first request after a pause hangs until it times out, or is reset; a new connection works at once"
-    seconds = 15.0
+    seconds = 14.0
     control = {"forgets_s": 60.0}
 
     connections: int = setting(8, "connections, half of them for each rest", 2, 1_000)
-    short_s: float = setting(0.3, "for how long the one half rests", _SHORTEST_S, _LONGEST_S)
-    long_s: float = setting(1.2, "for how long the other half rests", _SHORTEST_S, _LONGEST_S)
-    forgets_s: float = duration(0.7, "for how long the wire remembers a flow that rests")
+    short_s: float = setting(0.2, "for how long the one half rests", _SHORTEST_S, _LONGEST_S)
+    long_s: float = setting(1.0, "for how long the other half rests", _SHORTEST_S, _LONGEST_S)
+    forgets_s: float = duration(0.6, "for how long the wire remembers a flow that rests")
     then: Forgotten = setting("drop", "what becomes of what comes then", choices=get_args(Forgotten))  # noqa: RUF009
     rtt_s: float = rtt(0.005)
-    timeout_s: float = duration(0.8, "the clients' timeout")
+    timeout_s: float = duration(0.6, "the clients' timeout")
 
     def predict(self) -> Mapping[str, Figure]:
         """Which half is answered again."""
