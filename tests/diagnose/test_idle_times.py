@@ -38,7 +38,7 @@ def test_what_never_rested_is_nothing() -> None:
     times = idle_times(runs.rested(runs.borne(1).replace(rested=0, answered=0, last_answer_s=None)))
     assert (times.borne, times.ended, times.mixed) == ([], [], [])
     assert (times.connections, times.rested_s, times.moments_s) == (0, None, None)
-    assert evidence(times) == []
+    assert [fact.value for fact in evidence(times)] == [None]
 
 
 def test_a_run_without_gaps_has_no_idle_times() -> None:

@@ -40,7 +40,7 @@ PARTLY = runs.ended(60, closed=1).replace(answered=1)
         ),
         (runs.ended(9).replace(wrong=2, least_s=9.0, most_s=9.0), "failed after 9.0 s"),
         (IdleGap(gap_s=60, connections=2, rested=2), "not asked again: it ended before that"),
-        (IdleGap(gap_s=60, connections=2), "no connection got so far"),
+        (IdleGap(gap_s=60, connections=2), "none got so far"),
     ],
 )
 def test_what_happened(gap: IdleGap, words: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from estab.diagnose.evidence import measured
+from estab.diagnose.evidence import measured, unknown
 from estab.records import Evidence, IdleGap, RunResult
 from estab.words import plural
 
@@ -103,4 +103,4 @@ def evidence(times: IdleTimes) -> list[Evidence]:
         lost = times.count(lambda gap: gap.unacknowledged)
         text = f"of {plural(silent, 'request')} that got no answer the other end's kernel did not acknowledge {lost:,}"
         facts.append(measured("idle_gaps", "unacknowledged", lost, text, silent))
-    return facts
+    return facts or [unknown("idle_gaps", "rested", "no connection rested and was asked again")]

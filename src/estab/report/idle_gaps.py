@@ -9,6 +9,7 @@ from rich.table import Table
 from estab.records import IdleGap
 from estab.report.layout import columns
 from estab.report.words import count, seconds
+from estab.words import plural
 
 HEADER = (("rest", True), ("connections", True), ("what happened", False))  # and whether it is a number
 _EQUAL_S = 0.05  # times are written to a tenth of a second
@@ -44,12 +45,12 @@ def rest_time(value_s: float) -> str:
 def what_happened(gap: IdleGap) -> str:
     """`answered`, `closed by FIN after 65.0 s`, `reset when asked after 30.0 s`; each with its number if mixed."""
     if not gap.answered and not gap.ended:
-        return "not asked again: it ended before that" if gap.rested else "no connection got so far"
+        return "not asked again: it ended before that" if gap.rested else "none got so far"
     stayed = gap.rested - gap.ended
     outcomes = [(stayed, "answered")] if gap.answered and stayed > 0 else []
     outcomes += list(_ends(gap))
     told = ", ".join(text if number == gap.connections else f"{number:,} {text}" for number, text in outcomes)
-    return f"answered {gap.answered:,} times, then {told}" if gap.answered and stayed <= 0 else told
+    return f"answered {plural(gap.answered, 'time')}, then {told}" if gap.answered and stayed <= 0 else told
 
 
 def _ends(gap: IdleGap) -> Iterator[tuple[int, str]]:

@@ -61,7 +61,7 @@ def _judge_gaps(run: RunResult) -> Judgement:
     if not times.connections:
         return Judgement("ruled_out", "No connection ended while it rested.", evidence)
     if not times.count(lambda gap: gap.unasked):
-        text = "None ended while it rested: what failed did so when it was asked again."
+        text = "No connection ended while it rested: what failed did so when it was asked again."
         return Judgement("ruled_out", text, evidence)
     verdict, summary = _of_rests(run, times)
     return Judgement(verdict, summary, evidence)
