@@ -290,6 +290,11 @@ def test_an_idle_time(idle: IdleTime, begins: str) -> None:
     assert brief_idle(idle, UNICODE).startswith(begins.strip())
 
 
+def test_a_round_of_a_search_is_a_line() -> None:
+    said = " ".join(printed(answer_idle, IDLE).split())
+    assert "Tried rests of 1.0 s to 30.0 s: 5.0 s answered, 10.0 s closed by FIN after 7.0 to 7.1 s" in said
+
+
 def test_scenarios_side_by_side_take_a_line_each_unless_one_differs() -> None:
     done = LabScenario(name="healthy", symptom="All is well", side="client", status="as_predicted", seconds=1.0)
     line = printed(lambda done, console: answer_scenario(done, console, alone=False), done)

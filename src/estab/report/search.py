@@ -33,8 +33,8 @@ def idle_step(step: IdleStep) -> str:
     tried = f"{rest_time(min(rests, default=0.0))} to {rest_time(max(rests, default=0.0))}"
     borne = [gap.gap_s for gap in step.gaps if gap.answered and not gap.ended]
     first = next((gap for gap in step.gaps if gap.ended), None)
-    told = [f"answered after {rest_time(max(borne))}"] if borne else []
-    told += [f"of {rest_time(first.gap_s)}: {what_happened(first)}"] if first is not None else []
+    told = [f"{rest_time(max(borne))} answered"] if borne else []
+    told += [f"{rest_time(first.gap_s)} {what_happened(first)}"] if first is not None else []
     return f"rests of {tried}: {', '.join(told) or 'none was asked again'}"
 
 
