@@ -25,6 +25,7 @@ from estab.kernel.formats import (
     proc_pid,
     sysctl,
     tracefs,
+    unix_diag,
     words,
 )
 from estab.observe.fast_census import EngineCensus, EngineEstablished
@@ -61,6 +62,14 @@ FAMILIES: dict[str, tuple[str, dict[str, Parser]]] = {
             "established": lambda data: inet_diag.Established(at_server=True).add(data),
             "engine established": lambda data: EngineEstablished(at_server=False).add(data),
             "unpacked": lambda data: inet_diag.pack_connection(inet_diag.unpack_connection(data[:36])),
+        },
+    ),
+    "unix_diag": (
+        "unix*.bin",
+        {
+            "UNIX sockets": lambda data: unix_diag.UnixSockets().add(data),
+            "UNIX socket": lambda data: unix_diag.parse_socket(data, 0, len(data)),
+            "name": unix_diag.name_text,
         },
     ),
     "nftables": ("inet*-info.bin", {"first answer": nftables.first_answer}),

@@ -110,6 +110,10 @@ class Trace:
     def acceptors(self) -> list[tuple[int, int, int, list[tuple[int, int, int, int]]]]:
         """Each descriptor from which connections are accepted: a thread that did, its number, how many, failures."""
 
+    def refused(self) -> list[tuple[int, int, int, int]]:
+        """Threads that are not followed and whose connect() got EAGAIN, as a UNIX socket's alone does: how often, and
+        when first and last. The 64th place takes the rest, with thread 0."""
+
     def totals(self) -> dict[str, Any]:
         """`histogram` (counts as `load.block.hdr_index` has them), `sum_ns`, `max_ns` of times to connect; `resent`
         (connects by how often their SYN was sent again); `socket_failures`, `connect_failures` (that failed before TCP

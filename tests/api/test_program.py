@@ -229,9 +229,63 @@ def test_what_only_system_calls_tell() -> None:
     assert [(each.errno, each.count) for each in run.failures] == [("ENETUNREACH", 2)]
     assert (run.funnel.attempted, run.funnel.connected) == (11, 9)
     accepts = {each.listener: each.accepted for each in run.program.accepts or ()}
-    assert accepts == {f"127.0.0.1:{PORT}": 9, "unix": 1}
+    assert accepts == {f"127.0.0.1:{PORT}": 9, "unix:@estab-test-calls": 1}
     assert run.program.unix_connects == 3
     assert [(each.errno, each.count) for each in run.program.unix_failures or ()] == [("EAGAIN", 2)]
+
+
+# A proxy: for each connection it connects to a UNIX socket at which nobody accepts, and closes.
+PROXY = f"""
+import socket
+backend = socket.socket(socket.AF_UNIX)
+backend.bind("\\0estab-test-backend")
+backend.listen(8)
+server = socket.create_server(("127.0.0.1", {PORT}))
+print("ready", flush=True)
+kept = []
+while True:
+    with server.accept()[0]:
+        kept.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK))
+        kept[-1].connect_ex("\\0estab-test-backend")
+"""
+ASKS_30_TIMES = f"""
+import socket, time
+for _ in range(30):
+    socket.create_connection(("127.0.0.1", {PORT})).recv(1)
+    time.sleep(0.02)
+"""
+
+
+@pytest.mark.namespace
+@pytest.mark.parametrize(
+    "sampled", [pytest.param(False, id="traced", marks=ROOT_ONLY), pytest.param(True, id="sampled")]
+)
+def test_a_server_that_finds_its_backends_unix_queue_full(sampled: bool) -> None:
+    def play() -> RunResult:
+        with subprocess.Popen([PYTHON, "-S", "-c", PROXY], stdout=subprocess.PIPE) as proxy:
+            assert proxy.stdout is not None
+            assert proxy.stdout.readline() == b"ready\n"
+            try:
+                return estab.run([PYTHON, "-S", "-c", ASKS_30_TIMES], sampled=sampled)
+            finally:
+                proxy.kill()
+
+    run = watched(play)
+    assert run.program is not None
+    assert run.diagnosis is not None
+    queues = run.program.unix_queues or []
+    assert [(each.address, each.limit, each.worst_depth, each.own) for each in queues] == [
+        ("unix:@estab-test-backend", 8, 9, False)
+    ]
+    assert queues[0].full_looks > 0
+    suspect = next(each for each in run.diagnosis.suspects if each.cause == "unix_accept_queue_overflow")
+    if sampled:
+        assert (run.cause, suspect.verdict) == (None, "possible")
+        return
+    assert [each.count for each in run.program.unix_refused or ()] == [21]
+    assert run.cause == "unix_accept_queue_overflow"
+    assert "unix:@estab-test-backend" in run.diagnosis.summary
+    assert "21 connects of python" in run.diagnosis.summary
 
 
 @ROOT_ONLY

@@ -1,7 +1,7 @@
 """Captures real answers of this kernel for the parser tests: `unshare -n python tests/data/capture.py`, as root.
 
 Run it in a fresh network namespace only. It brings lo up, makes one socket of each kind, and writes them below
-tests/data/<major.minor>/. Six datagrams and seven small text files; no address but loopback's is in them.
+tests/data/<major.minor>/. Seven datagrams and seven small text files; no address but loopback's is in them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import socket
 import struct
 from pathlib import Path
 
-from estab.kernel.formats import inet_diag
+from estab.kernel.formats import inet_diag, unix_diag
 
 EXT_INFO = 1 << 1  # INET_DIAG_INFO, of include/uapi/linux/inet_diag.h: an attribute that no parser here reads
 _TEXTS = ("netstat", "snmp", "snmp6", "sockstat", "sockstat6")
@@ -48,6 +48,24 @@ def make_sockets() -> list[socket.socket]:
     return [*kept, bound]
 
 
+def make_unix_sockets() -> list[socket.socket]:
+    """UNIX sockets that listen: at a relative path, with an abstract name over a full queue, and of packets."""
+    kept = []
+    for kind, name, backlog, clients in (
+        (socket.SOCK_STREAM, "estab-capture.sock", 4, 0),
+        (socket.SOCK_STREAM, "\0estab-capture", 2, 3),
+        (socket.SOCK_SEQPACKET, "\0estab\0packets", 5, 1),
+    ):
+        kept.append(socket.socket(socket.AF_UNIX, kind))
+        kept[-1].bind(name)
+        kept[-1].listen(backlog)
+        for _ in range(clients):
+            kept.append(socket.socket(socket.AF_UNIX, kind))
+            kept[-1].connect(name)
+    os.unlink("estab-capture.sock")
+    return kept
+
+
 def dump(question: bytes) -> bytes:
     """The first datagram that answers: all of it at this size, NLMSG_DONE apart."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as netlink:
@@ -71,6 +89,8 @@ def main() -> None:
         }
         for question, asked in questions.items():
             (folder / f"{name}-{question}.bin").write_bytes(dump(asked))
+    kept += make_unix_sockets()
+    (folder / "unix-listen.bin").write_bytes(dump(unix_diag.request(inet_diag.states(inet_diag.LISTEN))))
     for text in _TEXTS:
         (folder / text).write_bytes(Path(f"/proc/thread-self/net/{text}").read_bytes())
     for text in ("dev", "stat/nf_conntrack"):

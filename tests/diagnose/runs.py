@@ -1057,6 +1057,34 @@ def forgotten(*, reset: bool = False, sent: int = 0, **fields: Any) -> RunResult
     return rested(borne(1), borne(5), *lost, **{"server": rested_at(8, sent), "client": client, **fields})
 
 
+UNIX = "unix:/run/app.sock"
+
+
+def unix_queue(**fields: Any) -> Listener:
+    """A UNIX socket with a backlog of 8, which gunicorn empties."""
+    owner = Process(pid=4321, name="gunicorn")
+    values: dict[str, Any] = {"family": 1, "address": UNIX, "port": 0, "depth": 0, "limit": 8, "inode": 7}
+    return Listener(**{**values, "owners": [owner], **fields})
+
+
+def unix_overflowed(refused: int = 51, **fields: Any) -> RunResult:
+    """hold unix:/run/app.sock -n 60: 9 get in, the others get EAGAIN."""
+    there = snapshot(listeners=None, unix_listeners=[unix_queue()], counters=None)
+    watched = watch(
+        address=UNIX, port=0, limit=8, worst_depth=9, full_samples=5, drops=None, accepted_at_end=60 - refused, inode=7
+    )
+    owners = [Process(pid=4321, name="gunicorn", fds=40, nofile_soft=1024)]
+    values: dict[str, Any] = {
+        "config": {"target": UNIX, "connections": 60},
+        "funnel": funnel(60, 60 - refused),
+        "failures": [failure("connect", "EAGAIN", refused)] if refused else [],
+        "syn_retransmits": {},
+        "client": {"port_use": None, "deltas": None, "before": there, "after": there},
+        "server": local(watched, before=there, after=there, deltas=None, processes=owners),
+    }
+    return run(**{**values, **fields})
+
+
 MET: dict[str, Callable[[], RunResult]] = {
     "nat_ports_exhausted": nat_without_ports,
     "time_wait_refused_by_nat": refused_by_time_wait,
@@ -1098,5 +1126,6 @@ MET: dict[str, Callable[[], RunResult]] = {
     "short_connection_storm": storm,
     "backlog_clamped": clamped,
     "accept_queue_overflow": overflowed,
+    "unix_accept_queue_overflow": unix_overflowed,
     "generator_saturated": generator_late,
 }

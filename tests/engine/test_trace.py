@@ -206,7 +206,7 @@ def codes(failures: list[tuple[int, int, int, int]]) -> list[tuple[int, int]]:
 
 UNREACHABLE, AGAIN = errno.ENETUNREACH, errno.EAGAIN
 TCP4, TCP6, UDP6 = (socket.AF_INET, 1), (socket.AF_INET6, 1 | socket.SOCK_NONBLOCK), (socket.AF_INET6, 2)
-UNIX = socket.AF_UNIX, 1
+UNIX, PACKETS = (socket.AF_UNIX, 1), (socket.AF_UNIX, 5)
 
 
 @pytest.mark.parametrize(
@@ -216,6 +216,7 @@ UNIX = socket.AF_UNIX, 1
         (TCP6, [returned(3 * MS, CONNECT, UNREACHABLE)], [(UNREACHABLE, 1)], []),
         (UDP6, [returned(3 * MS, CONNECT, UNREACHABLE)], [], []),  # getaddrinfo() asks so for a source address
         (UNIX, [returned(3 * MS, CONNECT, AGAIN)], [], [(AGAIN, 1)]),
+        (PACKETS, [returned(3 * MS, CONNECT, AGAIN)], [], [(AGAIN, 1)]),  # no stream, but only a UNIX socket says so
         (TCP4, [returned(3 * MS, CONNECT, errno.EISCONN)], [], []),
         (TCP4, [returned(3 * MS, CONNECT, 512)], [], []),  # ERESTARTSYS: it is called again
         # TCP began: how that ended has been told.
@@ -229,6 +230,20 @@ def test_a_connect_that_failed_before_tcp_began(
     assert codes(totals["connect_failures"]) == of_tcp
     assert codes(totals["unix_failures"]) == of_unix
     assert totals["unix_connects"] == (made == UNIX)
+
+
+def test_who_else_found_a_unix_queue_full() -> None:
+    others = [returned(n * MS, CONNECT, AGAIN, 400 + n % 2) for n in range(1, 6)]
+    refused = [returned(7 * MS, CONNECT, UNREACHABLE, 400), returned(8 * MS, CONNECT, AGAIN)]  # the last is followed
+    trace = traced(page(*others, *refused))
+    assert trace.refused() == [(401, 3, MS, 5 * MS), (400, 2, 2 * MS, 4 * MS)]
+
+
+def test_beyond_64_others_are_counted_together() -> None:
+    trace = traced(page(*(returned((1 + n) * MS, CONNECT, AGAIN, 1000 + n) for n in range(70))))
+    told_of = trace.refused()
+    assert [count for _tid, count, *_ in told_of] == [1] * 63 + [7]
+    assert [tid for tid, *_ in told_of] == [*range(1000, 1063), 0]
 
 
 def test_an_earlier_end_is_not_this_calls() -> None:

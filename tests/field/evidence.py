@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.namespaces import Namespace, run
@@ -24,12 +24,16 @@ class Listener:
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """One moment of one place. `states` counts sockets: (their state as ss writes it, the local port or None)."""
+    """One moment of one place. `states` counts sockets: (their state as ss writes it, the local port or None).
+
+    `unix`: the UNIX sockets that listen there, where a program of the situation has one.
+    """
 
     at_s: float
     listeners: Mapping[int, tuple[Listener, ...]]
     ours: Mapping[str, int]
     theirs: Mapping[str, int]
+    unix: tuple[Listener, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,11 +117,19 @@ def look(space: Namespace, port: int, start_s: float) -> Look:
     return Look(at_s=time.monotonic() - start_s, listeners=kept, ours=dict(ours), theirs=dict(theirs))
 
 
-class Looking:
-    """Looks at places again and again, in a thread, within a `with` block."""
+def unix_listeners(space: Namespace) -> tuple[Listener, ...]:
+    """The UNIX sockets that listen at the place."""
+    with space.entered():
+        lines = run("ss", "-Hlx").splitlines()
+    return tuple(Listener(int(line.split()[2]), int(line.split()[3])) for line in lines)
 
-    def __init__(self, spaces: Mapping[str, Namespace], port: int, every_s: float) -> None:
+
+class Looking:
+    """Looks at places again and again, in a thread, within a `with` block. `unix`: at UNIX sockets too."""
+
+    def __init__(self, spaces: Mapping[str, Namespace], port: int, every_s: float, *, unix: bool = False) -> None:
         self.looks: dict[str, list[Look]] = {name: [] for name in spaces}
+        self._unix = unix
         self._spaces, self._port, self._every_s = spaces, port, every_s
         self._ended = threading.Event()
         self._start_s = time.monotonic()
@@ -141,4 +153,5 @@ class Looking:
 
     def _look(self) -> None:
         for name, space in self._spaces.items():
-            self.looks[name].append(look(space, self._port, self._start_s))
+            seen = look(space, self._port, self._start_s)
+            self.looks[name].append(replace(seen, unix=unix_listeners(space)) if self._unix else seen)

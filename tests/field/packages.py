@@ -7,7 +7,7 @@ from typing import Any
 from tests.field.programs import server
 from tests.field.situation import PORT, Program
 
-_WSGI = (
+WSGI = (
     "def app(environ, start_response):\n"
     "    start_response('200 OK', [('Content-Length', '6')])\n"
     "    return [b'hello\\n']\n"
@@ -97,7 +97,7 @@ def uwsgi(processes: int, backlog: int = 64, **more: Any) -> Program:
         f"uwsgi --http-socket 0.0.0.0:{PORT} --plugin python3 --wsgi-file {{folder}}/hello.py --callable app "
         f"--master --processes {processes} --listen {backlog} --no-defer-accept --socket-timeout 30"
     )
-    return server(argv, files={"hello.py": _WSGI}, **more)
+    return server(argv, files={"hello.py": WSGI}, **more)
 
 
 def mariadb(options: str, **more: Any) -> Program:
@@ -173,7 +173,7 @@ def nats(config: str = "", **more: Any) -> Program:
 def waitress(options: str = "", **more: Any) -> Program:
     """waitress with a small WSGI application."""
     argv = f"waitress-serve --listen=0.0.0.0:{PORT} {options} hello:app"
-    return server(argv, files={"hello.py": _WSGI}, **more)
+    return server(argv, files={"hello.py": WSGI}, **more)
 
 
 def uvicorn(options: str = "", **more: Any) -> Program:

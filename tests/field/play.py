@@ -37,7 +37,7 @@ from estab.records import EPISODES_SCHEMA, Episodes
 _COMMAND_S = 60.0
 _ALL_S = 100
 _ESTAB = [sys.executable, "-m", "estab"]
-_KEEPS_JSON = ("hold", "churn", "bench", "diagnose", "limits", "attach")
+_KEEPS_JSON = ("hold", "churn", "bench", "diagnose", "limits", "attach", "run")
 
 
 def main(name: str) -> None:
@@ -82,7 +82,8 @@ def _judged(situation: Situation, built: Stage) -> tuple[Said, Evidence]:
     turns = {name: evidence.turns(process.pid) for name, process in built.processes.items()}
     held_back = {name: cgroups.counts(groups) for name, groups in built.cgroups.items()}
     started_s = time.monotonic()
-    with evidence.Looking(built.places, PORT, situation.look_s) as looking, _acting(situation, built):
+    unix = any(program.socket for program in situation.programs)
+    with evidence.Looking(built.places, PORT, situation.look_s, unix=unix) as looking, _acting(situation, built):
         for command in situation.first:
             _run(built, situation, command, folder_name="first")
         said = _run(built, situation, situation.command, folder_name="run", prefix=situation.prefix)
@@ -127,7 +128,7 @@ def _run(built: Stage, situation: Situation, command: str, *, folder_name: str, 
     words = shlex.split(built.filled(command))
     record = built.folder / f"{folder_name}.json"
     if words[0] in _KEEPS_JSON:
-        words += ["--json", str(record)]
+        words[1:1] = ["--json", str(record)]
     if situation.both_ends:
         inside = f"nsenter --net={built.places['server'].path} {shlex.join(_ESTAB)} observe --port {PORT}"
         words += ["--server-via", inside]

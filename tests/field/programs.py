@@ -55,6 +55,26 @@ def node(backlog: int = 511, most: int = 0, work_ms: float = 0, **more: Any) -> 
     )
 
 
+def node_at(path: str, backlog: int = 511) -> Program:
+    """Node that keeps whoever connects to its UNIX socket."""
+    code = f"require('net').createServer((socket) => socket.resume()).listen({{path: '{path}', backlog: {backlog}}})"
+    return Program(name="server", argv="node {folder}/keeps.js", socket=path, files={"keeps.js": code})
+
+
+def unix_listener(path: str, backlog: int, clients: int = 0) -> Program:
+    """A UNIX socket from which nobody accepts, and so many that wait there."""
+    code = (
+        "import socket, time\n"
+        "listener = socket.socket(socket.AF_UNIX)\n"
+        f"listener.bind('{path}')\nlistener.listen({backlog})\n"
+        f"waiting = [socket.socket(socket.AF_UNIX) for _ in range({clients})]\n"
+        f"for each in waiting:\n    each.connect('{path}')\n"
+        "print('ready', flush=True)\ntime.sleep(100)\n"
+    )
+    files = {"listener.py": code}
+    return Program(name="listener", argv="{python} -S {folder}/listener.py", ready="says", socket=path, files=files)
+
+
 def nginx(
     listen: str = "",
     top: str = "",

@@ -70,6 +70,17 @@ def queue_full(*, port: int = PORT, at: str = "server") -> Proof:
     return Proof(f"the accept queue of :{port} was full", holds)
 
 
+def unix_queue_full() -> Proof:
+    """ss saw as many wait at a UNIX socket as its backlog allows, and one more."""
+
+    def holds(evidence: Evidence) -> bool:
+        return any(
+            each.waiting > each.backlog for looks in evidence.looks.values() for look in looks for each in look.unix
+        )
+
+    return Proof("the accept queue of a UNIX socket was full", holds)
+
+
 def queue_empty(*, port: int = PORT, at: str = "server") -> Proof:
     """At the last look nobody waited in the accept queue, and nothing overflowed."""
 

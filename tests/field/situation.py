@@ -38,6 +38,7 @@ class World:
 class Program:
     """A process beside estab. It is ready when it listens on `port`, or printed "ready", or at once.
 
+    `socket`: the path of a UNIX socket, at which it listens instead, or as well.
     `nofile`: its RLIMIT_NOFILE. `cpu`: the core it is pinned to. `files`: written into the situation's folder first.
     `quota`: the cores that its cgroup may use. `tasks`: the processes and threads that its cgroup may have; `nproc`:
     its RLIMIT_NPROC, as a user that nobody else is.
@@ -49,6 +50,7 @@ class Program:
     where: Place = "server"
     ready: Literal["listens", "says", "at once"] = "listens"
     port: int = PORT
+    socket: str | None = None
     nofile: int | None = None
     cpu: int | None = None
     quota: float | None = None

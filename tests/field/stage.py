@@ -116,6 +116,8 @@ class Stage:
 
     def _listens(self, program: Program) -> bool:
         with self.places[program.where].entered():
+            if program.socket is not None:
+                return bool(run("ss", "-Hlx", "src", self.filled(program.socket)).strip())
             return bool(run("ss", "-Htln", "sport", "=", f":{program.port}").strip())
 
     def _last_words(self, program: Program) -> str:

@@ -77,6 +77,14 @@ def away(here: Snapshot | None = None, **fields: Any) -> BothEnds:
     return BothEnds(**{"client": here or snapshot(), "spread": spread(), "target": AWAY, **fields})
 
 
+def over_unix(here: Snapshot | None = None, **fields: Any) -> BothEnds:
+    """A UNIX socket of this host."""
+    listening = listener(family=1, address="unix:/run/app.sock", port=0, limit=8, owners=[process(name="gunicorn")])
+    here = here or snapshot(listeners=None, unix_listeners=[listening], port_use=None)
+    values: dict[str, Any] = {"server": here, "target": ("unix:/run/app.sock", 0)}
+    return local(here, listeners=tuple(here.unix_listeners or ()), **{**values, **fields})
+
+
 def rung(limits: Limits, name: str) -> Limit:
     """The one rung of that name."""
     (found,) = [one for one in limits.limits if one.limit == name]

@@ -56,6 +56,7 @@ OUT = Process(pid=7, name="app", fds=64, nofile_soft=64)
     ("facts", "word", "says"),
     [
         (ListenerFacts(0, 16), "ok", "nothing waits"),
+        (ListenerFacts(17, 16, is_unix=True), "FULL", "full (17 fit): whoever connects next gets EAGAIN, or waits"),
         (ListenerFacts(1, 16), "waiting", "1 connection to be accepted"),
         (ListenerFacts(9, 16, growth_per_s=2.0), "filling", "filling: at this rate full in 4 s"),
         (ListenerFacts(16, 16, growth_per_s=4.0), "filling", "filling: at this rate full in less than 1 s"),

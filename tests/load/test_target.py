@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from estab.cli.values import seconds, size
 from estab.errors import EstabError, UsageError
-from estab.load.target import parse, parse_listen, resolve
+from estab.load.target import authority, parse, parse_listen, resolve, resolve_any, unix_socket
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,37 @@ def test_resolve_raises_only_what_it_says(text: str) -> None:
         resolve(f"{text}:80" if text.replace(".", "").isdigit() else f"[{text}]:80")
     except EstabError as error:
         assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("unix:/run/app.sock", "unix:/run/app.sock"),
+        ("unix:///run/app.sock", "unix:/run/app.sock"),
+        ("unix:app.sock", "unix:app.sock"),
+        ("unix:@app", "unix:@app"),
+        ("unix:/" + "x" * 106, "unix:/" + "x" * 106),
+        ("127.0.0.1:80", None),
+        ("/run/app.sock", None),
+    ],
+)
+def test_unix_sockets(text: str, address: str | None) -> None:
+    assert unix_socket(text) == address
+    if address is not None:
+        assert resolve_any(text) == (address, 0, 0)
+        assert parse_listen(text) == (address, 0)
+        assert authority(text) == "localhost"
+
+
+@pytest.mark.parametrize("text", ["unix:", "unix:@", "unix:/" + "x" * 107, "unix:/" + "\u00e9" * 54, "unix:/a\0b"])
+def test_names_that_no_unix_socket_has(text: str) -> None:
+    with pytest.raises(UsageError, match="`target`"):
+        unix_socket(text)
+
+
+def test_where_a_port_is_asked_for_a_unix_socket_is_refused() -> None:
+    with pytest.raises(UsageError, match="is a UNIX socket, and HOST:PORT is asked for here"):
+        resolve("unix:/run/app.sock")
 
 
 def test_listen_may_take_any_port() -> None:

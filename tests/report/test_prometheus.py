@@ -64,6 +64,15 @@ def view(
     return NamespaceMetrics("own", taken, judge_snapshots(None, taken), totals or {})
 
 
+def test_a_unix_socket_is_shown_once_something_waited_there() -> None:
+    used, idle = (listener(0, family=1, address=f"unix:/run/{name}", inode=inode) for inode, name in enumerate("ab"))
+    totals = {("unix:/run/a", 0): ListenerTotals(None, 2.0, True), ("unix:/run/b", 0): ListenerTotals(None, 0.0)}
+    text = text_of(view(listener(), unix_listeners=[used, idle], totals=totals))
+    assert named(text, "estab_listener_full_seconds_total", address="unix:/run/a", port="", process="nginx") == [2.0]
+    assert named(text, "estab_listener_queue_limit", address="unix:/run/b") == []
+    assert named(text, "estab_listener_drops_total", address="unix:/run/a") == []
+
+
 def test_what_promtool_has_to_say_of_the_text() -> None:
     full = view(
         listener(),

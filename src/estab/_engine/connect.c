@@ -61,8 +61,8 @@ static void conn_connect_error(struct client *k, struct conn *c, int error) {
  * then share it between destinations (IP_BIND_ADDRESS_NO_PORT, ip(7), Linux 4.2). */
 static int open_socket(struct client *k) {
     int on = 1, family = k->config.target.any.sa_family;
-    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-    if (fd < 0) return -1;
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, family == AF_UNIX ? 0 : IPPROTO_TCP);
+    if (fd < 0 || family == AF_UNIX) return fd;
     if (k->config.no_delay) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (k->config.source_count) {
         union address *source = &k->config.sources[k->next_source++ % k->config.source_count];

@@ -7,9 +7,22 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Numeric IPv4 or IPv6 only: names are looked up by the parent. */
+#define UNIX "unix:"
+
+/* `unix:/path`, or `unix:@name` of an abstract one. */
+static bool parse_unix(union address *out, const char *host) {
+    const char *name = host + strlen(UNIX);
+    if (!*name || strlen(name) >= sizeof out->local.sun_path) return false;
+    out->local.sun_family = AF_UNIX;
+    memcpy(out->local.sun_path, name, strlen(name));
+    if (*name == '@') out->local.sun_path[0] = 0;
+    return true;
+}
+
+/* Numeric IPv4 or IPv6, or a UNIX socket: names are looked up by the parent. */
 bool address_parse(union address *out, const char *host, unsigned port, unsigned scope) {
     memset(out, 0, sizeof *out);
+    if (strncmp(host, UNIX, strlen(UNIX)) == 0) return parse_unix(out, host);
     if (inet_pton(AF_INET, host, &out->v4.sin_addr) == 1) {
         out->v4.sin_family = AF_INET;
         out->v4.sin_port = htons((uint16_t)port);
@@ -24,7 +37,14 @@ bool address_parse(union address *out, const char *host, unsigned port, unsigned
     return false;
 }
 
+static size_t print_unix(const union address *a, char *out, size_t size) {
+    bool is_abstract = !a->local.sun_path[0];
+    int n = snprintf(out, size, is_abstract ? UNIX "@%s" : UNIX "%s", a->local.sun_path + is_abstract);
+    return n < 0 ? 0 : (size_t)n;
+}
+
 static size_t print_address(const union address *a, char *out, size_t size) {
+    if (a->any.sa_family == AF_UNIX) return print_unix(a, out, size);
     char host[INET6_ADDRSTRLEN] = "?";
     bool v6 = a->any.sa_family == AF_INET6;
     inet_ntop(a->any.sa_family, v6 ? (const void *)&a->v6.sin6_addr : (const void *)&a->v4.sin_addr, host, sizeof host);
@@ -37,13 +57,14 @@ static bool is_any(const union address *a) {
     return a->v4.sin_addr.s_addr == INADDR_ANY;
 }
 
-/* "local -> peer", the local half left out where the socket has none (or no longer: a refused one gives it back). */
+/* "local -> peer", the local half left out where the socket has none (or no longer: a refused one gives it back), as a
+ * client's UNIX socket never has. */
 void address_describe(int fd, const union address *peer, char *out, size_t size) {
     union address local;
     socklen_t length = sizeof local;
     size_t used = 0;
     out[0] = 0;
-    if (fd >= 0 && getsockname(fd, &local.any, &length) == 0 && local.v4.sin_port != 0 && !is_any(&local)) {
+    if (fd >= 0 && peer->any.sa_family != AF_UNIX && getsockname(fd, &local.any, &length) == 0 && local.v4.sin_port != 0 && !is_any(&local)) {
         used = print_address(&local, out, size);
         if (used < size) used += (size_t)snprintf(out + used, size - used, " -> ");
     }

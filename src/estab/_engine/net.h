@@ -4,8 +4,11 @@
 
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 
 #define CHUNK 65536    /* the most that one read or write moves */
@@ -17,6 +20,7 @@ union address {
     struct sockaddr any;
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
+    struct sockaddr_un local; /* an abstract name stands after a NUL, as unix(7) has it, and holds none */
 };
 
 static inline uint64_t now_ns(void) {
@@ -34,6 +38,8 @@ static inline uint64_t cpu_ns(void) {
 static inline uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 static inline socklen_t address_length(const union address *a) {
+    if (a->any.sa_family == AF_UNIX) /* with the NUL that ends a path, or that begins an abstract name */
+        return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(a->local.sun_path + !a->local.sun_path[0]));
     return a->any.sa_family == AF_INET6 ? sizeof a->v6 : sizeof a->v4;
 }
 

@@ -25,7 +25,7 @@ static void peer_fail(struct server *s, int fd, enum phase phase, int error) {
     union address peer = {0};
     socklen_t length = sizeof peer;
     struct failure *f = block_failure(s->block, phase, (uint64_t)error, now_ns() - s->start_ns);
-    if (f->count == 1 && fd >= 0 && getpeername(fd, &peer.any, &length) == 0)
+    if (f->count == 1 && fd >= 0 && getpeername(fd, &peer.any, &length) == 0 && peer.any.sa_family != AF_UNIX)
         address_describe(fd, &peer, f->example, sizeof f->example);
     block_add(s->block, S_failed, 1);
 }

@@ -17,7 +17,7 @@ from estab.kernel.rules import memory
 from estab.load import plan
 from estab.load.conductor import Stop
 from estab.load.search import CeilingSearch
-from estab.load.target import resolve
+from estab.load.target import resolve_any
 from estab.observe.system import read_memory_available
 from estab.records import RunResult
 from estab.records.failure import OF_CONNECTED
@@ -196,7 +196,7 @@ def _move(options: LoadOptions, step: CeilingStep, target: str | None) -> tuple[
 
 def _more_sources(step: CeilingStep, target: str | None) -> tuple[str, ...] | None:
     """More local addresses than were used; None where this host has no more that could reach the target."""
-    host = "127.0.0.1" if target is None else resolve(target)[0]
+    host = "127.0.0.1" if target is None else resolve_any(target)[0]
     address = ipaddress.ip_address(host.split("%", maxsplit=1)[0])
     if address.version == 4 and address.is_loopback:
         return plan.loopback_addresses(min(2 * step.sources, 1_000))

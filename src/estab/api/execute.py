@@ -13,16 +13,17 @@ from estab.api.recorder import ProgressCallback, Recorder
 from estab.api.request import ConfigValue, LoadOptions, LoadRequest
 from estab.diagnose import accepts, data_path, judge, sent
 from estab.errors import UsageError
-from estab.kernel.formats.endpoint import endpoint
+from estab.kernel.formats.endpoint import endpoint, is_unix
 from estab.load import fleet, late_connect, outcome, plan, size_probe
 from estab.load.conductor import SOLO, Barrier, Callbacks, Stop, conduct
 from estab.load.exchange import HTTP, Exchange
 from estab.load.fleet import Fleet, engine_name
 from estab.load.plan import Address, ClientLoad, Machine, is_address
 from estab.load.serving import Service, serving
-from estab.load.target import parse, resolve
+from estab.load.target import parse, resolve_any
 from estab.observe import host, via
 from estab.observe.local import is_local
+from estab.observe.unix_watch import watch_of
 from estab.observe.watch import Observed, Watch
 from estab.records import Funnel, Ghosts, LateConnect, RunResult, SizeProbe
 from estab.records.failure import OF_CONNECTED
@@ -73,7 +74,8 @@ def execute(
             config |= {"backlog_asked": service.backlog, "server_processes": len(servers.workers)}
             config |= service.settings()
         else:
-            address = resolve(target)
+            address = resolve_any(target)
+        _check_unix(address, load)
         made = plan.make(load, address, here, beside_server=is_local(address[0]))
         config |= {
             "target": endpoint(address[0], address[1]),
@@ -91,10 +93,18 @@ def _check_ends(target: str | None, options: LoadOptions) -> None:
     if options.server_via is not None:
         if target is None:
             raise UsageError("`server_via` is for a `target` elsewhere; the embedded server is seen from here")
+        if is_unix(target):
+            raise UsageError(f"`server_via` shows another host, and {target} is a UNIX socket of this: leave it out")
         via.words_of(options.server_via, parse(target)[1])  # a command that can't be is said before anything is sent
     for source in options.sources:
         if is_address(source) and not is_local(source):
             raise UsageError(f"`sources`: {source} is not an address of this host; `ip addr` lists those that are")
+
+
+def _check_unix(address: Address, load: ClientLoad) -> None:
+    """Raises UsageError for what a UNIX socket can't do."""
+    if is_unix(address[0]) and load.reset:
+        raise UsageError(f"a close by RST was asked for, and {address[0]} is a UNIX socket, which has none")
 
 
 def embedded_service(load: ClientLoad, service: Service, here: Machine) -> Service:
@@ -107,7 +117,7 @@ def _carry_out(run: _Run, servers: Fleet | None, stop: Stop | None, progress: Pr
     started_at = time.time()
     host_name, port, _scope = run.target
     own = servers.pids() if servers else None
-    watch = Watch(host_name, port, server_pids=own, server_via=run.server_via)
+    watch = watch_of(host_name, port, server_pids=own, server_via=run.server_via)
     with contextlib.closing(watch), Fleet() as clients:
         clients.start("client", run.plan.configs)
         watch.start(clients.pids())
@@ -120,7 +130,7 @@ def _carry_out(run: _Run, servers: Fleet | None, stop: Stop | None, progress: Pr
         if servers is not None:
             servers.stop()
         record = _result(run, recorder, seen, started_at).replace(interrupted=interrupted, late_connect=late.record)
-    if not interrupted and data_path.asks_for_probe(record):
+    if not interrupted and not is_unix(host_name) and data_path.asks_for_probe(record):
         record = record.replace(size_probe=_probed(run))
     return record.replace(diagnosis=judge(record))
 
@@ -214,7 +224,7 @@ def _result(run: _Run, recorder: Recorder, seen: Observed, started_at: float) ->
         open_loop=outcome.open_loop(fleet.totals(b.counts() for b in blocks[:staying]), run.load),
         visitors=outcome.visitors(blocks[staying:], run.visitors),
         latency=outcome.latency(blocks, totals),
-        syn_retransmits=outcome.syn_retransmits(blocks),
+        syn_retransmits={} if is_unix(run.target[0]) else outcome.syn_retransmits(blocks),
         timeline=recorder.timeline(),
         error_orders=outcome.error_orders(blocks),
         arrival_order=None if run.load.gaps_s else outcome.arrival_order(blocks[:staying]),

@@ -146,6 +146,8 @@ def diagnose_host(
 def _look(server: LocalServer | None) -> Snapshot:
     if server is None:
         return snapshot.take(most_targets=targets.MOST)
+    if server.unix is not None:
+        return snapshot.take(unix=server.unix)
     if len(server.ports) == 1:
         return snapshot.take(port=server.ports[0])
     taken = snapshot.take()

@@ -10,6 +10,7 @@ from estab.api.machine import machine
 from estab.diagnose.ladder import BothEnds, HoldSpread, ladder
 from estab.errors import UsageError
 from estab.kernel.formats import inet_diag
+from estab.kernel.formats.endpoint import is_unix
 from estab.kernel.rules.listening import reached, serving
 from estab.load import plan
 from estab.load import target as targets
@@ -30,12 +31,12 @@ def limits(
     server_via: str | None = None,
     via_timeout_s: float = 30.0,
 ) -> Limits:
-    """Every limit on the way from this host to `target` (HOST:PORT), the one that is met first coming first.
+    """Every limit on the way from this host to `target` (HOST:PORT, unix:/path), the one that is met first first.
 
-    `listen` (":PORT" or "HOST:PORT") or `pid` name a local server instead of `target`; with none of them it is this
-    host as a client, wherever it connects to, and what servers on it could take is left out. `server_via` is a command,
-    run without a shell, that prints snapshots of the server's side as JSON lines (estab.snapshot/1); the last one
-    counts, and the command is ended after `via_timeout_s` seconds.
+    `listen` (":PORT", "HOST:PORT" or "unix:/path") or `pid` name a local server instead of `target`; with none of them
+    it is this host as a client, wherever it connects to, and what servers on it could take is left out. `server_via` is
+    a command, run without a shell, that prints snapshots of the server's side as JSON lines (estab.snapshot/1); the
+    last one counts, and the command is ended after `via_timeout_s` seconds.
 
     Raises UsageError for what cannot be asked, MachineError where the command cannot be run, ReadError where it prints
     no snapshot. What could not be observed raises nothing: it stands last, with why.
@@ -44,7 +45,8 @@ def limits(
     if target is not None:
         return ladder(_towards(target, server_via, via_timeout_s))
     if listen is not None:
-        return ladder(_local(_listening_on(listen), None))
+        unix = targets.unix_socket(listen, "listen")
+        return ladder(_local(_listening_on(listen), None) if unix is None else _local_unix(unix))
     if pid is not None:
         return _of_process(pid)
     return ladder(BothEnds(client=_take(None), spread=_spread(None)))
@@ -70,7 +72,11 @@ class _Address:
 
 
 def _towards(target: str, server_via: str | None, timeout_s: float) -> BothEnds:
-    host, port, _scope = targets.resolve(target)
+    host, port, _scope = targets.resolve_any(target)
+    if is_unix(host):
+        if server_via is not None:
+            raise UsageError(f"`server_via` shows another host, and {host} is a UNIX socket of this one: leave it out")
+        return _local_unix(host)
     address = _Address(reached(inet_diag.canonical(host)), port)
     if server_via is None:
         return _local(address, None) if is_local(address.host) else _remote(address, None)
@@ -90,6 +96,24 @@ def _local(address: _Address, owner: int | None) -> BothEnds:
         client=here,
         spread=_spread(address),
         target=(address.host, address.port),
+        server=here if listeners else None,
+        listeners=listeners,
+        why_unobserved=why,
+    )
+
+
+def _local_unix(address: str) -> BothEnds:
+    """A UNIX socket that listens in this very network namespace."""
+    here = snapshot.take(unix=address)
+    listeners = here.unix_listeners or []
+    why = None
+    if not listeners:
+        seen = f"nothing listens at {address} in this network namespace; `ss -lx` shows what does"
+        why = seen if here.unix_listeners is not None else _gap(here, "unix_listeners")
+    return BothEnds(
+        client=here,
+        spread=_spread(None),
+        target=(address, 0),
         server=here if listeners else None,
         listeners=listeners,
         why_unobserved=why,

@@ -1,4 +1,4 @@
-"""Which server of this host is meant by what people type: `:8080`, a port, a PID, a program's name."""
+"""Which server of this host is meant by what people type: `:8080`, a port, `unix:/path`, a PID, a program's name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from estab.errors import UsageError
 from estab.kernel.formats.endpoint import endpoint
 from estab.kernel.rules.listening import reached
 from estab.load.plan import is_address
-from estab.load.target import MOST_PORT, split
+from estab.load.target import MOST_PORT, split, unix_socket
 from estab.observe import processes, snapshot
 from estab.observe.local import is_local
 from estab.records import Listener, Snapshot
@@ -21,11 +21,15 @@ _NAME_BYTES = 15  # of a process's name, prctl(2) PR_SET_NAME: the kernel cuts i
 
 @dataclass(frozen=True)
 class LocalServer:
-    """What listens here, by who or where was asked: `listeners` are all on `port`, or all of the process `pid`."""
+    """What listens here, by who or where was asked: `listeners` are all on `port`, or all of the process `pid`.
+
+    `unix`: it is the UNIX socket at this address (`unix:/path`).
+    """
 
     listeners: Sequence[Listener]
     port: int | None = None
     pid: int | None = None
+    unix: str | None = None
 
     @property
     def ports(self) -> list[int]:
@@ -66,6 +70,8 @@ def find(text: str) -> LocalServer:
 
     Raises UsageError where no such server is seen, or where `text` names another host.
     """
+    if (unix := unix_socket(text)) is not None:
+        return _at_unix(unix)
     here = snapshot.take()
     if not is_local_name(text):
         host, port = split(text, "`target`")
@@ -86,6 +92,14 @@ def find(text: str) -> LocalServer:
         more = "; as root more is seen" if _hidden(here) and os.geteuid() != 0 else ""
         raise UsageError(f"no program named {text!r} is seen to listen here ({_LISTS}{more})")
     return server
+
+
+def _at_unix(address: str) -> LocalServer:
+    here = snapshot.take(unix=address)
+    if here.unix_listeners:
+        return LocalServer(here.unix_listeners, unix=address)
+    why = "`ss -lx` shows what does" if here.unix_listeners is not None else f"{_hidden(here)}"
+    raise UsageError(f"nothing listens at {address} in this network namespace; {why}")
 
 
 def _on(here: Snapshot, port: int, text: str) -> LocalServer:
@@ -135,4 +149,5 @@ def owned(here: Snapshot, pids: set[int]) -> list[Listener]:
 
 
 def _hidden(here: Snapshot) -> str | None:
-    return next((gap.why for gap in here.unobserved if gap.field in ("listeners", "listeners.owners")), None)
+    field = "unix_listeners" if here.listeners is None else "listeners"
+    return next((gap.why for gap in here.unobserved if gap.field in (field, f"{field}.owners")), None)

@@ -142,10 +142,13 @@ class _Observer:
                 most_targets=targets.MOST if wanted.port is None and wanted.toward is None else 0,
             ),
         )
-        listeners = None if taken.listeners is None else [self._seen(taken, listener) for listener in taken.listeners]
-        return taken.replace(netns=namespace.name, listeners=listeners)
+        listeners, unix = self._seen(taken, taken.listeners), self._seen(taken, taken.unix_listeners)
+        return taken.replace(netns=namespace.name, listeners=listeners, unix_listeners=unix)
 
-    def _seen(self, taken: Snapshot, listener: Listener) -> Listener:
+    def _seen(self, taken: Snapshot, listeners: list[Listener] | None) -> list[Listener] | None:
+        return None if listeners is None else [self._with_worst(taken, listener) for listener in listeners]
+
+    def _with_worst(self, taken: Snapshot, listener: Listener) -> Listener:
         key = (taken.host.netns_inode, listener.inode)
         self._worst[key] = max(self._worst.get(key, 0), listener.depth)
         return listener.replace(worst_depth=self._worst[key])

@@ -80,9 +80,9 @@ def attach(
 ) -> RunResult:
     """Watches for `duration_s` seconds what already runs, and judges it.
 
-    `subject`: a PID, :PORT (who listens there), HOST:PORT (what this host's connects there meet, whoever makes them), a
-    program's name, a systemd unit (nginx.service), or a container's id or a pod's uid, or how it begins. Ends early
-    where all its processes have ended, or at `stop`. Raises UsageError where there is no such thing here.
+    `subject`: a PID, :PORT or unix:/path (who listens there), HOST:PORT (what this host's connects there meet, whoever
+    makes them), a program's name, a systemd unit (nginx.service), or a container's id or a pod's uid, or how it begins.
+    Ends early where all its processes have ended, or at `stop`. Raises UsageError where there is no such thing here.
     """
     check_range("duration_s", duration_s, 0.01, MOST_DURATION_S)
     record = _attach(subject, duration_s, stop, lambda: None, server_via=server_via, sampled=sampled)

@@ -19,6 +19,11 @@ class ProgramNamespace:
         self._namespace: Namespace | None = None
         self._opened: list[int] = []
 
+    @property
+    def inode(self) -> int | None:
+        """Which one it is; None where that can't be told."""
+        return self._namespace.inode if self._namespace is not None else netns.own().inode
+
     def inside(self, work: Callable[[], T]) -> T:
         """What `work` returns there. Raises MachineError where this process may not enter."""
         return work() if self._namespace is None else netns.inside(self._namespace, work)
@@ -32,7 +37,7 @@ class ProgramNamespace:
 
     def follow(self, pids: Sequence[int]) -> bool:
         """Be where the youngest of these processes is, that can be seen. Whether that is another one."""
-        here = self._namespace.inode if self._namespace is not None else netns.own().inode
+        here = self.inode
         for pid in reversed(pids):
             path = f"/proc/{pid}/ns/net"
             try:

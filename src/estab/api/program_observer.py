@@ -68,7 +68,8 @@ class Observer(contextlib.AbstractContextManager["Observer"]):
         told = TracedRun(traced, self._track.began_ns) if traced is not None else None
         seen = self.namespace.inside(lambda: self._finish(told))
         unseen = [*self.unseen, *(told.unseen if told is not None else [])]
-        program = program_of(self._asked, watch, told, code, left).replace(why_sampled=self.trace.why, unseen=unseen)
+        program = program_of(self._asked, watch, told, code, left=left, namespace=self.namespace.inode)
+        program = program.replace(why_sampled=self.trace.why, unseen=unseen)
         fullest = (watch.processes.processes() or [])[:_MOST_PROCESSES]
         of_all = SeenOfAll(self._asked, self._track, told, program, fullest)
         records = [of_all.record(target, ends) for target, ends in seen]

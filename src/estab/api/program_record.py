@@ -40,8 +40,10 @@ class Asked:
         }
 
 
-def program_of(asked: Asked, watch: ProgramWatch, told: TracedRun | None, code: int | None, left: int) -> Program:
-    """The program itself, which ended with `code` and left so many processes running."""
+def program_of(
+    asked: Asked, watch: ProgramWatch, told: TracedRun | None, code: int | None, *, left: int, namespace: int | None
+) -> Program:
+    """The program itself, which ended with `code` and left so many processes running. `namespace`: its network's."""
     sampled = watch.targets()
     return Program(
         name=asked.name,
@@ -56,6 +58,8 @@ def program_of(asked: Asked, watch: ProgramWatch, told: TracedRun | None, code: 
         accepts=None if told is None else told.accepts(watch.listens_on),
         unix_connects=None if told is None else told.unix_connects,
         unix_failures=None if told is None else told.unix_failures(),
+        unix_refused=None if told is None else told.unix_refused(namespace),
+        unix_queues=watch.unix.seen(),
         lost_events=None if told is None else told.lost,
         cgroup=watch.cgroups.worst(),
         cpu=watch.cpu.so_far(),

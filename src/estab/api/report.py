@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING
 from estab import __version__
 from estab.api.files import named, parse_record, read_bytes
 from estab.api.recordings import judge_recording, span_of
-from estab.diagnose import judge
+from estab.diagnose import facts, judge
 from estab.diagnose.episodes import diagnosis_of
 from estab.diagnose.ladder import BothEnds, HoldSpread, ladder
 from estab.errors import EstabError, MachineError, ParseError, ReadError, UsageError
 from estab.extras import install_command
 from estab.kernel.formats.captures import Syn, parse_syns
+from estab.kernel.formats.endpoint import is_unix
 from estab.kernel.rules.listening import serving
 from estab.load import plan
 from estab.recording import reading
 from estab.recording.reading import close_looks, is_recording
-from estab.records import Limits, RunResult, Snapshot, decode, encode, schema_of
+from estab.records import Limits, Listener, RunResult, Snapshot, decode, encode, schema_of
 from estab.records.lab import LAB_SCHEMA, LabResult
 from estab.records.twin import TWIN_SCHEMA, TwinResult
 from estab.report.html.subject import MOST_CLOSE, Capture, Material, Subject
@@ -283,7 +284,7 @@ def _limits(run: RunResult) -> Limits | None:
         return None
     target = _target(run)
     server = run.server.before if run.server.observed else None
-    listeners = serving((server.listeners or ()) if server else (), *target, anywhere=True) if target else []
+    listeners = _listeners(server, target) if server is not None and target is not None else []
     sources = run.config.get("sources")
     spread = HoldSpread(
         own_descriptors=plan.HOLDS_OPEN.get(run.engine, 5),
@@ -306,6 +307,14 @@ def _limits(run: RunResult) -> Limits | None:
         return None
 
 
+def _listeners(server: Snapshot, target: tuple[str, int]) -> list[Listener]:
+    if is_unix(target[0]):
+        return server.unix_listeners or []
+    return serving(server.listeners or (), *target, anywhere=True)
+
+
 def _target(run: RunResult) -> tuple[str, int] | None:
+    if (path := facts.unix_target(run)) is not None:
+        return path, 0
     host, _, port = str(run.config.get("target") or "").rpartition(":")
     return (host.strip("[]"), int(port)) if host and port.isascii() and port.isdigit() else None

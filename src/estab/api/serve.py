@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 from estab import __version__
 from estab.api.request import ConfigValue
+from estab.kernel.formats.endpoint import endpoint, is_unix
 from estab.load import outcome
 from estab.load.conductor import TICK_S, Stop
 from estab.load.fleet import Fleet, engine_name
 from estab.load.plan import MOST_DURATION_S, check_range
 from estab.load.serving import Service, serving
 from estab.observe import host
+from estab.observe.unix_watch import watch_of
 from estab.observe.watch import EndsSample, Watch
 from estab.records import Funnel, RunResult, TimelinePoint
 
@@ -51,7 +53,7 @@ def serve(
         where = address[0]
         # A wildcard address is watched through loopback: the same listeners serve it.
         seen_at = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(where, where)
-        watch = stack.enter_context(contextlib.closing(Watch(seen_at, address[1], server_pids=servers.pids())))
+        watch = stack.enter_context(contextlib.closing(watch_of(seen_at, address[1], server_pids=servers.pids())))
         watch.start()
         loop = _Loop(servers, watch, service, (where, address[1]), progress)
         interrupted = loop.run(duration_s, stop)
@@ -79,7 +81,7 @@ def serve(
 def _config(service: Service, where: str, port: int, duration_s: float | None) -> dict[str, ConfigValue]:
     return {
         **service.settings(),
-        "target": f"[{where}]:{port}" if ":" in where else f"{where}:{port}",
+        "target": endpoint(where, port),
         "backlog_asked": service.backlog,
         "server_processes": service.processes,
         "close_after_bytes": service.close_after_bytes,
@@ -123,7 +125,7 @@ class _Loop:
         self.points = [*self.points[-599:], point]  # the last minute
         if self.progress is not None:
             limit = sample.queue_limit
-            count = len(self.servers.workers)
+            count = 1 if is_unix(self.where[0]) else len(self.servers.workers)  # of sockets
             granted = None if limit is None else limit // count
             self.progress(ServeProgress(*self.where, count, self.service.backlog, granted, point))
 

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from estab.api import local_server
+from estab.api.local_server import LocalServer
 from estab.errors import MachineError, UsageError
+from estab.kernel.formats.endpoint import is_unix
 from estab.kernel.rules.listening import reached
 from estab.load.target import resolve
 from estab.observe import netns, processes
@@ -35,6 +37,8 @@ class Subject:
 
 def find(text: str) -> Subject:
     """Who or what is meant. Raises UsageError where that is nobody here, MachineError where it may not be seen."""
+    if is_unix(text):
+        return _of_processes(_owners(local_server.find(text), text))
     if not local_server.is_local_name(text):
         address, port, _scope = resolve(text, "subject")
         return Subject([], to=(address, port))
@@ -48,11 +52,18 @@ def find(text: str) -> Subject:
     except UsageError as error:
         looked = f"no unit, container or pod {text!r} has one of the {len(everyone):,} processes that are seen here"
         raise UsageError(f"{looked}, and {error}") from error
-    owners = {owner.pid for listener in server.listeners for owner in listener.owners or ()}
-    if not owners and server.port is None:
-        raise UsageError(f"{text}: whose listener it is can't be seen: run as root, or as its user")
+    if server.port is None:
+        return Subject(_owners(server, text))
+    owners = sorted({owner.pid for listener in server.listeners for owner in listener.owners or ()})
     listener = server.listeners[0]
-    return Subject(sorted(owners), to=None if owners else (reached(listener.address), listener.port))
+    return Subject(owners, to=None if owners else (reached(listener.address), listener.port))
+
+
+def _owners(server: LocalServer, text: str) -> list[int]:
+    owners = {owner.pid for listener in server.listeners for owner in listener.owners or ()}
+    if not owners:
+        raise UsageError(f"{text}: whose listener it is can't be seen: run as root, or as its user")
+    return sorted(owners)
 
 
 def _of_processes(pids: list[int]) -> Subject:

@@ -10,7 +10,7 @@ from estab.load import outcome
 from estab.load.block import hdr_value
 from estab.observe.connect_tracer import FailureCount, TracedConnects, TracedTarget
 from estab.observe.program_watch import Target
-from estab.records import Failure, Funnel, Latency, ProgramAccepts, ProgramConnects, ProgramTarget
+from estab.records import Failure, Funnel, Latency, ProgramAccepts, ProgramConnects, ProgramTarget, UnixRefused
 from estab.records.failure import GAVE_UP, by_kind
 
 _CLOSED_UNCONNECTED, _NOT_TOLD = 0, -1
@@ -52,10 +52,13 @@ class TracedRun:
         return ProgramConnects(targets=targets, attempted=funnel.attempted, connected=funnel.connected, failed=failed)
 
     def accepts(self, listeners: Mapping[int, str]) -> list[ProgramAccepts]:
-        """What it accepted from each listener, most first. `listeners`: addresses and ports by inode."""
+        """What it accepted from each listener, most first. `listeners`: addresses and ports by inode.
+
+        A UNIX one that no look met is called `unix`.
+        """
         told: dict[str | None, ProgramAccepts] = {}
         for each in self._traced.accepts:
-            listener = "unix" if each.unix else listeners.get(each.inode or 0)
+            listener = listeners.get(each.inode or 0) or ("unix" if each.unix else None)
             known = told.setdefault(listener, ProgramAccepts(listener=listener))
             failures = by_kind([*known.failures, *self._as_failures("accept", each.failures)])
             told[listener] = known.replace(accepted=known.accepted + each.accepted, failures=failures)
@@ -64,6 +67,20 @@ class TracedRun:
     def unix_failures(self) -> list[Failure]:
         """How connects over UNIX sockets failed."""
         return by_kind(self._as_failures("connect", self._traced.unix_failures))
+
+    def unix_refused(self, namespace: int | None) -> list[UnixRefused]:
+        """Who else in the network namespace with this inode found a UNIX accept queue full, most often first."""
+        return [
+            UnixRefused(
+                pid=each.pid,
+                name=each.name,
+                count=each.count,
+                first_s=self._since_start(each.first_ns),
+                last_s=self._since_start(each.last_ns),
+            )
+            for each in self._traced.refused
+            if each.namespace == namespace
+        ]
 
     def latency(self) -> Latency:
         """How long connects took that came through, to whatever target."""

@@ -33,8 +33,9 @@ def attach(
     Parameters
     ----------
     subject
-        A PID; :PORT, whoever listens there; HOST:PORT, what connects from here to there meet; the name of a program
-        that listens; a systemd unit (nginx.service); a container's id or a pod's uid, or its first letters.
+        A PID; :PORT or unix:/path, whoever listens there; HOST:PORT, what connects from here to there meet; the name
+        of a program that listens; a systemd unit (nginx.service); a container's id or a pod's uid, or its first
+        letters.
     duration
         How long to watch.
     server_via

@@ -49,8 +49,8 @@ def bench(
     Parameters
     ----------
     target
-        HOST:PORT, [IPv6]:PORT, :PORT, a URL, or the name of a program that listens on this host. Default: an embedded
-        echo server on loopback.
+        HOST:PORT, [IPv6]:PORT, :PORT, a URL, unix:/path, or the name of a program that listens on this host. Default:
+        an embedded echo server on loopback.
     connections
         How many connections; all are opened at once.
     duration

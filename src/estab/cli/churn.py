@@ -45,8 +45,8 @@ def churn(
     Parameters
     ----------
     target
-        HOST:PORT, [IPv6]:PORT, :PORT, a URL, or the name of a program that listens on this host. Default: an embedded
-        echo server on loopback.
+        HOST:PORT, [IPv6]:PORT, :PORT, a URL, unix:/path, or the name of a program that listens on this host. Default:
+        an embedded echo server on loopback.
     connections
         How many connections at a time: each is a loop of its own.
     duration

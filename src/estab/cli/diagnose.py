@@ -17,6 +17,7 @@ from estab.cli.options import DEFAULT_REPORT, OUTPUT, ReportFlags
 from estab.cli.show import FAILED, OK, JsonFile, exit_code, show, stoppable
 from estab.cli.values import Flag, Moment, Seconds
 from estab.errors import UsageError
+from estab.kernel.formats.endpoint import is_unix
 from estab.words import plural
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ def diagnose(
     ----------
     file
         Recorded runs (estab.run/1) or snapshots (estab.snapshot/1, one per line), also compressed (gzip, zstd), or the
-        directory of `estab record`; `-` is standard input. Or a server on this host, to look at now: :PORT, a PID, or
-        the name of a program (nginx).
+        directory of `estab record`; `-` is standard input. Or a server on this host, to look at now: :PORT, a UNIX
+        socket (unix:/path), a PID, or the name of a program (nginx).
     interval
         Without a file: the time between the two looks at this host (500ms, 5s).
     since
@@ -83,6 +84,8 @@ def diagnose(
 
 def _is_file(name: str) -> bool:
     """Whether it is to be read: it is there, or no listener has such a name."""
+    if is_unix(name):
+        return False
     url = "://" in name
     return not name or name[0] == "-" or os.path.exists(name) or (not url and bool(re.search(r"[/\s\\]|\.\w*$", name)))
 
@@ -95,6 +98,8 @@ def _this_host(listener: str | None, interval: float, output: ReportFlags) -> Su
     try:
         server = None if listener is None else find(listener)
     except UsageError as error:
+        if listener is not None and is_unix(listener):
+            raise
         raise UsageError(f"there is no file {listener}; as a listener: {error}") from error
     whose = "this host" if server is None else f"{listener} on this host"
     with stoppable() as stop, status_line(output) as say:

@@ -54,8 +54,8 @@ def hold(
     Parameters
     ----------
     target
-        HOST:PORT, [IPv6]:PORT, :PORT, a URL, or the name of a program that listens on this host. Default: an embedded
-        server on loopback.
+        HOST:PORT, [IPv6]:PORT, :PORT, a URL, unix:/path, or the name of a program that listens on this host. Default:
+        an embedded server on loopback.
     connections
         How many connections to hold. Default: 1000. With --gaps, of all gaps together; by default two for each. With
         --find-ceiling, the most to try; by default what fits in memory, up to 1,000,000.

@@ -31,7 +31,8 @@ def limits(
     Parameters
     ----------
     target
-        HOST:PORT, [IPv6]:PORT, or a URL. For a server on this host also :PORT, a PID, or the name of a program (nginx).
+        HOST:PORT, [IPv6]:PORT, or a URL. For a server on this host also :PORT, unix:/path, a PID, or the name of a
+        program (nginx).
         Default: this host as a client, whatever it connects to.
     pid
         Instead of TARGET: the local server with this PID.

@@ -44,7 +44,7 @@ def page() -> str:
 DESCRIPTION = (
     "estab loads a TCP server, watches the Linux kernel meanwhile, and says why connections fail and how many there "
     "can be. It names at most one limit, with the evidence for it and against every other suspect, what to do, and "
-    "what would do nothing. TARGET is HOST:PORT, [IPv6]:PORT, :PORT, a URL, or the name of a program "
+    "what would do nothing. TARGET is HOST:PORT, [IPv6]:PORT, :PORT, a URL, unix:/path, or the name of a program "
     "that listens on this host; without it, a server of its own on loopback is loaded. "
     "Nothing of the host is changed."
 )

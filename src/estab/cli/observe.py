@@ -33,8 +33,8 @@ def observe(
 ) -> int:
     """Print what the kernel shows: snapshots (estab.snapshot/1), one line of JSON each.
 
-    Every listener with its limit, depth, drops and owner; sockets by state, port and peer; counters, sysctls and
-    limits. What can't be read is null, and `unobserved` says why. Nothing is changed on the host.
+    Every listener with its limit, depth, drops and owner, UNIX sockets too; sockets by state, port and peer;
+    counters, sysctls and limits. What can't be read is null, and `unobserved` says why. Nothing is changed on the host.
 
     Example: estab observe --port 8080 --interval 1 --count 10
 

@@ -52,7 +52,8 @@ def serve(
     service
         echo, sink or stall.
     listen
-        HOST:PORT, [IPv6]:PORT, or :PORT for every address; port 0 takes any free one.
+        HOST:PORT, [IPv6]:PORT, or :PORT for every address; port 0 takes any free one. A UNIX socket: unix:/path, or
+        unix:@name of an abstract one.
     backlog
         The backlog passed to listen(). The kernel grants at most net.core.somaxconn; both are shown.
     accept_delay
@@ -60,7 +61,7 @@ def serve(
     accept_rate
         At most this many accepts per second: --accept-delay the other way round.
     processes
-        How many processes listen on the port, each with a socket of its own (SO_REUSEPORT).
+        How many processes listen on the port, each with a socket of its own (SO_REUSEPORT); a UNIX socket they share.
     close_after
         Close first, after receiving this much; 0: right after accept().
     reset

@@ -16,6 +16,7 @@ from estab.cli.options import OUTPUT, OutputFlags
 from estab.cli.show import FAILED, INTERRUPTED, OK, console, stoppable
 from estab.cli.values import Command, File, Flag, Moment, Netns, Number, Port, Seconds, Whole
 from estab.errors import MachineError, UsageError
+from estab.kernel.formats.endpoint import is_unix
 from estab.load.conductor import Stop
 from estab.words import plural
 
@@ -71,7 +72,8 @@ def watch(
     Parameters
     ----------
     listener
-        Only this one: a port, as :8080, a PID, or part of a program's name. Default: all.
+        Only this one: a port, as :8080, a UNIX socket, as unix:/run/app.sock, a PID, or part of a program's name.
+        Default: all of TCP, and the UNIX sockets at which something waits or waited.
     interval
         Time between updates (500ms, 5s). Default: 1s.
     count
@@ -97,6 +99,7 @@ def watch(
     speed
         For --replay: how many times as fast.
     """
+    address = listener if listener is not None and is_unix(listener) else None
     shown = shown if listener is None else _named(listener, shown)
     if shown.process == "":
         raise UsageError("--process is empty: give a PID, or part of a name")
@@ -105,7 +108,7 @@ def watch(
     _check(asked, once=once, port=shown.port)
     from estab.live.arrange import ListenerFilter
 
-    chosen = ListenerFilter(port=shown.port, process=shown.process)
+    chosen = ListenerFilter(port=shown.port, process=shown.process, address=address)
     if replay is not None:
         return _replay(replay, at, speed, chosen, shown.sort, once=once)
     with Stop() as stop, contextlib.ExitStack() as stack:
@@ -136,6 +139,8 @@ def _named(listener: str, shown: ShownListeners) -> ShownListeners:
 
     if shown.port is not None or shown.process is not None:
         raise UsageError(f"LISTENER {listener!r} says what --port and --process do: give one of them")
+    if is_unix(listener):
+        return shown
     if ":" in listener or (listener.isdigit() and int(listener) <= MOST_PORT):
         return replace(shown, port=split(listener, "LISTENER")[1])
     return replace(shown, process=listener)

@@ -90,6 +90,8 @@ class Cause:
     `judge_run`: the verdict on a run, knowing of no other suspect; `judge_snapshots`: on a host without one.
     `judge_program`: on a run of a program that is no load of ours, whose reads and writes nobody sees; None: up to the
     handshake `judge_run` (`judges_program` says which), else `judge_snapshots`.
+    `over_unix`: whether connections over a UNIX socket can meet it, so that `judge_run` judges them too; else a run
+    over one rules it out.
     `failures`: how many of a run's client failures it can answer for. `remedies`: what works, then what does nothing.
     """
 
@@ -104,6 +106,7 @@ class Cause:
     kind: CauseKind | None = None
     specificity: int = 0
     judge_program: Callable[[RunResult], Judgement] | None = None
+    over_unix: bool = False
     explains: Mapping[str | CauseKind, str] = field(default_factory=dict)
 
     def suspect(self, judgement: Judgement, run: RunResult) -> Suspect:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Collection
 
 from estab.diagnose import accepts
+from estab.kernel.formats.endpoint import is_unix
 from estab.kernel.rules import accept_queue, syn_retries
 from estab.kernel.rules.inputs import RuleInputError
 from estab.kernel.rules.kernel_version import KernelVersion, of
@@ -82,7 +83,8 @@ def turned_away_clients(run: RunResult) -> int:
     stalled = timeouts(run) - connect_timeouts(run)
     most = _most_unaccepted(run)
     cut_off = min(resets(run), sum(known)) if known else resets(run)
-    return connect_timeouts(run) + (stalled if most is None else min(stalled, most)) + cut_off
+    kept_waiting = stalled if most is None else min(stalled, most)
+    return connect_timeouts(run) + kept_waiting + cut_off + unix_refusals(run)
 
 
 def _most_unaccepted(run: RunResult) -> int | None:
@@ -212,8 +214,22 @@ def asked_rate(run: RunResult) -> float | None:
     return value if value and value > 0 else None
 
 
+def unix_target(run: RunResult) -> str | None:
+    """The UNIX socket that the run's own load connected to, as `unix:/path`. None: it was no UNIX socket."""
+    target = run.config.get("target")
+    is_load = run.program is None and run.command != "observe"
+    return target if is_load and isinstance(target, str) and is_unix(target) else None
+
+
+def unix_refusals(run: RunResult) -> int:
+    """Connects of the run's own load that found the accept queue of a UNIX socket full (docs/kernel.md rule 31)."""
+    return 0 if unix_target(run) is None else failed(run, ("connect",), ("EAGAIN",))
+
+
 def target_port(run: RunResult) -> int | None:
-    """The port that was connected to, from whichever part of the record names it."""
+    """The port that was connected to, from whichever part of the record names it; None of a UNIX socket."""
+    if unix_target(run) is not None:
+        return None
     if run.server.listener is not None:
         return run.server.listener.port
     if run.client.port_use is not None:
@@ -331,4 +347,6 @@ def server_cores(run: RunResult) -> float | None:
 
 
 def _listeners(snapshot: Snapshot | None) -> list[Listener]:
-    return (snapshot.listeners if snapshot else None) or []
+    if snapshot is None:
+        return []
+    return [*(snapshot.listeners or ()), *(snapshot.unix_listeners or ())]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from estab.diagnose import facts
+from estab.diagnose.cause import Cause, Judgement
 from estab.diagnose.decide import decide, not_observed, open_questions
+from estab.diagnose.evidence import unknown
 from estab.diagnose.program import judge_program
 from estab.diagnose.suspects import CAUSES
 from estab.kernel.formats import first_bytes
@@ -17,12 +20,20 @@ def judge(run: RunResult) -> Diagnosis:
     if run.program is not None:
         return judge_program(run, run.program)
     judged = decide(
-        [(cause, cause.judge_run(run)) for cause in CAUSES],
+        [(cause, _judgement(cause, run)) for cause in CAUSES],
         run,
         failures=lambda cause: cause.failures(run),
         without_cause=lambda suspects: _no_cause(run, suspects),
     )
     return judged.replace(summary=judged.summary + _unseen(run, judged.suspects))
+
+
+def _judgement(cause: Cause, run: RunResult) -> Judgement:
+    path = facts.unix_target(run)
+    if path is None or cause.over_unix:
+        return cause.judge_run(run)
+    text = f"The load went over {path}: no port, no packet and no counter of TCP is involved."
+    return Judgement("ruled_out", text, [unknown("config", "target", f"{path} is a UNIX socket")])
 
 
 def _unseen(run: RunResult, suspects: list[Suspect]) -> str:

@@ -54,7 +54,7 @@ def _why_unseen(view: BothEnds) -> str | None:
 def _rungs(view: BothEnds) -> Iterator[Limit]:
     yield from client.rungs(view)
     ends = 2 if view.one_machine else 1
-    own = Host(snapshot=view.client, side="client", ends=ends)
+    own = Host(snapshot=view.client, side="client", ends=ends, is_unix=view.is_unix)
     yield from host.machine_rungs(own)
     yield from host.namespace_rungs(own)
     yield from server.rungs(view)
@@ -64,7 +64,7 @@ def _rungs(view: BothEnds) -> Iterator[Limit]:
             yield from host.machine_rungs(other)
         if not view.one_namespace:
             yield from host.namespace_rungs(other)
-    if view.target is not None and not view.one_namespace:
+    if view.target is not None and not view.one_namespace and not view.is_unix:
         reason = "what lies between the two (NAT, firewalls, load balancers) cannot be asked from an end"
         yield unknown("path_flows", "path", "tracked flows", "nothing that can be read here", reason)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from estab.diagnose.evidence import measured
-from estab.kernel.formats.endpoint import endpoint
+from estab.kernel.formats.endpoint import endpoint, is_unix
 from estab.kernel.rules import accept_queue
 from estab.kernel.rules.accept_queue import drops_since, fill, is_full
 from estab.kernel.rules.listener_history import ListenerHistory
@@ -112,6 +112,13 @@ class Snapshots:
         queues = [_queue(listener, known.get(_key(listener))) for listener in self.after.listeners or []]
         return sorted(queues, key=lambda queue: queue.distress, reverse=True)
 
+    @cached_property
+    def unix_queues(self) -> list[Queue]:
+        """Every UNIX socket that listens, the one in the greatest distress first."""
+        known = {_key(each): each for each in (self.before.unix_listeners if self.before else None) or []}
+        queues = [_queue(each, known.get(_key(each))) for each in self.after.unix_listeners or []]
+        return sorted(queues, key=lambda queue: queue.distress, reverse=True)
+
     @property
     def fullest(self) -> Queue | None:
         """The first of `queues`. None: nothing listens, or the listeners were not read."""
@@ -133,7 +140,7 @@ class Snapshots:
         )
         return RunResult(
             command="observe",
-            config={"port": queue.now.port} if queue is not None else {},
+            config=_config(queue),
             host=self.after.host,
             started_at_s=self.after.taken_at_s - self.span_s,
             elapsed_s=self.span_s,
@@ -165,6 +172,13 @@ class ProgramSnapshots(Snapshots):
         """The run itself, whichever of the target's queues is meant."""
         del queue
         return self._run
+
+
+def _config(queue: Queue | None) -> dict[str, int | float | str | bool | list[str] | None]:
+    """Which listener is meant: by its port, or by its path."""
+    if queue is None:
+        return {}
+    return {"target": queue.where} if is_unix(queue.now.address) else {"port": queue.now.port}
 
 
 def _key(listener: Listener) -> tuple[int, str, int, int | None]:

@@ -165,7 +165,7 @@ def _all_fared(before: Iterable[Process], after: Iterable[Process], span_s: floa
 
 
 def _owners(snapshot: Snapshot | None, port: int | None) -> Iterable[Process]:
-    listeners = (snapshot.listeners or ()) if snapshot is not None else ()
+    listeners = (*(snapshot.listeners or ()), *(snapshot.unix_listeners or ())) if snapshot is not None else ()
     return (owner for at in listeners if port in (None, at.port) for owner in at.owners or ())
 
 

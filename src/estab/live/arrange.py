@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from estab.kernel.formats.endpoint import is_unix
 from estab.live.columns import where
 from estab.live.view import ListenerRow
 from estab.records import Process
@@ -20,21 +21,29 @@ ORDERS: dict[str, Callable[[ListenerRow], Any]] = {
     "fds": lambda row: _fds_fill(row.tightest),
     "process": lambda row: (row.owners[0].name or "", row.owners[0].pid) if row.owners else ("", 0),
     "service": lambda row: row.service.short if row.service is not None else "",
-    "listener": lambda row: (row.port, row.address),
+    "listener": lambda row: (is_unix(row.address), row.port, row.address),
 }
 _UPWARDS = ("process", "service", "listener")  # names and ports read from the least to the greatest
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerFilter:
-    """What a listener must have. None and "" let all pass."""
+    """What a listener must have. None and "" let all pass.
+
+    But UNIX sockets at which nothing ever waited, of which a host has dozens, are shown only where something is asked.
+    """
 
     port: int | None = None
     process: str | None = None
     text: str = ""
+    address: str | None = None  # of a UNIX socket, as `unix:/run/app.sock`
 
     def passes(self, row: ListenerRow) -> bool:
         """Whether the listener is shown."""
+        if is_unix(row.address) and not row.worst and self == ListenerFilter():
+            return False
+        if self.address is not None and row.address != self.address:
+            return False
         if self.port is not None and row.port != self.port:
             return False
         if self.process is not None and not _is_process(row, self.process):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from estab.kernel.formats.endpoint import is_unix
 from estab.kernel.rules import accept_queue
 from estab.live.judgement import DISTRESS, rate
 from estab.live.view import HostView, ListenerRow
@@ -41,7 +42,9 @@ class PlacedColumn:
 
 
 def where(address: str, port: int) -> str:
-    """A listener's address as people write it: `*:80`, `[::1]:80`."""
+    """A listener's address as people write it: `*:80`, `[::1]:80`, `unix:/run/app.sock`."""
+    if is_unix(address):
+        return clean(address)
     host = {"0.0.0.0": "*", "::": "[::]"}.get(address, f"[{address}]" if ":" in address else address)
     return f"{clean(host)}:{port}"
 
@@ -78,9 +81,9 @@ def _trend(row: ListenerRow, width: int, glyphs: Glyphs) -> Cell:
 
 def _listener(row: ListenerRow, width: int, glyphs: Glyphs) -> Cell:
     text = where(row.address, row.port)
-    if len(text) > width:  # the port is what people look for: the middle goes
-        port = f":{row.port}"
-        text = text[: max(0, width - len(port) - len(glyphs.cut))] + glyphs.cut + port
+    if len(text) > width:  # the port, or the file's name, is what people look for: the middle goes
+        end = text[-max(1, width - len("unix:") - len(glyphs.cut)) :] if is_unix(row.address) else f":{row.port}"
+        text = text[: max(0, width - len(end) - len(glyphs.cut))] + glyphs.cut + end
     return text, "bold" if row.judgement.severity >= DISTRESS else ""
 
 

@@ -22,7 +22,8 @@ STUCK_S = 5.0  # so long nothing may leave a queue before it is called stuck
 @dataclass(frozen=True, slots=True)
 class ListenerFacts:
     """One listener now. Rates are a second; None: not known. `unmoved_s`: how long its depth has not fallen while
-    something waited. `overflows`: whether the namespace's ListenOverflows rose since the last look.
+    something waited. `overflows`: whether the namespace's ListenOverflows rose since the last look. `is_unix`: of a
+    UNIX socket, whose drops nobody counts (docs/kernel.md rule 31).
     """
 
     depth: int
@@ -32,6 +33,7 @@ class ListenerFacts:
     unmoved_s: float | None = None
     overflows: bool | None = None
     owners: tuple[Process, ...] = ()
+    is_unix: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,8 @@ def _full(facts: ListenerFacts) -> ListenerCondition | None:
     if facts.drops_per_s:
         says = f"full ({fits}): {rate(facts.drops_per_s)} packets a second are turned away"
         return ListenerCondition("OVERFLOW", says, 5)
-    return ListenerCondition("FULL", f"full ({fits}): whoever connects next is turned away", 4)
+    next_one = "gets EAGAIN, or waits where it blocks" if facts.is_unix else "is turned away"
+    return ListenerCondition("FULL", f"full ({fits}): whoever connects next {next_one}", 4)
 
 
 def _dropping(facts: ListenerFacts) -> ListenerCondition | None:

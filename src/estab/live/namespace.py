@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from estab.diagnose.accepts import PASSIVE_OPENS
 from estab.diagnose.snapshots import judge_snapshots
+from estab.kernel.formats.endpoint import is_unix
 from estab.kernel.rules.accept_queue import drops_since
 from estab.live import rates
 from estab.live.judgement import ListenerFacts, judge
@@ -88,7 +89,7 @@ class NamespaceModel:
             self._targets, self._targets_at_s = targets, taken.taken_at_s
         elif taken.targets is not None:
             self._targets, self._targets_at_s = [], taken.taken_at_s
-        self.rows = [self._row(listener, taken) for listener in taken.listeners or ()]
+        self.rows = [self._row(listener, taken) for listener in _all_listeners(taken)]
         self._forget(taken.taken_at_s)
         self._window.append(taken)
         while len(self._window) > 2 and taken.taken_at_s - self._window[1].taken_at_s >= WINDOW_S:
@@ -138,12 +139,15 @@ class NamespaceModel:
     def diagnosis_of(self, key: Key) -> Diagnosis | None:
         """The verdict as if this listener were alone."""
         before, now = self.window()
-        if not any(self._key(listener) == key for listener in now.listeners or ()):
+        if not any(self._key(listener) == key for listener in _all_listeners(now)):
             return None
         return judge_snapshots(before and self._only(before, key), self._only(now, key))
 
     def _only(self, taken: Snapshot, key: Key) -> Snapshot:
-        return taken.replace(listeners=[listener for listener in taken.listeners or () if self._key(listener) == key])
+        def only(listeners: list[Listener] | None) -> list[Listener] | None:
+            return None if listeners is None else [each for each in listeners if self._key(each) == key]
+
+        return taken.replace(listeners=only(taken.listeners), unix_listeners=only(taken.unix_listeners))
 
     def _with_ports(self, taken: Snapshot) -> Snapshot:
         """The judge looks at one target: the one whose ports are fullest."""
@@ -168,6 +172,7 @@ class NamespaceModel:
             unmoved_s=None if since is None else taken.taken_at_s - since,
             overflows=None if overflows is None else overflows > 0,
             owners=tuple(listener.owners or ()),
+            is_unix=is_unix(listener.address),
         )
         history.row = ListenerRow(
             key=key,
@@ -193,6 +198,11 @@ class NamespaceModel:
     def _age(self, at_s: float) -> float:
         age = (self._now.taken_at_s if self._now else math.nan) - at_s
         return max(0.0, age) if math.isfinite(age) else 0.0
+
+
+def _all_listeners(taken: Snapshot) -> list[Listener]:
+    """Those of TCP, then UNIX ones."""
+    return [*(taken.listeners or ()), *(taken.unix_listeners or ())]
 
 
 def _name(namespace: NamespaceId) -> str:

@@ -96,7 +96,7 @@ class NamespaceReader:
         self._diag = self._diag or gaps.read("listeners", SockDiag)
         if self._close_looks:
             self._queues = self._queues or gaps.read("queues", QueueReader)
-        listeners, risen = self._listeners(gaps)
+        listeners, unix, risen = self._listeners(gaps)
         counted = self._counted(gaps, values, listeners, whole=whole, wait_s=wait_s)
         around = self._around
         if around is None or self._around_pace.due:
@@ -109,6 +109,7 @@ class NamespaceReader:
             nofile_hard=hard,
             sysctls=dict(values),
             listeners=listeners,
+            unix_listeners=unix,
             states=counted.census.states if counted.census else None,
             census=counted.census,
             targets=counted.targets,
@@ -124,18 +125,22 @@ class NamespaceReader:
             unobserved=gaps.found,
         )
 
-    def _listeners(self, gaps: Gaps) -> tuple[list[Listener] | None, dict[str, int] | None]:
-        """The listeners and the counters, of one moment: what was accepted between two looks is reckoned from both."""
+    def _listeners(
+        self, gaps: Gaps
+    ) -> tuple[list[Listener] | None, list[Listener] | None, dict[str, int] | None]:
+        """TCP's listeners, UNIX ones, and the counters, of one moment: what was accepted between two looks is reckoned
+        from the first and the last. None of what can't be seen.
+        """
         self._owners.look()
-        listeners = gaps.read("listeners", self._diag.listeners) if self._diag is not None else None
+        diag = self._diag
+        listeners = gaps.read("listeners", diag.listeners) if diag is not None else None
         risen = gaps.read("counters", counters.read_counters)
-        if listeners is None:
-            return None, risen
-        self._worst = {
-            listener.inode: max(self._worst.get(listener.inode, 0), listener.depth) for listener in listeners
-        }
-        filled = self._owners.fill(listeners, gaps)
-        return [listener.replace(worst_depth=self._worst[listener.inode]) for listener in filled], risen
+        unix = gaps.read("unix_listeners", diag.unix_listeners) if diag is not None else None
+        seen = [*(listeners or ()), *(unix or ())]
+        self._worst = {listener.inode: max(self._worst.get(listener.inode, 0), listener.depth) for listener in seen}
+        filled = [each.replace(worst_depth=self._worst[each.inode]) for each in self._owners.fill(seen, gaps)]
+        of_tcp = len(listeners or ())
+        return (None if listeners is None else filled[:of_tcp]), (None if unix is None else filled[of_tcp:]), risen
 
     def _counted(
         self, gaps: Gaps, values: _Sysctls, listeners: Sequence[Listener] | None, *, whole: bool, wait_s: float

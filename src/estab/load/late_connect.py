@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 
+from estab.load.addresses import socket_address
 from estab.load.block import OWN_TIMEOUT, code_name
 from estab.load.plan import Address
 
@@ -12,14 +13,13 @@ _LONGEST_S = 1.0
 
 def outcome(target: Address, source: str | None = None) -> str | None:
     """The errno that connect() gives, or `own_timeout` after a second. None: it connected, and was closed again."""
-    host, port, scope = target
-    is_v6 = ":" in host
+    family, address = socket_address(target)
     try:
-        with socket.socket(socket.AF_INET6 if is_v6 else socket.AF_INET) as asking:
+        with socket.socket(family) as asking:
             if source is not None:
                 asking.bind((source, 0))
             asking.settimeout(_LONGEST_S)
-            asking.connect((host, port, 0, scope) if is_v6 else (host, port))
+            asking.connect(address)
     except TimeoutError:
         return code_name(OWN_TIMEOUT)
     except OSError as error:

@@ -7,11 +7,12 @@ a loopback source address for each 1,000 ports or more. A narrower limit is take
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, ip_address
 from typing import Any
 
 from estab.errors import UsageError
+from estab.kernel.formats.endpoint import is_unix
 from estab.load.exchange import NOTHING, Exchange
 
 NS_PER_S = 1_000_000_000
@@ -31,7 +32,7 @@ MOST_RESTING = 1_000  # connections that rest for gaps: one process looks after 
 MOST_DURATION_S = 7 * 24 * 3600.0
 MOST_PROCESSES = 1_000
 
-Address = tuple[str, int, int]  # numeric host, port, IPv6 scope
+Address = tuple[str, int, int]  # numeric host, port, IPv6 scope; of a UNIX socket `unix:/path`, 0, 0
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,10 @@ def is_address(text: str) -> bool:
 
 def check_sources(sources: Iterable[str], target: Address) -> None:
     """Raises UsageError for a source address that is none, or of another family than the target."""
+    if is_unix(target[0]):
+        if any(True for _ in sources):
+            raise UsageError(f"`sources` are addresses to connect from, and {target[0]} is a UNIX socket: leave it out")
+        return
     family = ip_address(target[0]).version
     for source in sources:
         if not is_address(source):
@@ -172,6 +177,8 @@ def loopback_sources(target: str, connections: int, ports: int | None) -> tuple[
 
     Empty where the one that the kernel picks is enough, or where the target is not on IPv4 loopback.
     """
+    if is_unix(target):
+        return ()
     address = ip_address(target.split("%", maxsplit=1)[0])
     per_source = PORTS_PER_SOURCE if ports is None else min(PORTS_PER_SOURCE, ports * 7 // 10)
     if not (isinstance(address, IPv4Address) and address.is_loopback):
@@ -208,7 +215,7 @@ def make(load: ClientLoad, target: Address, machine: Machine, *, beside_server: 
     in_flight = shares(max(load.in_flight or load.connections, len(parts)), len(parts))
     attempts = shares(load.attempts, len(parts)) if load.attempts else [0] * len(parts)
     common = {"target": target, **_common(load, len(parts))}
-    offered = _offered(machine, len(parts))
+    offered = _offered(machine if not is_unix(target[0]) else replace(machine, port_range=None), len(parts))
     configs = [
         {
             **common,

@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 
 from estab.kernel.rules.segment_size import SMALL_MSS
+from estab.load.addresses import socket_address
 from estab.load.plan import Address
 from estab.records import SizeProbe
 
@@ -49,15 +50,14 @@ def probe(target: Address, size_bytes: int, timeout_s: float, source: str | None
 
 
 def _ask(target: Address, size_bytes: int, within_s: float, source: str | None, mss: int | None) -> _Passed | None:
-    host, port, scope = target
-    is_v6 = ":" in host
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6 if is_v6 else socket.AF_INET) as asking:
+    family, address = socket_address(target)
+    with contextlib.suppress(OSError), socket.socket(family) as asking:
         if mss is not None:
             asking.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, mss)
         if source is not None:
             asking.bind((source, 0))
         asking.settimeout(within_s)
-        asking.connect((host, port, 0, scope) if is_v6 else (host, port))
+        asking.connect(address)
         asking.setblocking(False)
         return _passes(asking, bytes(size_bytes), time.monotonic() + within_s)
     return None

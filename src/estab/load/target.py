@@ -1,4 +1,5 @@
-"""TARGET as people type it, to a numeric address: `HOST:PORT`, `[v6]:PORT`, `:PORT`, a port alone, or a URL.
+"""TARGET as people type it, to a numeric address: `HOST:PORT`, `[v6]:PORT`, `:PORT`, a port alone, a URL, or the path
+of a UNIX socket as `unix:/path`.
 
 A port without a host is this host: 127.0.0.1 for who connects, every address for who listens. Who is asked for a page
 takes the path of a URL as well; for all others host and port alone count.
@@ -6,12 +7,13 @@ takes the path of a URL as well; for all others host and port alone count.
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from dataclasses import dataclass
 
 from estab.errors import MachineError, UsageError
-from estab.kernel.formats.endpoint import endpoint
+from estab.kernel.formats.endpoint import UNIX, endpoint, is_unix
 from estab.load.plan import Address
 
 _URL = re.compile(
@@ -21,10 +23,13 @@ _URL = re.compile(
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}  # RFC 9110, section 4.2; RFC 6455, section 3
 _ENDS_IN_PORT = re.compile(r":[^\]]*$")
 EVERYWHERE, MOST_PORT = "0.0.0.0", 65535
+_SUN_PATH_BYTES = 108  # unix(7); a path needs one for the NUL at its end, an abstract name for that before it
 
 
 def split(text: str, what: str, here: str = "127.0.0.1") -> tuple[str, int]:
     """Host and port, any port; `here` is the host of what names none. `what` names it in a UsageError."""
+    if is_unix(text):
+        raise UsageError(f"{what} {text!r} is a UNIX socket, and HOST:PORT is asked for here")
     address = _of_url(text)
     if address.isascii() and address.isdigit():
         address = f":{address}"
@@ -75,7 +80,12 @@ def _of_url(text: str) -> str:
 
 
 def authority(text: str) -> str:
-    """The Host that a request of HTTP names (RFC 9110, section 7.2). Raises UsageError as `parse` does."""
+    """The Host that a request of HTTP names (RFC 9110, section 7.2); of a UNIX socket, as curl has it, localhost.
+
+    Raises UsageError as `parse` does.
+    """
+    if is_unix(text):
+        return "localhost"
     host, port = parse(text)
     try:
         name = host.partition("%")[0].encode("idna").decode("ascii")
@@ -90,6 +100,29 @@ def parse(text: str, parameter: str = "target") -> tuple[str, int]:
     if not 1 <= port <= MOST_PORT:
         raise UsageError(f"`{parameter}` {text!r}: port {port} is out of range (1 to 65535)")
     return host, port
+
+
+def unix_socket(text: str, parameter: str = "target") -> str | None:
+    """`unix:/path`, or `unix:@name` of an abstract one, also where it is written `unix:///path`; None: it is none.
+
+    Raises UsageError for a name that can't be.
+    """
+    if not is_unix(text):
+        return None
+    name = text.removeprefix(UNIX)
+    name = name.removeprefix("//") if name.startswith("///") else name
+    if name in ("", "@"):
+        raise UsageError(f"`{parameter}` {text!r} has no path: give unix:/path, or unix:@name of an abstract one")
+    if "\0" in name or len(os.fsencode(name)) >= _SUN_PATH_BYTES:
+        most = _SUN_PATH_BYTES - 1
+        raise UsageError(f"`{parameter}` {text!r}: a UNIX socket's name has at most {most} bytes, and no NUL")
+    return UNIX + name
+
+
+def resolve_any(text: str, parameter: str = "target") -> Address:
+    """As `resolve`, of a UNIX socket too: (`unix:/path`, 0, 0)."""
+    address = unix_socket(text, parameter)
+    return resolve(text, parameter) if address is None else (address, 0, 0)
 
 
 def resolve(text: str, parameter: str = "target") -> Address:
@@ -112,7 +145,12 @@ def look_up(host: str, port: int, asked: str) -> Address:
 
 
 def parse_listen(text: str) -> tuple[str, int]:
-    """Host and port of a listen address; port 0 is any free one, and no host every address. Raises UsageError."""
+    """Host and port of a listen address; port 0 is any free one, and no host every address; (`unix:/path`, 0).
+
+    Raises UsageError.
+    """
+    if (address := unix_socket(text, "listen")) is not None:
+        return address, 0
     host, port = split(text, "`listen`", EVERYWHERE)
     if port > MOST_PORT:
         raise UsageError(f"`listen` {text!r}: port {port} is out of range (1 to 65535, or 0 for any free one)")

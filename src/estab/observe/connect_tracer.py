@@ -110,11 +110,25 @@ class TracedAccepts(msgspec.Struct):
     failures: list[FailureCount]
 
 
+class TracedRefused(msgspec.Struct):
+    """Another process whose connects over UNIX sockets got EAGAIN, in the network namespace with this inode.
+
+    `pid` and what follows it: None where it had ended before it could be looked at.
+    """
+
+    pid: int | None
+    name: str | None
+    namespace: int | None
+    count: int
+    first_ns: int
+    last_ns: int
+
+
 class TracedConnects(msgspec.Struct):
     """All connects of the processes that were followed. `why`: what kept it from tracing.
 
     `connect_ns` counts times to connect by the index of the HDR histogram; `resent` connects by how often their SYN was
-    sent again. `lost` events did not fit the buffer.
+    sent again. `lost` events did not fit the buffer. `refused`: who beside them found a UNIX accept queue full.
     """
 
     why: str | None = None
@@ -128,6 +142,7 @@ class TracedConnects(msgspec.Struct):
     accepts: list[TracedAccepts] = []
     unix_connects: int = 0
     unix_failures: list[FailureCount] = []
+    refused: list[TracedRefused] = []
     events: int = 0
     lost: int = 0
     unseen: list[str] = []
@@ -164,17 +179,20 @@ def _trace(folder: Path, buffer_kb: int) -> TracedConnects | None:
     decoder = trace(formats)
     with _pages_of(folder, buffer_kb) as pages:
         _say(TracedConnects())
-        orders, listeners, ended = _Orders(decoder), _Listeners(decoder), None
+        orders, listeners, refused, ended = _Orders(decoder), _Listeners(decoder), _Refused(decoder), None
         while ended is None:
             ended = orders.obey()
             # Whom to follow may be told after he has begun: until then all is kept, and nothing settled.
             _drain(pages, decoder, after_ns=_SETTLED_NS if orders.followed else time.monotonic_ns())
             listeners.look()
+            refused.look()
         if not ended:
             return None
         _drain(pages, decoder, after_ns=-_LONG_NS)  # nothing is to come that would say more
     absent = [event.without for event, places in zip(_EVENTS, formats, strict=True) if places == _ABSENT]
-    return msgspec.structs.replace(_result(folder, decoder, listeners), unseen=list(dict.fromkeys(absent)))
+    return msgspec.structs.replace(
+        _result(folder, decoder, listeners), refused=refused.processes(), unseen=list(dict.fromkeys(absent))
+    )
 
 
 def switched_on(folder: Path, event: Event) -> tuple[int, ...]:
@@ -256,6 +274,41 @@ class _Listeners:
             listener.accepted += accepted
             listener.failures += [FailureCount(*each) for each in failures]
         return list(told.values())
+
+
+class _Refused:
+    """Who beside those that are followed found a UNIX accept queue full: told by /proc/TID while it runs."""
+
+    def __init__(self, decoder: Trace) -> None:
+        self._decoder = decoder
+        self._known: dict[int, tuple[int | None, str | None, int | None]] = {}
+
+    def look(self) -> None:
+        """Find out of those that are new since the last look."""
+        for tid, *_ in self._decoder.refused():
+            if tid not in self._known:
+                self._known[tid] = _process_of(tid)
+
+    def processes(self) -> list[TracedRefused]:
+        """All of them, the threads of one process together."""
+        self.look()
+        told: dict[tuple[int | None, str | None, int | None], TracedRefused] = {}
+        for tid, count, first_ns, last_ns in self._decoder.refused():
+            who = self._known[tid]
+            process = told.setdefault(who, TracedRefused(*who, 0, first_ns, last_ns))
+            process.count += count
+            process.first_ns, process.last_ns = min(process.first_ns, first_ns), max(process.last_ns, last_ns)
+        return sorted(told.values(), key=lambda process: -process.count)
+
+
+def _process_of(tid: int) -> tuple[int | None, str | None, int | None]:
+    """The pid and the name of a thread's process, and the inode of its network namespace; None where it is gone."""
+    try:
+        status = Path(f"/proc/{tid}/status").read_text(encoding="utf-8", errors="replace")
+        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        return int(fields["Tgid"]), fields["Name"], os.stat(f"/proc/{tid}/ns/net").st_ino
+    except (OSError, KeyError, ValueError):
+        return None, None, None
 
 
 def _socket_at(path: str) -> tuple[int | None, bool]:

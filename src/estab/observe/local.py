@@ -5,12 +5,17 @@ from __future__ import annotations
 import errno
 import socket
 
+from estab.kernel.formats.endpoint import is_unix
+
 
 def is_local(host: str) -> bool:
     """Whether the literal address `host` is this host's own, in this network namespace: whether it can be bound.
 
-    A host with `net.ipv4.ip_nonlocal_bind` set lets every address be bound, so there every address counts as its own.
+    A UNIX socket is. A host with `net.ipv4.ip_nonlocal_bind` set lets every address be bound, so there every address
+    counts as its own.
     """
+    if is_unix(host):
+        return True
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:

@@ -10,6 +10,7 @@ from estab.observe.gaps import Gaps
 from estab.observe.pace import Pace
 from estab.observe.processes import Owners
 from estab.records import Listener, Process
+from estab.records.snapshot import UNIX_FAMILY
 
 # A worker process that a server starts later holds the same socket: so all are searched again, now and then.
 _AGAIN_S = 30.0
@@ -39,15 +40,19 @@ class KnownOwners:
         self._seen = self._facts({pid for pids in self._found.by_inode.values() for pid in pids})
 
     def fill(self, listeners: Sequence[Listener], gaps: Gaps) -> list[Listener]:
-        """The listeners with owners and what each of these has open now, and when that is due, how its threads fare."""
+        """The listeners with owners and what each of these has open now, and when that is due, how its threads fare.
+
+        TCP's and UNIX ones together: they are searched for in one pass.
+        """
         inodes = {listener.inode for listener in listeners if listener.inode}
         if self._for_all.due or (inodes - self._searched and self._for_new.due):
             self._for_all.spend(lambda: self._for_new.spend(lambda: self._search(inodes, gaps)))
         pids = {pid for inode in inodes for pid in self._found.by_inode.get(inode, ())}
         facts, self._seen = self._seen | self._facts(pids - self._seen.keys()), {}
         filled = [self._with_owners(listener, facts) for listener in listeners]
-        if any(listener.owners is None for listener in filled):
-            gaps.note("listeners.owners", snapshot.why_unowned(self._found.hidden))
+        for field, is_unix in (("listeners.owners", False), ("unix_listeners.owners", True)):
+            if any(each.owners is None and (each.family == UNIX_FAMILY) == is_unix for each in filled):
+                gaps.note(field, snapshot.why_unowned(self._found.hidden))
         return filled
 
     def _facts(self, pids: Collection[int]) -> dict[int, Process | None]:

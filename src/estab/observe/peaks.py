@@ -21,11 +21,13 @@ class PlaceTotals:
     """Of all sockets that listened at one address and port. They only rise while something listens there.
 
     `drops` starts with what the kernel had counted when the socket was first seen, None where it does not tell.
-    `full_s` is for how many seconds the samples found one of them full (B+1 waiting).
+    `full_s` is for how many seconds the samples found one of them full (B+1 waiting); `waited`: whether anything ever
+    waited at one of them.
     """
 
     drops: int | None = None
     full_s: float = 0.0
+    waited: bool = False
 
 
 class Peaks:
@@ -46,7 +48,9 @@ class Peaks:
         for listener in listeners:
             place, inode = (listener.address, listener.port), listener.inode or 0
             places.add(place)
-            self._count_drops(self.totals.setdefault(place, PlaceTotals()), listener)
+            totals = self.totals.setdefault(place, PlaceTotals())
+            totals.waited |= listener.depth > 0
+            self._count_drops(totals, listener)
             self._peaks[inode] = max(self._peaks.get(inode, 0), listener.depth)
             if is_full(listener.depth, listener.limit):
                 full.add(place)

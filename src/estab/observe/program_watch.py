@@ -1,4 +1,4 @@
-"""What a program does with TCP, seen from outside: its processes, their connections, and both ends of its targets.
+"""What a program does with sockets, seen from outside: its processes, their connections, and both ends of its targets.
 
 What lives here: whose sockets are looked at, and when. A target's two ends are `Watch`'s to see; here it is found out
 which targets there are. Nothing is done for a single connection: C counts them.
@@ -25,12 +25,14 @@ from estab.observe.owned_sockets import OwnedSockets
 from estab.observe.pace import Pace
 from estab.observe.process_watch import ProcessWatch
 from estab.observe.sock_diag import SockDiag
+from estab.observe.unix_queues import UnixQueues
 from estab.observe.watch import EndsSample, Observed, Watch
 from estab.records import ClientSide, Listener, ProgramTarget, ServerSide, Snapshot, deltas
 
 MOST_WATCHED = 4
 # So much of a core may the looks at descriptors and at all sockets take, and finding the processes.
 _LOOKS_SHARE, _LOOK_EVERY_S = 0.02, 0.1
+_UNIX_SHARE = 0.005  # for UNIX sockets that listen
 _TREE_SHARE = 0.01
 _NO_TARGET = "no connection of the program was seen: each was over between two looks"
 
@@ -71,8 +73,9 @@ class ProgramWatch:
         self.cpu = CpuWatch()
         self.owned = OwnedSockets()
         self.gaps = Gaps()
+        self.unix = UnixQueues()
         self.looks = 0
-        self.listens_on: dict[int, str] = {}  # addresses and ports by inode
+        self.listens_on: dict[int, str] = {}  # addresses and ports by inode, UNIX sockets' too
         self._tree: list[int] = []
         self._watches: dict[Target, Watch] = {}
         self._before: Snapshot | None = None
@@ -81,12 +84,14 @@ class ProgramWatch:
         self._tree_pace = Pace(_TREE_SHARE, 0.0, clock=clock, cost=time.thread_time)
         self._process_pace = Pace(_TREE_SHARE, 0.0, clock=clock, cost=time.thread_time)
         self._look_pace = Pace(_LOOKS_SHARE, _LOOK_EVERY_S, clock=clock, cost=time.thread_time)
+        self._unix_pace = Pace(_UNIX_SHARE, _LOOK_EVERY_S, clock=clock, cost=time.thread_time)
 
     def start(self) -> None:
         """Snapshot the namespace as it is before the program does anything."""
         self._diag = self.gaps.read("sock_diag", SockDiag)
         self._counters = self.gaps.read("counters", CounterFiles)
         self._before = snapshot.take(diag=self._diag)
+        self.unix.start(self._before.unix_listeners)
         if self._to is not None:
             self._watch(self._to)
 
@@ -100,6 +105,8 @@ class ProgramWatch:
             self._process_pace.spend(self._look_at_processes)
         if self._look_pace.due and self._diag is not None:
             self._look_pace.spend(self._look_at_sockets)
+        if self._unix_pace.due:
+            self._unix_pace.spend(self._look_at_unix)
         return self._look()
 
     def last_look(self) -> Look:
@@ -107,6 +114,7 @@ class ProgramWatch:
         self._tree = []
         if self._diag is not None:
             self._look_at_sockets(last=True)
+        self._look_at_unix()
         return self._look()
 
     def watch(self, target: Target) -> None:
@@ -164,9 +172,18 @@ class ProgramWatch:
             self.owned.look(diag, self._tree, {listener.port for listener in listeners})
             self.looks += 1
             own = [listener for listener in listeners if self.owned.holds(listener.inode)]
-            self.listens_on.update({each.inode or 0: endpoint(each.address, each.port) for each in own})
+            self._note_own(own)
             if self._to is None and not last:
                 self._watch_new(own)
+
+    def _look_at_unix(self) -> None:
+        """Cheap, whatever the connections: how long a queue stood full is told by how many looks found it so."""
+        if self._diag is not None:
+            with suppress(EstabError):  # a kernel may show TCP's alone
+                self._note_own(self.unix.add(self._diag.unix_listeners(), self.owned.holds))
+
+    def _note_own(self, listeners: Iterable[Listener]) -> None:
+        self.listens_on.update({each.inode or 0: endpoint(each.address, each.port) for each in listeners})
 
     def _watch_new(self, own: Sequence[Listener]) -> None:
         """Begin to watch the targets that matter most, and the program's own listeners."""

@@ -14,6 +14,7 @@ from estab.observe import cgroups, counters, host, nics, processes, sysctls, sys
 from estab.observe.gaps import Gaps
 from estab.observe.sock_diag import SockDiag
 from estab.records import Census, Listener, PortUse, Process, Record, ServerSockets, Snapshot, Tuple4
+from estab.records.snapshot import UNIX_FAMILY
 from estab.words import plural
 
 _PORT_RANGE = "net.ipv4.ip_local_port_range"
@@ -29,15 +30,17 @@ def take(
     owner_pids: Sequence[int] | None = None,
     connections: bool = False,
     most_targets: int = 0,
+    unix: str | None = None,
 ) -> Snapshot:
     """A snapshot now.
 
-    `port`: only the listeners on it, and the server's connections there; None: every listener. `toward`: a literal
-    address and port, for the use of local ports towards it. `remote`: why the server's side is not on this host, which
-    leaves listeners and server sockets out. `diag`: an open SockDiag, else one is made. `owner_pids`: the only
-    processes to search for the listeners' owners. `connections`: list those of the server's side of `port`, to be
-    matched against a client's. `most_targets`: with no `toward`, count the ports towards all destinations and keep so
-    many of the fullest; `port_use` is then the first of them.
+    `port`: only the listeners on it, and the server's connections there; None: every listener, UNIX ones too.
+    `toward`: a literal address and port, for the use of local ports towards it. `remote`: why the server's side is not
+    on this host, which leaves listeners and server sockets out. `diag`: an open SockDiag, else one is made.
+    `owner_pids`: the only processes to search for the listeners' owners. `connections`: list those of the server's side
+    of `port`, to be matched against a client's. `most_targets`: with no `toward`, count the ports towards all
+    destinations and keep so many of the fullest; `port_use` is then the first of them. `unix`: only the UNIX socket at
+    this address (`unix:/path`) with the connections of its server's side, and nothing of TCP's.
     """
     gaps = Gaps()
     values = sysctls.read(gaps)
@@ -46,7 +49,10 @@ def take(
     own: SockDiag | None = None
     try:
         asked = diag or (own := SockDiag())
-        seen = _sockets(asked, gaps, port=port, toward=toward, remote=remote, owner_pids=owner_pids, values=values)
+        if unix is not None:
+            seen = _of_unix(asked, gaps, unix, owner_pids)
+        else:
+            seen = _sockets(asked, gaps, port=port, toward=toward, remote=remote, owner_pids=owner_pids, values=values)
         if connections and port is not None and remote is None:
             seen = seen.replace(connections=gaps.read("connections", lambda: _connections(asked, port)))
         if most_targets:
@@ -64,9 +70,10 @@ def take(
         nofile_hard=hard,
         sysctls=values,
         listeners=seen.listeners,
+        unix_listeners=seen.unix_listeners,
         states=seen.census.states if seen.census else None,
         census=seen.census,
-        counters=seen.counters or gaps.read("counters", counters.read_counters),
+        counters=None if unix is not None else seen.counters or gaps.read("counters", counters.read_counters),
         sockstat=gaps.read("sockstat", counters.read_sockstat),
         server_sockets=seen.server_sockets,
         port_use=seen.targets[0] if seen.targets else seen.port_use,
@@ -85,12 +92,22 @@ class _SocketsSeen(Record, frozen=True, kw_only=True):
     """What sock_diag gives a snapshot."""
 
     listeners: list[Listener] | None = None
+    unix_listeners: list[Listener] | None = None
     counters: dict[str, int] | None = None
     census: Census | None = None
     server_sockets: ServerSockets | None = None
     port_use: PortUse | None = None
     targets: list[PortUse] | None = None
     connections: list[Tuple4] | None = None
+
+
+def _of_unix(diag: SockDiag, gaps: Gaps, address: str, owner_pids: Sequence[int] | None) -> _SocketsSeen:
+    for field in ("listeners", "counters", "census"):
+        gaps.note(field, f"{address} is a UNIX socket: what is TCP's was not asked for")
+    listeners = gaps.read("unix_listeners", lambda: diag.unix_listeners(address))
+    _tcp, listeners = _owned(None, listeners, owner_pids, gaps, closely=True)
+    sockets = gaps.read("server_sockets", lambda: diag.unix_server_sockets(address))
+    return _SocketsSeen(unix_listeners=listeners, server_sockets=sockets)
 
 
 def _sockets(
@@ -104,6 +121,7 @@ def _sockets(
     values: Mapping[str, list[int] | str],
 ) -> _SocketsSeen:
     listeners: list[Listener] | None = None
+    unix: list[Listener] | None = None
     server_sockets: ServerSockets | None = None
     use: PortUse | None = None
     counted: dict[str, int] | None = None
@@ -111,7 +129,8 @@ def _sockets(
         gaps.note("listeners", remote)
         gaps.note("server_sockets", remote)
     else:
-        owned = _owned(gaps.read("listeners", lambda: diag.listeners(port)), owner_pids, gaps)
+        unix = gaps.read("unix_listeners", diag.unix_listeners) if port is None else None
+        owned, unix = _owned(gaps.read("listeners", lambda: diag.listeners(port)), unix, owner_pids, gaps)
         # Again: whose owners have not run since they were seen was accepted nothing of. And the counters at once: what
         # is accepted between two snapshots is reckoned from both (`diagnose.accepts`).
         listeners = None if owned is None else _as_now(owned, diag, port)
@@ -122,7 +141,12 @@ def _sockets(
         use = gaps.read("port_use", lambda: port_use(diag, *toward, values, gaps))
     census = gaps.read("census", diag.census)
     return _SocketsSeen(
-        listeners=listeners, counters=counted, census=census, server_sockets=server_sockets, port_use=use
+        listeners=listeners,
+        unix_listeners=unix,
+        counters=counted,
+        census=census,
+        server_sockets=server_sockets,
+        port_use=use,
     )
 
 
@@ -161,20 +185,37 @@ def port_use(
     return diag.port_use(address, port, capacity=capacity, bound=bound)
 
 
-def _owned(listeners: list[Listener] | None, owner_pids: Sequence[int] | None, gaps: Gaps) -> list[Listener] | None:
-    """The listeners with their owners."""
-    if not listeners:
-        return listeners
-    inodes = {listener.inode for listener in listeners if listener.inode}
+def _owned(
+    listeners: list[Listener] | None,
+    unix: list[Listener] | None,
+    owner_pids: Sequence[int] | None,
+    gaps: Gaps,
+    *,
+    closely: bool = False,
+) -> tuple[list[Listener] | None, list[Listener] | None]:
+    """Both with their owners, by one search; those of idle UNIX sockets, of which a host has many, not `closely`."""
+    both = [*(listeners or ()), *(unix or ())]
+    if not both:
+        return listeners, unix
+    inodes = {listener.inode for listener in both if listener.inode}
     searched = gaps.read("listeners.owners", lambda: processes.owners(inodes, owner_pids))
     if searched is None:
-        return listeners
-    pids = {pid for owners in searched.by_inode.values() for pid in owners}
-    facts = {pid: processes.process(pid, closely=True) for pid in pids}
-    owned = [_with_owners(listener, searched.by_inode, facts) for listener in listeners]
-    if any(listener.owners is None for listener in owned):
-        gaps.note("listeners.owners", why_unowned(searched.hidden))
-    return owned
+        return listeners, unix
+    by_inode = searched.by_inode
+    in_use = {each.inode for each in both if closely or each.family != UNIX_FAMILY or each.depth}
+    of_use = {pid for inode, pids in by_inode.items() if inode in in_use for pid in pids}
+    pids = {pid for owners in by_inode.values() for pid in owners}
+    facts = {pid: processes.process(pid, closely=pid in of_use) for pid in pids}
+
+    def owned(field: str, some: list[Listener] | None) -> list[Listener] | None:
+        if some is None:
+            return None
+        with_owners = [_with_owners(listener, by_inode, facts) for listener in some]
+        if any(listener.owners is None for listener in with_owners):
+            gaps.note(f"{field}.owners", why_unowned(searched.hidden))
+        return with_owners
+
+    return owned("listeners", listeners), owned("unix_listeners", unix)
 
 
 def _as_now(owned: list[Listener], diag: SockDiag, port: int | None) -> list[Listener]:

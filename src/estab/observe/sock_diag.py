@@ -1,6 +1,7 @@
-"""Asking the kernel for its TCP sockets, by netlink's sock_diag.
+"""Asking the kernel for its TCP sockets, and for the UNIX sockets that listen, by netlink's sock_diag.
 
-What lives here: the netlink socket, and the few questions that estab asks. The bytes are `kernel.formats.inet_diag`'s.
+What lives here: the netlink socket, and the few questions that estab asks. The bytes are `kernel.formats.inet_diag`'s
+and `unix_diag`'s.
 Every question filters in the kernel, so that its cost is the answer's and not the host's.
 """
 
@@ -12,15 +13,19 @@ import socket
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, Protocol, Self, TypeVar
 
 from estab.errors import MachineError, ReadError
-from estab.kernel.formats import inet_diag
+from estab.kernel.formats import inet_diag, unix_diag
+from estab.kernel.formats.endpoint import UNIX
 from estab.kernel.formats.inet_diag import DumpState, InetSocket, Sockets
+from estab.kernel.formats.unix_diag import UnixSocket, UnixSockets
 from estab.kernel.rules import RuleInputError, kernel_version
 from estab.observe.both import both
 from estab.observe.fast_census import EngineCensus, EngineEstablished, Receiver, truncated
 from estab.records import Census, Listener, PortUse, ServerSockets
+from estab.records.snapshot import UNIX_FAMILY
 
 _NETLINK_SOCK_DIAG = 4
 _BOTH_AT_ONCE = (inet_diag.AF_UNSPEC,)
@@ -90,7 +95,7 @@ class _NotKnownError(MachineError):
 
 
 class SockDiag:
-    """The kernel's TCP sockets in the network namespace in which this was made. A context manager; not for two threads.
+    """The kernel's sockets in the network namespace in which this was made. A context manager; not for two threads.
 
     Every method raises MachineError where the kernel refuses (permission, module), ReadError where its answer is
     truncated or kept changing, ParseError where the answer is damaged.
@@ -128,6 +133,39 @@ class SockDiag:
         mask = inet_diag.states(inet_diag.LISTEN)
         held = self._dump(inet_diag.Datagrams, mask, extensions=inet_diag.EXT_SKMEMINFO, numbered=False).held
         return ListeningDump(tuple(held))
+
+    def unix_listeners(self, address: str | None = None) -> list[Listener]:
+        """Every UNIX socket that listens, or those at `address` (`unix:/path`), without owners.
+
+        A path is as it was given to bind(): relative to whatever directory that was in, or outside of a container.
+        """
+
+        def question(_family: int) -> bytes:
+            return unix_diag.request(inet_diag.states(inet_diag.LISTEN), sequence=self._next_sequence())
+
+        collected = self._collect(UnixSockets, question, (unix_diag.AF_UNIX,))
+        listeners = [as_unix_listener(seen) for seen in collected.found]
+        return listeners if address is None else [each for each in listeners if _is_same(each.address, address)]
+
+    def unix_server_sockets(self, address: str) -> ServerSockets:
+        """The server's ends of connections to the UNIX socket at `address`: those accepted, and how many are queued.
+
+        Each is named as its listener (`unix_stream_connect` in net/unix/af_unix.c). One that nobody accepted yet is not
+        listed (`sk_diag_dump` in net/unix/diag.c): the listener's depth counts these. It takes a walk through all UNIX
+        sockets that are connected.
+        """
+        mask = inet_diag.states(inet_diag.LISTEN, inet_diag.ESTABLISHED)
+
+        def question(_family: int) -> bytes:
+            return unix_diag.request(mask, sequence=self._next_sequence())
+
+        collected = self._collect(UnixSockets, question, (unix_diag.AF_UNIX,))
+        named = [seen for seen in collected.found if seen.name is not None and _is_same(UNIX + seen.name, address)]
+        queued = sum(seen.rqueue or 0 for seen in named if seen.state == inet_diag.LISTEN)
+        accepted = sum(seen.state == inet_diag.ESTABLISHED for seen in named)
+        both = queued + accepted
+        states = {inet_diag.state_name(inet_diag.ESTABLISHED): both} if both else {}
+        return ServerSockets(port=0, states=states, queued=queued, accepted=accepted)
 
     def server_sockets(self, port: int) -> ServerSockets:
         """Connections on the server's side of `port` by state; `queued` wait for accept(), `accepted` have an inode."""
@@ -287,12 +325,11 @@ class SockDiag:
         """
 
         def question(family: int) -> bytes:
-            self._sequence = (self._sequence + 1) & 0xFFFFFFFF
             return inet_diag.request(
                 family,
                 mask,
                 extensions=extensions,
-                sequence=self._sequence if numbered else 0,
+                sequence=self._next_sequence() if numbered else 0,
                 local_port=local_port,
                 remote_port=remote_port,
                 remote_address=remote_address,
@@ -307,6 +344,10 @@ class SockDiag:
         except _NotKnownError:
             self._families = _ONE_BY_ONE
             return self._collect(collector, question, self._families)
+
+    def _next_sequence(self) -> int:
+        self._sequence = (self._sequence + 1) & 0xFFFFFFFF
+        return self._sequence
 
     def _collect(self, collector: Callable[[], C], question: Callable[[int], bytes], families: Sequence[int]) -> C:
         for _ in range(_ATTEMPTS):
@@ -370,6 +411,30 @@ def as_listener(listening: InetSocket) -> Listener:
     )
 
 
+def as_unix_listener(listening: UnixSocket) -> Listener:
+    """A listening UNIX socket as its record, without owners; the kernel counts no drops of it."""
+    return Listener(
+        family=UNIX_FAMILY,
+        address=UNIX + (listening.name or ""),
+        port=0,
+        depth=listening.rqueue or 0,
+        limit=listening.wqueue or 0,
+        inode=listening.inode,
+        uid=listening.uid,
+    )
+
+
+def _is_same(listening: str, address: str) -> bool:
+    """Whether what was bound as `listening` is at `address`: /var/run may be /run, and a path a relative one."""
+    return listening == address or _real(listening) == _real(address)
+
+
+@lru_cache(maxsize=4096)
+def _real(address: str) -> str:
+    name = address.removeprefix(UNIX)
+    return address if name.startswith("@") else UNIX + os.path.realpath(name)
+
+
 def _by_family(sockets: list[InetSocket]) -> list[InetSocket]:
     """IPv4 first; those of one family in the kernel's order."""
     return sorted(sockets, key=lambda seen: seen.family)
@@ -405,16 +470,18 @@ def _check(number: int, question: bytes) -> None:
     if family == inet_diag.AF_UNSPEC and number in (errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP):
         raise _NotKnownError(_refusal(number))
     if number and not without_ipv6:
-        raise MachineError(_refusal(number))
+        raise MachineError(_refusal(number, family))
 
 
-def _refusal(number: int) -> str:
+def _refusal(number: int, family: int = inet_diag.AF_INET) -> str:
     """What a refusal by the kernel means and what to do next."""
     name = errno.errorcode.get(number, str(number))
     if number in (errno.EPERM, errno.EACCES):
         return f"sock_diag is not permitted here ({name}): a sandbox forbids netlink; run outside it"
     if number in (errno.ENOENT, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT):
-        return f"this kernel has no sock_diag for TCP ({name}): load it with `modprobe -a tcp_diag inet_diag`"
+        of_unix = family == unix_diag.AF_UNIX
+        kind, modules = ("UNIX sockets", "unix_diag") if of_unix else ("TCP", "-a tcp_diag inet_diag")
+        return f"this kernel has no sock_diag for {kind} ({name}): load it with `modprobe {modules}`"
     if number in (errno.EAGAIN, errno.ETIMEDOUT):
         return f"sock_diag did not answer within {_PATIENCE_S} s: try again"
     return f"sock_diag refused the question: {name} ({os.strerror(number)})"

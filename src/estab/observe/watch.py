@@ -95,11 +95,7 @@ class Watch:
         clock: Callable[[], float] = time.monotonic,
         cost: Callable[[], float] = time.thread_time,
     ) -> None:
-        try:
-            address = inet_diag.canonical(host)
-        except EstabError as error:
-            raise UsageError(f"cannot watch {host!r}: {error}") from error
-        self._address = listening.reached(address)
+        self._address = self._literal(host)
         self._host = host
         self._port = port
         self._embedded = server_pids is not None
@@ -121,6 +117,17 @@ class Watch:
         self._budget = LookBudget(clock, cost)
         self._owner_looks = Pace(_OWNERS_SHARE, _OWNERS_EVERY_S, clock=clock, cost=cost)
         self._closely = EndsSample()  # what was seen since the last sample of what costs more
+
+    def _literal(self, host: str) -> str:
+        """Where `host` can be reached. Raises UsageError for what is no address."""
+        try:
+            return listening.reached(inet_diag.canonical(host))
+        except EstabError as error:
+            raise UsageError(f"cannot watch {host!r}: {error}") from error
+
+    @property
+    def _where(self) -> str:
+        return f"{self._host} port {self._port}"
 
     def start(self, client_pids: Sequence[int] | None = None) -> None:
         """Snapshot both ends, find out whether the target is on this host, its listeners and who owns them."""
@@ -237,7 +244,7 @@ class Watch:
         listener = self._queue.result()
         return ServerSide(
             observed=True,
-            why=None if listener else f"no listener for {self._host} port {self._port} was found on this host",
+            why=None if listener else f"no listener for {self._where} was found on this host",
             embedded=self._embedded,
             before=before,
             after=after,

@@ -23,6 +23,8 @@ from estab.records.program import (
     ProgramCpu,
     ProgramTarget,
     ProgramThread,
+    UnixQueue,
+    UnixRefused,
 )
 from estab.records.run import (
     RUN_SCHEMA,
@@ -142,6 +144,8 @@ __all__ = [
     "Thread",
     "TimelinePoint",
     "Tuple4",
+    "UnixQueue",
+    "UnixRefused",
     "Unobserved",
     "Verdict",
     "Visitors",

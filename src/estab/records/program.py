@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from estab.records.base import Record
 from estab.records.failure import Failure
+from estab.records.snapshot import Process
 
 
 class ProgramTarget(Record, frozen=True, kw_only=True):
@@ -32,11 +33,50 @@ class ProgramTarget(Record, frozen=True, kw_only=True):
 
 
 class ProgramAccepts(Record, frozen=True, kw_only=True):
-    """What a program accepted. `listener`: address and port; `unix`; None: closed before it could be looked at."""
+    """What a program accepted. `listener`: address and port, or `unix:/path`; `unix`: one that no look met.
+
+    None: closed before it could be looked at.
+    """
 
     listener: str | None
     accepted: int = 0
     failures: list[Failure] = []
+
+
+class UnixQueue(Record, frozen=True, kw_only=True):
+    """A UNIX socket that listens in the program's network namespace, and its accept queue, as looks showed it.
+
+    `address`: `unix:/path`, or `unix:@name` of an abstract one. `limit` is B: B+1 fit (docs/kernel.md rule 31).
+    `full_looks` of `looks` found it full; `full_before`: so it was before the program did anything. `own`: one of the
+    program's processes holds it. `owners`: who does; None: not seen.
+    """
+
+    address: str
+    limit: int
+    worst_depth: int
+    looks: int
+    full_looks: int
+    full_before: bool = False
+    own: bool = False
+    owners: list[Process] | None = None
+
+
+class UnixRefused(Record, frozen=True, kw_only=True):
+    """Another process in the program's network namespace whose connects over UNIX sockets got EAGAIN, `count` times.
+
+    `pid` None: it had ended before it could be looked at. Times count from the start of the run.
+    """
+
+    pid: int | None
+    name: str | None
+    count: int
+    first_s: float | None = None
+    last_s: float | None = None
+
+    @property
+    def words(self) -> str:
+        """`nginx (pid 4711)`."""
+        return "a process that is gone" if self.pid is None else f"{self.name or 'a process'} (pid {self.pid})"
 
 
 class ProgramConnects(Record, frozen=True, kw_only=True):
@@ -99,9 +139,11 @@ class Program(Record, frozen=True, kw_only=True):
     and counters of the whole network namespace) or `traced` (each connect). `processes`: how many were seen;
     `left_running`: how many of them outlived it. `targets`: fullest first; `listens_on`: its own addresses and ports.
     Traced alone, else None: `connects` to all targets together; `accepts`, what it accepted; `unix_connects`, how often
-    it asked for a connection over a UNIX socket, and how that failed; `lost_events`, what did not fit the kernel's
-    buffer. `why_sampled`: why it was not traced. `unseen`: what was not seen, and why. `cgroup`: None where none of its
-    groups has a limit that is known. `cpu`: None where it was not seen, or the kernel does not count it.
+    it asked for a connection over a UNIX socket, and how that failed; `unix_refused`, who else found the accept queue
+    of one full; `lost_events`, what did not fit the kernel's buffer. `unix_queues`: the UNIX sockets that listen in its
+    network namespace and at which something waited, and its own, the fullest first; None: not seen. `why_sampled`: why
+    it was not traced. `unseen`: what was not seen, and why. `cgroup`: None where none of its groups has a limit that is
+    known. `cpu`: None where it was not seen, or the kernel does not count it.
     """
 
     name: str
@@ -116,6 +158,8 @@ class Program(Record, frozen=True, kw_only=True):
     accepts: list[ProgramAccepts] | None = None
     unix_connects: int | None = None
     unix_failures: list[Failure] | None = None
+    unix_refused: list[UnixRefused] | None = None
+    unix_queues: list[UnixQueue] | None = None
     lost_events: int | None = None
     why_sampled: str | None = None
     unseen: list[str] = []

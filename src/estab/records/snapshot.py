@@ -6,6 +6,7 @@ from estab.records.base import Record
 
 SNAPSHOT_SCHEMA = "estab.snapshot/1"
 LISTED_THREADS = 16  # of a process, at most
+UNIX_FAMILY = 1  # AF_UNIX
 
 
 class Unobserved(Record, frozen=True, kw_only=True):
@@ -153,13 +154,16 @@ class Process(Record, frozen=True, kw_only=True):
 
 
 class Listener(Record, frozen=True, kw_only=True):
-    """A listening TCP socket as sock_diag shows it: rqueue is the queue, wqueue the limit (docs/kernel.md rule 2).
+    """A listening socket as sock_diag shows it: rqueue is the queue, wqueue the limit (docs/kernel.md rules 2 and 31).
 
     `limit` is the backlog that the kernel granted, B: B+1 connections fit. `drops` is sk_drops, which also counts
     TCP_DEFER_ACCEPT drops. `owners` is None where it could not be read. `v6only` is of IPv6 ones alone.
+
+    Of a UNIX socket `family` is 1, `address` its path as `unix:/run/app.sock` or its abstract name as `unix:@app`, and
+    `port` 0; `drops` is None, for the kernel counts none.
     """
 
-    family: int  # 4 or 6
+    family: int  # 4 or 6; 1 of a UNIX socket
     address: str
     port: int
     depth: int
@@ -305,6 +309,7 @@ class Snapshot(Record, frozen=True, kw_only=True):
     name or PID that was asked for, None for the own. `connections` are those of one port's server side, listed only
     where they are to be matched against a client's. `targets` are the remote addresses and ports with most connections
     from here, fullest first; a snapshot of one port or towards one target has none, a live view not at every moment.
+    `unix_listeners` are the UNIX sockets that listen; a snapshot of one port has none.
     """
 
     schema: str = SNAPSHOT_SCHEMA
@@ -314,6 +319,7 @@ class Snapshot(Record, frozen=True, kw_only=True):
     nofile_hard: int | None = None
     sysctls: dict[str, list[int] | str] | None = None
     listeners: list[Listener] | None = None
+    unix_listeners: list[Listener] | None = None
     states: dict[str, int] | None = None
     counters: dict[str, int] | None = None
     sockstat: dict[str, int] | None = None

@@ -9,10 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from estab.kernel.formats.endpoint import endpoint
+from estab.kernel.rules.accept_queue import room
 from estab.records import Failure, Program, ProgramAccepts, ProgramCpu, ProgramTarget
 from estab.report.layout import columns, heading, indented, pairs
 from estab.report.words import clean, count, seconds
-from estab.words import plural
+from estab.words import places, plural
 
 
 def program_seen(program: Program) -> Iterator[RenderableType]:
@@ -23,10 +24,9 @@ def program_seen(program: Program) -> Iterator[RenderableType]:
     if program.accepts:
         yield heading("Accepted")
         yield indented(pairs([_accepted(each) for each in program.accepts]))
-    if program.unix_connects:
+    if unix := list(_unix(program)):
         yield heading("UNIX sockets")
-        connects = _with_failures(count(program.unix_connects), program.unix_failures or [])
-        yield indented(pairs([("connects", connects)]))
+        yield indented(pairs(unix))
     if program.cpu is not None:
         yield heading("CPU")
         yield indented(pairs(list(_cpu(program.cpu))))
@@ -37,6 +37,17 @@ def _cpu(cpu: ProgramCpu) -> Iterator[tuple[str, str]]:
     if cpu.threads > 1 and (busiest := cpu.busiest) is not None:
         told = f"ran {seconds(busiest.ran_s)}, waited {seconds(busiest.waited_s)} of {seconds(busiest.seen_s)}"
         yield "the busiest", f"{told} (pid {busiest.pid}, tid {busiest.tid})"
+
+
+def _unix(program: Program) -> Iterator[tuple[str, str]]:
+    if program.unix_connects:
+        yield "connects", _with_failures(count(program.unix_connects), program.unix_failures or [])
+    for other in program.unix_refused or ():
+        yield clean(other.words), f"{other.count:,} EAGAIN"
+    for queue in program.unix_queues or ():
+        full = f", full in {queue.full_looks:,} of {plural(queue.looks, 'look')}" if queue.full_looks else ""
+        owner = f", {clean(queue.owners[0].words)}" if queue.owners else ""
+        yield clean(queue.address), f"{places(queue.worst_depth, room(queue.limit))} used at worst{full}{owner}"
 
 
 def _accepted(listener: ProgramAccepts) -> tuple[str, str]:

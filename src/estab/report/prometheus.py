@@ -1,8 +1,8 @@
 """What was seen of this host's namespaces, as Prometheus metric families. Pure: records in, families out.
 
-Labels are bounded and stable. A listener is named by address, port and the names of its owners, never by a pid: a
-server that is restarted continues its series. What is beyond `most_listeners` stands under `other`. Unknown is absent,
-never 0.
+Labels are bounded and stable. A listener is named by address, port (a UNIX socket has none) and the names of its
+owners, never by a pid: a server that is restarted continues its series. What is beyond `most_listeners` stands under
+`other`. Unknown is absent, never 0.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
+from estab.kernel.formats.endpoint import is_unix
 from estab.kernel.rules import accept_queue
 from estab.records import Diagnosis, Listener, PortUse, Process, Service, Snapshot
 from estab.report.prometheus_host import host_families
@@ -35,10 +36,14 @@ _NUMBER = re.compile(r"\b\d[\d,]*\b")
 
 @dataclass(frozen=True)
 class ListenerTotals:
-    """Totals of one address and port: packets that its sockets dropped, seconds that one of them was full."""
+    """Totals of one address and port: packets that its sockets dropped, seconds that one of them was full.
+
+    `waited`: whether anything ever waited there to be accepted.
+    """
 
     drops: int | None
     full_s: float
+    waited: bool = False
 
     @property
     def troubled(self) -> bool:
@@ -156,17 +161,29 @@ class _ListenAddress:
 def _listen_addresses(namespace: NamespaceMetrics, most: int) -> list[_ListenAddress]:
     """The named ones, those in trouble first, so that none of these is lost in `other`, which comes last."""
     by_address: dict[tuple[str, int], list[Listener]] = {}
-    for listener in (namespace.snapshot.listeners if namespace.snapshot else None) or ():
+    for listener in _shown(namespace):
         by_address.setdefault((listener.address, listener.port), []).append(listener)
     places = [_listen_address(address, port, sockets, namespace) for (address, port), sockets in by_address.items()]
-    places.sort(key=lambda place: (not place.troubled, int(place.port), place.address))
+    places.sort(key=lambda place: (not place.troubled, is_unix(place.address), int(place.port or 0), place.address))
     named, rest = places[:most], places[most:]
     return [*named, _other(rest)] if rest else named
 
 
+def _shown(namespace: NamespaceMetrics) -> Iterator[Listener]:
+    """All of TCP, and of UNIX sockets those at which something ever waited: a session's agent makes one a login."""
+    if namespace.snapshot is None:
+        return
+    yield from namespace.snapshot.listeners or ()
+    for listener in namespace.snapshot.unix_listeners or ():
+        totals = namespace.totals.get((listener.address, listener.port))
+        if totals is not None and totals.waited:
+            yield listener
+
+
 def _listen_address(address: str, port: int, sockets: list[Listener], namespace: NamespaceMetrics) -> _ListenAddress:
     totals = namespace.totals.get((address, port), ListenerTotals(None, 0.0))
-    return _ListenAddress(address, str(port), sockets, totals.drops, totals.full_s, totals.troubled)
+    shown = "" if is_unix(address) else str(port)
+    return _ListenAddress(address, shown, sockets, totals.drops, totals.full_s, totals.troubled)
 
 
 def _other(rest: list[_ListenAddress]) -> _ListenAddress:

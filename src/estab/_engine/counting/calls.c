@@ -115,14 +115,29 @@ static bool is_no_failure(int32_t error) {
     return error == EINPROGRESS || error == EALREADY || error == EISCONN || error == EINTR || error >= RESTARTED;
 }
 
+static void count_refused(struct calls *c, int32_t tid, uint64_t at_ns) {
+    size_t i = 0;
+    while (i < c->n_refused && c->refused[i].tid != tid && i < MOST_REFUSED - 1) i++;
+    struct refused *r = &c->refused[i];
+    if (i == c->n_refused) {
+        *r = (struct refused){.tid = i < MOST_REFUSED - 1 ? tid : 0, .first_ns = at_ns};
+        c->n_refused++;
+    }
+    r->count++;
+    r->last_ns = at_ns;
+}
+
 void calls_end_connect(struct calls *c, int32_t tid, int32_t error, uint64_t at_ns) {
     struct task *task = followed(c, tid);
+    if (!task && error == EAGAIN) count_refused(c, tid, at_ns);
     if (!task || task->call != CONNECT_CALL || is_no_failure(error)) return;
     uint64_t packed = socket_of(c, task);
     task->call = NO_CALL;
     /* Where TCP began, this is how an earlier call ended, and was counted by then. */
     if (kind_of(packed) == TCP_STREAM && !(packed & BEGAN)) count_failure(c->connects_failed, error, at_ns);
-    if (kind_of(packed) == UNIX_STREAM) count_failure(c->unix_failed, error, at_ns);
+    /* Of a socket that was made before it was followed, EAGAIN tells that it is a UNIX one. */
+    if (kind_of(packed) == UNIX_STREAM || (kind_of(packed) == OTHER && error == EAGAIN))
+        count_failure(c->unix_failed, error, at_ns);
 }
 
 /* --- accept() --- */

@@ -1,7 +1,8 @@
 /* What some processes ask of their sockets: socket(), connect() and accept(), from the start and the end of each call.
  *
  * What lives here: whose tasks they are, which kind each descriptor is, and what no event of TCP tells: calls that failed
- * before the socket did anything, connects over UNIX sockets, and what was accepted by which listener. */
+ * before the socket did anything, connects over UNIX sockets, and what was accepted by which listener; and of all others
+ * who was refused by a full UNIX queue. */
 #ifndef ESTAB_CALLS_H
 #define ESTAB_CALLS_H
 
@@ -30,6 +31,15 @@ struct acceptor {
     struct failure failures[MOST_ERRNOS];
 };
 
+enum { MOST_REFUSED = 64 };
+
+/* A thread that is not followed and whose connect() got EAGAIN: only a UNIX socket's does so, at a full accept queue
+ * (unix_stream_connect, net/unix/af_unix.c). In the last place: all beyond, and tid 0. */
+struct refused {
+    int32_t tid;
+    uint64_t count, first_ns, last_ns;
+};
+
 /* All zero: nobody is followed. */
 struct calls {
     struct tally by_tid; /* 1 + place among `tasks` */
@@ -41,6 +51,8 @@ struct calls {
     size_t n_acceptors, acceptor_room;
     struct failure sockets_failed[MOST_ERRNOS], connects_failed[MOST_ERRNOS], unix_failed[MOST_ERRNOS];
     uint64_t unix_connects;
+    struct refused refused[MOST_REFUSED];
+    size_t n_refused;
 };
 
 /* False of those that return it: no memory. */

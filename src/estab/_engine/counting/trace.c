@@ -116,6 +116,20 @@ static PyObject *acceptors(PyObject *self, PyObject *unused) {
     return list;
 }
 
+static PyObject *refused(PyObject *self, PyObject *unused) {
+    (void)unused;
+    const struct calls *calls = &((Trace *)self)->connects.calls;
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; list && i < calls->n_refused; i++) {
+        const struct refused *r = &calls->refused[i];
+        PyObject *tuple = Py_BuildValue("(iKKK)", r->tid, (unsigned long long)r->count, (unsigned long long)r->first_ns,
+                                        (unsigned long long)r->last_ns);
+        if (!tuple || PyList_Append(list, tuple) < 0) Py_CLEAR(list);
+        Py_XDECREF(tuple);
+    }
+    return list;
+}
+
 static PyObject *totals(PyObject *self, PyObject *unused) {
     (void)unused;
     const Trace *t = (Trace *)self;
@@ -144,6 +158,7 @@ static PyMethodDef trace_methods[] = {
     {"turn", turn, METH_VARARGS, "turn(until_ns): all events up to then have been taken."},
     {"targets", targets, METH_NOARGS, "targets(): what was seen of each."},
     {"acceptors", acceptors, METH_NOARGS, "acceptors(): what was accepted from each descriptor, in order of the first."},
+    {"refused", refused, METH_NOARGS, "refused(): who of all others got EAGAIN at connect(), by thread."},
     {"totals", totals, METH_NOARGS, "totals(): what was seen in all."},
     {NULL, NULL, 0, NULL},
 };

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -21,7 +22,7 @@ from estab.report.prometheus import ListenerTotals, NamespaceMetrics
 
 OWN = "own"
 # Gaps that do not count here: owners are searched by `KnownOwners`, and no metric and no look rests on the others.
-_ELSEWHERE = ("listeners.owners", "cgroup", "security")
+_ELSEWHERE = ("listeners.owners", "unix_listeners.owners", "cgroup", "security")
 
 
 class NamespaceWatch:
@@ -82,22 +83,33 @@ class _Entered:
         if self._diag is None:
             return
         try:
-            self._peaks.add(self._clock(), self._diag.listeners())
+            listeners = self._diag.listeners()
         except EstabError:
             return
+        with suppress(EstabError):  # a kernel may show TCP's alone
+            listeners += self._diag.unix_listeners()
+        self._peaks.add(self._clock(), listeners)
 
     def look(self, most_targets: int) -> NamespaceMetrics:
         self.sample()
         gaps = Gaps()
         taken = snapshot.take(diag=self._diag, owner_pids=())
-        listeners = None if taken.listeners is None else self._owners.fill(taken.listeners, gaps)
+        taken = self._owned(taken, gaps)
         busiest = self._targets(taken, gaps, most_targets)
         taken = taken.replace(
-            listeners=listeners,
             port_use=busiest.busiest[0] if busiest and busiest.busiest else None,
             unobserved=[gap for gap in taken.unobserved if not gap.field.startswith(_ELSEWHERE)] + gaps.found,
         )
         return self._judged(taken, busiest)
+
+    def _owned(self, taken: Snapshot, gaps: Gaps) -> Snapshot:
+        tcp, unix = taken.listeners, taken.unix_listeners
+        filled = self._owners.fill([*(tcp or ()), *(unix or ())], gaps)
+        of_tcp = len(tcp or ())
+        return taken.replace(
+            listeners=None if tcp is None else filled[:of_tcp],
+            unix_listeners=None if unix is None else filled[of_tcp:],
+        )
 
     def _targets(self, taken: Snapshot, gaps: Gaps, most: int) -> targets.Targets | None:
         diag = self._diag
@@ -109,19 +121,23 @@ class _Entered:
 
     def _judged(self, taken: Snapshot, busiest: targets.Targets | None) -> NamespaceMetrics:
         base = self._history.add(self._clock(), taken, self._peaks.turn())
-        shown = taken
-        if taken.listeners is not None:
-            shown = taken.replace(listeners=[self._with_worst(listener) for listener in taken.listeners])
+        shown = taken.replace(
+            listeners=self._with_worst(taken.listeners), unix_listeners=self._with_worst(taken.unix_listeners)
+        )
         return NamespaceMetrics(
             name=self.namespace.name or OWN,
             snapshot=shown,
             diagnosis=judge_snapshots(base, shown),
             totals={
-                place: ListenerTotals(listener.drops, listener.full_s) for place, listener in self._peaks.totals.items()
+                place: ListenerTotals(each.drops, each.full_s, each.waited)
+                for place, each in self._peaks.totals.items()
             },
             targets=busiest.busiest if busiest else None,
             other_targets=(busiest.others, busiest.others_used, busiest.others_time_wait) if busiest else (0, 0, 0),
         )
 
-    def _with_worst(self, listener: Listener) -> Listener:
-        return listener.replace(worst_depth=max(self._history.worst(listener.inode or 0), listener.depth))
+    def _with_worst(self, listeners: list[Listener] | None) -> list[Listener] | None:
+        if listeners is None:
+            return None
+        worst = self._history.worst
+        return [each.replace(worst_depth=max(worst(each.inode or 0), each.depth)) for each in listeners]

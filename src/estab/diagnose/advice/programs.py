@@ -13,6 +13,7 @@ from functools import cache
 
 import msgspec
 
+from estab.kernel.formats.endpoint import UNIX, is_unix
 from estab.records import Process
 
 
@@ -22,7 +23,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     `file`: where it stands; empty: it is an option of the command or a line of the program's own code. `then`: what
     makes it count. `at_once`: the command that sets it in the running program, where there is one. `comment`: what
     begins a comment there. `default`: what holds otherwise, in words. `source`: where the program's makers say so.
-    `short`: how it is called where many programs are listed; empty: it is not among these.
+    `short`: how it is called where many programs are listed; empty: it is not among these. `unix`: the setting for a
+    UNIX socket, with `{path}` in it, where that is another one.
     """
 
     setting: str
@@ -33,9 +35,12 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     at_once: str = ""
     comment: str = "#"
     short: str = ""
+    unix: str = ""
 
     def at(self, size: int, port: int | str = "PORT") -> str:
-        """The line to paste, for so many connections."""
+        """The line to paste, for so many connections. `port` may be a UNIX socket, as `unix:/path`."""
+        if self.unix and is_unix(str(port)):
+            return _filled(self.unix, size=size, path=str(port).removeprefix(UNIX))
         return self._line(size=size, port=port)
 
     def lasting(self, seconds: int, port: int | str = "PORT") -> str:

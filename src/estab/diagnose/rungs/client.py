@@ -24,7 +24,8 @@ def rungs(view: BothEnds) -> Iterator[Limit]:
     """The client's rungs, in no order."""
     yield from _open_files(view)
     yield _nr_open(view)
-    yield _ports(view)
+    if not view.is_unix:
+        yield _ports(view)
     yield from _processes(view)
 
 

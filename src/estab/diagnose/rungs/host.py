@@ -16,11 +16,15 @@ _ONE_END = memory.BYTES_PER_IDLE_PAIR / 2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Host:
-    """A host as one end's rungs see it. `ends` is 2 where it carries both ends of each connection."""
+    """A host as one end's rungs see it. `ends` is 2 where it carries both ends of each connection.
+
+    `is_unix`: they are of a UNIX socket, which TCP's limits do not bound.
+    """
 
     snapshot: Snapshot
     side: Side
     ends: int
+    is_unix: bool = False
 
     @property
     def prefix(self) -> str:
@@ -31,6 +35,8 @@ class Host:
 def machine_rungs(host: Host) -> Iterator[Limit]:
     """What all namespaces of one machine share."""
     yield _file_max(host)
+    if host.is_unix:
+        return
     yield _memory(host)
     yield from _cgroup_memory(host)
     yield _tcp_mem(host)
@@ -39,6 +45,8 @@ def machine_rungs(host: Host) -> Iterator[Limit]:
 
 def namespace_rungs(host: Host) -> Iterator[Limit]:
     """What belongs to one network namespace."""
+    if host.is_unix:
+        return
     yield _conntrack(host)
     yield from _cloud(host)
 

@@ -17,7 +17,9 @@ _REUSE = "sysctl -w net.ipv4.tcp_tw_reuse=1 at the client"
 
 
 def rates(view: BothEnds) -> Iterator[RateLimit]:
-    """The rates, lowest first where it is known."""
+    """The rates, lowest first where it is known. Nothing that is counted bounds those over a UNIX socket."""
+    if view.is_unix:
+        return
     limits = [_by_ports(view), *_by_conntrack(view)]
     yield from sorted(limits, key=lambda rate: (rate.per_second is None, rate.per_second or 0.0))
 

@@ -8,7 +8,7 @@ from estab.diagnose.advice import programs
 from estab.diagnose.advice.descriptors import lasting_limit
 from estab.diagnose.rungs.view import BothEnds, natural, number, unknown, why
 from estab.errors import EstabError
-from estab.kernel.formats.endpoint import endpoint
+from estab.kernel.formats.endpoint import endpoint, is_unix
 from estab.kernel.rules import accept_queue, descriptors, kernel_version, syn_queue
 from estab.records import Limit, Listener, Process, Snapshot
 
@@ -34,6 +34,8 @@ def _unseen(view: BothEnds) -> Iterator[Limit]:
     reason = view.why_unobserved or "the server's side was not observed"
     yield unknown(OPEN_FILES, "server", "descriptors", "/proc/PID/limits, /proc/PID/fd", reason)
     yield unknown(ACCEPT_QUEUE, "server", "connections not yet accepted", "sock_diag", reason)
+    if view.is_unix:
+        return
     yield unknown(SYN_QUEUE, "server", "half-open connections", "sock_diag", reason)
 
 
@@ -48,7 +50,8 @@ def _by_place(listeners: Sequence[Listener]) -> dict[str, list[Listener]]:
 def _listener_rungs(server: Snapshot, listeners: Sequence[Listener], suffix: str) -> Iterator[Limit]:
     yield _open_files(server, listeners, suffix)
     yield _accept_queue(server, listeners, suffix)
-    yield _syn_queue(server, listeners, suffix)
+    if not is_unix(listeners[0].address):
+        yield _syn_queue(server, listeners, suffix)
 
 
 # Descriptors -------------------------------------------------------------------------------------------------------
@@ -126,7 +129,8 @@ def _accept_queue(server: Snapshot, listeners: Sequence[Listener], suffix: str) 
     if len(listeners) > 1:
         notes.append(f"the fullest of {len(listeners)} sockets on this port: each has its own queue")
     if full:
-        notes.append("full now: whoever connects is dropped until accept() takes some out")
+        whoever = "gets EAGAIN, or waits where it blocks," if is_unix(worst.address) else "is dropped"
+        notes.append(f"full now: whoever connects {whoever} until accept() takes some out")
     return Limit(
         limit=f"{ACCEPT_QUEUE}{suffix}",
         side="server",
@@ -157,7 +161,8 @@ def _bigger_backlog(server: Snapshot, listener: Listener, limit: int) -> str:
     size = min(65535, max(4 * limit, 1024))
     settings = (program.backlog for program in programs.of(listener.owners or ()) if program.backlog is not None)
     setting = next(settings, None)
-    own = "a bigger backlog in the program's call of listen()" if setting is None else setting.at(size, listener.port)
+    place = listener.address if is_unix(listener.address) else listener.port
+    own = "a bigger backlog in the program's call of listen()" if setting is None else setting.at(size, place)
     somaxconn = number(server, SOMAXCONN)
     if somaxconn is not None and size > somaxconn:
         return f"sysctl -w {SOMAXCONN}={size}; then {own}"

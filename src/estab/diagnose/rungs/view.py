@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from estab.kernel.formats.endpoint import is_unix
 from estab.records import Limit, Listener, PortUse, Side, Snapshot
 
 RANGE = "net.ipv4.ip_local_port_range"
@@ -28,7 +29,7 @@ class HoldSpread:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BothEnds:
-    """Both ends. `target` is a literal address and port, None for the client in general.
+    """Both ends. `target` is a literal address and port (a UNIX socket and 0), None for the client in general.
 
     `server` is the snapshot of the server's side, the client's own where both are in one network namespace, None where
     it was not observed (`why_unobserved` says why). `listeners` are those that serve the target, or, without one, those
@@ -54,6 +55,11 @@ class BothEnds:
             return False
         name = self.client.host.hostname
         return self.one_namespace or (name is not None and name == self.server.host.hostname)
+
+    @property
+    def is_unix(self) -> bool:
+        """The target is a UNIX socket: it takes no port, no packet and no memory of TCP's."""
+        return self.target is not None and is_unix(self.target[0])
 
     @property
     def loopback(self) -> bool:

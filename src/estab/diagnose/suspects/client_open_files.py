@@ -100,6 +100,7 @@ CAUSE = Cause(
     id="client_open_files",
     side="client",
     stage=ConnectionStage.SOCKET,
+    over_unix=True,
     judge_run=judge_run,
     judge_snapshots=NeedsRun("Whether a client lacks descriptors shows in its own errors"),
     failures=failures,

@@ -298,6 +298,7 @@ CAUSE = Cause(
     id="generator_saturated",
     side="client",
     stage=ConnectionStage.MEASUREMENT,
+    over_unix=True,
     judge_run=judge_run,
     judge_snapshots=NeedsRun("There was no load of ours"),
     judge_program=judge_program,

@@ -166,7 +166,8 @@ def _owner_evidence(run: RunResult) -> list[Evidence]:
 
 def remedies(run: RunResult) -> list[Remedy]:
     """What works, then what does nothing."""
-    port = facts.target_port(run) or "PORT"
+    path = facts.unix_target(run)
+    shown = f"-ltn 'sport = :{facts.target_port(run) or 'PORT'}'" if path is None else f"-lx src {path[5:]}"
     pid = next((str(process.pid) for process in run.server.processes or []), "PID")
     return [
         Remedy(
@@ -183,7 +184,7 @@ def remedies(run: RunResult) -> list[Remedy]:
         ),
         _accept_again(run),
         Remedy(
-            command=f"watch -n1 \"ss -ltn 'sport = :{port}'\"",
+            command=f'watch -n1 "ss {shown}"',
             works=True,
             changes=[changes.LOOK],
             why="Recv-Q falls once this is fixed.",
@@ -284,6 +285,7 @@ CAUSE = Cause(
         "syn_queue_overflow": _NOBODY_EMPTIES,
         CauseKind.ACCEPT_QUEUE: _NOBODY_EMPTIES,
     },
+    over_unix=True,
     judge_run=judge_run,
     judge_snapshots=judge_snapshots,
     failures=failures,

@@ -213,6 +213,7 @@ CAUSE = Cause(
         "closed_with_data_unread": "what it has no descriptor for it closes, whatever was sent by then",
         CauseKind.ACCEPT_QUEUE: _STAYS_QUEUED,
     },
+    over_unix=True,
     judge_run=judge_run,
     judge_snapshots=judge_snapshots,
     failures=failures,

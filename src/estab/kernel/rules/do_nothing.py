@@ -17,6 +17,8 @@ Id = Literal[
     "tcp_abort_on_overflow",
     "bigger_backlog_without_descriptors",
     "bigger_backlog_for_slow_accept",
+    "tcp_settings_for_unix_sockets",
+    "chmod_for_a_full_unix_queue",
 ]
 
 
@@ -47,6 +49,12 @@ WHY: dict[Id, str] = {
     "bigger_backlog_without_descriptors": (
         "accept() needs a descriptor before it takes a connection: the queue fills however long it is"
     ),
+    # docs/kernel.md rule 31
+    "tcp_settings_for_unix_sockets": (
+        "a connection over a UNIX socket has no handshake, no port and no packet, so that the kernel never asks it"
+    ),
+    # docs/kernel.md rule 31
+    "chmod_for_a_full_unix_queue": "who may not connect gets EACCES; EAGAIN is the full queue's",
     # docs/kernel.md rule 2
     "bigger_backlog_for_slow_accept": "it delays the overflow by (B' - B) / (arrivals - accepts) seconds, and no more",
 }

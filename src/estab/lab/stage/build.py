@@ -60,8 +60,9 @@ def lost_syns(setup: Setup) -> frozenset[int]:
 
 def server(host: str, setup: Setup) -> ServerSpec:
     """What serves."""
+    port = 0 if setup.unix else PORT
     if not setup.listens:
-        return Nobody(host, PORT)
+        return Nobody(host, port)
     closes = setup.load.size_bytes if setup.load.first_close == "server" else None
     programs: dict[str, tuple[float | str | None, ...]] = {
         "starved": (setup.burners,),
@@ -74,7 +75,7 @@ def server(host: str, setup: Setup) -> ServerSpec:
         if words[0] is not None:
             return _program(name, host, setup, *words)
     return Service(
-        "echo" if setup.accepts else "stall", host, PORT, setup.backlog, setup.accept_delay_s, setup.processes, closes
+        "echo" if setup.accepts else "stall", host, port, setup.backlog, setup.accept_delay_s, setup.processes, closes
     )
 
 

@@ -5,3 +5,4 @@ from __future__ import annotations
 CLIENT, SERVER, PORT = "10.77.0.1", "10.77.0.2", 5000
 LOOPBACK = "127.0.0.1"
 MAC = {"client": "02:00:00:00:00:01", "server": "02:00:00:00:00:02"}
+UNIX_SOCKET = "unix:@estab-lab"  # abstract: each network namespace has its own

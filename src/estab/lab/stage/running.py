@@ -146,6 +146,8 @@ def running(
         make_stage(build.wire(setup), client=dict(setup.client), server=dict(setup.server)) as stage,
         build.surroundings(stage, setup),
     ):
+        if setup.unix:
+            stage.meet_at_unix_socket()
         sources = build.sources(stage, setup)
         server = stage.serve(build.server(stage.host, setup), nofile=setup.server_nofile)
         stage.server.configure(dict(setup.late))

@@ -26,6 +26,7 @@ from estab.load.fleet import Fleet
 from estab.load.serving import Service, serving
 from estab.observe import host
 from estab.observe.sock_diag import SockDiag
+from estab.observe.unix_watch import watch_of
 from estab.observe.watch import EndsSample, Observed, Watch
 from estab.records import Failure, ServerSide
 
@@ -102,7 +103,7 @@ def attend(what: ServerSpec, nofile: int | None, connection: Connection) -> Serv
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, hard))
     with _serving(what) as (fleet, pids, address, port, listener):
-        watch = Watch(address, port, server_pids=pids)
+        watch = watch_of(address, port, server_pids=pids)
         with contextlib.closing(watch):
             watch.start()
             say(connection, (address, port))

@@ -87,7 +87,7 @@ class Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """Two hosts at work. `rtt_s` None: both ends on one loopback, without a wire.
+    """Two hosts at work. `rtt_s` None: both ends on one loopback, without a wire; `unix`: at a UNIX socket of one host.
 
     `late`: sysctls written once the server listens. `listens` False: nobody listens. `accepts` False: never;
     `accept_delay_s`: the least time from one accept to the next; `stands_still`: the server does, until what the load
@@ -109,6 +109,7 @@ class Setup:
     server: Sysctls = ()
     late: Sysctls = ()
     rtt_s: float | None = None
+    unix: bool = False
     path: Path = Path()
     listens: bool = True
     backlog: int = 4096

@@ -15,11 +15,12 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from estab.errors import MachineError
+from estab.kernel.formats.endpoint import endpoint
 from estab.kernel.formats.inet_diag import InetSocket
 from estab.lab.process.child import Child
 from estab.lab.process.namespace import LabNamespace, ip_batch, veth
 from estab.lab.stage.arrival import SILENT_S, Silence, arrival
-from estab.lab.stage.hosts import CLIENT, LOOPBACK, MAC, PORT, SERVER
+from estab.lab.stage.hosts import CLIENT, LOOPBACK, MAC, PORT, SERVER, UNIX_SOCKET
 from estab.lab.stage.join import joined
 from estab.lab.stage.load import SETTLED, Loaded, RunningLoad, Work, carry_out
 from estab.lab.stage.server import Foreign, RunningServer, ServerRun, ServerSpec, attend
@@ -55,7 +56,7 @@ class Stage:
         self._stay = stay
         self._rtt_s = 0.0 if wire is None else wire.rtt_s
         self.command = command
-        self.host = CLIENT if wire is None else SERVER
+        self.host, self.port = CLIENT if wire is None else SERVER, PORT
         try:
             self.client = self._namespace("client", client)
             self.server = self.client if wire is None else self._namespace("server", server)
@@ -77,8 +78,12 @@ class Stage:
 
     @property
     def target(self) -> str:
-        """Where the server listens, as HOST:PORT."""
-        return f"{self.host}:{PORT}"
+        """Where the server listens, as HOST:PORT, or as `unix:@name`."""
+        return endpoint(self.host, self.port)
+
+    def meet_at_unix_socket(self) -> None:
+        """From now on both ends meet at a UNIX socket of their one host."""
+        self.host, self.port = UNIX_SOCKET, 0
 
     def _namespace(self, name: str, sysctls: Sysctls) -> LabNamespace:
         made = LabNamespace(name)
@@ -115,7 +120,7 @@ class Stage:
         A foreign command, where the stage has one, takes the place of the engine's.
         """
         if what is None:
-            settings: dict[str, Any] = {"kind": "echo", "host": self.host, "port": PORT}
+            settings: dict[str, Any] = {"kind": "echo", "host": self.host, "port": self.port}
             what = Service(**settings | service)
         if self.command is not None and isinstance(what, Service):
             command = self.command.replace("{port}", str(PORT)).replace("{host}", self.host)
@@ -127,7 +132,7 @@ class Stage:
     def load(self, work: Work, *, nofile: int | None = None) -> RunningLoad:
         """A load in the client's host. `work` is given a `progress` to pass on, and returns the run."""
         child: Child[Loaded] = Child(
-            lambda connection: carry_out(work, connection, (self.host, PORT), nofile), self.client
+            lambda connection: carry_out(work, connection, (self.host, self.port), nofile), self.client
         )
         self._stack.callback(child.kill)
         return RunningLoad(child)
@@ -139,7 +144,7 @@ class Stage:
     def settle(self, server: RunningServer, load: RunningLoad) -> None:
         """Waits until every connect is settled, and has the server's end looked at then: nothing is closed before."""
         if not load.looked and load.settled():
-            arrival(self.client, self.server, (self.host, PORT), self._carried, self._rtt_s)
+            arrival(self.client, self.server, (self.host, self.port), self._carried, self._rtt_s)
             server.tell(SETTLED)
             self._stay_with(load)
             load.go_on()

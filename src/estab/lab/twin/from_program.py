@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 
 from estab.diagnose import descriptors, local_ports
-from estab.records import RunResult, Worker
+from estab.diagnose.suspects import BY_ID
+from estab.kernel.rules.accept_queue import room
+from estab.records import Failure, ListenerWatch, RunResult, UnixQueue, Worker
 from estab.words import plural
 
 _MORE = 0.1  # of what fits: how many more are taken to come than there are descriptors, or ports, for
@@ -19,6 +21,8 @@ _PORTS = ("bound_ports_poisoned", "time_wait_port_exhaustion", "ephemeral_port_e
 
 def as_load(run: RunResult, assumed: list[str]) -> RunResult:
     """`run` as `estab hold` or, where connections came and went, `estab churn` would have made it."""
+    if run.cause == "unix_accept_queue_overflow" and run.program is not None and run.program.unix_queues:
+        return _over_unix(run, run.program.unix_queues[0], assumed)
     opened = max(1, run.funnel.attempted)
     together = max([1, *(point.open for point in run.timeline)])
     wanted = max(opened, _beyond(run))
@@ -38,6 +42,39 @@ def as_load(run: RunResult, assumed: list[str]) -> RunResult:
     }
     client = run.client.replace(workers=_workers(run))
     return run.replace(command="hold" if kept else "churn", config=config, client=client)
+
+
+def _over_unix(run: RunResult, queue: UnixQueue, assumed: list[str]) -> RunResult:
+    """As many as fit into the UNIX socket's queue and, beside them, as many as were refused, whoever they were."""
+    wanted = room(queue.limit) + BY_ID["unix_accept_queue_overflow"].failures(run)
+    assumed.append(f"whoever connected is played as {plural(wanted, 'connection')} that come at once and are held")
+    watch = ListenerWatch(
+        address=queue.address,
+        port=0,
+        listeners=1,
+        limit=queue.limit,
+        worst_depth=queue.worst_depth,
+        last_depth=0,
+        samples=queue.looks,
+        full_samples=queue.full_looks,
+        rose_only=False,
+    )
+    config: dict[str, int | float | str | bool | list[str] | None] = {
+        "target": queue.address,
+        "connections": wanted,
+        "in_flight": wanted,
+        "duration_s": 1.0,
+        "timeout_s": _TIMEOUT_S,
+    }
+    return run.replace(
+        command="hold",
+        config=config,
+        program=None,
+        timeline=[],
+        failures=[Failure(phase="connect", errno="EAGAIN", count=wanted - room(queue.limit))],
+        server=run.server.replace(observed=True, listener=watch, listeners=[]),
+        client=run.client.replace(workers=[]),
+    )
 
 
 def _beyond(run: RunResult) -> int:

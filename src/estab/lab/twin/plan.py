@@ -49,7 +49,7 @@ def plan(run: RunResult) -> Planned:
     setup = Setup(
         load=replay, client=client, server=server, rtt_s=rtt_s,
         client_nofile=_client_nofile(run), server_nofile=_server_nofile(run),
-        one_shell=run.server.embedded,
+        one_shell=run.server.embedded, unix=facts.unix_target(run) is not None,
     )  # fmt: skip
     setup = serving(run, replace(setup, bound=_bound(run, assumed)), assumed)
     path = path_of(run, assumed)
@@ -150,7 +150,7 @@ def _loopback(run: RunResult) -> bool:
 
 def _rtt_s(run: RunResult, assumed: list[str]) -> float | None:
     """The round-trip time of the wire; None: no wire."""
-    if _loopback(run):
+    if _loopback(run) or facts.unix_target(run) is not None:
         return None
     connect = run.latency.connect_us
     resent = run.retransmitted

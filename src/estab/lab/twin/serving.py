@@ -14,6 +14,7 @@ from estab.records import RunResult, TimelinePoint
 BURNERS = 8  # as the lab's scenario: enough that the accepting thread seldom gets the interpreter's lock
 DEFER_S = 30  # longer than any load of a twin waits for a first byte
 _PAUSE_S = 0.08  # what is shorter is no pause that ten samples a second can show
+_STANDS_STILL_S = 0.5
 _MOST_PAUSES = 6  # more of them are a pace
 _Accepted = tuple[TimelinePoint, int]  # a moment, and how many had been accepted by then
 
@@ -92,8 +93,12 @@ def _paced(run: RunResult, setup: Setup, points: list[_Accepted], assumed: list[
         assumed.append(f"accept() paused {told}, as ten samples a second show it")
         return replace(setup, pauses=paused)
     rate = _accepts_per_s(points)
-    if rate is not None and run.server.rose(facts.LISTEN_OVERFLOWS):
+    overflowed = run.server.rose(facts.LISTEN_OVERFLOWS) or facts.unix_refusals(run)
+    if rate is not None and overflowed:
         return replace(setup, accept_delay_s=min(3600.0, 1 / rate))
+    if facts.unix_refusals(run):
+        assumed.append(f"how fast the server accepted was not seen: it stands still for {_STANDS_STILL_S:g} s")
+        return replace(setup, pauses=((0.0, _STANDS_STILL_S),))
     if rate is None and run.server.rose(facts.LISTEN_OVERFLOWS):
         assumed.append("how fast the server accepted was not seen: at once")
     return setup

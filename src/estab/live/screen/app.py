@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import locale
 from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar
 
 from rich.text import Text
@@ -235,7 +236,7 @@ class WatchApp(App[int]):
         self._draw()
 
     def _set_filter(self, text: str) -> None:
-        self._chosen = ListenerFilter(port=self._chosen.port, process=self._chosen.process, text=text)
+        self._chosen = replace(self._chosen, text=text)
         self._draw()
 
     def _close_filter(self) -> None:

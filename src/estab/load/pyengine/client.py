@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from estab.load.addresses import socket_address
 from estab.load.block import (
     CLOSING,
     CONNECT_NS_AT,
@@ -122,7 +123,7 @@ class ClientLoop(ClientSchedule):
         super().__init__(count, config)
         self.control = control_fd
         self.target = config["target"]
-        self.family = socket.AF_INET6 if ":" in self.target[0] else socket.AF_INET
+        self.family, self.address = socket_address(self.target)
         self.payload = payload() if config["reply"] <= ECHO else config["request"]
         self.period = PERIOD if config["reply"] <= ECHO else len(self.payload)
         self.completed = 0  # replies, by the last read
@@ -255,11 +256,10 @@ class ClientLoop(ClientSchedule):
         self.count.add("connecting")
         if self.schedules_connects:
             conn.started_ns = self.take_due(time.monotonic_ns(), self.free_at_ns)
-        host, port, scope = self.target
         try:
             self._open_socket(conn)
             assert conn.sock is not None
-            error = conn.sock.connect_ex((host, port, 0, scope) if self.family == socket.AF_INET6 else (host, port))
+            error = conn.sock.connect_ex(self.address)
         except OSError as failure:
             error = failure.errno or 0
         if error not in (0, errno.EINPROGRESS, errno.EINTR):

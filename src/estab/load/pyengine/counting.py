@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 
+from estab.kernel.formats.endpoint import is_unix
 from estab.load.block import (
     EXAMPLE_BYTES,
     FAILURE_BYTES,
@@ -53,7 +54,9 @@ def control_read(fd: int) -> str:
 
 
 def describe(sock: socket.socket | None, peer: tuple[object, ...]) -> str:
-    """ "local -> peer", the local half left out where the socket has none."""
+    """ "local -> peer", the local half left out where the socket has none, as a client's UNIX socket never has."""
+    if is_unix(str(peer[0])):
+        return str(peer[0])
 
     def one(address: tuple[object, ...]) -> str:
         host = f"[{address[0]}]" if ":" in str(address[0]) else str(address[0])

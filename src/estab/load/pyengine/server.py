@@ -50,9 +50,10 @@ class _Server:
 
     def fail(self, phase: str, code: int, sock: socket.socket | None) -> None:
         try:
-            example = describe(sock, sock.getpeername()) if sock else ""
+            peer = sock.getpeername() if sock else ()
         except OSError:
-            example = ""
+            peer = ()
+        example = describe(sock, peer) if peer and sock and sock.family != socket.AF_UNIX else ""
         self.count.failure(phase, code, example)
         self.count.add("failed")
 

@@ -79,8 +79,9 @@ _MOST_LISTENERS = 12
 
 
 def _listeners(snapshot: Snapshot) -> list[dict[str, Any]]:
+    waiting = (each for each in snapshot.unix_listeners or () if each.depth)
     listeners = sorted(
-        snapshot.listeners or [],
+        [*(snapshot.listeners or ()), *waiting],
         key=lambda listener: (-listener.depth / accept_queue.room(listener.limit), -(listener.drops or 0)),
     )
     rows = [

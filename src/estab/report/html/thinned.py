@@ -71,13 +71,17 @@ def fewer(snapshots: Sequence[Snapshot], step: int) -> list[Snapshot]:
 def _drawn(taken: Snapshot) -> Snapshot:
     """What a plot shows of it."""
     counters = taken.counters
-    listeners = taken.listeners
+
+    def unowned(listeners: list[Listener] | None) -> list[Listener] | None:
+        return None if listeners is None else [listener.replace(owners=None) for listener in listeners]
+
     return Snapshot(
         taken_at_s=taken.taken_at_s,
         host=taken.host,
         netns=taken.netns,
         states=taken.states,
-        listeners=None if listeners is None else [listener.replace(owners=None) for listener in listeners],
+        listeners=unowned(taken.listeners),
+        unix_listeners=unowned(taken.unix_listeners),
         counters=None if counters is None else {name: counters[name] for name in COUNTERS if name in counters},
     )
 
@@ -85,6 +89,7 @@ def _drawn(taken: Snapshot) -> Snapshot:
 def _together(earlier: Snapshot, later: Snapshot) -> Snapshot:
     return later.replace(
         listeners=_deepest(earlier.listeners, later.listeners),
+        unix_listeners=_deepest(earlier.unix_listeners, later.unix_listeners),
         states=earlier.states if later.states is None else later.states,
         counters=earlier.counters if later.counters is None else later.counters,
     )
