@@ -131,7 +131,7 @@ def _seen_full(queue: UnixQueue, program: Program) -> str:
 
 def _program_evidence(program: Program) -> list[Evidence]:
     evidence = []
-    if program.unix_failures is not None:
+    if program.unix_failures is not None and (_own(program) or not program.unix_refused):
         evidence.append(_eagain(_own(program), program.unix_connects or 0))
     for each in (program.unix_refused or [])[:_MOST_TOLD]:
         text = f"{plural(each.count, 'connect')} of {each.words} got EAGAIN: a UNIX socket's accept queue was full"
