@@ -125,9 +125,7 @@ class NamespaceReader:
             unobserved=gaps.found,
         )
 
-    def _listeners(
-        self, gaps: Gaps
-    ) -> tuple[list[Listener] | None, list[Listener] | None, dict[str, int] | None]:
+    def _listeners(self, gaps: Gaps) -> tuple[list[Listener] | None, list[Listener] | None, dict[str, int] | None]:
         """TCP's listeners, UNIX ones, and the counters, of one moment: what was accepted between two looks is reckoned
         from the first and the last. None of what can't be seen.
         """
