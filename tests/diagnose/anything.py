@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+from functools import cache
 
 import msgspec
 from hypothesis import strategies as st
@@ -74,6 +75,7 @@ BASICS: dict[object, st.SearchStrategy[typing.Any]] = {
 }
 
 
+@cache
 def of(kind: typing.Any) -> st.SearchStrategy[typing.Any]:
     """Values of a field's type, without any regard to whether they make sense together."""
     if kind in BASICS:

@@ -51,12 +51,13 @@ def test_backlog_holds(estab, server):
     estab.assert_healthy(estab.hold(server, connections=400, duration_s=0.5))
 """
 ANNOUNCED = list(entry_points(group="pytest11", name="estab"))
-# Where the wheel announces the plugin pytest loads it by itself, and naming it again would be an error.
-WITH_PLUGIN = ("-p", "no:cacheprovider", *(() if ANNOUNCED else ("-p", "estab.pytest_plugin")))
+# Named, and no other plugin is loaded: all that are installed here take a second.
+WITH_PLUGIN = ("-p", "no:cacheprovider", "-p", "estab.pytest_plugin")
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester) -> pytest.Pytester:
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makefile(".txt", server=SERVER)
     pytester.makeconftest(CONFTEST)
     pytester.makeini("[pytest]\nmarkers = backlog(size): the server's backlog\nfilterwarnings = error\n")
@@ -152,8 +153,11 @@ def test_the_fixture_explains_itself(project: pytest.Pytester) -> None:
     done.stdout.fnmatch_lines(["*--estab-json=DIR*"])
 
 
-def test_the_plugin_is_announced_to_pytest() -> None:
+def test_pytest_loads_the_plugin_by_itself(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [found.value for found in ANNOUNCED] == ["estab.pytest_plugin"]
+    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    project.makepyfile("def test_it(estab):\n    assert estab.runs == []\n")
+    project.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
 
 
 def test_the_example_passes_and_fails_with_a_short_backlog(project: pytest.Pytester) -> None:
