@@ -19,6 +19,9 @@ from estab.recording.writer import RecordingDirectory
 from estab.records import Snapshot
 
 MOST_WAITING_BYTES = 32 << 20  # of all namespaces together
+# So often is judged where no connection waits and nothing is dropped: the judge costs more than ten looks.
+QUIETLY_S = 5.0
+_DROPS = ("TcpExt.ListenOverflows", "TcpExt.ListenDrops")
 
 
 @dataclass
@@ -26,6 +29,7 @@ class _Namespace:
     """What waits, the last whole snapshot, and the file that is written until `until_s`."""
 
     whole: Snapshot | None = None
+    judged: Snapshot | None = None  # up to this one all is judged
     around: Around = field(default_factory=Around)
     waiting: deque[QueueLook] = field(default_factory=deque)
     size: int = 0
@@ -85,9 +89,13 @@ class CloseLooks:
     def _judge(self, space: _Namespace, taken: Snapshot) -> None:
         before, space.whole = space.whole, taken
         if before is None or not fit(before, taken):
+            space.judged = taken
             return
-        finding = finding_between(before, taken)
-        span = space.around.judged(before.taken_at_s, taken.taken_at_s, cause=finding is not None)
+        since = before if _stirs(before, taken) else space.judged or before
+        finding = None
+        if since is before or taken.taken_at_s - since.taken_at_s >= QUIETLY_S:
+            finding, space.judged = finding_between(since, taken), taken
+        span = space.around.judged(since.taken_at_s, taken.taken_at_s, cause=finding is not None)
         if span is None:
             return
         space.cause = space.cause if finding is None else finding.suspect.cause
@@ -107,3 +115,15 @@ class CloseLooks:
         if space.file is not None:
             space.file.close()
             space.file = None
+
+
+def _stirs(before: Snapshot, taken: Snapshot) -> bool:
+    """Whether at any listener something waits, or was turned away since; also where that is not known."""
+    if taken.listeners is None or before.listeners is None or taken.counters is None or before.counters is None:
+        return True
+    if any(listener.depth for listener in taken.listeners):
+        return True
+    dropped = {listener.inode: listener.drops for listener in before.listeners}
+    return any(listener.drops != dropped.get(listener.inode, listener.drops) for listener in taken.listeners) or any(
+        before.counters.get(name) != taken.counters.get(name) for name in _DROPS
+    )

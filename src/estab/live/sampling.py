@@ -24,7 +24,7 @@ from estab.observe.owners import KnownOwners
 from estab.observe.pace import Pace
 from estab.observe.queues import QueueLook, QueueReader
 from estab.observe.sock_diag import SockDiag
-from estab.records import Census, CgroupLimits, Listener, PortUse, Security, Snapshot, Unobserved
+from estab.records import Census, CgroupLimits, HostFacts, Listener, PortUse, Security, Snapshot, Unobserved
 
 # Who asked for so many looks waits for all that they show; nobody watches them one by one.
 _WHOLE_S = 10.0
@@ -44,8 +44,10 @@ class _Counted:
 
 @dataclass(frozen=True)
 class _Surroundings:
-    """What changes seldom, and takes as long to read as the listeners: read anew now and then."""
+    """What changes seldom, and takes longer to read than the listeners: read anew now and then."""
 
+    sysctls: _Sysctls
+    host: HostFacts
     cgroup: CgroupLimits | None
     security: Security | None
     unobserved: Sequence[Unobserved]
@@ -53,7 +55,8 @@ class _Surroundings:
 
 def _surroundings() -> _Surroundings:
     gaps = Gaps()
-    return _Surroundings(cgroups.own_limits(gaps), system.read_security(gaps), gaps.found)
+    values, facts = sysctls.read(gaps, sysctls.SET), host.facts(gaps)
+    return _Surroundings(values, facts, cgroups.own_limits(gaps), system.read_security(gaps), gaps.found)
 
 
 class NamespaceReader:
@@ -91,23 +94,23 @@ class NamespaceReader:
         `wait_s`: how long it may take to count what is costly.
         """
         gaps = Gaps()
-        values = sysctls.read(gaps)
+        around = self._around
+        if around is None or self._around_pace.due:
+            around = self._around = self._around_pace.spend(_surroundings)
+        gaps.found += around.unobserved
+        values = {**around.sysctls, **sysctls.read(gaps, sysctls.CHANGING)}
         soft, hard = host.own_open_files()
         self._diag = self._diag or gaps.read("listeners", SockDiag)
         if self._close_looks:
             self._queues = self._queues or gaps.read("queues", QueueReader)
         listeners, unix, risen = self._listeners(gaps)
         counted = self._counted(gaps, values, listeners, whole=whole, wait_s=wait_s)
-        around = self._around
-        if around is None or self._around_pace.due:
-            around = self._around = self._around_pace.spend(_surroundings)
-        gaps.found += around.unobserved
         return Snapshot(
             taken_at_s=time.time(),
-            host=host.facts(gaps),
+            host=around.host,
             nofile_soft=soft,
             nofile_hard=hard,
-            sysctls=dict(values),
+            sysctls=values,
             listeners=listeners,
             unix_listeners=unix,
             states=counted.census.states if counted.census else None,

@@ -10,7 +10,8 @@ from estab.kernel.formats import proc_net
 
 _NETSTAT, _SNMP, _SNMP6 = "netstat", "snmp", "snmp6"
 _SOCKSTATS = ("sockstat", "sockstat6")
-_READ_BYTES = 256 * 1024
+# A buffer of more is given new pages at each read, which costs as much as the kernel's part of it.
+_READ_BYTES, _MOST_BYTES = 16 * 1024, 256 * 1024
 
 
 class NetFile:
@@ -31,7 +32,8 @@ class NetFile:
 
     def read(self) -> bytes:
         """The file as it is now: the kernel writes it anew at each read from its start."""
-        return os.pread(self._fd, _READ_BYTES, 0)
+        data = os.pread(self._fd, _READ_BYTES, 0)
+        return data if len(data) < _READ_BYTES else os.pread(self._fd, _MOST_BYTES, 0)
 
     def close(self) -> None:
         """Give the descriptor back. May be called twice."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from estab.errors import MachineError
 from estab.kernel.formats import sysctl
 from estab.kernel.rules.sysctls import why_missing
@@ -38,10 +40,15 @@ NAMES = (
 )
 
 
-def read(gaps: Gaps) -> dict[str, list[int] | str]:
-    """Each of `NAMES` as this thread's network namespace has it. One that is missing is absent and noted in `gaps`."""
+# They say what is; the others what was set.
+CHANGING = ("fs.file-nr", "net.netfilter.nf_conntrack_count")
+SET = tuple(name for name in NAMES if name not in CHANGING)
+
+
+def read(gaps: Gaps, names: Iterable[str] = NAMES) -> dict[str, list[int] | str]:
+    """Each of `names` as this thread's network namespace has it. One that is missing is absent and noted in `gaps`."""
     values: dict[str, list[int] | str] = {}
-    for name in NAMES:
+    for name in names:
         value = gaps.read(f"sysctls.{name}", lambda name=name: read_one(name))  # type: ignore[misc]
         if value is not None:
             values[name] = value

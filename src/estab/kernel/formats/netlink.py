@@ -64,6 +64,29 @@ def messages(data: bytes | memoryview, start: int = 0) -> Iterator[Message]:
         offset = (end + 3) & ~3
 
 
+def goes_on(data: bytes | memoryview) -> bool:
+    """Whether one datagram has nothing but answers, none of which says that the dump was interrupted or is over."""
+    offset, size = 0, len(data)
+    while offset < size:
+        if size - offset < HEADER.size:
+            return False
+        length, kind, flags, _sequence, _port = HEADER.unpack_from(data, offset)
+        if kind <= NLMSG_OVERRUN or flags & NLM_F_DUMP_INTR or length < HEADER.size:
+            return False
+        offset += (length + 3) & ~3
+    return 0 < size <= offset
+
+
+def is_end(data: bytes | memoryview) -> bool:
+    """Whether one datagram is nothing but the end of a dump that went well."""
+    if len(data) < HEADER.size:
+        return False
+    length, kind, flags, _sequence, _port = HEADER.unpack_from(data, 0)
+    if kind != NLMSG_DONE or flags & NLM_F_DUMP_INTR or not HEADER.size <= length <= len(data):
+        return False
+    return not any(data[HEADER.size : length])
+
+
 def error_number(data: bytes | memoryview, message: Message) -> int:
     """The positive errno that an NLMSG_ERROR, or an NLMSG_DONE that ended badly, carries; 0 for none.
 

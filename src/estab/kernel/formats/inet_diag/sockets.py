@@ -111,6 +111,9 @@ class DumpState(Record, frozen=True, kw_only=True):
     errno: int = 0
 
 
+_GOES_ON = DumpState(done=False, interrupted=False)
+
+
 class Sockets:
     """Collects the sockets of a dump, one object each: for questions with few answers."""
 
@@ -131,7 +134,7 @@ class Datagrams:
     def add(self, data: bytes | memoryview) -> DumpState:
         """Take one datagram. Raises ParseError where its messages do not fit; its sockets are not looked at."""
         self.held.append(bytes(data))
-        return _through(data, lambda _message: None)
+        return _GOES_ON if netlink.goes_on(data) else _through(data, lambda _message: None)
 
 
 def _through(data: bytes | memoryview, take: Callable[[netlink.Message], None]) -> DumpState:
