@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +17,7 @@ from estab.observe.queues import QueueLook
 from estab.recording.reading import snapshots
 from estab.recording.segments import kept
 from estab.recording.writer import RecordingDirectory
-from estab.records import Listener, Snapshot
+from estab.records import Conntrack, Listener, Snapshot
 
 INODE = 1
 COUNTERS = (b"TcpExt: ListenOverflows ListenDrops\nTcpExt: %d %d\n", b"Tcp: PassiveOpens\nTcp: 7\n")
@@ -52,7 +53,9 @@ def whole(at_s: float) -> Snapshot:
     )
 
 
-def hour(path: Path, seconds: int = 3_600, max_bytes: int = 100 << 20) -> list[list[Snapshot]]:
+def hour(
+    path: Path, seconds: int = 3_600, max_bytes: int = 100 << 20, whole: Callable[[float], Snapshot] = whole
+) -> list[list[Snapshot]]:
     """An hour, of which the file of each episode is given."""
     with RecordingDirectory(str(path), keep_s=1e6, max_bytes=max_bytes, close=True) as into:
         close = CloseLooks(into)
@@ -94,6 +97,30 @@ def test_a_close_look_says_who_owns_it_and_what_it_did_not_see(around: list[Snap
 
 def test_nothing_is_kept_where_nothing_is_wrong(tmp_path: Path) -> None:
     assert hour(tmp_path, 100) == []
+
+
+def test_where_nothing_stirs_it_is_judged_every_five_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spans: list[float] = []
+    monkeypatch.setattr(
+        close_looks, "finding_between", lambda before, after: spans.append(after.taken_at_s - before.taken_at_s)
+    )
+    hour(tmp_path, 100)
+    assert spans == [5.0] * 19
+    spans.clear()
+    hour(tmp_path, 10, whole=lambda at: whole(FULL_FROM + 1 + at))  # what waits is judged each time
+    assert spans == [1.0] * 9
+
+
+def test_a_cause_that_no_listener_shows_is_kept_too(tmp_path: Path) -> None:
+    def tracked(at_s: float) -> Snapshot:
+        count = 262_144 if 70 <= at_s < 90 else 900
+        return whole(at_s).replace(conntrack=Conntrack(count=count, maximum=262_144, drop=0))
+
+    (file,) = hour(tmp_path, 160, whole=tracked)
+    [kept_file] = kept(str(tmp_path), close=True)
+    assert kept_file.name.endswith("conntrack_full_local.ndjson.gz")
+    assert file[0].taken_at_s - START_S < 15
+    assert file[-1].taken_at_s - START_S > 144  # its end is known to five seconds
 
 
 def test_the_segments_hold_whole_looks_alone(tmp_path: Path) -> None:

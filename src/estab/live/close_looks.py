@@ -91,9 +91,9 @@ class CloseLooks:
         if before is None or not fit(before, taken):
             space.judged = taken
             return
-        since = before if _stirs(before, taken) else space.judged or before
-        finding = None
-        if since is before or taken.taken_at_s - since.taken_at_s >= QUIETLY_S:
+        stirs, finding = _stirs(before, taken), None
+        since = before if stirs else space.judged or before
+        if stirs or taken.taken_at_s - since.taken_at_s >= QUIETLY_S:
             finding, space.judged = finding_between(since, taken), taken
         span = space.around.judged(since.taken_at_s, taken.taken_at_s, cause=finding is not None)
         if span is None:

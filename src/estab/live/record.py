@@ -12,7 +12,7 @@ from estab.load.plan import check_range
 from estab.recording.writer import LEAST_BYTES, RecordingDirectory
 from estab.records import Snapshot
 
-SHARE = 0.001  # of a core, for what goes through all sockets
+SHARE = 0.001  # of a core, for what goes through all sockets; beside close looks half of it
 LEAST_KEPT_S = 60.0
 
 
@@ -37,7 +37,8 @@ class Recorder:
     ) -> None:
         check_interval(interval_s)
         self._interval_s, self._close = interval_s, once_a_cause
-        self._sampler = Sampler(netns=netns, all_netns=all_netns, share=SHARE, close_looks=once_a_cause)
+        share = SHARE / 2 if once_a_cause else SHARE
+        self._sampler = Sampler(netns=netns, all_netns=all_netns, share=share, close_looks=once_a_cause)
 
     def record(
         self,
