@@ -45,10 +45,12 @@ CHANGING = ("fs.file-nr", "net.netfilter.nf_conntrack_count")
 SET = tuple(name for name in NAMES if name not in CHANGING)
 
 
-def read(gaps: Gaps, names: Iterable[str] = NAMES) -> dict[str, list[int] | str]:
-    """Each of `names` as this thread's network namespace has it. One that is missing is absent and noted in `gaps`."""
+def read(gaps: Gaps, names: Iterable[str] | None = None) -> dict[str, list[int] | str]:
+    """Each of `names` (all of `NAMES`) as this thread's network namespace has it. One that is missing is absent and
+    noted in `gaps`.
+    """
     values: dict[str, list[int] | str] = {}
-    for name in names:
+    for name in NAMES if names is None else names:
         value = gaps.read(f"sysctls.{name}", lambda name=name: read_one(name))  # type: ignore[misc]
         if value is not None:
             values[name] = value
