@@ -121,7 +121,7 @@ def _stirs(before: Snapshot, taken: Snapshot) -> bool:
     """Whether at any listener something waits, or was turned away since; also where that is not known."""
     if taken.listeners is None or before.listeners is None or taken.counters is None or before.counters is None:
         return True
-    if any(listener.depth for listener in taken.listeners):
+    if any(listener.depth for listener in (*taken.listeners, *(taken.unix_listeners or ()))):
         return True
     dropped = {listener.inode: listener.drops for listener in before.listeners}
     return any(listener.drops != dropped.get(listener.inode, listener.drops) for listener in taken.listeners) or any(
