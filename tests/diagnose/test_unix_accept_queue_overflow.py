@@ -160,7 +160,7 @@ def test_a_tcp_overflow_before_a_healthy_unix_backend_is_not_confused_with_it() 
 def test_its_twin_is_a_load_over_a_unix_socket() -> None:
     planned = plan(judged(TRACED.replace(unix_refused=[ITS_SERVER], unix_queues=[queue()])))
     setup = planned.setup
-    assert (setup.unix, setup.rtt_s, setup.backlog, setup.load.connections) == (True, None, 8, 309)
+    assert (setup.unix, setup.rtt_s, setup.backlog, setup.load.connections) == (True, None, 8, 109)
     assert setup.pauses
 
 

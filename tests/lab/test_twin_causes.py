@@ -69,6 +69,7 @@ CASES = {
     ),
     "syn_queue_overflow": Case({}, "tcp_syncookies=1", "left running", ("timed out (--timeout) at connect",)),
     "cookie_reset": Case({}, "--backlog", "tcp_max_syn_backlog", ("TCPReqQFullDoCookies a connect",)),
+    "unix_accept_queue_overflow": Case({}, "--backlog", "tcp_max_syn_backlog", ("connected", "EAGAIN at connect")),
     "server_not_accepting": Case({}, "call accept() again", "tcp_max_syn_backlog", ("connected",)),
     "server_connection_limit": Case(
         {}, "limit of connections", "a bigger backlog", ("connected", "closed by the peer at read")

@@ -16,6 +16,7 @@ from estab.words import plural
 
 _MORE = 0.1  # of what fits: how many more are taken to come than there are descriptors, or ports, for
 _TIMEOUT_S = 3.0
+_MOST_REFUSED = 100
 _PORTS = ("bound_ports_poisoned", "time_wait_port_exhaustion", "ephemeral_port_exhaustion")
 
 
@@ -45,8 +46,12 @@ def as_load(run: RunResult, assumed: list[str]) -> RunResult:
 
 
 def _over_unix(run: RunResult, queue: UnixQueue, assumed: list[str]) -> RunResult:
-    """As many as fit into the UNIX socket's queue and, beside them, as many as were refused, whoever they were."""
-    wanted = room(queue.limit) + BY_ID["unix_accept_queue_overflow"].failures(run)
+    """As many as fit into the UNIX socket's queue and, beside them, as many as were refused, whoever they were.
+
+    Of those that were refused again and again, 100 say all that there is to say.
+    """
+    refused = BY_ID["unix_accept_queue_overflow"].failures(run)
+    wanted = room(queue.limit) + min(refused, _MOST_REFUSED)
     assumed.append(f"whoever connected is played as {plural(wanted, 'connection')} that come at once and are held")
     watch = ListenerWatch(
         address=queue.address,
