@@ -116,8 +116,8 @@ class Trace:
 
     def totals(self) -> dict[str, Any]:
         """`histogram` (counts as `load.block.hdr_index` has them), `sum_ns`, `max_ns` of times to connect; `resent`
-        (connects by how often their SYN was sent again); `socket_failures`, `connect_failures` (that failed before TCP
-        did anything), `unix_failures` of `unix_connects`; `events`, `damaged`."""
+        (connects by how often their SYN was sent again); `socket_failures`, `bind_failures`, `connect_failures` (that
+        failed before TCP did anything), `unix_failures` of `unix_connects`; `events`, `damaged`."""
 
 def trace(formats: tuple[tuple[int, ...], ...], /) -> Trace:
     """An empty one. Of each kind of event its id and the offsets of its fields, in the order of `trace.c`."""

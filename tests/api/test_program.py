@@ -210,6 +210,10 @@ clients = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLO
 assert [each.connect_ex("\\0estab-test-calls") for each in clients] == [0, 11, 11]
 listener.accept()
 server = socket.create_server(("127.0.0.1", {PORT}))
+try:
+    socket.socket().bind(("127.0.0.1", {PORT}))
+except OSError as error:
+    assert error.errno == 98
 if os.fork() == 0:
     for _ in range(9):
         server.accept()
@@ -230,6 +234,7 @@ def test_what_only_system_calls_tell() -> None:
     assert (run.funnel.attempted, run.funnel.connected) == (11, 9)
     accepts = {each.listener: each.accepted for each in run.program.accepts or ()}
     assert accepts == {f"127.0.0.1:{PORT}": 9, "unix:@estab-test-calls": 1}
+    assert [(each.errno, each.count) for each in run.program.bind_failures or ()] == [("EADDRINUSE", 1)]
     assert run.program.unix_connects == 3
     assert [(each.errno, each.count) for each in run.program.unix_failures or ()] == [("EAGAIN", 2)]
 

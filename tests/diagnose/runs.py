@@ -23,6 +23,7 @@ from estab.records import (
     Listener,
     ListenerWatch,
     Percentiles,
+    PortHolder,
     PortUse,
     Process,
     Requests,
@@ -382,6 +383,32 @@ def refused(**fields: Any) -> RunResult:
         "syn_retransmits": {},
         "client": {"port_use": ports(used=0, worst_source_used=0)},
         "server": remote("nothing listens on 127.0.0.1:5000"),
+    }
+    return run(**{**values, **fields})
+
+
+def port_taken(
+    holder: PortHolder | None = None, *, before: bool = True, after: bool = True, refused: int = 400, **fields: Any
+) -> RunResult:
+    """hold -n 400 at port 40000, where nobody listens, for curl connects to somebody's port 443 from it."""
+    curl = Process(pid=77, name="curl")
+    if holder is None:
+        holder = PortHolder(state="ESTAB", address="10.0.0.5", peer_address="192.0.2.7", peer_port=443, owner=curl)
+    ends = [
+        snapshot(
+            listeners=[],
+            port_holders=[holder] if has else [],
+            server_sockets=ServerSockets(port=40_000, states={}, queued=0, accepted=0),
+        )
+        for has in (before, after)
+    ]
+    values: dict[str, Any] = {
+        "config": {"target": "10.0.0.5:40000", "port": 40_000},
+        "client": {"port_use": None},
+        "funnel": funnel(400, 400 - refused, accepted=None),
+        "failures": [failure("connect", "ECONNREFUSED", refused)] if refused else [],
+        "syn_retransmits": {},
+        "server": ServerSide(observed=True, before=ends[0], after=ends[1], deltas=deltas(Tcp_OutRsts=400)),
     }
     return run(**{**values, **fields})
 
@@ -1107,6 +1134,7 @@ MET: dict[str, Callable[[], RunResult]] = {
     "path_flow_table_full": table_full,
     "path_syn_loss": lossy,
     "nobody_listening": refused,
+    "listen_port_taken": port_taken,
     "close_wait_leak": leaking,
     "server_open_files": server_without_descriptors,
     "server_died": died,

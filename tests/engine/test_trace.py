@@ -13,7 +13,7 @@ import pytest
 from estab import _engine
 
 (STATE, RETRANSMIT, RECEIVED, SENT, ERROR, NEW_TASK, SOCKET_ENTER, SOCKET, CONNECT_ENTER, CONNECT) = range(1, 11)
-ACCEPT_ENTER, ACCEPT4_ENTER, ACCEPT, ACCEPT4 = range(11, 15)
+ACCEPT_ENTER, ACCEPT4_ENTER, ACCEPT, ACCEPT4, BIND_ENTER, BIND = range(11, 17)
 TCP, UDP = 6, 17
 ESTABLISHED, SYN_SENT, CLOSE = 1, 2, 7
 MS = 1_000_000
@@ -28,7 +28,7 @@ FORMATS = (
     (ERROR, 8, *_TUPLE),
     (NEW_TASK, 8, 12),
     (SOCKET_ENTER, 8, 16),
-    *((kind, 8) for kind in range(SOCKET, ACCEPT4 + 1)),
+    *((kind, 8) for kind in range(SOCKET, BIND + 1)),
 )
 CLONE_FILES = 0x400
 
@@ -244,6 +244,15 @@ def test_beyond_64_others_are_counted_together() -> None:
     told_of = trace.refused()
     assert [count for _tid, count, *_ in told_of] == [1] * 63 + [7]
     assert [tid for tid, *_ in told_of] == [*range(1000, 1063), 0]
+
+
+@pytest.mark.parametrize(("made", "failed"), [(TCP4, True), (TCP6, True), (UDP6, False), (UNIX, False)])
+def test_a_bind_that_failed(made: tuple[int, int], failed: bool) -> None:
+    calls = [*asked_socket(MS, *made, 5), called(2 * MS, BIND_ENTER, 5), returned(3 * MS, BIND, errno.EADDRINUSE)]
+    strangers = [called(4 * MS, BIND_ENTER, 5, OTHER), returned(5 * MS, BIND, errno.EADDRINUSE, OTHER)]
+    totals = traced(page(*calls, *strangers, returned(6 * MS, BIND, errno.EINVAL))).totals()
+    assert codes(totals["bind_failures"]) == ([(errno.EADDRINUSE, 1)] if failed else [])
+    assert codes(totals["connect_failures"]) == []
 
 
 def test_an_earlier_end_is_not_this_calls() -> None:

@@ -61,6 +61,7 @@ CASES = {
     "nat_ports_exhausted": Case(
         {}, "a wider range", "ip_local_port_range", ("connected", "timed out (--timeout) at connect")
     ),
+    "listen_port_taken": Case({}, "ip_local_reserved_ports", "a bigger backlog", ("ECONNREFUSED at connect",)),
     "nobody_listening": Case({}, "start the server", "a longer connect", ("ECONNREFUSED at connect",)),
     "client_open_files": Case({}, "ulimit -n", "a bigger backlog", ("EMFILE at connect",)),
     "bound_ports_poisoned": Case({}, "IP_BIND_ADDRESS_NO_PORT", "tcp_tw_reuse", ("EADDRNOTAVAIL at connect",)),

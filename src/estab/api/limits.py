@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from estab.api import local_server
+from estab.api import local_server, port_taken
 from estab.api.machine import machine
+from estab.diagnose import port_holders
 from estab.diagnose.ladder import BothEnds, HoldSpread, ladder
 from estab.errors import UsageError
 from estab.kernel.formats import inet_diag
@@ -91,6 +92,8 @@ def _local(address: _Address, owner: int | None) -> BothEnds:
     why = None
     if not listeners:
         seen = f"nothing listens on {address.host} port {address.port} in this network namespace"
+        if (taken := port_holders.told(snapshot.take(port=address.port), address.port)) is not None:
+            seen += f", and {taken}"
         why = seen if here.listeners is not None else _gap(here, "listeners")
     return BothEnds(
         client=here,
@@ -147,7 +150,7 @@ def _listening_on(listen: str) -> _Address:
         host = targets.resolve(listen, "listen")[0]
         listeners = serving(listeners, reached(host), port)
     if not listeners:
-        raise UsageError(f"nothing listens on {listen} in this network namespace; `ss -ltnp` shows what does")
+        raise UsageError(port_taken.nobody_listens(listen, port))
     address = listeners[0].address if anywhere else host
     return _Address(reached(address), port)
 

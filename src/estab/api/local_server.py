@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from estab.api import port_taken
 from estab.errors import UsageError
 from estab.kernel.formats.endpoint import endpoint
 from estab.kernel.rules.listening import reached
@@ -85,7 +86,7 @@ def find(text: str) -> LocalServer:
         if any(listener.port == number for listener in here.listeners or ()):
             return _on(here, number, text)
         if processes.process(number) is None:
-            raise UsageError(f"nothing listens on port {number}, and there is no process {number}; {_LISTS}")
+            raise UsageError(f"there is no process {number}, and {port_taken.nobody_listens(f'port {number}', number)}")
         return of_process(here, number)
     server = _of_program(here, text)
     if server is None:
@@ -105,7 +106,7 @@ def _at_unix(address: str) -> LocalServer:
 def _on(here: Snapshot, port: int, text: str) -> LocalServer:
     listeners = [listener for listener in here.listeners or () if listener.port == port]
     if not listeners:
-        raise UsageError(f"nothing listens on {text} in this network namespace; `ss -ltnp` shows what does")
+        raise UsageError(port_taken.nobody_listens(text, port))
     return LocalServer(listeners, port=port)
 
 

@@ -56,6 +56,7 @@ def program_of(
         listens_on=list(dict.fromkeys(watch.listens_on.values())),
         connects=None if told is None else told.connects(),
         accepts=None if told is None else told.accepts(watch.listens_on),
+        bind_failures=None if told is None else told.bind_failures(),
         unix_connects=None if told is None else told.unix_connects,
         unix_failures=None if told is None else told.unix_failures(),
         unix_refused=None if told is None else told.unix_refused(namespace),

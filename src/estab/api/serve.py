@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from estab import __version__
+from estab.api import port_taken
 from estab.api.request import ConfigValue
+from estab.errors import MachineError
 from estab.kernel.formats.endpoint import endpoint, is_unix
 from estab.load import outcome
 from estab.load.conductor import TICK_S, Stop
@@ -49,7 +51,10 @@ def serve(
         check_range("duration_s", duration_s, 0, MOST_DURATION_S)
     started_at = time.time()
     with contextlib.ExitStack() as stack:
-        servers, address = stack.enter_context(serving(service))
+        try:
+            servers, address = stack.enter_context(serving(service))
+        except MachineError as error:
+            raise port_taken.explained(error, service.port) from error
         where = address[0]
         # A wildcard address is watched through loopback: the same listeners serve it.
         seen_at = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(where, where)

@@ -64,6 +64,10 @@ class TracedRun:
             told[listener] = known.replace(accepted=known.accepted + each.accepted, failures=failures)
         return sorted(told.values(), key=lambda each: -each.accepted)
 
+    def bind_failures(self) -> list[Failure]:
+        """How bind() of its TCP sockets failed."""
+        return by_kind(self._as_failures("bind", self._traced.bind_failures))
+
     def unix_failures(self) -> list[Failure]:
         """How connects over UNIX sockets failed."""
         return by_kind(self._as_failures("connect", self._traced.unix_failures))

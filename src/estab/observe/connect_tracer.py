@@ -37,6 +37,7 @@ _SOCKET, _RETURN, _DESCRIPTOR = {"skaddr": 8}, {"ret": 8}, {"fd": 8}
 _ACCEPTED = "ret != -11 && ret > -512"
 _ABSENT = (-1,)
 _CALLS = "calls that failed before TCP did anything, and what was accepted"
+_BINDS = "bind() that failed"
 
 
 class Event(NamedTuple):
@@ -75,6 +76,8 @@ _EVENTS = (
     Event("syscalls/sys_enter_accept4", _DESCRIPTOR, "", _CALLS),
     Event("syscalls/sys_exit_accept", _RETURN, _ACCEPTED, _CALLS),
     Event("syscalls/sys_exit_accept4", _RETURN, _ACCEPTED, _CALLS),
+    Event("syscalls/sys_enter_bind", _DESCRIPTOR, "", _BINDS),
+    Event("syscalls/sys_exit_bind", _RETURN, "ret < 0", _BINDS),
 )
 
 
@@ -138,6 +141,7 @@ class TracedConnects(msgspec.Struct):
     max_ns: int = 0
     resent: list[int] = []
     socket_failures: list[FailureCount] = []
+    bind_failures: list[FailureCount] = []
     connect_failures: list[FailureCount] = []
     accepts: list[TracedAccepts] = []
     unix_connects: int = 0
@@ -347,6 +351,7 @@ def _result(folder: Path, decoder: Trace, listeners: _Listeners) -> TracedConnec
         max_ns=totals["max_ns"],
         resent=list(array("Q", totals["resent"])),
         socket_failures=[FailureCount(*each) for each in totals["socket_failures"]],
+        bind_failures=[FailureCount(*each) for each in totals["bind_failures"]],
         connect_failures=[FailureCount(*each) for each in totals["connect_failures"]],
         accepts=listeners.accepts(),
         unix_connects=totals["unix_connects"],

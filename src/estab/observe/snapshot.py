@@ -10,15 +10,17 @@ from collections.abc import Mapping, Sequence
 
 from estab.errors import EstabError
 from estab.kernel.formats import inet_diag, sysctl
+from estab.kernel.formats.inet_diag import InetSocket
 from estab.observe import cgroups, counters, host, nics, processes, sysctls, system, targets
 from estab.observe.gaps import Gaps
 from estab.observe.sock_diag import SockDiag
-from estab.records import Census, Listener, PortUse, Process, Record, ServerSockets, Snapshot, Tuple4
+from estab.records import Census, Listener, PortHolder, PortUse, Process, Record, ServerSockets, Snapshot, Tuple4
 from estab.records.snapshot import UNIX_FAMILY
 from estab.words import plural
 
 _PORT_RANGE = "net.ipv4.ip_local_port_range"
 _RESERVED = "net.ipv4.ip_local_reserved_ports"
+_MOST_HOLDERS = 200  # of a port that are named
 
 
 def take(
@@ -76,6 +78,7 @@ def take(
         counters=None if unix is not None else seen.counters or gaps.read("counters", counters.read_counters),
         sockstat=gaps.read("sockstat", counters.read_sockstat),
         server_sockets=seen.server_sockets,
+        port_holders=seen.port_holders,
         port_use=seen.targets[0] if seen.targets else seen.port_use,
         targets=seen.targets,
         connections=seen.connections,
@@ -96,6 +99,7 @@ class _SocketsSeen(Record, frozen=True, kw_only=True):
     counters: dict[str, int] | None = None
     census: Census | None = None
     server_sockets: ServerSockets | None = None
+    port_holders: list[PortHolder] | None = None
     port_use: PortUse | None = None
     targets: list[PortUse] | None = None
     connections: list[Tuple4] | None = None
@@ -123,6 +127,7 @@ def _sockets(
     listeners: list[Listener] | None = None
     unix: list[Listener] | None = None
     server_sockets: ServerSockets | None = None
+    holders: list[PortHolder] | None = None
     use: PortUse | None = None
     counted: dict[str, int] | None = None
     if remote is not None:
@@ -137,6 +142,8 @@ def _sockets(
         counted = gaps.read("counters", counters.read_counters)
         if port is not None:
             server_sockets = gaps.read("server_sockets", lambda: diag.server_sockets(port))
+        if port is not None and listeners == [] and server_sockets is not None:
+            holders = _holders(diag, gaps, server_sockets)
     if toward is not None:
         use = gaps.read("port_use", lambda: port_use(diag, *toward, values, gaps))
     census = gaps.read("census", diag.census)
@@ -146,7 +153,32 @@ def _sockets(
         counters=counted,
         census=census,
         server_sockets=server_sockets,
+        port_holders=holders,
         port_use=use,
+    )
+
+
+def _holders(diag: SockDiag, gaps: Gaps, counted: ServerSockets) -> list[PortHolder] | None:
+    """The sockets that have a port on which nothing listens, and whose they are."""
+    many = sum(counted.states.values())
+    if many > _MOST_HOLDERS:
+        gaps.note("port_holders", f"{many:,} sockets have port {counted.port}: too many to name each")
+        return None
+    holding = gaps.read("port_holders", lambda: diag.holding(counted.port))
+    inodes = {each.inode for each in holding or () if each.inode}
+    searched = gaps.read("port_holders.owner", lambda: processes.owners(inodes))
+    pids = searched.by_inode if searched is not None else {}
+    return None if holding is None else [_holder(each, pids.get(each.inode, ())) for each in holding]
+
+
+def _holder(holding: InetSocket, pids: Sequence[int]) -> PortHolder:
+    is_bound = holding.remote_port == 0  # by bind() alone: the kernel shows these as TCP_CLOSE
+    return PortHolder(
+        state="BOUND-INACTIVE" if is_bound else holding.state_name,
+        address=holding.local_address,
+        peer_address=None if is_bound else holding.remote_address,
+        peer_port=None if is_bound else holding.remote_port,
+        owner=next((fact for pid in pids if (fact := processes.process(pid)) is not None), None),
     )
 
 

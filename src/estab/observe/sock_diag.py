@@ -303,6 +303,16 @@ class SockDiag:
         mask = inet_diag.states(inet_diag.ESTABLISHED)
         return _by_family(self._dump(Sockets, mask, local_port=local_port, remote_port=remote_port).found)
 
+    def holding(self, port: int) -> list[InetSocket]:
+        """Every socket that has `port` as its local one and does not listen, one object each: for few.
+
+        Those that did bind() alone are among them from Linux 6.8 on.
+        """
+        mask = _NEITHER_LISTENING_NOR_BOUND
+        if _shows_bound_sockets():
+            mask |= inet_diag.states(inet_diag.BOUND_INACTIVE)
+        return _by_family(self._dump(Sockets, mask, local_port=port).found)
+
     def established_toward(self, address: str, port: int) -> frozenset[bytes]:
         """The connections from here to `port` at the literal `address` that this end has as ESTABLISHED.
 

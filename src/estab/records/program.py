@@ -138,12 +138,13 @@ class Program(Record, frozen=True, kw_only=True):
     shell says it (128 and the signal); None: it was not waited for. `seen`: `sampled` (sockets ten times a second,
     and counters of the whole network namespace) or `traced` (each connect). `processes`: how many were seen;
     `left_running`: how many of them outlived it. `targets`: fullest first; `listens_on`: its own addresses and ports.
-    Traced alone, else None: `connects` to all targets together; `accepts`, what it accepted; `unix_connects`, how often
-    it asked for a connection over a UNIX socket, and how that failed; `unix_refused`, who else found the accept queue
-    of one full; `lost_events`, what did not fit the kernel's buffer. `unix_queues`: the UNIX sockets that listen in its
-    network namespace and at which something waited, and its own, the fullest first; None: not seen. `why_sampled`: why
-    it was not traced. `unseen`: what was not seen, and why. `cgroup`: None where none of its groups has a limit that is
-    known. `cpu`: None where it was not seen, or the kernel does not count it.
+    Traced alone, else None: `connects` to all targets together; `accepts`, what it accepted; `bind_failures`, how
+    bind() of its TCP sockets failed; `unix_connects`, how often it asked for a connection over a UNIX socket, and how
+    that failed; `unix_refused`, who else found the accept queue of one full; `lost_events`, what did not fit the
+    kernel's buffer. `unix_queues`: the UNIX sockets that listen in its network namespace and at which something waited,
+    and its own, the fullest first; None: not seen. `why_sampled`: why it was not traced. `unseen`: what was not seen,
+    and why. `cgroup`: None where none of its groups has a limit that is known. `cpu`: None where it was not seen, or
+    the kernel does not count it.
     """
 
     name: str
@@ -156,6 +157,7 @@ class Program(Record, frozen=True, kw_only=True):
     listens_on: list[str] = []
     connects: ProgramConnects | None = None
     accepts: list[ProgramAccepts] | None = None
+    bind_failures: list[Failure] | None = None
     unix_connects: int | None = None
     unix_failures: list[Failure] | None = None
     unix_refused: list[UnixRefused] | None = None

@@ -176,6 +176,19 @@ class Listener(Record, frozen=True, kw_only=True):
     owners: list[Process] | None = None
 
 
+class PortHolder(Record, frozen=True, kw_only=True):
+    """A socket that has a port as its local one, though nothing listens there. `state` is as `ss` names it.
+
+    `peer_*` are None where it did bind() alone. `owner` is None where no process has it (TIME-WAIT), or none was seen.
+    """
+
+    state: str
+    address: str
+    peer_address: str | None = None
+    peer_port: int | None = None
+    owner: Process | None = None
+
+
 class PortUse(Record, frozen=True, kw_only=True):
     """Local ports in use towards one destination, all source addresses together.
 
@@ -309,6 +322,7 @@ class Snapshot(Record, frozen=True, kw_only=True):
     name or PID that was asked for, None for the own. `connections` are those of one port's server side, listed only
     where they are to be matched against a client's. `targets` are the remote addresses and ports with most connections
     from here, fullest first; a snapshot of one port or towards one target has none, a live view not at every moment.
+    `port_holders` are the sockets that have the one port that was asked for; None where something listens there.
     `unix_listeners` are the UNIX sockets that listen; a snapshot of one port has none.
     """
 
@@ -324,6 +338,7 @@ class Snapshot(Record, frozen=True, kw_only=True):
     counters: dict[str, int] | None = None
     sockstat: dict[str, int] | None = None
     server_sockets: ServerSockets | None = None
+    port_holders: list[PortHolder] | None = None
     port_use: PortUse | None = None
     targets: list[PortUse] | None = None
     census: Census | None = None

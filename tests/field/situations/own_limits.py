@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 
 from tests.field import programs
 from tests.field.answers import (
@@ -14,8 +15,9 @@ from tests.field.answers import (
     stopped,
 )
 from tests.field.proof import accepted_some, counted, logged, queue_flat, queue_full, sockets, waiting
-from tests.field.situation import Later, Situation, Truth, due, open_to
+from tests.field.situation import Later, Program, Situation, Truth, World, due, open_to
 
+_OWN_PORTS = replace(WIRE, sysctls={"server": {"net.ipv4.ip_local_port_range": "8080 8083"}})
 # The program's own doing, for which no cause is written: no number of connections decides who is ended.
 _A_SHARE = Truth(possible=frozenset({"server_ends_connections"}), quiet=True, exits=frozenset({1}))
 
@@ -306,6 +308,54 @@ SITUATIONS = (
         server=programs.small("loop", "--address 127.0.0.1"),
         command="hold {target} -n 20 -d 1",
         truth=due("nobody_listening"),
+        proofs=(counted("TcpOutRsts", 20),),
+    ),
+    Situation(
+        name="nginx_port_taken_by_a_connection",
+        story="Other programs of its host connect from all of four ports, nginx's among them: it can't bind().",
+        world=_OWN_PORTS,
+        both_ends=True,
+        server=programs.small("loop", "--port 9000", name="other"),
+        before=(
+            programs.clients("--open 4", target="10.1.0.2:9000", where="server"),
+            replace(programs.nginx(), ready="at once", name="nginx"),
+        ),
+        settle_s=1.0,
+        command="hold {target} -n 20 -d 1",
+        truth=due("listen_port_taken", harmful=LONGER_QUEUE),
+        proofs=(logged("Address already in use", program="nginx"), counted("TcpOutRsts", 20)),
+    ),
+    Situation(
+        name="redis_port_taken_by_a_socket_that_only_bound",
+        story="Another program did bind() to redis's port and never listens.",
+        server=Program(name="holder", argv="{python} -S {servers}/binder.py", ready="says"),
+        before=(replace(programs.redis(), ready="at once", name="redis"),),
+        settle_s=0.5,
+        command="hold {target} -n 20 -d 1",
+        truth=due("listen_port_taken", harmful=LONGER_QUEUE),
+        proofs=(logged("Address already in use", program="redis"), counted("TcpOutRsts", 20)),
+    ),
+    Situation(
+        name="nobody_listens_beside_connections_from_other_ports",
+        story="The port is closed, and free: connections of this host have others of the range.",
+        world=World(sysctls={"server": {"net.ipv4.ip_local_port_range": "8081 8084"}}),
+        server=programs.small("loop", "--port 9000", name="other"),
+        before=(programs.clients("--open 2", target="127.0.0.1:9000"),),
+        command="hold {target} -n 2 -d 1",
+        truth=due("nobody_listening"),
+        proofs=(counted("TcpOutRsts", 2),),
+    ),
+    Situation(
+        name="nobody_listens_after_a_server_was_killed",
+        story="A server was killed a moment ago; its port is in TIME-WAIT, and the next one would get it.",
+        world=WIRE,
+        both_ends=True,
+        server=programs.small("blocking", "--do greet"),
+        before=(programs.clients("--churn 40"),),
+        first=("hold {target} -n 5 -d 300ms",),
+        later=(Later(rises=20, signal=signal.SIGKILL),),
+        command="hold {target} -n 20 -d 1",
+        truth=due("nobody_listening", "server_died"),
         proofs=(counted("TcpOutRsts", 20),),
     ),
 )

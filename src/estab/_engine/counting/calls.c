@@ -88,6 +88,22 @@ bool calls_end_socket(struct calls *c, int32_t tid, int64_t returned, uint64_t a
     return true;
 }
 
+/* --- bind() --- */
+
+void calls_begin_bind(struct calls *c, int32_t tid, int fd) {
+    struct task *task = followed(c, tid);
+    if (!task) return;
+    task->call = BIND_CALL;
+    task->fd = fd;
+}
+
+void calls_end_bind(struct calls *c, int32_t tid, int32_t error, uint64_t at_ns) {
+    struct task *task = followed(c, tid);
+    if (!task || task->call != BIND_CALL) return;
+    task->call = NO_CALL;
+    if (kind_of(socket_of(c, task)) == TCP_STREAM) count_failure(c->binds_failed, error, at_ns);
+}
+
 /* --- connect() --- */
 
 void calls_begin_connect(struct calls *c, int32_t tid, int fd, uint64_t at_ns) {

@@ -1,4 +1,4 @@
-/* What some processes ask of their sockets: socket(), connect() and accept(), from the start and the end of each call.
+/* What some processes ask of their sockets: socket(), bind(), connect() and accept(), from the start and the end of each call.
  *
  * What lives here: whose tasks they are, which kind each descriptor is, and what no event of TCP tells: calls that failed
  * before the socket did anything, connects over UNIX sockets, and what was accepted by which listener; and of all others
@@ -13,7 +13,7 @@
 #include "failures.h"
 #include "tally.h"
 
-enum call { NO_CALL, SOCKET_CALL, CONNECT_CALL, ACCEPT_CALL };
+enum call { NO_CALL, SOCKET_CALL, BIND_CALL, CONNECT_CALL, ACCEPT_CALL };
 
 /* A thread that was followed; `table` numbers its table of descriptors, which the threads of a process share. */
 struct task {
@@ -49,7 +49,8 @@ struct calls {
     struct tally sockets; /* by (table, descriptor): what calls.c packs */
     struct acceptor *acceptors;
     size_t n_acceptors, acceptor_room;
-    struct failure sockets_failed[MOST_ERRNOS], connects_failed[MOST_ERRNOS], unix_failed[MOST_ERRNOS];
+    struct failure sockets_failed[MOST_ERRNOS], binds_failed[MOST_ERRNOS];
+    struct failure connects_failed[MOST_ERRNOS], unix_failed[MOST_ERRNOS];
     uint64_t unix_connects;
     struct refused refused[MOST_REFUSED];
     size_t n_refused;
@@ -62,6 +63,8 @@ bool calls_is_followed(const struct calls *c, int32_t tid);
 
 void calls_begin_socket(struct calls *c, int32_t tid, int family, int type);
 bool calls_end_socket(struct calls *c, int32_t tid, int64_t returned, uint64_t at_ns);
+void calls_begin_bind(struct calls *c, int32_t tid, int fd);
+void calls_end_bind(struct calls *c, int32_t tid, int32_t error, uint64_t at_ns);
 void calls_begin_connect(struct calls *c, int32_t tid, int fd, uint64_t at_ns);
 /* Since when it has been in connect(); 0: it is not. */
 uint64_t calls_connects_since(const struct calls *c, int32_t tid);

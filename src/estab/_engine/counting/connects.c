@@ -159,6 +159,8 @@ bool connects_add(struct connects *t, const struct event *e) {
         case ACCEPT4_ENTER: return calls_begin_accept(calls, e->pid, (int)e->value), true;
         case ACCEPT_EXIT:
         case ACCEPT4_EXIT: return calls_end_accept(calls, e->pid, e->value, e->at_ns);
+        case BIND_ENTER: return calls_begin_bind(calls, e->pid, (int)e->value), true;
+        case BIND_EXIT: return calls_end_bind(calls, e->pid, (int32_t)-e->value, e->at_ns), true;
         case KINDS: break;
     }
     return true;

@@ -22,6 +22,8 @@ enum event_kind {
     ACCEPT4_ENTER,
     ACCEPT_EXIT,
     ACCEPT4_EXIT,
+    BIND_ENTER,
+    BIND_EXIT,
     KINDS
 };
 

@@ -134,10 +134,11 @@ static PyObject *totals(PyObject *self, PyObject *unused) {
     (void)unused;
     const Trace *t = (Trace *)self;
     const struct connects *c = &t->connects;
-    return Py_BuildValue("{s:N,s:K,s:K,s:N,s:N,s:N,s:N,s:K,s:K,s:K}", "histogram", numbers(c->histogram, HDR_LENGTH),
+    return Py_BuildValue("{s:N,s:K,s:K,s:N,s:N,s:N,s:N,s:N,s:K,s:K,s:K}", "histogram",
+                         numbers(c->histogram, HDR_LENGTH),
                          "sum_ns", (unsigned long long)c->sum_ns, "max_ns", (unsigned long long)c->max_ns, "resent",
                          numbers(c->resent, RESENT), "socket_failures", failures_of(c->calls.sockets_failed),
-                         "connect_failures", failures_of(c->calls.connects_failed), "unix_failures",
+                         "bind_failures", failures_of(c->calls.binds_failed), "connect_failures", failures_of(c->calls.connects_failed), "unix_failures",
                          failures_of(c->calls.unix_failed), "unix_connects", (unsigned long long)c->calls.unix_connects,
                          "events", (unsigned long long)t->pages.taken, "damaged",
                          (unsigned long long)t->pages.damaged);

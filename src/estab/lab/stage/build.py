@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import resource
 import socket
 import sys
@@ -17,7 +18,7 @@ from estab.lab.stage import programs
 from estab.lab.stage.firewall import masquerade, nft, own_rule
 from estab.lab.stage.hosts import CLIENT, PORT, SERVER
 from estab.lab.stage.scaling import PORT_RANGE
-from estab.lab.stage.server import Foreign, Nobody, ServerSpec
+from estab.lab.stage.server import Foreign, IfFree, Nobody, ServerSpec
 from estab.lab.stage.setup import Setup
 from estab.lab.stage.stage import Stage
 from estab.lab.wire.spec import Filter, WireSpec
@@ -26,6 +27,8 @@ from estab.load.serving import Service
 _PROGRAMS = File(programs.__file__).parent
 _MOST_SYNS = 500_000
 _OTHER_NETWORK = "198.51.100"
+_OTHER_PORT = 443
+_MOST_TAKEN = 64
 _RP_FILTER = "net.ipv4.conf.all.rp_filter"
 _IP_BIND_ADDRESS_NO_PORT = 24  # `include/uapi/linux/in.h`; not in Python 3.11
 
@@ -74,9 +77,10 @@ def server(host: str, setup: Setup) -> ServerSpec:
     for name, words in programs.items():
         if words[0] is not None:
             return _program(name, host, setup, *words)
-    return Service(
+    service = Service(
         "echo" if setup.accepts else "stall", host, port, setup.backlog, setup.accept_delay_s, setup.processes, closes
     )
+    return IfFree(service) if setup.taken else service
 
 
 def _program(name: str, host: str, setup: Setup, *last: float | str | None) -> Foreign:
@@ -147,6 +151,11 @@ def surroundings(stage: Stage, setup: Setup) -> Iterator[None]:
     if setup.path.gap == "neighbour":
         with stage.server.entered():
             ip_batch(["link set eth0 arp off"])
+    if setup.taken:
+        with Child(lambda connection: _connect_from_all(stage.host, connection), stage.server) as other:
+            other.receive()
+            yield
+        return
     if not setup.bound:
         yield
         return
@@ -154,6 +163,18 @@ def surroundings(stage: Stage, setup: Setup) -> Iterator[None]:
     with Child(lambda connection: _own(low, setup, connection), stage.client) as owner:
         owner.receive()
         yield
+
+
+def _connect_from_all(host: str, connection: Connection) -> None:
+    """What a program of the server's host runs: it connects to a server there, from each port that connect() has."""
+    with contextlib.ExitStack() as kept:
+        server = kept.enter_context(socket.create_server((host, _OTHER_PORT), backlog=_MOST_TAKEN))
+        for _ in range(_MOST_TAKEN):
+            client = kept.enter_context(socket.socket())
+            if client.connect_ex(server.getsockname()) == errno.EADDRNOTAVAIL:
+                break
+        say(connection, "connected")
+        connection.recv()
 
 
 def _own(low: int, setup: Setup, connection: Connection) -> None:

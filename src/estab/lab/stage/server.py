@@ -6,6 +6,7 @@ What serves is the engine's server, an idle listener made by hand, or any foreig
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 import shlex
@@ -54,6 +55,13 @@ class ByHand:
 
 
 @dataclass(frozen=True)
+class IfFree:
+    """The service where its port can be had, else nobody."""
+
+    service: Service
+
+
+@dataclass(frozen=True)
 class Nobody:
     """No server at all on `host` and `port`; its end is watched all the same."""
 
@@ -61,7 +69,7 @@ class Nobody:
     port: int
 
 
-ServerSpec = Service | Foreign | ByHand | Nobody
+ServerSpec = Service | Foreign | ByHand | IfFree | Nobody
 
 
 @dataclass(frozen=True)
@@ -126,8 +134,24 @@ def _serving(what: ServerSpec) -> Iterator[tuple[Fleet | None, list[int], str, i
     elif isinstance(what, Foreign):
         with _program(what) as pids:
             yield None, pids, what.host, what.port, None
+    elif isinstance(what, IfFree):
+        with _serving(
+            what.service if _is_free(what.service) else Nobody(what.service.host, what.service.port)
+        ) as served:
+            yield served
     else:
         yield None, [], what.host, what.port, None
+
+
+def _is_free(service: Service) -> bool:
+    """Whether a listener gets the service's port, with SO_REUSEADDR as servers have it."""
+    try:
+        socket.create_server((service.host, service.port)).close()
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -98,8 +98,9 @@ class Setup:
     is one with TCP_DEFER_ACCEPT; `leaks`: it is one that never closes what its clients closed (0: it does);
     `closes`: it is one that closes connections of its own accord, which of them and at which figure; None: it is
     not. `tasks`: it is one with a thread for each connection, of which it may have so many with its first one.
-    `bound`: ports that others at the client own by bind(), or would if they did not leave them to connect()
-    (`bound_no_port`). `starved_s`: for so long the client's processes get no CPU once their SYNs have
+    `taken`: another program of the server's host connects from all ports that it may; where the server's is among
+    them, nobody listens. `bound`: ports that others at the client own by bind(), or would if they did not leave them to
+    connect() (`bound_no_port`). `starved_s`: for so long the client's processes get no CPU once their SYNs have
     left. `*_nofile`: RLIMIT_NOFILE of each process; None: as it is. `one_shell`: client and server were started by
     one command, and have one limit. `mtu`: of both ends' links, in bytes; None: as they are.
     """
@@ -126,6 +127,7 @@ class Setup:
     leaks: int | None = None
     closes: tuple[Closes, float] | None = None
     tasks: int | None = None
+    taken: bool = False
     bound: int = 0
     bound_no_port: bool = False
     starved_s: float = 0.0

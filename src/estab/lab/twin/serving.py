@@ -8,6 +8,8 @@ from itertools import pairwise
 
 from estab.diagnose import closings, facts, idle_times, members
 from estab.diagnose.rates import accepted_along
+from estab.lab.stage.hosts import PORT
+from estab.lab.stage.scaling import PORT_RANGE
 from estab.lab.stage.setup import Setup
 from estab.records import RunResult, TimelinePoint
 
@@ -23,6 +25,9 @@ def serving(run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
     """The twin with the record's backlog, and with a server that accepts as the record's did."""
     if run.cause == "nobody_listening":
         return replace(setup, listens=False)
+    if run.cause == "listen_port_taken":
+        assumed.append("another program connects from all of four ports, that of the server among them")
+        return replace(setup, taken=True).with_sysctl("server", PORT_RANGE, f"{PORT} {PORT + 3}")
     watch = run.server.listener
     asked = facts.asked(run, "backlog_asked")
     if watch is None:

@@ -74,6 +74,8 @@ def _load(load: LoadSpec) -> str:
 def _server(setup: Setup) -> str:
     if not setup.listens:
         return "nobody listens"
+    if setup.taken:
+        return "another program of its host has its port by connect()"
     granted = setup.backlog if setup.somaxconn is None else min(setup.backlog, setup.somaxconn)
     said = f"listen({setup.backlog}), {count(granted)} granted"
     said += "" if setup.somaxconn is None else f" (somaxconn {setup.somaxconn})"
