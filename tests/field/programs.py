@@ -57,7 +57,10 @@ def node(backlog: int = 511, most: int = 0, work_ms: float = 0, **more: Any) -> 
 
 def node_at(path: str, backlog: int = 511) -> Program:
     """Node that keeps whoever connects to its UNIX socket."""
-    code = f"require('net').createServer((socket) => socket.resume()).listen({{path: '{path}', backlog: {backlog}}})"
+    code = (
+        "require('net').createServer((socket) => { console.log('accepted'); socket.resume(); })"
+        f".listen({{path: '{path}', backlog: {backlog}}})"
+    )
     return Program(name="server", argv="node {folder}/keeps.js", socket=path, files={"keeps.js": code})
 
 

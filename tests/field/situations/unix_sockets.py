@@ -6,7 +6,7 @@ import signal
 
 from tests.field import programs
 from tests.field.packages import WSGI
-from tests.field.proof import counted, logged, unix_queue_full
+from tests.field.proof import accepted, counted, logged, unix_queue_full
 from tests.field.situation import Later, Program, Situation, due, healthy, open_to
 
 CAUSE = "unix_accept_queue_overflow"
@@ -117,7 +117,7 @@ SITUATIONS = (
         server=programs.node_at(_PATH),
         command=f"hold unix:{_PATH} -n 50 -d 1",
         truth=healthy(),
-        proofs=(),
+        proofs=(accepted(50),),
     ),
     Situation(
         name="tcp_queue_full_before_a_healthy_unix_backend",
