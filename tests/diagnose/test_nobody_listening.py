@@ -41,6 +41,31 @@ def test_refused(run: RunResult, expected: str) -> None:
     assert alone("nobody_listening", run).verdict == expected
 
 
+def over_unix(errno: str, connected: int = 0) -> RunResult:
+    fields = {"failures": [runs.failure("connect", errno, 30)], "funnel": runs.funnel(30 + connected, connected)}
+    return runs.unix_overflowed(0, **fields)
+
+
+@pytest.mark.parametrize(
+    ("run", "expected", "said"),
+    [
+        (over_unix("ENOENT"), "confirmed", "There is no unix:/run/app.sock: 30 of 30 connects got ENOENT."),
+        (over_unix("ECONNREFUSED"), "confirmed", "unix:/run/app.sock is there and nobody listens on it"),
+        (over_unix("ENOENT", connected=5), "possible", "came, went or began anew"),
+        (over_unix("EACCES"), "ruled_out", "No connect to unix:/run/app.sock was refused."),
+    ],
+)
+def test_a_unix_socket_that_is_not_there_or_left_behind(run: RunResult, expected: str, said: str) -> None:
+    suspect = alone("nobody_listening", run)
+    assert (suspect.verdict, said in suspect.summary) == (expected, True)
+    assert not suspect.remedies or suspect.remedies[0].command.startswith("ss -lxp | grep -F /run/app.sock")
+
+
+def test_enoent_is_of_unix_sockets_alone() -> None:
+    assert judge(over_unix("ENOENT")).cause == "nobody_listening"
+    assert alone("nobody_listening", runs.run(failures=[runs.failure("connect", "ENOENT", 3)])).verdict == "ruled_out"
+
+
 def test_a_server_that_listens_on_loopback_alone_is_no_filter() -> None:
     assert judge(runs.elsewhere()).cause == "nobody_listening"
     assert judge(runs.elsewhere(resets=0)).cause == "path_filtered"

@@ -2,11 +2,13 @@
 
 Source: `tcp_v4_rcv` (net/ipv4/tcp_ipv4.c) finds no socket and calls `tcp_v4_send_reset`; the client's
 `tcp_rcv_synsent_state_process` (net/ipv4/tcp_input.c) makes ECONNREFUSED of it. A firewall's REJECT gives the same
-errno. A full accept queue never does: it is silent.
+errno. A full accept queue never does: it is silent. Of a UNIX socket it is the path: ENOENT where there is no such file
+(`unix_find_bsd`, net/unix/af_unix.c), ECONNREFUSED where the file was left by a socket that is gone.
 """
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 
 from estab.diagnose import facts, sent
@@ -21,6 +23,11 @@ from estab.words import plural
 
 def judge_run(run: RunResult) -> Judgement:
     """Confirmed where most connects were refused and none succeeded, or the listener was seen gone afterwards."""
+    path = facts.unix_target(run)
+    return _judge_tcp(run) if path is None else _judge_unix(run, path)
+
+
+def _judge_tcp(run: RunResult) -> Judgement:
     count = failures(run)
     evidence = _evidence(run, count)
     if not count:
@@ -45,6 +52,25 @@ def judge_run(run: RunResult) -> Judgement:
     refused = plural(count, "connect was", "connects were")
     text = f"{refused} refused {beside}: a listener that restarts, or a firewall's REJECT."
     return Judgement("possible", text, evidence)
+
+
+def _judge_unix(run: RunResult, path: str) -> Judgement:
+    """Of a UNIX socket: nobody but the kernel answers, so that a refusal is sure."""
+    missing, refused = facts.failed(run, ("connect",), ("ENOENT",)), facts.failed(run, ("connect",), ("ECONNREFUSED",))
+    evidence = [
+        measured("failures", "connect ENOENT", missing, f"{plural(missing, 'connect')} found no such file (ENOENT)"),
+        measured("failures", "connect ECONNREFUSED", refused, f"{plural(refused, 'connect')} got ECONNREFUSED"),
+    ]
+    if not missing + refused:
+        return Judgement("ruled_out", f"No connect to {path} was refused.", evidence)
+    tried = plural(run.funnel.attempted, "connect")
+    if run.funnel.connected:
+        text = f"{missing + refused:,} of {tried} to {path} found nobody: its server came, went or began anew."
+        return Judgement("possible", text, evidence)
+    if missing:
+        return Judgement("confirmed", f"There is no {path}: {missing:,} of {tried} got ENOENT.", evidence)
+    text = f"{path} is there and nobody listens on it: a server left it behind. {refused:,} of {tried} were refused."
+    return Judgement("confirmed", text, evidence)
 
 
 def judge_program(run: RunResult) -> Judgement:
@@ -79,8 +105,9 @@ def _met_connecting(run: RunResult, program: Program) -> bool:
 
 
 def failures(run: RunResult) -> int:
-    """Connects that were refused."""
-    return facts.failed(run, ("connect",), ("ECONNREFUSED",))
+    """Connects that were refused, or found no UNIX socket by that path."""
+    missing = ("ENOENT",) if facts.unix_target(run) is not None else ()
+    return facts.failed(run, ("connect",), ("ECONNREFUSED", *missing))
 
 
 def _target(run: RunResult) -> str:
@@ -127,6 +154,8 @@ def _evidence(run: RunResult, count: int) -> list[Evidence]:
 
 def remedies(run: RunResult) -> list[Remedy]:
     """Where to look and what to start, and what a refusal never asks."""
+    if (path := facts.unix_target(run)) is not None:
+        return _unix_remedies(path.removeprefix("unix:"))
     port = facts.target_port(run) or "PORT"
     return [
         Remedy(
@@ -152,6 +181,36 @@ def remedies(run: RunResult) -> list[Remedy]:
     ]
 
 
+def _unix_remedies(path: str) -> list[Remedy]:
+    return [
+        Remedy(
+            command=f"ss -lxp | grep -F {shlex.quote(path)}   # at the server",
+            works=True,
+            changes=[changes.LOOK],
+            why="No line: start the server. Another path: ask for that one, or have the server listen on this.",
+        ),
+        Remedy(
+            command=f"start the server, on unix:{path}",
+            works=True,
+            changes=[changes.LISTEN],
+            why="A file that was left behind serves nobody: the server removes it, binds it anew and listens.",
+        ),
+        Remedy(
+            command="PrivateTmp=no   # [Service] of its unit, for a path below /tmp; a container: mount its directory",
+            works=True,
+            changes=[changes.elsewhere("which files a process sees: the lab's all see the same")],
+            why="Another mount namespace has another /tmp: there may be a socket there that nobody sees from here.",
+        ),
+        bigger_backlog("A full queue gives EAGAIN, or makes the client wait; it never refuses."),
+        Remedy(
+            command=f"chmod 666 {shlex.quote(path)}",
+            works=False,
+            changes=[changes.elsewhere("who may open the socket's file")],
+            why="Who may not connect gets EACCES; this says that nobody is there.",
+        ),
+    ]
+
+
 CAUSE = Cause(
     id="nobody_listening",
     side="server",
@@ -164,6 +223,7 @@ CAUSE = Cause(
     judge_program=judge_program,
     judge_snapshots=NeedsRun("Which port a client asks for is not known here"),
     failures=failures,
+    over_unix=True,
     remedies=remedies,
     twin=Rebuilt("a host without a listener"),
 )
