@@ -123,7 +123,7 @@ SITUATIONS = (
         name="tcp_queue_full_before_a_healthy_unix_backend",
         story="nginx stands still for a second, and its own port has a queue for 5; its UNIX backend has room for all.",
         server=_nginx(listen="backlog=4"),
-        before=(_gunicorn("--backlog 2048 --workers 2 --threads 8", 0.002),),
+        before=(_gunicorn("--backlog 2048 --workers 2 --threads 8"),),
         later=(
             Later(after_s=0.5, signal=signal.SIGSTOP, children=True),
             Later(after_s=1.0, signal=signal.SIGCONT, children=True),
