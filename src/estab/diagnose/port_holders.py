@@ -32,6 +32,11 @@ def conflicting(snapshot: Snapshot | None, port: int) -> list[PortHolder] | None
     ]
 
 
+def is_connection(holder: PortHolder) -> bool:
+    """Whether it is connected, or was: no server's socket before its listen()."""
+    return holder.peer_address is not None
+
+
 def same(one: PortHolder, other: PortHolder) -> bool:
     """Whether they are one connection, or sockets bound alike; its state may have changed."""
     return (one.address, one.peer_address, one.peer_port) == (other.address, other.peer_address, other.peer_port)

@@ -21,7 +21,10 @@ _IN_USE = "EADDRINUSE"
 
 
 def judge_run(run: RunResult) -> Judgement:
-    """Confirmed where connects were refused, or bind() failed, and the same socket had the port before and after."""
+    """Confirmed where bind() failed, or connects were refused and one connection had the port before and after.
+
+    A socket that did bind() alone may be the server's own, before its listen().
+    """
     refused, bound = failures(run), _binds_refused(run)
     if not refused and not bound and not _may_have_failed_to_bind(run):
         text = "No connect was refused, and no bind() was seen to fail."
@@ -51,9 +54,11 @@ def _of_port(
         text = f"Nothing has port {port}: a server can listen there."
         return Judgement("ruled_out", text, [*evidence, measured("sock_diag", "port_holders", 0, text)])
     told = f"Nothing listens on port {port}, and {port_holders.words(now, port)}: bind() to it fails ({_IN_USE})"
-    if bound or (then and any(port_holders.same(one, other) for one in then for other in now)):
+    stayed = [holder for holder in now if any(port_holders.same(holder, before) for before in then or ())]
+    if bound or any(map(port_holders.is_connection, stayed)):
         return Judgement("confirmed", f"{told}.", evidence)
-    return Judgement("possible", f"{told}, as it was after the run.", evidence)
+    when = ", unless that is the server, which has not called listen() yet" if stayed else ", as it was after the run"
+    return Judgement("possible", f"{told}{when}.", evidence)
 
 
 def _of_no_port(run: RunResult, bound: int, evidence: list[Evidence]) -> Judgement:
