@@ -327,12 +327,12 @@ SITUATIONS = (
     ),
     Situation(
         name="redis_port_taken_by_a_socket_that_only_bound",
-        story="Another program did bind() to redis's port and never listens.",
+        story="Another program did bind() to redis's port and never listens, like a server before its listen().",
         server=Program(name="holder", argv="{python} -S {servers}/binder.py", ready="says"),
         before=(replace(programs.redis(), ready="at once", name="redis"),),
         settle_s=0.5,
         command="hold {target} -n 20 -d 1",
-        truth=due("listen_port_taken", harmful=LONGER_QUEUE),
+        truth=due("nobody_listening", "listen_port_taken", harmful=LONGER_QUEUE),
         proofs=(logged("Address already in use", program="redis"), counted("TcpOutRsts", 20)),
     ),
     Situation(
