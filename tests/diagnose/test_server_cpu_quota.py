@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tests.diagnose import runs
 from tests.diagnose.alone import alone
@@ -12,21 +14,24 @@ from estab.diagnose.suspects import server_cpu_quota
 from estab.records import Process, RunResult, Snapshot
 
 
-def without_quota() -> RunResult:
-    """Of a process that is in no cgroup whose CPU is counted."""
-    run = runs.held_by_quota()
+def with_owners(run: RunResult, **fields: Any) -> RunResult:
+    """The run with other facts of each process that owns a listener."""
 
-    def free(snapshot: Snapshot | None) -> Snapshot | None:
+    def changed(snapshot: Snapshot | None) -> Snapshot | None:
         return snapshot and snapshot.replace(
             listeners=[
-                at.replace(owners=[one.replace(cgroup_cpu=None) for one in at.owners or []])
-                for at in snapshot.listeners or []
+                at.replace(owners=[one.replace(**fields) for one in at.owners or []]) for at in snapshot.listeners or []
             ]
         )
 
-    processes = [one.replace(cgroup_cpu=None) for one in run.server.processes or []]
-    server = run.server.replace(before=free(run.server.before), after=free(run.server.after), processes=processes)
-    return run.replace(server=server)
+    processes = [one.replace(**fields) for one in run.server.processes or []]
+    before, after = changed(run.server.before), changed(run.server.after)
+    return run.replace(server=run.server.replace(before=before, after=after, processes=processes))
+
+
+def without_quota() -> RunResult:
+    """Of a process that is in no cgroup whose CPU is counted."""
+    return with_owners(runs.held_by_quota(), cgroup_cpu=None)
 
 
 def uncounted() -> RunResult:
@@ -84,6 +89,11 @@ def test_one_that_others_keep_off_its_core_is_starved() -> None:
 def test_a_stopped_process_beside_a_busy_one_of_its_cgroup_is_not_held_back() -> None:
     run = runs.held_by_quota(ran_s=0.0, waited_s=0.0)
     assert alone("server_cpu_quota", run).verdict == "ruled_out"
+    # It was held back until a signal stopped it.
+    assert alone("server_cpu_quota", with_owners(runs.held_by_quota(), thread_states={"T": 2})).verdict == "ruled_out"
+    assert alone("server_cpu_quota", with_owners(runs.held_by_quota(), thread_states={"T": 1, "R": 1})).verdict == (
+        "confirmed"
+    )
 
 
 def test_a_wider_quota_works_and_a_longer_queue_does_not() -> None:

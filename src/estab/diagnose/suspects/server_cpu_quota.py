@@ -99,6 +99,8 @@ def _why_not(owner: Owner) -> str | None:
     stopped = owner.throttling
     if stopped is None or not stopped.stopped or owner.span_s <= 0:
         return f"{_told(owner)}."
+    if owner.stopped:
+        return f"{_told(owner)}, but it is stopped altogether (state T), and could run no more with any quota."
     share = min(1.0, stopped.stopped_s / owner.span_s)
     if share < THROTTLED or stopped.stopped < THROTTLED * stopped.periods:
         return f"{_told(owner)}, which is {share:.0%} of the time."
