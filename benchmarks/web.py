@@ -15,9 +15,9 @@ CONNECTIONS = 50
 Figures = dict[str, float]
 # Those that estab sends: nginx has as much to read from either.
 _HEADERS = ("-H", "User-Agent: estab", "-H", "Accept: */*")
-# One worker, as one client thread asks it.
+# One process, as one client thread asks it: nothing is left of it when it is killed.
 _CONFIG = """
-daemon off; user root; pid {folder}/pid; error_log {folder}/error.log; worker_processes 1;
+daemon off; master_process off; user root; pid {folder}/pid; error_log {folder}/error.log;
 events {{ worker_connections 1024; }}
 http {{
     access_log off; sendfile on; tcp_nopush on; open_file_cache max=10;
