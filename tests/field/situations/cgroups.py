@@ -96,7 +96,7 @@ SITUATIONS = (
         before=programs.burners(4, cpu=0),
         command="churn {target} -s 32 -c 60 -d 4 --timeout 300ms",
         truth=due("accept_thread_starved", "accept_queue_overflow", "short_connection_storm"),
-        proofs=(throttled(0, 0), starved(), counted("TcpExtListenOverflows")),
+        proofs=(throttled(0, 0), starved(times=0.1), counted("TcpExtListenOverflows")),
     ),
     Situation(
         name="attach_to_a_server_in_a_cpu_quota",
