@@ -18,6 +18,11 @@ def plural(number: float, thing: str, things: str = "") -> str:
     return f"{shown} {thing if shown == '1' else things or thing + 's'}"
 
 
+def sentence(text: str) -> str:
+    """`text` with a capital at its beginning."""
+    return text[:1].upper() + text[1:]
+
+
 def places(used: int, room: int) -> str:
     """How much of an accept queue is used: `16 of 17 places`. `room` is how many connections fit, B+1."""
     return f"{used:,} of {plural(room, 'place')}"

@@ -5,7 +5,7 @@ A suspect judges itself alone. What it declares of others is data: `Cause.explai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum, auto
 
@@ -51,6 +51,14 @@ class Judgement:
     evidence: list[Evidence]
     side: Side | None = None
     about: RunResult | None = None
+
+
+_GRAVEST_FIRST: tuple[Verdict, ...] = ("confirmed", "possible", "not_observed", "ruled_out")
+
+
+def gravest(judgements: Iterable[Judgement]) -> Judgement:
+    """Of judgements on several places the one that says most against the suspect; the first of equal ones."""
+    return min(judgements, key=lambda judgement: _GRAVEST_FIRST.index(judgement.verdict))
 
 
 @dataclass(frozen=True)

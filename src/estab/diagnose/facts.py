@@ -347,6 +347,4 @@ def server_cores(run: RunResult) -> float | None:
 
 
 def _listeners(snapshot: Snapshot | None) -> list[Listener]:
-    if snapshot is None:
-        return []
-    return [*(snapshot.listeners or ()), *(snapshot.unix_listeners or ())]
+    return snapshot.all_listeners if snapshot is not None else []

@@ -14,6 +14,8 @@ from estab.records import LISTED_THREADS, CgroupCpu, Listener, OwnerSample, Proc
 
 NS_PER_S = 1_000_000_000
 STOPPED = ("T", "t")
+WAITED = 0.3  # of the time for a core: it had to run, and others did
+SURE_S = 0.5  # in all, at least: less may have been one hiccup of a busy machine
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ def _all_fared(before: Iterable[Process], after: Iterable[Process], span_s: floa
 
 
 def _owners(snapshot: Snapshot | None, port: int | None) -> Iterable[Process]:
-    listeners = (*(snapshot.listeners or ()), *(snapshot.unix_listeners or ())) if snapshot is not None else ()
+    listeners = snapshot.all_listeners if snapshot is not None else ()
     return (owner for at in listeners if port in (None, at.port) for owner in at.owners or ())
 
 

@@ -16,7 +16,7 @@ from estab.diagnose.evidence import unknown
 from estab.diagnose.on_snapshots import ProgramSnapshots
 from estab.diagnose.suspects import CAUSES
 from estab.records import Diagnosis, Program, ProgramCgroup, RunResult, Suspect
-from estab.words import plural
+from estab.words import plural, sentence
 
 _AS_IN_A_RUN = frozenset(
     {
@@ -71,7 +71,7 @@ def _beside(run: RunResult, program: Program, judged: Diagnosis) -> list[str]:
     if program.cgroup is not None:
         told += _held_back(program.cgroup, run.elapsed_s, judged.cause)
     if run.funnel.attempted and (waited := program_cpu.kept_waiting(run)) is not None:
-        told.append(f"{waited[:1].upper()}{waited[1:]}: what it measured came late by that.")
+        told.append(f"{sentence(waited)}: what it measured came late by that.")
     if unseen := not_observed(judged.suspects):
         told.append(f"{unseen} of {len(judged.suspects)} causes can't be seen of a program that is {program.seen}.")
     return told

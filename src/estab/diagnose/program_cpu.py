@@ -8,10 +8,9 @@ what was answered long before.
 from __future__ import annotations
 
 from estab.diagnose.evidence import measured
+from estab.diagnose.owners import SURE_S, WAITED
 from estab.records import Evidence, ProgramThread, RunResult
 
-WAITED = 0.3  # of the time in which it was seen: it had to run, and others did
-SURE_S = 0.5  # in all, at least: less may have been one hiccup of a busy machine
 # Exit codes that say of a command that it ran out of time: of timeout(1) ("Exit status" of its manual), of a process
 # that SIGALRM ended, and of curl (CURLE_OPERATION_TIMEDOUT, "EXIT CODES" of curl(1)).
 _OUT_OF_TIME = (124, 128 + 14)

@@ -89,7 +89,7 @@ class NamespaceModel:
             self._targets, self._targets_at_s = targets, taken.taken_at_s
         elif taken.targets is not None:
             self._targets, self._targets_at_s = [], taken.taken_at_s
-        self.rows = [self._row(listener, taken) for listener in _all_listeners(taken)]
+        self.rows = [self._row(listener, taken) for listener in taken.all_listeners]
         self._forget(taken.taken_at_s)
         self._window.append(taken)
         while len(self._window) > 2 and taken.taken_at_s - self._window[1].taken_at_s >= WINDOW_S:
@@ -139,7 +139,7 @@ class NamespaceModel:
     def diagnosis_of(self, key: Key) -> Diagnosis | None:
         """The verdict as if this listener were alone."""
         before, now = self.window()
-        if not any(self._key(listener) == key for listener in _all_listeners(now)):
+        if not any(self._key(listener) == key for listener in now.all_listeners):
             return None
         return judge_snapshots(before and self._only(before, key), self._only(now, key))
 
@@ -198,11 +198,6 @@ class NamespaceModel:
     def _age(self, at_s: float) -> float:
         age = (self._now.taken_at_s if self._now else math.nan) - at_s
         return max(0.0, age) if math.isfinite(age) else 0.0
-
-
-def _all_listeners(taken: Snapshot) -> list[Listener]:
-    """Those of TCP, then UNIX ones."""
-    return [*(taken.listeners or ()), *(taken.unix_listeners or ())]
 
 
 def _name(namespace: NamespaceId) -> str:

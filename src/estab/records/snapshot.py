@@ -353,6 +353,11 @@ class Snapshot(Record, frozen=True, kw_only=True):
     unobserved: list[Unobserved] = []
 
     @property
+    def all_listeners(self) -> list[Listener]:
+        """Those of TCP, then the UNIX sockets."""
+        return [*(self.listeners or ()), *(self.unix_listeners or ())]
+
+    @property
     def namespace(self) -> NamespaceId:
         """Of which namespace of which host it is: only with one of the same can it be set against another."""
         return self.host.hostname, self.host.netns_inode, self.netns

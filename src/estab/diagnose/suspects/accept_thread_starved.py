@@ -24,8 +24,6 @@ from estab.records import Evidence, ListenerWatch, Remedy, RunResult, Verdict
 from estab.words import plural
 
 BUSY = 0.9  # of all cores: nobody gets a turn at once
-WAITED = 0.3  # of the time for a core: it had to run, and another did
-SURE_S = 0.5  # in all, at least: less may have been one hiccup of a busy machine
 LATE = 5.0  # times as long as it ran: it gets no turn when it wakes. One that is merely busy waits about as it runs.
 KEPT_WAITING = 0.4  # of the time in which connections waited: much of it then for lack of a core
 PAUSE_S = 0.08  # from a sample to the next: that long without an accept is a pause of its own
@@ -65,7 +63,12 @@ def _held_back(run: RunResult) -> str | None:
 def _kept_off(owner: Owner) -> str | None:
     """That others had its core for a good part of its time. None: not so."""
     ran, waited = owner.busiest_ran, owner.busiest_waited
-    if ran is not None and waited is not None and waited >= max(WAITED, ran) and waited * owner.span_s >= SURE_S:
+    if (
+        ran is not None
+        and waited is not None
+        and waited >= max(owners.WAITED, ran)
+        and waited * owner.span_s >= owners.SURE_S
+    ):
         return f"{owner.who} ran {ran:.0%} of the time and waited {waited:.0%} of it for a core that others had"
     return None
 

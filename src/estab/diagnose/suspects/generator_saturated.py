@@ -17,7 +17,7 @@ from estab.diagnose.evidence import measured, unknown
 from estab.diagnose.rates import attempts_per_s
 from estab.records import Evidence, OpenLoop, Remedy, RunResult
 from estab.records.failure import CLIENT_PHASES
-from estab.words import plural
+from estab.words import plural, sentence
 
 BUSY = 0.9  # of one core, for a worker
 LATE = 0.5  # of the timeout: from here the lag alone can end a connection that was slow but sound
@@ -101,17 +101,13 @@ def judge_program(run: RunResult) -> Judgement:
     if waited is None:
         return Judgement("ruled_out", "The program had a core whenever it wanted one, or soon.", evidence)
     if run.client_failures:
-        text = f"{_sentence(waited)}, but a connect goes on in the kernel meanwhile: none failed by that."
+        text = f"{sentence(waited)}, but a connect goes on in the kernel meanwhile: none failed by that."
         return Judgement("ruled_out", text, evidence)
     if not run.funnel.connected or not program_cpu.ran_out_of_time(run):
-        text = f"{_sentence(waited)}; whether its own time-outs came of that is in its own report alone."
+        text = f"{sentence(waited)}; whether its own time-outs came of that is in its own report alone."
         return Judgement("not_observed", text, evidence)
-    text = f"{_sentence(waited)}, and it ran out of time though no connect failed: it may have come too late itself."
+    text = f"{sentence(waited)}, and it ran out of time though no connect failed: it may have come too late itself."
     return Judgement("possible", text, evidence)
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 # What our workers show ---------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from estab.diagnose.advice import changes
 from estab.diagnose.advice.futile import bigger_backlog, longer_timeout
 from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import measured, unknown
-from estab.kernel.formats.endpoint import endpoint
+from estab.kernel.formats.endpoint import UNIX, endpoint
 from estab.records import Evidence, Listener, Program, Remedy, RunResult
 from estab.words import plural
 
@@ -155,7 +155,7 @@ def _evidence(run: RunResult, count: int) -> list[Evidence]:
 def remedies(run: RunResult) -> list[Remedy]:
     """Where to look and what to start, and what a refusal never asks."""
     if (path := facts.unix_target(run)) is not None:
-        return _unix_remedies(path.removeprefix("unix:"))
+        return _unix_remedies(path.removeprefix(UNIX))
     port = facts.target_port(run) or "PORT"
     return [
         Remedy(

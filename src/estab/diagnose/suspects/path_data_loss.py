@@ -12,7 +12,7 @@ from estab.diagnose.advice import changes
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.data_path import DataPath, data_path, why_not
 from estab.records import Remedy, RunResult, Verdict
-from estab.words import plural
+from estab.words import plural, sentence
 
 
 def judge_run(run: RunResult) -> Judgement:
@@ -34,17 +34,13 @@ def _weigh(run: RunResult, data: DataPath) -> tuple[Verdict, str]:
     what = "requests" if data.requests_lost else "answers"
     told = f"the {what} of {plural(data.stalled, 'connection')} were sent again and never acknowledged"
     if not run.server.observed:
-        return "possible", f"{_sentence(told)}: lost on the way, or the server's host is gone."
+        return "possible", f"{sentence(told)}: lost on the way, or the server's host is gone."
     if not data.sure:
-        return "possible", f"{_sentence(told)}, as the counters of the whole host say; the connections do not show it."
+        return "possible", f"{sentence(told)}, as the counters of the whole host say; the connections do not show it."
     lost_syns = facts.connect_timeouts(run) + facts.late_connects(run)
     if lost_syns * 10 > run.funnel.connected:
-        return "possible", f"{_sentence(told)}, but SYNs were lost as well."
+        return "possible", f"{sentence(told)}, but SYNs were lost as well."
     return "confirmed", f"Data is lost on the way: connects were answered, but {told}."
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:]
 
 
 def remedies(run: RunResult) -> list[Remedy]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from estab.diagnose import facts, owners
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import delay_text, wanted_backlog
-from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NotRebuilt
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NotRebuilt, gravest
 from estab.diagnose.evidence import listener_unseen, measured, unknown, worst_depth
 from estab.diagnose.on_snapshots import Queue, Snapshots
 from estab.diagnose.overflow import overflowed, overflowed_at
@@ -162,10 +162,7 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
     ]
     if not judged:
         return _unread("No listener's owner was observed at both moments; try as root.")
-    return min(judged, key=lambda judgement: _SEVERITY.index(judgement.verdict))
-
-
-_SEVERITY: tuple[Verdict, ...] = ("confirmed", "possible", "ruled_out")
+    return gravest(judged)
 
 
 def _judge_queue(snapshots: Snapshots, queue: Queue, owner: Owner) -> Judgement:

@@ -12,7 +12,7 @@ from estab.diagnose.accepts import Stopped
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import too_many_at_once, wanted_backlog
 from estab.diagnose.advice.futile import bigger_backlog
-from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt, gravest
 from estab.diagnose.evidence import SNMP, listener_unseen, measured, unknown, worst_depth
 from estab.diagnose.on_snapshots import LISTENERS_UNSEEN, Queue, Snapshots
 from estab.records import Evidence, ListenerWatch, Remedy, RunResult, Verdict
@@ -229,10 +229,7 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
         none = measured("sock_diag", "listeners", len(snapshots.queues), "nothing waits", None)
         return Judgement("ruled_out", "No connection waits to be accepted now.", evidence or [none])
     judged = [_judge_queue(snapshots, queue) for queue in waiting]
-    return min(judged, key=lambda judgement: _SEVERITY.index(judgement.verdict))
-
-
-_SEVERITY: tuple[Verdict, ...] = ("confirmed", "possible", "not_observed", "ruled_out")
+    return gravest(judged)
 
 
 def _judge_queue(snapshots: Snapshots, queue: Queue) -> Judgement:

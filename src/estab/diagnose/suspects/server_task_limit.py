@@ -10,7 +10,7 @@ from __future__ import annotations
 from estab.diagnose import facts, owners
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.futile import bigger_backlog
-from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt, gravest
 from estab.diagnose.evidence import listener_unseen, measured, unknown
 from estab.diagnose.on_snapshots import Queue, Snapshots
 from estab.diagnose.owners import Owner
@@ -125,13 +125,10 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
         if (owner := _most_limited(owners.of_listener(queue.then, queue.now, snapshots.span_s))) is not None
     ]
     if judged:
-        return min(judged, key=lambda judgement: _SEVERITY.index(judgement.verdict))
+        return gravest(judged)
     if any(owner.thread_states for queue in snapshots.queues for owner in queue.now.owners or ()):
         return Judgement("ruled_out", "No limit of processes and threads holds for a listener's owner.", [_unlimited()])
     return _unread("No listener's owner was observed; try as root.")
-
-
-_SEVERITY: tuple[Verdict, ...] = ("confirmed", "possible", "ruled_out")
 
 
 def _judge_queue(snapshots: Snapshots, queue: Queue, owner: Owner) -> Judgement:

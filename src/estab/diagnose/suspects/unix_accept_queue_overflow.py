@@ -18,9 +18,10 @@ from estab.diagnose.advice.futile import does_nothing
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import measured, unknown, worst_depth
 from estab.diagnose.on_snapshots import Queue, Snapshots
+from estab.kernel.formats.endpoint import UNIX
 from estab.kernel.rules.accept_queue import room
 from estab.records import Evidence, Process, Program, Remedy, RunResult, Snapshot, UnixQueue, UnixRefused
-from estab.words import places, plural
+from estab.words import places, plural, sentence
 
 _UNCOUNTED = "the kernel counts nothing that a UNIX socket turns away, so that this can't tell whether anybody was"
 _MOST_TOLD = 3
@@ -72,7 +73,7 @@ def judge_program(run: RunResult) -> Judgement:
     if not program.sampled or not waited:
         seen = "" if program.sampled else "No connect over a UNIX socket got EAGAIN, and "
         text = f"{seen}no UNIX socket's queue was seen full."
-        return Judgement("ruled_out", text[0].upper() + text[1:], evidence)
+        return Judgement("ruled_out", sentence(text), evidence)
     used = places(waited[0].worst_depth, room(waited[0].limit))
     text = f"No UNIX socket's queue was full at a look (fullest: {waited[0].address}, {used}); no counter tells more."
     return Judgement("not_observed", text, evidence)
@@ -272,7 +273,7 @@ def _does_nothing(full: _Full) -> list[Remedy]:
     late = f"sysctl -w {SOMAXCONN}=65535, the server left running"
     tcp = "sysctl -w net.ipv4.tcp_max_syn_backlog=65536"
     ports = 'sysctl -w net.ipv4.ip_local_port_range="1024 65535"'
-    path = full.address.removeprefix("unix:")
+    path = full.address.removeprefix(UNIX)
     return [
         does_nothing("raise_somaxconn_only", late, changes=[changes.late_sysctl(SOMAXCONN, 65535)]),
         does_nothing(
