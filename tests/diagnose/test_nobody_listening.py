@@ -61,6 +61,12 @@ def test_a_unix_socket_that_is_not_there_or_left_behind(run: RunResult, expected
     assert not suspect.remedies or suspect.remedies[0].command.startswith("ss -lxp | grep -F /run/app.sock")
 
 
+def test_an_abstract_socket_leaves_no_file_behind() -> None:
+    run = over_unix("ECONNREFUSED")
+    suspect = alone("nobody_listening", run.replace(config={**run.config, "target": "unix:@app"}))
+    assert suspect.summary == "Nobody listens on unix:@app: 30 of 30 connects were refused."
+
+
 def test_enoent_is_of_unix_sockets_alone() -> None:
     assert judge(over_unix("ENOENT")).cause == "nobody_listening"
     assert alone("nobody_listening", runs.run(failures=[runs.failure("connect", "ENOENT", 3)])).verdict == "ruled_out"

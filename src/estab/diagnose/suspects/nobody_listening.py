@@ -3,7 +3,8 @@
 Source: `tcp_v4_rcv` (net/ipv4/tcp_ipv4.c) finds no socket and calls `tcp_v4_send_reset`; the client's
 `tcp_rcv_synsent_state_process` (net/ipv4/tcp_input.c) makes ECONNREFUSED of it. A firewall's REJECT gives the same
 errno. A full accept queue never does: it is silent. Of a UNIX socket it is the path: ENOENT where there is no such file
-(`unix_find_bsd`, net/unix/af_unix.c), ECONNREFUSED where the file was left by a socket that is gone.
+(`unix_find_bsd`, net/unix/af_unix.c), ECONNREFUSED where the file was left by a
+socket that is gone or does not listen yet, and of an abstract one (`unix_find_abstract`).
 """
 
 from __future__ import annotations
@@ -69,7 +70,10 @@ def _judge_unix(run: RunResult, path: str) -> Judgement:
         return Judgement("possible", text, evidence)
     if missing:
         return Judgement("confirmed", f"There is no {path}: {missing:,} of {tried} got ENOENT.", evidence)
-    text = f"{path} is there and nobody listens on it: a server left it behind. {refused:,} of {tried} were refused."
+    if path.startswith(f"{UNIX}@"):
+        text = f"Nobody listens on {path}: {refused:,} of {tried} were refused."
+    else:
+        text = f"{path} is there and nobody listens on it (any more, or yet): {refused:,} of {tried} were refused."
     return Judgement("confirmed", text, evidence)
 
 
