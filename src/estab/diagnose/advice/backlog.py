@@ -138,12 +138,9 @@ def program_commands(run: RunResult, watch: ListenerWatch, size: int) -> list[tu
     if somaxconn is not None and watch.limit >= somaxconn:
         why = "A Go server asks for somaxconn as it is at its start; others ask for a number."
         return [("restart the server", why)]
-    usual = [
-        f"{program.name}: {program.backlog.shortly(size, watch.port)}"
-        for program in programs.known()
-        if program.backlog is not None and program.backlog.short
-    ]
-    return [(f"listen(fd, {size})", f"{'; '.join(usual)}.")]
+    usual = programs.usual(lambda program: program.backlog)
+    called = "; ".join(f"{name}: {setting.shortly(size, watch.port)}" for name, setting in usual)
+    return [(f"listen(fd, {size})", f"{called}.")]
 
 
 def burst(run: RunResult) -> int | None:

@@ -7,7 +7,7 @@ source: `programs.toml` beside this, read when a remedy first asks.
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from functools import cache
 
@@ -98,6 +98,12 @@ def of(processes: Iterable[Process]) -> list[Program]:
     """The programs that these processes are, each once, in the file's order."""
     seen = {program.name for process in processes for program in _of_process(process)}
     return [program for program in known() if program.name in seen]
+
+
+def usual(setting_of: Callable[[Program], Setting | None]) -> list[tuple[str, Setting]]:
+    """The programs that many have, by name, each with that setting of its own."""
+    settings = ((program.name, setting_of(program)) for program in known())
+    return [(name, setting) for name, setting in settings if setting is not None and setting.short]
 
 
 def _of_process(process: Process) -> list[Program]:

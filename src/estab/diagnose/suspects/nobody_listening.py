@@ -3,8 +3,8 @@
 Source: `tcp_v4_rcv` (net/ipv4/tcp_ipv4.c) finds no socket and calls `tcp_v4_send_reset`; the client's
 `tcp_rcv_synsent_state_process` (net/ipv4/tcp_input.c) makes ECONNREFUSED of it. A firewall's REJECT gives the same
 errno. A full accept queue never does: it is silent. Of a UNIX socket it is the path: ENOENT where there is no such file
-(`unix_find_bsd`, net/unix/af_unix.c), ECONNREFUSED where the file was left by a
-socket that is gone or does not listen yet, and of an abstract one (`unix_find_abstract`).
+(`unix_find_bsd`, net/unix/af_unix.c), ECONNREFUSED where its socket is gone or does not listen yet, and of an abstract
+one (`unix_find_abstract`).
 """
 
 from __future__ import annotations

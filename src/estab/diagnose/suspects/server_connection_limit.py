@@ -199,22 +199,14 @@ def _own_settings(run: RunResult) -> list[Remedy]:
     seen = programs.of(run.server.processes or ())
     known = [program.connections for program in seen if program.connections is not None]
     own = [Remedy(command=setting.at(size, port), works=True, changes=more, why=_why(setting)) for setting in known]
+    usual = programs.usual(lambda program: program.connections)
     anyone = Remedy(
         command=f"a higher limit of connections in the program's own settings: {size}",
         works=True,
         changes=more,
-        why=f"{'; '.join(_usual())}.",
+        why=f"{'; '.join(f'{name}: {setting.shortly()}' for name, setting in usual)}.",
     )
     return [*_cut_by_descriptors(run, size), *(own or [anyone])]
-
-
-def _usual() -> list[str]:
-    """How the setting is called by programs that many have."""
-    return [
-        f"{program.name}: {program.connections.shortly()}"
-        for program in programs.known()
-        if program.connections is not None and program.connections.short
-    ]
 
 
 def _why(setting: Setting) -> str:

@@ -226,10 +226,9 @@ def _own_settings(run: RunResult, age_s: float | None) -> list[Remedy]:
             )
             for setting in known
         ]
-    usual = [
-        f"{program.name} {program.idle.short}" for program in programs.known() if program.idle and program.idle.short
-    ]
-    command = f"a longer idle time at the server ({', '.join(usual)})"
+    usual = programs.usual(lambda program: program.idle)
+    called = ", ".join(f"{name} {setting.short}" for name, setting in usual)
+    command = f"a longer idle time at the server ({called})"
     return [Remedy(command=command, works=True, changes=[changes.IDLE_LONGER], why=why)]
 
 

@@ -15,6 +15,7 @@ from estab.diagnose.advice.futile import bigger_backlog
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt, gravest
 from estab.diagnose.evidence import SNMP, listener_unseen, measured, unknown, worst_depth
 from estab.diagnose.on_snapshots import LISTENERS_UNSEEN, Queue, Snapshots
+from estab.kernel.formats.endpoint import UNIX
 from estab.records import Evidence, ListenerWatch, Remedy, RunResult, Verdict
 from estab.words import plural
 
@@ -167,7 +168,9 @@ def _owner_evidence(run: RunResult) -> list[Evidence]:
 def remedies(run: RunResult) -> list[Remedy]:
     """What works, then what does nothing."""
     path = facts.unix_target(run)
-    shown = f"-ltn 'sport = :{facts.target_port(run) or 'PORT'}'" if path is None else f"-lx src {path[5:]}"
+    shown = (
+        f"-ltn 'sport = :{facts.target_port(run) or 'PORT'}'" if path is None else f"-lx src {path.removeprefix(UNIX)}"
+    )
     pid = next((str(process.pid) for process in run.server.processes or []), "PID")
     return [
         Remedy(
