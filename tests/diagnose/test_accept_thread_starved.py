@@ -101,8 +101,9 @@ def beside_others(
         (beside_others(1.4, 1.3), "ruled_out"),  # it ran longer than it waited
         # It had seldom work, and while it had, others ran: 0.2 of the 0.4 s in which connections waited.
         (beside_others(0.03, 0.2), "confirmed"),
+        (beside_others(0.05, 0.2), "confirmed"),
         (beside_others(0.03, 0.15), "ruled_out"),
-        (beside_others(0.05, 0.2), "ruled_out"),  # it had work enough, and shared its core
+        (beside_others(0.08, 0.2), "ruled_out"),  # it had work enough, and shared its core
         # It stood still of itself: 0.3 s without an accept.
         (beside_others(0.03, 0.2, depths=(0, 9, 9, 9, 9) + (0,) * 35, pause=True), "ruled_out"),
         (beside_others(3.0, 0.7), "confirmed"),  # its thread had no time left

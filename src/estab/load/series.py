@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 
 from estab._engine import gained
 from estab.load.block import CONNECT_NS_AT, HDR_LENGTH, REQUEST_NS_AT, Block, hdr_value
@@ -59,18 +61,16 @@ class LatencySeries:
 
 def spread(counts: Iterable[Counter[int]], over_s: float) -> Spread | None:
     """The spread of counts by bucket index; None where there are none. Each value is its bucket's lowest."""
-    total: Counter[int] = sum(counts, Counter())
-    count = total.total()
-    if count == 0:
-        return None
+    total: Counter[int] = Counter()
+    for each in counts:
+        total.update(each)
     order = sorted(total)
+    up_to = list(accumulate(total[index] for index in order))
+    if not up_to or not up_to[-1]:
+        return None
+    count = up_to[-1]
 
     def at(share: float) -> float:
-        left = share * count
-        for index in order:
-            left -= total[index]
-            if left <= 0:
-                break
-        return round(hdr_value(index) / NS_PER_US, 3)
+        return round(hdr_value(order[bisect_left(up_to, share * count)]) / NS_PER_US, 3)
 
     return Spread(over_s=round(over_s, 4), count=count, p50=at(0.5), p90=at(0.9), p99=at(0.99), max=at(1.0))

@@ -135,7 +135,7 @@ SITUATIONS = (
         server=programs.node(work_ms=5, quota=0.1),
         command="bench {target} -c 50 -d 4 --timeout 1s",
         truth=Truth(quiet=True, possible=frozenset(STOPPED), exits=frozenset({1})),
-        proofs=(throttled(20), accepted_some(50)),
+        proofs=(throttled(20), accepted_some(10)),
     ),
     Situation(
         name="threads_in_a_pids_limit",
@@ -179,7 +179,7 @@ SITUATIONS = (
         server=daemons.tcpserver("-c 200", nproc=20),
         command="hold {target} -n 60 -d 2",
         truth=due("server_task_limit", harmful=LONGER_QUEUE),
-        proofs=(logged("unable to fork", 30),),
+        proofs=(logged("unable to fork", 20),),
     ),
     Situation(
         name="apache_gets_no_more_workers",

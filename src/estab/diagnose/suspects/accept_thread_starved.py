@@ -24,7 +24,7 @@ from estab.records import Evidence, ListenerWatch, Remedy, RunResult, Verdict
 from estab.words import plural
 
 BUSY = 0.9  # of all cores: nobody gets a turn at once
-LATE = 5.0  # times as long as it ran: it gets no turn when it wakes. One that is merely busy waits about as it runs.
+LATE = 3.0  # times as long as it ran: it gets no turn when it wakes. One that is merely busy waits about as it runs.
 KEPT_WAITING = 0.4  # of the time in which connections waited: much of it then for lack of a core
 PAUSE_S = 0.08  # from a sample to the next: that long without an accept is a pause of its own
 COST_S = 0.001  # of CPU for each connection that came: a hundred accepts' worth, so it went elsewhere
@@ -155,6 +155,12 @@ def cost_s(run: RunResult) -> float | None:
 # Evidence ----------------------------------------------------------------------------------------------------------
 
 
+def _waited_for_a_core(owner: Owner) -> Evidence:
+    ran_s, waited_s = (share * owner.span_s for share in (owner.busiest_ran or 0.0, owner.busiest_waited or 0.0))
+    text = f"the busiest thread of {owner.who} ran for {ran_s:.2f} s and waited {waited_s:.2f} s for a core"
+    return measured("/proc/PID/task/TID/schedstat", "waited_s", waited_s, text, LATE * ran_s)
+
+
 def _evidence(run: RunResult) -> list[Evidence]:
     watch = facts.listener(run)
     if watch is None:
@@ -166,6 +172,7 @@ def _evidence(run: RunResult) -> list[Evidence]:
     of = "" if full is None else f" of the {full:g} that it can use"
     text = f"the server's processes used {cores:.2f} cores{of}"
     evidence.append(measured("/proc/PID/stat", "cpu_s", cores, text, None if full is None else BUSY * full))
+    evidence.extend(_waited_for_a_core(owner) for owner in owners.of_run(run) if owner.busiest_waited)
     if cost is not None:
         text = f"that is {cost * 1e3:,.2f} ms of CPU for each connection; accept() alone takes about 0.01"
         evidence.append(measured("/proc/PID/stat", "cpu_s / connection", cost, text, COST_S))
