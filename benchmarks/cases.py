@@ -216,6 +216,25 @@ BASIC = (
     ),
     *(
         Case(
+            f"watch-in-turn-{workload}",
+            (
+                Row(
+                    f"watch-in-turn-{workload}",
+                    f"{workload} watched in every other half second",
+                    "x",
+                    "ratio",
+                    "higher",
+                    t,
+                ),
+            ),
+            Ask("own_watch_in_turn", {"workload": workload, "size": size}),
+            None,
+            note="the rate in a half second that is watched to its two neighbours: the median of a run of 30 s",
+        )
+        for workload, size, t in (("rr", 64, 0.98), ("churn", 1, 0.97))
+    ),
+    *(
+        Case(
             f"run-{seen}",
             _one(f"run-{seen}", f"churn by RST as a command of estab run, {seen}", "/s", "higher", None),
             Ask("own_run", {"seen": seen}),

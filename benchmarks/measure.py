@@ -39,6 +39,7 @@ OWN: Mapping[str, Any] = {
     "own_hold": own.own_hold,
     "own_memory": own.own_memory,
     "own_watch": own.own_watch,
+    "own_watch_in_turn": own.own_watch_in_turn,
     "own_run": programs.own_run,
     "own_run_cost": programs.own_run_cost,
     "own_http": web.own_http,

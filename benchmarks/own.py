@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import Any
+from unittest.mock import patch
 
+from benchmarks.ratios import in_turn, is_watched
 from benchmarks.space import MeasureError, finished
+from estab.api.bench import bench
+from estab.api.churn import churn
+from estab.api.recorder import Recorder
 
 GRACE_S = 60.0
 CONNECTIONS = 100
+LONG_S = 30  # of half seconds in turn: enough for a median
 Figures = dict[str, float]
 
 
@@ -90,10 +97,28 @@ def own_watch(seconds: int, notes: list[str], workload: str, size: int, watched:
     return _watched(seconds, notes, workload, size) if watched else _unwatched(seconds, workload, size)
 
 
-def _watched(seconds: int, notes: list[str], workload: str, size: int) -> Figures:
-    from estab.api.bench import bench
-    from estab.api.churn import churn
+def own_watch_in_turn(seconds: int, notes: list[str], workload: str, size: int) -> Figures:
+    """One run that is watched in every other half second: what it does watched to what it does not, as a ratio.
 
+    Runs differ by 10% and more from one to the next; neighbouring half seconds of one run by far less.
+    """
+    counts: list[tuple[float, int]] = []
+    whole_tick = Recorder.tick
+
+    def tick(recorder: Recorder) -> None:
+        totals = recorder.clients.totals()
+        if not totals["started_ns"]:
+            return
+        counts.append((time.monotonic(), totals["requests"]))
+        if is_watched(counts[-1][0]):
+            whole_tick(recorder)
+
+    with patch.object(Recorder, "tick", tick):
+        _watched(max(seconds, LONG_S), notes, workload, size)
+    return {"ratio": in_turn(counts)}
+
+
+def _watched(seconds: int, notes: list[str], workload: str, size: int) -> Figures:
     if workload == "rr":
         run = bench(connections=CONNECTIONS, duration_s=seconds, size_bytes=size)
     else:

@@ -75,6 +75,10 @@ def watching(records: Records) -> str:
     """What observation costs."""
     compared = ("watch", "watch-churn", "run-sampled", "run-traced")
     rows = [[records[name]["title"], _spread(records[name])] for name in compared if name in records]
+    for name in ("watch-in-turn-rr", "watch-in-turn-churn"):
+        ratio = records.get(name)
+        if ratio and ratio["own"]:
+            rows.append([ratio["title"], _spread(ratio)])
     for name in ("watch-steady", "run-cost-sampled", "run-cost-traced"):
         cost = records.get(name)
         if cost and cost["own"]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 from typing import Literal
 
 Better = Literal["higher", "lower"]
+TURN_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -42,3 +45,26 @@ def met(figures: Sequence[float], target: float | None, better: Better = "higher
     if target is None or not figures:
         return None
     return median(figures) >= target if better == "higher" else median(figures) <= target
+
+
+def is_watched(at_s: float) -> bool:
+    """Whether a moment lies in a turn that is watched: every other one of `TURN_S` seconds."""
+    return int(at_s / TURN_S) % 2 == 1
+
+
+def in_turn(counts: Sequence[tuple[float, int]]) -> float:
+    """The median ratio of the rate in a watched turn to the mean of the turns beside it. `counts`: by time, so far.
+
+    The first turn and the last are left out: the load begins and ends in them. Raises ValueError for fewer than three.
+    """
+    grew, took_s = defaultdict[int, int](int), defaultdict[int, float](float)
+    for (then_s, before), (now_s, now) in pairwise(counts):
+        turn = int(then_s / TURN_S)
+        if turn == int(now_s / TURN_S):
+            grew[turn] += now - before
+            took_s[turn] += now_s - then_s
+    rates = {turn: grew[turn] / took_s[turn] for turn in sorted(grew)[1:-1]}
+    watched = [turn for turn in rates if is_watched(turn * TURN_S) and {turn - 1, turn + 1} <= rates.keys()]
+    if not watched:
+        raise ValueError(f"no watched turn of {TURN_S:g} s between two others in {len(counts)} counts")
+    return median(2 * rates[turn] / (rates[turn - 1] + rates[turn + 1]) for turn in watched)

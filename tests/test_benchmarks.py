@@ -95,6 +95,18 @@ def test_spread_and_verdict_go_by_the_median() -> None:
     assert ratios.met(found, 1.1) is True
     assert ratios.met(found, 1.11) is False
     assert ratios.met(found, None) is None
+
+
+def test_turns_that_are_watched_are_set_against_their_neighbours() -> None:
+    """100 requests a tenth of a second, and 90 where it is watched; the first and the last turn count for nothing."""
+    counts, requests = [], 0
+    for tick in range(40):
+        at_s = 1000.0 + tick / 10
+        counts.append((at_s, requests))
+        requests += 5 if tick < 5 or tick >= 35 else 90 if ratios.is_watched(at_s) else 100
+    assert ratios.in_turn(counts) == pytest.approx(0.9)
+    with pytest.raises(ValueError, match="no watched turn"):
+        ratios.in_turn(counts[:12])
     assert ratios.met([], 1.0) is None
     assert ratios.met([90.0, 210.0, 95.0], 200, "lower") is True
     assert ratios.spread([]) is None
