@@ -25,6 +25,8 @@ from tests.forked import forked
         (("watch", "--once", "--port", "65536"), ("--port is 65536", "1 to 65535")),
         (("hold", "--workers", "5"), ("--workers", "--help")),
         (("bench", "127.0.0.1"), ("no port",)),
+        (("bench", "127.0.0.1:9", "--address-family", "ipv6"), ("'127.0.0.1' has no IPv6 address", "--address-family")),
+        (("bench", "127.0.0.1:9", "--address-family", "ipv5"), ("--address-family", "ipv5")),
         (("bench", "unix:"), ("TARGET 'unix:' has no path",)),
         (("hold", "unix:/" + "x" * 108), ("at most 107 bytes",)),
         (("hold", "unix:/nowhere", "--reset"), ("RST", "UNIX socket")),

@@ -300,6 +300,7 @@ def test_both_engines_share_the_block_layout() -> None:
     assert layout["orders"] == block.ORDERS_AT
     assert layout["http_status"] == block.HTTP_STATUS_AT
     assert layout["gaps"] == block.GAPS_AT
+    assert layout["stalls"] == block.STALLS_AT
     assert layout["connect_ns"] == block.CONNECT_NS_AT
     assert layout["request_ns"] == block.REQUEST_NS_AT
     assert layout["size"] == block.SIZE

@@ -12,6 +12,7 @@ from estab.records import (
     ArrivalOrder,
     CgroupCpu,
     ClientSide,
+    ConnectAfter,
     Conntrack,
     ErrorOrder,
     Failure,
@@ -22,6 +23,7 @@ from estab.records import (
     Latency,
     Listener,
     ListenerWatch,
+    NameAddress,
     Percentiles,
     PortHolder,
     PortUse,
@@ -32,6 +34,8 @@ from estab.records import (
     ServerSockets,
     SizeProbe,
     Snapshot,
+    Stall,
+    Stalls,
     Tasks,
     Thread,
     TimelinePoint,
@@ -844,6 +848,55 @@ def data_lost(
     return run("bench", **{**values, **fields})
 
 
+def stall(asked_s: float = 1.2, heard_s: float = 1.195, *, received: int = 6400, unacked: int = 1) -> Stall:
+    """One of the connections of `vanished`, given up 1.5 s after it had asked."""
+    return Stall(
+        connection="10.0.0.9:40112 -> 192.0.2.7:5000", at_s=asked_s + 1.5, asked_s=asked_s, heard_s=heard_s,
+        received_s=heard_s, unacked=unacked, retransmits=3 * unacked, backoff=3 * unacked, total_retrans=3,
+        rto_us=1_632_000, bytes_acked=received + 1, bytes_received=received, snd_mss=1448, pmtu=1500,
+    )  # fmt: skip
+
+
+def vanished(
+    stalled: int = 8,
+    unacknowledged: int | None = None,
+    *,
+    sample: list[Stall] | None = None,
+    heard_s: float = 1.2,
+    after: ConnectAfter | None = ConnectAfter(errno="own_timeout", waited_s=2.2),  # noqa: B008
+    **fields: Any,
+) -> RunResult:
+    """bench -c 8 -d 2: all are answered, until from 1.2 s on nothing comes from the peer any more."""
+    lost = stalled if unacknowledged is None else unacknowledged
+    rising = [point(t / 10, attempted=8, connected=8, open=8, requests=min(t, 12) * 100) for t in range(1, 27)]
+    values: dict[str, Any] = {
+        "requests": Requests(count=1200, per_second=1000.0, bytes=76_800, seconds=1.2),
+        "timeline": rising,
+        "stalls": Stalls(count=stalled, unacknowledged=lost, heard_s=heard_s, sample=sample or [stall()] * lost),
+        "connect_after": after,
+        "server": remote(),
+    }
+    return data_lost(stalled=stalled, **{**values, **fields})
+
+
+def first_dead(
+    errno: str | None = "ECONNREFUSED", then: str | None = None, *, said_by: str | None = None, **fields: Any
+) -> RunResult:
+    """hold -n 20 localhost:5000: refused at ::1, and one connect after the run to each address gave these."""
+    first = ConnectAfter(errno=errno, said_by=said_by, said="address unreachable" if said_by else None)
+    addresses = [
+        NameAddress(address="[::1]:5000", connect=first),
+        NameAddress(address="127.0.0.1:5000", connect=ConnectAfter(errno=then)),
+    ]
+    config = {"target": "[::1]:5000", "target_name": "localhost", "connections": 20}
+    failures = [failure("connect", errno, 20)] if errno else []
+    values: dict[str, Any] = {
+        "funnel": funnel(20, 0 if errno else 20), "failures": failures, "addresses": addresses, "server": remote(),
+        "syn_retransmits": {},
+    }  # fmt: skip
+    return run("hold", config=config, **{**values, **fields})
+
+
 def rate_limited(
     per_s: float = 20.0,
     burst: int = 10,
@@ -1116,6 +1169,8 @@ MET: dict[str, Callable[[], RunResult]] = {
     "nat_ports_exhausted": nat_without_ports,
     "time_wait_refused_by_nat": refused_by_time_wait,
     "path_data_loss": data_lost,
+    "peer_vanished": vanished,
+    "first_address_dead": first_dead,
     "path_connection_limit": refused_beyond,
     "path_rate_limited": rate_limited,
     "path_mtu_blackhole": big_lost,

@@ -21,13 +21,15 @@ PORT = 8080
 class World:
     """The namespaces. `one`: client and server on one host. `wire`: two hosts. `routed`: a router between them.
 
-    `sysctls` and `nft` (a ruleset) by place; `commands` (of iproute2) by place, run last.
+    `sysctls` and `nft` (a ruleset) by place; `commands` (of iproute2) by place, run last. `hosts`: names that
+    /etc/hosts has, each with its addresses in order.
     """
 
     shape: Literal["one", "wire", "routed"] = "one"
     sysctls: Mapping[Place, Mapping[str, int | str]] = field(default_factory=dict)
     nft: Mapping[Place, str] = field(default_factory=dict)
     commands: Mapping[Place, tuple[str, ...]] = field(default_factory=dict)
+    hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def server_address(self) -> str:

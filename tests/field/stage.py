@@ -138,6 +138,8 @@ def build(world: World, folder: Path) -> Stage:
             joined(client, "10.1.0.1/24", server, "10.1.0.2/24")
         else:
             stage.places["router"] = _routed(client, server)
+    if world.hosts:
+        _name(world, folder)
     for place, values in world.sysctls.items():
         with stage.places[place].entered():
             for name, value in values.items():
@@ -149,6 +151,14 @@ def build(world: World, folder: Path) -> Stage:
             for command in commands:
                 run(*shlex.split(command))
     return stage
+
+
+def _name(world: World, folder: Path) -> None:
+    """Another /etc/hosts, in the mount namespace of this situation."""
+    lines = [f"{address} {name}\n" for name, addresses in world.hosts.items() for address in addresses]
+    hosts = folder / "hosts"
+    hosts.write_text(Path("/etc/hosts").read_text(encoding="utf-8") + "\n" + "".join(lines), encoding="utf-8")
+    run("mount", "--bind", str(hosts), "/etc/hosts")
 
 
 def rules(space: Namespace, text: str) -> None:

@@ -57,6 +57,8 @@ CASES = {
     "path_idle_timeout": Case(
         {}, "in the clients' pool", "a longer read timeout", ("connected", "timed out (--timeout) at read")
     ),
+    "peer_vanished": Case({}, "bring the host", "a longer request", ("connected", "timed out (--timeout) at read")),
+    "first_address_dead": Case({}, "out of the name", "a longer connect", ("ECONNREFUSED at connect",)),
     "path_member_dead": Case({}, "take the dead member out", "a longer connect", ("attempted",)),
     "nat_ports_exhausted": Case(
         {}, "a wider range", "ip_local_port_range", ("connected", "timed out (--timeout) at connect")

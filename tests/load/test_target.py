@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from estab.cli.values import seconds, size
 from estab.errors import EstabError, UsageError
-from estab.load.target import authority, parse, parse_listen, resolve, resolve_any, unix_socket
+from estab.load.target import authority, parse, parse_listen, resolve, resolve_all, resolve_any, unix_socket
 
 
 @pytest.mark.parametrize(
@@ -83,6 +85,31 @@ def test_listen_may_take_any_port() -> None:
 def test_resolve_loopback() -> None:
     assert resolve("127.0.0.1:80") == ("127.0.0.1", 80, 0)
     assert resolve("[::1]:80") == ("::1", 80, 0)
+
+
+V6, V4 = ("2001:db8::1", 80, 0), ("192.0.2.7", 80, 0)
+
+
+@pytest.fixture
+def two_families(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resolver that has two addresses for every name, one of them twice, as it gives one for each line it has."""
+    told = [(socket.AF_INET6, (V6[0], 80, 0, 0)), (socket.AF_INET, V4[:2]), (socket.AF_INET, V4[:2])]
+    answer = [(family, socket.SOCK_STREAM, 6, "", address) for family, address in told]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_more: answer)
+
+
+@pytest.mark.usefixtures("two_families")
+def test_a_name_with_several_addresses() -> None:
+    assert resolve_all("db.example:80") == [V6, V4]
+    assert resolve("db.example:80") == resolve_any("db.example:80") == V6
+    assert resolve_any("db.example:80", family="ipv4") == V4
+    assert resolve_all("db.example:80", family="ipv6") == [V6]
+
+
+def test_a_name_without_an_address_of_that_family() -> None:
+    with pytest.raises(UsageError, match=r"'127.0.0.1' has no IPv6 address; leave out `address_family`"):
+        resolve("127.0.0.1:80", family="ipv6")
+    assert resolve("[::1]:80", family="ipv6") == ("::1", 80, 0)
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ def seen(census: SocketCounts) -> list[object]:
         census.sources,
         census.local_ports,
         census.packed,
+        census.resending,
         *(census.busiest_ports(most) for most in (0, 1, 2, 1000)),
         *(census.busiest_peers(most) for most in (0, 1, 2, 1000)),
     ]
@@ -62,11 +63,14 @@ def same(*datagrams: bytes) -> None:
         assert outcome(spec, *datagrams) == outcome(fast, *datagrams)
 
 
-def message(state: int, local: tuple[bytes, int], remote: tuple[bytes, int], *, kind: int, inode: int = 1) -> bytes:
+def message(
+    state: int, local: tuple[bytes, int], remote: tuple[bytes, int], *, kind: int, inode: int = 1, timer: int = 0,
+    retransmits: int = 0,
+) -> bytes:  # fmt: skip
     """A socket as the kernel says it, without attributes."""
     family = inet_diag.AF_INET if len(local[0]) == 4 else inet_diag.AF_INET6
     ends = struct.pack("!HH16s16s", local[1], remote[1], local[0], remote[0])
-    body = struct.pack("=BBBB", family, state, 0, 0) + ends + bytes(28) + struct.pack("=I", inode)
+    body = struct.pack("=BBBB", family, state, timer, retransmits) + ends + bytes(28) + struct.pack("=I", inode)
     return netlink.HEADER.pack(netlink.HEADER.size + len(body), kind, 0, 1, 0) + body
 
 
@@ -106,12 +110,29 @@ SOCKETS = st.builds(
     st.one_of(ENDS, st.tuples(FEW, st.integers(1, 3))),
     kind=st.sampled_from(inet_diag.KINDS),
     inode=st.integers(0, 1),
+    timer=st.integers(0, 2),
+    retransmits=st.integers(0, 3),
 )
 
 
 @given(sockets=st.lists(SOCKETS, max_size=60), at=st.integers(0, 60))
 def test_sockets_of_any_kind(sockets: list[bytes], at: int) -> None:
     same(b"".join(sockets[:at]), b"".join(sockets[at:]))
+
+
+@pytest.mark.parametrize("make", [SocketCounts, EngineCensus])
+def test_whose_data_is_sent_again_and_again(make: Make) -> None:
+    """ESTABLISHED, the timer of data, its second end in a row or later; as many as there is room for."""
+    here, there = (b"\n\0\0\1", 40_000), (b"\n\0\0\2", 80)
+    census = make()
+    for state, timer, retransmits in ((1, 1, 1), (1, 1, 2), (1, 1, 9), (1, 2, 9), (4, 1, 9), (2, 1, 9)):
+        census.add(message(state, here, there, kind=20, timer=timer, retransmits=retransmits))
+    ends = inet_diag.mapped(2, here[0]) + inet_diag.mapped(2, there[0]) + struct.pack("!HH", 40_000, 80)
+    assert census.resending == 2 * ends
+    other = make()
+    other.add(message(1, here, there, kind=20, timer=1, retransmits=2) * 2000)
+    census.merge(other)
+    assert census.resending == 1024 * ends
 
 
 def test_more_keys_than_a_table_begins_with() -> None:

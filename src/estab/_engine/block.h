@@ -14,6 +14,8 @@
 #define STATUS_FIRST 100
 #define STATUS_KINDS 500
 #define MOST_GAPS 64
+#define FIRST_STALLS 8
+#define LAST_STALLS 8
 
 #define SLOTS(X)                                                                                                      \
     X(magic) X(state) X(start_ns) X(started_ns) X(settled_ns) X(last_answer_ns) X(ended_ns) X(cpu_ns)                 \
@@ -21,7 +23,7 @@
     X(accepted) X(requests) X(bytes_sent) X(bytes_received) X(peer_resets) X(failure_kinds) X(connect_count)          \
     X(connect_sum_ns) X(connect_max_ns) X(request_count) X(request_sum_ns) X(request_max_ns)           \
     X(order_kinds) X(schedule_ns) X(scheduled) X(late) X(worst_late_ns) X(waited) X(unsent)         \
-    X(no_echo) X(stayed) X(failed_before_end) X(failed_ranks)
+    X(no_echo) X(stayed) X(failed_before_end) X(failed_ranks) X(stalled) X(unacknowledged) X(heard_ns)
 
 #define SLOT_ENUM(name) S_##name,
 enum slot { SLOTS(SLOT_ENUM) S_COUNT };
@@ -64,6 +66,14 @@ struct gap {
     uint64_t least_ns, most_ns, first_ns, last_ns;
 };
 
+/* A connection that got no answer in time, as its kernel saw it when it was given up (tcp_get_info, net/ipv4/tcp.c). Times
+ * since the start: when that was, since when it had waited, and when an ACK and when data last came. */
+struct stall {
+    uint64_t at_ns, asked_ns, heard_ns, received_ns, unacked, retransmits, backoff, total_retrans, rto_us;
+    uint64_t bytes_acked, bytes_received, snd_mss, pmtu;
+    char connection[EXAMPLE_BYTES];
+};
+
 struct block {
     uint64_t slot[S_COUNT];
     uint64_t syn_retransmits[RETRANSMIT_BUCKETS]; /* the last: so many or more */
@@ -71,6 +81,7 @@ struct block {
     struct order orders[ORDER_KINDS];             /* what finds no room is not told apart: counted in the last */
     uint64_t http_status[STATUS_KINDS];           /* replies by status, from 100 on */
     struct gap gaps[MOST_GAPS];                   /* of a load that rests, in the order of its settings */
+    struct stall stalls[FIRST_STALLS + LAST_STALLS]; /* the first, and of those after them the last */
     uint64_t connect_ns[HDR_LENGTH];
     uint64_t request_ns[HDR_LENGTH];
 };

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "reply.h"
+#include "stall.h"
 
 #define REST_NS (10 * NS_PER_MS) /* a slot whose connect failed rests, so that errors do not become a busy loop */
 #define NO_ECHO_AFTER 20 /* replies of which none is what was expected */
@@ -92,6 +93,7 @@ static struct failure *conn_end_failed(struct client *k, struct conn *c, enum ph
     if (k->workload->failed) k->workload->failed(k, c, code);
     bool by_peer = code == ECONNRESET || code == EPIPE || code == CODE_EOF;
     if (by_peer && phase != PHASE_connect && c->fd >= 0) note_order(k, c, code);
+    if (phase != PHASE_connect && c->fd >= 0 && is_stall(code)) stall_note(k, c, code);
     struct failure *f = note_failure(k, c, phase, code);
     block_add(k->block, S_failed, 1);
     note_rank(k, c);

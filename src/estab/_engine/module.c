@@ -321,12 +321,13 @@ static PyObject *layout(PyObject *self, PyObject *args) {
         if (s) PyList_Append(phase_names, s);
         Py_XDECREF(s);
     }
-    return Py_BuildValue("{s:N,s:N,s:n,s:n,s:n,s:n,s:n,s:n,s:n,s:n}", "slots", slot_names, "phases", phase_names, "retransmits",
+    return Py_BuildValue("{s:N,s:N,s:n,s:n,s:n,s:n,s:n,s:n,s:n,s:n,s:n}", "slots", slot_names, "phases", phase_names, "retransmits",
                          (Py_ssize_t)offsetof(struct block, syn_retransmits), "failures",
                          (Py_ssize_t)offsetof(struct block, failures), "orders",
                          (Py_ssize_t)offsetof(struct block, orders), "http_status",
                          (Py_ssize_t)offsetof(struct block, http_status), "gaps",
-                         (Py_ssize_t)offsetof(struct block, gaps), "connect_ns",
+                         (Py_ssize_t)offsetof(struct block, gaps), "stalls",
+                         (Py_ssize_t)offsetof(struct block, stalls), "connect_ns",
                          (Py_ssize_t)offsetof(struct block, connect_ns), "request_ns",
                          (Py_ssize_t)offsetof(struct block, request_ns), "size", (Py_ssize_t)sizeof(struct block));
 }

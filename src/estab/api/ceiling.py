@@ -178,7 +178,7 @@ def _step(run: RunResult, asked: int) -> CeilingStep:
 def _move(options: LoadOptions, step: CeilingStep, target: str | None) -> tuple[LoadOptions, str] | None:
     """Our options with what was met moved out of the way, and what that was; None where nothing of ours was met."""
     if step.cause in _PORTS:
-        wider = _more_sources(step, target)
+        wider = _more_sources(step, target, options)
         return None if wider is None else (options.replace(sources=wider), f"{len(wider)} source addresses")
     if step.cause == "client_open_files":
         room = max(1, machine().nofile - plan.OWN_DESCRIPTORS)
@@ -194,9 +194,9 @@ def _move(options: LoadOptions, step: CeilingStep, target: str | None) -> tuple[
     return None
 
 
-def _more_sources(step: CeilingStep, target: str | None) -> tuple[str, ...] | None:
+def _more_sources(step: CeilingStep, target: str | None, options: LoadOptions) -> tuple[str, ...] | None:
     """More local addresses than were used; None where this host has no more that could reach the target."""
-    host = "127.0.0.1" if target is None else resolve_any(target)[0]
+    host = "127.0.0.1" if target is None else resolve_any(target, family=options.address_family)[0]
     address = ipaddress.ip_address(host.split("%", maxsplit=1)[0])
     if address.version == 4 and address.is_loopback:
         return plan.loopback_addresses(min(2 * step.sources, 1_000))

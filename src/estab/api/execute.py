@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from estab import __version__
 from estab.api.machine import check_fits, machine
 from estab.api.recorder import ProgressCallback, Recorder
 from estab.api.request import ConfigValue, LoadOptions, LoadRequest
-from estab.diagnose import accepts, data_path, judge, sent
+from estab.diagnose import accepts, data_path, judge, sent, silence
 from estab.errors import UsageError
 from estab.kernel.formats.endpoint import endpoint, is_unix
-from estab.load import fleet, late_connect, outcome, plan, size_probe
+from estab.load import connect_after, fleet, late_connect, outcome, plan, size_probe
 from estab.load.conductor import SOLO, Barrier, Callbacks, Stop, conduct
 from estab.load.exchange import HTTP, Exchange
 from estab.load.fleet import Fleet, engine_name
 from estab.load.plan import Address, ClientLoad, Machine, is_address
 from estab.load.serving import Service, serving
-from estab.load.target import parse, resolve_any
+from estab.load.target import parse, resolve_all
 from estab.observe import host, via
 from estab.observe.local import is_local
 from estab.observe.unix_watch import watch_of
@@ -31,12 +31,16 @@ from estab.records.failure import OF_CONNECTED
 
 @dataclass(frozen=True)
 class _Run:
-    """A run that is ready to start: what was asked, of whom, and what each client worker gets."""
+    """A run that is ready to start: what was asked, of whom, and what each client worker gets.
+
+    `target` is the one of the target's `addresses` that is loaded, where it has a name.
+    """
 
     request: LoadRequest
     load: ClientLoad
     visitors: ClientLoad | None
     target: Address
+    addresses: Sequence[Address]
     plan: plan.Plan
     config: Mapping[str, ConfigValue]
     server_via: str | None
@@ -68,13 +72,15 @@ def execute(
         config["server_via"] = options.server_via
     with contextlib.ExitStack() as stack:
         servers: Fleet | None = None
+        addresses: list[Address] = []
         if target is None:
             service = request.service(options.service)
             servers, address = stack.enter_context(serving(embedded_service(load, service, here)))
             config |= {"backlog_asked": service.backlog, "server_processes": len(servers.workers)}
             config |= service.settings()
         else:
-            address = resolve_any(target)
+            addresses = resolve_all(target, family=options.address_family)
+            address = addresses[0]
         _check_unix(address, load)
         made = plan.make(load, address, here, beside_server=is_local(address[0]))
         config |= {
@@ -82,9 +88,13 @@ def execute(
             "processes": len(made.configs),
             "sources": list(made.sources),
         }
+        if options.address_family != "any":
+            config["address_family"] = options.address_family
+        if len(addresses) > 1:
+            config["target_name"] = parse(str(target))[0]
         if visitors is not None:
             made = made.beside(plan.make(visitors, address, here, beside_server=True))
-        run = _Run(request, load, visitors, address, made, config, options.server_via, barrier)
+        run = _Run(request, load, visitors, address, addresses, made, config, options.server_via, barrier)
         return _carry_out(run, servers, stop, progress)
 
 
@@ -130,9 +140,20 @@ def _carry_out(run: _Run, servers: Fleet | None, stop: Stop | None, progress: Pr
         if servers is not None:
             servers.stop()
         record = _result(run, recorder, seen, started_at).replace(interrupted=interrupted, late_connect=late.record)
-    if not interrupted and not is_unix(host_name) and data_path.asks_for_probe(record):
-        record = record.replace(size_probe=_probed(run))
+    if not interrupted and not is_unix(host_name):
+        record = _asked_again(run, record)
     return record.replace(diagnosis=judge(record))
+
+
+def _asked_again(run: _Run, record: RunResult) -> RunResult:
+    """With what a few connects after the run tell, where it left a question that they can answer."""
+    if len(run.addresses) > 1:
+        record = record.replace(addresses=connect_after.connect_each(run.addresses, _source(run)))
+    if silence.asks_for_connect(record):
+        record = record.replace(connect_after=connect_after.connect_after(run.target, _source(run)))
+    if data_path.asks_for_probe(record):
+        record = record.replace(size_probe=_probed(run))
+    return record
 
 
 def _probed(run: _Run) -> SizeProbe | None:
@@ -229,6 +250,7 @@ def _result(run: _Run, recorder: Recorder, seen: Observed, started_at: float) ->
         error_orders=outcome.error_orders(blocks),
         arrival_order=None if run.load.gaps_s else outcome.arrival_order(blocks[:staying]),
         idle_gaps=outcome.idle_gaps(blocks[0], run.load),
+        stalls=outcome.stalls(blocks),
         ghosts=seen.ghosts,
         client=seen.client.replace(workers=outcome.workers(clients, recorder.figures())),
         server=seen.server.replace(workers=outcome.workers(servers, recorder.figures()) if servers else []),

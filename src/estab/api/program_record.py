@@ -53,6 +53,7 @@ def program_of(
         left_running=left,
         looks=watch.looks,
         targets=(sampled if told is None else told.targets(sampled))[:_MOST_TARGETS],
+        peers=watch.peers.seen(),
         listens_on=list(dict.fromkeys(watch.listens_on.values())),
         connects=None if told is None else told.connects(),
         accepts=None if told is None else told.accepts(watch.listens_on),

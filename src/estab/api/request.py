@@ -7,13 +7,14 @@ that the worker processes get and the `config` that stands in the record.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self, get_args
 
 import msgspec
 
 from estab.errors import UsageError
 from estab.load.plan import MOST_CONNECTIONS, MOST_DURATION_S, MOST_PROCESSES, MOST_RATE, ClientLoad, check_range
 from estab.load.serving import Service
+from estab.load.target import AddressFamily
 from estab.records import Record
 
 Arrivals = Literal["poisson", "constant"]
@@ -29,6 +30,7 @@ class LoadOptions(Record, frozen=True, kw_only=True):
     where descriptors are too few for one. `service` is what the embedded server does, where there is no target.
     `server_via` is a command that prints snapshots of the server's host, as "ssh HOST estab observe --port {port}", so
     that its end is judged too.
+    `address_family` takes the target's first address of that family ("ipv4", "ipv6") in place of its first ("any").
 
     Raises UsageError for what cannot be.
     """
@@ -38,11 +40,14 @@ class LoadOptions(Record, frozen=True, kw_only=True):
     processes: int | None = None
     service: Service = Service("echo")
     server_via: str | None = None
+    address_family: AddressFamily = "any"
 
     def __post_init__(self) -> None:
         check_range("timeout_s", self.timeout_s, 0, MOST_DURATION_S)
         if self.processes is not None:
             check_range("processes", self.processes, 1, MOST_PROCESSES)
+        if self.address_family not in get_args(AddressFamily):
+            raise UsageError(f"`address_family` is {self.address_family!r}; it can be any, ipv4 or ipv6")
 
 
 DEFAULT_OPTIONS = LoadOptions()

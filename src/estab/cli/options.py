@@ -113,6 +113,9 @@ class ClientFlags:
     """Command that prints snapshots of the server's host, so that its end is seen too: "ssh HOST estab observe --port
     {port}". Also nsenter, kubectl exec."""
 
+    address_family: Literal["any", "ipv4", "ipv6"] = "any"
+    """Which of the addresses of a name to load: the first of any family, or the first of this one."""
+
     cluster: Annotated[str | None, Parameter(metavar="ADDRESS")] = None
     """Run on every host of the Dask cluster whose scheduler has this address (tcp://10.0.0.9:8786). Counts and rates
     are totals. `estab cluster check` lists the hosts."""
@@ -187,6 +190,7 @@ class LoadFlags:
             processes=self.client.processes,
             service=self.embedded.service(target),
             server_via=self.client.server_via,
+            address_family=self.client.address_family,
         )
 
 

@@ -7,7 +7,18 @@ from collections.abc import Iterable, Sequence
 
 from estab.errors import ParseError, ReadError
 from estab.kernel.formats import hdr
-from estab.records import ArrivalOrder, ErrorOrder, Funnel, Latency, OpenLoop, Percentiles, Requests, Visitors
+from estab.records import (
+    ArrivalOrder,
+    ConnectAfter,
+    ErrorOrder,
+    Funnel,
+    Latency,
+    OpenLoop,
+    Percentiles,
+    Requests,
+    Stalls,
+    Visitors,
+)
 from estab.records.failure import by_kind
 
 NS_PER_US = 1_000.0
@@ -146,3 +157,22 @@ def arrival_order(every: Iterable[ArrivalOrder | None]) -> ArrivalOrder | None:
         pairs=sum(host.pairs for host in known),
         in_order=sum(host.in_order for host in known),
     )
+
+
+def stalls(every: Iterable[Stalls | None]) -> Stalls | None:
+    """Those of all hosts, which began at one moment; None where no host has any."""
+    known = [host for host in every if host is not None]
+    if not known:
+        return None
+    return Stalls(
+        count=sum(host.count for host in known),
+        unacknowledged=sum(host.unacknowledged for host in known),
+        heard_s=max(host.heard_s for host in known),
+        sample=[stall for host in known for stall in host.sample],
+    )
+
+
+def connect_after(every: Iterable[ConnectAfter | None]) -> ConnectAfter | None:
+    """One that was answered, where any host's was: the target is there. None: no host asked."""
+    known = [host for host in every if host is not None]
+    return min(known, key=lambda after: after.errno is not None, default=None)

@@ -7,7 +7,7 @@ from estab.diagnose.cause import Cause, Judgement
 from estab.diagnose.decide import decide, not_observed, open_questions
 from estab.diagnose.evidence import unknown
 from estab.diagnose.program import judge_program
-from estab.diagnose.suspects import CAUSES
+from estab.diagnose.suspects import CAUSES, first_address_dead
 from estab.kernel.formats import first_bytes
 from estab.records import Diagnosis, RunResult, Suspect
 from estab.words import plural
@@ -25,7 +25,9 @@ def judge(run: RunResult) -> Diagnosis:
         failures=lambda cause: cause.failures(run),
         without_cause=lambda suspects: _no_cause(run, suspects),
     )
-    return judged.replace(summary=judged.summary + _unseen(run, judged.suspects))
+    beside = first_address_dead.others_dead(run)
+    said = [judged.summary, *([] if beside is None else [beside])]
+    return judged.replace(summary=" ".join(said) + _unseen(run, judged.suspects))
 
 
 def _judgement(cause: Cause, run: RunResult) -> Judgement:

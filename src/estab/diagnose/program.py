@@ -13,6 +13,7 @@ from estab.diagnose import program_cpu
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun
 from estab.diagnose.decide import decide, not_observed, open_questions
 from estab.diagnose.evidence import unknown
+from estab.diagnose.fell_back import fell_back
 from estab.diagnose.on_snapshots import ProgramSnapshots
 from estab.diagnose.suspects import CAUSES
 from estab.records import Diagnosis, Program, ProgramCgroup, RunResult, Suspect
@@ -41,8 +42,20 @@ def judge_program(run: RunResult, program: Program) -> Diagnosis:
         failures=lambda cause: cause.failures(run),
         without_cause=lambda suspects: _no_cause(run, program, suspects),
     )
+    if (instead := fell_back(run, program)) is not None:
+        judged = _without_accusation(judged, instead)
     said = [*_ended_badly(program, judged.cause), *_beside(run, program, judged)]
     return judged.replace(summary=" ".join([judged.summary, *said]))
+
+
+def _without_accusation(judged: Diagnosis, instead: str) -> Diagnosis:
+    """The program got what it wanted: what its other connects met stays a note."""
+    suspects = [
+        suspect.replace(verdict="possible") if suspect.verdict == "confirmed" else suspect
+        for suspect in judged.suspects
+    ]
+    met = f" What they met: {judged.cause}." if judged.cause is not None else ""
+    return Diagnosis(summary=instead + met, suspects=suspects)
 
 
 def _judgement(cause: Cause, run: RunResult, seen: ProgramSnapshots) -> Judgement:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from estab.diagnose import facts
-from estab.diagnose.evidence import NETSTAT, SNMP, measured
-from estab.records import ClientSide, Evidence, Failure, RunResult, ServerSide
+from estab.diagnose.evidence import NETSTAT, SNMP, measured, unknown
+from estab.records import ClientSide, ConnectAfter, Evidence, Failure, RunResult, ServerSide
 from estab.words import plural
 
 REFUSED = frozenset({"ECONNREFUSED"})
@@ -111,6 +111,27 @@ def icmp_evidence(run: RunResult) -> list[Evidence]:
         text = f"{own:,} of them this host had made itself (OutDestUnreachs rose as much)"
         evidence.append(measured(SNMP, _OUT_ICMP[0], own, text))
     return evidence
+
+
+def who_said(run: RunResult) -> str:
+    """Who said by ICMP that the target can't be reached, as the end of a sentence; empty where nobody is known."""
+    after = run.connect_after
+    return "" if after is None or after.said_by is None else f" ({after.said_by} says: {after.said})"
+
+
+def after_evidence(after: ConnectAfter | None) -> list[Evidence]:
+    """What became of one connect after the run, and who said so."""
+    if after is None:
+        return []
+    if after.errno is None:
+        return [unknown("a connect after the run", "errno", "one connect after the run was answered")]
+    if after.said_by is not None:
+        text = f"one connect after the run gave {after.errno}: {after.said_by} said by ICMP: {after.said}"
+    elif after.errno in facts.TIMEOUTS:
+        text = f"one connect after the run was not answered within {after.waited_s:.1f} s"
+    else:
+        text = f"one connect after the run gave {after.errno}"
+    return [measured("a connect after the run", "errno", after.errno, text, None)]
 
 
 def reset_evidence(run: RunResult) -> list[Evidence]:

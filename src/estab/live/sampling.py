@@ -17,14 +17,14 @@ from estab.errors import EstabError, MachineError, UsageError
 from estab.live.background import SHARE, WAIT_S, BackgroundWork, seldom
 from estab.live.view import PUT_OFF
 from estab.load.conductor import Stop
-from estab.observe import cgroups, counters, host, nics, sysctls, system, targets
+from estab.observe import cgroups, counters, host, nics, silent_peers, sysctls, system, targets
 from estab.observe import netns as namespaces
 from estab.observe.gaps import Gaps
 from estab.observe.owners import KnownOwners
 from estab.observe.pace import Pace
 from estab.observe.queues import QueueLook, QueueReader
 from estab.observe.sock_diag import SockDiag
-from estab.records import Census, CgroupLimits, HostFacts, Listener, PortUse, Security, Snapshot, Unobserved
+from estab.records import Census, CgroupLimits, HostFacts, Listener, PeerLook, PortUse, Security, Snapshot, Unobserved
 
 # Who asked for so many looks waits for all that they show; nobody watches them one by one.
 _WHOLE_S = 10.0
@@ -39,6 +39,7 @@ class _Counted:
 
     census: Census | None = None
     targets: list[PortUse] | None = None
+    silent_peers: list[PeerLook] | None = None
     unobserved: Sequence[Unobserved] = ()
 
 
@@ -116,6 +117,7 @@ class NamespaceReader:
             states=counted.census.states if counted.census else None,
             census=counted.census,
             targets=counted.targets,
+            silent_peers=counted.silent_peers,
             port_use=counted.targets[0] if counted.targets else None,
             counters=risen,
             sockstat=gaps.read("sockstat", counters.read_sockstat),
@@ -148,7 +150,7 @@ class NamespaceReader:
     ) -> _Counted:
         counted = self._count.result(lambda: _count(values, listeners), now=whole, wait_s=wait_s)
         if counted is None:
-            for field in ("census", "states", "targets", "port_use"):
+            for field in ("census", "states", "targets", "port_use", "silent_peers"):
                 gaps.note(field, PUT_OFF)
             return _Counted()
         gaps.found += counted.unobserved
@@ -161,11 +163,18 @@ def _count(values: _Sysctls, listeners: Sequence[Listener] | None) -> _Counted:
     if diag is None:
         return _Counted(unobserved=gaps.found)
     with diag:
-        census = gaps.read("census", diag.census)
+        taken = gaps.read("census", diag.count)
+        served = {listener.port for listener in listeners or ()}
+        silent = gaps.read("silent_peers", lambda: silent_peers.looks(diag, taken.resending if taken else b"", served))
         busiest = gaps.read(
             "targets", lambda: targets.busiest(diag, values, gaps, most=targets.MOST, listeners=listeners)
         )
-    return _Counted(census, busiest.busiest if busiest is not None else None, gaps.found)
+    return _Counted(
+        census=taken.census if taken is not None else None,
+        targets=busiest.busiest if busiest is not None else None,
+        silent_peers=silent,
+        unobserved=gaps.found,
+    )
 
 
 class Sampler:

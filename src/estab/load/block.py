@@ -22,7 +22,7 @@ SLOTS = (
     "requests", "bytes_sent", "bytes_received", "peer_resets", "failure_kinds", "connect_count", "connect_sum_ns",
     "connect_max_ns", "request_count", "request_sum_ns", "request_max_ns", "order_kinds",
     "schedule_ns", "scheduled", "late", "worst_late_ns", "waited", "unsent",
-    "no_echo", "stayed", "failed_before_end", "failed_ranks",
+    "no_echo", "stayed", "failed_before_end", "failed_ranks", "stalled", "unacknowledged", "heard_ns",
 )  # fmt: skip
 STARTING, READY, RUNNING, SETTLED, CLOSING, DONE = range(6)
 OWN_TIMEOUT, EOF, WRONG_BYTES, OTHER, MALFORMED, HEADER_TOO_LONG, EXCESS_BYTES = range(1000, 1007)
@@ -36,6 +36,7 @@ REPLY_BYTES = 32
 STATUS_FIRST, STATUS_KINDS = 100, 500
 MOST_GAPS = 64
 ORDER_KINDS = 16
+FIRST_STALLS = LAST_STALLS = 8
 HDR_HALF = 1024
 HDR_LENGTH = 33 * HDR_HALF
 HDR_HIGHEST_NS = 3_600_000_000_000  # as `kernel.formats.hdr` has it, which a worker need not import
@@ -52,7 +53,13 @@ GAP_WORDS = (
     "rested", "answered", "last_answer_ns", "closed", "reset", "silent", "wrong", "unasked", "unacknowledged",
     "least_ns", "most_ns", "first_ns", "last_ns",
 )  # fmt: skip
-CONNECT_NS_AT = GAPS_AT + MOST_GAPS * len(GAP_WORDS) * 8
+STALLS_AT = GAPS_AT + MOST_GAPS * len(GAP_WORDS) * 8
+STALL_WORDS = (
+    "at_ns", "asked_ns", "heard_ns", "received_ns", "unacked", "retransmits", "backoff", "total_retrans", "rto_us",
+    "bytes_acked", "bytes_received", "snd_mss", "pmtu",
+)  # fmt: skip
+STALL_BYTES = len(STALL_WORDS) * 8 + EXAMPLE_BYTES
+CONNECT_NS_AT = STALLS_AT + (FIRST_STALLS + LAST_STALLS) * STALL_BYTES
 REQUEST_NS_AT = CONNECT_NS_AT + HDR_LENGTH * 8
 SIZE = REQUEST_NS_AT + HDR_LENGTH * 8
 
@@ -159,6 +166,17 @@ class Block:
         size = len(GAP_WORDS)
         starts = range(GAPS_AT // 8, GAPS_AT // 8 + number * size, size)
         return [dict(zip(GAP_WORDS, self.words[start : start + size].tolist(), strict=True)) for start in starts]
+
+    def stalls(self) -> list[tuple[str, dict[str, int]]]:
+        """Connections that got no answer in time: which, and the words of `struct stall`; the first and the last."""
+        kept = []
+        for number in range(min(self.get("stalled"), FIRST_STALLS + LAST_STALLS)):
+            at = STALLS_AT + number * STALL_BYTES
+            words = self.words[at // 8 : at // 8 + len(STALL_WORDS)].tolist()
+            text_at = at + len(STALL_WORDS) * 8
+            connection = self._map[text_at : at + STALL_BYTES].split(b"\0", 1)[0].decode("ascii", "replace")
+            kept.append((connection, dict(zip(STALL_WORDS, words, strict=True))))
+        return kept
 
     def error_orders(self) -> dict[tuple[str, ...], int]:
         """How often one more write and one more read gave these after a first error; "ok" is what worked."""

@@ -28,7 +28,7 @@ STOP_GRACE_S = 3.0  # hung up, a worker ends in milliseconds; on a busy machine 
 READY_WITHIN_S = 30.0
 _GREATEST = (
     "worst_lag_ns", "worst_late_ns", "connect_max_ns", "request_max_ns", "last_answer_ns", "ended_ns", "settled_ns",
-    "schedule_ns",
+    "schedule_ns", "heard_ns",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from estab.kernel.formats import first_bytes, hdr
 from estab.load import fleet as fleets
-from estab.load.block import CONNECT_NS_AT, REQUEST_NS_AT, Block
+from estab.load.block import CONNECT_NS_AT, REQUEST_NS_AT, STALL_WORDS, Block
 from estab.load.exchange import HTTP
 from estab.load.fleet import Fleet, WorkerProcess
 from estab.load.plan import ClientLoad
@@ -22,6 +22,8 @@ from estab.records import (
     OpenLoop,
     Percentiles,
     Requests,
+    Stall,
+    Stalls,
     Visitors,
     Worker,
 )
@@ -163,6 +165,36 @@ def _idle_gap(gap_s: float, connections: int, words: Mapping[str, int]) -> IdleG
     if not gap.ended:
         return gap
     return gap.replace(**{f"{name}_s": round(words[f"{name}_ns"] / NS_PER_S, 4) for name in _TIMES_OF_ENDS})
+
+
+def stalls(blocks: Iterable[Block]) -> Stalls | None:
+    """The connections that got no answer in time; None where there were none."""
+    told = [(block.counts(), block.stalls()) for block in blocks if block.get("stalled")]
+    if not told:
+        return None
+    sample = [_stall(connection, words) for _counts, kept in told for connection, words in kept]
+    return Stalls(
+        count=sum(counts["stalled"] for counts, _kept in told),
+        unacknowledged=sum(counts["unacknowledged"] for counts, _kept in told),
+        heard_s=round(max(counts["heard_ns"] for counts, _kept in told) / NS_PER_S, 4),
+        sample=sorted(sample, key=lambda stall: stall.at_s),
+    )
+
+
+def _stall(connection: str, words: Mapping[str, int]) -> Stall:
+    counted = {name: words[name] for name in STALL_WORDS if not name.endswith("_ns")}
+    return Stall(
+        connection=connection,
+        at_s=_since_start(words["at_ns"]),
+        asked_s=_since_start(words["asked_ns"]),
+        heard_s=_since_start(words["heard_ns"]),
+        received_s=_since_start(words["received_ns"]),
+        **counted,
+    )
+
+
+def _since_start(ns: int) -> float:
+    return round(ns / NS_PER_S, 4)
 
 
 def open_loop(totals: dict[str, int], load: ClientLoad) -> OpenLoop | None:

@@ -11,6 +11,7 @@ import os
 import re
 import socket
 from dataclasses import dataclass
+from typing import Literal
 
 from estab.errors import MachineError, UsageError
 from estab.kernel.formats.endpoint import UNIX, endpoint, is_unix
@@ -22,6 +23,9 @@ _URL = re.compile(
 )
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}  # RFC 9110, section 4.2; RFC 6455, section 3
 _ENDS_IN_PORT = re.compile(r":[^\]]*$")
+AddressFamily = Literal["any", "ipv4", "ipv6"]
+_FAMILIES = {"any": socket.AF_UNSPEC, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
+_IN_WORDS = {"any": "", "ipv4": "IPv4", "ipv6": "IPv6"}
 EVERYWHERE, MOST_PORT = "0.0.0.0", 65535
 _SUN_PATH_BYTES = 108  # unix(7); a path needs one for the NUL at its end, an abstract name for that before it
 
@@ -119,29 +123,51 @@ def unix_socket(text: str, parameter: str = "target") -> str | None:
     return UNIX + name
 
 
-def resolve_any(text: str, parameter: str = "target") -> Address:
+def resolve_any(text: str, parameter: str = "target", family: AddressFamily = "any") -> Address:
     """As `resolve`, of a UNIX socket too: (`unix:/path`, 0, 0)."""
+    return resolve_all(text, parameter, family)[0]
+
+
+def resolve_all(text: str, parameter: str = "target", family: AddressFamily = "any") -> list[Address]:
+    """Every address of a target, in the order in which the resolver gives them to programs (RFC 6724), as `resolve`."""
     address = unix_socket(text, parameter)
-    return resolve(text, parameter) if address is None else (address, 0, 0)
+    if address is not None:
+        return [(address, 0, 0)]
+    return look_up_all(*parse(text, parameter), f"`{parameter}` {text!r}", family)
 
 
-def resolve(text: str, parameter: str = "target") -> Address:
-    """The first numeric address of a target: (host, port, IPv6 scope). Raises UsageError for an unknown host."""
-    return look_up(*parse(text, parameter), f"`{parameter}` {text!r}")
+def resolve(text: str, parameter: str = "target", family: AddressFamily = "any") -> Address:
+    """The first numeric address of a target: (host, port, IPv6 scope).
+
+    Raises UsageError for an unknown host, and for one that has no address of that family.
+    """
+    return look_up_all(*parse(text, parameter), f"`{parameter}` {text!r}", family)[0]
 
 
 def look_up(host: str, port: int, asked: str) -> Address:
     """As `resolve`, of a host and a port. `asked` is what an error begins with."""
+    return look_up_all(host, port, asked)[0]
+
+
+def look_up_all(host: str, port: int, asked: str, family: AddressFamily = "any") -> list[Address]:
+    """All addresses of a host, each once. Raises as `resolve` does."""
     try:
-        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        told = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"{asked}: unknown host {host!r} ({why})") from error
     except OSError as error:
         raise MachineError(f"{asked}: can't look up {host!r}: {error.strerror}") from error
-    address = addresses[0][4]
+    wanted = _FAMILIES[family]
+    addresses = [address for known, *_rest, address in told if wanted in (socket.AF_UNSPEC, known)]
+    if not addresses:
+        raise UsageError(f"{asked}: {host!r} has no {_IN_WORDS[family]} address; leave out `address_family`")
+    return list(dict.fromkeys(_numeric(address, port) for address in addresses))
+
+
+def _numeric(address: tuple[str | int, ...] | tuple[int, bytes], port: int) -> Address:
     scope = address[3] if len(address) == 4 else 0
-    return str(address[0]).split("%")[0], port, scope
+    return str(address[0]).split("%")[0], port, int(scope)
 
 
 def parse_listen(text: str) -> tuple[str, int]:

@@ -81,6 +81,10 @@ else:
         def packed(self) -> bytes:
             return self._in_c.packed()
 
+        @property
+        def resending(self) -> bytes:
+            return self._in_c.resending()
+
         def busiest_ports(self, most: int) -> list[PortCount]:
             return [self._port_count(port) for port, _ in self._in_c.busiest_ports(most)]
 

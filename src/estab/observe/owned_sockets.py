@@ -22,10 +22,12 @@ else:
 
 
 class OwnedTarget(Record, frozen=True, kw_only=True):
-    """One target: what is so at the last look (`open`, `waiting` for an answer to a SYN), and `so_far` in all."""
+    """One target: what is so at the last look (`open`, `waiting` for an answer to a SYN,
+    `resending` data), and `so_far` in all."""
 
     open: int
     waiting: int
+    resending: int
     so_far: ProgramTarget
 
 
@@ -60,7 +62,7 @@ class OwnedSockets:
 
 
 def _target(row: tuple[bytes, int, int, int, int, int, int, int, int, int]) -> OwnedTarget:
-    address, port, opened, waiting, _unanswered, _resending, most_open, worst_resent, seen, given_up = row
+    address, port, opened, waiting, _unanswered, resending, most_open, worst_resent, seen, given_up = row
     so_far = ProgramTarget(
         address=inet_diag.plain_address(address),
         port=port,
@@ -69,7 +71,7 @@ def _target(row: tuple[bytes, int, int, int, int, int, int, int, int, int]) -> O
         unanswered=given_up,
         worst_resent=worst_resent,
     )
-    return OwnedTarget(open=opened, waiting=waiting, so_far=so_far)
+    return OwnedTarget(open=opened, waiting=waiting, resending=resending, so_far=so_far)
 
 
 class _Collector:

@@ -24,6 +24,7 @@ from estab.observe.gaps import Gaps
 from estab.observe.owned_sockets import OwnedSockets
 from estab.observe.pace import Pace
 from estab.observe.process_watch import ProcessWatch
+from estab.observe.silent_peers import PeerWatch
 from estab.observe.sock_diag import SockDiag
 from estab.observe.unix_queues import UnixQueues
 from estab.observe.watch import EndsSample, Observed, Watch
@@ -74,6 +75,7 @@ class ProgramWatch:
         self.owned = OwnedSockets()
         self.gaps = Gaps()
         self.unix = UnixQueues()
+        self.peers = PeerWatch(clock)
         self.looks = 0
         self.listens_on: dict[int, str] = {}  # addresses and ports by inode, UNIX sockets' too
         self._tree: list[int] = []
@@ -173,8 +175,14 @@ class ProgramWatch:
             self.looks += 1
             own = [listener for listener in listeners if self.owned.holds(listener.inode)]
             self._note_own(own)
+            self.peers.look(diag, self._resending())
             if self._to is None and not last:
                 self._watch_new(own)
+
+    def _resending(self) -> list[Target]:
+        """To whom its connections send data again; of a target whose clients are not known, that one."""
+        own = [(each.so_far.address, each.so_far.port) for each in self.owned.targets() if each.resending]
+        return own if self._tree or self._to is None else [self._to]
 
     def _look_at_unix(self) -> None:
         """Cheap, whatever the connections: how long a queue stood full is told by how many looks found it so."""

@@ -11,10 +11,21 @@ from collections.abc import Mapping, Sequence
 from estab.errors import EstabError
 from estab.kernel.formats import inet_diag, sysctl
 from estab.kernel.formats.inet_diag import InetSocket
-from estab.observe import cgroups, counters, host, nics, processes, sysctls, system, targets
+from estab.observe import cgroups, counters, host, nics, processes, silent_peers, sysctls, system, targets
 from estab.observe.gaps import Gaps
-from estab.observe.sock_diag import SockDiag
-from estab.records import Census, Listener, PortHolder, PortUse, Process, Record, ServerSockets, Snapshot, Tuple4
+from estab.observe.sock_diag import Counted, SockDiag
+from estab.records import (
+    Census,
+    Listener,
+    PeerLook,
+    PortHolder,
+    PortUse,
+    Process,
+    Record,
+    ServerSockets,
+    Snapshot,
+    Tuple4,
+)
 from estab.records.snapshot import UNIX_FAMILY
 from estab.words import plural
 
@@ -82,6 +93,7 @@ def take(
         port_use=seen.targets[0] if seen.targets else seen.port_use,
         targets=seen.targets,
         connections=seen.connections,
+        silent_peers=seen.silent_peers,
         conntrack=system.read_conntrack(gaps),
         cgroup=cgroups.own_limits(gaps),
         security=system.read_security(gaps),
@@ -103,6 +115,7 @@ class _SocketsSeen(Record, frozen=True, kw_only=True):
     port_use: PortUse | None = None
     targets: list[PortUse] | None = None
     connections: list[Tuple4] | None = None
+    silent_peers: list[PeerLook] | None = None
 
 
 def _of_unix(diag: SockDiag, gaps: Gaps, address: str, owner_pids: Sequence[int] | None) -> _SocketsSeen:
@@ -146,16 +159,26 @@ def _sockets(
             holders = _holders(diag, gaps, server_sockets)
     if toward is not None:
         use = gaps.read("port_use", lambda: port_use(diag, *toward, values, gaps))
-    census = gaps.read("census", diag.census)
+    taken = gaps.read("census", diag.count)
     return _SocketsSeen(
         listeners=listeners,
         unix_listeners=unix,
         counters=counted,
-        census=census,
+        census=taken.census if taken is not None else None,
+        silent_peers=_silent_peers(diag, gaps, listeners, taken),
         server_sockets=server_sockets,
         port_holders=holders,
         port_use=use,
     )
+
+
+def _silent_peers(
+    diag: SockDiag, gaps: Gaps, listeners: Sequence[Listener] | None, taken: Counted | None
+) -> list[PeerLook] | None:
+    if taken is None:
+        return None
+    served = {listener.port for listener in listeners or ()}
+    return gaps.read("silent_peers", lambda: silent_peers.looks(diag, taken.resending, served))
 
 
 def _holders(diag: SockDiag, gaps: Gaps, counted: ServerSockets) -> list[PortHolder] | None:

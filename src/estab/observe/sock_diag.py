@@ -20,7 +20,7 @@ from typing import NamedTuple, Protocol, Self, TypeVar
 from estab.errors import MachineError, ReadError
 from estab.kernel.formats import inet_diag, netlink, unix_diag
 from estab.kernel.formats.endpoint import UNIX
-from estab.kernel.formats.inet_diag import DumpState, InetSocket, Sockets
+from estab.kernel.formats.inet_diag import DumpState, InetSocket, PeerConnections, Sockets
 from estab.kernel.formats.unix_diag import UnixSocket, UnixSockets
 from estab.kernel.rules import RuleInputError, kernel_version
 from estab.observe.both import both
@@ -70,6 +70,13 @@ class ServerEnd(NamedTuple):
 
     sockets: ServerSockets
     held: bytes
+
+
+class Counted(NamedTuple):
+    """All sockets counted, and the connections whose data is sent again and again, packed (this end as the client)."""
+
+    census: Census
+    resending: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,12 +278,27 @@ class SockDiag:
         A port's sockets are those of both ends: a server's connections stand under its port, a client's each under
         its own. A socket that did bind() alone is not counted, as `ss -a` does not count it.
         """
+        return self.count(most).census
+
+    def count(self, most: int = MOST_IN_CENSUS) -> Counted:
+        """`census`, and what the same dump says of connections whose data is sent again and again."""
         counted = self._count_all()
-        return Census(
+        census = Census(
             sockets=counted.total,
             states=counted.by_state(),
             ports=counted.busiest_ports(most),
             peers=counted.busiest_peers(most),
+        )
+        return Counted(census, counted.resending)
+
+    def connections_to(self, address: str, port: int) -> PeerConnections:
+        """How the ESTABLISHED connections to `port` at the literal `address` fare, with TCP_INFO: for few of them."""
+        return self._dump(
+            PeerConnections,
+            inet_diag.states(inet_diag.ESTABLISHED),
+            extensions=inet_diag.EXT_INFO,
+            remote_port=port,
+            remote_address=_packed(address),
         )
 
     def _count_all(self) -> inet_diag.SocketCounts:

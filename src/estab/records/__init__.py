@@ -1,6 +1,7 @@
 """What flows between the parts: frozen structs and their JSON. No IO and no judgement lives here."""
 
 from estab.records.base import Record, decode, encode, from_builtins, schema_of
+from estab.records.connect_after import ConnectAfter, NameAddress
 from estab.records.diagnosis import (
     DIAGNOSIS_SCHEMA,
     Change,
@@ -72,6 +73,7 @@ from estab.records.snapshot import (
     Tuple4,
     Unobserved,
 )
+from estab.records.stalls import PeerLook, Stall, Stalls
 from estab.records.timeline import OwnerSample, ServerLook, ServerSample, Spread, TimelinePoint
 
 __all__ = [
@@ -89,6 +91,7 @@ __all__ = [
     "Change",
     "ChangeKind",
     "ClientSide",
+    "ConnectAfter",
     "Conntrack",
     "Diagnosis",
     "DropReasons",
@@ -108,12 +111,14 @@ __all__ = [
     "Limits",
     "Listener",
     "ListenerWatch",
+    "NameAddress",
     "NamespaceId",
     "Next",
     "Nic",
     "OpenLoop",
     "OwnerSample",
     "PeerCount",
+    "PeerLook",
     "Percentiles",
     "PortCount",
     "PortHolder",
@@ -141,6 +146,8 @@ __all__ = [
     "SizeProbe",
     "Snapshot",
     "Spread",
+    "Stall",
+    "Stalls",
     "Suspect",
     "Tasks",
     "Thread",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from estab.records.base import Record
 from estab.records.failure import Failure
 from estab.records.snapshot import Process
+from estab.records.stalls import PeerLook
 
 
 class ProgramTarget(Record, frozen=True, kw_only=True):
@@ -137,7 +138,9 @@ class Program(Record, frozen=True, kw_only=True):
     `name`: the command's file name, or what was asked for; never its arguments, which may hold secrets. `exit`: as a
     shell says it (128 and the signal); None: it was not waited for. `seen`: `sampled` (sockets ten times a second,
     and counters of the whole network namespace) or `traced` (each connect). `processes`: how many were seen;
-    `left_running`: how many of them outlived it. `targets`: fullest first; `listens_on`: its own addresses and ports.
+    `left_running`: how many of them outlived it. `targets`: fullest first; `peers`: those that did not
+    acknowledge what it sent again and again, each at the look that told most; `listens_on`: its own
+    addresses and ports.
     Traced alone, else None: `connects` to all targets together; `accepts`, what it accepted; `bind_failures`, how
     bind() of its TCP sockets failed; `unix_connects`, how often it asked for a connection over a UNIX socket, and how
     that failed; `unix_refused`, who else found the accept queue of one full; `lost_events`, what did not fit the
@@ -154,6 +157,7 @@ class Program(Record, frozen=True, kw_only=True):
     left_running: int = 0
     looks: int = 0
     targets: list[ProgramTarget] = []
+    peers: list[PeerLook] = []
     listens_on: list[str] = []
     connects: ProgramConnects | None = None
     accepts: list[ProgramAccepts] | None = None

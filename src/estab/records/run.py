@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from estab.records.base import Record
+from estab.records.connect_after import ConnectAfter, NameAddress
 from estab.records.deltas import rise
 from estab.records.diagnosis import Diagnosis
 from estab.records.failure import Failure
 from estab.records.program import Program
 from estab.records.snapshot import HostFacts, PortUse, Process, Snapshot, Tuple4
+from estab.records.stalls import Stalls
 from estab.records.timeline import ServerLook, TimelinePoint
 
 RUN_SCHEMA = "estab.run/1"
@@ -295,6 +297,8 @@ class RunResult(Record, frozen=True, kw_only=True):
     what had begun was waited for; None where that time has no end of its own (hold, serve).
     `program`: whose connections they were, where they were no load of estab's; then what only the load itself could
     know, as first bytes, requests and what ended well, is not in the funnel: `completed` is what connected.
+    `stalls`: its connections that got no answer in time, None where none was.
+    `addresses`: those of the target's name, where it has several, in the resolver's order; the load asked the first.
     `stopped`: why it ended before its time. `no_echo`, `no_http`: the first 20 replies to a process were no echoes, or
     not HTTP, and none was.
     """
@@ -322,6 +326,9 @@ class RunResult(Record, frozen=True, kw_only=True):
     late_connect: LateConnect | None = None
     ghosts: Ghosts | None = None
     size_probe: SizeProbe | None = None
+    stalls: Stalls | None = None
+    connect_after: ConnectAfter | None = None
+    addresses: list[NameAddress] = []
     idle_gaps: list[IdleGap] = []
     client: ClientSide = ClientSide()
     server: ServerSide

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from estab.records.base import Record
+from estab.records.stalls import PeerLook
 
 SNAPSHOT_SCHEMA = "estab.snapshot/1"
 LISTED_THREADS = 16  # of a process, at most
@@ -324,6 +325,7 @@ class Snapshot(Record, frozen=True, kw_only=True):
     from here, fullest first; a snapshot of one port or towards one target has none, a live view not at every moment.
     `port_holders` are the sockets that have the one port that was asked for; None where something listens there.
     `unix_listeners` are the UNIX sockets that listen; a snapshot of one port has none.
+    `silent_peers`: those that do not acknowledge what connections from here send again and again, four at the most.
     """
 
     schema: str = SNAPSHOT_SCHEMA
@@ -350,6 +352,7 @@ class Snapshot(Record, frozen=True, kw_only=True):
     memory_available_bytes: int | None = None
     netns: str | None = None
     connections: list[Tuple4] | None = None
+    silent_peers: list[PeerLook] | None = None
     unobserved: list[Unobserved] = []
 
     @property

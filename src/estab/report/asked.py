@@ -30,6 +30,8 @@ def _counted(thing: str) -> Callable[[Value], str]:
 # In this order; what is not named here follows as "key value".
 WORDS: dict[str, Callable[[Value], str]] = {
     "target": str,
+    "target_name": _with("the first address of {}"),
+    "address_family": lambda value: {"ipv4": "IPv4", "ipv6": "IPv6"}.get(str(value), str(value)),
     "embedded": _flag("embedded server"),
     "mode": str,
     "service": str,

@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <endian.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -20,6 +21,8 @@
 #include "walk.h"
 
 enum { STATES = 256, TUPLE = 2 * ADDRESS + 4, FIRST_ROOM = 1024 * TUPLE, AHEAD = 16 };
+/* The timer of data (inet_diag.h), and how often in a row it has ended where data is lost and not late. */
+enum { RETRANSMIT_TIMER = 1, LOST_AFTER = 2, MOST_RESENDING = 1024 };
 
 struct packed {
     uint8_t *data;
@@ -32,7 +35,7 @@ typedef struct {
     PyObject_HEAD
     uint64_t counts[2 * STATES]; /* by state with an inode, then without */
     struct tally ports, peers, sources;
-    struct packed packed;
+    struct packed packed, resending; /* resending: at the client's end, those whose data is sent again and again */
     bool busy; /* a thread fills it without Python's lock */
 } Census;
 
@@ -93,6 +96,16 @@ static bool room(struct packed *p) {
     return true;
 }
 
+/* What the other has too, as far as there may be so many. */
+static bool append(struct packed *p, const struct packed *other) {
+    for (size_t at = 0; at < other->length && p->length < MOST_RESENDING * TUPLE; at += TUPLE) {
+        if (!room(p)) return false;
+        memcpy(p->data + p->length, other->data + at, TUPLE);
+        p->length += TUPLE;
+    }
+    return true;
+}
+
 static bool pack(struct packed *p, const struct inet_diag_msg *m) {
     const struct inet_diag_sockid *id = &m->id;
     if (m->idiag_state >= 32 || !(p->states >> m->idiag_state & 1)) return true;
@@ -106,6 +119,11 @@ static bool pack(struct packed *p, const struct inet_diag_msg *m) {
     return true;
 }
 
+static bool pack_resending(struct packed *p, const struct inet_diag_msg *m) {
+    bool resends = m->idiag_timer == RETRANSMIT_TIMER && m->idiag_retrans >= LOST_AFTER;
+    return !resends || p->length >= MOST_RESENDING * TUPLE || pack(p, m);
+}
+
 /* All whole sockets of a datagram. A socket's places in the tables are fetched while others are counted. False: no
  * memory. */
 static bool count(Census *c, struct walk *w) {
@@ -115,7 +133,7 @@ static bool count(Census *c, struct walk *w) {
         if (taken - counted == AHEAD && !count_keys(&ahead[counted++ % AHEAD])) return false;
         c->counts[w->socket.idiag_state + (w->socket.idiag_inode ? 0 : STATES)]++;
         find_keys(c, &ahead[taken % AHEAD], &w->socket);
-        if (!pack(&c->packed, &w->socket)) return false;
+        if (!pack(&c->packed, &w->socket) || !pack_resending(&c->resending, &w->socket)) return false;
     }
     while (counted < taken)
         if (!count_keys(&ahead[counted++ % AHEAD])) return false;
@@ -202,6 +220,7 @@ static PyObject *merge(PyObject *self, PyObject *args) {
         for (size_t i = 0; i < 2 * STATES; i++) c->counts[i] += other->counts[i];
         bool enough = tally_merge(&c->ports, &other->ports) && tally_merge(&c->peers, &other->peers) &&
                       tally_merge(&c->sources, &other->sources);
+        enough = enough && append(&c->resending, &other->resending);
         other->busy = false;
         result = enough ? Py_NewRef(Py_None) : PyErr_NoMemory();
     }
@@ -261,6 +280,12 @@ static PyObject *packed(PyObject *self, PyObject *unused) {
     (void)unused;
     Census *c = (Census *)self;
     return idle(c) ? PyBytes_FromStringAndSize((const char *)c->packed.data, (Py_ssize_t)c->packed.length) : NULL;
+}
+
+static PyObject *resending(PyObject *self, PyObject *unused) {
+    (void)unused;
+    Census *c = (Census *)self;
+    return idle(c) ? PyBytes_FromStringAndSize((const char *)c->resending.data, (Py_ssize_t)c->resending.length) : NULL;
 }
 
 /* `most` as Python gave it, never more than there is. */
@@ -335,6 +360,7 @@ static void dealloc(PyObject *self) {
     tally_free(&c->peers);
     tally_free(&c->sources);
     free(c->packed.data);
+    free(c->resending.data);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
     Py_DECREF(type);
 }
@@ -348,6 +374,7 @@ static PyMethodDef census_methods[] = {
     {"peers", peers, METH_NOARGS, "peers(): counts by remote address."},
     {"sources", sources, METH_NOARGS, "sources(): counts by local address."},
     {"packed", packed, METH_NOARGS, "packed(): 36 bytes a connection."},
+    {"resending", resending, METH_NOARGS, "resending(): 36 bytes for each whose data is sent again and again, up to 1,024."},
     {"busiest_ports", busiest_ports, METH_VARARGS, "busiest_ports(most): [(port, sockets)], fullest first."},
     {"busiest_peers", busiest_peers, METH_VARARGS, "busiest_peers(most): [(address, sockets)], fullest first."},
     {"port_states", port_states, METH_VARARGS, "port_states(port): its sockets by state."},
@@ -378,5 +405,6 @@ PyObject *census(PyObject *module, PyObject *args) {
     c->sources.wanted = by_source;
     c->packed.states = states;
     c->packed.at_server = at_server;
+    c->resending.states = 1U << TCP_ESTABLISHED;
     return (PyObject *)c;
 }

@@ -1,9 +1,9 @@
 /* Rest: asks, is answered, rests for its gap, and asks again, until each connection has been asked after one rest. */
 #include "../connection.h"
+#include "../stall.h"
 #include "rows.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
 
 #define EVENTS ((uint32_t)(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET))
 
@@ -100,13 +100,6 @@ static void rest_event(struct client *k, struct conn *c, uint32_t events) {
     else if (events & READABLE) rest_listen(k, c);
 }
 
-/* Whether what was sent last has not arrived, as the kernel knows by its acknowledgements. */
-static bool is_unacknowledged(const struct conn *c) {
-    struct tcp_info info = {0};
-    socklen_t length = sizeof info;
-    return getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 && info.tcpi_unacked;
-}
-
 static void note_end(struct gap *g, const struct conn *c, uint64_t code) {
     switch (code) {
     case CODE_EOF:
@@ -119,7 +112,7 @@ static void note_end(struct gap *g, const struct conn *c, uint64_t code) {
     case CODE_OWN_TIMEOUT:
     case ETIMEDOUT:
         g->silent++;
-        g->unacknowledged += code == ETIMEDOUT || is_unacknowledged(c);
+        g->unacknowledged += is_unacknowledged(c, code);
         break;
     default: g->wrong++;
     }

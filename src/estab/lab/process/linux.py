@@ -12,13 +12,17 @@ import select
 import signal
 import socket
 import struct
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
 
 CLONE_NEWNET = 0x40000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNS = 0x00020000
 _PR_SET_PDEATHSIG, _PR_SET_TIMERSLACK, _PR_SET_CHILD_SUBREAPER = 1, 29, 36
-_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_PRIVATE = 0x2, 0x4, 0x8, 0x4000, 0x40000
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x2, 0x4, 0x8, 0x1000, 0x4000, 0x40000
+_HOSTS = "/etc/hosts"
 _SIOCETHTOOL = 0x8946
 _OFFLOADS = {"tx-checksum": 0x17, "tso": 0x1F, "gso": 0x24}  # `include/uapi/linux/ethtool.h ETHTOOL_S…`
 
@@ -84,6 +88,21 @@ def _mount(source: bytes, target: bytes, kind: bytes | None, flags: int) -> None
     if _libc.mount(source, target, kind, ctypes.c_ulong(flags), None) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"mount {target.decode()}: {os.strerror(number)}")
+
+
+def add_hosts(addresses: Sequence[tuple[str, str]]) -> None:
+    """From here on the resolver of this process has these (address, name) too, in that order. Raises OSError.
+
+    /etc/hosts is another file, in a mount namespace of this process's own.
+    """
+    unshare(CLONE_NEWNS)
+    mounts_private()
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as hosts:
+        hosts.write("".join(f"{address} {name}\n" for address, name in addresses))
+        hosts.write(Path(_HOSTS).read_text(encoding="utf-8"))
+        hosts.flush()
+        os.chmod(hosts.name, 0o644)
+        _mount(hosts.name.encode(), _HOSTS.encode(), None, _MS_BIND)
 
 
 def network_namespace() -> int:

@@ -257,7 +257,16 @@ def _allow(_change: Change, setup: Setup, _scale: float) -> Expressed:
 
 
 def _mend(_change: Change, setup: Setup, _scale: float) -> Expressed:
-    mended = setup.with_path(gap="none", members=0, most=None, largest=None, syns_per_s=None, forgets_s=None)
+    mended = setup.with_path(
+        gap="none",
+        members=0,
+        most=None,
+        largest=None,
+        syns_per_s=None,
+        forgets_s=None,
+        ends_s=None,
+        dead_first=False,
+    )
     if mended.path == setup.path:
         return Expressed(None, "nothing of the path is dead or missing here")
     return Expressed(mended, "nothing of the path is dead, missing or limited any more")

@@ -16,7 +16,7 @@ from estab.lab.process.child import Child, say
 from estab.lab.process.namespace import ip_batch, sysctl, veth
 from estab.lab.stage import programs
 from estab.lab.stage.firewall import masquerade, nft, own_rule
-from estab.lab.stage.hosts import CLIENT, PORT, SERVER
+from estab.lab.stage.hosts import CLIENT, DEAD, MAC, PORT, SERVER
 from estab.lab.stage.scaling import PORT_RANGE
 from estab.lab.stage.server import Foreign, IfFree, Nobody, ServerSpec
 from estab.lab.stage.setup import Setup
@@ -40,10 +40,10 @@ def wire(setup: Setup) -> WireSpec | None:
     path = setup.path
     closed: Filter = next((kind for kind in get_args(Filter) if kind == path.closed), "none")
     return WireSpec(
-        rtt_s=setup.rtt_s, filter=closed, lose_syns=lost_syns(setup), flows=path.flows,
+        rtt_s=setup.rtt_s, loss=path.loss, filter=closed, lose_syns=lost_syns(setup), flows=path.flows,
         gather_syns=0 if setup.waiting else path.gather, syn_spread_s=path.syn_spread_s, members=path.members,
         most=path.most, largest=path.largest, syns_per_s=path.syns_per_s, syn_burst=path.syn_burst,
-        forgets_s=path.forgets_s, forgotten=path.forgotten,
+        forgets_s=path.forgets_s, forgotten=path.forgotten, ends_s=path.ends_s,
     )  # fmt: skip
 
 
@@ -137,6 +137,11 @@ def surroundings(stage: Stage, setup: Setup) -> Iterator[None]:
         for host in (stage.client, stage.server):
             with host.entered():
                 ip_batch([f"link set eth0 mtu {setup.mtu}"])
+    if setup.path.dead_first:
+        with stage.server.entered():
+            ip_batch([f"address add {DEAD}/24 dev eth0"])
+        with stage.client.entered():
+            ip_batch([f"neighbour add {DEAD} lladdr {MAC['server']} dev eth0 nud permanent"])
     with stage.client.entered():
         if setup.path.closed == "policy":
             ip_batch([f"route add prohibit {SERVER}/32"])

@@ -15,9 +15,11 @@ from estab.api.churn import churn
 from estab.api.hold import hold
 from estab.api.recorder import Progress
 from estab.api.request import LoadOptions
-from estab.errors import EstabError
+from estab.errors import EstabError, MachineError
+from estab.lab.process import linux
 from estab.lab.process.child import Child, say
 from estab.lab.process.isolation import descendants
+from estab.lab.stage.hosts import DEAD, NAME, SERVER
 from estab.lab.stage.setup import LoadSpec
 from estab.observe.sock_diag import SockDiag
 from estab.records import RunResult
@@ -52,6 +54,19 @@ def work_of(load: LoadSpec, target: str, sources: Sequence[str]) -> Work:
         rate_per_s=load.rate_per_s, size_bytes=load.size_bytes, close="rst" if load.reset else "fin",
         first_close=load.first_close, options=options, progress=progress,
     )  # fmt: skip
+
+
+def by_name(work: Work) -> Work:
+    """The same, by a load that knows the server's name. It is for a child of its own."""
+
+    def named(tell: Tell) -> RunResult:
+        try:
+            linux.add_hosts([(DEAD, NAME), (SERVER, NAME)])
+        except OSError as error:
+            raise MachineError(f"the lab can't give a name to its hosts here: {error.strerror}") from error
+        return work(tell)
+
+    return named
 
 
 class RunningLoad:

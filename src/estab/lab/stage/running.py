@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from estab.kernel.formats.endpoint import endpoint
 from estab.lab.stage import build
 from estab.lab.stage.arrival import SILENT_S, Silence
-from estab.lab.stage.hosts import PORT
-from estab.lab.stage.load import RunningLoad, work_of
+from estab.lab.stage.hosts import NAME, PORT
+from estab.lab.stage.load import RunningLoad, by_name, work_of
 from estab.lab.stage.server import RunningServer
 from estab.lab.stage.setup import LoadSpec, Setup
 from estab.lab.stage.stage import Stage, until
@@ -161,7 +162,10 @@ def running(
             stage.wire.hold(True)
         before(stage)
         syns = len(stage.wire_report().syns) if stage.wire is not None else 0
-        load = stage.load(work_of(setup.load, stage.target, sources), nofile=setup.client_nofile)
+        work = work_of(setup.load, stage.target, sources)
+        if setup.path.dead_first:
+            work = by_name(work_of(setup.load, endpoint(NAME, PORT), sources))
+        load = stage.load(work, nofile=setup.client_nofile)
         yield Running(setup, stage, server, load, syns)
 
 

@@ -56,21 +56,23 @@ class Path:
     (`neighbour`); or its route to the clients, who then have an address of another network (`way_back`); or that route
     leads by a second link between the hosts, and the server's rp_filter is strict (`other_way`). `lost`: how many
     connects lose their first SYN, how many of these the second, and so on; `lost_share`: instead, the share of all
-    SYNs, where connects go on for long. `flows`: the size of the flow table; None: none. `gather`: so many SYNs reach
-    the server at one moment. `syn_spread_s`: by up to so much, by chance, a SYN comes later. `members`: by so many ways
-    the flows go, chosen by their source ports, and the last of them is dead; 0: one way. `nat_ports`: to how many ports
-    the client's host masquerades; None: no NAT; `nat_forgets`: what is closed it knows for 1 s, and not for 120.
-    `most`: so many connections pass at once, and one beyond is refused by RST; None: all do.
-    `largest`: longer IP packets, in bytes, are lost without a word; None: none is.
-    `syns_per_s`: so many SYNs pass a second, after `syn_burst` at once; None: all do.
-    `forgets_s`: a flow that rests for longer is forgotten, and what then comes of it is lost, or answered by RST
-    (`forgotten`); None: none is.
+    SYNs, where connects go on for long. `loss`: the share of all packets that is lost by chance. `flows`: the size of
+    the flow table; None: none. `gather`: so many SYNs reach the server at one moment. `syn_spread_s`: by up to so much,
+    by chance, a SYN comes later. `members`: by so many ways the flows go, chosen by their source ports, and the last of
+    them is dead; 0: one way. `nat_ports`: to how many ports the client's host masquerades; None: no NAT; `nat_forgets`:
+    what is closed it knows for 1 s, and not for 120. `most`: so many connections pass at once, and one beyond is
+    refused by RST; None: all do. `largest`: longer IP packets, in bytes, are lost without a word; None: none is.
+    `syns_per_s`: so many SYNs pass a second, after `syn_burst` at once; None: all do. `forgets_s`: a flow that rests
+    for longer is forgotten, and what then comes of it is lost, or answered by RST (`forgotten`); None: none is.
+    `ends_s`: so long after the first SYN nothing passes any more; None: all goes on. `dead_first`: the clients connect
+    to a name that has two addresses of the server's, and nobody listens on the first.
     """
 
     closed: Closed = "none"
     gap: Gap = "none"
     lost: tuple[int, ...] = ()
     lost_share: float = 0.0
+    loss: float = 0.0
     flows: int | None = None
     gather: int = 0
     syn_spread_s: float = 0.0
@@ -83,6 +85,8 @@ class Path:
     syn_burst: int = 1
     forgets_s: float | None = None
     forgotten: Forgotten = "drop"
+    ends_s: float | None = None
+    dead_first: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import takewhile
 
 from estab.diagnose import facts, idle_times, sent
+from estab.diagnose.silence import silence
 from estab.diagnose.successes import steady_rate
 from estab.diagnose.suspects import path_filtered
 from estab.kernel.rules import accept_queue, syn_queue
@@ -165,6 +166,18 @@ def _forgetting(run: RunResult, assumed: list[str]) -> Path:
     return Path(forgets_s=forgets_s, forgotten="reset" if resets else "drop")
 
 
+def _ending(run: RunResult, assumed: list[str]) -> Path:
+    seen = silence(run)
+    ends_s = max(seen.heard_s or 0.0, seen.ended_s or 0.0)
+    assumed.append(f"nothing passes from {ends_s:g} s on, when the peer was last heard")
+    return Path(ends_s=ends_s)
+
+
+def _dead_first(run: RunResult, assumed: list[str]) -> Path:
+    assumed.append(f"the name has two of its {len(run.addresses)} addresses, and the first refuses")
+    return Path(dead_first=True)
+
+
 _BY_CAUSE: dict[str, Callable[[RunResult, list[str]], Path]] = {
     "path_filtered": lambda run, assumed: Path(closed=_closed(run, assumed)),
     "path_flow_table_full": _flow_table,
@@ -181,6 +194,8 @@ _BY_CAUSE: dict[str, Callable[[RunResult, list[str]], Path]] = {
     "path_rate_limited": _limited,
     "path_mtu_blackhole": _narrow,
     "path_idle_timeout": _forgetting,
+    "peer_vanished": _ending,
+    "first_address_dead": _dead_first,
     "syn_queue_overflow": lambda run, assumed: Path(gather=_together(run, assumed)),
     "cookie_reset": lambda run, assumed: Path(gather=_together(run, assumed)),
 }

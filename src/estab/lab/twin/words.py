@@ -42,9 +42,7 @@ def _path(path: Path) -> list[str]:
         said.append(f"loses IP packets of more than {plural(path.largest, 'byte')}")
     if path.syns_per_s is not None:
         said.append(f"lets {path.syns_per_s:,.3g} SYNs a second pass after {count(path.syn_burst)} at once")
-    if path.forgets_s is not None:
-        then = "answers by RST what then comes of it" if path.forgotten == "reset" else "loses what then comes of it"
-        said.append(f"forgets a flow that rests for {path.forgets_s:g} s, and {then}")
+    said += _dead(path)
     if path.lost:
         said.append("loses the first SYN of " + ", then the next of ".join(count(lost) for lost in path.lost))
     if path.lost_share:
@@ -53,6 +51,17 @@ def _path(path: Path) -> list[str]:
         said.append(f"a flow table of {count(path.flows)}")
     if path.gather:
         said.append(f"{count(path.gather)} SYNs come together")
+    return said
+
+
+def _dead(path: Path) -> list[str]:
+    """What of it ends, is forgotten, or was never there."""
+    said = ["has a name with two addresses, and nobody listens on the first"] if path.dead_first else []
+    if path.ends_s is not None:
+        said.append(f"carries nothing any more from {path.ends_s:g} s after the first connect on")
+    if path.forgets_s is not None:
+        then = "answers by RST what then comes of it" if path.forgotten == "reset" else "loses what then comes of it"
+        said.append(f"forgets a flow that rests for {path.forgets_s:g} s, and {then}")
     return said
 
 

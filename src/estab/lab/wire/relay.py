@@ -68,6 +68,7 @@ class Relay:
         self.gather_left = spec.gather_syns
         self.gather_until = self.gather_at_most = 0.0
         self.syn_count = 0
+        self.began_at: float | None = None  # when the client's first SYN came
         self.tokens, self.tokens_at = float(spec.syn_burst), time.monotonic()
         self.seen_syns: dict[bytes, int] = {}
         self.mac: list[bytes] = [b"", b""]
@@ -153,7 +154,7 @@ class Relay:
         if not packets.is_ipv4(frame):
             return None
         syn = end == CLIENT and packets.tcp_flags(frame) & (packets.SYN | packets.ACK) == packets.SYN
-        why = self._lost_because(frame, end, syn)
+        why = self._ended(syn=syn) or self._lost_because(frame, end, syn)
         if syn:
             source, target = packets.ports(frame)
             self.report.syns.append(PassedSyn(at_s=now, source_port=source, target_port=target, arrived=why is None))
@@ -181,6 +182,14 @@ class Relay:
         if spec.flows is not None and not self._tracked(frame):
             return f"lost: the flow table is full ({spec.flows} of {spec.flows})"
         return f"lost by chance ({spec.loss:.1%})" if spec.loss and self.random.random() < spec.loss else None
+
+    def _ended(self, *, syn: bool) -> str | None:
+        """That the way has ended, so long after the first SYN; None: it has not."""
+        if syn and self.began_at is None:
+            self.began_at = time.monotonic()
+        if self.spec.ends_s is None or self.began_at is None or time.monotonic() - self.began_at <= self.spec.ends_s:
+            return None
+        return "lost: the way has ended"
 
     def _not_taken(self, frame: bytes, end: int, syn: bool) -> str | None:
         if syn and self.spec.syns_per_s is not None and not self._has_token(self.spec.syns_per_s):

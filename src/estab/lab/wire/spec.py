@@ -25,6 +25,7 @@ class WireSpec:
     so many SYNs pass a second, after `syn_burst` at once; the rest is lost. None: all pass.
     `forgets_s`: a flow of which nothing came for so long is forgotten; but for a SYN, what then comes of it is lost, or
     answered by RST where `forgotten` says so. None: none is.
+    `ends_s`: so long after the client's first SYN nothing passes any more, either way. None: all goes on.
     `capture`: keep the first packets for pcapng.
     """
 
@@ -42,6 +43,7 @@ class WireSpec:
     syn_burst: int = 1
     forgets_s: float | None = None
     forgotten: Forgotten = "drop"
+    ends_s: float | None = None
     capture: bool = False
     seed: int = 1
 

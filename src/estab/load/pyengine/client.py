@@ -12,6 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from estab.errors import ParseError
+from estab.kernel.formats import tcp_info
+from estab.kernel.formats.tcp_info import TcpInfo
 from estab.load.addresses import socket_address
 from estab.load.block import (
     CLOSING,
@@ -25,6 +28,7 @@ from estab.load.block import (
     REPLY_BYTES,
     RUNNING,
     SETTLED,
+    STALL_WORDS,
     STATUS,
     WRONG_BYTES,
 )
@@ -47,9 +51,14 @@ IP_BIND_ADDRESS_NO_PORT = 24
 START_BATCH = 64
 REST_NS = 10 * NS_PER_MS
 NO_ECHO_AFTER = 20  # replies
-UNACKED_AT, TOTAL_RETRANS_AT = 24, 100  # of tcpi_unacked and tcpi_total_retrans (include/uapi/linux/tcp.h)
+STALLED = (OWN_TIMEOUT, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH)  # what waited in vain
 CONNECTING, OPEN, AWAITING_FIN = "connecting", "open", "awaiting_fin"
 READABLE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLERR | select.EPOLLHUP
+
+
+def _is_outstanding(info: TcpInfo, code: int) -> bool:
+    """What the kernel gave up itself it has dropped (`tcp_write_err`, net/ipv4/tcp_timer.c): nothing is outstanding."""
+    return code != OWN_TIMEOUT or info.unacked > 0
 
 
 class Conn:
@@ -177,11 +186,31 @@ class ClientLoop(ClientSchedule):
             read = error.errno or 0
         self.count.order(first, write, read)
 
+    def _note_stall(self, conn: Conn, sock: socket.socket, code: int) -> None:
+        info = self._tcp_info(sock)
+        if info is None:
+            return
+        now, start_ns = time.monotonic_ns(), self.count.start_ns
+        since = self.waiting[conn] - self.config["timeout_ns"] if conn in self.waiting else conn.started_ns
+        since = conn.began[0] if conn.began and conn not in self.waiting else since
+        moments = {"at_ns": now, "asked_ns": since, "heard_ns": now - info.last_ack_recv_ms * NS_PER_MS,
+                   "received_ns": now - info.last_data_recv_ms * NS_PER_MS}  # fmt: skip
+        words = {name: max(0, moment - start_ns) for name, moment in moments.items()}
+        words |= {name: getattr(info, name) or 0 for name in STALL_WORDS if name not in words}
+        self.count.stall(describe(sock, self.target), words, unacknowledged=_is_outstanding(info, code))
+
+    def is_unacknowledged(self, conn: Conn, code: int) -> bool:
+        """Whether what was sent last has not arrived, as the kernel knows by its acknowledgements."""
+        info = self._tcp_info(conn.sock) if conn.sock is not None else None
+        return info is not None and _is_outstanding(info, code)
+
     def fail(self, conn: Conn, phase: str, code: int) -> None:
         """Counts a failure and ends the connection."""
         self.workload.failed(conn, code)
         if phase != "connect" and conn.sock and code in (errno.ECONNRESET, errno.EPIPE, EOF):
             self._note_order(conn, code)
+        if phase != "connect" and conn.sock and code in STALLED:
+            self._note_stall(conn, conn.sock, code)
         self.count.failure(phase, code, describe(conn.sock, self.target), conn.shown)
         self.count.add("failed")
         renews = self.config["renews"]
@@ -270,16 +299,11 @@ class ClientLoop(ClientSchedule):
         self.wait_for(conn)
         self.watch(conn, select.EPOLLOUT)
 
-    def _tcp_info(self, sock: socket.socket, at: int) -> int:
+    def _tcp_info(self, sock: socket.socket) -> TcpInfo | None:
         try:
-            info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, at + 4)
-        except OSError:
-            return 0
-        return int(struct.unpack_from("I", info, at)[0])
-
-    def is_unacknowledged(self, conn: Conn) -> bool:
-        """Whether what was sent last has not arrived, as the kernel knows by its acknowledgements."""
-        return conn.sock is not None and self._tcp_info(conn.sock, UNACKED_AT) > 0
+            return tcp_info.parse(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, tcp_info.SIZE))
+        except (OSError, ParseError):  # a UNIX socket's
+            return None
 
     def _established(self, conn: Conn) -> None:
         assert conn.sock is not None
@@ -300,7 +324,8 @@ class ClientLoop(ClientSchedule):
         self.count.add("open")
         self.count.add("connected")
         self.count.latency("connect", CONNECT_NS_AT, took)
-        self.count.retransmits(self._tcp_info(conn.sock, TOTAL_RETRANS_AT))
+        info = self._tcp_info(conn.sock)
+        self.count.retransmits(info.total_retrans if info is not None else 0)
         if reset:
             self.fail(conn, "read", error)
             return

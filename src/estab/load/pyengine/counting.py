@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Mapping
 
 from estab.kernel.formats.endpoint import is_unix
 from estab.load.block import (
@@ -15,10 +16,12 @@ from estab.load.block import (
     FAILURE_KINDS,
     FAILURE_WORDS,
     FAILURES_AT,
+    FIRST_STALLS,
     GAP_WORDS,
     GAPS_AT,
     HTTP_STATUS_AT,
     INDEX,
+    LAST_STALLS,
     MAGIC,
     ORDER_KINDS,
     ORDER_WORDS,
@@ -27,6 +30,9 @@ from estab.load.block import (
     REPLY_BYTES,
     RETRANSMIT_BUCKETS,
     RETRANSMITS_AT,
+    STALL_BYTES,
+    STALL_WORDS,
+    STALLS_AT,
     STATUS_FIRST,
     Block,
     hdr_index,
@@ -140,6 +146,18 @@ class Count:
     def gap_word(self, gap: int, name: str) -> int:
         """Where a figure of a gap stands among the words."""
         return GAPS_AT // 8 + gap * len(GAP_WORDS) + GAP_WORDS.index(name)
+
+    def stall(self, connection: str, words: Mapping[str, int], *, unacknowledged: bool) -> None:
+        """Counts a connection that got no answer in time, and keeps it among the first or the last of them."""
+        number = self.get("stalled")
+        self.add("stalled")
+        self.add("unacknowledged", int(unacknowledged))
+        self.most("heard_ns", words["heard_ns"])
+        place = number if number < FIRST_STALLS else FIRST_STALLS + number % LAST_STALLS
+        word = (STALLS_AT + place * STALL_BYTES) // 8
+        for i, name in enumerate(STALL_WORDS):
+            self.words[word + i] = words[name]
+        self._write(word + len(STALL_WORDS), connection.encode("ascii", "replace"), EXAMPLE_BYTES - 1)
 
     def failure(self, phase: str, code: int, example: str, reply: bytes = b"") -> None:
         """Counts one failure; the example is kept for the first of its kind, and how its reply began."""

@@ -356,7 +356,7 @@ class Rest(Workload):
         how = _END_OF.get(code, "wrong")
         self._add(conn, how)
         self._add(conn, "unasked", int(is_resting))
-        lost = how == "silent" and (code == errno.ETIMEDOUT or client.is_unacknowledged(conn))
+        lost = how == "silent" and client.is_unacknowledged(conn, code)
         self._add(conn, "unacknowledged", int(lost))
         self._lost += not is_resting
         if client.config["most_lost"] and self._lost >= client.config["most_lost"] and not client.ending:

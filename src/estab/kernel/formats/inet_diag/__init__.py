@@ -22,7 +22,9 @@ from estab.kernel.formats.inet_diag.packing import (
     swapped,
     unpack_connection,
 )
+from estab.kernel.formats.inet_diag.peer_connections import PeerConnections
 from estab.kernel.formats.inet_diag.request import (
+    EXT_INFO,
     EXT_SKMEMINFO,
     KINDS,
     SOCK_DIAG_BY_FAMILY,
@@ -58,6 +60,7 @@ __all__ = [
     "CLOSE_WAIT",
     "CONNECTION_SIZE",
     "ESTABLISHED",
+    "EXT_INFO",
     "EXT_SKMEMINFO",
     "FIN_WAIT_1",
     "FIN_WAIT_2",
@@ -72,6 +75,7 @@ __all__ = [
     "Established",
     "Half",
     "InetSocket",
+    "PeerConnections",
     "SocketCounts",
     "Sockets",
     "bytecode",

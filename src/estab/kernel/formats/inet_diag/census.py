@@ -14,15 +14,18 @@ from estab.kernel.formats.inet_diag.addresses import NOBODY, mapped, plain_addre
 from estab.kernel.formats.inet_diag.packing import CONNECTION
 from estab.kernel.formats.inet_diag.request import KINDS
 from estab.kernel.formats.inet_diag.sockets import SOCKET_SIZE, DumpState, control
-from estab.kernel.formats.inet_diag.states import ANY_STATE, MASKABLE_STATES, state_name
+from estab.kernel.formats.inet_diag.states import ANY_STATE, ESTABLISHED, MASKABLE_STATES, state_name
 from estab.records import PeerCount, PortCount
 
 _Key = TypeVar("_Key", int, bytes)
 
 # The header and the fields that counting needs, read at one go: the message's length, kind and flags; the socket's
-# family, state, ports (big-endian), addresses, inode.
-_COUNTED = Struct("=IHH8xBBxx2s2s16s16s28xI")
+# family, state, timer and how often it ended, ports (big-endian), addresses, inode.
+_COUNTED = Struct("=IHH8xBBBB2s2s16s16s28xI")
 _STATES = 256
+# The timer of data (`include/uapi/linux/inet_diag.h`); so often in a row it has ended where data is lost, not late.
+RETRANSMIT_TIMER, LOST_AFTER = 1, 2
+MOST_RESENDING = 1024
 
 
 class SocketCounts:
@@ -51,6 +54,7 @@ class SocketCounts:
         self._packed_states = packed_states
         self._at_server = at_server
         self._packed = bytearray()
+        self._resending = bytearray()
 
     def add(self, data: bytes | memoryview) -> DumpState:
         """Take one datagram. Raises ParseError where it is damaged."""
@@ -61,7 +65,7 @@ class SocketCounts:
         """Count the whole sockets at the start of a datagram: where that stopped, and all flags that were seen."""
         offset, flags = 0, 0
         for offset, header_flags, fields in _whole_sockets(data):  # noqa: B007
-            family, state, port, _, source, peer, inode = fields
+            family, state, timer, retransmits, port, _, source, peer, inode = fields
             flags |= header_flags
             self._counts[state if inode else _STATES + state] += 1
             if self._ports is not None:
@@ -72,6 +76,9 @@ class SocketCounts:
                 _add(self._sources, mapped(family, source))
             if state < MASKABLE_STATES and self._packed_states >> state & 1:
                 self._packed += _pack(fields, at_server=self._at_server)
+            resends = state == ESTABLISHED and timer == RETRANSMIT_TIMER and retransmits >= LOST_AFTER
+            if resends and len(self._resending) < MOST_RESENDING * CONNECTION.size:
+                self._resending += _pack(fields, at_server=False)
         return offset, flags
 
     def merge(self, other: SocketCounts) -> None:
@@ -87,6 +94,8 @@ class SocketCounts:
             _merge(self._peers, other._peers)
         if self._sources is not None and other._sources is not None:
             _merge(self._sources, other._sources)
+        self._resending += other.resending
+        del self._resending[MOST_RESENDING * CONNECTION.size :]
 
     @property
     def ports(self) -> dict[int, int] | None:
@@ -107,6 +116,11 @@ class SocketCounts:
     def packed(self) -> bytes:
         """36 bytes for each socket in a state that is packed."""
         return bytes(self._packed)
+
+    @property
+    def resending(self) -> bytes:
+        """36 bytes for each ESTABLISHED one that sends its data again and again, this end as client; up to 1,024."""
+        return bytes(self._resending)
 
     def connections(self) -> frozenset[bytes]:
         """What was packed, each as its 36 bytes."""
@@ -171,11 +185,11 @@ class Established(SocketCounts):
         super().__init__(packed_states=ANY_STATE, at_server=at_server)
 
 
-_Fields = tuple[int, int, bytes, bytes, bytes, bytes, int]
+_Fields = tuple[int, int, int, int, bytes, bytes, bytes, bytes, int]
 
 
 def _pack(fields: _Fields, *, at_server: bool) -> bytes:
-    family, _, local_port, remote_port, local, remote, _ = fields
+    family, _, _, _, local_port, remote_port, local, remote, _ = fields
     ends = [(mapped(family, local), local_port), (mapped(family, remote), remote_port)]
     (client, client_port), (server, server_port) = reversed(ends) if at_server else ends
     return client + server + client_port + server_port

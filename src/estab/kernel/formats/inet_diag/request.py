@@ -17,7 +17,7 @@ KINDS = (SOCK_DIAG_BY_FAMILY, TCPDIAG_GETSOCK)
 IPPROTO_TCP = 6
 
 # Extensions that may be asked for, each the bit (number - 1) of `idiag_ext`.
-EXT_SKMEMINFO = 1 << 6
+EXT_INFO, EXT_SKMEMINFO = 1 << 1, 1 << 6
 
 _ATTR_BYTECODE = 1
 _NO_COOKIE = b"\xff" * 8

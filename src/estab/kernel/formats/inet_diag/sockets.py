@@ -122,7 +122,7 @@ class Sockets:
 
     def add(self, data: bytes | memoryview) -> DumpState:
         """Take one datagram. Raises ParseError where it is damaged."""
-        return _through(data, lambda message: self.found.append(parse_socket(data, message.start, message.end)))
+        return through(data, lambda message: self.found.append(parse_socket(data, message.start, message.end)))
 
 
 class Datagrams:
@@ -134,10 +134,10 @@ class Datagrams:
     def add(self, data: bytes | memoryview) -> DumpState:
         """Take one datagram. Raises ParseError where its messages do not fit; its sockets are not looked at."""
         self.held.append(bytes(data))
-        return _GOES_ON if netlink.goes_on(data) else _through(data, lambda _message: None)
+        return _GOES_ON if netlink.goes_on(data) else through(data, lambda _message: None)
 
 
-def _through(data: bytes | memoryview, take: Callable[[netlink.Message], None]) -> DumpState:
+def through(data: bytes | memoryview, take: Callable[[netlink.Message], None]) -> DumpState:
     """Has each socket of one datagram taken, and says how far the dump is after it."""
     interrupted = False
     for message in netlink.messages(data):

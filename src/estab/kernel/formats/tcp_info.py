@@ -1,0 +1,78 @@
+"""TCP_INFO: what the kernel knows of one connection, from getsockopt() or from sock_diag's INET_DIAG_INFO.
+
+What lives here: `struct tcp_info` (`include/uapi/linux/tcp.h`), as `tcp_get_info` in `net/ipv4/tcp.c` fills it. It grew
+at its end: a kernel that fills less knows less.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from estab.errors import ParseError
+from estab.records.base import Record
+
+_FIRST = Struct("=BBBxBxxxIxxxxI4xI16xIxxxxIII36xI")
+_BYTES_AT = 120
+_BYTES = Struct("=QQ")
+SIZE = _BYTES_AT + _BYTES.size  # as much as is read here
+
+
+class TcpInfo(Record, frozen=True, kw_only=True):
+    """One connection. `retransmits`: time-outs in a row; `unacked`: segments that were sent and not acknowledged.
+
+    `last_*_ms`: so long ago data was sent (also again), data came, an ACK came. `bytes_acked` counts the SYN as one.
+    None: before Linux 4.1.
+    """
+
+    state: int
+    retransmits: int
+    backoff: int
+    rto_us: int
+    snd_mss: int
+    unacked: int
+    last_data_sent_ms: int
+    last_data_recv_ms: int
+    last_ack_recv_ms: int
+    pmtu: int
+    total_retrans: int
+    bytes_acked: int | None = None
+    bytes_received: int | None = None
+
+    @property
+    def outstanding_ms(self) -> float:
+        """For how long what is unacknowledged has been, about: the waits before each time that it was sent again.
+
+        They double (`tcp_retransmit_timer`, net/ipv4/tcp_timer.c), and `rto_us` is the one that runs now.
+        """
+        if not self.unacked:
+            return 0.0
+        first_ms = self.rto_us / 1000 / (1 << self.backoff)
+        return self.last_data_sent_ms + first_ms * ((1 << self.retransmits) - 1)
+
+
+def parse(data: bytes | memoryview, start: int = 0, end: int | None = None) -> TcpInfo:
+    """The structure between `start` and `end`. Raises ParseError where it ends before `tcpi_total_retrans`."""
+    end = len(data) if end is None else end
+    if end - start < _FIRST.size:
+        raise ParseError(f"tcp_info needs {_FIRST.size} bytes, {end - start} are left", start)
+    state, _ca, retransmits, backoff, rto, mss, unacked, sent, received, acked, pmtu, again = _FIRST.unpack_from(
+        data, start
+    )
+    totals: tuple[int | None, int | None] = (None, None)
+    if end - start >= SIZE:
+        totals = _BYTES.unpack_from(data, start + _BYTES_AT)
+    return TcpInfo(
+        state=state,
+        retransmits=retransmits,
+        backoff=backoff,
+        rto_us=rto,
+        snd_mss=mss,
+        unacked=unacked,
+        last_data_sent_ms=sent,
+        last_data_recv_ms=received,
+        last_ack_recv_ms=acked,
+        pmtu=pmtu,
+        total_retrans=again,
+        bytes_acked=totals[0],
+        bytes_received=totals[1],
+    )
