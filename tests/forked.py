@@ -13,7 +13,7 @@ import resource
 import signal
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -29,22 +29,34 @@ def forked(
     `mortal`: it is killed when the thread that starts it ends.
     """
 
-    def become_estab() -> NoReturn:
-        if mortal:
-            _engine.die_with_parent()
-        _run(arguments, dict(os.environ if env is None else env), nofile)
-
-    return {"args": ["estab", *arguments], "preexec_fn": become_estab, "restore_signals": False}
-
-
-def _run(arguments: tuple[str, ...], environment: dict[str, str], nofile: int | None) -> NoReturn:
-    """What the child does in place of execve(2)."""
-    code: object = 1
-    try:
-        _reset_process(environment)
+    def run() -> None:
         if nofile is not None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
         main.run(arguments)
+
+    return forked_call(run, "estab", *arguments, env=env, mortal=mortal)
+
+
+def forked_call(
+    work: Callable[[], object], *command: str, env: Mapping[str, str] | None = None, mortal: bool = False
+) -> dict[str, Any]:
+    """The same for any function: a process that is called `command[0]`, and ends with `work` or as it exits."""
+
+    def become() -> NoReturn:
+        if mortal:
+            _engine.die_with_parent()
+        _run(work, command[0], dict(os.environ if env is None else env))
+
+    return {"args": command, "preexec_fn": become, "restore_signals": False}
+
+
+def _run(work: Callable[[], object], name: str, environment: dict[str, str]) -> NoReturn:
+    """What the child does in place of execve(2)."""
+    code: object = 1
+    try:
+        _reset_process(name, environment)
+        work()
+        code = 0
     except SystemExit as ended:
         code = ended.code
     except BaseException:
@@ -55,7 +67,7 @@ def _run(arguments: tuple[str, ...], environment: dict[str, str], nofile: int | 
         os._exit(code if isinstance(code, int) else 0)
 
 
-def _reset_process(environment: dict[str, str]) -> None:
+def _reset_process(name: str, environment: dict[str, str]) -> None:
     """Takes from this process what execve(2) would have taken, and what Python sets when it starts."""
     gc.freeze()  # else a socket that is garbage of the parent's would close, once collected, what has its number then
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
@@ -68,7 +80,7 @@ def _reset_process(environment: dict[str, str]) -> None:
     sys.stdin = os.fdopen(0, closefd=False)
     sys.stdout = os.fdopen(1, "w", encoding=encoding, closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
-    Path("/proc/self/comm").write_text("estab")
+    Path("/proc/self/comm").write_text(name)
     # The last is the pipe by which subprocess hears that the program was started: it waits no longer.
     for number in map(int, os.listdir("/proc/self/fd")):
         if number > 2:

@@ -66,7 +66,32 @@ def enter_new_namespace(*, as_root: bool = True) -> None:
     There it is root, or keeps its uid where `as_root` is False: then what it executes has no capability.
     Raises NamespaceRefused with the reason where the kernel says no. Call it in a child only.
     """
-    flags = _CLONE_NEWNET if os.geteuid() == 0 else _CLONE_NEWNET | _CLONE_NEWUSER
+    _unshare(_CLONE_NEWNET, as_root=as_root)
+    link_up("lo")
+
+
+def go_on_as_process_1() -> None:
+    """Go on in a fork that is process 1 of a PID namespace, with a /proc, mounts and a network namespace of its own.
+
+    The process that called waits, and ends with the exit code. What process 1 started ends with it, and it with the one
+    that called. Raises NamespaceRefused. Call it in a child only.
+    """
+    from estab.lab.process import linux
+
+    _unshare(linux.CLONE_NEWNET | linux.CLONE_NEWNS | linux.CLONE_NEWPID)
+    linux.mounts_private()
+    waiting = os.pidfd_open(os.getpid())
+    if pid := os.fork():
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        os._exit(status if status >= 0 else 128 - status)
+    linux.die_with(waiting)
+    os.close(waiting)
+    linux.mount_proc()
+
+
+def _unshare(flags: int, *, as_root: bool = True) -> None:
+    """Leave namespaces of this process; without root by a user namespace. Raises NamespaceRefused with the reason."""
+    flags |= 0 if os.geteuid() == 0 else _CLONE_NEWUSER
     uid, gid = os.getuid(), os.getgid()
     if _libc.unshare(flags) != 0:
         error = ctypes.get_errno()
@@ -79,7 +104,6 @@ def enter_new_namespace(*, as_root: bool = True) -> None:
         _write("/proc/self/setgroups", "deny")
         _write("/proc/self/uid_map", f"{0 if as_root else uid} {uid} 1")
         _write("/proc/self/gid_map", f"{0 if as_root else gid} {gid} 1")
-    link_up("lo")
 
 
 def in_namespace(work: Callable[[], T], *, sysctls: Mapping[str, int | str] | None = None, timeout_s: float = 60) -> T:

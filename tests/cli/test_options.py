@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import re
+from collections.abc import Callable
 
 import pytest
 from tests.cli.terminal import assert_one_clear_line, called
@@ -18,36 +20,43 @@ NO_NUMBERS = ("", "0x10", "1_000", "\u0663")  # of which Python takes three
 
 
 @functools.cache
-def options() -> list[tuple[str, str, str]]:
-    """Every option of every command, as (command, option, type)."""
+def numeric() -> list[tuple[str, str, object]]:
+    """Every option of every command that takes a number, as (command, option, what reads it)."""
     return [
-        (" ".join(words), argument.names[0], str(argument.hint))
+        (" ".join(words), argument.names[0], argument.parameter.converter)
         for words, command in commands()
         for argument in command.assemble_argument_collection()
-        if argument.parse and argument.names
+        if argument.parse and argument.names and re.search(r"\b(int|float)\b", str(argument.hint))
     ]
 
 
-def numeric(kind: str) -> list[tuple[str, str]]:
-    """Every option of every command that takes such a number, as (command, option)."""
-    return [(name, option) for name, option, hint in options() if kind in hint and "bool" not in hint]
-
-
 def test_there_are_numbers_to_test() -> None:
-    found = [*numeric("int"), *numeric("float")]
-    assert {("bench", "--connections"), ("bench", "--rate"), ("lab run", "--jobs"), ("watch", "--port")} <= set(found)
+    options = {(name, option) for name, option, _converter in numeric()}
+    assert {("bench", "--connections"), ("bench", "--rate"), ("lab run", "--jobs"), ("watch", "--port")} <= options
 
 
-@pytest.mark.parametrize(("name", "option"), [*numeric("int")])
-def test_a_whole_number_is_whole(name: str, option: str) -> None:
-    for value in ("1.5", *NO_NUMBERS):
-        assert_one_clear_line(called(*name.split(), *GIVEN.get(name, []), option, value), 2, option)
+def test_every_number_is_read_by_one_of_four() -> None:
+    """None by Python itself, which takes what nobody means."""
+    ours = (values._whole, values._number, values._seconds, values._size)
+    assert [(name, option) for name, option, converter in numeric() if converter not in ours] == []
 
 
-@pytest.mark.parametrize(("name", "option"), [*numeric("float")])
-def test_a_number_is_one(name: str, option: str) -> None:
-    for value in NO_NUMBERS:
-        assert_one_clear_line(called(*name.split(), *GIVEN.get(name, []), option, value), 2, option)
+@pytest.mark.parametrize("text", NO_NUMBERS)
+@pytest.mark.parametrize("read", [values.whole, values.number, values.seconds, values.size])
+def test_what_is_no_number(read: Callable[[str], float], text: str) -> None:
+    with pytest.raises(ValueError, match="is not a"):
+        read(text)
+
+
+def test_each_option_refuses_what_is_no_number() -> None:
+    for name, option, _converter in numeric():
+        assert_one_clear_line(called(*name.split(), *GIVEN.get(name, []), option, "1_000"), 2, option)
+
+
+@pytest.mark.parametrize("text", ["1.5", "many", "1M5"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a size"):
+        values.size(text)
 
 
 @pytest.mark.parametrize("text", ["1.5", "1e-3", "1.5e0", "1.2345k", "many", "1,5", "--", "5 5", "nan"])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from tests.diagnose import runs
 from tests.diagnose.alone import alone
 
 from estab.diagnose.judge import judge
+from estab.diagnose.suspects import BY_ID
 from estab.records import Failure, Latency, RunResult
 
 QUEUED = runs.local(runs.watch(worst_depth=50))
@@ -118,3 +121,9 @@ def test_the_time_is_told() -> None:
     assert "after 1.0 s" in found.summary
     winner = next(s for s in found.suspects if s.cause == "server_idle_close")
     assert "below 1.0 s" in winner.remedies[0].command
+
+
+@pytest.mark.parametrize("age_s", [math.nan, math.inf])
+def test_of_a_time_that_is_none_no_setting_is_computed(age_s: float) -> None:
+    remedies = BY_ID["server_idle_close"].remedies(runs.closed_silent(span_s=(age_s, age_s)))
+    assert [remedy.command for remedy in remedies if "nan" in remedy.command or "inf" in remedy.command] == []

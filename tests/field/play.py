@@ -1,4 +1,4 @@
-"""Plays one situation and prints what came of it as JSON: process 1 of a PID namespace, started by `runner.py`.
+"""Plays one situation and prints what came of it as JSON: a fork of `runner.py`'s, process 1 of a PID namespace.
 
 All that it starts ends with it. Its network namespace is never the host's.
 """
@@ -24,12 +24,12 @@ from typing import Any
 
 import msgspec
 from tests.field import cgroups, evidence, stage
-from tests.field.catalogue import SITUATIONS
 from tests.field.evidence import Evidence
 from tests.field.mark import Said
 from tests.field.situation import PORT, Situation
 from tests.field.stage import NotSetUp, Stage
-from tests.namespaces import ChildFailed, counters, run
+from tests.forked import forked
+from tests.namespaces import ChildFailed, counters, go_on_as_process_1, run
 
 from estab.diagnose.episodes import diagnosis_of
 from estab.records import EPISODES_SCHEMA, Episodes
@@ -40,12 +40,13 @@ _ESTAB = [sys.executable, "-m", "estab"]
 _KEEPS_JSON = ("hold", "churn", "bench", "diagnose", "limits", "attach", "run")
 
 
-def main(name: str) -> None:
-    """Plays it and prints the outcome."""
+def alone(situation: Situation) -> None:
+    """Leaves the host's network for good, plays it and prints the outcome. For a process that ends with it."""
+    go_on_as_process_1()
     signal.signal(signal.SIGALRM, lambda *_: os._exit(1))  # process 1 ignores what it has no handler for
     signal.alarm(_ALL_S)
     try:
-        said, unproved = _play(SITUATIONS[name], _own_folder())
+        said, unproved = _play(situation, _own_folder())
         outcome: dict[str, Any] = {"said": asdict(said), "unproved": unproved}
     except (NotSetUp, ChildFailed, OSError, subprocess.TimeoutExpired) as error:
         outcome = {"unproved": [f"{type(error).__name__}: {error}"]}
@@ -134,18 +135,19 @@ def _run(built: Stage, situation: Situation, command: str, *, folder_name: str, 
         words += ["--server-via", inside]
     with built.places[situation.at].entered():
         done = subprocess.run(
-            [*prefix, *_ESTAB, *words],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
+            **_started(words, prefix), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
             timeout=_COMMAND_S,
-            env={**os.environ, "COLUMNS": "120", "NO_COLOR": "1"},
-        )
+        )  # fmt: skip
     text = done.stdout + done.stderr
     if record.exists() and record.stat().st_size:
         return said_in_record(json.loads(record.read_text(encoding="utf-8")), done.returncode, text)
     return said_in_metrics(done.returncode, text) if words[0] == "export" else said_on_screen(done.returncode, text)
+
+
+def _started(words: list[str], prefix: tuple[str, ...]) -> dict[str, Any]:
+    """`estab` as a fork; executed where another program starts it."""
+    env = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
+    return {"args": [*prefix, *_ESTAB, *words], "env": env} if prefix else forked(*words, env=env)
 
 
 def said_in_record(record: dict[str, Any], code: int, text: str) -> Said:
@@ -194,7 +196,3 @@ def said_in_metrics(code: int, text: str) -> Said:
     causes = re.findall(r'^estab_cause\{cause="(\w+)".* 1\.0$', text, re.MULTILINE)
     possible = re.findall(r'^estab_cause_possible\{cause="(\w+)".* 1\.0$', text, re.MULTILINE)
     return Said(exit=code, text=text, cause=causes[0] if causes else None, possible=tuple(possible))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

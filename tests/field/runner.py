@@ -1,20 +1,20 @@
-"""Plays situations side by side, each by a process in namespaces of its own, and marks what was said."""
+"""Plays situations side by side, each by a fork of this process in namespaces of its own, and marks what was said."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.field import play
 from tests.field.mark import Mark, Said, mark
 from tests.field.situation import Situation
+from tests.forked import forked_call
 
 _ROOT = Path(__file__).parents[2]
 _WITHIN_S = 110
@@ -63,10 +63,10 @@ class Runner:
 
     def _once(self, situation: Situation) -> Outcome:
         started_s = time.monotonic()
-        command = [*_alone(), sys.executable, "-m", "tests.field.play", situation.name]
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=_ROOT
-        )
+            **forked_call(lambda: play.alone(situation), "play", mortal=True), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=_ROOT,
+        )  # fmt: skip
         self._playing.add(process)
         try:
             said, complaints = process.communicate(timeout=_WITHIN_S)
@@ -94,10 +94,3 @@ def _outcome(situation: Situation, printed: str, complaints: str, seconds: float
 def chosen(situations: Iterable[Situation], pattern: str) -> list[Situation]:
     """Those whose name matches."""
     return [situation for situation in situations if re.search(pattern, situation.name)]
-
-
-def _alone() -> list[str]:
-    """What leaves the host's network for good, and ends with all that it started when this process ends."""
-    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
-    apart = ["unshare", *as_root, "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
-    return ["setpriv", "--pdeathsig", "KILL", *apart]

@@ -8,10 +8,12 @@ from rich.segment import Segment, Segments
 
 def print_trimmed(console: Console, part: RenderableType) -> None:
     """Prints `part`, no line longer than the console is wide and none with blanks at its end."""
+    trimmed: list[Segment] = []
     for segments in console.render_lines(part, pad=False):
         kept = list(segments)
         while kept and not kept[-1].text.rstrip():
             kept.pop()
         if kept:
             kept[-1] = Segment(kept[-1].text.rstrip(), kept[-1].style, kept[-1].control)
-        console.print(Segments([*kept, Segment.line()]), end="")
+        trimmed += [*kept, Segment.line()]
+    console.print(Segments(trimmed), end="")

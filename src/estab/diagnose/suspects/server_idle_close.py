@@ -179,7 +179,7 @@ def failures(run: RunResult) -> int:
 def _borne_s(run: RunResult) -> float | None:
     """For how long the program bore silence. None: not known."""
     span = idle_times.idle_times(run).rested_s if run.idle_gaps else closings.ended_between_s(run)
-    return None if span is None else span[0]
+    return span[0] if span is not None and math.isfinite(span[0]) else None
 
 
 def remedies(run: RunResult) -> list[Remedy]:
