@@ -109,7 +109,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             why="connect() to the first result of getaddrinfo() alone does not; where that hangs, so does the program.",
         ),
         Remedy(
-            command="estab … --address-family ipv4 (ipv6)",
+            command="estab bench NAME:PORT --address-family ipv4   # or ipv6",
             works=True,
             changes=[changes.LOOK],
             why="Loads the first address of that family, to see how the one that answers fares.",
