@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import estab
@@ -22,21 +23,24 @@ OWN_SIZES = {"ii", "i", "I", "ll", "II", "16si12x", "16sP16x", "36s"}
 _FUNCTIONS = {"Struct", "pack", "pack_into", "unpack", "unpack_from", "iter_unpack", "calcsize"}
 
 
-def calls(path: Path) -> Iterator[tuple[str, list[ast.expr]]]:
-    """The name of each function that a module calls, and its arguments."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            yield name, node.args
+@cache
+def calls() -> list[tuple[str, str, list[ast.expr]]]:
+    """Each call in the source: its module, the name of the function, and its arguments."""
+    found = []
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                found.append((str(path.relative_to(SOURCE)), name, node.args))
+    return found
 
 
 def formats() -> Iterator[tuple[str, str]]:
     """Each format that stands in the source, with its module."""
-    for path in sorted(SOURCE.rglob("*.py")):
-        for name, arguments in calls(path):
-            first = arguments[0] if arguments else None
-            if name in _FUNCTIONS and isinstance(first, ast.Constant) and isinstance(first.value, str):
-                yield str(path.relative_to(SOURCE)), first.value
+    for module, name, arguments in calls():
+        first = arguments[0] if arguments else None
+        if name in _FUNCTIONS and isinstance(first, ast.Constant) and isinstance(first.value, str):
+            yield module, first.value
 
 
 def test_formats_are_of_the_machine_or_of_the_network() -> None:
@@ -55,9 +59,8 @@ def test_fixed_sizes_hold_no_size_of_the_machine() -> None:
 
 def test_no_whole_number_is_taken_for_little_endian() -> None:
     found = {
-        str(path.relative_to(SOURCE))
-        for path in SOURCE.rglob("*.py")
-        for name, arguments in calls(path)
+        module
+        for module, name, arguments in calls()
         if name in ("from_bytes", "to_bytes")
         and any(isinstance(one, ast.Constant) and one.value == "little" for one in arguments)
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -19,51 +19,51 @@ DATA = Path(__file__).parents[2] / "data"
 CAPTURED = sorted(path for path in DATA.glob("[0-9]*/*"))
 
 
-def survives(parser: Parser, data: bytes) -> None:
-    """A value, or ParseError with one line and a place within the input."""
-    raised: ParseError | None = None
-    try:
-        parser(data)
-    except ParseError as error:
-        raised = error
-    if raised is not None:
-        assert "\n" not in str(raised)
-        assert raised.offset is None or 0 <= raised.offset <= len(data)
+def survive(data: bytes, parsers: Mapping[str, Parser] = PARSERS) -> None:
+    """Each gives a value, or ParseError with one line and a place within the input."""
+    for name, parser in parsers.items():
+        raised: ParseError | None = None
+        try:
+            parser(data)
+        except ParseError as error:
+            raised = error
+        except Exception as error:
+            error.add_note(f"by the parser {name!r}")
+            raise
+        if raised is not None:
+            assert "\n" not in str(raised), name
+            assert raised.offset is None or 0 <= raised.offset <= len(data), name
 
 
-@pytest.mark.parametrize("parser", PARSERS.values(), ids=PARSERS)
 @pytest.mark.parametrize("path", CAPTURED, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_captured_bytes_cut_at_every_byte_and_with_junk(parser: Parser, path: Path) -> None:
+def test_captured_bytes_cut_at_every_byte_and_with_junk(path: Path) -> None:
     data = path.read_bytes()
     # Every byte of the first thousand; of a long text, more of the same lines tells nothing more.
     for end in (*range(min(len(data), 1000) + 1), len(data)):
-        survives(parser, data[:end])
+        survive(data[:end])
     for junk in (b"\0", b"\xff" * 3, b"\n", b"junk" * 5, bytes(100), data[:50]):
-        survives(parser, data + junk)
+        survive(data + junk)
 
 
-@pytest.mark.parametrize("parser", PARSERS.values(), ids=PARSERS)
 @given(data=st.binary(max_size=400))
-def test_any_bytes(parser: Parser, data: bytes) -> None:
-    survives(parser, data)
+def test_any_bytes(data: bytes) -> None:
+    survive(data)
 
 
-@pytest.mark.parametrize("parser", PARSERS.values(), ids=PARSERS)
 @given(data=st.text(alphabet="Tcp: 0123456789-_+.,/()[]socket\n\t%xunlimitedMaxopenfiles\u0663\x00", max_size=200))
-def test_any_text(parser: Parser, data: str) -> None:
-    survives(parser, data.encode())
+def test_any_text(data: str) -> None:
+    survive(data.encode())
 
 
-@pytest.mark.parametrize("parser", PARSERS.values(), ids=PARSERS)
 @given(
     path=st.sampled_from(CAPTURED),
     changes=st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), min_size=1, max_size=8),
 )
-def test_captured_bytes_with_some_changed(parser: Parser, path: Path, changes: list[tuple[int, int]]) -> None:
+def test_captured_bytes_with_some_changed(path: Path, changes: list[tuple[int, int]]) -> None:
     data = bytearray(path.read_bytes())
     for place, value in changes:
         data[place % len(data)] = value
-    survives(parser, bytes(data))
+    survive(bytes(data))
 
 
 @given(
@@ -71,4 +71,5 @@ def test_captured_bytes_with_some_changed(parser: Parser, path: Path, changes: l
     name=st.text(max_size=20),
 )
 def test_stat_with_numbers_beyond_any_clock(words: list[str], name: str) -> None:
-    survives(PARSERS["processes: stat"], f"1 ({name}) {' '.join(words)}".encode("utf-8", "replace"))
+    parsers = {"processes: stat": PARSERS["processes: stat"]}
+    survive(f"1 ({name}) {' '.join(words)}".encode("utf-8", "replace"), parsers)
