@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from estab.load import block
-from estab.records import PHASES, Failure, FailureKind
-from estab.records.failure import OWN_CODES, by_kind
+from estab.phases import OWN_CODES, PHASES
+from estab.records import Failure, FailureKind
+from estab.records.failure import by_kind
 
 TIMEOUT = Failure(phase="connect", errno="ETIMEDOUT", count=2, first_s=3.0, example="late")
 

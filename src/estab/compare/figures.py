@@ -6,9 +6,10 @@ import errno as numbers
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from estab.phases import OWN_CODES, PHASES
 from estab.records import Percentiles, RunResult
 from estab.records.comparison import Better, Unit
-from estab.records.failure import GAVE_UP, OWN_CODES, PHASES
+from estab.records.failure import GAVE_UP
 
 Value = float | None
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}

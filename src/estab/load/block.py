@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import Self
 
-from estab.records.failure import OWN_CODES, PHASES
+from estab.phases import OWN_CODES, PHASES
 
 MAGIC = 0x6573746162303031
 SLOTS = (

@@ -7,9 +7,9 @@ go, `c` close, and the end of the pipe, which says that the parent has stopped o
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # what `signal` is made of; that one imports enum besides
 import marshal
 import os
-import signal
 import sys
 
 TYPE_CHECKING = False  # as typing's, which would take a while to import
@@ -43,8 +43,8 @@ def main() -> None:
     """Runs the order that stands on standard input. Exit status: 0, or 1 with one line on stderr."""
     _engine("c").die_with_parent()
     # A terminal's Ctrl-C and a SIGTERM to the process group reach us too; the parent decides, and the pipe tells us.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
+    _signal.signal(_signal.SIGTERM, _signal.SIG_IGN)
     size = int.from_bytes(_read_exactly(CONTROL_FD, 4), "little")
     order = marshal.loads(_read_exactly(CONTROL_FD, size))
     engine = _engine(order["engine"])
@@ -54,3 +54,4 @@ def main() -> None:
     except OSError as error:
         print(f"{order['role']} worker could not start: {error.strerror or error}", file=sys.stderr)
         raise SystemExit(1) from None
+    os._exit(0)  # its block says all; to take the interpreter down properly would only take time

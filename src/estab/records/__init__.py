@@ -14,7 +14,7 @@ from estab.records.diagnosis import (
     Verdict,
 )
 from estab.records.episodes import EPISODES_SCHEMA, Episode, Episodes, Next
-from estab.records.failure import PHASES, Failure, FailureKind
+from estab.records.failure import Failure, FailureKind
 from estab.records.limits import LIMITS_SCHEMA, Limit, Limits, RateLimit
 from estab.records.program import (
     Program,
@@ -81,7 +81,6 @@ __all__ = [
     "EPISODES_SCHEMA",
     "LIMITS_SCHEMA",
     "LISTED_THREADS",
-    "PHASES",
     "RUN_SCHEMA",
     "SNAPSHOT_SCHEMA",
     "ArrivalOrder",

@@ -8,10 +8,7 @@ from typing import NamedTuple, Self
 
 from estab.records.base import Record
 
-PHASES = ("connect", "write", "read", "reply", "close", "accept", "status")
-# What no errno tells: the engine's.
-OWN_CODES = ("own_timeout", "eof", "wrong_bytes", "other", "malformed", "header_too_long", "excess_bytes")
-GAVE_UP = "gave_up"  # and what is seen of other programs
+GAVE_UP = "gave_up"  # what no errno tells of other programs
 _REASONS = {
     "own_timeout": "timed out (--timeout)",
     GAVE_UP: "given up by the program",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from estab.records import PHASES, Diagnosis, RunResult
+from estab.phases import PHASES
+from estab.records import Diagnosis, RunResult
 from estab.records.failure import CLIENT_PHASES
 from estab.records.twin import TwinRow
 

@@ -37,7 +37,7 @@ from estab.load.block import (
     Block,
     hdr_index,
 )
-from estab.records import PHASES
+from estab.phases import PHASES
 
 CHUNK = 65536
 PERIOD = 8191  # the payload repeats after so many bytes: a prime, so that no request size hides a shift
