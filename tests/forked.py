@@ -11,14 +11,16 @@ import gc
 import os
 import resource
 import signal
+import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from estab import _engine
 from estab.cli import app, main  # noqa: F401  (all that a command line needs at its start)
+from estab.load import pyengine, worker  # noqa: F401  (all that a worker needs)
 
 
 def forked(
@@ -38,23 +40,38 @@ def forked(
 
 
 def forked_call(
-    work: Callable[[], object], *command: str, env: Mapping[str, str] | None = None, mortal: bool = False
+    work: Callable[[], object],
+    *command: str,
+    env: Mapping[str, str] | None = None,
+    mortal: bool = False,
+    pass_fds: Sequence[int] = (),
 ) -> dict[str, Any]:
     """The same for any function: a process that is called `command[0]`, and ends with `work` or as it exits."""
 
     def become() -> NoReturn:
         if mortal:
             _engine.die_with_parent()
-        _run(work, command[0], dict(os.environ if env is None else env))
+        _run(work, command[0], dict(os.environ if env is None else env), pass_fds)
 
-    return {"args": command, "preexec_fn": become, "restore_signals": False}
+    return {"args": command, "preexec_fn": become, "restore_signals": False, "pass_fds": pass_fds}
 
 
-def _run(work: Callable[[], object], name: str, environment: dict[str, str]) -> NoReturn:
+class ForkedWorkers:
+    """Takes the place of `subprocess` in `estab.load.fleet`: a load's workers are forks too."""
+
+    PIPE, DEVNULL, TimeoutExpired = subprocess.PIPE, subprocess.DEVNULL, subprocess.TimeoutExpired
+
+    @staticmethod
+    def Popen(_command: Sequence[str], *, pass_fds: Sequence[int], **streams: Any) -> subprocess.Popen[bytes]:  # noqa: N802
+        """A worker with these descriptors."""
+        return subprocess.Popen(**forked_call(worker.main, "estab", "worker", pass_fds=pass_fds), **streams)
+
+
+def _run(work: Callable[[], object], name: str, environment: dict[str, str], keep: Sequence[int]) -> NoReturn:
     """What the child does in place of execve(2)."""
     code: object = 1
     try:
-        _reset_process(name, environment)
+        _reset_process(name, environment, keep)
         work()
         code = 0
     except SystemExit as ended:
@@ -67,7 +84,7 @@ def _run(work: Callable[[], object], name: str, environment: dict[str, str]) -> 
         os._exit(code if isinstance(code, int) else 0)
 
 
-def _reset_process(name: str, environment: dict[str, str]) -> None:
+def _reset_process(name: str, environment: dict[str, str], keep: Sequence[int]) -> None:
     """Takes from this process what execve(2) would have taken, and what Python sets when it starts."""
     gc.freeze()  # else a socket that is garbage of the parent's would close, once collected, what has its number then
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
@@ -83,6 +100,6 @@ def _reset_process(name: str, environment: dict[str, str]) -> None:
     Path("/proc/self/comm").write_text(name)
     # The last is the pipe by which subprocess hears that the program was started: it waits no longer.
     for number in map(int, os.listdir("/proc/self/fd")):
-        if number > 2:
+        if number > 2 and number not in keep:
             with contextlib.suppress(OSError):
                 os.close(number)

@@ -16,7 +16,7 @@ from tests.limits.more_servers import redis
 import estab
 from estab import RunResult
 
-SHORT = 0.2
+SHORT = 0.15
 NODE = """
 let asked = 0
 require('http').createServer((request, response) => {

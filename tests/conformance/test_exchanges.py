@@ -15,7 +15,7 @@ from tests.conformance.counts import assert_counts_add_up, assert_healthy, faile
 import estab
 from estab import RunResult, Service
 
-SHORT = 0.2
+SHORT = 0.15
 LONG_S = 30.0
 SOON_S = 15.0
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -104,7 +104,7 @@ def test_a_reply_in_pieces() -> None:
 
 def test_a_single_connection_is_asked_in_its_own_way() -> None:
     with answering(lambda _request, number: HELLO if number % 2 else CHUNKS) as target:
-        run = estab.bench(target, http="/", connections=1, duration_s=SHORT)
+        run = estab.bench(target, http="/", connections=1, duration_s=0.3)
     assert_healthy(run, 1)
     assert statuses(run)["200"] > 200  # it is waited for in recv() by then
 
@@ -148,7 +148,7 @@ def test_churn_asks_once(first_close: str, reply: bytes) -> None:
 
 def test_a_trickle_asks_held_connections() -> None:
     with answering(HELLO) as target:
-        run = estab.hold(target, http="/", connections=5, duration_s=SHORT, trickle_per_s=100)
+        run = estab.hold(target, http="/", connections=5, duration_s=0.2, trickle_per_s=100)
     assert_healthy(run, 5)
     assert run.funnel.attempted == 5
     assert statuses(run)["200"] > 5
@@ -156,7 +156,7 @@ def test_a_trickle_asks_held_connections() -> None:
 
 def test_a_held_connection_that_the_server_ends_is_not_made_anew() -> None:
     with answering(CLOSES, closes=True) as target:
-        run = estab.hold(target, http="/", connections=3, duration_s=SHORT, trickle_per_s=100)
+        run = estab.hold(target, http="/", connections=3, duration_s=0.2, trickle_per_s=100)
     assert connections_failed(run) == {("read", "eof"): 3}
     assert statuses(run) == {"200": 3}
     assert_counts_add_up(run)

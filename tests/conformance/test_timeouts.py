@@ -42,7 +42,7 @@ def test_a_server_that_falls_silent(mode: str, depth: int, connections: int) -> 
     run = estab.bench(
         connections=connections, duration_s=LONG_S, mode=mode, depth=depth,  # type: ignore[arg-type]
         rate_per_s=500 if mode == "rate" else None,
-        options=estab.LoadOptions(timeout_s=0.5, service=Service("echo", pause_s=2, pause_every_s=2.6)),
+        options=estab.LoadOptions(timeout_s=0.5, service=Service("echo", pause_s=2, pause_every_s=2.4)),
     )  # fmt: skip
     assert run.requests is not None
     assert run.requests.count > 0
