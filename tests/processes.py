@@ -5,22 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from pathlib import Path
 
 
 def children(pid: int) -> list[int]:
     """The processes whose parent is `pid`."""
     found = []
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
+    for each in sorted(running()):
         try:
-            stat = Path(f"/proc/{name}/stat").read_text("utf-8", "replace")  # a process may call itself anything
+            stat = Path(f"/proc/{each}/stat").read_text("utf-8", "replace")  # a process may call itself anything
         except OSError:
             continue
         if int(stat.rsplit(")", 1)[1].split()[1]) == pid:
-            found.append(int(name))
+            found.append(each)
     return found
 
 
@@ -39,11 +37,19 @@ def wait_gone(pids: Iterable[int]) -> None:
             assert ended(os.pidfd_open(pid)), f"process {pid} is still there"
 
 
-def marked(mark: str) -> set[int]:
-    """Every process that was started with the mark in its environment, whoever its parent is now."""
+def running() -> set[int]:
+    """Every process that there is."""
+    return {int(name) for name in os.listdir("/proc") if name.isdigit()}
+
+
+def marked(mark: str, besides: Set[int] = frozenset()) -> set[int]:
+    """Every process that was started with the mark in its environment, whoever its parent is now.
+
+    `besides`: those that are not looked at, for they were there before.
+    """
     found = set()
-    for name in filter(str.isdigit, os.listdir("/proc")):
+    for pid in running() - besides:
         with contextlib.suppress(OSError):
-            if mark.encode() in Path(f"/proc/{name}/environ").read_bytes():
-                found.add(int(name))
+            if mark.encode() in Path(f"/proc/{pid}/environ").read_bytes():
+                found.add(pid)
     return found

@@ -29,6 +29,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests import processes
 from tests.processes import marked
 
 import estab
@@ -114,12 +115,16 @@ def links() -> set[str]:
 
 @dataclass
 class Runner:
-    """`estab lab run` under watch. `seen` namespaces and `processes` of it; `aside` are the directories it sees."""
+    """`estab lab run` under watch. `seen` namespaces and `processes` of it; `aside` are the directories it sees.
+
+    `before`: the processes that were there before it.
+    """
 
     process: subprocess.Popen[str]
     mark: str
     aside: Path
     keep: set[Path]
+    before: set[int]
     mounts: set[str] = field(default_factory=mounts)
     links: set[str] = field(default_factory=links)
     processes: set[int] = field(default_factory=set)
@@ -129,11 +134,11 @@ class Runner:
         """Looks at what it has until that holds or it has ended."""
         host = namespaces_of(os.getpid(), held=False)
         while self.process.poll() is None and not until():
-            found = marked(self.mark)
+            found = marked(self.mark, self.before)
             self.processes |= found
             for pid in found:
                 self.namespaces |= namespaces_of(pid) - host
-            time.sleep(0.02)  # a look is through all of /proc
+            time.sleep(0.02)
 
     def left(self) -> list[str]:
         """What of it is still there."""
@@ -186,12 +191,13 @@ def running(python: tuple[str, ...], keep: set[Path], *arguments: str) -> Iterat
         here = " ".join(str(path) for path in keep)
         script = ["sh", "-c", _SECLUDED, "sh", str(aside), here]
         command = ["unshare", "-m", "--propagation", "private", *script, *command]
+    before = processes.running()
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
         cwd=aside / "cwd", start_new_session=True,
     )  # fmt: skip
     try:
-        yield Runner(process, mark, aside, keep)
+        yield Runner(process, mark, aside, keep, before)
     finally:
         if process.poll() is None:
             process.kill()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +14,11 @@ from tests.again import attempt
 
 from estab.diagnose.cause import Rebuilt
 from estab.diagnose.suspects import CAUSES
-from estab.lab.twin.session import twin
+from estab.records import from_builtins
 from estab.records.twin import TwinRemedy, TwinResult
 
 Twins = Callable[[str], TwinResult]
-RECORDER = Path(__file__).with_name("recorder.py")
+REBUILT = Path(__file__).with_name("rebuilt.py")
 
 
 @dataclass(frozen=True)
@@ -90,37 +89,34 @@ CASES = {
 }
 
 
-def recorded(file: Path, scenario: str, settings: dict[str, float]) -> Path:
-    """The run of a scenario. Its standard input stays open: at its end the lab ends."""
-    command = [sys.executable, str(RECORDER), str(file), scenario, json.dumps(settings)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.wait(60) == 0, process.stderr and process.stderr.read()
-    return file
+def rebuilt(names: Iterable[str]) -> Twins:
+    """The twins of these causes' scenarios, each of a run that is recorded for it."""
+    order = json.dumps({name: CASES[name].settings for name in names})
+    with subprocess.Popen([sys.executable, REBUILT], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(order.encode() + b"\n")
+        process.stdin.flush()  # it stays open: at its end the lab ends
+        twins = {name: (twin, error) for name, twin, error in map(json.loads, process.stdout)}
+
+    def of(name: str) -> TwinResult:
+        assert name in twins, f"its process ended before: status {process.returncode}"
+        twin, error = twins[name]
+        assert twin is not None, error
+        return from_builtins(twin, TwinResult)
+
+    return of
 
 
 @pytest.fixture(scope="module")
-def twins(tmp_path_factory: pytest.TempPathFactory) -> Twins:
-    """All of them, four side by side: most of their time is waiting. The one whose figures are CPU comes last."""
-    folder = tmp_path_factory.mktemp("causes")
-
-    def one(name: str) -> TwinResult:
-        return twin(recorded(folder / f"{name}.json", name, CASES[name].settings))
-
-    with ThreadPoolExecutor(4) as pool:
-        found: dict[str, Future[TwinResult]] = {
-            name: pool.submit(one, name) for name in CASES if name != "accept_thread_starved"
-        }
-    with ThreadPoolExecutor(1) as pool:
-        found["accept_thread_starved"] = pool.submit(one, "accept_thread_starved")
-    return lambda name: found[name].result()
+def twins() -> Twins:
+    return rebuilt(CASES)
 
 
 @pytest.fixture
-def twin_of(request: pytest.FixtureRequest, twins: Twins, tmp_path: Path) -> Twins:
+def twin_of(request: pytest.FixtureRequest, twins: Twins) -> Twins:
     """What they share, at the first attempt of a test; at a later one a run and a twin of its own."""
-    if attempt(request.node) == 1:
-        return twins
-    return lambda name: twin(recorded(tmp_path / f"{name}.json", name, CASES[name].settings))
+    return twins if attempt(request.node) == 1 else lambda name: rebuilt([name])(name)
 
 
 def remedy(result: TwinResult, words: str) -> TwinRemedy:
