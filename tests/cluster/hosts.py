@@ -23,11 +23,11 @@ from pathlib import Path
 
 from tests.cli.terminal import ESTAB
 from tests.forked import forked
-from tests.namespaces import until
+from tests.namespaces import run, until
 
-from estab.lab.process import linux
+from estab.lab.process import links, linux
 from estab.lab.process.child import Child
-from estab.lab.process.namespace import LabNamespace, ip_batch, veth
+from estab.lab.process.namespace import LabNamespace, veth
 from estab.lab.wire.relay import carry
 from estab.lab.wire.spec import WireReport, WireSpec
 
@@ -180,23 +180,26 @@ def _join(built: Stage) -> None:
     """Every host's eth0 at the switch; the server's second link there too, but for the wire."""
     switch = built.spaces["switch"]
     with switch.entered():
-        ip_batch(["link add br0 type bridge", "link set br0 up", "link set lo up"])
+        run("ip", "link", "add", "br0", "type", "bridge")
+        for link in ("br0", "lo"):
+            links.set_up(link)
     for name, number in _NUMBERS.items():
         host = built.spaces[name]
         veth(switch, f"to-{name}", host, "eth0")
         with host.entered():
-            addresses = [f"address add 10.77.0.{number}/24 dev eth0"]
-            addresses += [] if name == "server" else [f"address add 10.78.0.{number}/24 dev eth0"]
-            ip_batch(["link set lo up", *addresses])
+            links.set_up("lo")
+            for network in ("10.77.0",) if name == "server" else ("10.77.0", "10.78.0"):
+                links.add_address(f"{network}.{number}", 24, "eth0")
     veth(built.spaces["wire"], "client", switch, "table")
     veth(built.spaces["wire"], "server", built.spaces["server"], "eth1")
     with switch.entered():
-        ip_batch([f"link set {name} master br0" for name in (*(f"to-{one}" for one in _NUMBERS), "table")])
+        for name in (*(f"to-{one}" for one in _NUMBERS), "table"):
+            run("ip", "link", "set", name, "master", "br0")
     server = built.spaces["server"]
     # Each link answers for its own address alone: else the way around the wire would do as well.
     server.configure({"net.ipv4.conf.all.arp_ignore": 1})
     with server.entered():
-        ip_batch([f"address add 10.78.0.{_NUMBERS['server']}/24 dev eth1"])
+        links.add_address(f"10.78.0.{_NUMBERS['server']}", 24, "eth1")
 
 
 def _wire(built: Stage, flows: int | None) -> Child[None]:

@@ -31,12 +31,13 @@ from estab.kernel.rules.interval import Interval
 from estab.lab.parts.figures import predicted_burst, queue_sysctls
 from estab.lab.parts.running_kernel import LINEAR
 from estab.lab.process.child import Child
-from estab.lab.process.namespace import LabNamespace, ip_batch, veth
+from estab.lab.process.namespace import LabNamespace
+from estab.lab.stage.hosts import SERVER
+from estab.lab.stage.stage import join_hosts
 from estab.lab.wire.relay import carry
 from estab.lab.wire.spec import WireReport, WireSpec
 
-CLIENT, SERVER, FIRST_PORT = "10.77.0.1", "10.77.0.2", 5000
-_MAC = {CLIENT: "02:00:00:00:00:01", SERVER: "02:00:00:00:00:02"}
+FIRST_PORT = 5000
 _MOST = 500  # clients: what a packet socket of a user namespace takes at once
 _LATEST_S = 0.9  # after the first SYN: SYNs and SYN-ACKs are sent again after one second
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -146,18 +147,7 @@ class Hosts:
 
     def __init__(self) -> None:
         self.client, self.server, self.middle = LabNamespace("client"), LabNamespace("server"), LabNamespace("wire")
-        for host, own, far, name in ((self.client, CLIENT, SERVER, "client"), (self.server, SERVER, CLIENT, "server")):
-            veth(self.middle, name, host, "eth0")
-            with host.entered():
-                ip_batch(
-                    [
-                        "link set lo up",
-                        f"link set eth0 address {_MAC[own]}",
-                        f"address add {own}/24 dev eth0",
-                        f"neighbour add {far} lladdr {_MAC[far]} dev eth0 nud permanent",
-                        f"route add default via {far}",  # tcp_syncookies=0 keeps a quarter of M for proven peers
-                    ]
-                )
+        join_hosts(self.client, self.middle, self.server)
 
     @contextlib.contextmanager
     def wire(self, spec: WireSpec) -> Iterator[Child[None]]:

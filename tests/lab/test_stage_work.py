@@ -48,7 +48,7 @@ def test_a_wire_that_holds_lets_nothing_out() -> None:
                 client = socket.socket()
             client.setblocking(False)
             client.connect_ex((SERVER, PORT))
-            until(lambda: stage.wire_report().syns, 5, "the SYN came to the wire")
+            until(stage.syns, 5, "the SYN came to the wire")
             stage.quiet()
             held = stage.client_states()
             stage.wire.hold(False)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from estab.kernel.rules import time_wait
 from estab.lab.parts.running_kernel import HZ, KERNEL
 from estab.lab.parts.scenario import FigureRow
+from estab.lab.process import links
 from estab.lab.process.child import Child
-from estab.lab.process.namespace import LabNamespace, ip_batch, sysctl
+from estab.lab.process.namespace import LabNamespace, sysctl
 
 _PORT, _SERVER = 40000, ("127.0.0.1", 5000)
 
@@ -59,7 +60,7 @@ def rows() -> Iterator[FigureRow]:
 
 def _again(pattern: Pattern) -> Callable[[object], bool]:
     def work(_connection: object) -> bool:
-        ip_batch(["link set lo up"])
+        links.set_up("lo")
         sysctl("net.ipv4.ip_local_port_range", f"{_PORT} {_PORT}")
         sysctl("net.ipv4.tcp_tw_reuse", pattern.reuse)
         if pattern.delay_ms is not None:

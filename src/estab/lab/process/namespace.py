@@ -9,13 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 
 from estab.errors import MachineError, UsageError
 from estab.kernel.rules import sysctls
-from estab.lab.process import linux
+from estab.lab.process import links, linux
 
 # Not one per network namespace: a write would change the host (`net/core/sysctl_net_core.c` and
 # `net/ipv4/sysctl_net_ipv4.c` register them in init_net's table alone, or share one variable).
@@ -71,6 +69,10 @@ class LabNamespace:
         """A path that others can enter it by while this process lives."""
         return f"/proc/{os.getpid()}/fd/{self._file}"
 
+    def fileno(self) -> int:
+        """A descriptor of it."""
+        return self._file
+
     def close(self) -> None:
         """Lets go of it."""
         os.close(self._file)
@@ -122,25 +124,11 @@ def _path(name: str) -> str:
     return "/proc/sys/" + name.replace(".", "/")
 
 
-def ip_batch(commands: list[str]) -> None:
-    """Runs `ip` commands in this thread's namespace, in one process. Raises MachineError with what failed."""
-    tool = shutil.which("ip", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-    if tool is None:
-        raise MachineError("the lab needs `ip`: apt-get install iproute2")
-    done = subprocess.run(
-        [tool, "-batch", "-"], input="\n".join(commands) + "\n", capture_output=True, text=True, check=False, timeout=20
-    )
-    if done.returncode:
-        raise MachineError(f"ip: {' '.join(done.stderr.split())} (of: {'; '.join(commands)})")
-
-
 def veth(left: LabNamespace, left_name: str, right: LabNamespace, right_name: str) -> None:
     """A veth pair between two namespaces, both ends up, offloads off."""
     with left.entered():
-        ip_batch(
-            [f"link add {left_name} type veth peer name {right_name} netns {right.path}", f"link set {left_name} up"]
-        )
-        linux.offloads_off(left_name)
-    with right.entered():
-        ip_batch([f"link set {right_name} up"])
-        linux.offloads_off(right_name)
+        links.add_veth(left_name, right_name, right.fileno())
+    for space, name in ((left, left_name), (right, right_name)):
+        with space.entered():
+            links.set_up(name)
+            linux.offloads_off(name)

@@ -35,7 +35,7 @@ class ShortConnectionStorm(Scenario):
     seconds = 28.0
     control = {"hiccup_s": 0.0, "connections": 30}
 
-    connections: int = connections(150, "clients that connect, ask once, close, and again")
+    connections: int = connections(70, "clients that connect, ask once, close, and again")
     backlog: int = backlog(8192)
     somaxconn: int = somaxconn(32)
     timeout_s: float = duration(0.8, "the clients' connect timeout; 0 leaves it to the kernel")

@@ -12,8 +12,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path as File
 from typing import get_args
 
+from estab.lab.process import links
 from estab.lab.process.child import Child, say
-from estab.lab.process.namespace import ip_batch, sysctl, veth
+from estab.lab.process.namespace import sysctl, veth
 from estab.lab.stage import programs
 from estab.lab.stage.firewall import masquerade, nft, own_rule
 from estab.lab.stage.hosts import CLIENT, DEAD, MAC, PORT, SERVER
@@ -84,7 +85,7 @@ def server(host: str, setup: Setup) -> ServerSpec:
 
 
 def _program(name: str, host: str, setup: Setup, *last: float | str | None) -> Foreign:
-    words = [sys.executable, "-I", f"{_PROGRAMS / name}.py", host, PORT, setup.backlog, *last]
+    words = [sys.executable, "-I", "-S", f"{_PROGRAMS / name}.py", host, PORT, setup.backlog, *last]
     return Foreign(" ".join(str(word) for word in words), host, PORT)
 
 
@@ -103,17 +104,19 @@ def sources(stage: Stage, setup: Setup) -> Sequence[str]:
     more = [f"10.77.0.{number}" for number in range(3, many + 2)]
     if more:
         with stage.client.entered():
-            ip_batch([f"address add {address}/24 dev eth0" for address in more])
+            for address in more:
+                links.add_address(address, 24, "eth0")
     return [CLIENT, *more]
 
 
 def _other_network(stage: Stage, many: int) -> Sequence[str]:
     """Addresses of the client's in a network that the server has no route to."""
     with stage.server.entered():
-        ip_batch(["route delete default"])
+        links.delete_route(links.Route())
     addresses = [f"{_OTHER_NETWORK}.{number}" for number in range(1, many + 1)]
     with stage.client.entered():
-        ip_batch([f"address add {address}/32 dev lo" for address in addresses])
+        for address in addresses:
+            links.add_address(address, 32, "lo")
     return addresses
 
 
@@ -127,7 +130,7 @@ def _second_link(stage: Stage, *, strict: bool) -> None:
         sysctl("net.ipv4.conf.eth0.rp_filter", 0)
         if strict:
             sysctl(_RP_FILTER, 1)
-        ip_batch([f"route add {_OTHER_NETWORK}.0/24 dev eth1 src {SERVER}"])
+        links.add_route(links.Route(f"{_OTHER_NETWORK}.0", 24, link="eth1", source=SERVER))
 
 
 @contextlib.contextmanager
@@ -136,15 +139,15 @@ def surroundings(stage: Stage, setup: Setup) -> Iterator[None]:
     if setup.mtu is not None and setup.rtt_s is not None:
         for host in (stage.client, stage.server):
             with host.entered():
-                ip_batch([f"link set eth0 mtu {setup.mtu}"])
+                links.set_mtu("eth0", setup.mtu)
     if setup.path.dead_first:
         with stage.server.entered():
-            ip_batch([f"address add {DEAD}/24 dev eth0"])
+            links.add_address(DEAD, 24, "eth0")
         with stage.client.entered():
-            ip_batch([f"neighbour add {DEAD} lladdr {MAC['server']} dev eth0 nud permanent"])
+            links.add_neighbour(DEAD, MAC["server"], "eth0")
     with stage.client.entered():
         if setup.path.closed == "policy":
-            ip_batch([f"route add prohibit {SERVER}/32"])
+            links.add_route(links.Route(SERVER, 32, prohibited=True))
         if setup.path.closed in ("own_reject", "own_drop"):
             nft(own_rule("reject" if setup.path.closed == "own_reject" else "drop"))
         if setup.path.nat_ports is not None:
@@ -152,10 +155,10 @@ def surroundings(stage: Stage, setup: Setup) -> Iterator[None]:
         if setup.path.nat_forgets:
             sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait", 1)
         if setup.path.gap == "neighbour":
-            ip_batch(["neighbour flush dev eth0 nud permanent"])
+            links.delete_neighbour(SERVER, "eth0")
     if setup.path.gap == "neighbour":
         with stage.server.entered():
-            ip_batch(["link set eth0 arp off"])
+            links.silence_arp("eth0")
     if setup.taken:
         with Child(lambda connection: _connect_from_all(stage.host, connection), stage.server) as other:
             other.receive()

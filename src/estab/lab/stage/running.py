@@ -75,7 +75,7 @@ class Running:
 
     def _sent(self) -> None:
         wanted = self.syns_before + self.setup.load.connections
-        until(lambda: len(self.stage.wire_report().syns) >= wanted, _ARRIVES_WITHIN_S, "all SYNs came to the wire")
+        until(lambda: self.stage.syns() >= wanted, _ARRIVES_WITHIN_S, "all SYNs came to the wire")
 
     def _accepted(self) -> None:
         """A thread that starves gets its turn some time: what is held is looked at once it had one."""
@@ -121,8 +121,8 @@ class Running:
             return 0.0
         began = time.monotonic()
         deadline = began + BURST_WITHIN_S
-        coming = Silence(lambda: len(self.stage.wire_report().syns), GATHER_S)
-        while (came := len(self.stage.wire_report().syns)) < self.setup.path.gather and time.monotonic() < deadline:
+        coming = Silence(self.stage.syns, GATHER_S)
+        while (came := self.stage.syns()) < self.setup.path.gather and time.monotonic() < deadline:
             if coming.fallen() and came:
                 break
             time.sleep(0.002)
@@ -161,7 +161,7 @@ def running(
         if setup.starved_s and stage.wire is not None:
             stage.wire.hold(True)
         before(stage)
-        syns = len(stage.wire_report().syns) if stage.wire is not None else 0
+        syns = stage.syns()
         work = work_of(setup.load, stage.target, sources)
         if setup.path.dead_first:
             work = by_name(work_of(setup.load, endpoint(NAME, PORT), sources))

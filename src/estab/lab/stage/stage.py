@@ -17,10 +17,11 @@ from typing import Any, Self
 from estab.errors import MachineError
 from estab.kernel.formats.endpoint import endpoint
 from estab.kernel.formats.inet_diag import InetSocket
+from estab.lab.process import links
 from estab.lab.process.child import Child
-from estab.lab.process.namespace import LabNamespace, ip_batch, veth
+from estab.lab.process.namespace import LabNamespace, veth
 from estab.lab.stage.arrival import SILENT_S, Silence, arrival
-from estab.lab.stage.hosts import CLIENT, LOOPBACK, MAC, PORT, SERVER, UNIX_SOCKET
+from estab.lab.stage.hosts import ADDRESSES, CLIENT, LOOPBACK, MAC, PORT, SERVER, UNIX_SOCKET
 from estab.lab.stage.join import joined
 from estab.lab.stage.load import SETTLED, Loaded, RunningLoad, Work, carry_out
 from estab.lab.stage.server import Foreign, RunningServer, ServerRun, ServerSpec, attend
@@ -64,7 +65,7 @@ class Stage:
                 self.client.configure(server)
                 self.host = LOOPBACK
                 with self.client.entered():
-                    ip_batch(["link set lo up"])
+                    links.set_up("lo")
             self.wire = None if wire is None else self._wire(wire)
         except BaseException:
             self._stack.close()
@@ -94,20 +95,7 @@ class Stage:
 
     def _wire(self, spec: WireSpec) -> RunningWire:
         middle = self._namespace("wire", {})
-        for host, other, name in ((self.client, "server", "client"), (self.server, "client", "server")):
-            veth(middle, name, host, "eth0")
-            own, far = (CLIENT, SERVER) if name == "client" else (SERVER, CLIENT)
-            with host.entered():
-                ip_batch(
-                    [
-                        "link set lo up",
-                        f"link set eth0 address {MAC[name]}",
-                        f"address add {own}/24 dev eth0",
-                        # Permanent: no ARP passes beside the packets that are counted, timed, or lost.
-                        f"neighbour add {far} lladdr {MAC[other]} dev eth0 nud permanent",
-                        f"route add default via {far}",
-                    ]
-                )
+        join_hosts(self.client, middle, self.server)
         child: Child[None] = Child(lambda connection: carry(spec, ("client", "server"), connection), middle)
         self._stack.callback(child.kill)
         return RunningWire(child)
@@ -184,6 +172,10 @@ class Stage:
         assert self.wire is not None, "a stage of one host has no wire"
         return self.wire.report()
 
+    def syns(self) -> int:
+        """How many SYNs the client has sent so far by the wire; 0 where there is none."""
+        return 0 if self.wire is None else self.wire.counts().syns
+
     def quiet(self, for_s: float = SILENT_S, within_s: float = 20) -> None:
         """Returns once the wire has carried nothing for so long: what was under way has come to its end.
 
@@ -204,7 +196,21 @@ class Stage:
 
     def _carried(self) -> int:
         """What moves while the wire carries anything; one loopback has no wire, which is silent."""
-        return 0 if self.wire is None else self.wire.carried()
+        return 0 if self.wire is None else self.wire.counts().carried
+
+
+def join_hosts(client: LabNamespace, middle: LabNamespace, server: LabNamespace) -> None:
+    """The hosts' eth0, each with its other end in the middle, where the wire is to be."""
+    for host, name, other in ((client, "client", "server"), (server, "server", "client")):
+        veth(middle, name, host, "eth0")
+        with host.entered():
+            links.set_up("lo")
+            links.set_mac("eth0", MAC[name])
+            links.add_address(ADDRESSES[name], 24, "eth0")
+            # For good: no ARP passes beside the packets that are counted, timed, or lost.
+            links.add_neighbour(ADDRESSES[other], MAC[other], "eth0")
+            # Hand-made packets come from addresses elsewhere: their answers need a way.
+            links.add_route(links.Route(gateway=ADDRESSES[other]))
 
 
 def until(holds: Callable[[], object], within_s: float, why: str) -> None:

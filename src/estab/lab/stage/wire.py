@@ -6,7 +6,7 @@ import time
 
 from estab.lab.process.child import Child
 from estab.lab.stage.hosts import MAC, PORT, SERVER
-from estab.lab.wire.spec import WireReport
+from estab.lab.wire.spec import WireCounts, WireReport
 
 
 class RunningWire:
@@ -22,14 +22,14 @@ class RunningWire:
         passed: WireReport = self._child.receive()
         return passed
 
-    def carried(self) -> int:
-        """How many times a packet came in or left so far; all that were due when this was asked have left.
+    def counts(self) -> WireCounts:
+        """How much passed so far; all that was due when this was asked has left.
 
         A wire that gets no CPU for a while sends late: what answers comes in after that.
         """
-        self._child.send(("carried",))
-        packets: int = self._child.receive()
-        return packets
+        self._child.send(("counts",))
+        passed: WireCounts = self._child.receive()
+        return passed
 
     def gather(self, syns: int) -> None:
         """The next so many SYNs leave together, as `WireSpec.gather_syns` says."""
@@ -44,7 +44,7 @@ class RunningWire:
     def inject(self, syns: int) -> None:
         """Hand-made SYNs to the server, each from an address that never answers; returns once all have left."""
         macs = tuple(bytes.fromhex(MAC[name].replace(":", "")) for name in ("client", "server"))
-        before = self.report().injected
+        before = self.counts().injected
         self._child.send(("inject", syns, PORT, SERVER, macs))
-        while self.report().injected < before + syns:
+        while self.counts().injected < before + syns:
             time.sleep(0.005)

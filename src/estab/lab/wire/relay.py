@@ -20,7 +20,7 @@ from estab.lab.process import linux
 from estab.lab.process.child import say
 from estab.lab.wire import packets
 from estab.lab.wire.pcapng import SNAP
-from estab.lab.wire.spec import Captured, Filter, PassedSyn, WireReport, WireSpec
+from estab.lab.wire.spec import Captured, Filter, PassedSyn, WireCounts, WireReport, WireSpec
 
 _ETH_P_ALL = 3
 _SO_RCVBUFFORCE = 33  # `include/uapi/asm-generic/socket.h`
@@ -30,7 +30,8 @@ _MOST_CAPTURED = 50_000
 _MOST_TIMED = 20_000
 _BATCH = 64  # packets taken from one end before the other gets its turn
 _INJECT = 32  # hand-made packets sent before the answers are taken off
-_LOOKS_S = 50e-6  # so long before a packet is due it looks instead of sleeping, for the delay to be faithful
+# So long before a packet is due it looks instead of sleeping, where a late wake-up is felt: a share of the delay.
+_LOOKS_S, _FELT = 50e-6, 0.01
 GATHER_S = 0.2
 GATHERS_WITHIN_S = 0.5  # clients give up, or send their SYN again, within a second
 CLIENT, SERVER = 0, 1
@@ -49,7 +50,7 @@ def _open(link: str) -> socket.socket:
 
 
 class Relay:
-    """One wire. `run()` returns when it is told to stop. Messages: ("report",), ("carried",), ("gather", n),
+    """One wire. `run()` returns when it is told to stop. Messages: ("report",), ("counts",), ("gather", n),
     ("hold", yes or no), ("inject", n, port, address, macs), ("stop",)."""
 
     def __init__(self, spec: WireSpec, links: tuple[str, str], connection: Connection) -> None:
@@ -58,6 +59,7 @@ class Relay:
         self.connection = connection
         self.report = WireReport()
         self.delay = spec.rtt_s / 2
+        self.looks_s = _LOOKS_S if self.delay * _FELT < _LOOKS_S else 0.0
         self.due: list[deque[tuple[float, bytes]]] = [deque(), deque()]  # by the end that they leave at
         self.table: set[packets.FlowKey] = set()
         self.passed_at: dict[packets.FlowKey, float] = {}  # when something of a flow passed last
@@ -84,9 +86,11 @@ class Relay:
         linux.wake_in_time()
         say(self.connection, "ready")
         while not self.stopped:
-            told = control in select.select(descriptors, [], [], self._wait_s())[0]
+            ready = select.select(descriptors, [], [], self._wait_s())[0]
+            told = control in ready
             for end in (CLIENT, SERVER):
-                self._take(end)
+                if told or descriptors[end] in ready:
+                    self._take(end)
             self._inject()
             self._release()
             self._send_due()
@@ -100,7 +104,7 @@ class Relay:
             return 0
         if self.gathered:
             moments.append(self.gather_until)
-        return None if not moments else max(0.0, min(moments) - now - _LOOKS_S)
+        return None if not moments else max(0.0, min(moments) - now - self.looks_s)
 
     def _obey(self) -> None:
         try:
@@ -113,8 +117,9 @@ class Relay:
         elif message[0] == "report":
             self.report.flows = len(self.table)
             say(self.connection, self.report)
-        elif message[0] == "carried":
-            say(self.connection, self.report.packets + self.sent)
+        elif message[0] == "counts":
+            report = self.report
+            say(self.connection, WireCounts(report.packets + self.sent, len(report.syns), report.injected))
         elif message[0] == "gather":
             self.gather_left = message[1]
             say(self.connection, "done")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Filter = Literal["none", "drop", "reset", "unreachable", "prohibited"]
 Forgotten = Literal["drop", "reset"]  # what becomes of a packet whose flow is forgotten: lost, or answered by RST
@@ -79,6 +79,18 @@ class WireReport:
         """The SYNs of those connections none of whose SYNs reached the server."""
         arrived = {syn.source_port for syn in self.syns if syn.arrived}
         return [syn for syn in self.syns if syn.source_port not in arrived]
+
+
+class WireCounts(NamedTuple):
+    """What is asked of a wire again and again: little, and soon told.
+
+    `carried`: how many times a packet came in or left. `syns`: how many came from the client. `injected`: as a report
+    has it.
+    """
+
+    carried: int
+    syns: int
+    injected: int
 
 
 @dataclass(frozen=True, kw_only=True)
