@@ -19,10 +19,12 @@ from estab.kernel.formats import (
     conntrack,
     inet_diag,
     interfaces,
+    neighbours,
     netlink,
     nftables,
     proc_net,
     proc_pid,
+    softnet,
     sysctl,
     tracefs,
     unix_diag,
@@ -107,6 +109,8 @@ FAMILIES: dict[str, tuple[str, dict[str, Parser]]] = {
         },
     ),
     "conntrack": ("nf_conntrack", {"stat": conntrack.parse_stat}),
+    "softnet": ("softnet_stat", {"stat": softnet.parse_softnet}),
+    "neighbours": ("neighbour-tables.bin", {"tables": lambda data: neighbours.NeighbourTables().add(data)}),
     "interfaces": (
         "dev",
         {

@@ -1,7 +1,7 @@
 """Captures real answers of this kernel for the parser tests: `unshare -n python tests/data/capture.py`, as root.
 
 Run it in a fresh network namespace only. It brings lo up, makes one socket of each kind, and writes them below
-tests/data/<major.minor>/. Seven datagrams and seven small text files; no address but loopback's is in them.
+tests/data/<major.minor>/. Eight datagrams and a dozen small text files; no address but loopback's is in them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import socket
 import struct
 from pathlib import Path
 
-from estab.kernel.formats import inet_diag, unix_diag
+from estab.kernel.formats import inet_diag, neighbours, unix_diag
 
 EXT_INFO = 1 << 1  # INET_DIAG_INFO, of include/uapi/linux/inet_diag.h: an attribute that no parser here reads
 _TEXTS = ("netstat", "snmp", "snmp6", "sockstat", "sockstat6")
@@ -66,9 +66,9 @@ def make_unix_sockets() -> list[socket.socket]:
     return kept
 
 
-def dump(question: bytes) -> bytes:
+def dump(question: bytes, protocol: int = 4) -> bytes:
     """The first datagram that answers: all of it at this size, NLMSG_DONE apart."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as netlink:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol) as netlink:
         netlink.send(question)
         return netlink.recv(1 << 17)
 
@@ -91,9 +91,10 @@ def main() -> None:
             (folder / f"{name}-{question}.bin").write_bytes(dump(asked))
     kept += make_unix_sockets()
     (folder / "unix-listen.bin").write_bytes(dump(unix_diag.request(inet_diag.states(inet_diag.LISTEN))))
+    (folder / "neighbour-tables.bin").write_bytes(dump(neighbours.request(), 0))
     for text in _TEXTS:
         (folder / text).write_bytes(Path(f"/proc/thread-self/net/{text}").read_bytes())
-    for text in ("dev", "stat/nf_conntrack"):
+    for text in ("dev", "softnet_stat", "stat/nf_conntrack"):
         (folder / Path(text).name).write_bytes(Path(f"/proc/thread-self/net/{text}").read_bytes())
     (folder / "meminfo").write_bytes(Path("/proc/meminfo").read_bytes())
     for text in ("limits", "stat", "cgroup", "mountinfo"):

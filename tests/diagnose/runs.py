@@ -14,6 +14,7 @@ from estab.records import (
     ClientSide,
     ConnectAfter,
     Conntrack,
+    DropReasons,
     ErrorOrder,
     Failure,
     Funnel,
@@ -24,16 +25,20 @@ from estab.records import (
     Listener,
     ListenerWatch,
     NameAddress,
+    NeighbourTable,
+    Nic,
     Percentiles,
     PortHolder,
     PortUse,
     Process,
     Requests,
     RunResult,
+    Security,
     ServerSide,
     ServerSockets,
     SizeProbe,
     Snapshot,
+    Softnet,
     Stall,
     Stalls,
     Tasks,
@@ -1165,7 +1170,150 @@ def unix_overflowed(refused: int = 51, **fields: Any) -> RunResult:
     return run(**{**values, **fields})
 
 
+# Limits of the whole machine, and what comes wrong or untranslated -------------------------------------------------
+
+LIMITS: dict[str, Any] = {"net.ipv4.tcp_mem": [90_000, 120_000, 180_000], "net.ipv4.tcp_max_orphans": [32_768]}
+
+
+def at(end: str, **fields: Any) -> Snapshot:
+    """A snapshot of one of two namespaces."""
+    return snapshot(host=HOST.replace(netns_inode={"client": 1, "server": 2}[end]), **fields)
+
+
+def memory_used_up(
+    pages: int = 181_000,
+    orphans: int = 12,
+    *,
+    aborted: int | None = 100,
+    not_taken: int = 0,
+    resets: int = 100,
+    stalled: int = 0,
+    limits: dict[str, Any] | None = None,
+    **fields: Any,
+) -> RunResult:
+    """bench -c 400 against a server whose machine has so many pages in TCP's buffers, and so many orphans."""
+    figures = {"TCP.mem": 3_000, "TCP.orphan": 0}
+    sysctls = LIMITS if limits is None else limits
+    before = at("server", sysctls=sysctls, sockstat=figures)
+    after = before.replace(worst_sockstat={"TCP.mem": pages, "TCP.orphan": orphans})
+    counted = deltas(TCPAbortOnMemory=aborted or 0, TCPRcvQDrop=not_taken, Tcp_OutRsts=aborted or 0)
+    if aborted is None:
+        del counted["TcpExt.TCPAbortOnMemory"]
+    kinds = {"ECONNRESET": resets, "own_timeout": stalled}
+    values: dict[str, Any] = {
+        "config": {"connections": 400, "size_bytes": 64, "mode": "rr"},
+        "funnel": funnel(400, 400, completed=400 - resets - stalled),
+        "failures": [failure("read", errno, count, 0.4) for errno, count in kinds.items() if count],
+        "client": {"before": at("client"), "after": at("client"), "deltas": deltas()},
+        "server": local(deltas=counted, before=before, after=after),
+    }
+    return run("bench", **{**values, **fields})
+
+
+def orphaned(orphans: int = 32_800, pages: int = 4_000, **fields: Any) -> RunResult:
+    """The same with so many orphans, and room in TCP's memory."""
+    return memory_used_up(pages, orphans, **fields)
+
+
+def spoiled(wrong: int = 60, timeouts: int = 20, late: int = 0, at_client: int = 0, **fields: Any) -> RunResult:
+    """hold -n 20 over a tunnel that fills no checksum in: each SYN is dropped where it arrives, and sent again."""
+    through = 20 - timeouts
+    counted = deltas(Tcp_InCsumErrors=wrong, Tcp_PassiveOpens=through)
+    client = deltas(TCPSynRetrans=2 * timeouts + late, Tcp_InCsumErrors=at_client)
+    values: dict[str, Any] = {
+        "funnel": funnel(20, through),
+        "failures": [failure("connect", "own_timeout", timeouts)] if timeouts else [],
+        "syn_retransmits": {"0": through - late, "1": late, "2": timeouts},
+        "client": {"before": at("client"), "after": at("client"), "deltas": client},
+        "server": untouched(through, deltas=counted, before=at("server"), after=at("server")),
+    }
+    return run(**{**values, **fields})
+
+
+def dropped_on_arrival(
+    machine: int | None = 90, own: int = 80, timeouts: int = 20, other_end: int = 0, **fields: Any
+) -> RunResult:
+    """hold -n 20: the machine of both ends dropped so many packets as they arrived, `own` of them at the server's."""
+
+    def moment(end: str, total: int, at_interface: int) -> Snapshot:
+        softnet = None if machine is None else Softnet(dropped=500 + total, squeezed=3)
+        return at(end, softnet=softnet, nics=[Nic(name="eth0", rx_dropped=7 + at_interface, tx_dropped=0)])
+
+    after = {"client": moment("client", machine or 0, other_end), "server": moment("server", machine or 0, own)}
+    before = {end: moment(end, 0, 0) for end in after}
+    values = {
+        "client": {"before": before["client"], "after": after["client"], "deltas": deltas(TCPSynRetrans=2 * timeouts)},
+        "server": untouched(20 - timeouts, before=before["server"], after=after["server"]),
+    }
+    return spoiled(0, timeouts, **{**values, **fields})
+
+
+def without_place(
+    refused: int | None = 60,
+    not_sent: int | None = 40,
+    timeouts: int = 20,
+    *,
+    rules: bool | None = False,
+    reasons: dict[str, int] | None = None,
+    name: str = "arp_cache",
+) -> RunResult:
+    """hold -n 20 to a neighbour that finds no place in the machine's table: each of three SYNs is refused."""
+    security = Security(nft_rules=rules, iptables_rules=rules)
+    tables = [
+        NeighbourTable(name=each, entries=1024 if each == name else 9, maximum=1024, table_fulls=11)
+        for each in ("arp_cache", "ndisc_cache")
+    ]
+    risen = [table.replace(table_fulls=11 + (refused or 0)) if table.name == name else table for table in tables]
+    counted = deltas(TCPRetransFail=not_sent or 0, TCPSynRetrans=40)
+    if not_sent is None:
+        del counted["TcpExt.TCPRetransFail"]
+    after = snapshot(neighbours=None if refused is None else risen, security=security)
+    if reasons is not None:
+        after = after.replace(drop_reasons=DropReasons(seconds=3.0, kfree_skb=reasons))
+    return run(
+        funnel=funnel(20, 20 - timeouts),
+        failures=[failure("connect", "own_timeout", timeouts)] if timeouts else [],
+        syn_retransmits={"0": 20 - timeouts, "2": timeouts},
+        server=remote(),
+        client={"before": snapshot(neighbours=tables, security=security), "after": after, "deltas": counted},
+    )
+
+
+def strayed(
+    invalid: int | None = 40,
+    rsts: int = 20,
+    resets: int = 20,
+    *,
+    stalled: int = 0,
+    aborts: int = 0,
+    server: ServerSide | None = None,
+) -> RunResult:
+    """bench -c 20 through a NAT of the client's own host: one segment on each connection fitted no flow."""
+
+    def tracked(count: int | None) -> Snapshot:
+        table = None if count is None else Conntrack(count=20, maximum=262_144, drop=0, insert_failed=0, invalid=count)
+        return at("client", conntrack=table)
+
+    before, after = (tracked(None if invalid is None else count) for count in (3, 3 + (invalid or 0)))
+    counted = deltas(Tcp_OutRsts=rsts + aborts, TCPAbortOnClose=aborts)
+    return run(
+        "bench",
+        config={"connections": 20, "size_bytes": 64, "mode": "rr"},
+        funnel=funnel(20, 20, completed=20 - resets - stalled),
+        failures=[failure("read", each, n) for each, n in (("ECONNRESET", resets), ("own_timeout", stalled)) if n],
+        syn_retransmits={"0": 20},
+        server=server or remote(),
+        client={"before": before, "after": after, "deltas": counted},
+    )
+
+
 MET: dict[str, Callable[[], RunResult]] = {
+    "checksum_errors": spoiled,
+    "softnet_drops": dropped_on_arrival,
+    "neighbour_table_full": without_place,
+    "conntrack_invalid_reset": strayed,
+    "tcp_memory_exhausted": memory_used_up,
+    "too_many_orphans": orphaned,
     "nat_ports_exhausted": nat_without_ports,
     "time_wait_refused_by_nat": refused_by_time_wait,
     "path_data_loss": data_lost,

@@ -10,7 +10,14 @@ from estab.lab.parts.scenario import find, names
 from estab.records.lab import LabScenario
 
 pytestmark = pytest.mark.namespace
-NOT_ISOLATABLE = ("conntrack_full_local", "server_cpu_quota")
+NOT_ISOLATABLE = (
+    "conntrack_full_local",
+    "neighbour_table_full",
+    "server_cpu_quota",
+    "softnet_drops",
+    "tcp_memory_exhausted",
+    "too_many_orphans",
+)
 Figures = Callable[[str], dict[str, str]]
 
 

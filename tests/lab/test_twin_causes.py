@@ -58,6 +58,8 @@ CASES = {
     ),
     "peer_vanished": Case({}, "bring the host", "a longer request", ("connected", "timed out (--timeout) at read")),
     "first_address_dead": Case({}, "out of the name", "a longer connect", ("ECONNREFUSED at connect",)),
+    "checksum_errors": Case({}, "ethtool -K", "a longer connect", ("timed out (--timeout) at connect",)),
+    "conntrack_invalid_reset": Case({}, "be_liberal=1", "a bigger backlog", ("connected", "ECONNRESET at read")),
     "path_member_dead": Case({}, "take the dead member out", "a longer connect", ("attempted",)),
     "nat_ports_exhausted": Case(
         {}, "a wider range", "ip_local_port_range", ("connected", "timed out (--timeout) at connect")

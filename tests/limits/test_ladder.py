@@ -8,7 +8,7 @@ import pytest
 from tests.limits.ladders import away, listener, local, names, ports, process, rung, snapshot, spread
 
 from estab.diagnose.ladder import is_met, ladder, reach
-from estab.records import CgroupLimits, Conntrack, HostFacts, Limits, Nic, PortUse, Unobserved
+from estab.records import CgroupLimits, Conntrack, HostFacts, Limits, NeighbourTable, Nic, PortUse, Unobserved
 
 
 def test_the_ladder_of_the_issue() -> None:
@@ -181,6 +181,25 @@ def test_tcp_mem_matters_only_when_it_is_used_up() -> None:
     over = ladder(away(snapshot(sockstat={"TCP.mem": 180_001})))
     assert rung(over, "tcp_mem").capacity_connections == 0
     assert over.binding == "tcp_mem"
+
+
+def test_tcp_mem_and_orphans_say_how_many_sockets_are_left() -> None:
+    buffers = {"net.ipv4.tcp_rmem": [4096, 131_072, 6_291_456], "net.ipv4.tcp_wmem": [4096, 16_384, 4_194_304]}
+    found = ladder(away(snapshot(sysctls=buffers, sockstat={"TCP.mem": 3, "TCP.orphan": 768})))
+    # 36 pages each, of the 179,997 that are left.
+    assert (rung(found, "tcp_mem").note or "").startswith("room for the data of 4,999 sockets that have 147,456 bytes")
+    assert (rung(found, "tcp_max_orphans").note or "").startswith("32,000 sockets more")
+    assert rung(ladder(away()), "tcp_mem").note is None
+
+
+def test_a_table_of_neighbours_is_told_once_it_is_half_full() -> None:
+    tables = [
+        NeighbourTable(name="arp_cache", entries=512, maximum=1024, table_fulls=0),
+        NeighbourTable(name="ndisc_cache", entries=511, maximum=1024, table_fulls=0),
+    ]
+    found = ladder(away(snapshot(neighbours=tables)))
+    assert (rung(found, "neighbours@arp_cache").value, rung(found, "neighbours@arp_cache").used) == (1024, 512)
+    assert not any(limit.limit == "neighbours@ndisc_cache" for limit in found.limits)
 
 
 def test_what_is_unknown_stands_last_with_why() -> None:

@@ -182,11 +182,13 @@ def server_rose(run: RunResult, counter: str, ours: int) -> int | None:
     None: not observed.
     """
     rose = run.server.rose(counter)
-    if rose is None:
-        return None
+    return None if rose is None else max(0, rose if ends_apart(run) else rose - ours)
+
+
+def ends_apart(run: RunResult) -> bool:
+    """Whether client and server are known to be in two network namespaces, so that each counts for itself."""
     ends = [end.host.netns_inode if end is not None else None for end in (run.client.before, run.server.before)]
-    apart = run.server.via is not None or (None not in ends and ends[0] != ends[1])
-    return max(0, rose if apart else rose - ours)
+    return run.server.via is not None or (None not in ends and ends[0] != ends[1])
 
 
 # What was asked ----------------------------------------------------------------------------------------------------

@@ -254,9 +254,14 @@ def _listens(taken: Snapshot | None, port: int | None) -> bool | None:
 
 def netfilter_drops(run: RunResult) -> int | None:
     """Packets that a firewall of either host dropped, as the drop reasons show them. None: not observed."""
+    return dropped_as(run, facts.NETFILTER_DROP)
+
+
+def dropped_as(run: RunResult, reason: str) -> int | None:
+    """Packets that either host dropped for that reason, by the kernel's name of it. None: not observed."""
     seen = [after.drop_reasons for _, _, after in ends(run) if after is not None and after.drop_reasons is not None]
     # The reasons are those of a whole host: where both ends are one host, they are the same events.
-    return max((max(0, reasons.kfree_skb.get(facts.NETFILTER_DROP, 0)) for reasons in seen), default=None)
+    return max((max(0, reasons.kfree_skb.get(reason, 0)) for reasons in seen), default=None)
 
 
 def filter_rules(run: RunResult) -> dict[str, bool]:

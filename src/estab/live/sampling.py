@@ -122,6 +122,8 @@ class NamespaceReader:
             counters=risen,
             sockstat=gaps.read("sockstat", counters.read_sockstat),
             conntrack=system.read_conntrack(gaps),
+            softnet=gaps.read("softnet", system.read_softnet),
+            neighbours=gaps.read("neighbours", system.read_neighbours),
             cgroup=around.cgroup,
             security=around.security,
             nics=nics.read(gaps),

@@ -95,6 +95,8 @@ def take(
         connections=seen.connections,
         silent_peers=seen.silent_peers,
         conntrack=system.read_conntrack(gaps),
+        softnet=gaps.read("softnet", system.read_softnet),
+        neighbours=gaps.read("neighbours", system.read_neighbours),
         cgroup=cgroups.own_limits(gaps),
         security=system.read_security(gaps),
         nics=nics.read(gaps),

@@ -31,6 +31,7 @@ _IPV4 = (
 )
 NAMES = (
     "net.core.somaxconn",
+    "net.core.netdev_max_backlog",
     *(f"net.ipv4.{name}" for name in _IPV4),
     "fs.nr_open",
     "fs.file-max",

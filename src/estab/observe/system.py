@@ -1,4 +1,4 @@
-"""What the host allows beside sockets: connection tracking, memory, and what may stand in the way."""
+"""What the host allows beside sockets: connection tracking, queues, neighbours, and what may stand in the way."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import struct
 from pathlib import Path
 
 from estab.errors import MachineError
-from estab.kernel.formats import conntrack, nftables, words
+from estab.kernel.formats import conntrack, neighbours, nftables, softnet, words
 from estab.observe.counters import NetFile
 from estab.observe.gaps import Gaps
-from estab.records import Conntrack, Security
+from estab.records import Conntrack, NeighbourTable, Security, Softnet
 
-_NETFILTER = 12  # NETLINK_NETFILTER
+_ROUTE, _NETFILTER = 0, 12  # NETLINK_ROUTE, NETLINK_NETFILTER
 _PATIENCE_S = 2
 _NO_MODULE = "connection tracking is not loaded: nothing is tracked here"
 
@@ -38,6 +38,7 @@ def read_conntrack(gaps: Gaps) -> Conntrack | None:
         drop=totals.get("drop"),
         early_drop=totals.get("early_drop"),
         insert_failed=totals.get("insert_failed"),
+        invalid=totals.get("invalid"),
     )
 
 
@@ -48,6 +49,26 @@ def _read_conntrack_totals() -> dict[str, int]:
 
 def _number(path: str) -> int:
     return words.decimal(Path(path).read_bytes().strip())
+
+
+def read_softnet() -> Softnet:
+    """What the receive queues of all CPUs of the machine dropped. Raises OSError, ParseError."""
+    with NetFile("softnet_stat") as file:
+        return softnet.parse_softnet(file.read())
+
+
+def read_neighbours() -> list[NeighbourTable]:
+    """The machine's neighbour tables. Raises MachineError where netlink does not tell, ParseError."""
+    dump = neighbours.NeighbourTables()
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _ROUTE) as asking:
+            asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", _PATIENCE_S, 0))
+            asking.send(neighbours.request())
+            while not dump.add(asking.recv(1 << 17)):
+                pass
+    except OSError as error:
+        raise MachineError(f"netlink of neighbours: {error.strerror}") from error
+    return dump.tables
 
 
 # -- what may stand in the way ----------------------------------------------------------------------------------------

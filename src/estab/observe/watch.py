@@ -46,6 +46,7 @@ _COUNTED = {
     "estab_resets": "Tcp.EstabResets",
 }
 _OWNERS_EVERY_S, _OWNERS_SHARE = 0.5, 0.001
+_OF_THE_MACHINE = ("TCP.orphan", "TCP.mem")  # of sockstat: what two looks miss if it is there between them alone
 _UNSEEN_QUEUE = QueueNow(depth=None, limit=None, drops=None)
 
 
@@ -109,6 +110,7 @@ class Watch:
         self._diag: SockDiag | None = None
         self._counters: CounterFiles | None = None
         self._sockstat: NetFile | None = None
+        self._worst_sockstat: dict[str, int] = {}
         self._why_unseen: str | None = None
         self._before = before
         self._searched: set[int] = set()
@@ -228,7 +230,7 @@ class Watch:
         self._client.count()
         self._server.count()
         before, after = self._before, self._snapshot()
-        after = after.replace(listeners=self._with_worst_depth(after))
+        after = after.replace(listeners=self._with_worst_depth(after), worst_sockstat=self._worst_sockstat or None)
         self._note_use(after.port_use)
         self._last_sockets = after.server_sockets or self._last_sockets
         changes = deltas.between(before.counters if before else None, after.counters)
@@ -338,9 +340,13 @@ class Watch:
         if self._sockstat is None:
             return None
         try:
-            return proc_net.parse_sockstat(self._sockstat.read()).get("TCP.tw")
+            seen = proc_net.parse_sockstat(self._sockstat.read())
         except (OSError, EstabError):
             return None
+        for name in _OF_THE_MACHINE:
+            if name in seen:
+                self._worst_sockstat[name] = max(self._worst_sockstat.get(name, 0), seen[name])
+        return seen.get("TCP.tw")
 
     def _look_closer(self, listeners: Iterable[Listener]) -> None:
         """What costs more with the number of connections."""

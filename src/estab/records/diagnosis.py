@@ -31,7 +31,7 @@ ChangeKind = Literal[
     "sysctl", "late_sysctl", "backlog", "queue", "accept", "share_cpu", "close", "listen", "defer_accept",
     "timeout", "nofile", "workers", "sources", "bind_no_port", "first_close", "pool", "fewer", "speak_first",
     "allow", "flow_table", "mend", "nat_ports", "mtu", "connection_limit", "tasks", "end_member", "read_all",
-    "idle_longer", "idle_shorter", "look", "program", "elsewhere",
+    "idle_longer", "idle_shorter", "drop_invalid", "look", "program", "elsewhere",
 ]  # fmt: skip
 
 

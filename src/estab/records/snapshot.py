@@ -246,7 +246,8 @@ class Census(Record, frozen=True, kw_only=True):
 class Conntrack(Record, frozen=True, kw_only=True):
     """The connection tracking table. `maximum` is the initial namespace's; the counters are totals since boot.
 
-    `drop` and `early_drop` and `insert_failed` are summed over the CPUs (nf_conntrack_standalone.c ct_cpu_seq_show).
+    `drop` and `early_drop` and `insert_failed` are summed over the CPUs (nf_conntrack_standalone.c ct_cpu_seq_show),
+    and so is `invalid`: packets that fit no flow, as TCP segments outside of its window, which NAT leaves as they came.
     """
 
     count: int | None = None
@@ -255,6 +256,32 @@ class Conntrack(Record, frozen=True, kw_only=True):
     drop: int | None = None
     early_drop: int | None = None
     insert_failed: int | None = None
+    invalid: int | None = None
+
+
+class Softnet(Record, frozen=True, kw_only=True):
+    """The receive queues of all CPUs of the machine, all network namespaces together; totals since boot.
+
+    `dropped`: packets that found one longer than net.core.netdev_max_backlog, as RPS, loopback, veth and tunnels fill
+    it; each counts in rx_dropped of its interface too. `squeezed`: how often the softirq ended with work left.
+    Source: /proc/net/softnet_stat (`enqueue_to_backlog`, net/core/dev.c).
+    """
+
+    dropped: int
+    squeezed: int
+
+
+class NeighbourTable(Record, frozen=True, kw_only=True):
+    """Link addresses of neighbours: `arp_cache` (IPv4) or `ndisc_cache` (IPv6), one table for the whole machine.
+
+    `maximum` is gc_thresh3; `table_fulls`, since boot: how often a new neighbour found no place (`neigh_alloc`,
+    net/core/neighbour.c).
+    """
+
+    name: str
+    entries: int
+    maximum: int | None = None
+    table_fulls: int | None = None
 
 
 class CgroupLimits(Record, frozen=True, kw_only=True):
@@ -318,7 +345,8 @@ class Snapshot(Record, frozen=True, kw_only=True):
     """One moment on one host and one network namespace. A field that could not be read is None; `unobserved` says why.
 
     `taken_at_s` is Unix time. `counters` are those of /proc/net/netstat and /proc/net/snmp by their kernel names with
-    the line's prefix, as `TcpExt.ListenOverflows`. `sockstat` is /proc/net/sockstat(6), as `TCP.tw`. `sysctls` are by
+    the line's prefix, as `TcpExt.ListenOverflows`. `sockstat` is /proc/net/sockstat(6), as `TCP.tw`; `worst_sockstat`
+    is the most of `TCP.orphan` and `TCP.mem` that a run saw since the snapshot before, None elsewhere. `sysctls` are by
     their dotted names, values as the kernel prints them split into integers where they are integers. `netns` is the
     name or PID that was asked for, None for the own. `connections` are those of one port's server side, listed only
     where they are to be matched against a client's. `targets` are the remote addresses and ports with most connections
@@ -339,12 +367,15 @@ class Snapshot(Record, frozen=True, kw_only=True):
     states: dict[str, int] | None = None
     counters: dict[str, int] | None = None
     sockstat: dict[str, int] | None = None
+    worst_sockstat: dict[str, int] | None = None
     server_sockets: ServerSockets | None = None
     port_holders: list[PortHolder] | None = None
     port_use: PortUse | None = None
     targets: list[PortUse] | None = None
     census: Census | None = None
     conntrack: Conntrack | None = None
+    softnet: Softnet | None = None
+    neighbours: list[NeighbourTable] | None = None
     cgroup: CgroupLimits | None = None
     security: Security | None = None
     nics: list[Nic] | None = None

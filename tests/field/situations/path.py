@@ -289,12 +289,68 @@ _NAT = Situation(
     proofs=(tracked("drop", 45), sockets("ESTAB", 15, 15)),
 )
 _CLIENT_ALONE = frozenset({1})
+# Raw bits of the transport header: nft then leaves the checksum as it is written.
+_SPOILED = Situation(
+    name="checksums_spoiled_on_the_way",
+    story="A router writes a wrong checksum into all that the client sends, as a tunnel with a broken offload does.",
+    world=routed(f"{_FROM_CLIENT} meta l4proto tcp @th,128,16 set 0x5555", "accept"),
+    both_ends=True,
+    server=_ECHO,
+    command="hold {target} -n 20 -d 1 --timeout 2s",
+    truth=due("checksum_errors"),
+    proofs=(ruled("met", 40), counted("TcpInCsumErrors", 40), counted("TcpPassiveOpens", 0, 0)),
+)
+_ANSWERS_SPOILED = Situation(
+    name="checksums_of_answers_spoiled",
+    story="The same with what the server sends: the SYN-ACKs arrive, and the client's kernel drops them.",
+    world=routed(f"{_FROM_SERVER} meta l4proto tcp @th,128,16 set 0x5555", "accept"),
+    both_ends=True,
+    server=_ECHO,
+    command="churn {target} -s 16 -c 5 -n 15 -d 4 --timeout 1200ms",
+    truth=due("checksum_errors"),
+    proofs=(ruled("met", 15), counted("TcpInCsumErrors", 15, at="client")),
+)
+_TWICE = filtered(
+    f"{_FROM_SERVER} tcp flags & psh == psh dup to 10.1.0.1 device left1", "tcp sequence set 7 accept"
+).replace("table inet", "table ip")
+_TWICE_NOW_AND_THEN = _TWICE.replace("tcp flags & psh == psh", "ip length > 1000 numgen inc mod 7 == 3")
+_UNTRANSLATED = Situation(
+    name="segments_that_nat_does_not_translate",
+    story="This host masquerades; each answer comes twice, once from far outside of the window.",
+    world=World(
+        shape="routed",
+        nft={"client": masqueraded("20000-29999"), "router": _TWICE},
+    ),
+    both_ends=True,
+    server=_ECHO,
+    command="hold {target} -n 20 --trickle 80 -d 2",
+    truth=due("conntrack_invalid_reset"),
+    proofs=(ruled("met", 10), tracked("invalid", 10, at="client"), counted("TcpOutRsts", 10, at="client")),
+)
 
 SITUATIONS = (
     _SYN_ACKS_LOST,
     _alone(_SYN_ACKS_LOST, open_to("path_syn_loss")),
     _SYNS_LOST,
     _alone(_SYNS_LOST, open_to("path_syn_loss")),
+    _SPOILED,
+    _alone(
+        _SPOILED,
+        # Only the server's host counts what came to it.
+        open_to(*PATH_LOSS, "checksum_errors", exits=_CLIENT_ALONE),
+    ),
+    _ANSWERS_SPOILED,
+    _alone(_ANSWERS_SPOILED, due("checksum_errors")),
+    _UNTRANSLATED,
+    replace(
+        _UNTRANSLATED,
+        name="segments_that_nat_does_not_translate_while_the_client_waits",
+        story="The same in the midst of long answers: the server is reset, and its client waits for the rest.",
+        world=replace(_UNTRANSLATED.world, nft={**_UNTRANSLATED.world.nft, "router": _TWICE_NOW_AND_THEN}),
+        command="bench {target} -s 30000 -c 10 -d 2 --timeout 2s",
+        proofs=(ruled("met", 5), tracked("invalid", 5, at="client"), counted("TcpEstabResets", 5)),
+    ),
+    _alone(_UNTRANSLATED, due("conntrack_invalid_reset")),
     _ALL_DROPPED,
     _alone(_ALL_DROPPED, open_to(*PATH_LOSS, exits=_CLIENT_ALONE)),
     _REFUSED_BY_ICMP,

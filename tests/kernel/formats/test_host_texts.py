@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from estab.errors import ParseError
-from estab.kernel.formats import cgroup, conntrack, interfaces, netlink, nftables, tracefs, words
+from estab.kernel.formats import cgroup, conntrack, interfaces, neighbours, netlink, nftables, softnet, tracefs, words
+from estab.records import NeighbourTable, Softnet
 
 Captured = Callable[[str], bytes]
 
@@ -139,8 +140,57 @@ def test_no_cgroup_cpu(text: bytes) -> None:
 
 def test_conntrack_is_summed_over_cpus(captured: Captured) -> None:
     assert conntrack.parse_stat(captured("nf_conntrack"))["drop"] == 0
+    assert conntrack.parse_stat(captured("nf_conntrack"))["invalid"] == 0
     text = b"entries  drop early_drop\n0000000a 00000001 00000010\n0000000a 00000002 00000001\n"
     assert conntrack.parse_stat(text) == {"entries": 10, "drop": 3, "early_drop": 17}
+
+
+def test_softnet_is_summed_over_cpus(captured: Captured) -> None:
+    lines = captured("softnet_stat").splitlines()
+    dropped = sum(int(line.split()[1], 16) for line in lines)
+    assert softnet.parse_softnet(captured("softnet_stat")) == Softnet(
+        dropped=dropped, squeezed=sum(int(line.split()[2], 16) for line in lines)
+    )
+    old = b"00000010 00000003 00000001 0 0 0 0 0 0\n00000010 0000000a 00000000 0 0 0 0 0 0\n"
+    assert softnet.parse_softnet(old) == Softnet(dropped=13, squeezed=1)
+
+
+@pytest.mark.parametrize("text", [b"", b"00000001 00000002\n", b"1 x 2\n"])
+def test_what_is_no_softnet_stat(text: bytes) -> None:
+    with pytest.raises(ParseError):
+        softnet.parse_softnet(text)
+
+
+def test_captured_neighbour_tables(captured: Captured) -> None:
+    dump = neighbours.NeighbourTables()
+    assert not dump.add(captured("neighbour-tables.bin"))
+    assert {table.name for table in dump.tables} == {"arp_cache", "ndisc_cache"}
+    assert {table.maximum for table in dump.tables} == {1024}
+    assert {table.table_fulls for table in dump.tables} == {0}
+    assert all(0 <= table.entries < 1024 for table in dump.tables)
+
+
+def neighbour_table(fulls: int | None, entries: int = 1024) -> bytes:
+    """One message as `neightbl_fill_info` writes it; before Linux 4.3 its statistics end before table_fulls."""
+    stats = struct.pack("=10Q", *range(10)) + (b"" if fulls is None else struct.pack("=Q", fulls))
+    values = {1: b"arp_cache\0", 4: struct.pack("=I", 1024), 5: struct.pack("=HHI24x", 4, 296, entries), 7: stats}
+    body = bytes(4)
+    for kind, value in values.items():
+        body += struct.pack("=HH", len(value) + 4, kind) + value + bytes(-len(value) % 4)
+    return struct.pack("=IHHII", 16 + len(body), 64, 2, 1, 0) + body
+
+
+@pytest.mark.parametrize("fulls", [None, 0, 7, 1 << 40])
+def test_a_table_of_neighbours_that_is_full(fulls: int | None) -> None:
+    dump = neighbours.NeighbourTables()
+    done = struct.pack("=IHHIIi", 20, 3, 2, 1, 0, 0)
+    assert dump.add(neighbour_table(fulls) + done)
+    assert dump.tables == [NeighbourTable(name="arp_cache", entries=1024, maximum=1024, table_fulls=fulls)]
+
+
+def test_neighbours_that_may_not_be_asked_for() -> None:
+    with pytest.raises(ParseError, match="errno 1"):
+        neighbours.NeighbourTables().add(struct.pack("=IHHIIi", 20, 2, 0, 1, 0, -1))
 
 
 def test_captured_interfaces(captured: Captured) -> None:

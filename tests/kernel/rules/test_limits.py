@@ -59,6 +59,9 @@ def test_rule_27() -> None:
     limits = (100, 200, 300)
     seen = [memory.tcp_mem_pressure(n, limits) for n in (200, 201, 300, 301, None)]
     assert seen == ["none", "pressure", "pressure", "over_limit", None]
+    assert [memory.too_many_orphans(n, 300) for n in (299, 300, 301, None)] == [False, False, True, None]
+    assert memory.too_many_orphans(0, 0) is False
+    assert [memory.sockets_of_data(pages, 4097) for pages in (1, 2, 7, None)] == [0, 1, 3, None]
     assert memory.connections(3_800_000, 3800) == 1000
     assert memory.connections(None) is None
 

@@ -18,5 +18,10 @@ def test_says_which_sysctl_and_why(name: str, reason: str) -> None:
     assert why_missing(name) == f"this kernel has no {name}: {reason}"
 
 
+def test_of_the_machine_s_it_says_where_they_are_shown() -> None:
+    said = why_missing("net.ipv4.tcp_mem")
+    assert said == "net.ipv4.tcp_mem is the machine's, and shown in its initial network namespace alone"
+
+
 def test_of_another_it_says_no_more_than_is_known() -> None:
     assert why_missing("net.core.unheard_of") == "this kernel has no net.core.unheard_of"

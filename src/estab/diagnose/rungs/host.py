@@ -9,6 +9,7 @@ from estab.diagnose.rungs.view import natural, number, numbers, sockstat, why
 from estab.errors import EstabError
 from estab.kernel.rules import cloud_flows, conntrack, descriptors, memory
 from estab.records import Limit, Side, Snapshot
+from estab.words import plural
 
 CONNTRACK_MAX, CONNTRACK_COUNT = "net.netfilter.nf_conntrack_max", "net.netfilter.nf_conntrack_count"
 _ONE_END = memory.BYTES_PER_IDLE_PAIR / 2
@@ -41,6 +42,7 @@ def machine_rungs(host: Host) -> Iterator[Limit]:
     yield from _cgroup_memory(host)
     yield _tcp_mem(host)
     yield _orphans(host)
+    yield from _neighbours(host)
 
 
 def namespace_rungs(host: Host) -> Iterator[Limit]:
@@ -174,23 +176,57 @@ def _tcp_mem(host: Host) -> Limit:
         source="/proc/sys/net/ipv4/tcp_mem, /proc/net/sockstat TCP mem",
         raise_with='sysctl -w net.ipv4.tcp_mem="MIN PRESSURE MAX"',
         restart="nothing: it counts at once",
-        note="over the maximum, TCP cannot send or receive and resets what cannot shrink" if over else None,
+        note="over the maximum, TCP cannot send or receive and resets what cannot shrink"
+        if over
+        else _room_for_data(host, three, used),
         why_unknown=None if over else "it bounds data in buffers, not connections: an idle one takes none",
     )
 
 
+def _room_for_data(host: Host, bounds: tuple[int, int, int] | None, used: int | None) -> str | None:
+    """How many sockets' worth of data is left, with buffers as they begin."""
+    receive, send = numbers(host.snapshot, "net.ipv4.tcp_rmem"), numbers(host.snapshot, "net.ipv4.tcp_wmem")
+    if bounds is None or used is None or not (receive and send and len(receive) == len(send) == 3):
+        return None
+    each = max(1, receive[1] + send[1])
+    many = memory.sockets_of_data(max(0, bounds[2] - used), each)
+    return f"room for the data of {many:,} sockets that have {each:,} bytes waiting (tcp_rmem and tcp_wmem, default)"
+
+
 def _orphans(host: Host) -> Limit:
+    most, used = number(host.snapshot, "net.ipv4.tcp_max_orphans"), sockstat(host.snapshot, "TCP.orphan")
+    left = None if most is None or used is None else max(0, most - used)
     return Limit(
         limit=f"{host.prefix}tcp_max_orphans",
         side=host.side,
         unit="orphans",
-        value=number(host.snapshot, "net.ipv4.tcp_max_orphans"),
-        used=sockstat(host.snapshot, "TCP.orphan"),
+        value=most,
+        used=used,
         source="/proc/sys/net/ipv4/tcp_max_orphans, /proc/net/sockstat TCP orphan",
         raise_with="sysctl -w net.ipv4.tcp_max_orphans=N",
         restart="nothing: it counts at once",
+        note=None if left is None else f"{plural(left, 'socket')} more may be closing at once; what is beyond is reset",
         why_unknown="it bounds sockets that their process closed with data unsent, not open connections",
     )
+
+
+def _neighbours(host: Host) -> Iterator[Limit]:
+    """Tables of neighbours that are half full."""
+    for table in host.snapshot.neighbours or ():
+        if table.maximum is None or table.entries * 2 < table.maximum:
+            continue
+        family = "ipv6" if table.name == "ndisc_cache" else "ipv4"
+        yield Limit(
+            limit=f"{host.prefix}neighbours@{table.name}",
+            side=host.side,
+            unit="neighbours of the whole machine",
+            value=table.maximum,
+            used=natural(table.entries),
+            source="netlink RTM_GETNEIGHTBL",
+            raise_with=f"sysctl -w net.{family}.neigh.default.gc_thresh3=N   # in the initial namespace",
+            restart="nothing: it counts at once",
+            why_unknown="it bounds hosts on the own links, not connections: beyond it a new one can't be reached",
+        )
 
 
 def _cloud(host: Host) -> Iterator[Limit]:

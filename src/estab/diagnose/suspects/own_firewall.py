@@ -8,7 +8,7 @@ either leaves the host.
 
 from __future__ import annotations
 
-from estab.diagnose import facts, sent
+from estab.diagnose import facts, neighbour_tables, sent
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.futile import longer_timeout
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
@@ -40,14 +40,20 @@ def _weigh(run: RunResult) -> tuple[Verdict, str]:
     if refused and (own or 0) * 2 > refused and not sent.held_back(run):
         return "confirmed", f"This host refuses itself: {plural(refused, 'connect')} met an ICMP error of its own."
     if lost and (not_sent or 0) * 2 > lost:
-        if filter_rules(run).get("client") is False:
-            return "possible", (
-                f"This host did not send {plural(not_sent or 0, 'packet')}, and it has no rules that would drop them."
-            )
-        return "confirmed", (
-            f"This host drops its own SYNs: {plural(lost, 'connect')} timed out, and none of them left it."
-        )
+        return _weigh_drops(run, lost, not_sent or 0)
     return "ruled_out", "What failed had left this host."
+
+
+def _weigh_drops(run: RunResult, lost: int, not_sent: int) -> tuple[Verdict, str]:
+    told = f"This host did not send {plural(not_sent, 'packet')}"
+    if filter_rules(run).get("client") is False:
+        return "possible", f"{told}, and it has no rules that would drop them."
+    if (full := neighbour_tables.refused(run)) * 2 > lost:
+        return (
+            "possible",
+            f"{told}: for a rule of its own, or its neighbour table, which was full {plural(full, 'time')}.",
+        )
+    return "confirmed", f"This host drops its own SYNs: {plural(lost, 'connect')} timed out, and none of them left it."
 
 
 def _evidence(run: RunResult) -> list[Evidence]:

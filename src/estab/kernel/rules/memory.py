@@ -46,3 +46,29 @@ def tcp_mem_pressure(used_pages: int | None, tcp_mem: tuple[int, int, int] | Non
     if used_pages > tcp_mem[2]:
         return "over_limit"
     return "pressure" if used_pages > tcp_mem[1] else "none"
+
+
+def sockets_of_data(left_pages: int | None, bytes_each: int | None, page_bytes: int = 4096) -> int | None:
+    """How many sockets' buffers of so many bytes each fit into pages of tcp_mem; None where one is not known.
+
+    Raises RuleInputError below 0 pages, or below 1 byte. Source: `net/core/sock.c sk_mem_pages` (docs/kernel.md rule
+    27).
+    """
+    if left_pages is None or bytes_each is None:
+        return None
+    at_least("left_pages", left_pages, 0)
+    at_least("bytes_each", bytes_each, 1)
+    return left_pages // -(-bytes_each // page_bytes)
+
+
+def too_many_orphans(orphans: int | None, most: int | None) -> bool | None:
+    """Whether the machine has more orphans than `net.ipv4.tcp_max_orphans`. None where one is not known.
+
+    With more, each socket that its program closes is reset. Raises RuleInputError below 0.
+    Source: `net/ipv4/tcp.c tcp_too_many_orphans, tcp_check_oom` (docs/kernel.md rule 27).
+    """
+    if orphans is None or most is None:
+        return None
+    at_least("orphans", orphans, 0)
+    at_least("most", most, 0)
+    return orphans > most

@@ -8,6 +8,8 @@ _SINCE = {
     "net.ipv4.tcp_tw_reuse_delay": (6, 14),
     "net.ipv4.tcp_rto_max_ms": (6, 15),
 }
+# `net/core/sysctl_net_core.c`, `net/ipv4/sysctl_net_ipv4.c`: of the machine, and shown where it is set.
+_INITIAL_ALONE = ("net.core.netdev_max_backlog", "net.ipv4.tcp_mem", "net.ipv4.tcp_max_orphans")
 _BUILT_WITH = {"net.ipv4.tcp_syncookies": "CONFIG_SYN_COOKIES"}
 _MODULES = {"net.netfilter.": "nf_conntrack", "net.ipv6.": "ipv6"}
 
@@ -21,6 +23,8 @@ def why_missing(name: str) -> str:
     if name in _SINCE:
         major, minor = _SINCE[name]
         return f"{missing}: it came with Linux {major}.{minor}"
+    if name in _INITIAL_ALONE:
+        return f"{name} is the machine's, and shown in its initial network namespace alone"
     if name in _BUILT_WITH:
         return f"{missing}: it is built without {_BUILT_WITH[name]}"
     module = next((module for prefix, module in _MODULES.items() if name.startswith(prefix)), None)

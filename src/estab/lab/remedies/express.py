@@ -266,6 +266,7 @@ def _mend(_change: Change, setup: Setup, _scale: float) -> Expressed:
         forgets_s=None,
         ends_s=None,
         dead_first=False,
+        spoils=None,
     )
     if mended.path == setup.path:
         return Expressed(None, "nothing of the path is dead or missing here")
@@ -276,6 +277,12 @@ def _mtu(_change: Change, setup: Setup, _scale: float) -> Expressed:
     if setup.path.largest is None:
         return Expressed(None, "packets of every size pass here")
     return Expressed(replace(setup, mtu=setup.path.largest), f"links of {plural(setup.path.largest, 'byte')}")
+
+
+def _drop_invalid(_change: Change, setup: Setup, _scale: float) -> Expressed:
+    if not setup.path.strays:
+        return Expressed(None, "nothing comes from outside of a window here")
+    return Expressed(setup.with_path(drops_invalid=True), "the client drops what fits no flow")
 
 
 def _nat_ports(change: Change, setup: Setup, scale: float) -> Expressed:
@@ -327,6 +334,7 @@ _RULES: dict[str, _Rule] = {
     "flow_table": _flow_table,
     "mend": _mend,
     "nat_ports": _nat_ports,
+    "drop_invalid": _drop_invalid,
     "mtu": _mtu,
     "look": _not(LOOKS),
     "program": _not("there is no such program here: {name}"),

@@ -16,11 +16,11 @@ from estab.lab.process import links
 from estab.lab.process.child import Child, say
 from estab.lab.process.namespace import sysctl, veth
 from estab.lab.stage import programs
-from estab.lab.stage.firewall import masquerade, nft, own_rule
+from estab.lab.stage.firewall import drop_invalid, masquerade, nft, own_rule
 from estab.lab.stage.hosts import CLIENT, DEAD, MAC, PORT, SERVER
 from estab.lab.stage.scaling import PORT_RANGE
 from estab.lab.stage.server import Foreign, IfFree, Nobody, ServerSpec
-from estab.lab.stage.setup import Setup
+from estab.lab.stage.setup import Path, Setup
 from estab.lab.stage.stage import Stage
 from estab.lab.wire.spec import Filter, WireSpec
 from estab.load.serving import Service
@@ -44,7 +44,7 @@ def wire(setup: Setup) -> WireSpec | None:
         rtt_s=setup.rtt_s, loss=path.loss, filter=closed, lose_syns=lost_syns(setup), flows=path.flows,
         gather_syns=0 if setup.waiting else path.gather, syn_spread_s=path.syn_spread_s, members=path.members,
         most=path.most, largest=path.largest, syns_per_s=path.syns_per_s, syn_burst=path.syn_burst,
-        forgets_s=path.forgets_s, forgotten=path.forgotten, ends_s=path.ends_s,
+        forgets_s=path.forgets_s, forgotten=path.forgotten, ends_s=path.ends_s, spoils=path.spoils, strays=path.strays,
     )  # fmt: skip
 
 
@@ -133,6 +133,16 @@ def _second_link(stage: Stage, *, strict: bool) -> None:
         links.add_route(links.Route(f"{_OTHER_NETWORK}.0", 24, link="eth1", source=SERVER))
 
 
+def _translation(path: Path) -> None:
+    """The client's NAT, and what it does with what fits no flow."""
+    if path.nat_ports is not None:
+        nft(masquerade(path.nat_ports))
+    if path.drops_invalid:
+        nft(drop_invalid())
+    if path.nat_forgets:
+        sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait", 1)
+
+
 @contextlib.contextmanager
 def surroundings(stage: Stage, setup: Setup) -> Iterator[None]:
     """What else is at the client while the block lasts: its own policy, and ports that another program owns."""
@@ -150,10 +160,7 @@ def surroundings(stage: Stage, setup: Setup) -> Iterator[None]:
             links.add_route(links.Route(SERVER, 32, prohibited=True))
         if setup.path.closed in ("own_reject", "own_drop"):
             nft(own_rule("reject" if setup.path.closed == "own_reject" else "drop"))
-        if setup.path.nat_ports is not None:
-            nft(masquerade(setup.path.nat_ports))
-        if setup.path.nat_forgets:
-            sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait", 1)
+        _translation(setup.path)
         if setup.path.gap == "neighbour":
             links.delete_neighbour(SERVER, "eth0")
     if setup.path.gap == "neighbour":

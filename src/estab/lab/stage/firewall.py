@@ -27,6 +27,11 @@ def masquerade(ports: int) -> str:
     return _table("ip", "type nat hook postrouting priority 100", rule)
 
 
+def drop_invalid() -> str:
+    """What comes to the client and fits no flow that it tracks is dropped, before a socket is sought for it."""
+    return _table("inet", "type filter hook input priority 0", "ct state invalid counter drop")
+
+
 def _table(family: str, hook: str, rule: str) -> str:
     return f"table {family} estab_lab {{\n chain rules {{\n {hook}\n {rule}\n }}\n}}\n"
 

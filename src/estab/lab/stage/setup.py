@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from estab.lab.wire.spec import Filter, Forgotten
+from estab.lab.wire.spec import End, Filter, Forgotten
 
 Sysctls = tuple[tuple[str, int | str], ...]
 Command = Literal["hold", "bench", "churn"]
@@ -66,6 +66,9 @@ class Path:
     for longer is forgotten, and what then comes of it is lost, or answered by RST (`forgotten`); None: none is.
     `ends_s`: so long after the first SYN nothing passes any more; None: all goes on. `dead_first`: the clients connect
     to a name that has two addresses of the server's, and nobody listens on the first.
+    `spoils`: what this end sends arrives with a wrong checksum; None: nothing does. `strays`: each connection's client
+    is sent one segment from outside of the window, which the client's own host drops where it has a rule against that
+    (`drops_invalid`).
     """
 
     closed: Closed = "none"
@@ -87,6 +90,9 @@ class Path:
     forgotten: Forgotten = "drop"
     ends_s: float | None = None
     dead_first: bool = False
+    spoils: End | None = None
+    strays: bool = False
+    drops_invalid: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,11 @@ from itertools import takewhile
 from estab.diagnose import facts, idle_times, sent
 from estab.diagnose.silence import silence
 from estab.diagnose.successes import steady_rate
-from estab.diagnose.suspects import path_filtered
+from estab.diagnose.suspects import checksum_errors, path_filtered
 from estab.kernel.rules import accept_queue, syn_queue
 from estab.kernel.rules.inputs import RuleInputError
 from estab.lab.stage.setup import Closed, Path
+from estab.lab.wire.spec import End
 from estab.records import RunResult
 from estab.words import plural
 
@@ -178,6 +179,19 @@ def _dead_first(run: RunResult, assumed: list[str]) -> Path:
     return Path(dead_first=True)
 
 
+def _spoiling(run: RunResult, assumed: list[str]) -> Path:
+    wrong = checksum_errors.arrived_wrong(run)
+    spoils: End = "client" if wrong.get("server", 0) >= wrong.get("client", 0) else "server"
+    assumed.append(f"the checksum of every packet that the {spoils} sends is wrong; the share is not in the record")
+    return Path(spoils=spoils)
+
+
+def _strays(run: RunResult, assumed: list[str]) -> Path:
+    ports = max(1000, 2 * run.funnel.attempted)
+    assumed.append("the client masquerades, and gets one segment from outside of the window on each connection")
+    return Path(nat_ports=ports, strays=True)
+
+
 _BY_CAUSE: dict[str, Callable[[RunResult, list[str]], Path]] = {
     "path_filtered": lambda run, assumed: Path(closed=_closed(run, assumed)),
     "path_flow_table_full": _flow_table,
@@ -196,6 +210,8 @@ _BY_CAUSE: dict[str, Callable[[RunResult, list[str]], Path]] = {
     "path_idle_timeout": _forgetting,
     "peer_vanished": _ending,
     "first_address_dead": _dead_first,
+    "checksum_errors": _spoiling,
+    "conntrack_invalid_reset": _strays,
     "syn_queue_overflow": lambda run, assumed: Path(gather=_together(run, assumed)),
     "cookie_reset": lambda run, assumed: Path(gather=_together(run, assumed)),
 }

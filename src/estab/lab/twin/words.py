@@ -43,6 +43,7 @@ def _path(path: Path) -> list[str]:
     if path.syns_per_s is not None:
         said.append(f"lets {path.syns_per_s:,.3g} SYNs a second pass after {count(path.syn_burst)} at once")
     said += _dead(path)
+    said += _changed(path)
     if path.lost:
         said.append("loses the first SYN of " + ", then the next of ".join(count(lost) for lost in path.lost))
     if path.lost_share:
@@ -62,6 +63,16 @@ def _dead(path: Path) -> list[str]:
     if path.forgets_s is not None:
         then = "answers by RST what then comes of it" if path.forgotten == "reset" else "loses what then comes of it"
         said.append(f"forgets a flow that rests for {path.forgets_s:g} s, and {then}")
+    return said
+
+
+def _changed(path: Path) -> list[str]:
+    """What is not as it was sent."""
+    said = [] if path.spoils is None else [f"spoils the checksum of all that the {path.spoils} sends"]
+    if path.strays:
+        said.append("sends each client a segment from outside of the window")
+    if path.drops_invalid:
+        said.append("the client drops what fits no flow")
     return said
 
 

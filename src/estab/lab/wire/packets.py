@@ -39,6 +39,31 @@ def tcp_flags(frame: bytes) -> int:
     return frame[47] if len(frame) >= 54 and frame[23] == TCP else 0
 
 
+def has_data(frame: bytes) -> bool:
+    """Whether a TCP frame carries more than headers."""
+    if len(frame) < 54 or frame[23] != TCP:
+        return False
+    return ip_length(frame) > 20 + (frame[46] >> 4) * 4
+
+
+def with_wrong_checksum(frame: bytes) -> bytes:
+    """A TCP frame whose checksum its receiver finds wrong; another one as it is."""
+    if len(frame) < 54 or frame[23] != TCP:
+        return frame
+    return frame[:50] + bytes([frame[50] ^ 0x55, frame[51]]) + frame[52:]
+
+
+def far_ahead(frame: bytes) -> bytes:
+    """A TCP frame with its sequence number 2^30 further, beyond every window, and the checksum for it (RFC 1624)."""
+    word, check = int.from_bytes(frame[38:40], "big"), int.from_bytes(frame[50:52], "big")
+    moved = (word + 0x4000) & 0xFFFF
+    total = (~check & 0xFFFF) + (~word & 0xFFFF) + moved
+    total = (total & 0xFFFF) + (total >> 16)
+    total = (total & 0xFFFF) + (total >> 16)
+    head = frame[:38] + struct.pack("!H", moved) + frame[40:50]
+    return head + struct.pack("!H", ~total & 0xFFFF) + frame[52:]
+
+
 def ports(frame: bytes) -> tuple[int, int]:
     """Source and target port of a TCP or UDP frame."""
     return int.from_bytes(frame[34:36], "big"), int.from_bytes(frame[36:38], "big")

@@ -35,6 +35,7 @@ _LOOKS_S, _FELT = 50e-6, 0.01
 GATHER_S = 0.2
 GATHERS_WITHIN_S = 0.5  # clients give up, or send their SYN again, within a second
 CLIENT, SERVER = 0, 1
+_ENDS = {"client": CLIENT, "server": SERVER}
 
 
 def _open(link: str) -> socket.socket:
@@ -64,6 +65,7 @@ class Relay:
         self.table: set[packets.FlowKey] = set()
         self.passed_at: dict[packets.FlowKey, float] = {}  # when something of a flow passed last
         self.open: set[packets.FlowKey] = set()  # the client's connections that neither end has closed
+        self.strayed: set[packets.FlowKey] = set()  # connections on which a stray segment was sent
         self.random = random.Random(spec.seed)
         self.spread: list[tuple[float, bytes]] = []  # SYNs that come later than others, a heap
         self.gathered: list[bytes] = []
@@ -152,7 +154,16 @@ class Relay:
             if why:
                 self.report.lost += 1
             elif why is None:
-                self.due[1 - end].append((now + self.delay, frame))
+                self._pass_on(frame, end, now + self.delay)
+
+    def _pass_on(self, frame: bytes, end: int, moment: float) -> None:
+        """It leaves at the other end at that moment, as it came or as the spec wants it."""
+        if self.spec.strays and end == SERVER and packets.has_data(frame) and packets.flow(frame) not in self.strayed:
+            self.strayed.add(packets.flow(frame))
+            self.due[CLIENT].append((moment, packets.far_ahead(frame)))
+        if self.spec.spoils is not None and end == _ENDS[self.spec.spoils]:
+            frame = packets.with_wrong_checksum(frame)
+        self.due[1 - end].append((moment, frame))
 
     def _fate(self, frame: bytes, end: int, now: float) -> str | None:
         """None: it goes on. Else why it does not; the empty text where it is only kept for a while."""

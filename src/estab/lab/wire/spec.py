@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 Filter = Literal["none", "drop", "reset", "unreachable", "prohibited"]
+End = Literal["client", "server"]
 Forgotten = Literal["drop", "reset"]  # what becomes of a packet whose flow is forgotten: lost, or answered by RST
 
 
@@ -26,6 +27,8 @@ class WireSpec:
     `forgets_s`: a flow of which nothing came for so long is forgotten; but for a SYN, what then comes of it is lost, or
     answered by RST where `forgotten` says so. None: none is.
     `ends_s`: so long after the client's first SYN nothing passes any more, either way. None: all goes on.
+    `spoils`: of this end's TCP packets the checksum is wrong when they leave. `strays`: before the first data of the
+    server's on each connection the client gets a copy of it whose sequence number lies far outside of the window.
     `capture`: keep the first packets for pcapng.
     """
 
@@ -44,6 +47,8 @@ class WireSpec:
     forgets_s: float | None = None
     forgotten: Forgotten = "drop"
     ends_s: float | None = None
+    spoils: End | None = None
+    strays: bool = False
     capture: bool = False
     seed: int = 1
 
