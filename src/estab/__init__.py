@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from estab.api.hold import HoldRequest, hold
     from estab.api.idle import find_idle
     from estab.api.limits import limits
+    from estab.api.probe import ProbeRequest, probe
     from estab.api.program import Watching, attach, run, watching
     from estab.api.recorder import Progress
     from estab.api.report import write_report
@@ -60,6 +61,7 @@ _WHERE = {
     "lab": "estab.lab.run.session",
     "limits": "estab.api.limits",
     "load_run": "estab.api.files",
+    "probe": "estab.api.probe",
     "run": "estab.api.program",
     "save_run": "estab.api.files",
     "serve": "estab.api.serve",
@@ -78,6 +80,7 @@ _WHERE = {
     "LoadOptions": "estab.api.request",
     "MachineError": "estab.errors",
     "ParseError": "estab.errors",
+    "ProbeRequest": "estab.api.probe",
     "Progress": "estab.api.recorder",
     "ReadError": "estab.errors",
     "LabResult": "estab.records.lab",
@@ -105,6 +108,7 @@ __all__ = [
     "LoadOptions",
     "MachineError",
     "ParseError",
+    "ProbeRequest",
     "Progress",
     "ReadError",
     "RunResult",
@@ -130,6 +134,7 @@ __all__ = [
     "lab",
     "limits",
     "load_run",
+    "probe",
     "run",
     "save_run",
     "serve",

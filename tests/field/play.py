@@ -37,7 +37,7 @@ from estab.records import EPISODES_SCHEMA, Episodes
 _COMMAND_S = 60.0
 _ALL_S = 100
 _ESTAB = [sys.executable, "-m", "estab"]
-_KEEPS_JSON = ("hold", "churn", "bench", "diagnose", "limits", "attach", "run")
+_KEEPS_JSON = ("hold", "churn", "bench", "probe", "diagnose", "limits", "attach", "run")
 
 
 def alone(situation: Situation) -> None:

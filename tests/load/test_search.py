@@ -6,7 +6,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from estab.load.search import MOST_ROUNDS, MOST_STEPS, NEAR, NEAR_S, NEAR_SHARE, CeilingSearch, IdleSearch, RateSearch
+from estab.load.search import (
+    MOST_ROUNDS,
+    MOST_STEPS,
+    NEAR,
+    NEAR_S,
+    NEAR_SHARE,
+    CeilingSearch,
+    IdleSearch,
+    RateSearch,
+    SizeSearch,
+)
 
 
 def find(true: int, most: int, first: int, reach: float = 1.0) -> CeilingSearch:
@@ -142,3 +152,22 @@ def test_rests_that_contradict_each_other_come_to_an_end() -> None:
         search.tried(gaps_s[-1] if turn % 2 else None, gaps_s[0], None)
     assert search.rounds <= MOST_ROUNDS
     assert not search.is_near
+
+
+@given(passes=st.integers(536, 9000), high=st.integers(1, 65_000), at_once=st.integers(1, 8))
+def test_a_size_is_found_to_the_byte(passes: int, high: int, at_once: int) -> None:
+    search, tried = SizeSearch(576, 576 + high), 0
+    border = min(max(passes, 576), 576 + high - 1)
+    while sizes := search.next(at_once):
+        assert all(search.passes < size < search.fails for size in sizes)
+        assert len(set(sizes)) == len(sizes) <= at_once
+        search.tried({size: size <= border for size in sizes})
+        tried += 1
+    assert (search.passes, search.fails) == (border, border + 1)
+    assert tried <= 17
+
+
+def test_a_size_that_chance_let_through_does_not_mislead() -> None:
+    search = SizeSearch(576, 1500)
+    search.tried({700: True, 900: False, 1200: True})
+    assert (search.passes, search.fails) == (700, 900)

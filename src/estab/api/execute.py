@@ -9,23 +9,25 @@ from dataclasses import dataclass, replace
 
 from estab import __version__
 from estab.api.machine import check_fits, machine
+from estab.api.probing import Probing, Subject
 from estab.api.recorder import ProgressCallback, Recorder
 from estab.api.request import ConfigValue, LoadOptions, LoadRequest
 from estab.diagnose import accepts, data_path, judge, sent, silence
 from estab.errors import UsageError
 from estab.kernel.formats.endpoint import endpoint, is_unix
-from estab.load import connect_after, fleet, late_connect, outcome, plan, size_probe
+from estab.load import connect_after, fleet, late_connect, outcome, plan
 from estab.load.conductor import SOLO, Barrier, Callbacks, Stop, conduct
 from estab.load.exchange import HTTP, Exchange
 from estab.load.fleet import Fleet, engine_name
 from estab.load.plan import Address, ClientLoad, Machine, is_address
+from estab.load.probing import sizes
 from estab.load.serving import Service, serving
 from estab.load.target import parse, resolve_all
 from estab.observe import host, via
 from estab.observe.local import is_local
 from estab.observe.unix_watch import watch_of
 from estab.observe.watch import Observed, Watch
-from estab.records import Funnel, Ghosts, LateConnect, RunResult, SizeProbe
+from estab.records import Funnel, Ghosts, LateConnect, RunResult
 from estab.records.failure import OF_CONNECTED
 
 
@@ -45,6 +47,7 @@ class _Run:
     config: Mapping[str, ConfigValue]
     server_via: str | None
     barrier: Barrier
+    probing: Probing | None
 
 
 def execute(
@@ -70,6 +73,10 @@ def execute(
     config: dict[str, ConfigValue] = {**request.config(), "timeout_s": options.timeout_s, "embedded": embedded}
     if options.server_via is not None:
         config["server_via"] = options.server_via
+    if options.probe and not request.is_probe:
+        config["probe"] = True
+    if options.port_beside is not None:
+        config["port_beside"] = options.port_beside
     with contextlib.ExitStack() as stack:
         servers: Fleet | None = None
         addresses: list[Address] = []
@@ -94,8 +101,28 @@ def execute(
             config["target_name"] = parse(str(target))[0]
         if visitors is not None:
             made = made.beside(plan.make(visitors, address, here, beside_server=True))
-        run = _Run(request, load, visitors, address, addresses, made, config, options.server_via, barrier)
+        probing = None
+        if (options.probe or request.is_probe) and target is not None and not is_unix(address[0]):
+            _check_other_port(options.port_beside, address)
+            subject = Subject(
+                target=address,
+                source=next(iter(made.sources), None),
+                exchange=load.exchange,
+                timeout_s=load.timeout_s,
+                other_port=options.port_beside or 0,
+                ports_used=here.port_range,
+            )
+            probing = Probing(subject, stop, of_command=request.is_probe)
+        run = _Run(
+            request, load, visitors, address, addresses, made, config, options.server_via, barrier, probing
+        )  # fmt: skip
         return _carry_out(run, servers, stop, progress)
+
+
+def _check_other_port(port: int | None, target: Address) -> None:
+    """Raises UsageError where the other port is the target's own."""
+    if port == target[1]:
+        raise UsageError(f"`port_beside` is {port}, the port of the `target` itself: give another one")
 
 
 def _check_ends(target: str | None, options: LoadOptions) -> None:
@@ -129,10 +156,12 @@ def _carry_out(run: _Run, servers: Fleet | None, stop: Stop | None, progress: Pr
     own = servers.pids() if servers else None
     watch = watch_of(host_name, port, server_pids=own, server_via=run.server_via)
     with contextlib.closing(watch), Fleet() as clients:
+        if run.probing is not None:
+            run.probing.before()
         clients.start("client", run.plan.configs)
         watch.start(clients.pids())
         recorder = Recorder(clients, servers, watch, progress)
-        late = _LateConnect(run, clients, watch)
+        late = _AskedLate(run, clients, watch)
         told = Callbacks(recorder.tick, recorder.settled, late.closing, run.barrier)
         interrupted = conduct(clients, told, hold_s=run.request.hold_s, stop=stop)
         recorder.linger(stop)
@@ -146,18 +175,17 @@ def _carry_out(run: _Run, servers: Fleet | None, stop: Stop | None, progress: Pr
 
 
 def _asked_again(run: _Run, record: RunResult) -> RunResult:
-    """With what a few connects after the run tell, where it left a question that they can answer."""
+    """With what a few connects after the run tell, where it left a question that they can answer, or all were asked."""
     if len(run.addresses) > 1:
         record = record.replace(addresses=connect_after.connect_each(run.addresses, _source(run)))
     if silence.asks_for_connect(record):
         record = record.replace(connect_after=connect_after.connect_after(run.target, _source(run)))
-    if data_path.asks_for_probe(record):
-        record = record.replace(size_probe=_probed(run))
-    return record
-
-
-def _probed(run: _Run) -> SizeProbe | None:
-    return size_probe.probe(run.target, run.load.exchange.size, run.load.timeout_s or 0.0, _source(run))
+    if run.probing is not None:
+        return run.probing.after(record.replace(diagnosis=judge(record)))
+    if not data_path.asks_for_probe(record):
+        return record
+    asked = sizes.asking(run.target, run.load.exchange, run.load.timeout_s, _source(run))
+    return record.replace(size_probe=sizes.probe(asked))
 
 
 def _source(run: _Run) -> str | None:
@@ -166,8 +194,8 @@ def _source(run: _Run) -> str | None:
     return sources[0] if isinstance(sources, list) and sources else None
 
 
-class _LateConnect:
-    """Whether what was refused is refused still, asked while all that connected is held."""
+class _AskedLate:
+    """What is asked while all that connected is held: is what was refused refused still, is this port lost alone?"""
 
     def __init__(self, run: _Run, clients: Fleet, watch: Watch) -> None:
         self._run, self._clients, self._watch = run, clients, watch
@@ -180,6 +208,10 @@ class _LateConnect:
         open_now = sum(block.get("open") for block in blocks)
         began_ns = min((block.get("started_ns") for block in blocks), default=0)
         failures = outcome.failures(blocks)
+        # Where the server's end is seen, these connects would count there.
+        is_seen = self._run.server_via is not None or is_local(self._run.target[0])
+        if open_now and self._run.probing is not None and not is_seen and sent.lost_among(failures):
+            self._run.probing.held(open_now)
         if not open_now or not sent.refused_among(failures):
             return
         at_s = (time.monotonic_ns() - began_ns) / outcome.NS_PER_S

@@ -14,7 +14,7 @@ import msgspec
 from estab.errors import UsageError
 from estab.load.plan import MOST_CONNECTIONS, MOST_DURATION_S, MOST_PROCESSES, MOST_RATE, ClientLoad, check_range
 from estab.load.serving import Service
-from estab.load.target import AddressFamily
+from estab.load.target import MOST_PORT, AddressFamily
 from estab.records import Record
 
 Arrivals = Literal["poisson", "constant"]
@@ -31,6 +31,9 @@ class LoadOptions(Record, frozen=True, kw_only=True):
     `server_via` is a command that prints snapshots of the server's host, as "ssh HOST estab observe --port {port}", so
     that its end is judged too.
     `address_family` takes the target's first address of that family ("ipv4", "ipv6") in place of its first ("any").
+    `probe`: where no cause is sure, a few connects of its own are made that would tell, 99
+    at most; one of them, and a ping, before the load: to `port_beside`, another port of the target's host (None: the
+    next one).
 
     Raises UsageError for what cannot be.
     """
@@ -41,6 +44,8 @@ class LoadOptions(Record, frozen=True, kw_only=True):
     service: Service = Service("echo")
     server_via: str | None = None
     address_family: AddressFamily = "any"
+    probe: bool = False
+    port_beside: int | None = None
 
     def __post_init__(self) -> None:
         check_range("timeout_s", self.timeout_s, 0, MOST_DURATION_S)
@@ -48,6 +53,10 @@ class LoadOptions(Record, frozen=True, kw_only=True):
             check_range("processes", self.processes, 1, MOST_PROCESSES)
         if self.address_family not in get_args(AddressFamily):
             raise UsageError(f"`address_family` is {self.address_family!r}; it can be any, ipv4 or ipv6")
+        if self.port_beside is not None:
+            check_range("port_beside", self.port_beside, 1, MOST_PORT)
+            if not self.probe:
+                raise UsageError("`port_beside` is the port of a probe: give `probe` too, or leave it out")
 
 
 DEFAULT_OPTIONS = LoadOptions()
@@ -60,6 +69,7 @@ class LoadRequest(Record, frozen=True, kw_only=True):
     """
 
     command: ClassVar[str]
+    is_probe: ClassVar[bool] = False  # the load is the first of its probes, and all others are made too
 
     connections: int
     duration_s: float

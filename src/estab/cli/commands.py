@@ -8,6 +8,7 @@ COMMANDS = {
     "bench": "Measure an echo server: requests per second, latency, and the limit that was met.",
     "hold": "Open many connections, hold them, close them: how many can I have?",
     "churn": "Connect and close in a loop, like clients without a connection pool.",
+    "probe": "Try a path by a few connects: which cause is it, of those that look alike?",
     "run": "Run a command (a load tool, a client, a server), watch its connections, and judge them.",
     "attach": "Watch the connections of what already runs, and judge them.",
     "observe": "Print what the kernel shows as JSON lines: listeners, sockets, counters, limits.",

@@ -30,6 +30,8 @@ def run_load(request: Request | GapsRequest, target: str | None, flags: LoadFlag
 
         if isinstance(request, GapsRequest):
             raise UsageError("idle times show from one host as from many; leave out --cluster, or --gaps")
+        if client.probe:
+            raise UsageError("probes are this host's alone; leave out --cluster, or --probe")
         return run_on_cluster(request, target, options, client, output)
 
     target = None if target is None else address_of(target)

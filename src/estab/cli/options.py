@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from estab.cli.values import Bytes, Command, File, Flag, Seconds, Whole
+from estab.cli.values import Bytes, Command, File, Flag, Port, Seconds, Whole
 from estab.errors import UsageError
 from estab.load.exchange import MOST_REQUEST, unescape
 
@@ -115,6 +115,12 @@ class ClientFlags:
 
     address_family: Literal["any", "ipv4", "ipv6"] = "any"
     """Which of the addresses of a name to load: the first of any family, or the first of this one."""
+    probe: Flag = False
+    """Where no cause is sure afterwards, make a few connects more that would tell: 99 at most, in 30 s. One to another
+    port and a ping come before the load. `estab probe` makes them without a load."""
+
+    port_beside: Port | None = None
+    """The other port of the server's host that --probe asks. Default: the next one."""
 
     cluster: Annotated[str | None, Parameter(metavar="ADDRESS")] = None
     """Run on every host of the Dask cluster whose scheduler has this address (tcp://10.0.0.9:8786). Counts and rates
@@ -191,6 +197,8 @@ class LoadFlags:
             service=self.embedded.service(target),
             server_via=self.client.server_via,
             address_family=self.client.address_family,
+            probe=self.client.probe,
+            port_beside=self.client.port_beside,
         )
 
 

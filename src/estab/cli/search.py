@@ -123,4 +123,6 @@ def _options(target: str | None, flags: LoadFlags) -> LoadOptions:
         raise UsageError("a search repeats by itself; leave out --repeat")
     if flags.client.cluster is not None:
         raise UsageError("a search is this host's alone; leave out --cluster, and run the load there at a few sizes")
+    if flags.client.probe:
+        raise UsageError("a search makes no probes; leave out --probe, and run the load at one number")
     return flags.options(target)

@@ -33,7 +33,8 @@ def exit_code(run: RunResult) -> int:
     """0 nothing went wrong; 1 connections failed or a limit was met; 130 interrupted."""
     if run.interrupted:
         return INTERRUPTED
-    return FAILED if run.failures or run.cause is not None or run.lost_workers else OK
+    failed = run.failures or (run.probes is not None and run.probes.failed)
+    return FAILED if failed or run.cause is not None or run.lost_workers else OK
 
 
 @contextlib.contextmanager

@@ -39,6 +39,18 @@ class CauseKind(Enum):
     ACCEPT_QUEUE = "the accept queue overflows"
 
 
+class Probe(Enum):
+    """A few connects or requests of their own that tell causes apart; the values are the record's names of them.
+
+    `HELD`: the other port too, asked while the load's connections are open.
+    """
+
+    OTHER_PORT = "other_port"
+    HELD = "held"
+    SOURCE_PORTS = "source_ports"
+    SIZES = "sizes"
+
+
 @dataclass(frozen=True)
 class Judgement:
     """What a suspect says of itself. `side` None: the one that its cause declares.
@@ -100,6 +112,7 @@ class Cause:
     handshake `judge_run` (`judges_program` says which), else `judge_snapshots`.
     `over_unix`: whether connections over a UNIX socket can meet it, so that `judge_run` judges them too; else a run
     over one rules it out.
+    `told_by`: probes that would tell whether it is this one, where it is only possible.
     `failures`: how many of a run's client failures it can answer for. `remedies`: what works, then what does nothing.
     """
 
@@ -115,6 +128,7 @@ class Cause:
     specificity: int = 0
     judge_program: Callable[[RunResult], Judgement] | None = None
     over_unix: bool = False
+    told_by: frozenset[Probe] = frozenset()
     explains: Mapping[str | CauseKind, str] = field(default_factory=dict)
 
     def suspect(self, judgement: Judgement, run: RunResult) -> Suspect:

@@ -8,6 +8,7 @@ from estab.diagnose.decide import decide, not_observed, open_questions
 from estab.diagnose.evidence import unknown
 from estab.diagnose.program import judge_program
 from estab.diagnose.suspects import CAUSES, first_address_dead
+from estab.diagnose.telling import hint
 from estab.kernel.formats import first_bytes
 from estab.records import Diagnosis, RunResult, Suspect
 from estab.words import plural
@@ -63,7 +64,7 @@ def _no_cause(run: RunResult, suspects: list[Suspect]) -> str:
     failures, replies = run.client_failures, _unwished(run)
     if questions := open_questions(suspects):
         told = plural(failures, "failure") if failures else _nothing_failed(run, replies)
-        return f"{told}; no cause is confirmed. {questions}"
+        return " ".join(filter(None, [f"{told}; no cause is confirmed. {questions}", hint(run, suspects)]))
     if failures:
         return _unexplained(run, failures) + (f" And {replies}." if replies else "")
     if lost := run.lost_workers:

@@ -16,6 +16,7 @@ from estab.diagnose.evidence import unknown
 from estab.diagnose.fell_back import fell_back
 from estab.diagnose.on_snapshots import ProgramSnapshots
 from estab.diagnose.suspects import CAUSES
+from estab.diagnose.telling import hint
 from estab.records import Diagnosis, Program, ProgramCgroup, RunResult, Suspect
 from estab.words import plural, sentence
 
@@ -124,7 +125,7 @@ def _no_cause(run: RunResult, program: Program, suspects: list[Suspect]) -> str:
     failures = run.client_failures
     if questions := open_questions(suspects):
         told = f"{plural(failures, 'connect')} failed" if failures else "No connect failed, but not all was well"
-        return f"{told}; no cause is confirmed. {questions}"
+        return " ".join(filter(None, [f"{told}; no cause is confirmed. {questions}", hint(run, suspects)]))
     if failures:
         kinds = ", ".join(f"{each.count:,} {each.kind.words}" for each in run.failures)
         return f"{plural(failures, 'connect')} failed ({kinds}); none of the known causes explains it."

@@ -58,6 +58,11 @@ def refused_among(failures: Iterable[Failure]) -> int:
     return sum(each.count for each in failures if each.phase == "connect" and each.errno in REFUSED | UNREACHABLE)
 
 
+def lost_among(failures: Iterable[Failure]) -> int:
+    """Of these failures, connects that timed out."""
+    return sum(each.count for each in failures if each.phase == "connect" and each.errno in facts.TIMEOUTS)
+
+
 def refused_by_icmp(run: RunResult) -> bool | None:
     """Whether most of what was refused was refused by ICMP, which no closed port sends. None: not read."""
     count, received = facts.failed(run, ("connect",), REFUSED), icmp_received(run)

@@ -147,3 +147,22 @@ class IdleSearch:
         self.borne_s = max(self.borne_s, borne_s or 0.0)
         if self.lost_s is not None and self.borne_s >= self.lost_s:
             self.borne_s = borne_s if borne_s is not None and borne_s < self.lost_s else 0.0
+
+
+@dataclass
+class SizeSearch:
+    """Where sizes begin to be lost: `passes` passed, `fails` did not, and what lies between is tried side by side."""
+
+    passes: int
+    fails: int
+
+    def next(self, at_once: int) -> list[int]:
+        """At most so many sizes to try, ascending; none: it is over."""
+        between = self.fails - self.passes - 1
+        count = max(0, min(at_once, between))
+        return [self.passes + (between + 1) * number // (count + 1) for number in range(1, count + 1)]
+
+    def tried(self, passed: dict[int, bool]) -> None:
+        """What became of them. A size that is lost speaks for all above it, whatever chance let through there."""
+        self.fails = min([size for size, good in passed.items() if not good], default=self.fails)
+        self.passes = max([size for size, good in passed.items() if good and size < self.fails], default=self.passes)

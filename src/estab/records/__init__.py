@@ -16,6 +16,16 @@ from estab.records.diagnosis import (
 from estab.records.episodes import EPISODES_SCHEMA, Episode, Episodes, Next
 from estab.records.failure import Failure, FailureKind
 from estab.records.limits import LIMITS_SCHEMA, Limit, Limits, RateLimit
+from estab.records.probes import (
+    ConnectTry,
+    NotTried,
+    OtherPort,
+    Ping,
+    PortTries,
+    Probes,
+    SizeProbe,
+    SourcePorts,
+)
 from estab.records.program import (
     Program,
     ProgramAccepts,
@@ -43,7 +53,6 @@ from estab.records.run import (
     Requests,
     RunResult,
     ServerSide,
-    SizeProbe,
     Visitors,
     Worker,
 )
@@ -93,6 +102,7 @@ __all__ = [
     "ChangeKind",
     "ClientSide",
     "ConnectAfter",
+    "ConnectTry",
     "Conntrack",
     "Diagnosis",
     "DropReasons",
@@ -117,14 +127,19 @@ __all__ = [
     "NeighbourTable",
     "Next",
     "Nic",
+    "NotTried",
     "OpenLoop",
+    "OtherPort",
     "OwnerSample",
     "PeerCount",
     "PeerLook",
     "Percentiles",
+    "Ping",
     "PortCount",
     "PortHolder",
+    "PortTries",
     "PortUse",
+    "Probes",
     "Process",
     "Program",
     "ProgramAccepts",
@@ -148,6 +163,7 @@ __all__ = [
     "SizeProbe",
     "Snapshot",
     "Softnet",
+    "SourcePorts",
     "Spread",
     "Stall",
     "Stalls",

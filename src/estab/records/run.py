@@ -7,6 +7,7 @@ from estab.records.connect_after import ConnectAfter, NameAddress
 from estab.records.deltas import rise
 from estab.records.diagnosis import Diagnosis
 from estab.records.failure import Failure
+from estab.records.probes import Probes, SizeProbe
 from estab.records.program import Program
 from estab.records.snapshot import HostFacts, PortUse, Process, Snapshot, Tuple4
 from estab.records.stalls import Stalls
@@ -93,21 +94,6 @@ class Visitors(Record, frozen=True, kw_only=True):
     failures: list[Failure] = []
     open_loop: OpenLoop | None = None
     latency: Latency
-
-
-class SizeProbe(Record, frozen=True, kw_only=True):
-    """A request after the run in segments of `small_mss` bytes, and one in full ones, each on a connection of its own.
-
-    `acknowledged`: all `size_bytes` of it were, in time; `answered`: something came back. `full_*` is None where the
-    small one had not passed. It is made where requests or answers were lost that are bigger than a small segment.
-    """
-
-    size_bytes: int
-    small_mss: int
-    small_acknowledged: bool
-    small_answered: bool
-    full_acknowledged: bool | None = None
-    full_answered: bool | None = None
 
 
 class LateConnect(Record, frozen=True, kw_only=True):
@@ -299,6 +285,7 @@ class RunResult(Record, frozen=True, kw_only=True):
     know, as first bytes, requests and what ended well, is not in the funnel: `completed` is what connected.
     `stalls`: its connections that got no answer in time, None where none was.
     `addresses`: those of the target's name, where it has several, in the resolver's order; the load asked the first.
+    `probes`: what a few connects of their own told, where these were asked for.
     `stopped`: why it ended before its time. `no_echo`, `no_http`: the first 20 replies to a process were no echoes, or
     not HTTP, and none was.
     """
@@ -329,6 +316,7 @@ class RunResult(Record, frozen=True, kw_only=True):
     stalls: Stalls | None = None
     connect_after: ConnectAfter | None = None
     addresses: list[NameAddress] = []
+    probes: Probes | None = None
     idle_gaps: list[IdleGap] = []
     client: ClientSide = ClientSide()
     server: ServerSide

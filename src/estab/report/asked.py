@@ -41,6 +41,7 @@ WORDS: dict[str, Callable[[Value], str]] = {
     "ramp_per_s": _with("{} connects/s"),
     "rate_per_s": _with("{}/s"),
     "gaps_s": lambda value: f"rests of {str(value).replace(',', ', ')} s",
+    "idle_s": _with("a rest of {} s"),
     "most_lost": lambda value: f"until {_number(value)} were asked in vain" if value else "",
     "trickle_per_s": _with("{} requests/s"),
     "churn_rate_per_s": _with("{} visitors/s"),
@@ -66,6 +67,8 @@ WORDS: dict[str, Callable[[Value], str]] = {
     "server_processes": lambda value: "" if value == 1 else f"{_number(value)} server processes",
     "hosts": _counted("host"),
     "processes": lambda value: "" if value == 1 else f"{_number(value)} client processes",
+    "probe": _flag("with probes"),
+    "port_beside": lambda value: f"port {value} beside",
     "sources": lambda value: f"{len(value)} source addresses" if isinstance(value, list) and len(value) > 1 else "",
 }
 

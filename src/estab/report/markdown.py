@@ -18,6 +18,8 @@ from estab.report.html.subject import Material, Subject
 from estab.report.html.view import facts, failure_rows, figures, latency_rows, suspects, tone_of
 from estab.report.idle_gaps import HEADER, gap_rows
 from estab.report.markup import code, plain, table
+from estab.report.probes import HEADER as PROBE_HEADER
+from estab.report.probes import probe_rows
 from estab.report.verdict import leads
 from estab.report.words import clean, count, seconds
 from estab.words import plural
@@ -79,6 +81,8 @@ def _run(run: RunResult) -> Iterator[str]:
         yield table(columns, failure_rows(run))
     if run.idle_gaps:
         yield table(HEADER, gap_rows(run.idle_gaps))
+    if run.probes is not None:
+        yield table(PROBE_HEADER, [list(row) for row in probe_rows(run)])
     if latency_rows(run):
         names = ("count", "p50", "p90", "p99", "p99.9", "max")
         yield table([("latency", False), *((name, True) for name in names)], latency_rows(run))

@@ -13,6 +13,7 @@ from estab.kernel.rules import accept_queue
 from estab.records import ListenerWatch, Percentiles, RunResult, Worker
 from estab.report.idle_gaps import gap_table
 from estab.report.layout import Glyphs, bar, columns, heading, indented, line, pairs
+from estab.report.probes import probe_rows
 from estab.report.words import clean, count, example_of, percent, seconds, size
 from estab.words import places, plural
 
@@ -32,6 +33,9 @@ def measured(run: RunResult, console: Console, glyphs: Glyphs) -> Iterator[Rende
     if run.idle_gaps:
         yield heading("Idle times")
         yield indented(gap_table(run.idle_gaps))
+    if run.probes is not None:
+        yield heading("Probes")
+        yield indented(pairs(list(probe_rows(run, glyphs.micro))))
     figures = [
         *_throughput(run),
         *_open_loop(run, glyphs),

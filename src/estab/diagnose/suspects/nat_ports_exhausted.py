@@ -1,18 +1,20 @@
-"""This host's NAT has no port left towards the destination: the first packet of a new flow is dropped.
+"""A NAT has no port left towards the destination: the first packet of a new flow is dropped, here or on the way.
 
 Source: `nf_nat_l4proto_unique_tuple` (net/netfilter/nf_nat_core.c) searches a free source port for the destination;
 where none is left the tuple stays one that is taken, and `__nf_conntrack_confirm` (net/netfilter/nf_conntrack_core.c)
 drops the packet: `insert_failed` and `drop` of /proc/net/stat/nf_conntrack rise together, far below nf_conntrack_max.
-Another port or address of the destination has its own ports.
+Another port or address of the destination has its own ports: that tells a NAT on the way, of which this host has no
+counter, from a full flow table and from a host that is gone.
 """
 
 from __future__ import annotations
 
-from estab.diagnose import facts
+from estab.diagnose import facts, probed
 from estab.diagnose.advice import changes
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import connect_timeouts, measured, unknown
 from estab.diagnose.on_snapshots import Snapshots
+from estab.diagnose.syn_path import syn_path
 from estab.records import Evidence, Remedy, RunResult, Snapshot, Verdict
 from estab.words import plural
 
@@ -20,9 +22,15 @@ FIELD = "insert_failed"
 
 
 def judge_run(run: RunResult) -> Judgement:
-    """Confirmed where this host failed to enter the flows of what timed out, with room in its table."""
+    """Confirmed where this host failed to enter the flows of what timed out, with room in its table; of a NAT on the
+    way where this port alone is lost to new flows, and there is one for sure.
+    """
     clashes = clashes_between(run.client.before, run.client.after)
-    return Judgement(*_weigh(run, clashes), [connect_timeouts(run), *_evidence(clashes)])
+    evidence = [connect_timeouts(run), *_evidence(clashes)]
+    verdict, summary = _weigh(run, clashes)
+    if verdict != "confirmed" and (on_the_way := _weigh_the_way(run)) is not None:
+        return Judgement(*on_the_way, [*evidence, *probed.host_evidence(run)], side="path")
+    return Judgement(verdict, summary, evidence)
 
 
 def failures(run: RunResult) -> int:
@@ -61,6 +69,21 @@ def _weigh(run: RunResult, clashes: int | None) -> tuple[Verdict, str]:
     return "confirmed", text
 
 
+def _weigh_the_way(run: RunResult) -> tuple[Verdict, str] | None:
+    """Of a NAT between. None: nothing speaks for one."""
+    met = syn_path(run)
+    is_ceiling = run.funnel.connected > 0 and met.timeouts > 0 and met.reached is None
+    if not is_ceiling or not probed.port_alone(run) or met.went_on or met.for_good is False:
+        return None
+    told = (
+        f"{plural(run.funnel.connected, 'connection')} got through, then every SYN to this port was lost, while "
+        "another port of the host answered"
+    )
+    if probed.behind_nat(run) and (met.arrived is not None or probed.is_served(run)):
+        return "confirmed", f"The NAT on the way has no port left for this destination: {told}."
+    return "possible", f"{told}: {probed.at_this_port(run)}."
+
+
 def _evidence(clashes: int | None) -> list[Evidence]:
     source = "/proc/net/stat/nf_conntrack"
     if clashes is None:
@@ -86,9 +109,11 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
 
 def remedies(run: RunResult) -> list[Remedy]:
     """More ports, and what gives none."""
+    is_here = clashes_between(run.client.before, run.client.after)
     return [
         Remedy(
-            command="nft list ruleset | grep -nE 'masquerade|snat'; conntrack -S",
+            command="nft list ruleset | grep -nE 'masquerade|snat'; conntrack -S"
+            + ("" if is_here else "   # on the router or gateway that translates"),
             works=True,
             changes=[changes.LOOK],
             why="The rule that rewrites these flows, and the range of ports that it may take.",

@@ -8,10 +8,10 @@ server's TCP does not count in OutRsts. What is dropped looks as where a flow ta
 
 from __future__ import annotations
 
-from estab.diagnose import closings, facts, sent
+from estab.diagnose import closings, facts, probed, sent
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.futile import bigger_backlog, longer_timeout
-from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, Rebuilt
+from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, Probe, Rebuilt
 from estab.diagnose.evidence import measured, unknown
 from estab.diagnose.syn_path import FEW, listened_throughout, syn_path
 from estab.records import Evidence, Remedy, RunResult, Verdict
@@ -94,8 +94,15 @@ def _weigh_lost(run: RunResult) -> tuple[Verdict, str]:
         return "ruled_out", innocent
     if met.for_good is False or met.went_on:
         return "ruled_out", "Connects came through at a second SYN, or after others were lost: a limit lets none."
+    if probed.all_new_lost(run):
+        return "ruled_out", "Another port of the host was silent too: no limit on connections to this one."
     if closings.first_stayed(run) is None:
         return "not_observed", "Too few to tell whether those that came first stayed."
+    if probed.port_alone(run):
+        return "possible", (
+            f"{plural(run.funnel.connected, 'connection')} got through, and each later SYN to this port was lost while "
+            f"another port of the host answered: {probed.at_this_port(run)}."
+        )
     return "possible", (
         f"{plural(run.funnel.connected, 'connection')} got through, and each later SYN was lost: a rule that drops "
         "what is beyond so many looks as a full flow table does, but for another address or another port of the server."
@@ -113,6 +120,7 @@ def _evidence(run: RunResult) -> list[Evidence]:
         return evidence
     text = f"{run.funnel.connected:,} of {plural(run.funnel.attempted, 'connect')} succeeded"
     evidence += [measured("funnel", "connected", run.funnel.connected, text), closings.order_evidence(run)]
+    evidence += probed.host_evidence(run)
     if refused:
         evidence += [_late_evidence(run), *sent.icmp_evidence(run), *sent.reset_evidence(run)]
     return evidence
@@ -175,5 +183,6 @@ CAUSE = Cause(
     judge_snapshots=NeedsRun("Who is refused for being one too many shows only when connections are made"),
     failures=failures,
     remedies=remedies,
+    told_by=frozenset({Probe.HELD}),
     twin=Rebuilt("a limit on the wire of as many connections as got through"),
 )

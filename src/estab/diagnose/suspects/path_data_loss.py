@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
-from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Rebuilt
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Probe, Rebuilt
 from estab.diagnose.data_path import DataPath, data_path, why_not
-from estab.records import Remedy, RunResult, Verdict
+from estab.diagnose.evidence import measured
+from estab.records import Evidence, Remedy, RunResult, Verdict
 from estab.words import plural, sentence
 
 
 def judge_run(run: RunResult) -> Judgement:
     """Confirmed where the data of most connections that got no answer went unacknowledged, and the server was seen."""
     data = data_path(run)
-    return Judgement(*_weigh(run, data), data.evidence(run))
+    return Judgement(*_weigh(run, data), data.evidence(run) + _probe_evidence(run))
 
 
 def failures(run: RunResult) -> int:
@@ -34,13 +35,37 @@ def _weigh(run: RunResult, data: DataPath) -> tuple[Verdict, str]:
     what = "requests" if data.requests_lost else "answers"
     told = f"the {what} of {plural(data.stalled, 'connection')} were sent again and never acknowledged"
     if not run.server.observed:
-        return "possible", f"{sentence(told)}: lost on the way, or the server's host is gone."
+        return _weigh_unseen(run, data, told)
     if not data.sure:
         return "possible", f"{sentence(told)}, as the counters of the whole host say; the connections do not show it."
     lost_syns = facts.connect_timeouts(run) + facts.late_connects(run)
     if lost_syns * 10 > run.funnel.connected:
         return "possible", f"{sentence(told)}, but SYNs were lost as well."
     return "confirmed", f"Data is lost on the way: connects were answered, but {told}."
+
+
+def _weigh_unseen(run: RunResult, data: DataPath, told: str) -> tuple[Verdict, str]:
+    """From the client alone."""
+    if data.requests_lost and _lost_afterwards(run):
+        text = f"Data is lost on the way: {told}, and afterwards a connect was answered and its data was not."
+        return "confirmed", text
+    return "possible", f"{sentence(told)}: lost on the way, or the server's host is gone."
+
+
+def _lost_afterwards(run: RunResult) -> bool:
+    """Whether a connection that was made after the run lost its data too, in however small segments: who answers a
+    connect is there.
+    """
+    return run.size_probe is not None and not run.size_probe.small_acknowledged
+
+
+def _probe_evidence(run: RunResult) -> list[Evidence]:
+    probe = run.size_probe
+    if probe is None:
+        return []
+    fate = "acknowledged" if probe.small_acknowledged else "never acknowledged"
+    text = f"after the run a connect was answered, and a request in segments of {probe.small_mss} bytes was {fate}"
+    return [measured("a probe by size", "small_acknowledged", str(probe.small_acknowledged).lower(), text, None)]
 
 
 def remedies(run: RunResult) -> list[Remedy]:
@@ -96,5 +121,6 @@ CAUSE = Cause(
     judge_snapshots=NeedsRun("Whose data is lost shows on connections of one's own"),
     failures=failures,
     remedies=remedies,
+    told_by=frozenset({Probe.SIZES}),
     twin=Rebuilt("a wire that lets handshakes pass and no data"),
 )

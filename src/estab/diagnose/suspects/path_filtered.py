@@ -8,7 +8,7 @@ refuses at the client itself with EACCES or EPERM. A listener that is there whil
 
 from __future__ import annotations
 
-from estab.diagnose import facts, sent
+from estab.diagnose import facts, probed, sent
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.futile import longer_timeout
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
@@ -132,13 +132,23 @@ def _weigh_drop(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
     if dropped and any(filter_rules(run).values()):
         return "confirmed", f"A firewall here drops the SYNs: {every(met.timeouts, 'connect')} timed out."
     if met.arrived is None:
-        return "possible", f"No connect got through; the server's end was not observed ({facts.why_unseen(run)})."
+        return "possible", f"No connect got through{_who_is_there(run)} ({facts.why_unseen(run)})."
     if met.unanswered is None:
         return "possible", "No connect got through and none arrived, but what the client sent was not observed."
     return (
         "confirmed",
         f"A filter drops the SYNs: {every(met.timeouts, 'connect')} timed out and none reached the listener.",
     )
+
+
+def _who_is_there(run: RunResult) -> str:
+    """What probes say of the target's host, up to why the server was not seen."""
+    is_there = probed.host_is_there(run)
+    if is_there is None:
+        return "; the server's end was not observed"
+    if not is_there:
+        return ", and nothing else of the host answers: it is gone or cut off, or all of it is filtered"
+    return ", though its host answers: this port is filtered, or its server's queue is full"
 
 
 def _weigh_drop_after_others(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
@@ -180,7 +190,9 @@ def _evidence(run: RunResult, rejected: int, met: SynPath) -> list[Evidence]:
     text = f"{run.funnel.connected:,} of {plural(run.funnel.attempted, 'connect')} succeeded"
     evidence.append(measured("funnel", "connected", run.funnel.connected, text))
     refusal = [*sent.icmp_evidence(run), *sent.reset_evidence(run)] if rejected else []
-    return [*evidence, *refusal, *arrival_evidence(run), *_rules(run), *_dropped(run)]
+    return [
+        *evidence, *refusal, *arrival_evidence(run), *_rules(run), *_dropped(run), *probed.host_evidence(run),
+    ]  # fmt: skip
 
 
 def _rules(run: RunResult) -> list[Evidence]:

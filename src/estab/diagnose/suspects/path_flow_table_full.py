@@ -9,10 +9,10 @@ the evidence is that the SYN left the client, again and again, while nothing mov
 
 from __future__ import annotations
 
-from estab.diagnose import facts, sent
+from estab.diagnose import facts, probed, sent
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.futile import longer_timeout
-from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Probe, Rebuilt
 from estab.diagnose.evidence import BETWEEN_LOOKS, connect_timeouts, measured, unknown
 from estab.diagnose.nics import allowance_evidence, allowance_lost, as_evidence, between
 from estab.diagnose.on_snapshots import Snapshots
@@ -27,7 +27,7 @@ def judge_run(run: RunResult) -> Judgement:
     met, exceeded = syn_path(run), allowance_lost(run)
     verdict, summary = _weigh(run, met, exceeded)
     evidence = [connect_timeouts(run), *_plateau(run, met), *allowance_evidence(run)]
-    evidence += arrival_evidence(run) if met.timeouts else []
+    evidence += [*arrival_evidence(run), *probed.host_evidence(run)] if met.timeouts else []
     return Judgement(verdict, summary, evidence)
 
 
@@ -57,6 +57,8 @@ def _weigh(run: RunResult, met: SynPath, exceeded: int | None) -> tuple[Verdict,
 def _why_no_table(run: RunResult, met: SynPath) -> str | None:
     if met.for_good is False or met.went_on:
         return "Connects came through at a second SYN, or after others were lost: a full table lets none."
+    if probed.port_alone(run):
+        return "Another port of the target's host took a connect meanwhile: a full table takes none, whatever its port."
     if sent.unreachable_by_icmp(run):
         return "Somebody on the way said that the target can't be reached: a full table says nothing."
     return None
@@ -65,6 +67,10 @@ def _why_no_table(run: RunResult, met: SynPath) -> str | None:
 def _weigh_silence(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
     """SYNs were lost, and no connect that lost one came through."""
     told = f"{run.funnel.connected:,} connected, then every new SYN was lost"
+    if met.arrived is None and met.timeouts >= FEW and probed.all_new_lost(run) and way_ended_s(run) is None:
+        return "confirmed", (
+            f"{told}, and one to another port of the host, which had answered before: no new flow has room on the way."
+        )
     if met.arrived is None:
         return "possible", f"{told}; whether they reached the server was not observed ({facts.why_unseen(run)})."
     if met.unanswered is None or met.for_good is None:
@@ -161,5 +167,6 @@ CAUSE = Cause(
     judge_snapshots=judge_snapshots,
     failures=failures,
     remedies=remedies,
+    told_by=frozenset({Probe.HELD}),
     twin=Rebuilt("a flow table on the wire of the size at which the record stopped"),
 )

@@ -7,10 +7,10 @@ through (docs/kernel.md rules 17 to 19); a full table or a filter lets no more f
 
 from __future__ import annotations
 
-from estab.diagnose import facts
+from estab.diagnose import facts, probed
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.futile import longer_timeout
-from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Rebuilt
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Probe, Rebuilt
 from estab.diagnose.evidence import connect_timeouts, measured
 from estab.diagnose.syn_path import FEW, SynPath, arrival_evidence, syn_path
 from estab.diagnose.turns import Turns, taken_in_turn
@@ -23,12 +23,35 @@ _ORDINALS = ("", "", "second", "third", "fourth", "fifth", "sixth", "seventh", "
 def judge_run(run: RunResult) -> Judgement:
     """Confirmed where a share of the connects lost every SYN before the listener while others went on succeeding."""
     met = syn_path(run)
-    return Judgement(*_weigh(run, met), _evidence(run, met))
+    verdict, summary = _weigh_ports(run, met) or _weigh(run, met)
+    return Judgement(verdict, summary, _evidence(run, met) + probed.ports_evidence(run))
 
 
 def failures(run: RunResult) -> int:
     """Connects that timed out."""
     return facts.connect_timeouts(run)
+
+
+def _weigh_ports(run: RunResult, met: SynPath) -> tuple[Verdict, str] | None:
+    """From what came of connects from many local ports. None: they were not made, or left it open."""
+    told = probed.from_ports(run)
+    if told is None or (met.reached is not None and met.timeouts):
+        return None
+    if told.by_flow:
+        return "confirmed", (
+            f"A member is dead: {told.silent:,} of {told.tried:,} local ports ({told.share:.0%}) got no answer, "
+            f"all {told.still_silent} that were tried again got none again, and {told.still_through} others did."
+        )
+    if told.in_turn is not None:
+        which = _ORDINALS[told.in_turn]
+        return "confirmed", (
+            f"A member is dead: of {told.tried:,} SYNs in a row each {which} was lost and no other, as turns are taken."
+        )
+    if told.all_through:
+        return "ruled_out", f"The target answered from each of {told.tried:,} local ports at the first SYN."
+    if told.changed:
+        return "ruled_out", f"{told.changed:,} local ports fared otherwise when they were tried again: that is chance."
+    return None
 
 
 def _weigh(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
@@ -131,5 +154,6 @@ CAUSE = Cause(
     judge_snapshots=NeedsRun("Which flows are lost shows only when connects are made"),
     failures=failures,
     remedies=remedies,
+    told_by=frozenset({Probe.SOURCE_PORTS}),
     twin=Rebuilt("several ways between both hosts, one of them dead"),
 )

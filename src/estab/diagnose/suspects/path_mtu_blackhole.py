@@ -23,7 +23,7 @@ def judge_run(run: RunResult) -> Judgement:
     """Confirmed where the same request passed in small segments and not in full ones."""
     data = data_path(run)
     verdict, summary = _weigh(run, data)
-    evidence = data.evidence(run) + (_evidence(run.size_probe) if data.stalled else [])
+    evidence = data.evidence(run) + (_evidence(run.size_probe) if data.stalled or run.size_probe is not None else [])
     return Judgement(verdict, summary, evidence)
 
 
@@ -33,13 +33,21 @@ def failures(run: RunResult) -> int:
 
 
 def _weigh(run: RunResult, data: DataPath) -> tuple[Verdict, str]:
+    probe = run.size_probe
+    if probe is not None and probe.lost is not None:
+        return "confirmed", _border_told(probe, data)
     if (innocent := why_not(run, data)) is not None:
         return "ruled_out", innocent
-    probe = run.size_probe
-    if probe is None:
-        if (request_bytes(run) or 0) <= SMALL_MSS:
-            return "ruled_out", f"What was lost had no more than {SMALL_MSS} bytes, which every path takes."
-        return "not_observed", "Whether smaller segments pass was not tried."
+    return _weigh_untried(run) if probe is None else _weigh_tried(probe, data)
+
+
+def _weigh_untried(run: RunResult) -> tuple[Verdict, str]:
+    if (request_bytes(run) or 0) <= SMALL_MSS:
+        return "ruled_out", f"What was lost had no more than {SMALL_MSS} bytes, which every path takes."
+    return "not_observed", "Whether smaller segments pass was not tried."
+
+
+def _weigh_tried(probe: SizeProbe, data: DataPath) -> tuple[Verdict, str]:
     if not _passed(probe, data, small=True):
         return "ruled_out", f"Segments of {probe.small_mss} bytes were lost as well: it is not their size."
     if _passed(probe, data, small=False):
@@ -47,6 +55,14 @@ def _weigh(run: RunResult, data: DataPath) -> tuple[Verdict, str]:
     size = plural(probe.size_bytes, "byte")
     told = f"a request of {size} passes in segments of {probe.small_mss} and not in full ones"
     return "confirmed", f"Big segments vanish on the way: {told}; {plural(data.stalled, 'connection')} got no answer."
+
+
+def _border_told(probe: SizeProbe, data: DataPath) -> str:
+    """From which size on packets are lost, which way."""
+    way = "to the server" if probe.lost == "requests" else "from the server"
+    told = f"IP packets {way} of up to {probe.passes_bytes:,} bytes pass, and of {probe.loses_bytes:,} none does"
+    stalled = f"; {plural(data.stalled, 'connection')} got no answer" if data.stalled else ""
+    return f"Big segments vanish on the way: {told}{stalled}."
 
 
 def _passed(probe: SizeProbe, data: DataPath, *, small: bool) -> bool:
@@ -78,21 +94,27 @@ def _evidence(probe: SizeProbe | None) -> list[Evidence]:
         back = "answered" if answered else "not answered"
         text = f"after the run a request of {plural(probe.size_bytes, 'byte')} in {mss}: {way}, {back}"
         evidence.append(measured("a probe by size", name, str(bool(answered)).lower(), text, None))
+    if probe.passes_bytes is not None:
+        text = f"IP packets of {probe.passes_bytes:,} bytes pass, those of {probe.loses_bytes or 0:,} are lost"
+        evidence.append(measured("a probe by size", "passes_bytes", probe.passes_bytes, text, probe.loses_bytes))
     return evidence
 
 
 def remedies(run: RunResult) -> list[Remedy]:
     """The size that fits, who should say it, and what does not shrink a segment."""
     host = facts.target_address(run) or "TARGET"
+    passes = run.size_probe.passes_bytes if run.size_probe is not None else None
+    fits = f"mtu {1400 if passes is None else passes}"
+    size = f"-s {1372 if passes is None else passes - 28}"
     return [
         Remedy(
-            command=f"ping -M do -s 1372 {host}; tracepath -n {host}   # the biggest that is answered, plus 28",
+            command=f"ping -M do {size} {host}; tracepath -n {host}   # the biggest that is answered, plus 28",
             works=True,
             changes=[changes.LOOK],
             why="The size at which it stops is that of the narrow link; try it from both ends.",
         ),
         Remedy(
-            command="ip link set dev eth0 mtu 1400   # both ends, or the tunnel's own interface: the size that passes",
+            command=f"ip link set dev eth0 {fits}   # both ends, or the tunnel's own interface: the size that passes",
             works=True,
             changes=[changes.MTU],
             why="Each end announces segments that fit; new connections use it at once.",

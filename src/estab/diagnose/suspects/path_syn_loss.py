@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 
-from estab.diagnose import facts
+from estab.diagnose import facts, probed
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.futile import bigger_backlog
-from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
+from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Probe, Rebuilt
 from estab.diagnose.evidence import connect_timeouts, measured, sent_again
 from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.syn_path import FEW, SynPath, arrival_evidence, syn_path, syns_between
@@ -26,16 +26,31 @@ from estab.words import plural
 def judge_run(run: RunResult) -> Judgement:
     """Confirmed where connects needed a second SYN, and the listener, seen, turned none away."""
     met = syn_path(run)
-    verdict, summary = _weigh(run, met)
+    verdict, summary = _weigh_probes(run, met) or _weigh(run, met)
     evidence = [*_late_evidence(run, met), *_band_evidence(run)]
     evidence += [connect_timeouts(run)] if met.timeouts else []
     evidence += arrival_evidence(run) if met.timeouts or met.late else []
-    return Judgement(verdict, summary, evidence)
+    return Judgement(verdict, summary, [*evidence, *probed.ports_evidence(run), *probed.host_evidence(run)])
 
 
 def failures(run: RunResult) -> int:
     """Connects that timed out."""
     return facts.connect_timeouts(run)
+
+
+def _weigh_probes(run: RunResult, met: SynPath) -> tuple[Verdict, str] | None:
+    """From connects to the target and to another port of its host. None: they were not made, or leave it open."""
+    told = probed.from_ports(run)
+    if told is None or met.arrived is not None or told.by_flow or told.in_turn or told.by_chance < FEW:
+        return None
+    lost = f"{told.by_chance:,} of {told.tried:,} connects lost a SYN that another got through"
+    beside = probed.lost_beside(run)
+    if beside is None:
+        return "possible", f"{lost}; whether the server turned it away was not observed ({facts.why_unseen(run)})."
+    others = f"{beside[0]} of {beside[1]} to another port of its host"
+    if probed.loses_beside(run):
+        return "confirmed", f"SYNs or their answers are lost on the way: {lost}, and {others} lost one too."
+    return "possible", f"{lost}, but {others} lost one: the server's own queue may turn them away."
 
 
 def _weigh(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
@@ -170,5 +185,6 @@ CAUSE = Cause(
     judge_snapshots=judge_snapshots,
     failures=failures,
     remedies=remedies,
+    told_by=frozenset({Probe.SOURCE_PORTS, Probe.OTHER_PORT}),
     twin=Rebuilt("a wire that loses as many SYNs, first and later ones"),
 )

@@ -26,6 +26,7 @@ from estab.report.asked import asked
 from estab.report.idle_gaps import around_border, gap_table, rest_time
 from estab.report.layout import Glyphs, bar, glyphs_for, indented
 from estab.report.measured import cpu_bound, interrupted, stopped
+from estab.report.probes import probe_rows
 from estab.report.trimmed import print_trimmed
 from estab.report.words import clean, count, seconds
 from estab.words import places, plural
@@ -80,7 +81,11 @@ def _is_well(run: RunResult, diagnosis: Diagnosis) -> bool:
 
 def _failed(run: RunResult) -> bool:
     """Whether anything failed, or may have: of a program that ended badly its connects may not have been seen."""
-    return bool(run.failures) or (_used_nothing(run) and run.program is not None and run.program.failed_unseen)
+    return (
+        bool(run.failures)
+        or (run.probes is not None and run.probes.failed > 0)
+        or (_used_nothing(run) and run.program is not None and run.program.failed_unseen)
+    )
 
 
 def _used_nothing(run: RunResult) -> bool:
@@ -105,7 +110,14 @@ def _parts(run: RunResult, glyphs: Glyphs, hint: str) -> Iterator[RenderableType
     if _used_nothing(run) and tone(diagnosis, failed=False) == "good":
         return
     yield from _figures(run, glyphs)
+    yield from rows(_probed(run, glyphs))
     yield from rows(_verdict(diagnosis, glyphs, _ran(run, glyphs), hint))
+
+
+def _probed(run: RunResult, glyphs: Glyphs) -> Iterator[Row]:
+    """What each probe told."""
+    for number, (name, text) in enumerate(probe_rows(run, glyphs.micro)):
+        yield "" if number else "Probed", Text.assemble((name, "bold"), f": {text}")
 
 
 # All was well ------------------------------------------------------------------------------------------------------
@@ -120,6 +132,7 @@ def _well(run: RunResult, diagnosis: Diagnosis, glyphs: Glyphs) -> Iterator[Rend
     yield indented(Text(joined([*bound, _command(run), *_asked(run, glyphs)], 1, glyphs, WIDTH - 2), style="dim"))
     if run.idle_gaps:
         yield indented(gap_table(around_border(run.idle_gaps)))
+    yield from rows(_probed(run, glyphs))
     if unseen := clean(diagnosis.summary).partition("no limit was met. ")[2]:
         yield indented(Text(unseen, style="dim"))
 

@@ -14,6 +14,8 @@ from estab.report.html.snapshots import CLOSE, QUEUES
 from estab.report.html.subject import Subject
 from estab.report.html.view import failure_rows, latency_rows
 from estab.report.idle_gaps import HEADER, gap_rows
+from estab.report.probes import HEADER as PROBE_HEADER
+from estab.report.probes import probe_rows
 from estab.report.words import clean, count
 
 _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -22,6 +24,7 @@ _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Accept queue", (*QUEUES, "counters")),
     ("Failures", ("failures",)),
     ("Idle times", ()),
+    ("Probes", ()),
     ("SYN retransmissions", ("syns",)),
     ("Latency", ("percentiles", "latency")),
     ("Throughput", ("throughput",)),
@@ -61,6 +64,8 @@ def _tables(title: str, subject: Subject) -> list[dict[str, Any]]:
         return [{"caption": "", "columns": columns, "rows": failure_rows(run)}]
     if title == "Idle times" and run.idle_gaps:
         return [{"caption": "", "columns": HEADER, "rows": gap_rows(run.idle_gaps)}]
+    if title == "Probes" and run.probes is not None:
+        return [{"caption": "", "columns": PROBE_HEADER, "rows": [list(row) for row in probe_rows(run)]}]
     if title == "Latency" and latency_rows(run):
         names = ("count", "p50", "p90", "p99", "p99.9", "max")
         columns = [("latency", False), *((name, True) for name in names)]

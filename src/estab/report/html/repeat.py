@@ -39,12 +39,19 @@ def _options(run: RunResult) -> Iterator[str]:
     if isinstance(sources, list) and not str(config.get("target", "")).startswith("127."):
         for source in sources:
             yield from ("--source", source)
+    if config.get("probe") is True:
+        yield "--probe"
+    yield from _said(config, ("port_beside", "--port-beside", None))
     if config.get("server_via"):
         yield from ("--server-via", str(config["server_via"]))
 
 
 def _asked(name: str, config: dict[str, Value]) -> Iterator[str]:
     """The options that each load has of its own."""
+    if name == "probe":
+        yield from _exchange(config)
+        yield from _time(config, "idle_s", "--idle")
+        return
     if name == "hold":
         lasts = ("gaps_s", "--gaps", None) if config.get("gaps_s") else ("duration_s", "-d", None)
         yield from _said(config, ("connections", "-n", None), lasts, ("ramp_per_s", "--ramp", None))
