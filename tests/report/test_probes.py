@@ -55,7 +55,7 @@ def test_sizes() -> None:
     def said(probe: object) -> str:
         return dict(probe_rows(runs.run(probes=Probes(), size_probe=probe)))["by size"]
 
-    assert said(probes.border(1200)) == "packets of up to 1,200 bytes pass, 1,201 are lost (requests)"
+    assert said(probes.border(1200)) == "packets of up to 1,200 bytes pass, of 1,201 none does (requests)"
     assert said(probes.small_lost()) == "a request in small segments was not acknowledged"
     passes = probes.border(1200).replace(passes_bytes=None, full_acknowledged=True, full_answered=True)
     assert said(passes) == "packets of up to 1,500 bytes pass"

@@ -222,9 +222,9 @@ C engine · 2 cores · Linux 6.18.44 · box · took 3.10 s
 
 Verdict  no cause confirmed
   271 failures; no cause is confirmed. Possible: path_flow_table_full,
-  server_open_files, server_not_accepting, accept_queue_overflow. N of M
-  causes can't be seen from here: --server-via 'ssh HOST estab observe --port
-  {port}' shows the server's end.
+  server_open_files, server_not_accepting, accept_queue_overflow. The same
+  command with --probe would tell. N of M causes can't be seen from here:
+  --server-via 'ssh HOST estab observe --port {port}' shows the server's end.
 
 To find out
   ls /proc/PID/fd | wc -l; grep 'open files' /proc/PID/limits   # at the server

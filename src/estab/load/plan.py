@@ -97,7 +97,7 @@ class Plan:
 def check_range(parameter: str, value: float, least: float, most: float) -> None:
     """Raises UsageError, which names the parameter, unless the value is from `least` to `most`; NaN is not."""
     if not least <= value <= most:
-        written = str if parameter.endswith("port") else _number
+        written = str if "port" in parameter.split("_") else _number
         bounds = f"{written(least)} to {written(most)}{_unit(parameter)}"
         raise UsageError(f"`{parameter}` is {written(value)}, out of range ({bounds})")
 

@@ -81,10 +81,11 @@ def _source_ports(made: SourcePorts) -> str:
 
 def _size(probe: SizeProbe) -> str:
     if probe.passes_bytes is not None and probe.loses_bytes is not None:
-        return f"packets of up to {probe.passes_bytes:,} bytes pass, {probe.loses_bytes:,} are lost ({probe.lost})"
+        passes = plural(probe.passes_bytes, "byte")
+        return f"packets of up to {passes} pass, of {probe.loses_bytes:,} none does ({clean(probe.lost or '')})"
     if not probe.small_acknowledged:
         return "a request in small segments was not acknowledged"
     if probe.full_passed:
         back = "" if probe.small_answered else " to the server, which did not answer"
-        return f"packets of up to {probe.full_bytes or 0:,} bytes pass{back}"
-    return f"small segments pass, whole ones ({probe.full_bytes or 0:,} bytes) do not"
+        return f"packets of up to {plural(probe.full_bytes or 0, 'byte')} pass{back}"
+    return f"small segments pass, whole ones ({plural(probe.full_bytes or 0, 'byte')}) do not"

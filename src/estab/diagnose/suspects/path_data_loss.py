@@ -63,8 +63,9 @@ def _probe_evidence(run: RunResult) -> list[Evidence]:
     probe = run.size_probe
     if probe is None:
         return []
-    fate = "acknowledged" if probe.small_acknowledged else "never acknowledged"
-    text = f"after the run a connect was answered, and a request in segments of {probe.small_mss} bytes was {fate}"
+    fate = "was" if probe.small_acknowledged else "was never"
+    size = plural(probe.small_mss, "byte")
+    text = f"after the run a connect was answered, and a request {fate} acknowledged in segments of {size}"
     return [measured("a probe by size", "small_acknowledged", str(probe.small_acknowledged).lower(), text, None)]
 
 

@@ -34,8 +34,8 @@ def failures(run: RunResult) -> int:
 
 def _weigh(run: RunResult, data: DataPath) -> tuple[Verdict, str]:
     probe = run.size_probe
-    if probe is not None and probe.lost is not None:
-        return "confirmed", _border_told(probe, data)
+    if probe is not None and (told := _border_told(probe, data)) is not None:
+        return "confirmed", told
     if (innocent := why_not(run, data)) is not None:
         return "ruled_out", innocent
     return _weigh_untried(run) if probe is None else _weigh_tried(probe, data)
@@ -57,10 +57,14 @@ def _weigh_tried(probe: SizeProbe, data: DataPath) -> tuple[Verdict, str]:
     return "confirmed", f"Big segments vanish on the way: {told}; {plural(data.stalled, 'connection')} got no answer."
 
 
-def _border_told(probe: SizeProbe, data: DataPath) -> str:
-    """From which size on packets are lost, which way."""
+def _border_told(probe: SizeProbe, data: DataPath) -> str | None:
+    """From which size on packets are lost, which way. None: that was not found."""
+    if probe.passes_bytes is None or probe.loses_bytes is None:
+        return None
     way = "to the server" if probe.lost == "requests" else "from the server"
-    told = f"IP packets {way} of up to {probe.passes_bytes:,} bytes pass, and of {probe.loses_bytes:,} none does"
+    told = (
+        f"IP packets {way} of up to {plural(probe.passes_bytes, 'byte')} pass, and of {probe.loses_bytes:,} none does"
+    )
     stalled = f"; {plural(data.stalled, 'connection')} got no answer" if data.stalled else ""
     return f"Big segments vanish on the way: {told}{stalled}."
 
@@ -95,7 +99,7 @@ def _evidence(probe: SizeProbe | None) -> list[Evidence]:
         text = f"after the run a request of {plural(probe.size_bytes, 'byte')} in {mss}: {way}, {back}"
         evidence.append(measured("a probe by size", name, str(bool(answered)).lower(), text, None))
     if probe.passes_bytes is not None:
-        text = f"IP packets of {probe.passes_bytes:,} bytes pass, those of {probe.loses_bytes or 0:,} are lost"
+        text = f"IP packets of {plural(probe.passes_bytes, 'byte')} pass, those of {probe.loses_bytes or 0:,} are lost"
         evidence.append(measured("a probe by size", "passes_bytes", probe.passes_bytes, text, probe.loses_bytes))
     return evidence
 
