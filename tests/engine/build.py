@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,22 +41,32 @@ def compiler() -> str:
     return found
 
 
+def compiled(folder: Path, *, sanitize: bool) -> list[Path]:
+    """Compiles the engine's files into `folder`, for `linked`. Raises AssertionError with what the compiler said."""
+    _compile(folder, sanitize, ["-c", *map(str, sorted(SOURCES.rglob("*.c")))])
+    return sorted(folder.glob("*.o"))
+
+
+def linked(folder: Path, objects: Sequence[Path], *, sanitize: bool, faults: bool = False) -> Path:
+    """The engine in `folder`, with faults to inject where it is asked for. Its path. Raises as `compiled`."""
+    wrapped = [*(f"-Wl,--wrap={name}" for name in WRAPPED), str(HERE / "faults.c")] if faults else []
+    _compile(folder, sanitize, ["-shared", *wrapped, *map(str, objects), "-lm", "-lrt", "-o", NAME])
+    return folder / NAME
+
+
 def build(folder: Path, *, sanitize: bool, faults: bool = False) -> Path:
-    """Compiles the engine into `folder`. Its path. Raises AssertionError with what the compiler said."""
-    out = folder / NAME
-    flags = ["-std=gnu11", "-D_GNU_SOURCE", "-U_FORTIFY_SOURCE", "-O1", "-g", "-fPIC", "-shared", "-Wall", "-Wextra"]
+    """Both at once."""
+    with tempfile.TemporaryDirectory() as objects:
+        return linked(folder, compiled(Path(objects), sanitize=sanitize), sanitize=sanitize, faults=faults)
+
+
+def _compile(folder: Path, sanitize: bool, arguments: Sequence[str]) -> None:
+    flags = ["-std=gnu11", "-D_GNU_SOURCE", "-U_FORTIFY_SOURCE", "-O1", "-g", "-fPIC", "-Wall", "-Wextra"]
     flags += [f"-DPy_LIMITED_API={0x030B0000:#x}", f"-I{sysconfig.get_path('include')}"]
-    sources = [str(path) for path in sorted(SOURCES.rglob("*.c"))]
     if sanitize:
         flags += [*SANITIZERS, "-fno-omit-frame-pointer"]
-    if faults:
-        flags += [f"-Wl,--wrap={name}" for name in WRAPPED]
-        sources.append(str(HERE / "faults.c"))
-    done = subprocess.run(
-        [compiler(), *flags, *sources, "-lm", "-lrt", "-o", str(out)], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([compiler(), *flags, *arguments], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return out
 
 
 def package(folder: Path, installed: Path) -> Path:

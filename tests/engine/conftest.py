@@ -34,9 +34,15 @@ class LongChecks:
 
 
 @pytest.fixture(scope="session")
-def faulty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def objects(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The engine's files, compiled for the sanitizers."""
+    return build.compiled(tmp_path_factory.mktemp("objects"), sanitize=True)
+
+
+@pytest.fixture(scope="session")
+def faulty(tmp_path_factory: pytest.TempPathFactory, objects: list[Path]) -> Path:
     """The engine in C under the sanitizers, with faults to inject."""
-    return build.build(tmp_path_factory.mktemp("engine"), sanitize=True, faults=True)
+    return build.linked(tmp_path_factory.mktemp("engine"), objects, sanitize=True, faults=True)
 
 
 def _faults_in_python(out: Path) -> Faults:
@@ -64,7 +70,7 @@ def long_checks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     with ThreadPoolExecutor(3) as pool:
         conformance, of_faults = None, {}
         if "test_sanitized.py" in asking:
-            conformance = pool.submit(sanitized.conformance, ["-k", "not python"])
+            conformance = pool.submit(sanitized.conformance, ["-k", "not python"], request.getfixturevalue("objects"))
         if "test_faults.py" in asking:
             of_faults["python"] = pool.submit(_faults_in_python, folder / "python")
             of_faults["c"] = pool.submit(_faults_in_c, folder / "c", request.getfixturevalue("faulty"))

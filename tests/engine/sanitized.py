@@ -1,10 +1,12 @@
 """The conformance suite on an engine built with ASan and UBSan: `python -m tests.engine.sanitized [PYTEST ARGUMENTS]`.
 
-Prints what pytest printed and what the sanitizers found. Exit code 0: all passed, and nothing was found.
+What a load's workers run is under the sanitizers; so is what runs in estab's own process, in the tests that read bytes
+in C there. Prints what pytest printed and what the sanitizers found. Exit code 0: all passed, and nothing was found.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -13,21 +15,46 @@ from pathlib import Path
 from tests.engine import build
 
 import estab
+from estab.load import fleet
 
 WITHIN_S = 900.0
-# With it what reads bytes of the kernel in C.
-SUITES = ("tests/conformance", "tests/engine/test_trace.py", "tests/observe/test_owned_sockets.py")
+SUITE = ("tests/conformance",)
+IN_ESTAB = (
+    "tests/engine/test_trace.py", "tests/observe/test_owned_sockets.py", "tests/conformance/test_replies.py",
+    "tests/conformance/test_engines.py::test_rr", "tests/conformance/test_engines.py::test_hold_and_close",
+    "tests/conformance/test_unix_sockets.py::test_hold",
+)  # fmt: skip
+_FOLDER = "ESTAB_SANITIZED"
 
 
-def conformance(arguments: Sequence[str], within_s: float = WITHIN_S) -> tuple[int, str, str]:
-    """pytest's exit code, what it printed, and what the sanitizers found."""
+def pytest_configure() -> None:
+    """As a plugin of pytest: the workers of loads, and whatever else is started, have the engine in that folder."""
+    if folder := os.environ.get(_FOLDER):
+        fleet._ROOT = folder
+        os.environ.update(_with_engine(Path(folder)))
+
+
+def _with_engine(folder: Path) -> dict[str, str]:
+    return build.sanitizer_environment(folder) | {"PYTHONPATH": str(folder)}
+
+
+def conformance(
+    arguments: Sequence[str], objects: Sequence[Path] | None = None, within_s: float = WITHIN_S
+) -> tuple[int, str, str]:
+    """pytest's exit code, what it printed, and what the sanitizers found. `objects`: what was compiled already."""
     with tempfile.TemporaryDirectory(prefix="estab-sanitized-") as name:
         folder = Path(name)
-        build.build(build.package(folder, Path(estab.__file__).parent), sanitize=True)
-        environment = build.sanitizer_environment(folder) | {"PYTHONPATH": str(folder)}
-        command = ["-m", "pytest", "-q", "-p", "no:cacheprovider", *SUITES, *arguments]
-        done = build.run(command, environment, within_s)
-        return done.returncode, done.stdout + done.stderr, build.findings(folder)
+        package = build.package(folder, Path(estab.__file__).parent)
+        if objects is None:
+            build.build(package, sanitize=True)
+        else:
+            build.linked(package, objects, sanitize=True)
+        plain = {**os.environ, _FOLDER: name}
+        command = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]
+        workers = build.run([*command, "-p", "tests.engine.sanitized", *SUITE, *arguments], plain, within_s)
+        own = build.run([*command, *IN_ESTAB, *arguments], _with_engine(folder), within_s)
+        said = "".join(done.stdout + done.stderr for done in (workers, own))
+        return workers.returncode or own.returncode, said, build.findings(folder)
 
 
 def main(arguments: Sequence[str]) -> int:
