@@ -7,6 +7,8 @@ from tests.diagnose.lost_syns import TURNED_AWAY, impatient, lost
 
 from estab.records import RunResult
 
+GAVE_UP = runs.failure("connect", "own_timeout", 2, 3.0)
+
 
 @pytest.mark.parametrize(
     ("run", "expected"),
@@ -17,6 +19,9 @@ from estab.records import RunResult
         (runs.lossy(3), "confirmed"),
         (runs.lossy(server=runs.remote()), "possible"),
         (runs.lossy(server=TURNED_AWAY), "ruled_out"),
+        # Of two that timed out one's last SYN arrived as it gave up: the server has one more than connected.
+        (runs.lossy(funnel=runs.funnel(402, 400), failures=[GAVE_UP], server=runs.untouched(401)), "confirmed"),
+        (runs.lossy(1, funnel=runs.funnel(402, 400), failures=[GAVE_UP], server=runs.untouched(401)), "ruled_out"),
         (lost(150, server=runs.remote(), config={"timeout_s": 0.5}, client={}), "not_observed"),
         (runs.table_full(), "ruled_out"),
         (runs.dropped(), "ruled_out"),

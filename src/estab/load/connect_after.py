@@ -81,6 +81,7 @@ def _ask_who(asking: socket.socket) -> None:
 
 def _said(asking: socket.socket) -> IcmpError | None:
     """The first ICMP error in the socket's queue; None: there is none."""
+    asking.setblocking(False)
     with contextlib.suppress(OSError, ParseError):
         _data, control, _flags, _address = asking.recvmsg(0, _CONTROL_BYTES, socket.MSG_ERRQUEUE)
         for level, kind, data in control:

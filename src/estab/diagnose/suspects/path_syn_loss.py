@@ -62,7 +62,7 @@ def _weigh(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
 
 
 def _why_not(run: RunResult, met: SynPath) -> str | None:
-    if met.arrived:
+    if met.arrived and not _came_too_late(run, met):
         return "What was sent again had arrived: the listener itself turned packets away."
     if not run.funnel.connected:
         return "No connect got through: that is no loss by chance."
@@ -71,6 +71,11 @@ def _why_not(run: RunResult, met: SynPath) -> str | None:
     if met.unanswered is False:
         return "The connects that timed out had been answered."
     return "What was lost once was lost for good: random loss would let a later SYN through." if met.for_good else None
+
+
+def _came_too_late(run: RunResult, met: SynPath) -> bool:
+    """Whether what arrived of those that failed was a later SYN just before they gave up: the listener dropped none."""
+    return met.late > met.timeouts and facts.listener_drops(run) == 0 and not run.server.rose(facts.LISTEN_DROPS)
 
 
 def _weigh_loss(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
