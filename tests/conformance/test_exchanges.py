@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -132,6 +133,67 @@ def test_each_reply_may_end_its_connection(reply: bytes, mode: str) -> None:
     assert run.requests is not None
     assert run.requests.renewed == run.funnel.attempted - 3 > 0
     assert statuses(run) == {"200": run.requests.count}
+
+
+def pipelined(replies: Callable[[int], bytes], *, together: bool = False) -> Reply:
+    """Replies by their number; `together`: eight go out at once, so that one read brings several."""
+    held: dict[int, bytes] = {}
+
+    def reply(_request: bytes, number: int) -> bytes:
+        if not together:
+            return replies(number)
+        held[threading.get_ident()] = held.get(threading.get_ident(), b"") + replies(number)
+        return held.pop(threading.get_ident()) if number % 8 == 7 else b""
+
+    return reply
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("reply", [HELLO, CHUNKS], ids=["length", "chunked"])
+def test_requests_in_flight_are_answered_in_order(reply: bytes, together: bool) -> None:
+    """RFC 9112, 9.3.2: replies come in the order of their requests."""
+    with answering(pipelined(lambda _number: reply, together=together)) as target:
+        run = estab.bench(target, http="/", connections=3, duration_s=SHORT, depth=8)
+    assert_counts_add_up(run)
+    assert run.requests is not None
+    assert run.requests.count >= 3 * 8
+    assert statuses(run) == {"200": run.requests.count}
+    assert run.latency.request_us is not None
+    assert run.latency.request_us.count == run.requests.count
+
+
+@pytest.mark.parametrize("mode", ["rr", "flood"])
+def test_the_last_reply_of_a_connection_leaves_the_others_in_flight_unanswered(mode: str) -> None:
+    """As nginx's keepalive_requests: what was sent beyond is not answered, which is no failure."""
+    depth = 8 if mode == "rr" else 1
+    with answering(lambda _request, number: CLOSES if number == 4 else HELLO if number < 4 else b"") as target:
+        run = estab.bench(target, http="/", connections=3, duration_s=SHORT, depth=depth, mode=mode, options=ONE)  # type: ignore[arg-type]
+    assert_healthy(run, 3)
+    assert run.requests is not None
+    assert run.requests.renewed == run.funnel.attempted - 3 > 0
+    assert run.requests.count >= 5 * run.requests.renewed
+    assert statuses(run) == {"200": run.requests.count}
+
+
+@pytest.mark.parametrize(
+    ("asked", "reply", "end"),
+    [
+        ({"http": "/"}, HELLO, b"\r\n\r\n"),
+        ({"request": b"PING\r\n", "until": b"PONG\r\n"}, b"+PONG\r\n", b"PING\r\n"),
+        ({"request": b"PING\r\n", "reply_bytes": 7}, b"+PONG\r\n", b"PING\r\n"),
+    ],
+    ids=["http", "until", "reply_bytes"],
+)
+def test_a_flood_asks_without_waiting_and_all_is_answered(asked: dict[str, Any], reply: bytes, end: bytes) -> None:
+    with answering(reply, end=end) as target:
+        run = estab.bench(target, connections=3, duration_s=SHORT, mode="flood", **asked)
+    assert_healthy(run, 3)
+    assert run.funnel.completed == 3
+    assert run.requests is not None
+    assert run.requests.count > 50
+    assert run.requests.bytes == run.requests.count * len(reply)
+    assert run.latency.request_us is not None
+    assert 0 < run.latency.request_us.count <= run.requests.count
 
 
 @pytest.mark.parametrize("first_close", ["client", "server"])

@@ -45,12 +45,12 @@ struct conn {
     uint64_t want;           /* bytes that may be sent so far */
     uint64_t mark_ns;        /* when the request that is being timed began; idle in an open loop: since when */
     union {
-        uint64_t mark_end; /* flood: received bytes at which that request is complete */
+        uint64_t mark_end; /* flood: received bytes of an echo, or else replies, at which that request is complete */
         uint64_t rest_ns;  /* rest: how long it had rested when that request began; 0: it is the first */
     };
     struct reply reply;
     uint32_t send_at;    /* where in the request */
-    uint32_t due;        /* replies (flood: not counted) */
+    uint32_t due;        /* replies (flood of echoes: not counted) */
     uint32_t rank;       /* so many connects of this worker began before it */
     uint16_t head, tail; /* ring of request start times, with --depth */
     uint8_t state, registered, is_idle;

@@ -208,6 +208,7 @@ static ssize_t take_replies(struct client *k, struct conn *c, size_t n) {
         if (taken == TAKEN_WRONG) return wrong_reply(k, c, PHASE_reply, code, n);
         if (is_over) reply_ended(k, c, taken == TAKEN_LAST);
         else c->in_reply = true;
+        if (taken == TAKEN_LAST) break; /* of what else is in flight nothing is answered (RFC 9112, 9.6) */
     }
     return (ssize_t)n;
 }

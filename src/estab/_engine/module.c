@@ -105,7 +105,9 @@ static bool get_bytes(PyObject *config, const char *key, const uint8_t **out, ui
     return true;
 }
 
-/* What is asked, and what ends a reply. The request is a copy. */
+#define ONE_WRITE 8192 /* of short requests as many as this are written at once, where many are in flight */
+
+/* What is asked, and what ends a reply. The request is a copy, or several where it is short. */
 static bool parse_exchange(PyObject *d, struct exchange *x) {
     const uint8_t *request, *until;
     uint32_t kind, request_size, until_size;
@@ -124,10 +126,11 @@ static bool parse_exchange(PyObject *d, struct exchange *x) {
     memcpy(x->until, until, until_size);
     exchange_prepare(x);
     if (!is_given) return true;
-    x->request = malloc(request_size);
-    x->period = request_size;
+    uint32_t copies = request_size < ONE_WRITE ? ONE_WRITE / request_size : 1;
+    x->period = copies * request_size;
+    x->request = malloc(x->period);
     if (!x->request) return PyErr_NoMemory() != NULL;
-    memcpy(x->request, request, request_size);
+    for (uint32_t i = 0; i < copies; i++) memcpy(x->request + i * request_size, request, request_size);
     return true;
 }
 

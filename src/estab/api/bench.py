@@ -11,7 +11,7 @@ from estab.api.recorder import ProgressCallback
 from estab.api.request import DEFAULT_OPTIONS, Arrivals, ConfigValue, LoadOptions, check_arrivals
 from estab.errors import UsageError
 from estab.load.conductor import Stop
-from estab.load.exchange import CLOSE, ECHO, HTTP
+from estab.load.exchange import ECHO
 from estab.load.plan import MOST_DEPTH, ClientLoad, check_range
 from estab.records import RunResult
 
@@ -61,11 +61,11 @@ class BenchRequest(AskingRequest, frozen=True, kw_only=True, tag_field="command"
         request = super().resolved(target)
         if request.is_echo:
             return request if request.size_bytes is not None else request.replace(size_bytes=DEFAULT_BYTES)
-        if request.mode == "flood":
-            raise UsageError("`mode` flood writes echoes without waiting for any; ask with `mode` rr or rate")
-        if request.depth > 1 and request.exchange(target).reply in (HTTP, CLOSE):
+        if request.until_close and (request.depth > 1 or request.mode == "flood"):
+            several = "`mode` flood asks" if request.mode == "flood" else f"`depth` {request.depth} asks"
             raise UsageError(
-                f"`depth` is {request.depth}; HTTP has one request at a time on a connection: give more connections"
+                f"{several} again before the reply has come, and with `until_close` a connection has one reply: "
+                "give more connections"
             )
         return request
 
@@ -117,11 +117,12 @@ def bench(
     gives the bytes that end a reply, `reply_bytes` says how many it has, `until_close` that the server closes; a
     request of HTTP/1.1 needs none of these. A connection of theirs that the server has closed is made anew.
 
-    `mode` "rr" keeps `depth` requests in flight on each connection; "flood" writes echoes without waiting and counts
-    what came back. "rate" is an open loop: `rate_per_s` requests a second begin when they are due, over whichever
-    connection is free, and their latency counts from when they were due; `arrivals` come at random ("poisson") or
-    evenly ("constant"), once all have connected. `options` are those that every load has. `progress` is called ten
-    times a second; `stop` ends the load, and what was seen until then is returned.
+    `mode` "rr" keeps `depth` requests in flight on each connection (HTTP's pipelining: replies come in the order of
+    their requests); "flood" writes requests without waiting and counts what came back. "rate" is an open loop:
+    `rate_per_s` requests a second begin when they are due, over whichever connection is free, and their latency counts
+    from when they were due; `arrivals` come at random ("poisson") or evenly ("constant"), once all have connected.
+    `options` are those that every load has. `progress` is called ten times a second; `stop` ends the load, and what was
+    seen until then is returned.
 
     Raises UsageError for values that cannot be, MachineError for what this machine can't do. Failures of connections
     are no exceptions: they stand in the result.

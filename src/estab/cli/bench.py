@@ -62,7 +62,7 @@ def bench(
         rate: an open loop, --rate requests per second whether or not earlier ones were answered; latency counts from
         when a request was due, so a stall shows in full.
     depth
-        Requests in flight on each connection (rr).
+        Requests in flight on each connection (rr); of HTTP that is pipelining.
     rate
         Requests per second (--mode rate).
     arrivals

@@ -73,7 +73,7 @@ class Conn:
         self.rank = 0  # so many connects of this worker began before it
         self.sent = self.received = self.want = 0
         self.send_at = self.receive_at = 0
-        self.due = 0  # replies (flood: not counted)
+        self.due = 0  # replies (flood of echoes: not counted)
         self.reply: Reply | None = None  # the one that is due next, where it is no echo
         self.shown = b""  # how it began, once it has
         self.is_last = False  # the reply after which the peer closes has come
@@ -395,6 +395,8 @@ class ClientLoop(ClientSchedule):
                 return self._wrong_reply(conn, "reply", taken.code)
             if taken.is_over:
                 self._reply_ended(conn, reply, is_last=taken.is_last)
+            if taken.is_last:  # of what else is in flight nothing is answered (RFC 9112, 9.6)
+                break
         return len(data)
 
     def _reply_ended(self, conn: Conn, reply: Reply, *, is_last: bool) -> None:

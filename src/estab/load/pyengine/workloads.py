@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from estab.load.block import EOF, OWN_TIMEOUT, REQUEST_NS_AT, SETTLED
-from estab.load.exchange import NONE
+from estab.load.exchange import ECHO, NONE
 from estab.load.pyengine.client import AWAITING_FIN, START_BATCH, ClientLoop, Conn, Workload
 from estab.load.pyengine.counting import CHUNK, Count
 
@@ -61,9 +61,21 @@ class RequestResponse(Workload):
 
 
 class Flood(Workload):
-    """Writes without waiting, counts what comes back; one request at a time is timed."""
+    """Writes without waiting, counts what comes back; one request at a time is timed.
+
+    An echo is known by its bytes, any other reply by how many came before it.
+    """
 
     asks = True
+
+    def __init__(self, client: ClientLoop) -> None:
+        super().__init__(client)
+        self._echoes = client.config["reply"] == ECHO
+        self._size: int = client.config["size"]
+
+    def _begun(self, conn: Conn) -> int:
+        """Requests of which a byte at least was handed to the kernel."""
+        return -(-conn.sent // self._size)
 
     def connected(self, conn: Conn) -> None:
         """Asks for both directions."""
@@ -78,27 +90,39 @@ class Flood(Workload):
         client.wait_for(conn)  # there is always more to come: it writes for as long as the run lasts
         if client.completed:
             client.answered(client.completed)
-        if conn.began and conn.received >= conn.timed_until:
+        if not self._echoes:
+            conn.due -= client.completed
+        so_far = conn.received if self._echoes else self._begun(conn) - conn.due
+        if conn.began and so_far >= conn.timed_until:
             client.count.latency("request", REQUEST_NS_AT, time.monotonic_ns() - conn.began.popleft())
-        if client.ending and conn.received == conn.sent:
+        if conn.is_last:  # who closes answers nothing more (RFC 9112, 9.6)
             client.done(conn)
+        elif client.ending:
+            self.at_end(conn)
 
     def writable(self, conn: Conn) -> None:
         """Writes more, for as long as the run lasts."""
         if self.client.ending:
+            self.at_end(conn)
             return
-        size = self.client.config["size"]
+        begun = self._begun(conn)
         if not conn.began:
-            conn.timed_until = (conn.sent + size - 1) // size * size + size
+            conn.timed_until = (begun + 1) * self._size if self._echoes else begun + 1
             conn.began.append(time.monotonic_ns())
-        self.client.write(conn, CHUNK - CHUNK % min(size, CHUNK))
+        self.client.write(conn, CHUNK - CHUNK % min(self._size, CHUNK))
+        if not self._echoes:
+            conn.due += self._begun(conn) - begun
 
     def at_end(self, conn: Conn) -> None:
-        """Stops writing; what is on its way may come back."""
-        if conn.received == conn.sent:
+        """Stops writing; what is on its way may come back.
+
+        A part of an echo comes back too; of anything else what has begun is asked to its end, and answered.
+        """
+        conn.want = conn.sent if self._echoes else self._begun(conn) * self._size
+        if not self.client.write_wanted(conn):
+            return
+        if conn.sent == conn.want and (conn.received == conn.sent if self._echoes else not conn.due):
             self.client.done(conn)
-        else:
-            self.client.watch(conn, select.EPOLLIN | select.EPOLLRDHUP)
 
 
 class Hold(Workload):
