@@ -57,6 +57,41 @@ def test_the_verdict_on_a_load_names_the_socket_and_what_fits() -> None:
     assert any("ip_local_port_range" in remedy.command for remedy in named(judged).remedies if not remedy.works)
 
 
+def behind(
+    status: str | None = "502", *, full_looks: int = 7, full_before: bool = False, looked: bool = True
+) -> RunResult:
+    """bench http://… asks nginx, which asks gunicorn over a UNIX socket: what nginx's connects got is not seen."""
+    queue = UnixQueue(
+        address="unix:/run/app.sock", limit=8, worst_depth=9, looks=20, full_looks=full_looks, full_before=full_before,
+        owners=[Process(pid=77, name="gunicorn")],
+    )  # fmt: skip
+    failures = [] if status is None else [runs.failure("status", status, 300)]
+    run = runs.healthy_bench(runs.local())
+    server = run.server.replace(unix_queues=[queue] if looked else None)
+    return run.replace(server=server, failures=failures)
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        (behind(), "possible"),
+        (behind(None), "ruled_out"),  # nobody suffered
+        (behind("404"), "ruled_out"),  # which nobody has of a queue
+        (behind(full_looks=0), "ruled_out"),
+        (behind(full_before=True), "ruled_out"),
+        (behind(looked=False), "ruled_out"),
+    ],
+)
+def test_a_queue_behind_the_server_that_a_load_asks(run: RunResult, expected: str) -> None:
+    assert alone(CAUSE, run).verdict == expected
+
+
+def test_the_queue_behind_it_is_named_with_its_owners_setting() -> None:
+    suspect = named(judge(behind()))
+    assert "unix:/run/app.sock (gunicorn (pid 77)) was full (9 fit) at 7 of 20 looks" in suspect.summary
+    assert "gunicorn --backlog 512" in [remedy.command for remedy in suspect.remedies if remedy.works]
+
+
 def named(judged: Diagnosis) -> Suspect:
     return next(suspect for suspect in judged.suspects if suspect.cause == CAUSE)
 

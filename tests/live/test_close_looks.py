@@ -39,6 +39,9 @@ class Told:
     def listeners(self) -> list[Listener]:
         return self.seen
 
+    def unix_listeners(self) -> list[Listener]:
+        return self.seen
+
 
 def look(at_s: float) -> QueueLook:
     lost = drops(at_s)

@@ -87,7 +87,7 @@ def _towards(target: str, server_via: str | None, timeout_s: float) -> BothEnds:
 def _local(address: _Address, owner: int | None) -> BothEnds:
     """A target in this very network namespace; of the process `owner` alone where that is given."""
     here = _take(address)
-    listeners = tuple(here.listeners or ()) if owner is None else local_server.owned(here, {owner})
+    listeners = tuple(here.listeners or ()) if owner is None else local_server.owned(here.listeners, {owner})
     listeners = serving(listeners, address.host, address.port)
     why = None
     if not listeners:
@@ -159,6 +159,8 @@ def _of_process(pid: int) -> Limits:
     """The ladder to what a process listens on: to its one port, or each of its listeners where there are more."""
     here = _take(None)
     server = local_server.of_process(here, pid)
+    if server.unix is not None:
+        return ladder(_local_unix(server.unix))
     if len(server.ports) > 1:
         return ladder(BothEnds(client=here, spread=_spread(None), server=here, listeners=server.listeners))
     address = server.listeners[0].address

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from estab.api import port_taken
@@ -24,7 +24,7 @@ _NAME_BYTES = 15  # of a process's name, prctl(2) PR_SET_NAME: the kernel cuts i
 class LocalServer:
     """What listens here, by who or where was asked: `listeners` are all on `port`, or all of the process `pid`.
 
-    `unix`: it is the UNIX socket at this address (`unix:/path`).
+    `unix`: it is the UNIX socket at this address (`unix:/path`); a process is meant by it that listens on no TCP port.
     """
 
     listeners: Sequence[Listener]
@@ -40,6 +40,8 @@ class LocalServer:
     @property
     def address(self) -> str:
         """Where a client reaches it. Raises UsageError where it listens on several ports."""
+        if self.unix is not None:
+            return self.unix
         if len(self.ports) > 1:
             raise UsageError(f"process {self.pid} listens on {_listed(self.ports)}: give one of them")
         return endpoint(reached(self.listeners[0].address), self.listeners[0].port)
@@ -111,40 +113,57 @@ def _on(here: Snapshot, port: int, text: str) -> LocalServer:
 
 
 def of_process(here: Snapshot, pid: int) -> LocalServer:
-    """What the process `pid` listens on. Raises UsageError where that is nothing, or where it is not seen."""
-    listeners = owned(here, {pid})
-    if not listeners:
-        if processes.process(pid) is None:
-            raise UsageError(f"there is no process {pid}; {_LISTS}")
-        hidden = _hidden(here) or "it listens on no TCP port"
-        raise UsageError(f"process {pid} owns no listening TCP socket that is seen in this network namespace: {hidden}")
-    return LocalServer(listeners, pid=pid)
+    """What the process `pid` listens on: its TCP ports, else its UNIX socket.
+
+    Raises UsageError where that is nothing, several UNIX sockets, or where it is not seen.
+    """
+    if listeners := owned(here.listeners, {pid}):
+        return LocalServer(listeners, pid=pid)
+    if unix := owned(here.unix_listeners, {pid}):
+        return _of_one_path(unix, pid)
+    if processes.process(pid) is None:
+        raise UsageError(f"there is no process {pid}; {_LISTS}")
+    hidden = _hidden(here) or "it listens on no TCP port and no UNIX socket"
+    raise UsageError(f"process {pid} owns no listening socket that is seen in this network namespace: {hidden}")
+
+
+def _of_one_path(unix: Sequence[Listener], pid: int) -> LocalServer:
+    addresses = sorted({listener.address for listener in unix})
+    if len(addresses) > 1:
+        raise UsageError(f"process {pid} listens on no TCP port, and at {' and '.join(addresses)}: give one of them")
+    return LocalServer(unix, pid=pid, unix=addresses[0])
 
 
 def _of_program(here: Snapshot, name: str) -> LocalServer | None:
     """What a program listens on: one of that name, else one in whose name it stands; None where none is seen."""
-    owners = {owner.pid: owner.name or "" for listener in here.listeners or () for owner in listener.owners or ()}
+    if named := _named(here.listeners, name):
+        # The workers of a server hold the sockets of its master: the oldest stands for all.
+        server = LocalServer(owned(here.listeners, {min(named)}), pid=min(named))
+        everyone = LocalServer(owned(here.listeners, set(named)))
+        if server.ports != everyone.ports:
+            raise UsageError(f"several servers are named {name!r}, on {_listed(everyone.ports)}: give a port")
+        return server
+    if named := _named(here.unix_listeners, name):
+        return _of_one_path(owned(here.unix_listeners, set(named)), min(named))
+    return None
+
+
+def _named(listeners: Iterable[Listener] | None, name: str) -> list[int]:
+    owners = {owner.pid: owner.name or "" for listener in listeners or () for owner in listener.owners or ()}
     short = name.lower()[:_NAME_BYTES]
     named = [pid for pid, program in owners.items() if program.lower() == short]
-    named = named or [pid for pid, program in owners.items() if short and short in program.lower()]
-    if not named:
-        return None
-    # The workers of a server hold the sockets of its master: the oldest stands for all.
-    server, everyone = LocalServer(owned(here, {min(named)}), pid=min(named)), LocalServer(owned(here, set(named)))
-    if server.ports != everyone.ports:
-        raise UsageError(f"several servers are named {name!r}, on {_listed(everyone.ports)}: give a port")
-    return server
+    return named or [pid for pid, program in owners.items() if short and short in program.lower()]
 
 
 def _listed(ports: Sequence[int]) -> str:
     return " and ".join(f":{port}" for port in ports)
 
 
-def owned(here: Snapshot, pids: set[int]) -> list[Listener]:
-    """The listeners of these processes."""
+def owned(listeners: Iterable[Listener] | None, pids: set[int]) -> list[Listener]:
+    """Those of them that these processes own."""
     return [
         listener
-        for listener in here.listeners or ()
+        for listener in listeners or ()
         if not pids.isdisjoint(process.pid for process in listener.owners or ())
     ]
 

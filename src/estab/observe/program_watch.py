@@ -27,13 +27,12 @@ from estab.observe.process_watch import ProcessWatch
 from estab.observe.silent_peers import PeerWatch
 from estab.observe.sock_diag import SockDiag
 from estab.observe.unix_queues import UnixQueues
-from estab.observe.watch import EndsSample, Observed, Watch
+from estab.observe.watch import UNIX_EVERY_S, UNIX_SHARE, EndsSample, Observed, Watch
 from estab.records import ClientSide, Listener, ProgramTarget, ServerSide, Snapshot, deltas
 
 MOST_WATCHED = 4
 # So much of a core may the looks at descriptors and at all sockets take, and finding the processes.
 _LOOKS_SHARE, _LOOK_EVERY_S = 0.02, 0.1
-_UNIX_SHARE = 0.005  # for UNIX sockets that listen
 _TREE_SHARE = 0.01
 _NO_TARGET = "no connection of the program was seen: each was over between two looks"
 
@@ -86,7 +85,7 @@ class ProgramWatch:
         self._tree_pace = Pace(_TREE_SHARE, 0.0, clock=clock, cost=time.thread_time)
         self._process_pace = Pace(_TREE_SHARE, 0.0, clock=clock, cost=time.thread_time)
         self._look_pace = Pace(_LOOKS_SHARE, _LOOK_EVERY_S, clock=clock, cost=time.thread_time)
-        self._unix_pace = Pace(_UNIX_SHARE, _LOOK_EVERY_S, clock=clock, cost=time.thread_time)
+        self._unix_pace = Pace(UNIX_SHARE, UNIX_EVERY_S, clock=clock, cost=time.thread_time)
 
     def start(self) -> None:
         """Snapshot the namespace as it is before the program does anything."""

@@ -97,6 +97,13 @@ class ListeningDump:
             sockets.add(data)
         return [as_listener(listening) for listening in _by_family(sockets.found)]
 
+    def unix_listeners(self) -> list[Listener]:
+        """As `SockDiag.unix_listeners`, of a dump of these. Raises ParseError where they are damaged."""
+        sockets = UnixSockets()
+        for data in self.datagrams:
+            sockets.add(data)
+        return [as_unix_listener(seen) for seen in sockets.found]
+
 
 class _NotKnownError(MachineError):
     """The kernel does not know this question."""
@@ -168,12 +175,16 @@ class SockDiag:
         A path is as it was given to bind(): relative to whatever directory that was in, or outside of a container.
         """
 
-        def question(_family: int) -> bytes:
-            return unix_diag.request(inet_diag.states(inet_diag.LISTEN), sequence=self._next_sequence())
-
-        collected = self._collect(UnixSockets, question, (unix_diag.AF_UNIX,))
+        collected = self._collect(UnixSockets, self._unix_listening, (unix_diag.AF_UNIX,))
         listeners = [as_unix_listener(seen) for seen in collected.found]
         return listeners if address is None else [each for each in listeners if _is_same(each.address, address)]
+
+    def unix_listening_dump(self) -> ListeningDump:
+        """Every UNIX socket that listens, as `listening_dump` gives TCP's."""
+        return ListeningDump(tuple(self._collect(inet_diag.Datagrams, self._unix_listening, (unix_diag.AF_UNIX,)).held))
+
+    def _unix_listening(self, _family: int) -> bytes:
+        return unix_diag.request(inet_diag.states(inet_diag.LISTEN), sequence=self._next_sequence())
 
     def unix_server_sockets(self, address: str) -> ServerSockets:
         """The server's ends of connections to the UNIX socket at `address`: those accepted, and how many are queued.

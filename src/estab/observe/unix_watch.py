@@ -26,7 +26,8 @@ def watch_of(
 ) -> Watch:
     """What watches a target, whichever it is: `host` is a literal address, or `unix:/path` with port 0."""
     kind = UnixWatch if is_unix(host) else Watch
-    return kind(host, port, client_pids=client_pids, server_pids=server_pids, server_via=server_via)
+    beside = server_pids is None and not is_unix(host)  # our own server asks nobody
+    return kind(host, port, client_pids=client_pids, server_pids=server_pids, server_via=server_via, unix_too=beside)
 
 
 class UnixWatch(Watch):

@@ -24,6 +24,7 @@ from estab.observe.process_watch import ProcessWatch
 from estab.observe.queue_watch import QueueNow, QueueWatch
 from estab.observe.server_via import ViaServer
 from estab.observe.sock_diag import ClientEnd, ServerEnd, SockDiag
+from estab.observe.unix_queues import UnixQueues
 from estab.records import (
     ClientSide,
     Ghosts,
@@ -47,6 +48,7 @@ _COUNTED = {
 }
 _OWNERS_EVERY_S, _OWNERS_SHARE = 0.5, 0.001
 _OF_THE_MACHINE = ("TCP.orphan", "TCP.mem")  # of sockstat: what two looks miss if it is there between them alone
+UNIX_EVERY_S, UNIX_SHARE = 0.1, 0.005  # of one core, for UNIX sockets that listen
 _UNSEEN_QUEUE = QueueNow(depth=None, limit=None, drops=None)
 
 
@@ -82,6 +84,8 @@ class Watch:
     is run at `start`, `settled` and `finish`, which wait for it; the server's end is then what it prints.
 
     `before`: a snapshot of the whole namespace from when the run began, where the target was not known by then.
+
+    `unix_too`: look at the UNIX sockets beside a target on this host as well, for a proxy may ask there.
     """
 
     def __init__(
@@ -93,6 +97,7 @@ class Watch:
         server_pids: Sequence[int] | None = None,
         server_via: str | None = None,
         before: Snapshot | None = None,
+        unix_too: bool = False,
         clock: Callable[[], float] = time.monotonic,
         cost: Callable[[], float] = time.thread_time,
     ) -> None:
@@ -118,6 +123,8 @@ class Watch:
         self._worst_use: PortUse | None = None
         self._budget = LookBudget(clock, cost)
         self._owner_looks = Pace(_OWNERS_SHARE, _OWNERS_EVERY_S, clock=clock, cost=cost)
+        self._unix = UnixQueues() if unix_too else None
+        self._unix_looks = Pace(UNIX_SHARE, UNIX_EVERY_S, clock=clock, cost=cost)
         self._closely = EndsSample()  # what was seen since the last sample of what costs more
 
     def _literal(self, host: str) -> str:
@@ -155,6 +162,8 @@ class Watch:
         self._client.count()
         self._server.count()
         self._look_at_owners()
+        if self._unix is not None:
+            self._unix.start(self._unix_listeners())
         self._budget.begin()
 
     def _note_older(self) -> None:
@@ -191,6 +200,8 @@ class Watch:
             self._budget.spend(lambda: self._look_closer(listeners or ()), connections)
         if self._owner_looks.due:
             self._owner_looks.spend(self._look_at_owners)
+        if self._unix is not None and self._unix_looks.due:
+            self._unix_looks.spend(self._look_at_unix)
         closely, self._closely = self._closely, EndsSample()
         return closely.replace(
             queue_depth=queue.depth,
@@ -254,6 +265,7 @@ class Watch:
             listener=listener,
             listeners=self._queue.each(),
             processes=self._server.processes(),
+            unix_queues=self._unix.seen() if self._unix is not None else None,
         )
 
     def close(self) -> None:
@@ -331,6 +343,17 @@ class Watch:
             return {}
         rises = {field: deltas.rise(name, None, before, now) for field, name in _COUNTED.items()}
         return {**rises, "curr_estab": now.get("Tcp.CurrEstab")}
+
+    def _unix_listeners(self) -> list[Listener] | None:
+        if self._diag is not None and self._why_unseen is None:
+            with suppress(EstabError):  # a kernel may show TCP's alone
+                return self._diag.unix_listeners()
+        return None
+
+    def _look_at_unix(self) -> None:
+        listeners = self._unix_listeners()
+        if self._unix is not None and listeners is not None:
+            self._unix.add(listeners, lambda _inode: False)
 
     def _look_at_owners(self) -> None:
         if self._why_unseen is None:

@@ -45,10 +45,10 @@ class ProgramAccepts(Record, frozen=True, kw_only=True):
 
 
 class UnixQueue(Record, frozen=True, kw_only=True):
-    """A UNIX socket that listens in the program's network namespace, and its accept queue, as looks showed it.
+    """A UNIX socket that listens beside a program, or beside a load's server, and its accept queue, as looks showed it.
 
     `address`: `unix:/path`, or `unix:@name` of an abstract one. `limit` is B: B+1 fit (docs/kernel.md rule 31).
-    `full_looks` of `looks` found it full; `full_before`: so it was before the program did anything. `own`: one of the
+    `full_looks` of `looks` found it full; `full_before`: so it was before the run began. `own`: one of the
     program's processes holds it. `owners`: who does; None: not seen.
     """
 

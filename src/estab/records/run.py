@@ -8,7 +8,7 @@ from estab.records.deltas import rise
 from estab.records.diagnosis import Diagnosis
 from estab.records.failure import Failure
 from estab.records.probes import Probes, SizeProbe
-from estab.records.program import Program
+from estab.records.program import Program, UnixQueue
 from estab.records.snapshot import HostFacts, PortUse, Process, Snapshot, Tuple4
 from estab.records.stalls import Stalls
 from estab.records.timeline import ServerLook, TimelinePoint
@@ -252,6 +252,8 @@ class ServerSide(Record, frozen=True, kw_only=True):
     `embedded`: the server is this run's own. `via`: the command that its snapshots came from; `looks` has what each of
     them shows of the server, for no timeline does.
     `deltas` is what the counters of its namespace rose by, zeros included; ask `rose`, which reads old records too.
+    `unix_queues`: the UNIX sockets that listen in its namespace and at which something waited, the fullest first, where
+    the load went over TCP: what serves it may ask there. None: not looked at.
     """
 
     observed: bool
@@ -266,6 +268,7 @@ class ServerSide(Record, frozen=True, kw_only=True):
     listeners: list[ListenerWatch] = []
     processes: list[Process] | None = None
     workers: list[Worker] = []
+    unix_queues: list[UnixQueue] | None = None
 
     def rose(self, counter: str) -> int | None:
         """By how much a counter (`TcpExt.ListenOverflows`) rose within the run; None: not observed."""

@@ -137,4 +137,31 @@ SITUATIONS = (
         ),
         proofs=(logged(_EAGAIN, 0, 0), counted("TcpExtListenOverflows", 20)),
     ),
+    Situation(
+        name="nginx_before_a_short_unix_queue_asked_by_bench",
+        story="bench asks nginx, which asks a slow gunicorn over a UNIX socket with a backlog of 8, and answers 502.",
+        server=_nginx(),
+        before=(_gunicorn("--backlog 8"),),
+        command="bench http://{target}/ -c 60 -d 2",
+        # What nginx's own connects got is not seen from a load.
+        truth=open_to(CAUSE, harmful=_TCP_SETTINGS, exits=frozenset({1}), says=(_FULL, r"were 502")),
+        proofs=(logged(_EAGAIN, 20), unix_queue_full()),
+    ),
+    Situation(
+        name="nginx_before_a_unix_queue_with_room_asked_by_bench",
+        story="The same with a queue that has room for all.",
+        server=_nginx(),
+        before=(_gunicorn("--backlog 2048", 0.002),),
+        command="bench http://{target}/ -c 40 -d 2 --timeout 10s",
+        truth=healthy(),
+        proofs=(logged(_EAGAIN, 0, 0), counted("TcpExtListenOverflows", 0, 0)),
+    ),
+    Situation(
+        name="limits_of_a_process_at_a_unix_socket",
+        story="A server of which only its name is given listens at a UNIX socket alone.",
+        server=programs.redis(f"--port 0 --unixsocket {_PATH}", socket=_PATH),
+        command="limits redis-server",
+        truth=healthy(says=(_FULL,), exits=frozenset({0})),
+        proofs=(),
+    ),
 )

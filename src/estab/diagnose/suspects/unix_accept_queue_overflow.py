@@ -34,8 +34,7 @@ def judge_run(run: RunResult) -> Judgement:
     """Confirmed where our own connects, which never block, got EAGAIN."""
     target = facts.unix_target(run)
     if target is None:
-        text = "The load went over TCP: it connected to no UNIX socket."
-        return Judgement("ruled_out", text, [unknown("config", "target", "no UNIX socket")])
+        return _judge_behind(run)
     refused, watch = facts.unix_refusals(run), facts.listener(run)
     evidence = [_eagain(refused, run.funnel.attempted)]
     if watch is not None:
@@ -52,6 +51,25 @@ def _eagain(count: int, attempted: int) -> Evidence:
     return measured("failures", "connect EAGAIN", count, text if count else "no connect got EAGAIN")
 
 
+def _judge_behind(run: RunResult) -> Judgement:
+    """Of a load over TCP: whether a queue was full at which the server that answered may have asked."""
+    full = _filled(run.server.unix_queues)
+    suffered = run.client_failures or any(kind.errno.startswith("5") for kind in run.unwished)
+    if not full or not suffered:
+        text = "The load went over TCP: it connected to no UNIX socket."
+        seen = (
+            "" if run.server.unix_queues is None else ", and none beside its server was seen full while replies failed"
+        )
+        return Judgement("ruled_out", text, [unknown("config", "target", f"no UNIX socket{seen}")])
+    looks = f"{full[0].full_looks:,} of {plural(full[0].looks, 'look')}"
+    text = (
+        f"The accept queue of {_place(full[0])} was full ({plural(room(full[0].limit), 'fits', 'fit')}) at {looks}: "
+        "a server that asks there without blocking gets EAGAIN, and its log says so. Whether this one does is not seen "
+        "(estab run traces it, as root)."
+    )
+    return Judgement("possible", text, [*_queues_evidence(full), unknown("unix_diag", "drops", _UNCOUNTED)])
+
+
 # A program's -------------------------------------------------------------------------------------------------------
 
 
@@ -63,7 +81,7 @@ def judge_program(run: RunResult) -> Judgement:
     evidence = _program_evidence(program)
     if own or others:
         return Judgement("confirmed", _program_summary(program, own, others), evidence)
-    full = _filled(program)
+    full = _filled(program.unix_queues)
     if full:
         return Judgement("possible", _seen_full(full[0], program), evidence)
     if program.unix_queues is None:
@@ -101,13 +119,13 @@ def _owners(run: RunResult, end: Snapshot | None) -> list[Process]:
     return [owner for listener in listeners if listener.port == port for owner in listener.owners or ()]
 
 
-def _filled(program: Program) -> list[UnixQueue]:
+def _filled(queues: Sequence[UnixQueue] | None) -> list[UnixQueue]:
     """Those that looks found full, and that were not so before the program did anything, or are its own."""
-    return [each for each in program.unix_queues or () if each.full_looks and (each.own or not each.full_before)]
+    return [each for each in queues or () if each.full_looks and (each.own or not each.full_before)]
 
 
 def _program_summary(program: Program, own: int, others: Sequence[UnixRefused]) -> str:
-    full = _filled(program)
+    full = _filled(program.unix_queues)
     whose = f"of {_place(full[0])} was full ({plural(room(full[0].limit), 'fits', 'fit')})" if full else "was full"
     refused = [f"{plural(own, 'connect')} of {program.name}"] if own else []
     refused += [f"{plural(each.count, 'connect')} of {each.words}" for each in others[:_MOST_TOLD]]
@@ -137,14 +155,20 @@ def _program_evidence(program: Program) -> list[Evidence]:
     for each in (program.unix_refused or [])[:_MOST_TOLD]:
         text = f"{plural(each.count, 'connect')} of {each.words} got EAGAIN: a UNIX socket's accept queue was full"
         evidence.append(measured("sys_exit_connect", "ret", each.count, text))
-    for queue in (program.unix_queues or [])[:_MOST_TOLD]:
-        used = places(queue.worst_depth, room(queue.limit))
-        text = f"{used} used at worst at {_place(queue)}, full in {queue.full_looks:,} of {plural(queue.looks, 'look')}"
-        evidence.append(measured("unix_diag", "worst_depth", queue.worst_depth, text, room(queue.limit)))
+    evidence += _queues_evidence(program.unix_queues or ())
     if not evidence:
         evidence.append(measured("unix_diag", "unix_queues", 0, "nothing waited at any UNIX socket", None))
     if program.sampled:
         evidence.append(unknown("unix_diag", "drops", _UNCOUNTED))
+    return evidence
+
+
+def _queues_evidence(queues: Sequence[UnixQueue]) -> list[Evidence]:
+    evidence = []
+    for queue in queues[:_MOST_TOLD]:
+        used = places(queue.worst_depth, room(queue.limit))
+        text = f"{used} used at worst at {_place(queue)}, full in {queue.full_looks:,} of {plural(queue.looks, 'look')}"
+        evidence.append(measured("unix_diag", "worst_depth", queue.worst_depth, text, room(queue.limit)))
     return evidence
 
 
@@ -194,8 +218,9 @@ class _Full:
 
 
 def _of(run: RunResult) -> _Full:
-    if run.program is not None:
-        full = _filled(run.program) or list(run.program.unix_queues or ())
+    queues = run.program.unix_queues if run.program is not None else run.server.unix_queues
+    if run.program is not None or (queues is not None and facts.unix_target(run) is None):
+        full = _filled(queues) or list(queues or ())
         if not full:
             return _Full("unix:/path", None, (), wanted_backlog(run, None))
         return _Full(full[0].address, full[0].limit, full[0].owners or (), _longer(full[0].limit))
@@ -249,7 +274,7 @@ def _settings(run: RunResult, full: _Full) -> list[tuple[str, str]]:
 
 
 def _more_workers(run: RunResult, full: _Full) -> Remedy:
-    watch = facts.listener(run) if run.program is None else None
+    watch = facts.listener(run) if facts.unix_target(run) is not None else None
     together = too_many_at_once(run, watch)
     if together is not None:
         why = f"{plural(together, 'connect comes', 'connects come')} at once: they fill it before any accept()."
