@@ -12,6 +12,7 @@ KINDS = {
     "backlog": ("Backlog", "What a program hands to listen(). The kernel cuts it to `net.core.somaxconn`."),
     "connections": ("Connections at once", "How many it keeps, or serves. No counter of the kernel knows of it."),
     "idle": ("Idle time", "How long it keeps a connection that is silent."),
+    "workers": ("Workers", "How many of its processes or threads accept, each as fast as one can."),
 }
 
 

@@ -333,6 +333,66 @@ def overflowed(**fields: Any) -> RunResult:
     return run(**{**values, **fields})
 
 
+def outrun(
+    came_per_s: float = 50.0,
+    accepts_per_s: float = 10.0,
+    *,
+    limit: int = 16,
+    depths: Callable[[int], int] | None = None,
+    accepted: Callable[[int], int] | None = None,
+    ran_s: float | None = 0.03,
+    waited_s: float = 0.01,
+    **fields: Any,
+) -> RunResult:
+    """churn --rate 50 -d 3 --timeout 1s against a server that takes one in 100 ms, and sleeps in between.
+
+    `depths` and `accepted`: of the queue, and in all, by each tenth of a second, where they are not the steady ones.
+    `ran_s` None: how its thread fared was not seen.
+    """
+    depths = depths or (lambda tenth: min(limit + 1, round((came_per_s - accepts_per_s) * tenth / 10)))
+    accepted = accepted or (lambda tenth: round(accepts_per_s * tenth / 10))
+    timeline = [
+        point(
+            tenth / 10,
+            attempted=round(came_per_s * tenth / 10),
+            connected=depths(tenth) + accepted(tenth),
+            queue_depth=depths(tenth),
+            queue_limit=limit,
+            passive_opens=depths(tenth) + accepted(tenth),
+        )
+        for tenth in range(31)
+    ]
+    thread = Thread(tid=4321, state="S", ran_ns=10**9, waited_ns=10**9)
+    later = thread.replace(ran_ns=10**9 + round((ran_s or 0) * 1e9), waited_ns=10**9 + round(waited_s * 1e9))
+    ends = [
+        Process(pid=4321, name="app", fds=20, nofile_soft=1024, started_ticks=3,
+                threads=None if ran_s is None else [one])
+        for one in (thread, later)
+    ]  # fmt: skip
+    before, after = (
+        snapshot(
+            taken_at_s=at_s,
+            listeners=[
+                Listener(family=4, address="127.0.0.1", port=5000, depth=0, limit=limit, inode=3, owners=[owner])
+            ],
+        )
+        for at_s, owner in zip((10.0, 13.0), ends, strict=True)
+    )
+    full = watch(limit=limit, worst_depth=limit + 1, full_samples=25, drops=190, queued_at_end=0, accepted_at_end=0)
+    lost = round((came_per_s - accepts_per_s) * 3)
+    values: dict[str, Any] = {
+        "config": {"connections": 200, "rate_per_s": came_per_s, "timeout_s": 1.0},
+        "funnel": funnel(150, 150 - lost, accepted=None, completed=30),
+        "failures": [failure("connect", "own_timeout", lost, 1.0)],
+        "timeline": timeline,
+        "elapsed_s": 3.0,
+        "server": local(
+            full, deltas=deltas(ListenOverflows=190, ListenDrops=190), before=before, after=after, processes=[ends[1]]
+        ),
+    }
+    return run("churn", **{**values, **fields})
+
+
 def server_without_descriptors(**fields: Any) -> RunResult:
     """hold -n 400 against a server under `ulimit -n 64`."""
     full = watch(
@@ -1350,6 +1410,7 @@ MET: dict[str, Callable[[], RunResult]] = {
     "reuseport_member_stuck": one_of_several_stuck,
     "server_not_accepting": stalled,
     "accept_thread_starved": starved,
+    "server_accepts_too_slowly": outrun,
     "defer_accept_drops": deferred,
     "syn_queue_overflow": syn_flooded,
     "cookie_reset": reset_by_cookies,

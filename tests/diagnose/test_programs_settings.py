@@ -30,6 +30,7 @@ KINDS = {
     "backlog": ("accept_queue_overflow", overflowed),
     "connections": ("server_connection_limit", runs.over_its_limit),
     "idle": ("server_idle_close", runs.closed_silent),
+    "workers": ("server_accepts_too_slowly", runs.outrun),
 }
 SETTINGS = [
     (program, kind, setting)

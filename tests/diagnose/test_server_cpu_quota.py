@@ -96,6 +96,41 @@ def test_a_stopped_process_beside_a_busy_one_of_its_cgroup_is_not_held_back() ->
     )
 
 
+def piled_up(
+    unclosed: int = 30, *, accepted: int = 400, limit: int = 40, drops: int = 240, ran_s: float = 0.8, stopped: int = 38
+) -> RunResult:
+    """Its descriptors are those of connections that its clients have closed; of all accepted it closed the others."""
+    run = runs.held_by_quota(stopped, ran_s=ran_s, drops=drops)
+    states = {"CLOSE-WAIT": unclosed, "ESTAB": 5}
+    timeline = [
+        runs.point(tenth / 10, queue_depth=0, server_states=states, server_fds=limit, passive_opens=accepted)
+        for tenth in range(40)
+    ]
+    full = with_owners(run, fds=limit, nofile_soft=limit)
+    failures = [*run.failures, runs.failure("read", "eof", 9)]
+    return full.replace(timeline=timeline, funnel=run.funnel.replace(first_byte=accepted), failures=failures)
+
+
+@pytest.mark.parametrize(
+    ("run", "cause"),
+    [
+        (piled_up(), "server_cpu_quota"),
+        (piled_up(drops=0), "server_cpu_quota"),
+        (piled_up(20), "server_cpu_quota"),  # half of its descriptors
+        (piled_up(19), "server_open_files"),  # what its clients keep took the others
+        (piled_up(accepted=59), "server_open_files"),  # it closes next to none: it forgets to, or they come too fast
+        (piled_up(ran_s=0.4), "server_open_files"),  # it had time left
+        (piled_up(stopped=19), "server_open_files"),
+    ],
+)
+def test_descriptors_that_it_had_no_cpu_to_close(run: RunResult, cause: str) -> None:
+    said = judge(run)
+    assert said.cause == cause
+    if cause == "server_cpu_quota":
+        assert "of its 40 descriptors were of connections that their clients had closed" in said.summary
+        assert next(each for each in said.suspects if each.cause == "server_open_files").verdict == "possible"
+
+
 def test_a_wider_quota_works_and_a_longer_queue_does_not() -> None:
     advice = server_cpu_quota.remedies(runs.held_by_quota())
     assert "CPUQuota=40%" in advice[1].command

@@ -126,11 +126,12 @@ def memcached(options: str = "", **more: Any) -> Program:
     return Program(name="server", argv=f"memcached -v -u root -l 0.0.0.0 -p {PORT} -U 0 {options}", **more)
 
 
-def gunicorn(options: str, **more: Any) -> Program:
-    """gunicorn with a small WSGI application."""
+def gunicorn(options: str, work_s: float = 0, **more: Any) -> Program:
+    """gunicorn with a small WSGI application, which takes its time."""
     app = (
         "import time\n"
         "def app(environ, start_response):\n"
+        f"    time.sleep({work_s})\n"
         "    start_response('200 OK', [('Content-Length', '6')])\n"
         "    return [b'hello\\n']\n"
     )

@@ -75,6 +75,7 @@ CASES = {
     "cookie_reset": Case({}, "--backlog", "tcp_max_syn_backlog", ("TCPReqQFullDoCookies a connect",)),
     "unix_accept_queue_overflow": Case({}, "--backlog", "tcp_max_syn_backlog", ("connected", "EAGAIN at connect")),
     "server_not_accepting": Case({}, "call accept() again", "tcp_max_syn_backlog", ("connected",)),
+    "server_accepts_too_slowly": Case({}, "less work before", "tcp_max_syn_backlog", ("attempted",)),
     "server_connection_limit": Case(
         {}, "limit of connections", "a bigger backlog", ("connected", "closed by the peer at read")
     ),

@@ -15,6 +15,8 @@ from estab.records import LISTED_THREADS, CgroupCpu, Listener, OwnerSample, Proc
 NS_PER_S = 1_000_000_000
 STOPPED = ("T", "t")
 WAITED = 0.3  # of the time for a core: it had to run, and others did
+MOST_PERIODS = 0.5  # of a quota, used up early
+NO_TIME_LEFT = 0.9  # of the busiest thread's time, taken
 SURE_S = 0.5  # in all, at least: less may have been one hiccup of a busy machine
 
 
@@ -27,6 +29,11 @@ class Throttling:
     periods: int
     stopped: int
     stopped_s: float
+
+    @property
+    def mostly(self) -> bool:
+        """Whether the quota was used up in most periods, so that no more could be had, whoever else had the cores."""
+        return self.stopped >= MOST_PERIODS * self.periods
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,11 @@ class Owner:
     def taken(self) -> float | None:
         """The part of the time in which its busiest thread ran, or waited for a core: at 1 it has none left."""
         return None if self.busiest_ran is None else min(1.0, self.busiest_ran + (self.busiest_waited or 0.0))
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether it needs more than its quota all the time, so that what comes is done later and later."""
+        return self.throttling is not None and self.throttling.mostly and (self.taken or 0.0) >= NO_TIME_LEFT
 
     @property
     def stopped(self) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from estab.diagnose import accepts, facts
+from estab.kernel.rules.accept_queue import is_full, room
 from estab.records import RunResult, TimelinePoint
 
 # Points of a timeline come ten a second: from one to the next but one.
@@ -15,6 +17,11 @@ _TWO_POINTS_S = 0.2
 _NOT_BY_CHANCE = 5
 _SHORTEST_S = 0.5
 _CONNECT_GIVEN_UP = "connect own_timeout"
+# Looks that came less often in the mean can miss that a queue was emptied and filled again.
+_TOO_SELDOM_S = 0.25
+# Fewer accepts from one look to the next may be those of a program that takes one after the other.
+_FEWEST_AT_ONCE = 4
+_Accepted = tuple[TimelinePoint, int]  # a moment, and how many had been accepted by then
 
 
 @dataclass(frozen=True)
@@ -22,6 +29,7 @@ class QueueRates:
     """What came and what was accepted, a second, over the `span_s` seconds in which the queue held something.
 
     `never_emptied` False: it may have been emptied in between, by a program that takes all that wait now and then.
+    Where clients are not seen, `arrivals_per_s` is of packets: a SYN that is sent again counts again.
     """
 
     span_s: float
@@ -42,18 +50,72 @@ def queue_rates(run: RunResult) -> QueueRates | None:
     if not run.timeline:
         return _by_its_drops(run)
     points = [(point, count) for point, count in accepted_along(run) if point.queue_depth]
+    attempted_at_all = run.timeline[-1].attempted
+    unseen = run.program is not None and attempted_at_all == run.timeline[0].attempted
+    came = _came_to_server if unseen else _attempted
     if run.command != "hold":
         # What is seen after the last attempt has no arrivals any more.
-        points = [(point, count) for point, count in points if point.attempted < run.timeline[-1].attempted]
+        points = _once_full([(point, count) for point, count in points if came(point) < came(run.timeline[-1])])
+    return _between(run, points, came)
+
+
+def _once_full(points: list[_Accepted]) -> list[_Accepted]:
+    """From when the queue was full, if that is long enough: what came until then may have come at once."""
+    full = next((i for i, (point, _) in enumerate(points) if _is_full(point)), 0)
+    return points[full:] if points and points[-1][0].t_s - points[full][0].t_s >= _SHORTEST_S else points
+
+
+def _is_full(point: TimelinePoint) -> bool:
+    if point.queue_depth is None or point.queue_limit is None:
+        return False
+    return is_full(max(0, point.queue_depth), max(0, point.queue_limit))
+
+
+def _attempted(point: TimelinePoint) -> int:
+    return point.attempted
+
+
+def _came_to_server(point: TimelinePoint) -> int:
+    """Of a server whose clients are not seen: connections that were made, and packets that were turned away."""
+    return (point.passive_opens or 0) + (point.listener_drops or 0)
+
+
+def _between(run: RunResult, points: Sequence[_Accepted], came: Callable[[TimelinePoint], int]) -> QueueRates | None:
+    """From the first of `points` to the last, by each of which so many `came`."""
     if len(points) < 2:
         return None
     (first, accepted_first), (last, accepted_last) = points[0], points[-1]
     span = last.t_s - first.t_s
     if not (math.isfinite(span) and span >= _SHORTEST_S):
         return None
-    return QueueRates(
-        span, max(0, last.attempted - first.attempted) / span, max(0, accepted_last - accepted_first) / span
-    )
+    arrivals_per_s = max(0, came(last) - came(first)) / span
+    accepts_per_s = max(0, accepted_last - accepted_first) / span
+    too_seldom = span > _TOO_SELDOM_S * (len(points) - 1)
+    emptied = too_seldom or _drained(run.timeline, came) or _taken_all_at_once(points)
+    return QueueRates(span, arrivals_per_s, accepts_per_s, never_emptied=not emptied)
+
+
+def _drained(timeline: Sequence[TimelinePoint], came: Callable[[TimelinePoint], int]) -> bool:
+    """Was the queue full at some time, and three quarters empty later, while clients went on coming?"""
+    was_full = False
+    for now in timeline[:-1]:
+        if now.queue_depth is None or now.queue_limit is None:
+            continue
+        if was_full and now.queue_depth * 4 <= now.queue_limit and came(now) < came(timeline[-1]):
+            return True
+        was_full = was_full or _is_full(now)
+    return False
+
+
+def _taken_all_at_once(points: Sequence[_Accepted]) -> bool:
+    """Whether accepts came a queueful at a time, and none by looks between: by a program that takes all that wait.
+
+    One that takes one after the other, however slowly, has accepted some by each look, or few by any.
+    """
+    gains = [max(0, more - count) for (_, count), (_, more) in pairwise(points)]
+    queueful = max(_FEWEST_AT_ONCE, max((room(point.queue_limit or 0) for point, _ in points), default=0) * 3 // 4)
+    at_once = [gain for gain in gains if gain >= queueful]
+    return len(at_once) > 1 and 2 * sum(at_once) > sum(gains) and 3 * gains.count(0) >= len(gains)
 
 
 def _by_its_clients(run: RunResult) -> QueueRates | None:
@@ -105,7 +167,7 @@ def _by_its_drops(run: RunResult) -> QueueRates | None:
     )
 
 
-def accepted_along(run: RunResult) -> list[tuple[TimelinePoint, int]]:
+def accepted_along(run: RunResult) -> list[_Accepted]:
     """The points of the timeline, each with what had been accepted by then.
 
     By our own server's word; else by PassiveOpens less what waits, an upper bound where others listen in its namespace

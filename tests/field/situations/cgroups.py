@@ -55,6 +55,22 @@ SITUATIONS = (
         proofs=(throttled(20), accepted_some(50), counted("TcpExtListenOverflows", 0, 0)),
     ),
     Situation(
+        name="in_a_cpu_quota_without_time_to_close",
+        story="A server may use a twentieth of a core and 40 descriptors: what its clients closed it closes too late.",
+        server=programs.small("loop", "--backlog 64 --spin 0.002", quota=0.05, nofile=40),
+        command="churn {target} -s 32 -c 30 -d 5 --timeout 200ms",
+        truth=due("server_cpu_quota", harmful=LONGER_QUEUE),
+        proofs=(throttled(25), sockets("CLOSE-WAIT", 20), accepted_some(60)),
+    ),
+    Situation(
+        name="in_a_cpu_quota_and_out_of_descriptors_by_itself",
+        story="The same server, whose clients keep what they open: it has no descriptor left whatever CPU it gets.",
+        server=programs.small("loop", "--backlog 64", quota=0.02, nofile=40),
+        command="hold {target} -n 120 -d 3",
+        truth=due("server_open_files", harmful=LONGER_QUEUE),
+        proofs=(sockets("ESTAB", 30), waiting(20)),
+    ),
+    Situation(
         name="redis_in_a_cpu_quota_with_little_to_do",
         story="redis may use half a core and needs a hundredth of it.",
         server=programs.redis(quota=0.5),

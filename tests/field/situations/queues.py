@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import signal
 
-from tests.field import programs
-from tests.field.answers import WIRE
-from tests.field.proof import accepted_some, counted, queue_full, starved
+from tests.field import daemons, programs
+from tests.field.answers import LONGER_QUEUE, WIRE
+from tests.field.proof import accepted_some, counted, had_its_core, queue_full, starved
 from tests.field.situation import Later, Situation, World, due
 
 # A longer queue turns away fewer and lets all wait longer: it works only where somebody says by how many seconds.
 _DELAYS = (r"^(?!.*(second|\d s\b|delay)).*(backlog|listen\(\d|somaxconn)",)
+
+_TOO_SLOW = due("server_accepts_too_slowly", harmful=LONGER_QUEUE)
+_OTHERS = programs.clients("--churn 60 --timeout 1")
 
 SITUATIONS = (
     Situation(
@@ -59,7 +62,7 @@ SITUATIONS = (
         story="One accept each 100 ms, and 50 connects a second: a longer queue only delays.",
         server=programs.small("blocking", "--backlog 16 --rate 10 --do close"),
         command="churn {target} -c 200 --rate 50 -d 5 --timeout 1s",
-        truth=due("server_accepts_too_slowly", "accept_queue_overflow", harmful=_DELAYS),
+        truth=_TOO_SLOW,
         proofs=(counted("TcpExtListenOverflows"), queue_full(), accepted_some(30)),
     ),
     Situation(
@@ -69,7 +72,7 @@ SITUATIONS = (
         both_ends=True,
         server=programs.small("blocking", "--backlog 8 --work 0.05 --do echo-one"),
         command="churn {target} -s 64 -c 100 --rate 60 -d 4 --timeout 1s",
-        truth=due("server_accepts_too_slowly", "accept_queue_overflow", harmful=_DELAYS),
+        truth=_TOO_SLOW,
         proofs=(counted("TcpExtListenOverflows"), queue_full(), accepted_some(40)),
     ),
     Situation(
@@ -136,5 +139,65 @@ SITUATIONS = (
         command="hold {target} -n 100 -d 1",
         truth=due("accept_queue_overflow", never_says=(r"neighbour(?!_unresolved)|:9090.{0,40}full",)),
         proofs=(queue_full(), queue_full(port=9090)),
+    ),
+    Situation(
+        name="gunicorn_takes_one_after_the_other",
+        story="gunicorn's one worker takes 50 ms for each request, 20 a second at most, and 60 come.",
+        server=programs.gunicorn("-w 1 --backlog 16", 0.05),
+        command="churn http://{target}/ -c 200 --rate 60 -d 4 --timeout 1s",
+        truth=due("server_accepts_too_slowly", harmful=LONGER_QUEUE, says=(r"gunicorn --workers",)),
+        proofs=(counted("TcpExtListenOverflows", 20), queue_full(), had_its_core(waited_s=0.5)),
+    ),
+    Situation(
+        name="twisted_takes_one_after_the_other",
+        story="Twisted works 40 ms for each new connection, 25 a second at most, and 80 come.",
+        world=WIRE,
+        both_ends=True,
+        server=daemons.twisted("time.sleep(0.04)", backlog=12),
+        command="churn {target} -s 32 -c 200 --rate 80 -d 4 --timeout 1s",
+        truth=_TOO_SLOW,
+        proofs=(counted("TcpExtListenOverflows", 20), queue_full(), had_its_core(waited_s=0.5)),
+    ),
+    Situation(
+        name="attach_to_a_server_that_is_too_slow",
+        story="60 others a second come to a server that takes 15; it is watched for 4 s, as its host sees both.",
+        server=programs.small("blocking", "--backlog 16 --rate 15 --do close"),
+        before=(_OTHERS,),
+        at="server",
+        settle_s=1.5,
+        command="attach :8080 -d 4",
+        truth=due("server_accepts_too_slowly", harmful=LONGER_QUEUE, exits=frozenset({0, 1})),
+        proofs=(counted("TcpExtListenOverflows", 20), queue_full(), accepted_some(40)),
+    ),
+    Situation(
+        name="attach_to_a_server_whose_clients_are_elsewhere",
+        story="The same, with the clients on another host: what was turned away tells how many came.",
+        world=WIRE,
+        server=programs.small("blocking", "--backlog 16 --rate 15 --do close"),
+        before=(_OTHERS,),
+        at="server",
+        settle_s=1.5,
+        command="attach :8080 -d 4",
+        truth=due("server_accepts_too_slowly", harmful=LONGER_QUEUE, exits=frozenset({0, 1})),
+        proofs=(counted("TcpExtListenOverflows", 20), queue_full(), accepted_some(40)),
+    ),
+    Situation(
+        name="all_at_once_at_a_slow_server_and_each_waits",
+        story="60 clients ask again only when they were answered, at 20 a second: a queue for all of them holds them.",
+        server=programs.small("blocking", "--backlog 8 --work 0.05 --do echo-one"),
+        command="churn {target} -s 64 -c 60 -d 5 --timeout 10s",
+        truth=due("accept_queue_overflow"),
+        proofs=(counted("TcpExtListenOverflows", 20), queue_full(), had_its_core(waited_s=0.5)),
+    ),
+    Situation(
+        name="attach_to_a_server_that_takes_all_now_and_then",
+        story="60 others a second come to a server that takes all that wait each 700 ms: a queue of 16 is short.",
+        server=programs.small("blocking", "--backlog 16 --burst-every 0.7 --do close"),
+        before=(_OTHERS,),
+        at="server",
+        settle_s=1.5,
+        command="attach :8080 -d 4",
+        truth=due("accept_queue_overflow", exits=frozenset({0, 1})),
+        proofs=(counted("TcpExtListenOverflows", 20), queue_full(), accepted_some(40)),
     ),
 )

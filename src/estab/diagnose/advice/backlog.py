@@ -8,10 +8,10 @@ from __future__ import annotations
 from estab.diagnose import facts
 from estab.diagnose.advice import changes, programs
 from estab.diagnose.advice.futile import does_nothing
+from estab.diagnose.overload import delay_s, outrun, perhaps_in_bursts
 from estab.diagnose.rates import queue_rates
-from estab.kernel.rules.accept_queue import delay_of_overflow_s, room
 from estab.kernel.rules.do_nothing import Id
-from estab.records import ListenerWatch, Remedy, RunResult, TimelinePoint
+from estab.records import ListenerWatch, Remedy, RunResult
 from estab.words import plural
 
 SOMAXCONN = "net.core.somaxconn"
@@ -25,7 +25,7 @@ def backlog_remedies(run: RunResult) -> list[Remedy]:
     if watch is not None and size > watch.limit:
         # What mends for good stands first: a queue that is outrun overflows again however long it is.
         bigger = _bigger_queue(run, watch, size)
-        remedies = remedies + bigger if outrun(run) else bigger + remedies
+        remedies = bigger + remedies if outrun(run) is None else remedies + bigger
     elif watch is None:
         remedies.insert(0, _look())
     return remedies + _does_nothing(run, watch)
@@ -40,11 +40,8 @@ def wanted_backlog(run: RunResult, watch: ListenerWatch | None) -> int:
 
 def delay_text(run: RunResult, limit: int, size: int) -> str | None:
     """By how many seconds a backlog of `size` delays the overflow: (B' - B) / (arrival - accept rate), or None."""
-    rates = queue_rates(run)
-    if rates is None:
-        return None
-    delay = delay_of_overflow_s(max(0, limit), max(size, limit, 0), rates.arrivals_per_s, rates.accepts_per_s)
-    if delay is None:
+    rates, delay = queue_rates(run), delay_s(run, limit, size)
+    if rates is None or delay is None:
         return None
     return (
         f"clients came at {rates.arrivals_per_s:,.0f}/s and {rates.accepts_per_s:,.0f}/s were accepted: "
@@ -52,40 +49,11 @@ def delay_text(run: RunResult, limit: int, size: int) -> str | None:
     )
 
 
-def outrun(run: RunResult) -> bool:
-    """Clients kept coming faster than they were accepted, with no end to it (`hold` opens so many and stops).
-
-    A queue that drained meanwhile is not outrun: it was full for a while, and a longer one bridges that.
-    """
-    rates = queue_rates(run)
-    if _drained(run.timeline):
-        return False
-    return run.command != "hold" and rates is not None and rates.arrivals_per_s > 1.1 * rates.accepts_per_s
-
-
-def _perhaps_in_bursts(run: RunResult) -> bool:
-    """Was the queue outrun only as far as two looks tell, and may it have been emptied again and again?"""
-    rates = queue_rates(run)
-    return outrun(run) and rates is not None and not rates.never_emptied
-
-
-def _drained(timeline: list[TimelinePoint]) -> bool:
-    """Was the queue full at some time, and three quarters empty later, while clients went on coming?"""
-    was_full = False
-    for now in timeline[:-1]:
-        if now.queue_depth is None or now.queue_limit is None:
-            continue
-        if was_full and now.queue_depth * 4 <= now.queue_limit and now.attempted < timeline[-1].attempted:
-            return True
-        was_full = was_full or now.queue_depth >= room(now.queue_limit)
-    return False
-
-
 def _bigger_queue(run: RunResult, watch: ListenerWatch, size: int) -> list[Remedy]:
-    works = not outrun(run) or _perhaps_in_bursts(run)
+    works = outrun(run) is None
     delay = delay_text(run, watch.limit, size)
     note = f" But {delay}." if delay and works else ""
-    if _perhaps_in_bursts(run):
+    if perhaps_in_bursts(run):
         note = f" It holds what comes between two times at which the program takes all that wait, if it does so.{note}"
     somaxconn = facts.server_sysctl(run, SOMAXCONN)
     remedies = []
@@ -186,7 +154,12 @@ def _patience(run: RunResult) -> list[Remedy]:
     Where clients are more than are accepted, a SYN that is sent again finds the queue full again.
     """
     timeout = facts.asked_timeout(run)
-    if timeout is None or timeout > 1 or outrun(run) or not facts.failed(run, ("connect",), ("own_timeout",)):
+    if (
+        timeout is None
+        or timeout > 1
+        or outrun(run) is not None
+        or not facts.failed(run, ("connect",), ("own_timeout",))
+    ):
         return []
     why = f"A dropped SYN is sent again after 1 s; a timeout of {timeout:g} s gives up before that."
     return [Remedy(command="--timeout 3", works=True, changes=[changes.timeout(3)], why=why)]

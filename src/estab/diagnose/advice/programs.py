@@ -71,7 +71,8 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     `comm`: for the names of its processes (proc_pid_comm(5): 15 bytes at most). `unit`: for its systemd unit, without
     `.service`; it decides where a name is that of an interpreter. `backlog`: what it hands to listen(). `connections`:
-    how many it keeps at once. `idle`: how long it keeps one that is silent. None: it has no such setting.
+    how many it keeps at once. `idle`: how long it keeps one that is silent. `workers`: how many of
+    its processes or threads accept. None: it has no such setting.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     backlog: Setting | None = None
     connections: Setting | None = None
     idle: Setting | None = None
+    workers: Setting | None = None
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

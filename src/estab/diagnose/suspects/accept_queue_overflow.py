@@ -11,11 +11,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from estab.diagnose import facts, sent
-from estab.diagnose.advice.backlog import backlog_remedies, outrun
+from estab.diagnose.advice.backlog import backlog_remedies
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import during, listener_unseen, measured, sent_again, unknown, worst_depth
 from estab.diagnose.on_snapshots import LISTENERS_UNSEEN, Snapshots
 from estab.diagnose.overflow import ghosts_of_queue, turned_away
+from estab.diagnose.overload import comes_faster
 from estab.diagnose.rates import queue_rates
 from estab.kernel.formats.endpoint import endpoint
 from estab.records import Evidence, ListenerWatch, RunResult
@@ -67,7 +68,7 @@ def _summary(run: RunResult, watch: ListenerWatch) -> str:
     return (
         f"The accept queue of {endpoint(watch.address, watch.port)} "
         f"was full ({plural(facts.room(watch), 'fits', 'fit')}) "
-        f"and the kernel turned packets away: {cost}.{_outrun(run)}"
+        f"and the kernel turned packets away: {cost}.{_both_rates(run)}"
     )
 
 
@@ -79,10 +80,10 @@ def _cost_to_others(run: RunResult) -> str:
     return f"this host's own connects sent {plural(again, 'SYN')} again, and other clients are not seen from here"
 
 
-def _outrun(run: RunResult) -> str:
-    """Both rates, as a further sentence, where more came than was accepted all the time."""
+def _both_rates(run: RunResult) -> str:
+    """Both rates, as a further sentence, where more came than was accepted."""
     rates = queue_rates(run)
-    if rates is None or not outrun(run):
+    if rates is None or not comes_faster(run):
         return ""
     return f" {rates.arrivals_per_s:,.0f}/s came, {rates.accepts_per_s:,.0f}/s were accepted."
 
@@ -181,7 +182,7 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
         return Judgement("ruled_out", "Nothing listens here.", [measured("sock_diag", "listeners", 0, "none", None)])
     queue, run = snapshots.fullest, snapshots.run(snapshots.fullest)
     if queue.full:
-        text = f"The accept queue of {queue.where} is full now: {queue.wait_and_fit}.{_outrun(run)}"
+        text = f"The accept queue of {queue.where} is full now: {queue.wait_and_fit}.{_both_rates(run)}"
         return Judgement("confirmed", text, [queue.evidence], about=run)
     if snapshots.before is None:
         text = f"No queue is full now (fullest: {places(queue.now.depth, queue.room)}); before is not known."

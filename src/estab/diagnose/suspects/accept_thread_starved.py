@@ -267,7 +267,11 @@ CAUSE = Cause(
     side="server",
     stage=ConnectionStage.ACCEPT,
     kind=CauseKind.NO_ACCEPT,
-    explains={"syn_queue_overflow": _TOO_SELDOM, CauseKind.ACCEPT_QUEUE: _TOO_SELDOM},
+    explains={
+        "server_accepts_too_slowly": _TOO_SELDOM,
+        "syn_queue_overflow": _TOO_SELDOM,
+        CauseKind.ACCEPT_QUEUE: _TOO_SELDOM,
+    },
     judge_run=judge_run,
     judge_snapshots=judge_snapshots,
     failures=failures,

@@ -9,11 +9,12 @@ listen().
 from __future__ import annotations
 
 from estab.diagnose import facts
-from estab.diagnose.advice.backlog import SOMAXCONN, backlog_remedies, outrun
+from estab.diagnose.advice.backlog import SOMAXCONN, backlog_remedies
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import listener_unseen, measured, sysctl, unknown
 from estab.diagnose.on_snapshots import LISTENERS_UNSEEN, Snapshots
 from estab.diagnose.overflow import overflow_evidence, overflowed, overflowed_at
+from estab.diagnose.overload import outrun
 from estab.kernel.rules.accept_queue import granted
 from estab.records import Evidence, ListenerWatch, RunResult, Verdict
 from estab.words import plural
@@ -58,7 +59,7 @@ def _weigh(run: RunResult, watch: ListenerWatch) -> tuple[Verdict, str]:
     told += f", though the server asked for {asked:,.0f}" if asked is not None else ", which is exactly somaxconn"
     if over is None:
         return "not_observed", f"{told}; whether the queue overflowed was not observed."
-    if outrun(run):
+    if outrun(run) is not None:
         return "possible", f"{told}, but clients outrun accept(): a longer queue would overflow a little later."
     return "confirmed", f"{told}: somaxconn cut the accept queue, and it overflowed."
 

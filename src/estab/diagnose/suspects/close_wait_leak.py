@@ -8,16 +8,15 @@ What waits unaccepted is in CLOSE-WAIT as well once its client gave up: the dept
 
 from __future__ import annotations
 
-from estab.diagnose import descriptors, facts
+from estab.diagnose import descriptors, facts, unclosed
 from estab.diagnose.advice import changes
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.descriptors import FullestProcess
 from estab.diagnose.evidence import measured, unknown
 from estab.diagnose.on_snapshots import Queue, Snapshots
-from estab.records import Evidence, Remedy, RunResult, Snapshot
+from estab.records import Evidence, Remedy, RunResult
 from estab.words import plural
 
-_STATE = "CLOSE-WAIT"
 # Fewer are met wherever a program is slow to read: only more of them than that, and rising, are a suspicion.
 _FEW = 20
 # Of what a run opened and its clients closed again, so much is still open: nothing was closed, or next to nothing.
@@ -27,21 +26,23 @@ _NEARLY_ALL = 0.9
 def judge_run(run: RunResult) -> Judgement:
     """Confirmed where half of the descriptors of a process without a spare one are such connections."""
     port = facts.target_port(run)
-    unclosed = None if port is None else _unclosed_by_run(run, port)
+    left = None if port is None else _left_by_run(run, port)
     full = descriptors.fullest_server(run)
-    if unclosed is None:
+    if left is None:
         if full is not None and not full.at_limit:
             return Judgement("ruled_out", "The server had descriptors to spare.", descriptors.evidence(full))
         text = f"Whether the server closes what its clients closed was not observed ({facts.why_unseen(run)})."
-        return Judgement("not_observed", text, [unknown("sock_diag", _STATE, text)])
-    evidence = [_unclosed_evidence(unclosed, port), *descriptors.evidence(full)]
-    if _took_all(unclosed, full):
-        return Judgement("confirmed", _summary(unclosed, full), evidence)
+        return Judgement("not_observed", text, [unknown("sock_diag", unclosed.STATE, text)])
+    evidence = [_unclosed_evidence(left, port), *descriptors.evidence(full)]
+    if (piled_up := unclosed.for_want_of_cpu(run)) is not None:
+        return Judgement("ruled_out", f"It closes what its clients closed, if late: {piled_up}.", evidence)
+    if _took_all(left, full):
+        return Judgement("confirmed", _summary(left, full), evidence)
     opened = run.funnel.connected
-    if run.command == "churn" and unclosed > _FEW and unclosed >= opened * _NEARLY_ALL:
-        text = f"Of {plural(opened, 'connection')} that the clients closed, the server had not closed {unclosed:,}."
+    if run.command == "churn" and left > _FEW and left >= opened * _NEARLY_ALL:
+        text = f"Of {plural(opened, 'connection')} that the clients closed, the server had not closed {left:,}."
         return Judgement("possible", text, evidence)
-    return Judgement("ruled_out", f"{_stand(unclosed)} open that the client had closed.", evidence)
+    return Judgement("ruled_out", f"{_stand(left)} open that the client had closed.", evidence)
 
 
 def failures(run: RunResult) -> int:
@@ -51,41 +52,43 @@ def failures(run: RunResult) -> int:
 
 def judge_snapshots(snapshots: Snapshots) -> Judgement:
     """Where they filled a process it is confirmed; where they rose between the two it is possible."""
-    counted = ((queue, _unclosed(snapshots.after, queue.now.port)) for queue in snapshots.queues)
-    read = [(queue, unclosed) for queue, unclosed in counted if unclosed is not None]
+    counted = ((queue, unclosed.at_port(snapshots.after, queue.now.port)) for queue in snapshots.queues)
+    read = [(queue, left) for queue, left in counted if left is not None]
     if not read:
         text = "The listeners or the sockets of their ports were not observed."
-        return Judgement("not_observed", text, [unknown("sock_diag", _STATE, text)])
-    queue, unclosed = max(read, key=lambda pair: pair[1])
+        return Judgement("not_observed", text, [unknown("sock_diag", unclosed.STATE, text)])
+    queue, left = max(read, key=lambda pair: pair[1])
     about = snapshots.run(queue)
     full = descriptors.fullest_server(about)
-    evidence = [_unclosed_evidence(unclosed, queue.now.port), *descriptors.evidence(full)]
-    if _took_all(unclosed, full):
-        return Judgement("confirmed", _summary(unclosed, full), evidence, about=about)
-    before = None if snapshots.before is None else _unclosed(snapshots.before, queue.now.port)
-    if before is None and unclosed > _FEW:
-        text = f"{_stand(unclosed)} in CLOSE-WAIT at {queue.where}; whether they rise shows in a second snapshot."
+    evidence = [_unclosed_evidence(left, queue.now.port), *descriptors.evidence(full)]
+    if (piled_up := unclosed.for_want_of_cpu(about)) is not None:
+        return Judgement("ruled_out", f"It closes what its clients closed, if late: {piled_up}.", evidence)
+    if _took_all(left, full):
+        return Judgement("confirmed", _summary(left, full), evidence, about=about)
+    before = None if snapshots.before is None else unclosed.at_port(snapshots.before, queue.now.port)
+    if before is None and left > _FEW:
+        text = f"{_stand(left)} in CLOSE-WAIT at {queue.where}; whether they rise shows in a second snapshot."
         return Judgement("not_observed", text, evidence)
-    if before is None or unclosed <= max(_FEW, before):
-        text = f"{_stand(unclosed)} in CLOSE-WAIT at {queue.where}, no more than before."
+    if before is None or left <= max(_FEW, before):
+        text = f"{_stand(left)} in CLOSE-WAIT at {queue.where}, no more than before."
         return Judgement("ruled_out", text, evidence)
-    return Judgement("possible", _rising(snapshots, queue, (before, unclosed), full), evidence, about=about)
+    return Judgement("possible", _rising(snapshots, queue, (before, left), full), evidence, about=about)
 
 
-def _unclosed_by_run(run: RunResult, port: int) -> int | None:
+def _left_by_run(run: RunResult, port: int) -> int | None:
     """What was left open of what clients had closed. None: not read.
 
     Only churn closes on the way. What other loads close at their end a server may be about to close, so of these only
     what was there before them counts.
     """
-    after = _unclosed(run.server.after, port)
+    after = unclosed.at_port(run.server.after, port)
     if after is None or run.command == "churn":
         return after
-    return min(after, _unclosed(run.server.before, port) or 0)
+    return min(after, unclosed.at_port(run.server.before, port) or 0)
 
 
-def _rising(snapshots: Snapshots, queue: Queue, unclosed: tuple[int, int], full: FullestProcess | None) -> str:
-    before, now = unclosed
+def _rising(snapshots: Snapshots, queue: Queue, left: tuple[int, int], full: FullestProcess | None) -> str:
+    before, now = left
     text = (
         f"In {snapshots.span_s:,.1f} s the connections in CLOSE-WAIT at {queue.where} rose from {before:,} to {now:,}: "
         "clients closed, and the program did not"
@@ -104,45 +107,26 @@ def _lasts_s(risen: int, span_s: float, full: FullestProcess | None) -> float | 
     return max(0, full.limit - full.fds) * span_s / risen
 
 
-def _unclosed(snapshot: Snapshot | None, port: int) -> int | None:
-    """Accepted connections of a port whose client closed them, at least. None: not read."""
-    states = None if snapshot is None else _states(snapshot, port)
-    if snapshot is None or states is None or snapshot.listeners is None:
-        return None
-    waiting = sum(max(0, listener.depth) for listener in snapshot.listeners if listener.port == port)
-    return max(0, states.get(_STATE, 0) - waiting)
+def _took_all(left: int, full: FullestProcess | None) -> bool:
+    return full is not None and full.at_limit and left * 2 >= full.limit
 
 
-def _states(snapshot: Snapshot, port: int) -> dict[str, int] | None:
-    sockets = snapshot.server_sockets
-    if sockets is not None and sockets.port == port:
-        return sockets.states
-    if snapshot.census is None:
-        return None
-    # The census keeps the fullest ports: one that is not among them has fewer than any of those.
-    return next((counted.states for counted in snapshot.census.ports if counted.port == port), {})
+def _stand(left: int) -> str:
+    return plural(left, "connection stands", "connections stand")
 
 
-def _took_all(unclosed: int, full: FullestProcess | None) -> bool:
-    return full is not None and full.at_limit and unclosed * 2 >= full.limit
-
-
-def _stand(unclosed: int) -> str:
-    return plural(unclosed, "connection stands", "connections stand")
-
-
-def _summary(unclosed: int, full: FullestProcess | None) -> str:
+def _summary(left: int, full: FullestProcess | None) -> str:
     whose = "the program" if full is None else full.who
     limit = 0 if full is None else full.limit
     return (
-        f"{unclosed:,} of the {limit:,} descriptors of {whose} are connections that their client closed and it did not "
+        f"{left:,} of the {limit:,} descriptors of {whose} are connections that their client closed and it did not "
         "(CLOSE-WAIT): none is left for accept()."
     )
 
 
-def _unclosed_evidence(unclosed: int, port: int | None) -> Evidence:
-    text = f"{plural(unclosed, 'accepted connection')} of port {port} in CLOSE-WAIT: closed by the client alone"
-    return measured("sock_diag", _STATE, unclosed, text)
+def _unclosed_evidence(left: int, port: int | None) -> Evidence:
+    text = f"{plural(left, 'accepted connection')} of port {port} in CLOSE-WAIT: closed by the client alone"
+    return measured("sock_diag", unclosed.STATE, left, text)
 
 
 def remedies(run: RunResult) -> list[Remedy]:

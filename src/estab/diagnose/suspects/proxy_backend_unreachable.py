@@ -33,6 +33,8 @@ def judge_run(run: RunResult) -> Judgement:
         text = "Whether what accepts has connects of its own that fail is counted at its host."
         return Judgement("not_observed", text, [*evidence, listener_unseen(run)])
     evidence += _evidence(refused, opened)
+    if (told := _unanswered(run, closed, opened)) is not None:
+        return Judgement("possible", told, evidence)
     if refused < _SHARE * closed or opened < refused:
         text = f"{plural(refused, 'connect')} of the server's own failed, for {closed:,} that it closed."
         return Judgement("ruled_out", text, evidence)
@@ -45,6 +47,23 @@ def judge_run(run: RunResult) -> Judgement:
         "found nobody listening: it is a proxy whose backend can't be reached."
     )
     return Judgement("confirmed", text, evidence)
+
+
+def _unanswered(run: RunResult, closed: int, opened: int) -> str | None:
+    """That a connect was begun for each one that it closed, and some met silence. None: not so.
+
+    One that is given up counts nowhere (`tcp_close_state`, net/ipv4/tcp.c): what tells are SYNs that were sent again,
+    and a queue of another listener that overflowed.
+    """
+    again = facts.server_rose(run, facts.SYN_RETRANS, run.retransmitted) or 0
+    elsewhere = facts.listener_drops(run) == 0 and (run.server.rose(facts.LISTEN_OVERFLOWS) or 0)
+    if closed < _FEWEST or not _SHARE * closed <= opened <= _MOST_TRIES * closed or max(again, elsewhere) < _FEWEST:
+        return None
+    silent = f"{plural(again, 'SYN')} of them had to be sent again" if again >= _FEWEST else "another queue overflowed"
+    return (
+        f"{plural(opened, 'connect was', 'connects were')} begun at its host for {closed:,} that it closed, "
+        f"and {silent}: a proxy whose backend does not answer looks like this."
+    )
 
 
 def _refused(run: RunResult) -> int | None:

@@ -194,6 +194,7 @@ CAUSE = Cause(
     explains={
         "server_not_accepting": _ITS_SHARE,
         "accept_thread_starved": _ITS_SHARE,
+        "server_accepts_too_slowly": _ITS_SHARE,
         "syn_queue_overflow": "a queue that nobody empties overflows whatever its length",
         CauseKind.ACCEPT_QUEUE: "a queue that nobody empties overflows whatever its length",
     },

@@ -9,7 +9,7 @@ server that the quota holds back from one that had nothing to do while something
 
 from __future__ import annotations
 
-from estab.diagnose import facts, owners
+from estab.diagnose import facts, owners, unclosed
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.backlog import delay_text, wanted_backlog
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NotRebuilt, gravest
@@ -22,8 +22,6 @@ from estab.records.failure import OF_CONNECTED
 from estab.words import plural
 
 THROTTLED = 0.1  # of the time, and of the periods: a tenth of all accepts come late by that alone
-OUT_OF_TIME = 0.5  # of the periods, and TAKEN of the busiest thread's time: what comes waits for longer and longer
-TAKEN = 0.9
 MAIN_REASON = 0.5  # of what its busiest thread waited: otherwise others on its cores kept it off
 
 
@@ -32,7 +30,7 @@ def judge_run(run: RunResult) -> Judgement:
     if facts.listener(run) is None:
         text = f"The server's cgroup was not observed ({facts.why_unseen(run)})."
         return Judgement("not_observed", text, [listener_unseen(run)])
-    if overflowed(run) is False and not _late(run):
+    if overflowed(run) is False and not _late(run) and unclosed.for_want_of_cpu(run) is None:
         text = "The queue did not overflow, and no answer came too late."
         return Judgement("ruled_out", text, [measured("failures", "own_timeout", 0, "no connection timed out")])
     owner = _most_stopped(owners.of_run(run))
@@ -64,9 +62,11 @@ def _weigh(run: RunResult, owner: Owner) -> tuple[Verdict, str]:
     if (innocent := _why_not(owner)) is not None:
         return "ruled_out", innocent
     spilled, late = overflowed(run), _late(run)
+    if (piled_up := unclosed.for_want_of_cpu(run)) is not None:
+        return "confirmed", f"{told}: {piled_up}."
     if spilled:
         return "confirmed", f"{told}: its queue overflowed meanwhile, and {_cost(run)}."
-    if late and _out_of_time(owner):
+    if late and owner.out_of_time:
         return "confirmed", f"{told}: {plural(late, 'answer')} came too late."
     return "possible", f"{told}."
 
@@ -107,24 +107,15 @@ def _why_not(owner: Owner) -> str | None:
     waited = owner.busiest_waited
     if waited is not None and waited < THROTTLED:
         return f"{_told(owner)}, but it had next to nothing to do: it waited {waited:.0%} of the time for a core."
-    if waited is not None and share < MAIN_REASON * waited and not _mostly_stopped(stopped):
+    if waited is not None and share < MAIN_REASON * waited and not stopped.mostly:
         return f"{_told(owner)}, but others kept it from its core for longer: it waited {waited:.0%} of the time."
     return None
 
 
-def _mostly_stopped(stopped: Throttling) -> bool:
-    """Whether it used up its quota in most periods, so that it could not have had more, whoever else had the cores."""
-    return stopped.stopped >= OUT_OF_TIME * stopped.periods
-
-
-def _out_of_time(owner: Owner) -> bool:
-    """Whether it needs more than its quota all the time, so that what comes is answered later and later."""
-    stopped = owner.throttling
-    return stopped is not None and _mostly_stopped(stopped) and (owner.taken or 0.0) >= TAKEN
-
-
 def failures(run: RunResult) -> int:
-    """What a full queue turned away, and answers that came too late."""
+    """What a full queue turned away, answers that came too late; and all that went unserved for want of descriptors."""
+    if unclosed.for_want_of_cpu(run) is not None:
+        return facts.unserved(run)
     return max(facts.turned_away_clients(run), facts.timeouts(run))
 
 
@@ -170,10 +161,12 @@ def _judge_queue(snapshots: Snapshots, queue: Queue, owner: Owner) -> Judgement:
     if (innocent := _why_not(owner)) is not None:
         return Judgement("ruled_out", innocent, evidence)
     about, told = snapshots.run(queue), _told(owner)
+    if (piled_up := unclosed.for_want_of_cpu(about)) is not None:
+        return Judgement("confirmed", f"{told}: {piled_up}.", evidence, about=about)
     if overflowed_at(snapshots, queue):
         text = f"{told}, and the queue of {queue.where} overflows: {queue.wait_and_fit}."
         return Judgement("confirmed", text, evidence, about=about)
-    if queue.now.depth > 0 or _out_of_time(owner):
+    if queue.now.depth > 0 or owner.out_of_time:
         return Judgement("possible", f"{told}: what its clients ask waits for that.", evidence, about=about)
     return Judgement("ruled_out", f"{told}, and no connection waits for it.", evidence)
 
@@ -237,6 +230,7 @@ CAUSE = Cause(
     explains={
         "server_not_accepting": f"{_STOPPED}, so that it accepts nothing for long",
         "accept_thread_starved": f"what it waits for is the next period: {_STOPPED}",
+        "server_accepts_too_slowly": _STOPPED,
         "syn_queue_overflow": _STOPPED,
         CauseKind.ACCEPT_QUEUE: _STOPPED,
     },

@@ -7,7 +7,7 @@ RLIMIT_NOFILE bounds the highest number, so a process without gaps has exactly t
 
 from __future__ import annotations
 
-from estab.diagnose import descriptors, facts, sent
+from estab.diagnose import descriptors, facts, sent, unclosed
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.descriptors import (
     file_max_does_nothing,
@@ -35,6 +35,8 @@ def judge_run(run: RunResult) -> Judgement:
         return Judgement("confirmed", text, evidence)
     if full is None:
         return _unseen(run, evidence)
+    if (piled_up := unclosed.for_want_of_cpu(run)) is not None:
+        return Judgement("possible", f"{full.who} ran out of descriptors, but {piled_up}.", evidence)
     verdict, summary = _weigh(run, full)
     return Judgement(verdict, summary, evidence)
 
@@ -186,6 +188,8 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
         )
         return Judgement("ruled_out", text, evidence)
     text = f"{owner.words} has all {owner.nofile_soft:,} of its descriptors in use"
+    if (piled_up := unclosed.for_want_of_cpu(snapshots.run(queue))) is not None:
+        return Judgement("possible", f"{text}, but {piled_up}.", evidence, about=snapshots.run(queue))
     if queue.now.depth > 0:
         text += f", and {plural(queue.now.depth, 'connection waits', 'connections wait')} for one."
         return Judgement("confirmed", text, evidence, about=snapshots.run(queue))
@@ -208,6 +212,7 @@ CAUSE = Cause(
     explains={
         "server_not_accepting": "accept() fails because no descriptor is left, so the queue only rises",
         "accept_thread_starved": "accept() fails again and again because no descriptor is left",
+        "server_accepts_too_slowly": "accept() fails because no descriptor is left",
         "reuseport_member_stuck": "accept() fails because no descriptor is left, so that queue only rises",
         "syn_queue_overflow": _STAYS_QUEUED,
         "closed_with_data_unread": "what it has no descriptor for it closes, whatever was sent by then",

@@ -216,6 +216,7 @@ CAUSE = Cause(
         "closed_with_data_unread": "it closes what it can start no process or thread for, whatever was sent by then",
         "server_not_accepting": _NO_TASK,
         "accept_thread_starved": _NO_TASK,
+        "server_accepts_too_slowly": _NO_TASK,
         "reuseport_member_stuck": _NO_TASK,
         "syn_queue_overflow": _NO_TASK,
         CauseKind.ACCEPT_QUEUE: _NO_TASK,

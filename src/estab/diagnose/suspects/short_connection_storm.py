@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
-from estab.diagnose.advice.backlog import backlog_remedies, burst, outrun
+from estab.diagnose.advice.backlog import backlog_remedies, burst
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Rebuilt
 from estab.diagnose.evidence import measured
 from estab.diagnose.overflow import overflow_evidence, overflowed
+from estab.diagnose.overload import outrun
 from estab.diagnose.rates import queue_rates
 from estab.kernel.rules.syn_retries import INITIAL_RTO_S, sees_retransmission
 from estab.records import Evidence, Remedy, RunResult, Verdict
@@ -68,7 +69,7 @@ def _why_no_burst(run: RunResult) -> str | None:
         came = f"{together:,} came at once, and {facts.room(watch):,} fit" if together else "connects came one by one"
         return f"Clients came in no bursts: {came}."
     rates = queue_rates(run)
-    if rates is not None and (outrun(run) or rates.arrivals_per_s > _KEEPS_UP * rates.accepts_per_s):
+    if rates is not None and (outrun(run) is not None or rates.arrivals_per_s > _KEEPS_UP * rates.accepts_per_s):
         told = f"{rates.arrivals_per_s:,.0f}/s came and {rates.accepts_per_s:,.0f}/s were accepted all the time"
         return f"The queue did not overflow in bursts: {told}."
     return None
