@@ -161,7 +161,7 @@ SITUATIONS = (
         story="A server of which only its name is given listens at a UNIX socket alone.",
         server=programs.redis(f"--port 0 --unixsocket {_PATH}", socket=_PATH),
         command="limits redis-server",
-        truth=healthy(says=(_FULL,), exits=frozenset({0})),
-        proofs=(),
+        truth=healthy(says=(_FULL,)),
+        proofs=(counted("TcpPassiveOpens", 0, 0),),
     ),
 )
