@@ -25,7 +25,7 @@ from estab.records import (
     ServerSide,
     Suspect,
 )
-from estab.report import render, render_diagnosis
+from estab.report.text import render, render_diagnosis
 
 
 class Utf8(io.StringIO):
