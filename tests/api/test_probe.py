@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -87,3 +88,34 @@ def test_an_idle_time_goes_with_it() -> None:
     assert found.cause is None
     assert [gap.gap_s for gap in found.idle_gaps] == [0.05, 0.4]
     assert all(gap.answered for gap in found.idle_gaps)
+
+
+@pytest.mark.namespace
+def test_a_stop_ends_it_with_what_it_had() -> None:
+    def asked(target: str) -> RunResult:
+        with estab.Stop() as stop:
+            threading.Timer(0.5, stop.set).start()
+            return estab.probe(target, stop=stop)
+
+    found = dropped("tcp dport {port}", asked)
+    assert found.interrupted
+    assert found.funnel.attempted <= 4
+    assert found.elapsed_s < 5
+
+
+@pytest.mark.namespace
+def test_a_page_is_asked_for_by_a_request_of_more_than_a_segment() -> None:
+    requests: list[int] = []
+
+    def answered(sock: socket.socket) -> None:
+        for request in servers.asked(sock):
+            requests.append(len(request))
+            sock.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    with servers.side_by_side(answered) as target:
+        found = estab.probe(f"http://{target}/page", port_beside=9)
+    assert found.cause is None
+    assert found.config["http"] == "/page"
+    assert set(requests) == {2000}
+    assert found.requests is not None
+    assert found.requests.count > 4

@@ -59,6 +59,7 @@ def test_sizes() -> None:
     assert said(probes.small_lost()) == "a request in small segments was not acknowledged"
     passes = probes.border(1200).replace(passes_bytes=None, full_acknowledged=True, full_answered=True)
     assert said(passes) == "packets of up to 1,500 bytes pass"
+    assert said(passes.replace(full_bytes=204)).endswith("no size was tried")
     assert said(passes.replace(small_answered=False, full_answered=False)).endswith("which did not answer")
     assert said(passes.replace(full_acknowledged=False)) == "small segments pass, whole ones (1,500 bytes) do not"
 

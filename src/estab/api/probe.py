@@ -12,9 +12,9 @@ from estab.api.request import ConfigValue, LoadOptions
 from estab.errors import UsageError
 from estab.kernel.formats.endpoint import is_unix
 from estab.load.conductor import Stop
-from estab.load.exchange import NOTHING, check_path
+from estab.load.exchange import NOTHING, Exchange, check_path, get
 from estab.load.plan import MOST_DURATION_S, ClientLoad, check_range
-from estab.load.target import url
+from estab.load.target import authority, url
 from estab.records import RunResult
 
 CONNECTS = 4
@@ -24,6 +24,7 @@ _HELD_S = 1.0
 _REQUESTS_PER_S = 8.0
 _SHORTER = 8  # of an idle time: one so many times shorter rests beside it
 _LEAST_IDLE_S = 0.1
+_HTTP_BYTES = 2000  # below the 8,190 that servers take for a header
 
 
 class ProbeRequest(AskingRequest, frozen=True, kw_only=True, tag_field="command", tag="probe"):
@@ -84,6 +85,12 @@ class ProbeRequest(AskingRequest, frozen=True, kw_only=True, tag_field="command"
             sources=options.sources,
             processes=1,
         )
+
+    def exchange(self, target: str | None, *, closes: bool = False) -> Exchange:
+        """What is asked. A request of HTTP is made longer than a segment, so that it shows whether big ones pass."""
+        if self.http is not None:
+            return get(self.http, authority(target or ""), closes=closes, least_bytes=_HTTP_BYTES)
+        return super().exchange(target, closes=closes)
 
     def _resting(self, idle_s: float) -> GapsRequest:
         return GapsRequest.of(

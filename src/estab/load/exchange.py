@@ -16,6 +16,7 @@ MOST_REQUEST = 1 << 20
 MOST_UNTIL = 255
 MOST_PATH = 8192
 MOST_REPLY = 1 << 40
+_PADDING = "X-Padding: {}\r\n"
 
 _REQUEST_LINE = re.compile(rb"(?P<method>[!#$%&'*+.^_`|~0-9A-Za-z-]+) [^\s\x00-\x20]+ HTTP/1\.[01]\r?\n")  # RFC 9112, 3
 _ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,2})|(.)|$)", re.DOTALL)
@@ -65,10 +66,15 @@ def echo(size: int) -> Exchange:
     return Exchange(ECHO, size) if size else NOTHING
 
 
-def get(path: str, authority: str, *, closes: bool = False) -> Exchange:
-    """A GET of HTTP/1.1. `authority` is the Host that is meant; `closes`: the server is asked to close after it."""
+def get(path: str, authority: str, *, closes: bool = False, least_bytes: int = 0) -> Exchange:
+    """A GET of HTTP/1.1. `authority` is the Host that is meant; `closes`: the server is asked to close after it.
+
+    `least_bytes`: as long as that it is made by a field that no server knows (RFC 9110, section 5.1: it ignores that).
+    """
     request = f"GET {path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: estab\r\nAccept: */*\r\n"
     end = "Connection: close\r\n\r\n" if closes else "\r\n"
+    if (missing := least_bytes - len(request + end + _PADDING.format(""))) > 0:
+        request += _PADDING.format("x" * missing)
     data = (request + end).encode("ascii")
     return Exchange(HTTP, len(data), data)
 

@@ -85,6 +85,8 @@ def _size(probe: SizeProbe) -> str:
         return f"packets of up to {passes} pass, of {probe.loses_bytes:,} none does ({clean(probe.lost or '')})"
     if not probe.small_acknowledged:
         return "a request in small segments was not acknowledged"
+    if probe.full_bytes is not None and probe.full_bytes <= probe.small_mss:
+        return f"request and reply fit into segments of {plural(probe.small_mss, 'byte')}: no size was tried"
     if probe.full_passed:
         back = "" if probe.small_answered else " to the server, which did not answer"
         return f"packets of up to {plural(probe.full_bytes or 0, 'byte')} pass{back}"

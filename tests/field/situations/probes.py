@@ -59,6 +59,15 @@ SITUATIONS = (
         proofs=(ruled("met", 5),),
     ),
     Situation(
+        name="probe_by_size_finds_1288_bytes_to_nginx",
+        story="Packets of more than 1,288 bytes to nginx vanish; a request of HTTP is made long enough to show it.",
+        world=routed(f"{_FROM_CLIENT} ip length > 1288"),
+        server=programs.nginx(),
+        command="probe http://{target}/",
+        truth=_passes(1288, says=(r"to the server",)),
+        proofs=(ruled("met", 5),),
+    ),
+    Situation(
         name="bench_by_size_finds_1207_bytes",
         story="Packets of more than 1,207 bytes vanish under a load; its probes find the number.",
         world=routed("ip length > 1207"),
@@ -205,8 +214,8 @@ SITUATIONS = (
         name="probe_of_a_full_queue",
         story="A server accepts nobody and its queue of 5 is full: SYNs are as silent as behind a filter.",
         world=ROUTED,
-        server=programs.compiled(4, 0),
-        before=(programs.clients("--open 5"),),
+        server=programs.compiled(4, 1),
+        before=(programs.clients("--open 6"),),
         command="probe {target}",
         truth=Truth(possible=frozenset({"path_filtered"}), quiet=True, exits=_FAILED),
         proofs=(counted("TcpExtListenOverflows", 10),),
@@ -245,7 +254,7 @@ SITUATIONS = (
         server=programs.nginx(),
         command="probe http://{target}/",
         truth=_well(),
-        proofs=(accepted_some(60),),
+        proofs=(counted("TcpPassiveOpens", 60),),
     ),
     Situation(
         name="probe_of_redis_that_rests",
@@ -254,12 +263,20 @@ SITUATIONS = (
         server=programs.redis(),
         command=r"probe {target} --request 'PING\r\n' --until 'PONG\r\n' --idle 3s",
         truth=_well(),
-        proofs=(accepted_some(60),),
+        proofs=(counted("TcpPassiveOpens", 60),),
     ),
     Situation(
         name="probe_where_all_else_is_dropped",
         story="A firewall lets this port pass and drops all else, ping included.",
-        world=routed(f"ip daddr 10.2.0.1 meta l4proto {{ tcp, icmp }} tcp dport != {PORT}"),
+        world=World(
+            shape="routed",
+            nft={
+                "router": filtered(
+                    f"ip daddr 10.2.0.1 tcp dport != {PORT}",
+                    before="chain pings { type filter hook forward priority 1; icmp type echo-request drop\n}",
+                )
+            },
+        ),
         server=_ECHO,
         command="probe {target} --size 4k",
         truth=_well(),
