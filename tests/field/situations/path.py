@@ -323,9 +323,10 @@ _UNTRANSLATED = Situation(
     ),
     both_ends=True,
     server=_ECHO,
-    command="hold {target} -n 20 --trickle 80 -d 2",
+    command="hold {target} -n 40 --trickle 160 -d 2",
     truth=due("conntrack_invalid_reset"),
-    proofs=(ruled("met", 10), tracked("invalid", 10, at="client"), counted("TcpOutRsts", 10, at="client")),
+    # Whether a number is ahead of the window, or behind it and then let pass, is even chance.
+    proofs=(ruled("met", 5), tracked("invalid", 5, at="client"), counted("TcpOutRsts", 5, at="client")),
 )
 
 SITUATIONS = (
@@ -347,7 +348,7 @@ SITUATIONS = (
         name="segments_that_nat_does_not_translate_while_the_client_waits",
         story="The same in the midst of long answers: the server is reset, and its client waits for the rest.",
         world=replace(_UNTRANSLATED.world, nft={**_UNTRANSLATED.world.nft, "router": _TWICE_NOW_AND_THEN}),
-        command="bench {target} -s 30000 -c 10 -d 2 --timeout 2s",
+        command="bench {target} -s 30000 -c 30 -d 2 --timeout 2s",
         proofs=(ruled("met", 5), tracked("invalid", 5, at="client"), counted("TcpEstabResets", 5)),
     ),
     _alone(_UNTRANSLATED, due("conntrack_invalid_reset")),
