@@ -14,7 +14,7 @@ from estab.cli.app import commands
 
 GIVEN = {
     "attach": ["1"], "lab run": ["healthy"], "lab twin": ["x"], "compare": ["a", "b"], "cluster check": ["tcp://127.0.0.1:1"],
-    "record": ["--dir", "none"],
+    "record": ["--dir", "none"], "probe": ["127.0.0.1:9"],
 }  # fmt: skip
 NO_NUMBERS = ("", "0x10", "1_000", "\u0663")  # of which Python takes three
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from estab.diagnose import telling
 from estab.diagnose.cause import Probe
-from estab.diagnose.probed import some_lost
+from estab.diagnose.probed import lost_by_chance
 from estab.load.conductor import Stop
 from estab.load.exchange import Exchange
 from estab.load.plan import Address
@@ -125,7 +125,7 @@ class Probing:
     def _ask_beside(self) -> None:
         """Where some SYNs to the target were lost, are some to a port that answers lost as well?"""
         other, ports = self._made.other_port, self._made.source_ports
-        if other is None or not any(each.answered for each in other.tries) or not some_lost(ports):
+        if other is None or not any(each.answered for each in other.tries) or not lost_by_chance(ports):
             return
         asked = [
             Attempt(self._subject.beside, self._subject.source, 0, number * _BESIDE_APART_S)

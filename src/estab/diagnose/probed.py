@@ -238,10 +238,10 @@ def _held(other: OtherPort) -> str:
     return f" while {plural(other.open, 'connection was', 'connections were')} held" if other.open else ""
 
 
-def some_lost(ports: SourcePorts | None) -> bool:
-    """Whether some connects from local ports lost a SYN, and some got through."""
+def lost_by_chance(ports: SourcePorts | None) -> bool:
+    """Whether a connect from a local port lost a SYN that another from the same port did not."""
     if ports is None:
         return False
-    all_tries = [tried for port in ports.ports for tried in port.tries]
-    lost = sum(tried.silent or bool(tried.resent) for tried in all_tries)
-    return 0 < lost < len(all_tries) or any(tried.errno is None and tried.resent for tried in all_tries)
+    return any(
+        _changed(port) or any(tried.errno is None and tried.resent for tried in port.tries) for port in ports.ports
+    )

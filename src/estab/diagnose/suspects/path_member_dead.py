@@ -24,7 +24,7 @@ def judge_run(run: RunResult) -> Judgement:
     """Confirmed where a share of the connects lost every SYN before the listener while others went on succeeding."""
     met = syn_path(run)
     verdict, summary = _weigh_ports(run, met) or _weigh(run, met)
-    return Judgement(verdict, summary, _evidence(run, met) + probed.ports_evidence(run))
+    return Judgement(verdict, summary, probed.ports_evidence(run) + _evidence(run, met))
 
 
 def failures(run: RunResult) -> int:
