@@ -31,7 +31,7 @@ from estab.observe.unix_watch import watch_of
 from estab.observe.watch import EndsSample, Observed, Watch
 from estab.records import Failure, ServerSide
 
-_SAMPLE_EVERY_S = 0.04
+_SAMPLE_EVERY_S = 0.02
 LISTENS_WITHIN_S = 10.0
 Moment = tuple[float, EndsSample, int | None]  # monotonic seconds, what was seen, accepted so far
 
