@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.terminal import ESTAB, estab
+from tests.forked import forked
 
 from estab.cli.commands import COMMANDS
 
@@ -38,6 +40,9 @@ COMMAND_LINES = [
     ("man",),
     ("explain", "accept_queue_overflow"),
 ]
+# One that prints its help, one that prints in the end, one that prints until the reader is gone: how Python itself ends
+# then is tried as well.
+EXECUTED = [("--help",), ("hold", "-n", "3", "-d", "0.05", "--json", "-"), COMMAND_LINES[9]]
 
 
 @pytest.fixture(scope="module")
@@ -51,15 +56,22 @@ def test_every_command_is_tried() -> None:
     assert {line[0] for line in COMMAND_LINES} >= set(COMMANDS)
 
 
-@pytest.mark.parametrize("line", COMMAND_LINES, ids=" ".join)
-def test_a_reader_that_has_gone(line: tuple[str, ...], run_file: Path) -> None:
+def started(start: dict[str, Any]) -> None:
+    """What is started with this writes to a pipe that nobody reads."""
     read, write = os.pipe()
     os.close(read)
-    files = {"RUN": str(run_file), "DIR": str(run_file.parent / "recording"), "SELF": str(os.getpid())}
-    words = [files.get(word, word) for word in line]
     with open(write, "wb") as closed:
-        done = subprocess.run(
-            [ESTAB, *words], stdout=closed, stderr=subprocess.PIPE, text=True, check=False, timeout=60
-        )
+        done = subprocess.run(**start, stdout=closed, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
     assert done.stderr == ""
     assert done.returncode == 1
+
+
+@pytest.mark.parametrize("line", COMMAND_LINES, ids=" ".join)
+def test_a_reader_that_has_gone(line: tuple[str, ...], run_file: Path) -> None:
+    files = {"RUN": str(run_file), "DIR": str(run_file.parent / "recording"), "SELF": str(os.getpid())}
+    started(forked(*(files.get(word, word) for word in line)))
+
+
+@pytest.mark.parametrize("line", EXECUTED, ids=" ".join)
+def test_a_reader_of_a_process_that_has_gone(line: tuple[str, ...]) -> None:
+    started({"args": [ESTAB, *line]})

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("src", "tests", "docs", "benchmarks", "examples", "contrib")
 CITING = sorted(
@@ -37,9 +35,14 @@ def test_the_rules_are_found() -> None:
     assert cited_rules("rules 3 to 5, 7 and 9; rule 12") == {3, 4, 5, 7, 9, 12}
 
 
-@pytest.mark.parametrize("path", CITING, ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_a_file_cites_is_there(path: Path) -> None:
+def lacking(path: Path) -> set[str]:
+    """What a file cites that is not there."""
     text = path.read_text()
-    assert cited_rules(text) <= RULES
     cited = {*CITED_PATH.findall(text), *CITED_DOCUMENT.findall(text)}
-    assert {name for name in cited if not ANY_NAME.search(name) and not (ROOT / name).exists()} == set()
+    rules = {f"rule {number}" for number in cited_rules(text) - RULES}
+    return rules | {name for name in cited if not ANY_NAME.search(name) and not (ROOT / name).exists()}
+
+
+def test_what_files_cite_is_there() -> None:
+    assert len(CITING) > 1000
+    assert {str(path.relative_to(ROOT)): names for path in CITING if (names := lacking(path))} == {}
