@@ -21,20 +21,21 @@ def attempt(item: pytest.Item) -> int:
     return item.stash.get(_ATTEMPT, 1)
 
 
-def _attempts(item: pytest.Item) -> int:
+def in_real_time(item: pytest.Item) -> bool:
+    """Whether a test may be disturbed by what else runs on the machine."""
     path = item.path.relative_to(Path(__file__).parent)
-    in_real_time = path.parts[0] not in _ONE_ATTEMPT or item.get_closest_marker("namespace") is not None
-    return ATTEMPTS if in_real_time else 1
+    return path.parts[0] not in _ONE_ATTEMPT or item.get_closest_marker("namespace") is not None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
     """Run a test until it passes or has no attempt left; what failed before that is reported as "again"."""
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    for number in range(1, _attempts(item) + 1):
+    attempts = ATTEMPTS if in_real_time(item) else 1
+    for number in range(1, attempts + 1):
         item.stash[_ATTEMPT] = number
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
-        last = number == _attempts(item) or not any(report.failed for report in reports)
+        last = number == attempts or not any(report.failed for report in reports)
         for report in reports:
             if report.failed and not last:
                 report.outcome = "again"  # type: ignore[assignment]

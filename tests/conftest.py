@@ -53,10 +53,17 @@ _LONGEST = (
 )
 
 
+def _waits_for_nothing(item: pytest.Item) -> bool:
+    from tests.again import in_real_time  # once pytest has loaded it as a plugin
+
+    return not in_real_time(item)
+
+
 def _group(item: pytest.Function) -> str | None:
     """The tests that one worker runs, for they share what is made once: named after a fixture, or after the file.
 
-    Of several fixtures the one counts that takes longest. A file may name its group itself.
+    Of several fixtures the one counts that takes longest. A file may name its group itself. What waits for nothing is
+    dealt out by the file: to deal out thousands of tests one by one costs as much as they do.
     """
     if marked := item.get_closest_marker("xdist_group"):
         return str(marked.args[0])
@@ -66,19 +73,29 @@ def _group(item: pytest.Function) -> str | None:
         for definition in definitions
         if definition.baseid.startswith("tests") and definition.scope != "function"
     ]
+    if not shared and _waits_for_nothing(item):
+        return item.path.stem
     return next((name for name in _LONGEST if name in shared), shared[0] if shared else None)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Function]) -> None:
-    """Groups for `pytest -n … --dist loadgroup`, the longest first; in one process the order stays as it is."""
+    """Groups for `pytest -n … --dist loadgroup`, the longest first; in one process the order stays as it is.
+
+    What waits for nothing comes last: it leaves no core idle while the last workers end.
+    """
     groups = {item: _group(item) for item in items}
     for item, group in groups.items():
         if group and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(group))
     if hasattr(config, "workerinput"):
-        ranks = {name: place for place, name in enumerate(_LONGEST)}
-        items.sort(key=lambda item: ranks.get(groups[item] or "", len(ranks)) if groups[item] else len(ranks) + 1)
+        longest = {name: place for place, name in enumerate(_LONGEST)}
+        grouped, single, waits_for_nothing = range(len(longest), len(longest) + 3)
+        items.sort(
+            key=lambda item: longest[group] if (group := groups[item]) in longest
+            else waits_for_nothing if _waits_for_nothing(item)
+            else grouped if group else single
+        )  # fmt: skip
 
 
 def pytest_collection_finish() -> None:

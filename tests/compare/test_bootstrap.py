@@ -88,11 +88,14 @@ def test_too_few_for_a_p99() -> None:
 @pytest.mark.parametrize(("count", "quantile"), [(40, 0.5), (200, 0.9), (1500, 0.99), (1999, 0.75)])
 def test_exact_ranks_cover_and_are_the_tightest(count: int, quantile: float) -> None:
     low, high = percentile_ranks(count, quantile) or (0, 0)
+    p = Fraction(quantile).limit_denominator(100)
+    above = p.denominator - p.numerator
+    # In whole numbers, of `p.denominator ** count`: a fraction would be made smaller at each step.
+    weights = [comb(count, k) * p.numerator**k * above ** (count - k) for k in range(max(low, high) + 1)]
 
     def below(rank: int) -> float:
         """P(fewer than `rank` values lie below the true quantile)."""
-        p = Fraction(quantile).limit_denominator(100)
-        return float(sum(comb(count, k) * p**k * (1 - p) ** (count - k) for k in range(rank)))
+        return float(Fraction(sum(weights[:rank]), p.denominator**count))
 
     assert below(low) <= 0.025 < below(low + 1)
     assert 1 - below(high) <= 0.025 < 1 - below(high - 1)

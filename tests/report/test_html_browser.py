@@ -32,6 +32,13 @@ def single_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(tmp_path_factory.mktemp("one"), run=full())
 
 
+@pytest.fixture(scope="module")
+def single_page(browser: Browser, single_run: Path) -> Iterator[Page]:
+    """The page of that run, drawn: for tests that leave it as it is. To load and draw it is dear."""
+    with Opened(browser, single_run, permissions=["clipboard-read", "clipboard-write"]) as opened:
+        yield drawn(opened)
+
+
 def wide(page: Page) -> int:
     width: int = page.evaluate("document.documentElement.scrollWidth")
     return width
@@ -45,11 +52,15 @@ def test_it_opens_in_peace(browser: Browser, single_run: Path, scheme: Any, widt
         assert opened.complaints == []
         assert opened.asked == []
         assert wide(page) == width
+        if width == 400:  # a phone's
+            texts = page.locator(".canvas svg text").all_text_contents()
+            assert any("own_timeout" in text for text in texts)
+            assert [text for text in texts if "…" in text] == []
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert ground == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(21, 24, 28)")
 
 
-def test_every_plot_is_there_with_its_points(browser: Browser, single_run: Path) -> None:
+def test_every_plot_is_there_with_its_points(single_page: Page) -> None:
     run = full()
     with_states = [point for point in run.timeline if point.client_states]
     expected = {
@@ -63,21 +74,19 @@ def test_every_plot_is_there_with_its_points(browser: Browser, single_run: Path)
         ("percentiles", "percentiles"): 4,
         ("latency", "latency"): sum(point.connect_us is not None for point in run.timeline),
     }
-    with Opened(browser, single_run) as opened:
-        page = drawn(opened)
-        rows = {pair: rows_of(page, f"run0-{pair[0]}", pair[1]) for pair in expected}
-        assert rows == expected
-        # Stacked at the client: ESTAB that both have, ghosts, SYN-SENT.
-        areas = page.locator("#run0-states_client .mark-area path").count()
-        assert areas == 3
-        assert page.locator("#run0-failures .mark-line path").count() == 2
+    page = single_page
+    rows = {pair: rows_of(page, f"run0-{pair[0]}", pair[1]) for pair in expected}
+    assert rows == expected
+    # Stacked at the client: ESTAB that both have, ghosts, SYN-SENT.
+    areas = page.locator("#run0-states_client .mark-area path").count()
+    assert areas == 3
+    assert page.locator("#run0-failures .mark-line path").count() == 2
 
 
-def test_the_ghosts_are_what_the_ends_differ_by(browser: Browser, single_run: Path) -> None:
-    with Opened(browser, single_run) as opened:
-        rows = drawn(opened).evaluate(
-            "document.querySelector('#run0-states_client .canvas').view.data('states').map(r => [r.t_s, r.ghosts])"
-        )
+def test_the_ghosts_are_what_the_ends_differ_by(single_page: Page) -> None:
+    rows = single_page.evaluate(
+        "document.querySelector('#run0-states_client .canvas').view.data('states').map(r => [r.t_s, r.ghosts])"
+    )
     expected = [[point.t_s, point.client_states["ESTAB"] - 40] for point in full().timeline if point.client_states]
     assert rows == expected
 
@@ -92,22 +101,20 @@ def number(text: str) -> float | None:
     return float(text) if text else None
 
 
-def test_downloaded_data_equals_the_run(browser: Browser, single_run: Path) -> None:
+def test_downloaded_data_equals_the_run(single_page: Page, single_run: Path) -> None:
     run = full()
-    with Opened(browser, single_run, accept_downloads=True) as opened:
-        page = drawn(opened)
-        rows = list(csv.DictReader(io.StringIO(downloaded(page, "#run0-queue [data-as=csv]"), newline="")))
-        names = ("t_s", "queue_depth", "queue_limit", "listen_overflows", "listen_drops", "listener_drops")
-        expected = [{name: getattr(point, name) for name in names} for point in run.timeline]
-        assert [{name: number(row[name]) for name in names} for row in rows] == expected
-        failures = json.loads(downloaded(page, "#run0-failures [data-as=json]"))
-        counted = {(row["t_s"], row["failure"]): row["count"] for row in failures}
-        assert counted == {
-            (point.t_s, kind): (point.failures or {}).get(kind, 0)
-            for point in run.timeline
-            for kind in ("connect own_timeout", "read ECONNRESET")
-        }
-        assert downloaded(page, "[data-file]") == (single_run.parent / "run.json").read_text()
+    rows = list(csv.DictReader(io.StringIO(downloaded(single_page, "#run0-queue [data-as=csv]"), newline="")))
+    names = ("t_s", "queue_depth", "queue_limit", "listen_overflows", "listen_drops", "listener_drops")
+    expected = [{name: getattr(point, name) for name in names} for point in run.timeline]
+    assert [{name: number(row[name]) for name in names} for row in rows] == expected
+    failures = json.loads(downloaded(single_page, "#run0-failures [data-as=json]"))
+    counted = {(row["t_s"], row["failure"]): row["count"] for row in failures}
+    assert counted == {
+        (point.t_s, kind): (point.failures or {}).get(kind, 0)
+        for point in run.timeline
+        for kind in ("connect own_timeout", "read ECONNRESET")
+    }
+    assert downloaded(single_page, "[data-file]") == (single_run.parent / "run.json").read_text()
 
 
 def test_a_csv_file_is_text_and_what_was_not_recorded_is_no_zero(browser: Browser, tmp_path: Path) -> None:
@@ -233,26 +240,16 @@ def test_navigation_leads_to_what_is_there_and_opens_a_run(browser: Browser, tmp
         assert len(ids) == len(set(ids))
 
 
-def test_it_is_copied_as_markdown(browser: Browser, single_run: Path, tmp_path: Path) -> None:
-    with Opened(browser, single_run, permissions=["clipboard-read", "clipboard-write"]) as opened:
-        page = drawn(opened)
-        links = page.locator("nav a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
-        assert len(links) > 5
-        assert [link for link in links if page.locator(link).count() != 1] == []
-        text = page.evaluate("JSON.parse(document.getElementById('markdown').textContent)")
-        assert text.startswith(r"🔴 **accept\_queue\_overflow**, at the server")
-        page.locator("#copy").click()
-        page.wait_for_function("() => document.getElementById('copy').textContent === 'Copied'")
-        assert page.evaluate("navigator.clipboard.readText()") == text
-
-
-def test_labels_are_whole_on_a_phone(browser: Browser, single_run: Path) -> None:
-    with Opened(browser, single_run, viewport={"width": 400, "height": 800}) as opened:
-        page = drawn(opened)
-        texts = page.locator(".canvas svg text").all_text_contents()
-        assert any("own_timeout" in text for text in texts)
-        assert [text for text in texts if "…" in text] == []
-        assert page.evaluate("document.documentElement.scrollWidth") == 400
+def test_it_is_copied_as_markdown(single_page: Page) -> None:
+    page = single_page
+    links = page.locator("nav a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
+    assert len(links) > 5
+    assert [link for link in links if page.locator(link).count() != 1] == []
+    text = page.evaluate("JSON.parse(document.getElementById('markdown').textContent)")
+    assert text.startswith(r"🔴 **accept\_queue\_overflow**, at the server")
+    page.locator("#copy").click()
+    page.wait_for_function("() => document.getElementById('copy').textContent === 'Copied'")
+    assert page.evaluate("navigator.clipboard.readText()") == text
 
 
 def test_values_stand_beside_the_pointer(browser: Browser, single_run: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 from tests.browser.pages import Opened, chromium
 from tests.diagnose import runs
 from tests.diagnose.test_episodes import CALM, FULL, other, recording
@@ -67,6 +67,13 @@ def browser() -> Any:
         yield chrome
 
 
+@pytest.fixture(scope="module")
+def shown(browser: Browser, page: Path) -> Any:
+    """The page, drawn: for tests that leave it as it is."""
+    with Opened(browser, page) as opened:
+        yield drawn(opened)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1280])
 def test_it_opens_in_peace(browser: Browser, page: Path, scheme: Any, width: int) -> None:
@@ -77,41 +84,35 @@ def test_it_opens_in_peace(browser: Browser, page: Path, scheme: Any, width: int
         assert [text for text in shown.locator(".canvas svg text").all_text_contents() if "…" in text] == []
 
 
-def test_every_episode_is_a_band_and_the_restart_a_mark(browser: Browser, page: Path) -> None:
-    with Opened(browser, page) as opened:
-        shown = drawn(opened)
-        assert rows_of(shown, "run0-episodes", "episodes") == 3
-        assert shown.locator("#run0-episodes .mark-rect path").count() == 3
-        assert shown.locator("#run0-episodes .mark-symbol path").count() == 1
-        assert shown.locator("#run0-episodes .legend li").all_text_contents() == [
-            "accept_queue_overflow 2",
-            "server_open_files 1",
-        ]
-        # Behind the queue: both overflows in one colour, the other cause in another, and a line at the restart.
-        assert shown.locator("#run0-queue .mark-rect path").count() == 3
-        assert (
-            len(
-                set(
-                    shown.locator("#run0-queue .mark-rect path").evaluate_all(
-                        "all => all.map(e => e.getAttribute('fill'))"
-                    )
-                )
+def test_every_episode_is_a_band_and_the_restart_a_mark(shown: Page) -> None:
+    assert rows_of(shown, "run0-episodes", "episodes") == 3
+    assert shown.locator("#run0-episodes .mark-rect path").count() == 3
+    assert shown.locator("#run0-episodes .mark-symbol path").count() == 1
+    assert shown.locator("#run0-episodes .legend li").all_text_contents() == [
+        "accept_queue_overflow 2",
+        "server_open_files 1",
+    ]
+    # Behind the queue: both overflows in one colour, the other cause in another, and a line at the restart.
+    assert shown.locator("#run0-queue .mark-rect path").count() == 3
+    assert (
+        len(
+            set(
+                shown.locator("#run0-queue .mark-rect path").evaluate_all("all => all.map(e => e.getAttribute('fill'))")
             )
-            == 2
         )
-        assert shown.locator("#run0-queue .mark-rule line").count() >= 1
-        assert shown.locator("h1").inner_text() == "3 episodes: accept_queue_overflow 2, server_open_files 1"
+        == 2
+    )
+    assert shown.locator("#run0-queue .mark-rule line").count() >= 1
+    assert shown.locator("h1").inner_text() == "3 episodes: accept_queue_overflow 2, server_open_files 1"
 
 
-def test_times_are_clock_times(browser: Browser, page: Path) -> None:
-    with Opened(browser, page) as opened:
-        shown = drawn(opened)
-        said = shown.locator("#run0-of-episodes table").inner_text()
-        assert "02:01:14 to 02:02:14" in said
-        assert "restarted 02:02:16" in said
-        assert any(text.startswith("02:0") for text in shown.locator("#run0-queue svg text").all_text_contents())
-        utc = shown.evaluate("document.querySelector('#run0-queue .canvas').view.data('queue').map(r => r.utc)")
-        assert utc[0] == "1970-01-01 02:00:00"
+def test_times_are_clock_times(shown: Page) -> None:
+    said = shown.locator("#run0-of-episodes table").inner_text()
+    assert "02:01:14 to 02:02:14" in said
+    assert "restarted 02:02:16" in said
+    assert any(text.startswith("02:0") for text in shown.locator("#run0-queue svg text").all_text_contents())
+    utc = shown.evaluate("document.querySelector('#run0-queue .canvas').view.data('queue').map(r => r.utc)")
+    assert utc[0] == "1970-01-01 02:00:00"
 
 
 def test_a_part_of_the_time(night: str) -> None:

@@ -31,6 +31,8 @@ def in_flags(message: str, command: App) -> str:
 
     What the command does not have stands in words.
     """
+    if not _PARAMETER.search(message):
+        return message
     known = {name for argument in command.assemble_argument_collection() for name in argument.names}
     return _PARAMETER.sub(lambda match: _named(match[1], known), message)
 

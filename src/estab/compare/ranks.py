@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import comb, sqrt
 from statistics import NormalDist
 
@@ -60,17 +61,23 @@ def _doubled_midranks(values: Sequence[float]) -> list[int]:
 
 def _exact(ranks: Sequence[int], n: int, observed: int) -> float:
     """The share of all ways to draw `n` of the ranks whose sum lies as far from the mean as `observed`, or further."""
+    # Twice the mean of a doubled rank sum, n (N + 1), kept whole: 2 * sum against 2 * n * (N + 1).
+    mean = n * (len(ranks) + 1)
+    far = abs(observed - mean)
+    as_far = sum(count for total, count in _ways(tuple(sorted(ranks)), n).items() if abs(total - mean) >= far)
+    return as_far / comb(len(ranks), n)
+
+
+@lru_cache(maxsize=16)  # a comparison asks it of each figure, and most have the same ranks
+def _ways(ranks: tuple[int, ...], n: int) -> dict[int, int]:
+    """In how many ways `n` of the ranks have each sum."""
     ways: list[dict[int, int]] = [{0: 1}, *({} for _ in range(n))]
     for rank in ranks:
         for size in range(n, 0, -1):
             into = ways[size]
             for total, count in ways[size - 1].items():
                 into[total + rank] = into.get(total + rank, 0) + count
-    # Twice the mean of a doubled rank sum, n (N + 1), kept whole: 2 * sum against 2 * n * (N + 1).
-    mean = n * (len(ranks) + 1)
-    far = abs(observed - mean)
-    as_far = sum(count for total, count in ways[n].items() if abs(total - mean) >= far)
-    return as_far / comb(len(ranks), n)
+    return ways[n]
 
 
 def _approximate(ranks: Sequence[int], n: int, u: float) -> float:
