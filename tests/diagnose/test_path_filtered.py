@@ -8,7 +8,7 @@ from tests.diagnose.alone import alone
 from tests.diagnose.lost_syns import TURNED_AWAY
 
 from estab.diagnose.judge import judge
-from estab.records import DropReasons, RunResult, Security
+from estab.records import ConnectAfter, DropReasons, RunResult, Security
 
 
 def with_rules(rules: bool | None, drops: int | None) -> dict[str, Any]:
@@ -89,3 +89,10 @@ def test_a_router_that_says_unreachable_speaks_for_the_server(told: int, own: in
     found = {suspect.cause for suspect in judge(run).suspects if suspect.verdict == "possible"}
     assert suspects & found == suspects
     assert not found & ({"server_open_files", "server_not_accepting", "accept_queue_overflow"} - suspects)
+
+
+def test_who_said_so_by_icmp_is_named() -> None:
+    after = ConnectAfter(errno="EHOSTUNREACH", waited_s=0.01, said_by="192.0.2.1", said="prohibited by a filter")
+    told = alone("path_filtered", runs.rejected("EHOSTUNREACH").replace(connect_after=after))
+    assert told.summary.endswith("192.0.2.1 says: prohibited by a filter.")
+    assert any("192.0.2.1 said by ICMP" in each.text for each in told.evidence)

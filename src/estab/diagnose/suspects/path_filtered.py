@@ -11,7 +11,7 @@ from __future__ import annotations
 from estab.diagnose import facts, probed, sent
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.futile import longer_timeout
-from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
+from estab.diagnose.cause import ACCUSED, Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
 from estab.diagnose.evidence import measured, unknown
 from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.syn_path import (
@@ -43,8 +43,9 @@ def judge_run(run: RunResult) -> Judgement:
         verdict, summary = _weigh_reject(run, rejected)
     else:
         verdict, summary = _weigh_drop(run, met)
-    evidence = _evidence(run, rejected, met)
-    return Judgement(verdict, summary, evidence)
+    if verdict in ACCUSED and (who := sent.who_said(run)):
+        summary = f"{summary} {who.strip(' ()')}."
+    return Judgement(verdict, summary, _evidence(run, rejected, met))
 
 
 def failures(run: RunResult) -> int:
@@ -190,6 +191,7 @@ def _evidence(run: RunResult, rejected: int, met: SynPath) -> list[Evidence]:
     text = f"{run.funnel.connected:,} of {plural(run.funnel.attempted, 'connect')} succeeded"
     evidence.append(measured("funnel", "connected", run.funnel.connected, text))
     refusal = [*sent.icmp_evidence(run), *sent.reset_evidence(run)] if rejected else []
+    refusal += sent.after_evidence(run.connect_after)
     return [
         *evidence, *refusal, *arrival_evidence(run), *_rules(run), *_dropped(run), *probed.host_evidence(run),
     ]  # fmt: skip
