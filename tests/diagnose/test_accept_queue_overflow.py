@@ -83,6 +83,9 @@ def test_slow_connects_without_a_failure_confirm() -> None:
         ({"failures": [runs.failure("connect", "ETIMEDOUT", 9)]}, "possible"),
         ({"failures": [runs.failure("write", "EPIPE", 9)]}, "possible"),
         ({"syn_retransmits": {"0": 399, "1": 1}}, "possible"),
+        # Who was answered had been accepted: what is late then waits for the program.
+        ({"failures": [runs.failure("read", "own_timeout", 9)], "funnel": runs.funnel(first_byte=400)}, "ruled_out"),
+        ({"failures": [runs.failure("read", "own_timeout", 9)], "funnel": runs.funnel(first_byte=399)}, "possible"),
         # Closing early and refusing is nothing that a full queue does.
         ({"failures": [runs.failure("read", "eof", 9)]}, "not_observed"),
         ({"failures": [runs.failure("connect", "ECONNREFUSED", 9)]}, "not_observed"),

@@ -103,3 +103,11 @@ def test_what_lasts_is_set_where_the_process_has_it_from(service: Service | None
     owners = [Process(pid=9, name="python3", fds=64, nofile_soft=64, service=service)]
     remedies = server_open_files.remedies(runs.run(server=runs.local(runs.watch(**WAITING), processes=owners)))
     assert [remedy.command for remedy in remedies if remedy.command.startswith(expected)]
+
+
+def test_a_remote_server_that_answered_each_had_a_descriptor_for_it() -> None:
+    answered = runs.funnel(first_byte=400)
+    late = [runs.failure("read", "own_timeout", 9)]
+    run = runs.run(server=runs.remote(), failures=late, funnel=answered)
+    assert alone("server_open_files", run).verdict == "ruled_out"
+    assert alone("server_open_files", run.replace(funnel=runs.funnel(first_byte=399))).verdict == "possible"

@@ -112,6 +112,12 @@ def unanswered_connects(run: RunResult) -> int:
     return max(0, run.retransmitted - late_connects(run))
 
 
+def each_was_accepted(run: RunResult) -> bool:
+    """Whether all connects ended well at once and each connection was answered: then nothing waited for accept()."""
+    answered = 0 < run.funnel.connected <= run.funnel.first_byte
+    return answered and not connect_failures(run) and not run.retransmitted
+
+
 def mostly_reset(run: RunResult) -> bool:
     """Were at least as many connections reset as connects timed out? False where none was reset."""
     return resets(run) > 0 and resets(run) >= connect_timeouts(run)

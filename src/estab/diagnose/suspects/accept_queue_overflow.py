@@ -50,6 +50,8 @@ def _unseen(run: RunResult) -> Judgement:
     evidence = [listener_unseen(run)]
     if (elsewhere := sent.turned_back(run)) is not None:
         return Judgement("ruled_out", elsewhere, evidence)
+    if facts.each_was_accepted(run):
+        return Judgement("ruled_out", "Every connection was answered, so each was accepted.", evidence)
     if facts.overflow_symptoms(run):
         evidence += _client_evidence(run)
         text = f"A full accept queue would look like this from the client, but the listener was not observed ({why})."

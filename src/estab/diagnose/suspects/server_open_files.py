@@ -83,6 +83,8 @@ def _unseen(run: RunResult, evidence: list[Evidence]) -> Judgement:
     watch = facts.listener(run)
     if watch is None and (elsewhere := sent.turned_back(run)) is not None:
         return Judgement("ruled_out", elsewhere, evidence)
+    if watch is None and facts.each_was_accepted(run):
+        return Judgement("ruled_out", "Every connection was answered, so each was accepted.", evidence)
     why = facts.why_unseen(run) if watch is None else "the owner's /proc/PID/fd could not be read; try as root"
     stuck = watch is not None and (facts.was_full(watch) or (watch.worst_depth > 0 and watch.rose_only))
     if facts.timeouts(run) and (watch is None or stuck):
