@@ -1,15 +1,15 @@
 """TCP_INFO: what the kernel knows of one connection, from getsockopt() or from sock_diag's INET_DIAG_INFO.
 
 What lives here: `struct tcp_info` (`include/uapi/linux/tcp.h`), as `tcp_get_info` in `net/ipv4/tcp.c` fills it. It grew
-at its end: a kernel that fills less knows less.
+at its end: a kernel that fills less knows less. No record: an engine reads it, which starts without packages of others.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from struct import Struct
 
 from estab.errors import ParseError
-from estab.records.base import Record
 
 _FIRST = Struct("=BBBxBxxxIxxxxI4xI16xIxxxxIII36xI")
 _BYTES_AT = 120
@@ -17,7 +17,8 @@ _BYTES = Struct("=QQ")
 SIZE = _BYTES_AT + _BYTES.size  # as much as is read here
 
 
-class TcpInfo(Record, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TcpInfo:
     """One connection. `retransmits`: time-outs in a row; `unacked`: segments that were sent and not acknowledged.
 
     `last_*_ms`: so long ago data was sent (also again), data came, an ACK came. `bytes_acked` counts the SYN as one.
