@@ -96,3 +96,19 @@ def test_who_said_so_by_icmp_is_named() -> None:
     told = alone("path_filtered", runs.rejected("EHOSTUNREACH").replace(connect_after=after))
     assert told.summary.endswith("192.0.2.1 says: prohibited by a filter.")
     assert any("192.0.2.1 said by ICMP" in each.text for each in told.evidence)
+
+
+@pytest.mark.parametrize(
+    ("said", "own", "expected"),
+    [
+        ("prohibited by a filter", 0, "confirmed"),
+        ("host prohibited", 0, "confirmed"),
+        ("prohibited by a filter", 9, "possible"),  # this host's own rule may have said it
+        ("host unreachable", 0, "possible"),  # a host that is gone
+    ],
+)
+def test_another_host_that_says_its_rules_forbid_it(said: str, own: int, expected: str) -> None:
+    counted = {**runs.deltas(), "Icmp.InDestUnreachs": 9, "Icmp.OutDestUnreachs": own, "Tcp.ActiveOpens": 9}
+    after = ConnectAfter(errno="EHOSTUNREACH", said_by="192.0.2.1", said=said)
+    run = runs.rejected("EHOSTUNREACH", client={"deltas": counted}, server=runs.remote())
+    assert alone("path_filtered", run.replace(connect_after=after)).verdict == expected

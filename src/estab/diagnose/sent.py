@@ -21,6 +21,7 @@ UNREACHABLE = frozenset({"EHOSTUNREACH", "ENETUNREACH"})
 _IN_ICMP = ("Icmp.InDestUnreachs", "Icmp6.InDestUnreachs")
 _OUT_ICMP = ("Icmp.OutDestUnreachs", "Icmp6.OutDestUnreachs")
 _NO_ROUTES = ("Ip.OutNoRoutes", "Ip6.OutNoRoutes")
+_PROHIBITED = ("prohibited by a filter", "network prohibited", "host prohibited")  # as formats.icmp_error says it
 HELD_BACK = "TcpExt.TCPSpuriousRtxHostQueues"
 NOT_SENT = "TcpExt.TCPRetransFail"
 OUT_RSTS = "Tcp.OutRsts"
@@ -122,6 +123,12 @@ def who_said(run: RunResult) -> str:
     """Who said by ICMP that the target can't be reached, as the end of a sentence; empty where nobody is known."""
     after = run.connect_after
     return "" if after is None or after.said_by is None else f" ({after.said_by} says: {after.said})"
+
+
+def prohibited_elsewhere(run: RunResult) -> bool:
+    """Whether another host said by ICMP that its rules forbid the target (RFC 1812, 5.2.7.1; RFC 4443, 3.1)."""
+    after = run.connect_after
+    return after is not None and after.said in _PROHIBITED and not icmp_of_its_own(run)
 
 
 def after_evidence(after: ConnectAfter | None) -> list[Evidence]:

@@ -362,7 +362,7 @@ SITUATIONS = (
     ),
     _REFUSED_NOW_AND_THEN,
     _PROHIBITED,
-    # EHOSTUNREACH also comes from a router that can't reach the host: the kernel's counters tell no ICMP codes apart.
+    # EHOSTUNREACH also comes from a router that can't reach the host: what it said may not have come once more.
     _alone(_PROHIBITED, open_to("path_filtered", exits=_CLIENT_ALONE)),
     _REFUSED_BY_RESET,
     _alone(

@@ -74,6 +74,8 @@ def _weigh_reject(run: RunResult, rejected: int) -> tuple[Verdict, str]:
         )
         return "confirmed", text
     if facts.listener(run) is None:
+        if sent.prohibited_elsewhere(run) and not run.funnel.connected:
+            return "confirmed", f"A filter rejects: {plural(rejected, 'connect was', 'connects were')} refused by it."
         return _weigh_reject_unseen(run, rejected, unreachable)
     return _weigh_reject_beside_a_listener(run, rejected)
 
