@@ -27,6 +27,7 @@ COMMAND_LINES = [
     ("watch", "--once", "--interval", "100ms"),
     ("diagnose", "--interval", "100ms"),
     ("diagnose", "RUN"),
+    ("probe", "--help"),
     ("run", "--help"),
     ("attach", "SELF", "-d", "100ms"),
     ("record", "--dir", "DIR", "--count", "2", "--interval", "100ms"),
