@@ -103,7 +103,7 @@ def remedies(run: RunResult) -> list[Remedy]:
             why="A listener on 127.0.0.1 or 0.0.0.0 does not have ::1, though localhost has both.",
         ),
         Remedy(
-            command="a client that tries the next address: socket.create_connection(), net.Dial, curl, Node 20",
+            command="a client that tries the next address: socket.create_connection(), Dial of Go, curl, Node 20",
             works=True,
             changes=[changes.program("which addresses it tries")],
             why="connect() to the first result of getaddrinfo() alone does not; where that hangs, so does the program.",

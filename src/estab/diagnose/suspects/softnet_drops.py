@@ -158,7 +158,7 @@ def remedies(_run: RunResult) -> list[Remedy]:
         ),
         bigger_backlog("The packet was dropped before IP saw it: no queue of a socket was asked."),
         Remedy(
-            command="sysctl -w net.core.rmem_max=..., bigger rings (ethtool -G eth0 rx 4096)",
+            command="sysctl -w net.core.rmem_max=16777216; ethtool -G eth0 rx 4096",
             works=False,
             changes=[changes.elsewhere(_ELSEWHERE)],
             why="Buffers of sockets come after this queue, and the interface's ring before it.",
