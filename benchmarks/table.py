@@ -81,7 +81,9 @@ def _judged(result: Result, value: float) -> str:
 def _target(result: Result) -> str:
     if result.row.target is None:
         return ""
-    return f"≤ {result.row.target:g}" if result.peer_name is None else f"≥ {result.row.target:.2f}x"
+    if result.peer_name is not None:
+        return f"≥ {result.row.target:.2f}x"
+    return f"{'≥' if result.row.better == 'higher' else '≤'} {result.row.target:g}"
 
 
 def render(results: Sequence[Result]) -> list[str]:
