@@ -41,6 +41,7 @@ def _weigh_ports(run: RunResult, met: SynPath) -> tuple[Verdict, str] | None:
         return "confirmed", (
             f"A member is dead: {told.silent:,} of {told.tried:,} local ports ({told.share:.0%}) got no answer, "
             f"all {told.still_silent} that were tried again got none again, and {told.still_through} others did."
+            f"{_or_a_listener(run)}"
         )
     if told.in_turn is not None:
         which = _ORDINALS[told.in_turn]
@@ -52,6 +53,13 @@ def _weigh_ports(run: RunResult, met: SynPath) -> tuple[Verdict, str] | None:
     if told.changed:
         return "ruled_out", f"{told.changed:,} local ports fared otherwise when they were tried again: that is chance."
     return None
+
+
+def _or_a_listener(run: RunResult) -> str:
+    """What else chooses by a hash, where the server's end was not seen, as a sentence of its own."""
+    if run.server.observed:
+        return ""
+    return " Or, where one host has the address, one of several listeners of its port (SO_REUSEPORT) accepts nothing."
 
 
 def _weigh(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
@@ -120,6 +128,12 @@ def remedies(run: RunResult) -> list[Remedy]:
             works=True,
             changes=[changes.LOOK],
             why="The share that is lost is the dead member's share: a quarter is one of four.",
+        ),
+        Remedy(
+            command=f"ss -ltnp 'sport = :{port}'   # at the server: several listeners, one of them full",
+            works=True,
+            changes=[changes.LOOK],
+            why="A listener of a SO_REUSEPORT group that accepts nothing loses its share of the flows too.",
         ),
         Remedy(
             command=f"for p in $(seq 40000 40015); do nc -zv -w 2 -p $p TARGET {port}; done",
