@@ -53,9 +53,10 @@ class PathRateLimited(Scenario):
 
     def measure(self, ran: Ran) -> Mapping[str, Value]:
         """What got through."""
-        connected = ran.run.funnel.connected
+        connected, after = ran.run.funnel.connected, ran.run.connect_after
+        through = connected + (after is not None and after.errno is None)
         return {
             "connected": connected,
             "own_timeout": failed(ran.run, "own_timeout"),
-            "SYNs that passed less connected": sum(syn.arrived for syn in ran.wire.syns) - connected,
+            "SYNs that passed less connected": sum(syn.arrived for syn in ran.wire.syns) - through,
         }
