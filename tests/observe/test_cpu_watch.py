@@ -69,9 +69,18 @@ def test_a_kernel_that_does_not_count_and_nothing_seen() -> None:
 def test_this_process_and_one_that_is_gone() -> None:
     watch = CpuWatch()
     watch.see([os.getpid(), 2**22 + 1])
-    worker = threading.Thread(target=lambda: sum(range(300_000)))
+    worked, looked_at = threading.Event(), threading.Event()
+
+    def work() -> None:
+        sum(range(300_000))
+        worked.set()
+        looked_at.wait()
+
+    worker = threading.Thread(target=work)
     worker.start()
+    worked.wait()  # the kernel adds up what a thread ran when it stops running
     watch.see([os.getpid()])
+    looked_at.set()
     worker.join()
     watch.see([os.getpid()])
     seen = watch.so_far()
