@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from estab.errors import UsageError
+from estab.kernel.formats.checksum import checksum
 from estab.lab.process.namespace import check_sysctl, sysctl
 from estab.lab.run.session import lab
 from estab.lab.wire import packets, pcapng
@@ -36,9 +37,9 @@ def test_nothing_is_written_outside_of_the_labs_namespaces() -> None:
 
 def test_checksums_of_hand_made_packets_are_right() -> None:
     frame = packets.orphan_syn(77, b"\x02" * 6, b"\x04" * 6, bytes([10, 77, 0, 2]), 5000)
-    assert packets.checksum(frame[14:34]) == 0
+    assert checksum(frame[14:34]) == 0
     pseudo = frame[26:34] + bytes([0, 6]) + (len(frame) - 34).to_bytes(2, "big")
-    assert packets.checksum(pseudo + frame[34:]) == 0
+    assert checksum(pseudo + frame[34:]) == 0
     assert packets.tcp_flags(frame) == packets.SYN
     back = packets.refusal(frame, "reset")
     assert packets.ports(back) == packets.ports(frame)[::-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from estab.kernel.formats.checksum import checksum
 from estab.lab.wire import packets
 
 MAC = b"\x02\0\0\0\0\1", b"\x02\0\0\0\0\2"
@@ -15,13 +16,13 @@ def segment(seq: int, data: bytes = b"answer") -> bytes:
     ports = (5000).to_bytes(2, "big") + (40_000).to_bytes(2, "big")
     tcp = ports + seq.to_bytes(4, "big") + bytes(4) + b"\x50\x18\xff\xff" + bytes(4) + data
     pseudo = head[26:34] + bytes([0, packets.TCP]) + len(tcp).to_bytes(2, "big")
-    tcp = tcp[:16] + packets.checksum(pseudo + tcp).to_bytes(2, "big") + tcp[18:]
+    tcp = tcp[:16] + checksum(pseudo + tcp).to_bytes(2, "big") + tcp[18:]
     return head[:16] + (20 + len(tcp)).to_bytes(2, "big") + head[18:] + tcp
 
 
 def is_right(frame: bytes) -> bool:
     tcp = frame[34:]
-    return packets.checksum(frame[26:34] + bytes([0, packets.TCP]) + len(tcp).to_bytes(2, "big") + tcp) == 0
+    return checksum(frame[26:34] + bytes([0, packets.TCP]) + len(tcp).to_bytes(2, "big") + tcp) == 0
 
 
 @pytest.mark.parametrize("seq", [0, 1, 0x3FFF_FFFF, 0xBFFF_FFFF, 0xC000_0000, 0xFFFF_0000, 0xFFFF_FFFF])

@@ -112,7 +112,7 @@ class Probing:
         target, tries = tried[:_TARGET_TRIES], tried[_TARGET_TRIES:]
         other, pinged = self._made.other_port or OtherPort(port=subject.beside[1]), self._made.ping or Ping()
         self._made = self._made.replace(
-            other_port=other.replace(target=_made(target), tries=_made(tries), open=still_open),
+            other_port=other.replace(target=_known(target), tries=_known(tries), open=still_open),
             ping=None if self._ping_refused else pinged.replace(ms=ms),
         )
 
@@ -131,7 +131,7 @@ class Probing:
             Attempt(self._subject.beside, self._subject.source, 0, number * _BESIDE_APART_S)
             for number in range(_BESIDE)
         ]
-        self._made = self._made.replace(other_port=other.replace(beside=_made(self._connect(asked, _TWICE_S))))
+        self._made = self._made.replace(other_port=other.replace(beside=_known(self._connect(asked, _TWICE_S))))
 
     def _ask_sizes(self, run: RunResult) -> None:
         if not self._subject.exchange.asks:
@@ -176,5 +176,5 @@ class Probing:
         self._made = self._made.replace(seconds=self._made.seconds + time.monotonic() - began_s)
 
 
-def _made(tried: list[ConnectTry | None]) -> list[ConnectTry]:
+def _known(tried: list[ConnectTry | None]) -> list[ConnectTry]:
     return [each for each in tried if each is not None]

@@ -34,6 +34,23 @@ def resets(run: RunResult) -> int:
     return facts.failed(run, OF_CONNECTED, facts.RESETS)
 
 
+def unanswered(run: RunResult) -> int:
+    """Connections that were made and then got no answer in time."""
+    return facts.failed(run, OF_CONNECTED, facts.TIMEOUTS)
+
+
+def reset_or_unanswered(run: RunResult) -> int:
+    """Connections that were made, and were reset or got no answer in time."""
+    return resets(run) + unanswered(run)
+
+
+def reset_or_unanswered_evidence(run: RunResult) -> Evidence:
+    """How many these are."""
+    ended = reset_or_unanswered(run)
+    text = f"{plural(ended, 'connection was', 'connections were')} reset once made, or got no answer"
+    return measured("failures", "ECONNRESET, EPIPE, own_timeout once connected", ended, text)
+
+
 def refused_in_words(run: RunResult) -> Failure | None:
     """The replies that say, in place of an answer, that the server has as many connections as it may."""
     told = (failure for failure in run.failures if failure.first_bytes is not None)

@@ -53,6 +53,12 @@ def connect_timeouts(run: RunResult) -> Evidence:
     return measured("failures", "connect ETIMEDOUT, own_timeout", lost, text)
 
 
+def packets_lost(run: RunResult) -> Evidence:
+    """Connections that lost a packet."""
+    text = f"{plural(facts.packets_lost(run), 'connection')} timed out, got no answer, or connected after a second SYN"
+    return measured("failures", "ETIMEDOUT, own_timeout, SYN sent again", facts.packets_lost(run), text)
+
+
 def worst_depth(watch: ListenerWatch, more: str = "") -> Evidence:
     """How many of the queue's places were used at worst: it is full where all are."""
     room = facts.room(watch)

@@ -14,7 +14,7 @@ from estab.kernel.rules import accept_queue, syn_retries
 from estab.kernel.rules.inputs import RuleInputError
 from estab.kernel.rules.kernel_version import KernelVersion, of
 from estab.kernel.rules.listening import reached, serving
-from estab.records import HostFacts, Listener, ListenerWatch, RunResult, Snapshot, Worker
+from estab.records import ClientSide, HostFacts, Listener, ListenerWatch, RunResult, ServerSide, Snapshot, Worker
 from estab.records.failure import OF_CONNECTED
 
 TIMEOUTS = frozenset({"ETIMEDOUT", "own_timeout", "gave_up"})
@@ -100,6 +100,11 @@ def _most_unaccepted(run: RunResult) -> int | None:
     return max(0, drops - again) + max(0, watch.worst_depth, watch.queued_at_end or 0)
 
 
+def packets_lost(run: RunResult) -> int:
+    """Connections that lost a packet, whatever came of them: no answer in time, or a connect by a later SYN."""
+    return timeouts(run) + late_connects(run)
+
+
 def late_connects(run: RunResult) -> int:
     """Connects that succeeded after their SYN was sent again. What a record counts beyond its connects had failed."""
     known = [count for count in run.connects_by_resent.values() if count > 0]
@@ -112,10 +117,14 @@ def unanswered_connects(run: RunResult) -> int:
     return max(0, run.retransmitted - late_connects(run))
 
 
+def each_was_answered(run: RunResult) -> bool:
+    """Whether the server answered on each connection that was made, so that none of them waits in its queue."""
+    return 0 < run.funnel.connected <= run.funnel.first_byte
+
+
 def each_was_accepted(run: RunResult) -> bool:
     """Whether all connects ended well at once and each connection was answered: then nothing waited for accept()."""
-    answered = 0 < run.funnel.connected <= run.funnel.first_byte
-    return answered and not connect_failures(run) and not run.retransmitted
+    return each_was_answered(run) and not connect_failures(run) and not run.retransmitted
 
 
 def mostly_reset(run: RunResult) -> bool:
@@ -189,6 +198,12 @@ def server_rose(run: RunResult, counter: str, ours: int) -> int | None:
     """
     rose = run.server.rose(counter)
     return None if rose is None else max(0, rose if ends_apart(run) else rose - ours)
+
+
+def ends_once(run: RunResult) -> list[tuple[str, ClientSide | ServerSide]]:
+    """Each observed end by its name; a namespace that both are in, whose counters are one, is the client's alone."""
+    client: tuple[str, ClientSide | ServerSide] = ("client", run.client)
+    return [client, ("server", run.server)] if run.server.observed and ends_apart(run) else [client]
 
 
 def ends_apart(run: RunResult) -> bool:

@@ -156,14 +156,9 @@ def host_is_there(run: RunResult) -> bool | None:
     return any(known) if known else None
 
 
-def is_served(run: RunResult) -> bool:
-    """Whether the server answered on each connection that was made, so that none of them waits in its queue."""
-    return run.requests is not None and 0 < run.funnel.connected <= run.funnel.first_byte
-
-
 def at_this_port(run: RunResult) -> str:
     """What loses new flows to this port of the host alone, after others got through, as the end of a sentence."""
-    queue = "" if is_served(run) else ", or the full queue of a server that does not accept"
+    queue = "" if facts.each_was_answered(run) else ", or the full queue of a server that does not accept"
     return f"a NAT on the way without a port left for it, a limit on its connections{queue}"
 
 

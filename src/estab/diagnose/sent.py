@@ -119,10 +119,9 @@ def icmp_evidence(run: RunResult) -> list[Evidence]:
     return evidence
 
 
-def who_said(run: RunResult) -> str:
-    """Who said by ICMP that the target can't be reached, as the end of a sentence; empty where nobody is known."""
-    after = run.connect_after
-    return "" if after is None or after.said_by is None else f" ({after.said_by} says: {after.said})"
+def who_said(after: ConnectAfter | None) -> str | None:
+    """Who said by ICMP to a connect after the run that its target can't be reached, and what. None: nobody is known."""
+    return None if after is None or after.said_by is None else f"{after.said_by} says: {after.said}"
 
 
 def prohibited_elsewhere(run: RunResult) -> bool:

@@ -8,6 +8,7 @@ net/ipv4/tcp.c). Where one was still heard while another had long waited in vain
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -24,35 +25,58 @@ GIVEN_UP = facts.TIMEOUTS | sent.UNREACHABLE
 
 
 @dataclass(frozen=True)
+class Unacknowledged:
+    """Connections whose data nobody acknowledged, `count` of them known one by one.
+
+    `before` had waited for longer than the kernel's first time-out when their peer was last heard, and `exchanged` had
+    been answered at least once.
+    """
+
+    count: int
+    before: int
+    exchanged: int
+
+    @property
+    def at_once(self) -> bool:
+        """Whether none, but for a few, had waited for long when the peer was last heard."""
+        return self.before * 4 <= self.count
+
+    @property
+    def mostly_answered(self) -> bool:
+        """Whether most of them had been answered before."""
+        return self.exchanged * 2 > self.count
+
+
+def _unacknowledged(stalls: Sequence[Stall], heard_s: float) -> Unacknowledged:
+    return Unacknowledged(
+        count=len(stalls),
+        before=sum(stall.had_waited(heard_s) for stall in stalls),
+        exchanged=sum(stall.bytes_received > 0 for stall in stalls),
+    )
+
+
+@dataclass(frozen=True)
 class Silence:
     """How the connections of a run went silent. None: not observed.
 
     `stalled`: connections that were made and got no answer in time; what `unacknowledged` of them had sent nobody
     acknowledged. `unanswered`: connects that got none either. `heard_s`: when the peer was last heard on any of them,
-    in seconds since the start. Of the unacknowledged that are known one by one (`sample`), `before` had waited for
-    longer than the kernel's first time-out by then, and `exchanged` had been answered at least once. `ended_s`: when
-    the last connect got through, where connects came for long. `after`: what a connect after the run gave.
+    in seconds since the start. `sample`: of the unacknowledged. `ended_s`: when the last connect got through, where
+    connects came for long. `after`: what a connect after the run gave.
     """
 
     stalled: int
     unacknowledged: int | None
     unanswered: int
     heard_s: float | None
-    sample: int
-    before: int
-    exchanged: int
+    sample: Unacknowledged
     ended_s: float | None
     after: ConnectAfter | None
 
     @property
-    def at_once(self) -> bool:
-        """Whether none, but for a few, had waited for long when the peer was last heard."""
-        return self.sample > 0 and self.before * 4 <= self.sample
-
-    @property
     def was_there(self) -> bool:
         """Whether the peer had answered before: most of these, or, where each connection asks once, others."""
-        return self.exchanged * 2 > self.sample or (self.ended_s is not None and self.unanswered > 0)
+        return self.sample.mostly_answered or (self.ended_s is not None and self.unanswered > 0)
 
     @property
     def answers_again(self) -> bool:
@@ -71,9 +95,7 @@ def silence(run: RunResult) -> Silence:
         unacknowledged=stalls.unacknowledged if stalls is not None else None if stalled else 0,
         unanswered=facts.failed(run, ("connect",), GIVEN_UP),
         heard_s=heard_s,
-        sample=len(lost),
-        before=sum(stall.had_waited(heard_s or 0.0) for stall in lost),
-        exchanged=sum(stall.bytes_received > 0 for stall in lost),
+        sample=_unacknowledged(lost, heard_s or 0.0),
         ended_s=way_ended_s(run),
         after=run.connect_after,
     )
@@ -81,22 +103,11 @@ def silence(run: RunResult) -> Silence:
 
 @dataclass(frozen=True)
 class SilentPeer:
-    """What one look at the connections to a peer tells. Figures as in `Silence`; `silent_s`: for how long it was."""
+    """What one look at the connections to a peer tells; `silent_s`: for how long it was silent."""
 
     look: PeerLook
-    before: int
-    exchanged: int
+    sample: Unacknowledged
     silent_s: float
-
-    @property
-    def at_once(self) -> bool:
-        """Whether none, but for a few, had waited for long when the peer was last heard."""
-        return self.before * 4 <= len(self.look.sample)
-
-    @property
-    def was_there(self) -> bool:
-        """Whether most of them had been answered before."""
-        return self.exchanged * 2 > len(self.look.sample)
 
     def evidence(self) -> list[Evidence]:
         """How many send again, and since when nothing is heard."""
@@ -115,8 +126,7 @@ def silent_peer(look: PeerLook) -> SilentPeer:
     silent_s = look.at_s - heard_s
     return SilentPeer(
         look=look,
-        before=sum(stall.had_waited(heard_s) for stall in look.sample),
-        exchanged=sum(stall.bytes_received > 0 for stall in look.sample),
+        sample=_unacknowledged(look.sample, heard_s),
         silent_s=silent_s if math.isfinite(silent_s) else 0.0,
     )
 
@@ -139,11 +149,12 @@ def evidence(seen: Silence) -> list[Evidence]:
     if seen.unacknowledged is not None and seen.stalled:
         text = f"what {seen.unacknowledged:,} of them had sent nobody acknowledged"
         told.append(measured("TCP_INFO", "tcpi_unacked", seen.unacknowledged, text, seen.stalled / 2))
-    if seen.heard_s is not None and seen.sample:
+    if seen.heard_s is not None and seen.sample.count:
         text = f"the peer was last heard {seen.heard_s:.2f} s after the start, on whichever connection"
         told.append(measured("TCP_INFO", "tcpi_last_ack_recv", round(seen.heard_s, 3), text, None))
-        text = f"{seen.before:,} of {seen.sample:,} had waited for longer than their first time-out (RTO) by then"
-        told.append(measured("TCP_INFO", "asked_s", seen.before, text, seen.sample / 4))
+        before, known = seen.sample.before, seen.sample.count
+        text = f"{before:,} of {known:,} had waited for longer than their first time-out (RTO) by then"
+        told.append(measured("TCP_INFO", "asked_s", before, text, known / 4))
     return [*told, *sent.after_evidence(seen.after)]
 
 

@@ -6,6 +6,8 @@ import errno
 import os
 import socket
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from estab.errors import MachineError
@@ -61,14 +63,21 @@ def read_neighbours() -> list[NeighbourTable]:
     """The machine's neighbour tables. Raises MachineError where netlink does not tell, ParseError."""
     dump = neighbours.NeighbourTables()
     try:
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _ROUTE) as asking:
-            asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", _PATIENCE_S, 0))
+        with _netlink(_ROUTE) as asking:
             asking.send(neighbours.request())
             while not dump.add(asking.recv(1 << 17)):
                 pass
     except OSError as error:
         raise MachineError(f"netlink of neighbours: {error.strerror}") from error
     return dump.tables
+
+
+@contextmanager
+def _netlink(protocol: int) -> Iterator[socket.socket]:
+    """A socket that does not wait for ever for a kernel that does not answer."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol) as asking:
+        asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", _PATIENCE_S, 0))
+        yield asking
 
 
 # -- what may stand in the way ----------------------------------------------------------------------------------------
@@ -108,8 +117,7 @@ def _apparmor() -> str:
 def _nft_rules() -> bool:
     """Whether nftables holds any rule here, iptables-nft's included. Needs CAP_NET_ADMIN in the namespace."""
     try:
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER) as asking:
-            asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", _PATIENCE_S, 0))
+        with _netlink(_NETFILTER) as asking:
             asking.send(nftables.rules_request())
             any_rule, refused = nftables.first_answer(asking.recv(1 << 17))
     except OSError as error:

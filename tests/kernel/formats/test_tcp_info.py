@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -54,6 +55,7 @@ def test_of_a_real_connection() -> None:
         info = tcp_info.parse(client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, tcp_info.SIZE))
     assert (info.state, info.unacked, info.bytes_received) == (1, 0, 0)
     assert info.snd_mss > 500
+    assert info.has_timestamps == (Path("/proc/sys/net/ipv4/tcp_timestamps").read_text().strip() != "0")
 
 
 @given(st.binary(max_size=300))

@@ -11,10 +11,10 @@ from estab.diagnose import facts, sent
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.futile import bigger_backlog, longer_timeout
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt
-from estab.diagnose.evidence import BETWEEN_LOOKS, SNMP, during, measured, unknown
+from estab.diagnose.evidence import BETWEEN_LOOKS, SNMP, during, measured, packets_lost, unknown
 from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.syn_path import FEW
-from estab.records import ClientSide, Evidence, Remedy, RunResult, ServerSide, Verdict
+from estab.records import Evidence, Remedy, RunResult, Verdict
 from estab.words import plural
 
 _COUNTERS = ("Tcp.InCsumErrors", "IpExt.InCsumErrors")
@@ -23,9 +23,8 @@ _LOST = "corrupted where it arrived"
 
 def judge_run(run: RunResult) -> Judgement:
     """Confirmed where an end dropped more for that than half of what was lost."""
-    lost, dropped = _lost(run), arrived_wrong(run)
-    text = f"{plural(lost, 'connection')} timed out, got no answer, or connected after a second SYN"
-    evidence = [measured("failures", "ETIMEDOUT, own_timeout, SYN sent again", lost, text)]
+    lost, dropped = facts.packets_lost(run), arrived_wrong(run)
+    evidence = [packets_lost(run)]
     evidence += [_evidence(end, count, during(run)) for end, count in dropped.items()]
     return Judgement(*_weigh(run, lost, dropped), evidence)
 
@@ -37,15 +36,8 @@ def failures(run: RunResult) -> int:
 
 def arrived_wrong(run: RunResult) -> dict[str, int]:
     """Packets that each observed end dropped for their checksum; a namespace that both are in is named once."""
-    sides: list[tuple[str, ClientSide | ServerSide]] = [("client", run.client)]
-    if run.server.observed and facts.ends_apart(run):
-        sides.append(("server", run.server))
-    counted = {end: sent.of_both(side, _COUNTERS) for end, side in sides}
+    counted = {end: sent.of_both(side, _COUNTERS) for end, side in facts.ends_once(run)}
     return {end: count for end, count in counted.items() if count is not None}
-
-
-def _lost(run: RunResult) -> int:
-    return facts.timeouts(run) + facts.late_connects(run)
 
 
 def _weigh(run: RunResult, lost: int, dropped: dict[str, int]) -> tuple[Verdict, str]:

@@ -18,7 +18,6 @@ from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NeedsRun, Re
 from estab.diagnose.evidence import SNMP, measured, unknown
 from estab.diagnose.syn_path import FEW
 from estab.records import ClientSide, Evidence, Remedy, RunResult, ServerSide, Side, Snapshot, Verdict
-from estab.records.failure import OF_CONNECTED
 from estab.words import plural
 
 _STAT = "/proc/net/stat/nf_conntrack"
@@ -59,9 +58,8 @@ class Strays:
 
 def judge_run(run: RunResult) -> Judgement:
     """Confirmed where the client's own host took as many segments for invalid, and reset them, as connections ended."""
-    ended, seen = _ended(run), _strays(run)
-    text = f"{plural(ended, 'connection was', 'connections were')} reset once made, or got no answer"
-    evidence = [measured("failures", "ECONNRESET, EPIPE, own_timeout once connected", ended, text)]
+    ended, seen = closings.reset_or_unanswered(run), _strays(run)
+    evidence = [closings.reset_or_unanswered_evidence(run)]
     evidence += [fact for each in seen for fact in each.evidence]
     if not ended:
         return Judgement("ruled_out", "No connection was reset or left waiting once it was made.", evidence[:1])
@@ -72,21 +70,13 @@ def judge_run(run: RunResult) -> Judgement:
 
 def failures(run: RunResult) -> int:
     """Connections that were reset or got no answer, as far as as many strays were answered by RST."""
-    return min(_ended(run), max((each.both or each.answered or 0 for each in _strays(run)), default=0))
-
-
-def _ended(run: RunResult) -> int:
-    return closings.resets(run) + _stalled(run)
-
-
-def _stalled(run: RunResult) -> int:
-    return facts.failed(run, OF_CONNECTED, facts.TIMEOUTS)
+    answered = max((each.both or each.answered or 0 for each in _strays(run)), default=0)
+    return min(closings.reset_or_unanswered(run), answered)
 
 
 def _strays(run: RunResult) -> list[Strays]:
     """Each observed end, a namespace that both are in once."""
-    client = _stray("client", run.client)
-    return [client, _stray("server", run.server)] if run.server.observed and facts.ends_apart(run) else [client]
+    return [_stray(end, side) for end, side in facts.ends_once(run)]
 
 
 def _stray(end: str, side: ClientSide | ServerSide) -> Strays:
@@ -117,7 +107,7 @@ def _weigh(run: RunResult, ended: int, seen: list[Strays], worst: Strays) -> tup
     if worst.both * 4 > ended:
         return "possible", f"{told}; {plural(ended, 'connection was', 'connections were')} reset or got no answer."
     answered = seen[0].answered or 0
-    if apart and _stalled(run) * 3 <= ended and ended / 2 < answered <= _MOST_RSTS * ended:
+    if apart and closings.unanswered(run) * 3 <= ended and ended / 2 < answered <= _MOST_RSTS * ended:
         return "possible", (
             f"The client's kernel sent {plural(answered, 'RST')} for what belongs to no connection of it: "
             "a NAT before it may let such segments pass untranslated."

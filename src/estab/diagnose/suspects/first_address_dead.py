@@ -57,8 +57,8 @@ def _side(connect: ConnectAfter) -> Side:
 
 
 def _what(connect: ConnectAfter) -> str:
-    if connect.said_by is not None:
-        return f"can't be reached ({connect.said_by} says: {connect.said})"
+    if (said := sent.who_said(connect)) is not None:
+        return f"can't be reached ({said})"
     if connect.errno in sent.REFUSED:
         return "refuses"
     return "does not answer" if connect.errno in facts.TIMEOUTS else f"gives {connect.errno}"

@@ -79,7 +79,7 @@ def _weigh_the_way(run: RunResult) -> tuple[Verdict, str] | None:
         f"{plural(run.funnel.connected, 'connection')} got through, then every SYN to this port was lost, while "
         "another port of the host answered"
     )
-    if probed.behind_nat(run) and (met.arrived is not None or probed.is_served(run)):
+    if probed.behind_nat(run) and (met.arrived is not None or facts.each_was_answered(run)):
         return "confirmed", f"The NAT on the way has no port left for this destination: {told}."
     return "possible", f"{told}: {probed.at_this_port(run)}."
 

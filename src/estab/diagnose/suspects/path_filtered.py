@@ -43,8 +43,8 @@ def judge_run(run: RunResult) -> Judgement:
         verdict, summary = _weigh_reject(run, rejected)
     else:
         verdict, summary = _weigh_drop(run, met)
-    if verdict in ACCUSED and (who := sent.who_said(run)):
-        summary = f"{summary} {who.strip(' ()')}."
+    if verdict in ACCUSED and (said := sent.who_said(run.connect_after)) is not None:
+        summary = f"{summary} {said}."
     return Judgement(verdict, summary, _evidence(run, rejected, met))
 
 

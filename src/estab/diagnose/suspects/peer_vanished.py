@@ -76,11 +76,11 @@ def _judge_look(look: PeerLook, *, unanswered: bool) -> Judgement:
 
 def _weigh_look(peer: SilentPeer, *, unanswered: bool) -> tuple[Verdict, str]:
     where = endpoint(peer.look.address, peer.look.port)
-    if peer.silent_s < _SILENT_S or not peer.at_once:
+    if peer.silent_s < _SILENT_S or not peer.sample.at_once:
         return "ruled_out", f"{where} was heard on others while data was unacknowledged, or not long before."
     lost = plural(peer.look.resending, "connection")
     told = f"For {peer.silent_s:.1f} s nothing came from {where}: what {lost} sent is not acknowledged"
-    if not peer.was_there:
+    if not peer.sample.mostly_answered:
         return "possible", f"{told}; but most of them had never been answered."
     if peer.look.resending < _FEWEST:
         return "possible", f"{told}; it is one connection alone."
@@ -115,7 +115,8 @@ def _weigh_silence(run: RunResult, seen: Silence, unacknowledged: int) -> tuple[
         return "possible", f"{told}; but none of them had been answered before."
     if unacknowledged < min(_FEWEST, run.funnel.connected):
         return "possible", f"{told}; it was one connection alone."
-    return "confirmed", f"{told}{sent.who_said(run)}. {_where(run)}"
+    said = sent.who_said(run.connect_after)
+    return "confirmed", f"{told}{'' if said is None else f' ({said})'}. {_where(run)}"
 
 
 def _why_not(run: RunResult, seen: Silence) -> str | None:
@@ -135,7 +136,7 @@ def _heard(seen: Silence) -> str | None:
         return "A connect after the run was answered: the peer is there."
     if seen.unacknowledged is not None and 0 < seen.stalled >= seen.unacknowledged * 2:
         return "What most of them had sent was acknowledged: the peer's kernel was there."
-    if seen.sample and not seen.at_once:
+    if seen.sample.count and not seen.sample.at_once:
         return "The peer was heard on others while these had long waited: it was there."
     return None
 

@@ -14,7 +14,7 @@ from estab.diagnose import facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.futile import bigger_backlog
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NotRebuilt
-from estab.diagnose.evidence import measured, unknown
+from estab.diagnose.evidence import measured, packets_lost, unknown
 from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.syn_path import FEW, syn_path
 from estab.records import Evidence, Remedy, RunResult, Snapshot, Verdict
@@ -50,9 +50,8 @@ class Dropped:
 
 def judge_run(run: RunResult) -> Judgement:
     """Confirmed where the ends' own interfaces dropped more than half as many as were lost, from full queues."""
-    lost, dropped = _lost(run), _dropped(run)
-    text = f"{plural(lost, 'connection')} timed out, got no answer, or connected after a second SYN"
-    evidence = [measured("failures", "ETIMEDOUT, own_timeout, SYN sent again", lost, text)]
+    lost, dropped = facts.packets_lost(run), _dropped(run)
+    evidence = [packets_lost(run)]
     evidence += [fact for each in dropped for fact in each.evidence]
     return Judgement(*_weigh(run, lost, dropped), evidence)
 
@@ -83,14 +82,8 @@ def _interfaces(before: Snapshot | None, after: Snapshot | None) -> int | None:
 
 def _dropped(run: RunResult) -> list[Dropped]:
     """Each end that was observed; a namespace that both are in once."""
-    ends = [between("client", run.client.before, run.client.after)]
-    if run.server.observed and facts.ends_apart(run):
-        ends.append(between("server", run.server.before, run.server.after))
-    return [each for each in ends if each is not None]
-
-
-def _lost(run: RunResult) -> int:
-    return facts.timeouts(run) + facts.late_connects(run)
+    dropped = (between(end, side.before, side.after) for end, side in facts.ends_once(run))
+    return [each for each in dropped if each is not None]
 
 
 def _weigh(run: RunResult, lost: int, dropped: list[Dropped]) -> tuple[Verdict, str]:

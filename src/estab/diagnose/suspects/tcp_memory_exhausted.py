@@ -9,15 +9,14 @@ of the machine have one account, and the counters are each namespace's own: they
 
 from __future__ import annotations
 
-from estab.diagnose import closings, facts, tcp_memory
+from estab.diagnose import closings, tcp_memory
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.futile import bigger_backlog
 from estab.diagnose.cause import Cause, ConnectionStage, Judgement, NotRebuilt
-from estab.diagnose.evidence import measured, unknown
+from estab.diagnose.evidence import unknown
 from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.tcp_memory import TcpMemory
 from estab.records import Remedy, RunResult, Side, Verdict
-from estab.records.failure import OF_CONNECTED
 from estab.words import plural
 
 _ELSEWHERE = "the memory of all TCP sockets, which is one account for the whole machine"
@@ -26,9 +25,8 @@ _PAGES = 1_048_576  # 4 GiB in pages of 4 KiB, to be proposed where nothing is k
 
 def judge_run(run: RunResult) -> Judgement:
     """Confirmed where it was seen over its limit, and an end's own counters show that it met what failed."""
-    suffered, seen = _suffered(run), tcp_memory.of_run(run)
-    text = f"{plural(suffered, 'connection was', 'connections were')} reset once made, or got no answer"
-    evidence = [measured("failures", "ECONNRESET, EPIPE, own_timeout once connected", suffered, text)]
+    suffered, seen = closings.reset_or_unanswered(run), tcp_memory.of_run(run)
+    evidence = [closings.reset_or_unanswered_evidence(run)]
     if not suffered:
         return Judgement("ruled_out", "No connection was reset or left waiting once it was made.", evidence)
     evidence += [fact for each in seen for fact in each.evidence]
@@ -45,15 +43,7 @@ def failures(run: RunResult) -> int:
     server = tcp_memory.at_server(run)
     aborted = (server.aborted or 0) if server is not None else 0
     dropped = max((each.not_taken or 0 for each in tcp_memory.of_run(run)), default=0)
-    return min(closings.resets(run), aborted) + min(_stalled(run), dropped)
-
-
-def _suffered(run: RunResult) -> int:
-    return closings.resets(run) + _stalled(run)
-
-
-def _stalled(run: RunResult) -> int:
-    return facts.failed(run, OF_CONNECTED, facts.TIMEOUTS)
+    return min(closings.resets(run), aborted) + min(closings.unanswered(run), dropped)
 
 
 def _met(seen: TcpMemory) -> int:

@@ -11,10 +11,11 @@ from struct import Struct
 
 from estab.errors import ParseError
 
-_FIRST = Struct("=BBBxBxxxIxxxxI4xI16xIxxxxIII36xI")
+_FIRST = Struct("=BBBxBBxxIxxxxI4xI16xIxxxxIII36xI")
 _BYTES_AT = 120
 _BYTES = Struct("=QQ")
 SIZE = _BYTES_AT + _BYTES.size  # as much as is read here
+_TIMESTAMPS = 1  # TCPI_OPT_TIMESTAMPS of tcpi_options
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +29,7 @@ class TcpInfo:
     state: int
     retransmits: int
     backoff: int
+    has_timestamps: bool
     rto_us: int
     snd_mss: int
     unacked: int
@@ -56,9 +58,8 @@ def parse(data: bytes | memoryview, start: int = 0, end: int | None = None) -> T
     end = len(data) if end is None else end
     if end - start < _FIRST.size:
         raise ParseError(f"tcp_info needs {_FIRST.size} bytes, {end - start} are left", start)
-    state, _ca, retransmits, backoff, rto, mss, unacked, sent, received, acked, pmtu, again = _FIRST.unpack_from(
-        data, start
-    )
+    first = _FIRST.unpack_from(data, start)
+    state, _ca, retransmits, backoff, options, rto, mss, unacked, sent, received, acked, pmtu, again = first
     totals: tuple[int | None, int | None] = (None, None)
     if end - start >= SIZE:
         totals = _BYTES.unpack_from(data, start + _BYTES_AT)
@@ -66,6 +67,7 @@ def parse(data: bytes | memoryview, start: int = 0, end: int | None = None) -> T
         state=state,
         retransmits=retransmits,
         backoff=backoff,
+        has_timestamps=bool(options & _TIMESTAMPS),
         rto_us=rto,
         snd_mss=mss,
         unacked=unacked,

@@ -9,8 +9,8 @@ import socket
 import struct
 import time
 
+from estab.kernel.formats.checksum import checksum
 from estab.lab.process.namespace import LabNamespace
-from estab.lab.wire.packets import checksum
 
 PATIENCE_S = 0.3
 _ECHO_REQUEST, _ECHO_REPLY = 8, 0

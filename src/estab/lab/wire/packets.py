@@ -7,21 +7,14 @@ from __future__ import annotations
 
 import struct
 
+from estab.kernel.formats.checksum import checksum
+
 IPV4, ICMP, TCP, UDP = 0x0800, 1, 6, 17
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 _NEVER_ANSWERS = 198 << 24 | 18 << 16  # 198.18.0.0/15, for benchmarks (RFC 2544)
 _CODES = {"unreachable": 3, "prohibited": 13}  # ICMP type 3: port unreachable; administratively prohibited
 
 FlowKey = tuple[int, bytes, bytes]
-
-
-def checksum(data: bytes) -> int:
-    """The Internet checksum of `data` (RFC 1071)."""
-    padded = data + b"\0" * (len(data) % 2)
-    total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
 
 
 def is_ipv4(frame: bytes) -> bool:

@@ -11,6 +11,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from estab.errors import ParseError
+from estab.kernel.formats import tcp_info
 from estab.load.addresses import socket_address
 from estab.load.block import OWN_TIMEOUT, code_name
 from estab.load.conductor import Stop
@@ -18,7 +20,6 @@ from estab.load.plan import Address
 from estab.records import ConnectTry
 
 _AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: close() sends a RST, and no TIME_WAIT keeps the port
-_TOTAL_RETRANS_AT = 100  # of tcpi_total_retrans in struct tcp_info (include/uapi/linux/tcp.h)
 _IP_BIND_ADDRESS_NO_PORT = 24  # ip(7); not in Python's socket module
 
 
@@ -123,8 +124,6 @@ def _wait_s(poll: selectors.BaseSelector, next_s: float | None) -> float:
 
 
 def _sent_again(sock: socket.socket) -> int | None:
-    with contextlib.suppress(OSError):
-        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TOTAL_RETRANS_AT + 4)
-        if len(info) >= _TOTAL_RETRANS_AT + 4:
-            return int(struct.unpack_from("=I", info, _TOTAL_RETRANS_AT)[0])
+    with contextlib.suppress(OSError, ParseError):
+        return tcp_info.parse(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, tcp_info.SIZE)).total_retrans
     return None

@@ -11,6 +11,7 @@ import socket
 import struct
 import time
 
+from estab.kernel.formats.checksum import checksum
 from estab.load.addresses import socket_address
 from estab.load.plan import Address
 
@@ -60,11 +61,7 @@ def _packet(kind: int, number: int, *, checksummed: bool) -> bytes:
     data = _HEADER.pack(kind, 0, 0, number, 1) + b"estab probe"
     if not checksummed:
         return data
-    padded = data + b"\0" * (len(data) % 2)
-    total = sum(word for (word,) in struct.iter_unpack("!H", padded))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return _HEADER.pack(kind, 0, ~total & 0xFFFF, number, 1) + data[_HEADER.size :]
+    return _HEADER.pack(kind, 0, checksum(data), number, 1) + data[_HEADER.size :]
 
 
 def _ip_header(packet: bytes) -> int:

@@ -20,6 +20,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from estab.errors import ParseError
+from estab.kernel.formats import tcp_info
 from estab.kernel.rules.segment_size import SMALL_MSS
 from estab.load.addresses import socket_address
 from estab.load.exchange import ECHO, NONE, Exchange
@@ -35,7 +37,6 @@ _LEAST_S, _TIMES = 0.7, 4  # patience with a size: twice the least timeout of a 
 _AT_ONCE = 5
 _IPV4_HEADERS, _IPV6_HEADERS = 40, 60  # of IP and TCP, without options
 _TIMESTAMPS_BYTES = 12  # RFC 7323, appendix A
-_OPTIONS_AT, _HAS_TIMESTAMPS = 5, 1  # tcpi_options, TCPI_OPT_TIMESTAMPS (include/uapi/linux/tcp.h)
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def _all_passed(asked: Asking, lost: str, sizes: Sequence[int]) -> dict[int, boo
 def _ask(asked: Asking, mss: int | None) -> _Passed | None:
     family, address = socket_address(asked.target)
     began_s = time.monotonic()
-    with contextlib.suppress(OSError), socket.socket(family) as sock:
+    with contextlib.suppress(OSError, ParseError), socket.socket(family) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if mss is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, mss)
@@ -199,8 +200,8 @@ class _Replied:
 
 def _full_bytes(sock: socket.socket) -> int:
     """Bytes of a whole segment with its options: what TCP_MAXSEG says after connect() is without them (tcp(7))."""
-    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _OPTIONS_AT + 1)
-    options = _TIMESTAMPS_BYTES if info[_OPTIONS_AT] & _HAS_TIMESTAMPS else 0
+    info = tcp_info.parse(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, tcp_info.SIZE))
+    options = _TIMESTAMPS_BYTES if info.has_timestamps else 0
     return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG) + options
 
 
