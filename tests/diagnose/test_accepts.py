@@ -46,7 +46,7 @@ def test_one_moment_tells_nothing() -> None:
 def test_what_joins_the_queue_while_it_is_read_is_not_taken_for_an_accept() -> None:
     seen = moments((0, 0), (1, 2), (2, 2), (3, 4), (4, 4))
     assert totals(seen) == [0, 0, 0, 0, 0]
-    assert standstill(seen, alone=True) == Standstill(1.0, 4.0, 1, certain=True)
+    assert standstill(seen, alone=True) == Standstill(1.0, 4.0, 1, 4, certain=True)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.booleans()), max_size=30), st.integers(0, 9))
@@ -79,14 +79,14 @@ def test_the_bounds_hold_whatever_comes_and_is_accepted(steps: list[tuple[int, i
     [
         (moments((0, 0), (0, 5), (0, 9)), True, None),  # nothing ever waited
         (moments((2, 0), (0, 0)), True, None),
-        (moments((2, 0), (2, 0), (2, 0)), True, Standstill(0.0, 2.0, 2, certain=True)),
-        (moments((5, 0), (2, 0), (4, 2), (4, 2)), True, Standstill(1.0, 3.0, 2, certain=True)),
+        (moments((2, 0), (2, 0), (2, 0)), True, Standstill(0.0, 2.0, 2, 2, certain=True)),
+        (moments((5, 0), (2, 0), (4, 2), (4, 2)), True, Standstill(1.0, 3.0, 2, 4, certain=True)),
         # The queue is full all the time, and what is accepted is replaced at once.
         (moments((5, 0), (5, 3), (5, 6)), True, None),
-        (moments((5, 0), (5, 3), (5, 6)), False, Standstill(0.0, 2.0, 5, certain=False)),
-        (moments((5, None), (5, None)), True, Standstill(0.0, 1.0, 5, certain=False)),
+        (moments((5, 0), (5, 3), (5, 6)), False, Standstill(0.0, 2.0, 5, 5, certain=False)),
+        (moments((5, None), (5, None)), True, Standstill(0.0, 1.0, 5, 5, certain=False)),
         ([Moment(0.0, 5, 0, 3), Moment(1.0, 5, 2), Moment(2.0, 5, 4, 7), Moment(3.0, 5, 4)], False,
-         Standstill(2.0, 3.0, 5, certain=True)),
+         Standstill(2.0, 3.0, 5, 5, certain=True)),
     ],
 )  # fmt: skip
 def test_standstill(seen: list[Moment], alone: bool, still: Standstill | None) -> None:
@@ -106,7 +106,7 @@ def test_a_run_begins_with_what_waited_before_it() -> None:
     assert accepts.older(run.server) == (10, 2)
     assert accepts.alone(run)
     assert accepts.over(run) == Accepted(1.1, 1, 1)
-    assert standstill(accepts.of_run(run), alone=True) == Standstill(0.1, 1.1, 5, certain=True)
+    assert standstill(accepts.of_run(run), alone=True) == Standstill(0.1, 1.1, 5, 5, certain=True)
     busy = run.replace(server=server.replace(before=before.replace(states={"LISTEN": 2})))
     assert not accepts.alone(busy)
     assert accepts.over(busy) == Accepted(1.1, 0, 1)
@@ -145,6 +145,6 @@ def test_a_host_between_two_snapshots() -> None:
     assert accepts.held_at(before, 80) == 5
     seen = accepts.of_snapshots([before, after], 80)
     assert between(seen, alone=accepts.alone_at([before, after], 80)) == Accepted(5.0, 0, 0)
-    assert standstill(seen, alone=False) == Standstill(before.taken_at_s, after.taken_at_s, 17, certain=True)
+    assert standstill(seen, alone=False) == Standstill(before.taken_at_s, after.taken_at_s, 17, 17, certain=True)
     assert accepts.of_snapshots([before, after], 81) == []
     assert accepts.held_at(before, 22) is None

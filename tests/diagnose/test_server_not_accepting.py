@@ -6,6 +6,7 @@ import pytest
 from tests.diagnose import runs
 from tests.diagnose.alone import alone
 
+from estab.diagnose.suspects import server_not_accepting
 from estab.records import Process, RunResult, ServerLook, TimelinePoint
 
 
@@ -100,6 +101,31 @@ def stopped(gap_s: float, accepted_until_s: float = 1.0, until_s: float = 3.0) -
 def test_a_server_that_accepted_and_then_stopped(timeline: list[TimelinePoint], expected: str) -> None:
     server = runs.embedded(runs.watch(worst_depth=35, last_depth=35, queued_at_end=35, accepted_at_end=10))
     assert alone("server_not_accepting", stuck(35, 10, timeline=timeline, server=server)).verdict == expected
+
+
+@pytest.mark.parametrize(
+    ("failed", "deepest", "overflows", "expected", "of_it"),
+    [
+        (34, 6, 500, "possible", 6),  # turned away before: while it stands still the queue has room for all that come
+        (34, 9, 500, "confirmed", 34),  # full: what it turned away meanwhile has nowhere to wait
+        (10, 6, 500, "confirmed", 6),  # most of what failed waits
+        (34, 6, 0, "confirmed", 6),  # nothing was turned away: it failed of something else
+    ],
+)
+def test_standing_still_with_room_left_answers_for_what_waits(
+    failed: int, deepest: int, overflows: int, expected: str, of_it: int
+) -> None:
+    watch = runs.watch(limit=8, worst_depth=9, last_depth=deepest, queued_at_end=deepest, drops=overflows)
+    points = [runs.point(0.5, accepted=60, queue_depth=0)]
+    points += [runs.point(1 + tenth / 10, accepted=125, queue_depth=min(3 + tenth, deepest)) for tenth in range(27)]
+    run = runs.run(
+        funnel=runs.funnel(158, 158, first_byte=124, accepted=125),
+        failures=[runs.failure("read", "own_timeout", failed)],
+        server=runs.local(watch, deltas={"TcpExt.ListenOverflows": overflows, "TcpExt.ListenDrops": overflows}),
+        timeline=points,
+    )
+    assert alone("server_not_accepting", run).verdict == expected
+    assert server_not_accepting.failures(run) == of_it
 
 
 @pytest.mark.parametrize(

@@ -98,14 +98,15 @@ def between(moments: Sequence[Moment], *, alone: bool) -> Accepted | None:
 class Standstill:
     """From `from_s` to `to_s` (of the moments' clock) at least `waiting` connections waited and none was accepted.
 
-    `certain`: the counters exclude it, but for what joined the queue while the first moment was read. Otherwise others
-    that listen in the namespace were connected to meanwhile, and only no sign was seen: the queue never grew shorter,
-    and the accepted sockets at the port not more.
+    At most `deepest` waited. `certain`: the counters exclude it, but for what joined the queue while the first moment
+    was read. Otherwise others that listen in the namespace were connected to meanwhile, and only no sign was seen: the
+    queue never grew shorter, and the accepted sockets at the port not more.
     """
 
     from_s: float
     to_s: float
     waiting: int
+    deepest: int
     certain: bool
 
     @property
@@ -126,8 +127,8 @@ def standstills(moments: Sequence[Moment], *, alone: bool) -> list[Standstill]:
             continue
         stretch = moments[first : last + 1]
         certain = accepted[first] is not None and accepted[first] == accepted[last]
-        waiting = min(moment.depth for moment in stretch)
-        found.append(Standstill(stretch[0].at_s, stretch[-1].at_s, waiting, certain))
+        depths = [moment.depth for moment in stretch]
+        found.append(Standstill(stretch[0].at_s, stretch[-1].at_s, min(depths), max(depths), certain))
     return found
 
 
@@ -146,13 +147,14 @@ STOPPED_OF_PAUSE = 3.0
 class Stopped:
     """A server that had not accepted for `span_s` when it was last seen, with `waiting` connections at least.
 
-    `pause_s` is the longest pause before that. `sure`: nothing can have been accepted meanwhile. `for_long`: no pause
-    of this program's lasts so long.
+    At most `deepest` waited meanwhile. `pause_s` is the longest pause before that. `sure`: nothing can have been
+    accepted meanwhile. `for_long`: no pause of this program's lasts so long.
     """
 
     span_s: float
     pause_s: float
     waiting: int
+    deepest: int
     sure: bool
 
     @property
@@ -179,7 +181,7 @@ def _to_the_end(moments: Sequence[Moment], stills: Sequence[Standstill], *, kept
     last = stills[-1]
     held = [moment.held for moment in moments if moment.at_s >= last.from_s and moment.held is not None]
     pause_s = max((still.span_s for still in stills[:-1]), default=0.0)
-    return Stopped(last.span_s, pause_s, last.waiting, last.certain or (kept and len(held) > 1))
+    return Stopped(last.span_s, pause_s, last.waiting, last.deepest, last.certain or (kept and len(held) > 1))
 
 
 def _stretches(moments: Sequence[Moment], accepted: Sequence[int | None]) -> Iterable[tuple[int, int]]:

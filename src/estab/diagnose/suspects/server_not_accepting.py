@@ -15,6 +15,7 @@ from estab.diagnose.advice.futile import bigger_backlog
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt, gravest
 from estab.diagnose.evidence import SNMP, listener_unseen, measured, unknown, worst_depth
 from estab.diagnose.on_snapshots import LISTENERS_UNSEEN, Queue, Snapshots
+from estab.diagnose.overflow import overflowed
 from estab.kernel.formats.endpoint import UNIX
 from estab.records import Evidence, ListenerWatch, Remedy, RunResult, Verdict
 from estab.words import plural
@@ -75,6 +76,12 @@ def _weigh_silence(run: RunResult, stopped: Stopped) -> tuple[Verdict, str]:
     if not stopped.sure:
         others = "others were connected to in its network namespace"
         return left_open, f"{told.capitalize()}, as far as its queue shows; {others}."
+    lost, its_own = facts.turned_away_clients(run), failures(run)
+    if its_own * 2 < lost and overflowed(run):
+        return "possible", (
+            f"{told.capitalize()}, in a queue with room left: it can be the cause of {its_own:,} of the "
+            f"{plural(lost, 'failure')} at most. The others were turned away before that."
+        )
     return "confirmed", _summary(run, told)
 
 
@@ -109,8 +116,14 @@ def _state(run: RunResult) -> str | None:
 
 
 def failures(run: RunResult) -> int:
-    """As for any overflow of the queue: what was accepted and then ended early is not its doing."""
-    return facts.turned_away_clients(run)
+    """As for any overflow of the queue, while it was full; while it had room, no more than waited in it.
+
+    What was accepted and then ended early is not its doing.
+    """
+    watch, stopped, lost = facts.listener(run), _stopped(run), facts.turned_away_clients(run)
+    if watch is None or stopped is None or stopped.deepest >= facts.room(watch):
+        return lost
+    return min(lost, stopped.deepest)
 
 
 def _unseen(run: RunResult) -> Judgement:
