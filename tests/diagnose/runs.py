@@ -517,10 +517,10 @@ def range_full(**fields: Any) -> RunResult:
 
 def generator_late(**fields: Any) -> RunResult:
     values: dict[str, Any] = {
-        "config": {"timeout_s": 0.3},
-        "funnel": funnel(400, 250),
+        "config": {"connections": 800, "timeout_s": 0.3},
+        "funnel": funnel(800, 650),
         "failures": [failure("connect", "own_timeout", 150, 0.3)],
-        "syn_retransmits": {"0": 400},
+        "syn_retransmits": {"0": 800},
         "client": {"workers": [worker(worst_lag_ms=420.0)]},
     }
     return run(**{**values, **fields})

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests.diagnose import runs
 from tests.diagnose.alone import alone
 
+from estab.diagnose.suspects.generator_saturated import TAKEN_FIRST
 from estab.records import OpenLoop, RunResult
 
 
 def late(lag_ms: float | None, timeout_s: float | None = 1.0, own: int = 20) -> RunResult:
     failures = [runs.failure("connect", "own_timeout", own)] if own else []
     return runs.run(
-        config={"timeout_s": timeout_s}, failures=failures, client={"workers": [runs.worker(worst_lag_ms=lag_ms)]}
+        config={"timeout_s": timeout_s, "in_flight": 2000},
+        failures=failures,
+        client={"workers": [runs.worker(worst_lag_ms=lag_ms)]},
     )
 
 
@@ -36,7 +41,7 @@ def test_own_timeouts_beside_our_own_lag(run: RunResult, expected: str) -> None:
 @pytest.mark.parametrize(
     ("own", "waited_s", "expected"),
     [
-        (20, 0.4, "confirmed"),  # ten at once, and late for half a second once at most
+        (20, 0.4, "confirmed"),  # 522 at once, 512 of them are taken first, and late for half a second once at most
         (21, 0.4, "possible"),  # 20 of them, not all
         (21, 0.51, "confirmed"),
         (21, None, "confirmed"),  # how often we were late is not known
@@ -44,9 +49,28 @@ def test_own_timeouts_beside_our_own_lag(run: RunResult, expected: str) -> None:
 )
 def test_no_more_than_were_under_way_when_we_were_late(own: int, waited_s: float | None, expected: str) -> None:
     worker = runs.worker(worst_lag_ms=800.0, cpu_s=0.5, waited_s=waited_s)
-    config = {"timeout_s": 1.0, "in_flight": 10}
+    config = {"timeout_s": 1.0, "in_flight": TAKEN_FIRST + 10}
     run = late(800.0, own=own).replace(config=config, client=runs.run(client={"workers": [worker]}).client)
     assert alone("generator_saturated", run).verdict == expected
+
+
+@pytest.mark.parametrize("cpu_s", [0.5, None])
+def test_what_a_worker_takes_before_it_looks_at_the_clock_is_not_ended(cpu_s: float | None) -> None:
+    worker = runs.worker(worst_lag_ms=5000.0, cpu_s=cpu_s, waited_s=9.0)
+    run = late(5000.0, own=206).replace(
+        config={"timeout_s": 1.0, "in_flight": TAKEN_FIRST}, client=runs.run(client={"workers": [worker]}).client
+    )
+    found = alone("generator_saturated", run)
+    assert found.verdict == "ruled_out"
+    assert "late by 500% of the timeout, but took every answer" in found.summary
+    other = runs.run(client={"workers": [worker, worker]}).client
+    both = run.replace(config={"timeout_s": 1.0, "in_flight": 2 * TAKEN_FIRST}, client=other)
+    assert alone("generator_saturated", both).verdict == "ruled_out"
+
+
+def test_the_engine_takes_so_many() -> None:
+    header = Path("src/estab/_engine/client.h").read_text(encoding="utf-8")
+    assert f"#define MAX_EVENTS {TAKEN_FIRST}\n" in header
 
 
 def paced(reached_per_s: float, cpu: float | None, attempted: int = 1000) -> RunResult:

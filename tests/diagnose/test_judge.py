@@ -134,7 +134,8 @@ def test_two_that_met_independently_the_costlier_is_named(without_port: int, cau
 
 
 def test_at_equal_cost_the_kernels_counters_come_before_our_own_lag() -> None:
-    run = runs.overflowed(client={"workers": [runs.worker(worst_lag_ms=9000.0)]}, syn_retransmits={})
+    workers = [runs.worker(worst_lag_ms=9000.0)]
+    run = runs.overflowed(config={"in_flight": 2000}, client={"workers": workers}, syn_retransmits={})
     found = judge(run)
     assert found.cause == "accept_queue_overflow"
     loser = next(s for s in found.suspects if s.cause == "generator_saturated")

@@ -44,7 +44,7 @@ def test_our_own_workers_are_not_blamed_for_it() -> None:
     said = judge(runs.data_lost().replace(client=late))
     assert (said.cause, said.side) == ("path_data_loss", "path")
     slow = judge(runs.data_lost(again=0, left=0).replace(client=late.replace(deltas=runs.deltas())))
-    assert slow.cause == "generator_saturated"
+    assert slow.cause is None  # nor without it: eight answers are taken before the clock is looked at
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """Our own workers were too busy: what failed, or what was missed, is the generator's doing and not the target's.
 
-Source: no kernel rule but our own clock. A worker that comes back to its loop later than the timeout ends connections
-that had long been answered. A worker at 100% CPU is no fault in itself: a closed loop is bound by CPU by design, and
-only a rate that was asked for, and missed, tells that it was not enough.
+Source: no kernel rule but our own clock. A worker that comes back to its loop later than the timeout first takes what
+has come, 512 events; connections whose events are beyond these it ends, though they had long been answered. A worker at
+100% CPU is no fault in itself: a closed loop is bound by CPU by design, and only a rate that was asked for, and missed,
+tells that it was not enough.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ SOMEWHAT_LATE = 0.1  # of the timeout: it may have tipped some
 MISSED = 0.9  # of the rate that was asked for
 BEHIND = 0.05  # of an open loop's schedule: so many began late, and it was our doing
 UNSENT = 0.02  # of it: so many had not begun when the run was given up
+TAKEN_FIRST = 512  # events that a worker takes before it looks for overdue connections (MAX_EVENTS, _engine/client.h)
 
 
 def judge_run(run: RunResult) -> Judgement:
@@ -37,8 +39,8 @@ def judge_run(run: RunResult) -> Judgement:
         *_rate_evidence(run),
         *_schedule_evidence(run),
     ]
-    own = failures(run)
-    if own and lag is not None and lag >= LATE and own <= _could_end(run):
+    own, could_end = failures(run), _could_end(run)
+    if own and lag is not None and lag >= LATE and own <= could_end:
         text = (
             "The load generator itself was late by about as long as the timeout: it made "
             f"{'the timeout' if own == 1 else f'all {own:,} timeouts'} itself."
@@ -47,12 +49,12 @@ def judge_run(run: RunResult) -> Judgement:
     missed = _missed(run)
     if missed is not None and (why := _why_ours(run, busy)) is not None:
         return Judgement("confirmed", f"{missed} {why}", evidence)
-    if own and lag is not None and lag >= SOMEWHAT_LATE:
+    if own and could_end and lag is not None and lag >= SOMEWHAT_LATE:
         text = (
             f"Our own workers were late by {lag:.0%} of the timeout: of {plural(own, 'own timeout')} some may be ours."
         )
         return Judgement("possible", text, evidence)
-    if own and lag is None:
+    if own and could_end and lag is None:
         text = "How late our own workers came was not observed, so their timeouts cannot be judged."
         return Judgement("not_observed", text, evidence)
     if missed is not None and busy is None:
@@ -81,6 +83,9 @@ def _why_not(run: RunResult, busy: float | None, missed: str | None) -> str:
             f"{loop.late:,} of {loop.scheduled:,} began late, at worst by {loop.worst_late_ms:,.0f} ms, which their "
             "latencies include; nothing failed by it."
         )
+    lag = _lag_of_timeout(run)
+    if failures(run) and lag is not None and lag >= SOMEWHAT_LATE:
+        return f"Our own workers were late by {lag:.0%} of the timeout, but took every answer before they looked at it."
     if failures(run):
         return "The load generator was on time."
     if busy is not None and busy > BUSY:
@@ -145,16 +150,19 @@ def _lag_ms(run: RunResult) -> float | None:
 
 
 def _could_end(run: RunResult) -> float:
-    """How many connections our lateness can have ended at most: all that were under way, each time that it was so late.
+    """How many connections our lateness can have ended at most, each time that a worker was so late.
 
-    How often is bounded by the time that the workers ran or waited for a core. Infinite where that is not known.
+    That is all that were under way, less what each worker takes first. How often is bounded by the time that the
+    workers ran or waited for a core. Infinite where that is not known.
     """
     workers, timeout = facts.workers(run, "client"), facts.asked_timeout(run)
     kept_s = sum(w.cpu_s + w.waited_s for w in workers if w.cpu_s is not None and w.waited_s is not None)
     at_once = facts.asked(run, "in_flight", "connections")
+    if at_once is not None and at_once <= TAKEN_FIRST * len(workers):
+        return 0
     if not timeout or at_once is None or any(w.cpu_s is None or w.waited_s is None for w in workers):
         return math.inf
-    return at_once * math.ceil(kept_s / (LATE * timeout))
+    return (at_once - TAKEN_FIRST * len(workers)) * math.ceil(kept_s / (LATE * timeout))
 
 
 def _lag_of_timeout(run: RunResult) -> float | None:
