@@ -17,6 +17,7 @@ from estab.errors import ParseError
 from estab.kernel.formats import (
     cgroup,
     conntrack,
+    icmp_error,
     inet_diag,
     interfaces,
     neighbours,
@@ -26,6 +27,7 @@ from estab.kernel.formats import (
     proc_pid,
     softnet,
     sysctl,
+    tcp_info,
     tracefs,
     unix_diag,
     words,
@@ -43,6 +45,11 @@ def _walk(data: bytes) -> object:
 def _statistics(data: bytes) -> object:
     half = len(data) // 2
     return interfaces.statistics(data[:half], data[half:])
+
+
+def _tcp_info(data: bytes) -> object:
+    info = tcp_info.parse(data)
+    return info, info.outstanding_ms
 
 
 def _trace(data: bytes) -> object:
@@ -63,9 +70,13 @@ FAMILIES: dict[str, tuple[str, dict[str, Parser]]] = {
             "engine census": lambda data: EngineCensus(ports=True, peers=True, sources=True).add(data),
             "established": lambda data: inet_diag.Established(at_server=True).add(data),
             "engine established": lambda data: EngineEstablished(at_server=False).add(data),
+            "peer's connections": lambda data: inet_diag.PeerConnections().add(data),
+            "one connection": lambda data: inet_diag.OneConnection().add(data),
             "unpacked": lambda data: inet_diag.pack_connection(inet_diag.unpack_connection(data[:36])),
         },
     ),
+    "tcp_info": ("tcp-info.bin", {"info": _tcp_info}),
+    "icmp_error": ("icmp*-error.bin", {"error": icmp_error.parse}),
     "unix_diag": (
         "unix*.bin",
         {

@@ -66,6 +66,24 @@ def make_unix_sockets() -> list[socket.socket]:
     return kept
 
 
+def of_sockets() -> dict[str, bytes]:
+    """What sockets themselves tell: TCP_INFO, and ICMP's "port unreachable" in the error queues of both families."""
+    told = {}
+    with socket.create_server(("127.0.0.1", 8006)) as server, socket.create_connection(server.getsockname()) as client:
+        client.sendall(b"a request")
+        told["tcp-info.bin"] = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 512)
+    for family, level, option, closed, name in (
+        (socket.AF_INET, socket.IPPROTO_IP, 11, "127.0.0.1", "icmp-error.bin"),  # IP_RECVERR
+        (socket.AF_INET6, socket.IPPROTO_IPV6, 25, "::1", "icmp6-error.bin"),  # IPV6_RECVERR
+    ):
+        with socket.socket(family, socket.SOCK_DGRAM) as asking:
+            asking.setsockopt(level, option, 1)
+            asking.sendto(b"anybody?", (closed, 8007))
+            _data, control, _flags, _who = asking.recvmsg(64, 512, socket.MSG_ERRQUEUE)
+            ((_level, _type, told[name]),) = control
+    return told
+
+
 def dump(question: bytes, protocol: int = 4) -> bytes:
     """The first datagram that answers: all of it at this size, NLMSG_DONE apart."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol) as netlink:
@@ -92,6 +110,8 @@ def main() -> None:
     kept += make_unix_sockets()
     (folder / "unix-listen.bin").write_bytes(dump(unix_diag.request(inet_diag.states(inet_diag.LISTEN))))
     (folder / "neighbour-tables.bin").write_bytes(dump(neighbours.request(), 0))
+    for name, told in of_sockets().items():
+        (folder / name).write_bytes(told)
     for text in _TEXTS:
         (folder / text).write_bytes(Path(f"/proc/thread-self/net/{text}").read_bytes())
     for text in ("dev", "softnet_stat", "stat/nf_conntrack"):

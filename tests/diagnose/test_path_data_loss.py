@@ -60,3 +60,17 @@ def test_our_own_workers_are_not_blamed_for_it() -> None:
 )
 def test_when_smaller_segments_are_tried(run: RunResult, expected: bool) -> None:
     assert asks_for_probe(run) is expected
+
+
+def test_how_a_connection_fared_over_time() -> None:
+    others = runs.stall().replace(connection="10.0.0.9:40111 -> 192.0.2.7:5000", total_retrans=2)
+    looks = [runs.stall().replace(at_s=at_s, total_retrans=again) for at_s, again in ((1.6, 2), (2.3, 3), (3.9, 4))]
+    data = runs.data_lost()
+    followed = data.replace(client=data.client.replace(resending=[others, *looks]))
+    told = [line.text for line in alone("path_data_loss", followed).evidence]
+    assert (
+        "10.0.0.9:40112 -> 192.0.2.7:5000 sent data again 4 times, in segments of up to 1,448 bytes: from 1.6 to 3.9 s "
+        "after the start 0 bytes were acknowledged, and its peer was last heard at 1.2 s"
+    ) in told
+    once = data.replace(client=data.client.replace(resending=[others]))
+    assert alone("path_data_loss", once) == alone("path_data_loss", data)

@@ -54,7 +54,8 @@ class Recorder:
         totals = self.clients.totals()
         if not totals["started_ns"]:
             return
-        point = self._point(totals, self.watch.sample(self._soon(totals)))
+        at_s = (time.monotonic_ns() - totals["started_ns"]) / 1e9
+        point = self._point(totals, self.watch.sample(self._soon(totals), at_s))
         for worker in self._workers():
             self.cpu.look(worker.pid, time.monotonic_ns(), worker.block.get("cpu_ns"))
             if (waited_ns := processes.waited_ns(worker.pid)) is not None:

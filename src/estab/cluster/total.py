@@ -251,5 +251,6 @@ def _client_side(runs: Sequence[RunResult]) -> ClientSide:
         after=worst.client.after,
         deltas=merge.counts(run.client.deltas for run in runs),
         port_use=max(uses, key=lambda use: use.used / max(1, use.capacity or 1), default=None),
+        resending=worst.client.resending,
         workers=[worker for run in runs for worker in run.client.workers],
     )

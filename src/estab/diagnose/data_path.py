@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from estab.diagnose import facts
 from estab.diagnose.evidence import NETSTAT, measured
 from estab.kernel.rules.segment_size import SMALL_MSS
-from estab.records import ClientSide, Evidence, RunResult, ServerSide
+from estab.records import ClientSide, Evidence, RunResult, ServerSide, Stall
 from estab.records.failure import OF_CONNECTED
 from estab.words import plural
 
@@ -72,7 +72,30 @@ class DataPath:
         if again is not None:
             text = f"{plural(again, 'SYN was', 'SYNs were')} sent again"
             evidence.append(measured(NETSTAT, facts.SYN_RETRANS, again, text))
-        return evidence
+        return evidence + over_time(run)
+
+
+def over_time(run: RunResult) -> list[Evidence]:
+    """How that connection fared while it waited, of those that were followed, which sent its data again most often."""
+    worst = max(run.client.resending, key=_times_again, default=None)
+    if worst is None:
+        return []
+    first, *later = [look for look in run.client.resending if look.connection == worst.connection]
+    if not later:
+        return []
+    last, again = later[-1], _times_again(worst)
+    acked, heard_s = last.bytes_acked - first.bytes_acked, max(0.0, last.heard_s)
+    text = (
+        f"{worst.connection} sent data again {plural(again, 'time')}, in segments of up to "
+        f"{plural(last.snd_mss, 'byte')}: from {first.at_s:.1f} to {last.at_s:.1f} s after the start "
+        f"{plural(acked, 'byte was', 'bytes were')} acknowledged, and its peer was last heard at {heard_s:.1f} s"
+    )
+    return [measured("TCP_INFO", "tcpi_total_retrans, over time", again, text, None)]
+
+
+def _times_again(look: Stall) -> int:
+    """What waits in this host, as for a neighbour's answer, counts only as a time-out."""
+    return max(look.total_retrans, look.retransmits)
 
 
 def data_path(run: RunResult) -> DataPath:

@@ -1,4 +1,4 @@
-"""Peers that do not acknowledge what is sent from here: found by a count of all sockets, then looked at closely.
+"""Peers that do not acknowledge what is sent from here: found by a count of sockets, then looked at closely.
 
 Where no connection sends again and again, which is nearly always, nothing more is asked.
 """
@@ -18,9 +18,11 @@ from estab.observe.sock_diag import SockDiag
 from estab.records import PeerLook, Stall
 
 MOST = 4  # peers that are looked at closely
+MOST_FOLLOWED, MOST_LOOKS = 4, 8  # connections that are looked at over time, and the looks at each that are kept
 _EVERY_S = 0.5
 # One packed connection: our address, the other's, our port, the other's (`inet_diag.Established`).
 _PACKED = Struct("!16s16sHH")
+_CONNECTION = Struct(f"{inet_diag.CONNECTION_SIZE}s")
 
 
 def looks(diag: SockDiag, resending: bytes, served: Collection[int] = ()) -> list[PeerLook]:
@@ -74,6 +76,55 @@ class PeerWatch:
     def seen(self) -> list[PeerLook]:
         """One look of each, those with most connections that resend first."""
         return sorted(self._seen.values(), key=lambda look: -look.resending)
+
+
+class ResendWatch:
+    """Four connections whose data is sent again and again, from when that was seen on: how each fared over time.
+
+    Only these are asked for, however many there are. `notice` what a dump tells, and `look` at each tick.
+    """
+
+    def __init__(self) -> None:
+        self._looks: dict[bytes, list[Stall]] = {}
+        self._open: set[bytes] = set()
+
+    def notice(self, resending: bytes) -> None:
+        """Follow these packed connections too, as long as there are fewer than four."""
+        for (packed,) in _CONNECTION.iter_unpack(resending):
+            if len(self._looks) >= MOST_FOLLOWED:
+                break
+            if packed not in self._looks:
+                self._looks[packed] = []
+                self._open.add(packed)
+
+    def look(self, diag: SockDiag, at_s: float) -> None:
+        """See how they fare now, `at_s` seconds after the run's start. Raises as SockDiag does."""
+        for packed in sorted(self._open):
+            seen = diag.connection(packed)
+            if seen is None or seen[0].state != inet_diag.ESTABLISHED:
+                self._open.discard(packed)
+            else:
+                _keep(self._looks[packed], _stall(*seen, round(at_s, 3)))
+
+    def seen(self) -> list[Stall]:
+        """The looks, one connection after the other. Of those that showed the same, two are kept: the first, the last.
+
+        Of more than eight, the first four and the last.
+        """
+        return [look for looks in self._looks.values() for look in looks]
+
+
+def _keep(looks: list[Stall], look: Stall) -> None:
+    if len(looks) > 1 and _progress(looks[-2]) == _progress(looks[-1]) == _progress(look):
+        looks[-1] = look
+        return
+    looks.append(look)
+    if len(looks) > MOST_LOOKS:
+        del looks[MOST_LOOKS // 2]
+
+
+def _progress(look: Stall) -> tuple[int, ...]:
+    return look.unacked, look.retransmits, look.total_retrans, look.bytes_acked, look.bytes_received
 
 
 def _stall(connection: InetSocket, info: TcpInfo, at_s: float) -> Stall:

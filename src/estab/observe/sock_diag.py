@@ -20,7 +20,8 @@ from typing import NamedTuple, Protocol, Self, TypeVar
 from estab.errors import MachineError, ReadError
 from estab.kernel.formats import inet_diag, netlink, unix_diag
 from estab.kernel.formats.endpoint import UNIX
-from estab.kernel.formats.inet_diag import DumpState, InetSocket, PeerConnections, Sockets
+from estab.kernel.formats.inet_diag import DumpState, InetSocket, OneConnection, PeerConnections, Sockets
+from estab.kernel.formats.tcp_info import TcpInfo
 from estab.kernel.formats.unix_diag import UnixSocket, UnixSockets
 from estab.kernel.rules import RuleInputError, kernel_version
 from estab.observe.both import both
@@ -58,11 +59,15 @@ C = TypeVar("C", bound=_Collector)
 
 
 class ClientEnd(NamedTuple):
-    """This host's end of its connections to a target: ports in use, sockets by state, the ESTABLISHED ones packed."""
+    """This host's end of its connections to a target: ports in use, sockets by state, the ESTABLISHED ones packed.
+
+    `resending`: packed as well, those whose data is sent again and again, whether `held` was asked for or not.
+    """
 
     use: PortUse
     states: dict[str, int]
     held: bytes
+    resending: bytes = b""
 
 
 class ServerEnd(NamedTuple):
@@ -266,7 +271,7 @@ class SockDiag:
             capacity=capacity,
             bound=bound,
         )
-        return ClientEnd(use, census.by_state(), census.packed)
+        return ClientEnd(use, census.by_state(), census.packed, census.resending)
 
     def bound_ports(self, low: int, high: int) -> int | None:
         """Ports from `low` to `high` lost to bind() without a peer: listeners', and sockets' that did bind() alone.
@@ -311,6 +316,14 @@ class SockDiag:
             remote_port=port,
             remote_address=_packed(address),
         )
+
+    def connection(self, packed: bytes) -> tuple[InetSocket, TcpInfo] | None:
+        """How one connection fares, packed with this end as the client. None: it is not there any more."""
+
+        def question(_family: int) -> bytes:
+            return inet_diag.request_one(packed, extensions=inet_diag.EXT_INFO, sequence=self._next_sequence())
+
+        return self._collect(OneConnection, question, _ONE_BY_ONE[1:]).seen
 
     def _count_all(self) -> inet_diag.SocketCounts:
         """All sockets, a half by each of two threads where there are two cores: nearly all of it is the kernel's work.

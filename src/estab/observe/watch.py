@@ -17,12 +17,14 @@ from estab.kernel.rules import listening
 from estab.observe import ghosts, processes, snapshot
 from estab.observe.both import both
 from estab.observe.counters import CounterFiles, NetFile
+from estab.observe.fast_census import missing
 from estab.observe.gaps import Gaps
 from estab.observe.local import is_local
 from estab.observe.pace import LookBudget, Pace
 from estab.observe.process_watch import ProcessWatch
 from estab.observe.queue_watch import QueueNow, QueueWatch
 from estab.observe.server_via import ViaServer
+from estab.observe.silent_peers import ResendWatch
 from estab.observe.sock_diag import ClientEnd, ServerEnd, SockDiag
 from estab.observe.unix_queues import UnixQueues
 from estab.records import (
@@ -111,6 +113,7 @@ class Watch:
         self._ghosts: Ghosts | None = None
         self._older = b""  # connections from here to the target that were there before the run
         self._queue = QueueWatch()
+        self._resends = ResendWatch()
         self._gaps = Gaps()
         self._diag: SockDiag | None = None
         self._counters: CounterFiles | None = None
@@ -186,10 +189,11 @@ class Watch:
         if new:
             self._find_owners(new)
 
-    def sample(self, connections: int = 0) -> EndsSample:
+    def sample(self, connections: int = 0, at_s: float | None = None) -> EndsSample:
         """What can be seen cheaply, now; and once in a while also what costs more with the number of connections.
 
         `connections`: how many there may be in a moment, so that a look at a million is not taken for a cheap one.
+        `at_s`: seconds since the run's start; without it no connection that sends again is followed.
         """
         if self._via is not None:
             self._via.meanwhile()
@@ -198,6 +202,9 @@ class Watch:
         counted = self._counted()
         if self._budget.allows(connections):
             self._budget.spend(lambda: self._look_closer(listeners or ()), connections)
+        if self._diag is not None and at_s is not None:
+            with suppress(EstabError):
+                self._resends.look(self._diag, at_s)
         if self._owner_looks.due:
             self._owner_looks.spend(self._look_at_owners)
         if self._unix is not None and self._unix_looks.due:
@@ -245,7 +252,13 @@ class Watch:
         self._note_use(after.port_use)
         self._last_sockets = after.server_sockets or self._last_sockets
         changes = deltas.between(before.counters if before else None, after.counters)
-        client = ClientSide(before=before, after=after, deltas=changes, port_use=self._worst_use)
+        client = ClientSide(
+            before=before,
+            after=after,
+            deltas=changes,
+            port_use=self._worst_use,
+            resending=self._resends.seen(),
+        )
         return Observed(client=client, server=self._server_side(before, after, changes), ghosts=self._ghosts)
 
     def _server_side(self, before: Snapshot | None, after: Snapshot, changes: dict[str, int] | None) -> ServerSide:
@@ -393,6 +406,8 @@ class Watch:
             )
             self._closely = self._closely.replace(client_states=seen.states)
             self._note_use(seen.use)
+            if seen.resending:
+                self._resends.notice(missing(seen.resending, self._older))
             return seen
         return None
 

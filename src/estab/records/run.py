@@ -10,7 +10,7 @@ from estab.records.failure import Failure
 from estab.records.probes import Probes, SizeProbe
 from estab.records.program import Program, UnixQueue
 from estab.records.snapshot import HostFacts, PortUse, Process, Snapshot, Tuple4
-from estab.records.stalls import Stalls
+from estab.records.stalls import Stall, Stalls
 from estab.records.timeline import ServerLook, TimelinePoint
 
 RUN_SCHEMA = "estab.run/1"
@@ -230,12 +230,17 @@ class ClientSide(Record, frozen=True, kw_only=True):
     `processes` are those of a program that was watched, with the most descriptors that were seen in use (`fds`).
 
     `deltas` is what the counters of its namespace rose by, zeros included; ask `rose`, which reads old records too.
+
+    `resending`: four connections at the most whose data was sent again and again, one after the other: how each fared
+    from when that was seen on, at 8 looks at the most (of more, the first four and the last). They are the host's to
+    the target that were not there before the run.
     """
 
     before: Snapshot | None = None
     after: Snapshot | None = None
     deltas: dict[str, int] | None = None
     port_use: PortUse | None = None
+    resending: list[Stall] = []
     workers: list[Worker] = []
     processes: list[Process] | None = None
 

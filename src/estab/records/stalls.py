@@ -9,12 +9,13 @@ _SLACK_S = 0.1  # between a request and its being sent, on a busy machine
 
 
 class Stall(Record, frozen=True, kw_only=True):
-    """One of them when it was given up (TCP_INFO; `tcp_get_info` in net/ipv4/tcp.c). Seconds since the run's start.
+    """One of them when it was given up, or looked at (TCP_INFO; `tcp_get_info` in net/ipv4/tcp.c).
 
-    `at_s`: when that was; `asked_s`: since when it had waited; `heard_s`, `received_s`: when an ACK and when data last
-    came. `unacked`: segments that were sent and not acknowledged; `retransmits`: time-outs of theirs in a row, with
-    `backoff` doublings of the wait, which is `rto_us`; `total_retrans`: of all segments, ever. `bytes_acked` has the
-    SYN as one byte. `pmtu`, `snd_mss`: bytes of the biggest packet, and of the data in one.
+    Times are seconds since the run's start. `at_s`: when that was; `asked_s`: since when it had waited; `heard_s`,
+    `received_s`: when an ACK and when data last came. `unacked`: segments that were sent and not acknowledged;
+    `retransmits`: time-outs of theirs in a row, with `backoff` doublings of the wait, which is `rto_us`;
+    `total_retrans`: of all segments, ever. `bytes_acked` has the SYN as one byte. `pmtu`, `snd_mss`: bytes of the
+    biggest packet, and of the data in one.
     """
 
     connection: str

@@ -35,6 +35,15 @@ def test_its_fields() -> None:
     assert (info.bytes_acked, info.bytes_received) == (6401, 6400)
 
 
+def test_for_how_long_it_has_been_outstanding() -> None:
+    data = bytearray(_bytes())
+    assert tcp_info.parse(data).outstanding_ms == 412 + 204 * (1 + 2 + 4)
+    struct.pack_into("=I", data, 100, 0)  # it never left this host again: its link is down
+    assert tcp_info.parse(data).outstanding_ms == 412
+    struct.pack_into("=I", data, 24, 0)
+    assert tcp_info.parse(data).outstanding_ms == 0
+
+
 def test_within_other_bytes() -> None:
     assert tcp_info.parse(b"junk" + _bytes() + b"junk", 4, 284) == tcp_info.parse(_bytes())
 

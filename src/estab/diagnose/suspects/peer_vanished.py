@@ -15,6 +15,7 @@ from estab.diagnose import facts, sent
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.futile import bigger_backlog
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, Rebuilt, gravest
+from estab.diagnose.data_path import over_time
 from estab.diagnose.evidence import unknown
 from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.silence import GIVEN_UP, Silence, SilentPeer, evidence, silence, silent_peer
@@ -29,7 +30,7 @@ _FEWEST = 2  # of one alone the path may have lost the state
 def judge_run(run: RunResult) -> Judgement:
     """Confirmed where all went silent at one moment, nothing that was sent is acknowledged, and no connect answered."""
     seen = silence(run)
-    return Judgement(*_weigh(run, seen), evidence(seen))
+    return Judgement(*_weigh(run, seen), evidence(seen) + over_time(run))
 
 
 # From outside ------------------------------------------------------------------------------------------------------

@@ -45,12 +45,14 @@ class TcpInfo:
     def outstanding_ms(self) -> float:
         """For how long what is unacknowledged has been, about: the waits before each time that it was sent again.
 
-        They double (`tcp_retransmit_timer`, net/ipv4/tcp_timer.c), and `rto_us` is the one that runs now.
+        They double (`tcp_retransmit_timer`, net/ipv4/tcp_timer.c), and `rto_us` is the one that runs now. What waits in
+        this host, as for a neighbour's answer, is not sent again (`skb_still_in_host_queue`, net/ipv4/tcp_output.c).
         """
         if not self.unacked:
             return 0.0
         first_ms = self.rto_us / 1000 / (1 << self.backoff)
-        return self.last_data_sent_ms + first_ms * ((1 << self.retransmits) - 1)
+        times_sent_again = min(self.retransmits, self.total_retrans)
+        return self.last_data_sent_ms + first_ms * ((1 << times_sent_again) - 1)
 
 
 def parse(data: bytes | memoryview, start: int = 0, end: int | None = None) -> TcpInfo:

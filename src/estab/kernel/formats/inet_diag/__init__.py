@@ -22,7 +22,7 @@ from estab.kernel.formats.inet_diag.packing import (
     swapped,
     unpack_connection,
 )
-from estab.kernel.formats.inet_diag.peer_connections import PeerConnections
+from estab.kernel.formats.inet_diag.peer_connections import OneConnection, PeerConnections
 from estab.kernel.formats.inet_diag.request import (
     EXT_INFO,
     EXT_SKMEMINFO,
@@ -32,6 +32,7 @@ from estab.kernel.formats.inet_diag.request import (
     bytecode,
     family_of,
     request,
+    request_one,
 )
 from estab.kernel.formats.inet_diag.sockets import Datagrams, DumpState, InetSocket, Sockets, parse_socket
 from estab.kernel.formats.inet_diag.states import (
@@ -75,6 +76,7 @@ __all__ = [
     "Established",
     "Half",
     "InetSocket",
+    "OneConnection",
     "PeerConnections",
     "SocketCounts",
     "Sockets",
@@ -88,6 +90,7 @@ __all__ = [
     "parse_socket",
     "plain_address",
     "request",
+    "request_one",
     "rest_of_dump",
     "state_name",
     "states",

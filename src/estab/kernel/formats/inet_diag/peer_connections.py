@@ -1,4 +1,4 @@
-"""The answer with INET_DIAG_INFO: how the connections to one peer fare, and some of those whose data is lost."""
+"""The answer with INET_DIAG_INFO: how connections to one peer fare, with some of those whose data is lost, or one."""
 
 from __future__ import annotations
 
@@ -41,6 +41,21 @@ class PeerConnections:
             self.lost += 1
             if info is not None and len(self.kept) < MOST_KEPT:
                 self.kept.append((connection, info))
+
+
+@dataclass
+class OneConnection:
+    """Takes the answer about one connection, with INET_DIAG_INFO. `seen`: None where nothing is told."""
+
+    seen: tuple[InetSocket, TcpInfo] | None = None
+
+    def add(self, data: bytes | memoryview) -> DumpState:
+        """Take one datagram. Raises ParseError where it is damaged."""
+        return through(data, lambda message: self._take(data, message.start, message.end))
+
+    def _take(self, data: bytes | memoryview, start: int, end: int) -> None:
+        if (info := _info(data, start, end)) is not None:
+            self.seen = parse_socket(data, start, end), info
 
 
 def _info(data: bytes | memoryview, start: int, end: int) -> TcpInfo | None:

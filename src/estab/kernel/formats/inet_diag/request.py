@@ -8,8 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from struct import Struct
 
+from estab.errors import ParseError
 from estab.kernel.formats import netlink
 from estab.kernel.formats.inet_diag.addresses import AF_INET, AF_INET6, AF_UNSPEC
+from estab.kernel.formats.inet_diag.packing import CONNECTION
 
 SOCK_DIAG_BY_FAMILY = 20
 TCPDIAG_GETSOCK = 18  # the question from before there was one by family; its answer's messages have this type too
@@ -61,6 +63,21 @@ def request(
         body += Struct("=HH").pack(4 + len(code), _ATTR_BYTECODE) + code
     flags = netlink.NLM_F_REQUEST | netlink.NLM_F_DUMP
     return netlink.HEADER.pack(netlink.HEADER.size + len(body), kind, flags, sequence, 0) + body
+
+
+def request_one(packed: bytes, *, extensions: int = 0, sequence: int = 1) -> bytes:
+    """The request for one connection, by its ends as `Established` packs them with this end as the client.
+
+    The kernel finds it by its hash, however many there are, and looks IPv4-mapped ends up as IPv4
+    (`inet_diag_find_one_icsk`, net/ipv4/inet_diag.c). Its answer is followed by an acknowledgement. Raises ParseError
+    where these are not 36 bytes.
+    """
+    if len(packed) != CONNECTION.size:
+        raise ParseError(f"a packed connection has {CONNECTION.size} bytes, not {len(packed)}")
+    (ports, addresses), any_interface = (packed[32:], packed[:32]), bytes(4)
+    body = _REQUEST.pack(AF_INET6, IPPROTO_TCP, extensions, 0) + ports + addresses + any_interface + _NO_COOKIE
+    flags = netlink.NLM_F_REQUEST | netlink.NLM_F_ACK
+    return netlink.HEADER.pack(netlink.HEADER.size + len(body), SOCK_DIAG_BY_FAMILY, flags, sequence, 0) + body
 
 
 def family_of(question: bytes) -> int:
