@@ -197,6 +197,7 @@ static void loop(struct client *k) {
         now = now_ns();
         /* Later than asked for: a worker that was kept from the CPU, whether or not events wait for it by now. */
         if (now - asleep > asked) block_max(k->block, S_worst_lag_ns, now - asleep - asked);
+        if (n < 0) continue; /* a signal: of what has come by now nothing was told yet, so nothing is overdue */
         for (int i = 0; i < n; i++) dispatch(k, &k->events[i]);
         if (k->workload->single && k->config.connections == 1 && !k->ending) {
             k->workload->single(k, &k->conns[0]);

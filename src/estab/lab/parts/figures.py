@@ -20,6 +20,12 @@ def failed(run: RunResult, *errnos: str) -> int:
     return sum(failure.count for failure in run.failures if failure.errno in errnos)
 
 
+def connected_after(run: RunResult) -> int:
+    """Whether the one connect that may follow a run was made too: the server and the wire count it with the others."""
+    after = run.connect_after
+    return int(after is not None and after.errno is None)
+
+
 def connected_or(run: RunResult, errno: str) -> dict[str, int]:
     """How many connected, and how many of them did or failed with that errno: all, where nothing else went wrong."""
     connected = run.funnel.connected

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from estab.kernel.rules.interval import Interval
-from estab.lab.parts.figures import failed
+from estab.lab.parts.figures import connected_after, failed
 from estab.lab.parts.scenario import Figure, Scenario
 from estab.lab.parts.settings import Value, duration, rtt, setting
 from estab.lab.stage.runner import Ran
@@ -53,8 +53,8 @@ class PathRateLimited(Scenario):
 
     def measure(self, ran: Ran) -> Mapping[str, Value]:
         """What got through."""
-        connected, after = ran.run.funnel.connected, ran.run.connect_after
-        through = connected + (after is not None and after.errno is None)
+        connected = ran.run.funnel.connected
+        through = connected + connected_after(ran.run)
         return {
             "connected": connected,
             "own_timeout": failed(ran.run, "own_timeout"),
