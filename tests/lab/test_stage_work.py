@@ -24,6 +24,7 @@ from estab.lab.process.isolation import descendants
 from estab.lab.run.session import lab
 from estab.lab.stage import running
 from estab.lab.stage.hosts import PORT, SERVER
+from estab.lab.stage.load import SETTLED
 from estab.lab.stage.runner import Runner
 from estab.lab.stage.setup import LoadSpec, Setup
 from estab.lab.stage.stage import Stage, until
@@ -105,6 +106,24 @@ def test_nothing_is_closed_before_the_other_end_was_looked_at() -> None:
         return found
 
     assert ns.in_namespace(work) == [(0, 20)] * 5
+
+
+@pytest.mark.namespace
+def test_a_load_of_a_unix_socket_is_settled_once() -> None:
+    """Whose connections can't be told apart by address; told so again, it would wait again to be looked at."""
+
+    def work() -> tuple[str | None, str | None]:
+        with Stage(None) as stage:
+            stage.meet_at_unix_socket()
+            stage.serve()
+            load = stage.load(
+                lambda progress: hold(stage.target, connections=5, duration_s=0.5, progress=progress)
+            ).child
+            first = load.wait_for(lambda message: bool(message == SETTLED))
+            load.send("looked")
+            return first, load.wait_for(lambda message: bool(message == SETTLED))
+
+    assert ns.in_namespace(work) == (SETTLED, None)
 
 
 @pytest.mark.namespace

@@ -114,21 +114,26 @@ def _signal(pids: list[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
+def _established(target: tuple[str, int]) -> frozenset[bytes] | None:
+    with contextlib.suppress(EstabError), SockDiag() as diag:
+        return diag.established_toward(*target)
+    return None
+
+
 def carry_out(work: Work, connection: Connection, target: tuple[str, int], nofile: int | None) -> Loaded:
     """What a load's child runs."""
     if nofile is not None:
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, hard))
     began_s: list[float] = []
-    established: list[frozenset[bytes]] = []
+    established: list[frozenset[bytes] | None] = []  # None: it can't be asked, as of a UNIX socket
 
     def progress(now: Progress) -> None:
         if not began_s:
             began_s.append(time.monotonic() - now.point.t_s)
             say(connection, "begun")
         if now.stage == "running" and not established:
-            with contextlib.suppress(EstabError), SockDiag() as diag:
-                established.append(diag.established_toward(*target))
+            established.append(_established(target))
             say(connection, SETTLED)
             # Connections that are only held stay open meanwhile: the word to close them is what waits here.
             if not now.point.requests and connection.poll(_LOOKED_WITHIN_S):
