@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.padding import Padding
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -83,14 +84,30 @@ def columns(header: bool = False) -> Table:
     return Table(box=None, show_header=header, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
 
 
-def pairs(said: Iterable[tuple[str, str]]) -> Table:
+@dataclass(frozen=True)
+class Beside:
+    """Rows of a name and a text beside it, which wraps under itself. A table does the same, in three times as long."""
+
+    rows: Sequence[tuple[Text, Text]]
+    gap: int = 2
+    indent: int = 0
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Each line as segments, without blanks at its end."""
+        margin = self.indent + self.gap + max((name.cell_len for name, _text in self.rows), default=0)
+        room = max(1, options.max_width - margin)
+        for name, text in self.rows:
+            before = Text(" " * self.indent).append_text(name)
+            before.append(" " * (margin - before.cell_len))
+            for line in text.wrap(console, room, justify="left", overflow="ellipsis"):
+                line.rstrip()
+                yield from before.append_text(line).render(console, end="\n")
+                before = Text(" " * margin)
+
+
+def pairs(said: Iterable[tuple[str, str]]) -> Beside:
     """Names and what is said of each, in two columns."""
-    table = columns()
-    table.add_column(no_wrap=True, style="dim")
-    table.add_column()
-    for name, text in said:
-        table.add_row(name, Text(text))
-    return table
+    return Beside([(Text(name, style="dim"), Text(text)) for name, text in said])
 
 
 def indented(inner: RenderableType, by: int = INDENT) -> Padding:
@@ -98,10 +115,6 @@ def indented(inner: RenderableType, by: int = INDENT) -> Padding:
     return Padding(inner, (0, 0, 0, by))
 
 
-def hanging(sign: str, text: Text, by: int = INDENT, style: str = "") -> Padding:
+def hanging(sign: str, text: Text, by: int = INDENT, style: str = "") -> Beside:
     """Text after a sign; what wraps stands under the text."""
-    table = Table.grid(padding=(0, 1, 0, 0))
-    table.add_column(no_wrap=True, style=style)
-    table.add_column()
-    table.add_row(sign, text)
-    return Padding(table, (0, 0, 0, by))
+    return Beside([(Text(sign, style=style), text)], gap=1, indent=by)

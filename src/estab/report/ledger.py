@@ -6,11 +6,10 @@ import math
 from collections.abc import Iterator
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from estab.records import Evidence, Suspect, Verdict
-from estab.report.layout import heading, indented
+from estab.report.layout import INDENT, Beside, heading
 from estab.report.words import clean, count
 
 ORDER: tuple[tuple[Verdict, str, str], ...] = (
@@ -25,13 +24,10 @@ def ledger(suspects: list[Suspect], title: str) -> Iterator[RenderableType]:
     """A heading and the table; nothing at all where there is no suspect."""
     if suspects:
         yield heading(title)
-        yield _table(suspects)
+        yield Beside(list(_rows(suspects)), indent=INDENT)
 
 
-def _table(suspects: list[Suspect]) -> RenderableType:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column()
+def _rows(suspects: list[Suspect]) -> Iterator[tuple[Text, Text]]:
     for verdict, words, style in ORDER:
         label = words
         for suspect in (s for s in suspects if s.verdict == verdict):
@@ -40,9 +36,8 @@ def _table(suspects: list[Suspect]) -> RenderableType:
             tested = test(suspect)
             if tested:
                 text.append(f" [{clean(tested)}]", style="dim italic")
-            table.add_row(Text(label, style=style), text)
+            yield Text(label, style=style), text
             label = ""
-    return indented(table)
 
 
 def test(suspect: Suspect) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from altair.utils.schemapi import debug_mode
 from markupsafe import Markup
 
 from estab.errors import UsageError
@@ -36,6 +37,7 @@ _TITLES = {
 }  # fmt: skip
 
 
+@debug_mode(False)  # else Altair checks each part of a chart as it is made: a test checks the whole chart
 def html(material: Material, *, version: str) -> str:
     """The whole page. Long timelines are thinned until it fits, and the page says so.
 
@@ -237,6 +239,7 @@ def _environment() -> jinja2.Environment:
     )
 
 
+@debug_mode(False)
 def figures(material: Material) -> Sequence[tuple[str, Plot]]:
     """Every plot that is drawn, with a name for its file."""
     drawn = []
