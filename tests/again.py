@@ -5,6 +5,7 @@ The summary lists each test that needed more than one. A test of rules, verdicts
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,12 @@ def attempt(item: pytest.Item) -> int:
 
 def in_real_time(item: pytest.Item) -> bool:
     """Whether a test may be disturbed by what else runs on the machine."""
-    path = item.path.relative_to(Path(__file__).parent)
-    return path.parts[0] not in _ONE_ATTEMPT or item.get_closest_marker("namespace") is not None
+    return _directory(item.path) not in _ONE_ATTEMPT or item.get_closest_marker("namespace") is not None
+
+
+@functools.cache
+def _directory(path: Path) -> str:
+    return path.relative_to(Path(__file__).parent).parts[0]
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 from collections.abc import Iterator
@@ -63,6 +64,7 @@ def documents() -> Iterator[Path]:
     yield from sorted(DOCS.rglob("*.md"))
 
 
+@functools.cache  # several tests ask for the same line
 def calls(line: str) -> list[list[str]]:
     """The arguments of each `estab …` on a shell line; `;`, `|`, `&`, `(` and `)` outside quotes part calls."""
     hidden: list[str] = []
