@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tests.diagnose import runs
 from tests.diagnose.alone import alone
 
 from estab.diagnose.judge import judge
 from estab.records import RunResult
+
+
+def _answers_come_in_part(pieces: int = 8, **fields: Any) -> RunResult:
+    """What the client asks is acknowledged; the ends of answers come (TCPOFOQueue), and their beginnings do not."""
+    client = {"deltas": runs.deltas(TCPOFOQueue=pieces)}
+    return runs.big_lost(**{"again": 0, "left": 0, "client": client, "server": runs.remote(), **fields})
 
 
 @pytest.mark.parametrize(
@@ -22,6 +30,13 @@ from estab.records import RunResult
         (runs.big_lost(size_probe=None), "not_observed"),
         (runs.big_lost(size_probe=None, size=536), "ruled_out"),
         (runs.big_lost(stalled=0), "ruled_out"),
+        # The answers, from the client alone.
+        (_answers_come_in_part(), "possible"),
+        (_answers_come_in_part(4), "ruled_out"),
+        (_answers_come_in_part(full=True), "ruled_out"),
+        (_answers_come_in_part(small=False), "ruled_out"),
+        (_answers_come_in_part(size_probe=None), "not_observed"),
+        (_answers_come_in_part(server=runs.local()), "ruled_out"),  # it sent nothing again
         (runs.run(), "ruled_out"),
     ],
 )

@@ -135,6 +135,11 @@ def asks_for_probe(run: RunResult) -> bool:
     return lost and (request_bytes(run) or 0) > SMALL_MSS
 
 
+def beginnings_lost(run: RunResult, data: DataPath) -> bool:
+    """Whether ends of most answers came and their beginnings did not, where the server's end was not seen."""
+    return data.stalled > 0 and data.answers_again is None and _came_out_of_order(run, data.stalled)
+
+
 def _came_out_of_order(run: RunResult, stalled: int) -> bool:
     """Whether ends of answers came to the client without their beginnings (TCPOFOQueue, `tcp_data_queue_ofo`)."""
     return (run.client.rose("TcpExt.TCPOFOQueue") or 0) * 2 > stalled

@@ -328,6 +328,22 @@ _UNTRANSLATED = Situation(
     # Whether a number is ahead of the window, or behind it and then let pass, is even chance.
     proofs=(ruled("met", 5), tracked("invalid", 5, at="client"), counted("TcpOutRsts", 5, at="client")),
 )
+_TIME_WAIT = Situation(
+    name="time_wait_of_the_server_refuses_a_reused_port",
+    story="Two addresses share the few ports of a NAT; the server's TIME_WAIT refuses the younger clock (PAWS).",
+    world=World(
+        shape="routed",
+        nft={"router": masqueraded("30000-30019")},
+        sysctls={"router": {"net.netfilter.nf_conntrack_tcp_timeout_time_wait": 1}},
+        commands={"client": ("ip address add 10.1.0.2/24 dev left0",)},
+    ),
+    both_ends=True,
+    server=programs.small("blocking", "--do echo-one"),
+    command="churn {target} -s 16 -c 4 --rate 15 -d 6 --timeout 1s --first-close server "
+    "--source 10.1.0.1 --source 10.1.0.2",
+    truth=due("time_wait_refused_by_nat"),
+    proofs=(counted("TcpExtPAWSTimewait", 3), counted("TcpExtTCPSynRetrans", 1, at="client")),
+)
 
 SITUATIONS = (
     _SYN_ACKS_LOST,
@@ -376,6 +392,7 @@ SITUATIONS = (
         open_to("path_connection_limit", "path_filtered", "server_connection_limit", exits=_CLIENT_ALONE),
     ),
     _LIMITED_BY_ICMP,
+    _alone(_LIMITED_BY_ICMP, open_to("path_connection_limit", "path_filtered", exits=_CLIENT_ALONE)),
     _REFUSED_BY_RATE,
     _LIMITED_BY_DROP,
     _alone(
@@ -388,9 +405,11 @@ SITUATIONS = (
     _QUARTER_OF_PORTS,
     _alone(_QUARTER_OF_PORTS, open_to("path_member_dead", exits=_CLIENT_ALONE)),
     _DEAD_BACKEND,
+    _alone(_DEAD_BACKEND, open_to("path_member_dead", exits=_CLIENT_ALONE)),
     _BIG_SEGMENTS_LOST,
     _alone(_BIG_SEGMENTS_LOST, open_to("path_mtu_blackhole", "path_data_loss", exits=_CLIENT_ALONE)),
     _BIG_ANSWERS_LOST,
+    _alone(_BIG_ANSWERS_LOST, open_to("path_mtu_blackhole", exits=_CLIENT_ALONE)),
     _PUSHED_LOST,
     _alone(_PUSHED_LOST, open_to("path_data_loss", "peer_vanished", exits=_CLIENT_ALONE)),
     _ANSWERS_LOST,
@@ -400,6 +419,7 @@ SITUATIONS = (
     _NO_ROUTE_BACK,
     _alone(_NO_ROUTE_BACK, open_to("no_route_back", *PATH_LOSS, exits=_CLIENT_ALONE)),
     _REVERSE_PATH,
+    _alone(_REVERSE_PATH, open_to(*PATH_LOSS, exits=_CLIENT_ALONE)),
     _NAT,
     _alone(_NAT, open_to("nat_ports_exhausted", "path_flow_table_full", "path_connection_limit", exits=_CLIENT_ALONE)),
     Situation(
@@ -414,22 +434,9 @@ SITUATIONS = (
         truth=due(*PATH_LOSS, figures=(Figure(path="funnel.accepted", at_most=0),)),
         proofs=(ruled("met", 20), sockets("ESTAB", 40, 40)),
     ),
-    Situation(
-        name="time_wait_of_the_server_refuses_a_reused_port",
-        story="Two addresses share the few ports of a NAT; the server's TIME_WAIT refuses the younger clock (PAWS).",
-        world=World(
-            shape="routed",
-            nft={"router": masqueraded("30000-30019")},
-            sysctls={"router": {"net.netfilter.nf_conntrack_tcp_timeout_time_wait": 1}},
-            commands={"client": ("ip address add 10.1.0.2/24 dev left0",)},
-        ),
-        both_ends=True,
-        server=programs.small("blocking", "--do echo-one"),
-        command="churn {target} -s 16 -c 4 --rate 15 -d 6 --timeout 1s --first-close server "
-        "--source 10.1.0.1 --source 10.1.0.2",
-        truth=due("time_wait_refused_by_nat"),
-        proofs=(counted("TcpExtPAWSTimewait", 3), counted("TcpExtTCPSynRetrans", 1, at="client")),
-    ),
+    _TIME_WAIT,
+    # The client sees SYNs that are lost, and no more.
+    _alone(_TIME_WAIT, open_to(*PATH_LOSS, "time_wait_refused_by_nat", exits=_CLIENT_ALONE)),
     Situation(
         name="server_host_drops_syns",
         story="The server's own firewall drops every SYN to the port before TCP sees it.",

@@ -12,7 +12,7 @@ from estab.diagnose import facts
 from estab.diagnose.advice import changes
 from estab.diagnose.advice.futile import bigger_backlog
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NeedsRun, Rebuilt
-from estab.diagnose.data_path import DataPath, data_path, request_bytes, why_not
+from estab.diagnose.data_path import DataPath, beginnings_lost, data_path, request_bytes, why_not
 from estab.diagnose.evidence import measured, unknown
 from estab.kernel.rules.segment_size import SMALL_MSS
 from estab.records import Evidence, Remedy, RunResult, SizeProbe, Verdict
@@ -36,9 +36,15 @@ def _weigh(run: RunResult, data: DataPath) -> tuple[Verdict, str]:
     probe = run.size_probe
     if probe is not None and (told := _border_told(probe, data)) is not None:
         return "confirmed", told
-    if (innocent := why_not(run, data)) is not None:
+    innocent = why_not(run, data)
+    if innocent is not None and not beginnings_lost(run, data):
         return "ruled_out", innocent
-    return _weigh_untried(run) if probe is None else _weigh_tried(probe, data)
+    if probe is None:
+        return _weigh_untried(run)
+    verdict, summary = _weigh_tried(probe, data)
+    if verdict == "confirmed" and innocent is not None:  # the server may have answered one and not the other
+        return "possible", f"{summary} Ends of answers came, and their beginnings did not."
+    return verdict, summary
 
 
 def _weigh_untried(run: RunResult) -> tuple[Verdict, str]:
