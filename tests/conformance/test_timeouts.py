@@ -36,14 +36,22 @@ def test_a_server_that_never_answers(mode: str, depth: int) -> None:
     assert run.funnel.first_byte == 0
 
 
+def falls_silent(sock: socket.socket) -> None:
+    """Answers for a while; then it reads and answers nothing until the peer closes."""
+    for _ in range(50):
+        sock.sendall(sock.recv(65536))
+    while sock.recv(65536):
+        pass
+
+
 @pytest.mark.parametrize(("mode", "depth", "connections"), [("rr", 1, 1), ("rr", 1, 3), ("rr", 3, 2), ("rate", 1, 2)])
 def test_a_server_that_falls_silent(mode: str, depth: int, connections: int) -> None:
     """With one connection, the wait is in recv() by then."""
-    run = estab.bench(
-        connections=connections, duration_s=LONG_S, mode=mode, depth=depth,  # type: ignore[arg-type]
-        rate_per_s=500 if mode == "rate" else None,
-        options=estab.LoadOptions(timeout_s=0.5, service=Service("echo", pause_s=2, pause_every_s=2.4)),
-    )  # fmt: skip
+    with servers.side_by_side(falls_silent) as target:
+        run = estab.bench(
+            target, connections=connections, duration_s=LONG_S, mode=mode, depth=depth,  # type: ignore[arg-type]
+            rate_per_s=500 if mode == "rate" else None, options=estab.LoadOptions(timeout_s=0.5),
+        )  # fmt: skip
     assert run.requests is not None
     assert run.requests.count > 0
     assert failed(run) == {("read", "own_timeout"): connections}

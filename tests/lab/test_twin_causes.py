@@ -112,8 +112,14 @@ def rebuilt(names: Iterable[str]) -> Twins:
 
 
 @pytest.fixture(scope="module")
-def twins() -> Twins:
-    return rebuilt(CASES)
+def twins(request: pytest.FixtureRequest) -> Twins:
+    """Those that tests of this session ask for."""
+    asked = {
+        item.callspec.params["cause"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.path == request.path and hasattr(item, "callspec")
+    }
+    return rebuilt(name for name in CASES if name in asked)
 
 
 @pytest.fixture
