@@ -24,6 +24,7 @@ from typing import NoReturn
 
 from estab.errors import MachineError
 from estab.lab.process import linux
+from estab.observe import process_tree
 
 _ALONE = linux.CLONE_NEWNS | linux.CLONE_NEWPID
 
@@ -145,12 +146,8 @@ def _keep(inner: int, contained: bool) -> NoReturn:
 
 def descendants(pid: int | None = None) -> list[int]:
     """The children of a process (this one), and theirs. Orphans are among them where it adopts them."""
-    import psutil  # a lab's other processes do without: it is slow to load
-
-    try:
-        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
+    root = os.getpid() if pid is None else pid
+    return [each for each in process_tree.descendants([root]) if each != root]
 
 
 def end_descendants() -> None:

@@ -23,7 +23,8 @@ def main() -> None:
 
 
 def _perform(order: dict[str, Any], inside: Inside) -> None:
-    # Imported here: a wrong order, or a machine that refuses, is told at once.
+    # Imported here: a wrong order, or a machine that refuses, is told at once. And what each scenario needs, once.
+    import estab.lab.run.runner
     from estab.lab.parts.scenario import find
     from estab.lab.process.parallel import Piece, in_parallel
     from estab.lab.stage.gauge import gauge
