@@ -17,5 +17,5 @@ def socket_address(address: tuple[str, int, int]) -> tuple[socket.AddressFamily,
 
 
 def as_asked(host: str) -> str | bytes:
-    """A host as getaddrinfo() is asked for it: what is ASCII needs no IDNA (RFC 3490), whose tables are slow to load."""
+    """A host as getaddrinfo() is asked for it: ASCII needs no IDNA (RFC 3490), whose tables are slow to load."""
     return host.encode() if host.isascii() else host

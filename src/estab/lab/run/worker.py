@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -23,12 +24,12 @@ def main() -> None:
 
 
 def _perform(order: dict[str, Any], inside: Inside) -> None:
-    # Imported here: a wrong order, or a machine that refuses, is told at once. And what each scenario needs, once.
-    import estab.lab.run.runner
+    # Imported here: a wrong order, or a machine that refuses, is told at once.
     from estab.lab.parts.scenario import find
     from estab.lab.process.parallel import Piece, in_parallel
     from estab.lab.stage.gauge import gauge
 
+    importlib.import_module("estab.lab.run.runner")  # once, not in each scenario's child
     say({"contained": inside.contained})
     if order["gauge"]:
         _tell("the wire", "measuring itself")
