@@ -62,6 +62,32 @@ def test_no_more_at_once_than_asked_for() -> None:
     assert sorted(found) == sorted(f"{name} {what}" for name in "abcd" for what in ("begins", "ends"))
 
 
+def test_those_that_wait_have_places_of_their_own() -> None:
+    """Each begins only once all three are there: two that wait beside one that does not, though that one is behind."""
+    go, here = os.pipe(), os.pipe()
+
+    def meets(_connection: Connection) -> bool:
+        os.write(here[1], b"x")
+        return bool(select.select([go[0]], [], [], 10)[0])
+
+    def lets_go(_connection: Connection) -> bool:
+        came = b""
+        while len(came) < 2 and select.select([here[0]], [], [], 10)[0]:
+            came += os.read(here[0], 2)
+        os.write(go[1], b"x")  # which nobody takes out: it lets all of them go
+        return len(came) == 2
+
+    pieces = [Piece(meets, waits=True), Piece(meets, waits=True), Piece(lets_go)]
+    assert [each.what for each in in_parallel(pieces, 1, waiting=2)] == [True] * 3
+    for end in (*go, *here):
+        os.close(end)
+
+
+def test_those_that_wait_count_as_others_where_they_have_no_places() -> None:
+    pieces = [Piece(speaks(name), waits=name in "ab") for name in "abc"]
+    assert said(pieces, 1) == ["a begins", "a ends", "b begins", "b ends", "c begins", "c ends"]
+
+
 def test_nothing_is_beside_what_asks_to_be_alone() -> None:
     found = said([Piece(speaks(name), alone=name in "bc") for name in "abcde"], 4)
     assert found[:6] == ["a begins", "a ends", "b begins", "b ends", "c begins", "c ends"]

@@ -56,7 +56,8 @@ def run(
         Keep everything up afterwards, and print how to enter each host (nsenter) and what to look at; Enter or Ctrl-C
         ends it.
     jobs
-        How many scenarios to run at a time; they mostly wait. Default: two more than cores, at most 4.
+        How many scenarios to run at a time; they mostly wait. Default: two more than cores, at most 4, and 3
+        more of those that only wait for timers.
     output.json
         Write the result as JSON (estab.lab/1) to this file; `-` is standard output, which then gets nothing else.
     """

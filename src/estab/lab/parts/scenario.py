@@ -73,8 +73,9 @@ class Scenario:
     """A failure, or an experiment. What a child must say stands first; `control` are the changes that make it healthy.
 
     `full` are the changes that real time (`--full`) makes. `alone`: its figures are shares of CPU, so nothing may run
-    beside it. `no_own_server`: why no server of the user's can take the place of its own. `unmended`: why what works
-    against it can't be shown here; then only what does nothing is.
+    beside it. `waits`: nearly all of its time is that of the kernel's timers, or of clients that come one by one, so it
+    may run beside others. `no_own_server`: why no server of the user's can take the place of its own. `unmended`: why
+    what works against it can't be shown here; then only what does nothing is.
     """
 
     cause: ClassVar[str | None]  # that the judge must name; None: nothing may be accused
@@ -84,6 +85,7 @@ class Scenario:
     control: ClassVar[Changes | None] = None
     full: ClassVar[Changes] = MappingProxyType({})
     alone: ClassVar[bool] = False
+    waits: ClassVar[bool] = False
     no_own_server: ClassVar[str | None] = None
     unmended: ClassVar[str | None] = None
     sweeps: ClassVar[bool] = False

@@ -38,8 +38,12 @@ def _perform(order: dict[str, Any], inside: Inside) -> None:
     names = order["names"]
     # The longest first, or the last one would run beside nothing; before them those that nothing may run beside.
     places = sorted(range(len(names)), key=lambda place: (not find(names[place]).alone, -find(names[place]).seconds))
-    pieces = [Piece(partial(_run, names[place], order), find(names[place]).alone) for place in places]
-    for said in in_parallel(pieces, order["jobs"]):
+    kinds = [find(names[place]) for place in places]
+    pieces = [
+        Piece(partial(_run, names[place], order), kind.alone, kind.waits)
+        for place, kind in zip(places, kinds, strict=True)
+    ]
+    for said in in_parallel(pieces, order["jobs"], order["waiting"]):
         place = places[said.place]
         if said.over:
             _tell(names[place], OVER)

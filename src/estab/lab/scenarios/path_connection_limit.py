@@ -24,6 +24,7 @@ class PathConnectionLimit(Scenario):
     side = "path"
     symptom = "connection refused from the N-th connection on, though the server runs; those that are open go on"
     seconds = 15.0
+    waits = True
     control = {"most": 1000}
 
     connections: int = connections(60, "connections to hold")

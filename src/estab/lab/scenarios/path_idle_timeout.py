@@ -28,6 +28,7 @@ class PathIdleTimeout(Scenario):
     side = "path"
     symptom = "the first request after a pause hangs until it times out, or is reset; a new connection works at once"
     seconds = 14.0
+    waits = True
     control = {"forgets_s": 60.0}
 
     connections: int = setting(8, "connections, half of them for each rest", 2, 1_000)

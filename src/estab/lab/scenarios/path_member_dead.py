@@ -27,6 +27,7 @@ class PathMemberDead(Scenario):
     side = "path"
     symptom = "one connect in four times out, whatever the load; tried again, it may work at once"
     seconds = 24.0
+    waits = True
     control = {"members": 0}
 
     connections: int = connections(200, "clients that connect, 60 a second")

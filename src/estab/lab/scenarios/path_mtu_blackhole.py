@@ -26,6 +26,7 @@ class PathMtuBlackhole(Scenario):
     side = "path"
     symptom = "connect and small requests work, big ones hang: ssh after login, TLS after hello, uploads over a VPN"
     seconds = 13.0
+    waits = True
     control = {"largest": _FULL}
 
     connections: int = connections(10, "clients that connect and ask")

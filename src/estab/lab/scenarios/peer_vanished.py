@@ -25,6 +25,7 @@ class PeerVanished(Scenario):
     side = "path"
     symptom = "all connections to one host hang at one moment; lastack of all is the same, backoff rises"
     seconds = 13.0
+    waits = True
     control = {"ends": False}
 
     connections: int = connections(12, "clients that ask again and again")

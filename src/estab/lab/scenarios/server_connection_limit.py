@@ -24,6 +24,7 @@ class ServerConnectionLimit(Scenario):
     side = "server"
     symptom = "connects, then EOF or connection reset at once; max number of clients reached; the first N work"
     seconds = 13.0
+    waits = True
     control = {"most": 200}
     no_own_server = "its server is the failure: a program with a limit of its own"
 

@@ -25,6 +25,7 @@ class ServerIdleClose(Scenario):
         "works, and after a pause EOF, broken pipe or connection reset at the first request over a pooled connection"
     )
     seconds = 9.0
+    waits = True
     control = {"idle_s": 60.0}
     no_own_server = "its server is the failure: a program with an idle time of its own"
 

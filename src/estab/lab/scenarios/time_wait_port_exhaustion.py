@@ -31,6 +31,7 @@ class TimeWaitPortExhaustion(Scenario):
     side = "client"
     symptom = "cannot assign requested address (99) after a while of short connections"
     seconds = 28.0
+    waits = True
     control = {"attempts": 60}
 
     attempts: int = setting(330, "connects in all, two at a time, each closed at once by the client", 1, MOST)

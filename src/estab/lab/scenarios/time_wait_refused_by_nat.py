@@ -29,6 +29,7 @@ class TimeWaitRefusedByNat(Scenario):
     side = "path"
     symptom = "some connects time out, of clients behind one NAT, to a server that closes first"
     seconds = 28.0
+    waits = True
     control = {"server_closes": False}
 
     attempts: int = connections(130, "connects, 30 a second")
