@@ -45,9 +45,9 @@ def lab(
     several sizes. `captures`: a directory for pcapng. `command`: a server of the user's own that takes the place of the
     engine's; `{host}` and `{port}` in it are filled in. `jobs`: so many are run side by side, 1 to 16; None: two more
     than cores, 4 at the most, and 3 more of those that only wait. `told(scenario, stage)` hears of each stage, the last
-    is "over"; `finished(scenario)` of each result, in the order of `scenarios`. On `stop` what was finished is returned,
-    with `interrupted`. `inside` goes with one scenario: when that is over it is run once more, up to the moment at which
-    every connect is settled (or it fails), and all of it stands until `inside` returns.
+    is "over"; `finished(scenario)` of each result, in the order of `scenarios`. On `stop` what was finished is
+    returned, with `interrupted`. `inside` goes with one scenario: when that is over it is run once more, up to the
+    moment at which every connect is settled (or it fails), and all of it stands until `inside` returns.
 
     Raises UsageError for what cannot be asked, MachineError where this machine allows no namespaces.
     """
