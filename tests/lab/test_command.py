@@ -37,6 +37,7 @@ def estab(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("run", "cookie_reset", "--set", "cookies=3"), "0 to 2 (net.ipv4.tcp_syncookies"),
         (("run", "cookie_reset", "--set", "rtt=11s"), "a time, 0ms to 10s"),
         (("run", "cookie_reset", "--set", "rtt=soon"), "a time, 0ms to 10s"),
+        (("run", "path_rate_limited", "--set", "limit_per_s=20s"), "1 to 100,000"),
         (("run", "path_filtered", "--set", "filter=x"), "none, drop, reset, unreachable or prohibited"),
         (("run", "cookie_reset", "--keep"), "standard input must be a terminal"),
         (("run", "all", "--keep"), "one scenario"),

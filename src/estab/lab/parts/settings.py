@@ -74,13 +74,14 @@ def max_syn_backlog(default: int = 2048) -> Any:
 
 
 def parameters(scenario: type[Any]) -> list[LabSetting]:
-    """The settings of a scenario, as `--set` takes them. A field `rtt_s` is set by `rtt=20ms`."""
+    """The settings of a scenario, as `--set` takes them. A field `rtt_s` is set by `rtt=20ms`, a rate by its name."""
     return [_parameter(known) for known in fields(scenario)]
 
 
 def _parameter(known: Field[Any]) -> LabSetting:
     default: Value = known.default  # type: ignore[assignment] # `setting` always gives one
-    kind = "seconds" if known.name.endswith("_s") else type(default).__name__
+    is_time = known.name.endswith("_s") and not known.name.endswith("_per_s")
+    kind = "seconds" if is_time else type(default).__name__
     least, most, choices = (known.metadata[key] for key in ("least", "most", "choices"))
     if choices:
         takes = f"{', '.join(choices[:-1])} or {choices[-1]}"
@@ -91,8 +92,8 @@ def _parameter(known: Field[Any]) -> LabSetting:
     else:
         takes = known.metadata["words"] or f"{least:,.0f} to {most:,.0f}"
     return LabSetting(
-        key=known.name.removesuffix("_s"), field=known.name, kind=kind, default=default, takes=takes,
-        text=known.metadata["text"], least=least, most=most, choices=list(choices),
+        key=known.name.removesuffix("_s") if is_time else known.name, field=known.name, kind=kind, default=default,
+        takes=takes, text=known.metadata["text"], least=least, most=most, choices=list(choices),
     )  # fmt: skip
 
 
