@@ -104,28 +104,30 @@ def test_a_server_that_accepted_and_then_stopped(timeline: list[TimelinePoint], 
 
 
 @pytest.mark.parametrize(
-    ("failed", "deepest", "overflows", "expected", "of_it"),
+    ("accepted", "failed", "deepest", "overflows", "expected"),
     [
-        (34, 6, 500, "possible", 6),  # turned away before: while it stands still the queue has room for all that come
-        (34, 9, 500, "confirmed", 34),  # full: what it turned away meanwhile has nowhere to wait
-        (10, 6, 500, "confirmed", 6),  # most of what failed waits
-        (34, 6, 0, "confirmed", 6),  # nothing was turned away: it failed of something else
+        (125, 34, 6, 500, ("possible", 6)),  # turned away before: since it stands still the queue has had room
+        (125, 34, 9, 500, ("confirmed", 34)),  # full: what it turned away meanwhile has nowhere to wait
+        (125, 10, 6, 500, ("confirmed", 6)),  # most of what failed waits
+        (125, 34, 6, 0, ("confirmed", 6)),  # nothing was turned away: it failed of something else
+        (4, 34, 6, 500, ("confirmed", 34)),  # it never emptied the queue: all came at once, and it stopped meanwhile
     ],
 )
 def test_standing_still_with_room_left_answers_for_what_waits(
-    failed: int, deepest: int, overflows: int, expected: str, of_it: int
+    accepted: int, failed: int, deepest: int, overflows: int, expected: tuple[str, int]
 ) -> None:
-    watch = runs.watch(limit=8, worst_depth=9, last_depth=deepest, queued_at_end=deepest, drops=overflows)
-    points = [runs.point(0.5, accepted=60, queue_depth=0)]
-    points += [runs.point(1 + tenth / 10, accepted=125, queue_depth=min(3 + tenth, deepest)) for tenth in range(27)]
+    depth = {"worst_depth": 9, "last_depth": deepest, "queued_at_end": deepest, "accepted_at_end": 1}
+    watch = runs.watch(limit=8, drops=overflows, **depth)
+    points = [runs.point(0.5, accepted=accepted // 2, queue_depth=0)]
+    depths = [min(3 + tenth, deepest) for tenth in range(27)]
+    points += [runs.point(1 + at / 10, accepted=accepted, queue_depth=depth) for at, depth in enumerate(depths)]
     run = runs.run(
-        funnel=runs.funnel(158, 158, first_byte=124, accepted=125),
+        funnel=runs.funnel(158, 158, first_byte=accepted - 1, accepted=accepted),
         failures=[runs.failure("read", "own_timeout", failed)],
         server=runs.local(watch, deltas={"TcpExt.ListenOverflows": overflows, "TcpExt.ListenDrops": overflows}),
         timeline=points,
     )
-    assert alone("server_not_accepting", run).verdict == expected
-    assert server_not_accepting.failures(run) == of_it
+    assert (alone("server_not_accepting", run).verdict, server_not_accepting.failures(run)) == expected
 
 
 @pytest.mark.parametrize(

@@ -116,14 +116,16 @@ def _state(run: RunResult) -> str | None:
 
 
 def failures(run: RunResult) -> int:
-    """As for any overflow of the queue, while it was full; while it had room, no more than waited in it.
+    """As for any overflow of the queue: what was accepted and then ended early is not its doing.
 
-    What was accepted and then ended early is not its doing.
+    Where the queue has room while the server stands still, and had been emptied before, what was turned away was so
+    before that: then no more than waits in it.
     """
     watch, stopped, lost = facts.listener(run), _stopped(run), facts.turned_away_clients(run)
-    if watch is None or stopped is None or stopped.deepest >= facts.room(watch):
+    if watch is None or stopped is None:
         return lost
-    return min(lost, stopped.deepest)
+    emptied_before = (facts.accepted(run) or 0) >= facts.room(watch)
+    return min(lost, stopped.deepest) if emptied_before and stopped.deepest < facts.room(watch) else lost
 
 
 def _unseen(run: RunResult) -> Judgement:
