@@ -94,16 +94,23 @@ def beside_others(
     return runs.run("churn", timeline=timeline, server=server, funnel=funnel, elapsed_s=4.0)
 
 
+_NOW_AND_THEN = (0, 9, 0, 9, 0, 0, 9, 0, 0, 0) * 4
+
+
 @pytest.mark.parametrize(
     ("run", "expected"),
     [
         (beside_others(0.1, 1.3), "confirmed"),  # 33% of 4 s
         (beside_others(1.4, 1.3), "ruled_out"),  # it ran longer than it waited
-        # It had seldom work, and while it had, others ran: 0.2 of the 0.4 s in which connections waited.
-        (beside_others(0.03, 0.2), "confirmed"),
-        (beside_others(0.05, 0.2), "confirmed"),
-        (beside_others(0.03, 0.15), "ruled_out"),
-        (beside_others(0.08, 0.2), "ruled_out"),  # it had work enough, and shared its core
+        # It had seldom work, and while it had, others ran: 0.6 of the 1.2 s in which connections waited.
+        (beside_others(0.1, 0.6, depths=_NOW_AND_THEN), "confirmed"),
+        (beside_others(0.19, 0.6, depths=_NOW_AND_THEN), "confirmed"),
+        (beside_others(0.1, 0.6, depths=(0, 9) * 20), "ruled_out"),  # of 2 s
+        (beside_others(0.25, 0.6, depths=_NOW_AND_THEN), "ruled_out"),  # it had work enough, and shared its core
+        (beside_others(0.03, 0.2), "ruled_out"),  # a hiccup: half of 0.4 s
+        # All the time connections waited, and it slept for longer than it waited for a core.
+        (beside_others(0.1, 1.3, depths=(9,) * 40), "ruled_out"),
+        (beside_others(0.1, 1.3, depths=(0, 9, 9) * 13), "confirmed"),
         # It stood still of itself: 0.3 s without an accept.
         (beside_others(0.03, 0.2, depths=(0, 9, 9, 9, 9) + (0,) * 35, pause=True), "ruled_out"),
         (beside_others(3.0, 0.7), "confirmed"),  # its thread had no time left
@@ -123,9 +130,17 @@ def test_a_hiccup_in_a_short_run_starves_nobody() -> None:
     assert alone("accept_thread_starved", run.replace(server=short, timeline=run.timeline[:6])).verdict == "ruled_out"
 
 
-@pytest.mark.parametrize(("drops", "expected"), [(300, "confirmed"), (0, "possible")])
-def test_two_looks_tell_it_too(drops: int, expected: str) -> None:
-    run = beside_others(0.1, 1.3)
+@pytest.mark.parametrize(
+    ("ran_s", "waited_s", "drops", "expected"),
+    [
+        (0.1, 2.0, 300, "confirmed"),
+        (0.1, 2.0, 0, "possible"),
+        (0.1, 1.3, 300, "possible"),  # it slept for longer: of itself, or connections did not wait all the time
+        (0.1, 1.1, 300, "ruled_out"),
+    ],
+)
+def test_two_looks_tell_it_too(ran_s: float, waited_s: float, drops: int, expected: str) -> None:
+    run = beside_others(ran_s, waited_s)
     before, after = (
         taken.replace(
             counters={

@@ -56,21 +56,23 @@ def _weigh(run: RunResult, watch: ListenerWatch | None) -> tuple[Verdict, str]:
 
 def _held_back(run: RunResult) -> str | None:
     """How others on its core kept an owner of the listener from running, in words. None: nobody did."""
-    owning = owners.of_run(run)
-    return next((told for owner in owning if (told := _kept_off(owner) or _late_each_time(run, owner))), None)
+    owning, waits = owners.of_run(run), accepts.waits(run)
+    queued_s = None if waits is None else waits[0]
+    return next((told for owner in owning if (told := _kept_off(owner, queued_s) or _late_each_time(run, owner))), None)
 
 
-def _kept_off(owner: Owner) -> str | None:
-    """That others had its core for a good part of its time. None: not so."""
+def _kept_off(owner: Owner, queued_s: float | None = None) -> str | None:
+    """That others had its core for a good part of its time. None: not so, or it slept of itself for longer.
+
+    `queued_s`: for how long connections waited to be accepted; None: it may have been all the time.
+    """
     ran, waited = owner.busiest_ran, owner.busiest_waited
-    if (
-        ran is not None
-        and waited is not None
-        and waited >= max(owners.WAITED, ran)
-        and waited * owner.span_s >= owners.SURE_S
-    ):
-        return f"{owner.who} ran {ran:.0%} of the time and waited {waited:.0%} of it for a core that others had"
-    return None
+    if ran is None or waited is None or waited < max(owners.WAITED, ran) or waited * owner.span_s < owners.SURE_S:
+        return None
+    slept_s = (owner.span_s if queued_s is None else queued_s) - (ran + waited) * owner.span_s
+    if waited * owner.span_s < slept_s:
+        return None
+    return f"{owner.who} ran {ran:.0%} of the time and waited {waited:.0%} of it for a core that others had"
 
 
 def _late_each_time(run: RunResult, owner: Owner) -> str | None:
@@ -79,6 +81,8 @@ def _late_each_time(run: RunResult, owner: Owner) -> str | None:
     if ran is None or waited is None or waits is None or waited < LATE * ran:
         return None
     waited_s = waited * owner.span_s
+    if waited_s < owners.SURE_S:
+        return None
     # What waited for less than a pause was not seen to wait: no part of that can be told.
     if waits[0] < PAUSE_S or waits[1] >= PAUSE_S or waited_s < KEPT_WAITING * waits[0]:
         return None
@@ -97,11 +101,20 @@ def _weigh_cores(run: RunResult) -> tuple[Verdict, str]:
     # A thread can use one core: one that runs all the time is at its limit, however many cores are idle.
     one_core = _most_taken(run) >= BUSY
     if not one_core and (cores < BUSY * min(1.0, full) or busy_share(run) < BUSY):
-        return "ruled_out", f"The queue overflowed with CPU to spare: {told}, of {full:g}."
+        return "ruled_out", _slept(run) or f"The queue overflowed with CPU to spare: {told}, of {full:g}."
     if cost < COST_S:
         return "ruled_out", f"The CPU went into accepting: {cost * 1e6:,.0f} µs for each connection."
     text = f"The accepting thread was starved: {told}, {cost * 1e3:,.1f} ms for each connection, while others waited."
     return ("confirmed" if overflowed(run) else "possible"), text
+
+
+def _slept(run: RunResult) -> str | None:
+    """That an owner waited for a core, and more for something else, as a sentence. None: it had a core, or soon."""
+    for owner in owners.of_run(run):
+        waited = owner.busiest_waited
+        if waited is not None and waited >= owners.WAITED:
+            return f"{owner.who} waited {waited:.0%} of the time for a core, but slept of itself for longer."
+    return None
 
 
 def _most_taken(run: RunResult) -> float:
@@ -255,7 +268,8 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
     if taken:
         text += f", and its busiest thread had {taken:.0%} of its time taken"
     evidence = [queue.evidence, measured("/proc/PID/stat", "cpu_s", used, text, BUSY * full)]
-    if used < BUSY * full and taken < BUSY:
+    waited = max((owner.busiest_waited or 0.0 for owner in owning), default=0.0)
+    if used < BUSY * full and taken < BUSY and waited < owners.WAITED:
         return Judgement("ruled_out", "The server had CPU to spare.", evidence)
     summary = f"Connections wait while {text}: its accepting thread may be starved."
     return Judgement("possible", summary, evidence, about=about)
