@@ -52,6 +52,10 @@ def _tcp_info(data: bytes) -> object:
     return info, info.outstanding_ms
 
 
+def _some_counters(data: bytes) -> object:
+    return proc_net.pick_counters(data, frozenset({"TcpExt.ListenOverflows", "Tcp.CurrEstab"}))
+
+
 def _trace(data: bytes) -> object:
     events = [tracefs.parse_line(line) for line in data.split(b"\n", 1)[:1]]
     return [(tracefs.reason_of(event, {2: "X"}), tracefs.may_be_tcp(event)) for event in events if event]
@@ -86,7 +90,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Parser]]] = {
         },
     ),
     "nftables": ("inet*-info.bin", {"first answer": nftables.first_answer}),
-    "counters": ("[ns][en][tm][ps]*[tp]", {"counters": proc_net.parse_counters}),
+    "counters": ("[ns][en][tm][ps]*[tp]", {"counters": proc_net.parse_counters, "some": _some_counters}),
     "snmp6": ("snmp6", {"snmp6": proc_net.parse_snmp6}),
     "sockstat": ("sockstat*", {"sockstat": proc_net.parse_sockstat}),
     "processes": (

@@ -37,6 +37,9 @@ def answering(reply: bytes | Reply, *, closes: bool = False, end: bytes = b"\r\n
         for number, request in enumerate(servers.asked(sock, end)):
             sock.sendall(reply if isinstance(reply, bytes) else reply(request, number))
             if closes:
+                sock.shutdown(socket.SHUT_WR)
+                while sock.recv(65536):  # to close with a request unread would be a reset
+                    pass
                 return
 
     with servers.side_by_side(handle) as target:
@@ -218,8 +221,16 @@ def test_a_trickle_asks_held_connections() -> None:
 
 
 def test_a_held_connection_that_the_server_ends_is_not_made_anew() -> None:
-    with answering(CLOSES, closes=True) as target:
-        run = estab.hold(target, http="/", connections=3, duration_s=0.2, trickle_per_s=100)
+    def ends_when_all_have(now: estab.Progress) -> None:
+        if now.point.failed == 3:
+            stop.set()
+
+    with answering(CLOSES, closes=True) as target, estab.Stop() as stop:
+        run = estab.hold(
+            target, http="/", connections=3, duration_s=LONG_S, trickle_per_s=100, stop=stop,
+            progress=ends_when_all_have,
+        )  # fmt: skip
+    assert run.elapsed_s < SOON_S
     assert connections_failed(run) == {("read", "eof"): 3}
     assert statuses(run) == {"200": 3}
     assert_counts_add_up(run)

@@ -48,6 +48,8 @@ _COUNTED = {
     "attempt_fails": "Tcp.AttemptFails",
     "estab_resets": "Tcp.EstabResets",
 }
+_ESTABLISHED = "Tcp.CurrEstab"
+_NEEDED = frozenset({*_COUNTED.values(), _ESTABLISHED})
 _OWNERS_EVERY_S, _OWNERS_SHARE = 0.5, 0.001
 _OF_THE_MACHINE = ("TCP.orphan", "TCP.mem")  # of sockstat: what two looks miss if it is there between them alone
 UNIX_EVERY_S, UNIX_SHARE = 0.1, 0.005  # of one core, for UNIX sockets that listen
@@ -351,11 +353,11 @@ class Watch:
         if self._counters is None or self._why_unseen is not None or before is None:
             return {}
         try:
-            now = self._counters.read()
+            now = self._counters.some(_NEEDED)
         except (OSError, EstabError):
             return {}
         rises = {field: deltas.rise(name, None, before, now) for field, name in _COUNTED.items()}
-        return {**rises, "curr_estab": now.get("Tcp.CurrEstab")}
+        return {**rises, "curr_estab": now.get(_ESTABLISHED)}
 
     def _unix_listeners(self) -> list[Listener] | None:
         if self._diag is not None and self._why_unseen is None:

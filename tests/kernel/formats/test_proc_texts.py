@@ -82,6 +82,20 @@ def test_counters_read_back(tables: dict[str, dict[str, int]]) -> None:
     )
     expected = {f"{prefix}.{name}": value for prefix, table in tables.items() for name, value in table.items()}
     assert proc_net.parse_counters(text.encode()) == expected
+    some = frozenset(list(expected)[::2])
+    assert proc_net.pick_counters(text.encode(), some) == {name: expected[name] for name in some}
+
+
+def test_captured_counters_that_are_picked(captured: Captured) -> None:
+    for file, name in (("netstat", "TcpExt.ListenOverflows"), ("snmp", "Tcp.MaxConn")):
+        picked = proc_net.pick_counters(captured(file), frozenset({name, "Tcp.NotThere"}))
+        assert picked == {name: proc_net.parse_counters(captured(file))[name]}
+
+
+@pytest.mark.parametrize("values", [b"", b"Tcp: 1", b"Tcp: 1 x"])
+def test_damaged_counters_are_not_picked(values: bytes) -> None:
+    with pytest.raises(ParseError, match="no value of each name"):
+        proc_net.pick_counters(b"Tcp: A B\n" + values + b"\n", frozenset({"Tcp.B"}))
 
 
 @pytest.mark.parametrize(

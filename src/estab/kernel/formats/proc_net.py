@@ -37,6 +37,23 @@ def parse_counters(data: bytes) -> dict[str, int]:
     return counters
 
 
+def pick_counters(data: bytes, wanted: frozenset[str]) -> dict[str, int]:
+    """Those of `parse_counters` that are `wanted`, for a few at a small part of its cost; what is missing is left out.
+
+    Raises ParseError where a line of theirs ends before them, or a value is no integer.
+    """
+    lines = data.split(b"\n")
+    picked: dict[str, int] = {}
+    for names, values in zip(lines[::2], lines[1::2], strict=False):
+        if places := _places(names, wanted):
+            words = values.split()
+            try:
+                picked.update((name, int(words[place])) for name, place in places)
+            except (IndexError, ValueError) as error:
+                raise ParseError(f"no value of each name: {_short(values)}", data.find(values)) from error
+    return picked
+
+
 def parse_snmp6(data: bytes) -> dict[str, int]:
     """/proc/net/snmp6 as `prefix.Name` to value (`Ip6.OutNoRoutes`, `Icmp6.InDestUnreachs`): one name a line.
 
@@ -90,6 +107,14 @@ def _split(line: bytes, offset: int) -> tuple[str, str]:
 def _names(prefix: str, text: str) -> tuple[str, ...]:
     """`prefix.Name` of each name in the text. Kept: a kernel names the same ones each time it is asked."""
     return tuple(f"{prefix}.{name}" for name in text.split())
+
+
+@lru_cache(maxsize=64)
+def _places(names: bytes, wanted: frozenset[str]) -> tuple[tuple[str, int], ...]:
+    """Where in the line of values the wanted stand, whose names are in this line; both begin with the prefix."""
+    prefix, _, rest = names.decode("ascii", "replace").partition(":")
+    named = ((f"{prefix}.{name}", place) for place, name in enumerate(rest.split(), 1))
+    return tuple((name, place) for name, place in named if name in wanted)
 
 
 def _integers(words: list[str], offset: int) -> list[int]:
