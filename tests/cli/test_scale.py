@@ -12,7 +12,8 @@ CONNECTIONS = 100_000
 
 
 def _hold() -> dict[str, object]:
-    load = ["-n", str(CONNECTIONS), "-d", "3", "--in-flight", "100", "--trickle", "20000", "--reset"]
+    # Asked for no more than a machine answers that others use; and where it keeps one waiting, that is no failure here.
+    load = ["-n", str(CONNECTIONS), "-d", "3", "--in-flight", "100", "--trickle", "8000", "--timeout", "60s", "--reset"]
     done = estab("hold", *load, "--json", "-", timeout=120)
     assert not done.stderr, done.stderr
     assert done.returncode in (0, 1)

@@ -6,6 +6,7 @@ the lab runs in a process of its own (`estab.lab.run.worker`).
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
@@ -33,6 +34,7 @@ class Child(Generic[T]):
         self.pid: int | None = os.fork()
         if self.pid == 0:
             linux.die_with_parent(parent)
+            gc.freeze()  # to look through what the parent made would copy all of its pages
             ours.close()
             _live(work, theirs, namespace)
         theirs.close()
