@@ -63,22 +63,22 @@ SERVER = {
 }  # fmt: skip
 
 # What a worker is asked to do; rig.py has the settings.
-CLIENTS = ("rr", "rr_single", "flood", "hold", "churn", "churn_fin", "churn_rate", "rate", "http", "rest")
+CLIENTS = ("rr", "rr_single", "flood", "hold", "churn", "churn_fin", "churn_rate", "rate", "http", "http_flood", "rest")
 SERVERS = ("echo", "echo_single", "sink", "echo_slow", "echo_resets", "echo_pauses", "echo_spills")
 
 # Where a call is made at all; others are made everywhere.
 _OPEN_LOOP = ("churn_rate", "rate")
-_CLOSED_LOOP = ("rr", "rr_single", "flood", "hold", "churn", "churn_fin", "http", "rest")
-_ASKS = ("rr", "rr_single", "flood", "churn", "churn_fin", "churn_rate", "rate", "http", "rest")
+_CLOSED_LOOP = ("rr", "rr_single", "flood", "hold", "churn", "churn_fin", "http", "http_flood", "rest")
+_ASKS = ("rr", "rr_single", "flood", "churn", "churn_fin", "churn_rate", "rate", "http", "http_flood", "rest")
 _ECHOES = ("echo", "echo_single", "echo_slow", "echo_resets", "echo_pauses", "echo_spills")
 # rr_single connects once, so that none but the first can fail.
 WHERE = {
-    ("client", "connect"): ("rr", "flood", "hold", "churn", "churn_fin", "churn_rate", "rate", "http", "rest"),
+    ("client", "connect"): tuple(work for work in CLIENTS if work != "rr_single"),
     ("client", "send"): _ASKS,
     ("client", "recv"): _ASKS,
     ("client", "getsockname"): _ASKS,
     # Whoever asks at once learns from send() that a connect is complete, or that it failed.
-    ("client", "getsockopt"): ("rr", "rr_single", "flood", "hold", "rate", "http", "rest"),
+    ("client", "getsockopt"): ("rr", "rr_single", "flood", "hold", "rate", "http", "http_flood", "rest"),
     ("client", "epoll_wait"): _CLOSED_LOOP,
     ("client", "epoll_pwait2"): _OPEN_LOOP,
     ("client", "prctl"): _OPEN_LOOP,

@@ -71,6 +71,7 @@ CLIENT_WORK: dict[str, dict[str, Any]] = {
     "churn_rate": {"workload": "churn", "rate_per_s": 3000.0, **_PORTS},
     "rate": {"workload": "rate", "rate_per_s": 3000.0},
     "http": {"workload": "rr", **HTTP_ECHO.config()},
+    "http_flood": {"workload": "flood", **HTTP_ECHO.config()},
     "rest": {"workload": "rest", "duration_ns": 0, "gaps_ns": [5 * MS, 20 * MS], "most_lost": 4},
 }
 _SERVER = {

@@ -31,9 +31,12 @@ from tests.field.proof import (
     sockets,
     waiting,
 )
-from tests.field.situation import Later, Situation, due, healthy, open_to
+from tests.field.situation import Figure, Later, Situation, due, healthy, open_to
 
 _ALL = healthy()
+# Version 3.0 of the protocol, a user and a database; ReadyForQuery ends what PostgreSQL says to it
+# (https://www.postgresql.org/docs/current/protocol-message-formats.html).
+_LOG_IN = r"--request '\0\0\0\x22\0\3\0\0user\0x\0database\0postgres\0\0' --until 'Z\0\0\0\5I'"
 _CLIENT_ALONE = frozenset({1})
 
 
@@ -99,6 +102,14 @@ _HEALTHY = (
         command="hold {target} -n 30 -d 2",
         truth=_ALL,
         proofs=(sockets("ESTAB", 30), *calm()),
+    ),
+    Situation(
+        name="postgres_logs_60_in",
+        story="PostgreSQL forks for each of 60 clients who log in; its log tells of as many as were answered.",
+        server=packages.postgres("-c max_connections=100 -c log_connections=on"),
+        command=f"churn {{target}} -n 60 -c 6 {_LOG_IN}",
+        truth=healthy(figures=(Figure(path="requests.count", at_least=60, at_most=60),)),
+        proofs=(logged("connection authorized: user=x database=postgres", 60, 60), *calm()),
     ),
     Situation(
         name="beanstalkd_churned",
