@@ -199,6 +199,21 @@ BASIC = (
         None,
         note="RSS of the worker processes at 18,000 settled connections, less that at one, divided by connections",
     ),
+    *(
+        Case(
+            f"unix-{workload}",
+            _one(f"unix-{workload}", title, "/s", "higher", None),
+            Ask("own_echo", {"at": "unix", "workload": workload, "size": size}),
+            Ask("own_echo", {"at": "tcp", "workload": workload, "size": size}),
+            "the same over TCP",
+            note="both ends are estab's; the peer is itself on loopback",
+        )
+        for workload, size, title in (
+            ("rr", 64, "100 connections of 64 bytes at a UNIX socket, one request in flight each"),
+            ("flood", 65_536, "100 connections of 65,536 bytes at a UNIX socket, written without waiting"),
+            ("churn", 1, "connect to a UNIX socket, 1 byte, answer, close (TCP: by RST)"),
+        )
+    ),
     Case(
         "watch",
         _one("watch", "rr as above, all that a run watches included", "/s", "higher", None),

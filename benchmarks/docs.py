@@ -95,6 +95,7 @@ def render() -> None:
             ("peers", pages.peers(cases)),
             ("matrix", pages.matrix(cases)),
             ("one process each", pages.one_process_each(cases)),
+            ("UNIX sockets", pages.unix_sockets(cases)),
             ("watching", pages.watching(cases)),
         ):
             page = pages.put(page, name, text)

@@ -38,6 +38,7 @@ OWN: Mapping[str, Any] = {
     "own_churn": own.own_churn,
     "own_hold": own.own_hold,
     "own_memory": own.own_memory,
+    "own_echo": own.own_echo,
     "own_watch": own.own_watch,
     "own_watch_in_turn": own.own_watch_in_turn,
     "own_run": programs.own_run,

@@ -10,9 +10,11 @@ from unittest.mock import patch
 
 from benchmarks.ratios import in_turn, is_watched
 from benchmarks.space import MeasureError, finished
-from estab.api.bench import bench
-from estab.api.churn import churn
+from estab.api.bench import Mode, bench
+from estab.api.churn import Close, churn
 from estab.api.recorder import Recorder
+from estab.kernel.formats.endpoint import endpoint, is_unix
+from estab.load.serving import Service, serving
 
 GRACE_S = 60.0
 CONNECTIONS = 100
@@ -89,6 +91,12 @@ def estab(seconds: int, notes: list[str], *arguments: str) -> dict[str, Any]:
     return run
 
 
+def own_echo(seconds: int, notes: list[str], at: str, workload: str, size: int) -> Figures:
+    """One workload against an echo server beside it: `at` a "unix" socket, or over "tcp" on loopback."""
+    with serving(Service("echo", "unix:@estab-benchmark" if at == "unix" else "127.0.0.1")) as (_server, address):
+        return _watched(seconds, notes, workload, size, endpoint(*address[:2]))
+
+
 # -- the cost of watching ---------------------------------------------------------------------------------------------
 
 
@@ -118,11 +126,14 @@ def own_watch_in_turn(seconds: int, notes: list[str], workload: str, size: int) 
     return {"ratio": in_turn(counts)}
 
 
-def _watched(seconds: int, notes: list[str], workload: str, size: int) -> Figures:
-    if workload == "rr":
-        run = bench(connections=CONNECTIONS, duration_s=seconds, size_bytes=size)
+def _watched(seconds: int, notes: list[str], workload: str, size: int, target: str | None = None) -> Figures:
+    if workload == "churn":
+        # A UNIX socket has no RST, and no TIME_WAIT either: beside it TCP closes without one.
+        close: Close = "fin" if target is None or is_unix(target) else "rst"
+        run = churn(target, connections=CONNECTIONS, duration_s=seconds, size_bytes=size, close=close)
     else:
-        run = churn(connections=CONNECTIONS, duration_s=seconds, size_bytes=size)
+        mode: Mode = "flood" if workload == "flood" else "rr"
+        run = bench(target, connections=CONNECTIONS, duration_s=seconds, size_bytes=size, mode=mode)
     if run.failures:
         notes.append(f"estab {run.command} met {sum(failure.count for failure in run.failures):,} failures")
     if run.requests is None or run.requests.per_second is None:
@@ -137,7 +148,6 @@ def _unwatched(seconds: int, workload: str, size: int) -> Figures:
     from estab.load import exchange, outcome, plan
     from estab.load.conductor import conduct
     from estab.load.fleet import Fleet
-    from estab.load.serving import Service, serving
 
     load = plan.ClientLoad(workload, CONNECTIONS, float(seconds), exchange.echo(size))
     here = machine()

@@ -39,7 +39,7 @@ def peers(records: Records) -> str:
     rows = [
         [record["title"], record["peer_name"], *_middles(record), _spread(record), str(len(record["own"]))]
         for name, record in _in_order(records)
-        if record["peer_name"] and not name.startswith(("rr-", "watch")) and record["spread"]
+        if record["peer_name"] and not name.startswith(("rr-", "unix-", "watch")) and record["spread"]
     ]
     return table(["what", "peer", "estab", "peer's", "least · median · most", "pairs"], rows)
 
@@ -69,6 +69,16 @@ def one_process_each(records: Records) -> str:
         if name.endswith(("-netperf", "-sockperf"))
     ]
     return table(["what", "peer", "estab", "peer's", "least · median · most"], rows)
+
+
+def unix_sockets(records: Records) -> str:
+    """The same load at a UNIX socket and over TCP."""
+    rows = [
+        [record["title"], *_middles(record), _spread(record), str(len(record["own"]))]
+        for name, record in _in_order(records)
+        if name.startswith("unix-")
+    ]
+    return table(["what", "UNIX", "TCP", "least · median · most", "pairs"], rows)
 
 
 def watching(records: Records) -> str:

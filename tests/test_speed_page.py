@@ -65,7 +65,7 @@ def test_a_table_goes_between_its_own_markers_and_nowhere_else() -> None:
 
 def test_the_page_has_a_place_for_every_part() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    for part in ("peers", "matrix", "one process each", "watching", "growth", "profile", "stalls"):
+    for part in ("peers", "matrix", "one process each", "UNIX sockets", "watching", "growth", "profile", "stalls"):
         assert "\nnew\n" in pages.put(page, part, "new")
 
 
@@ -75,6 +75,13 @@ def test_the_matrix_names_what_was_not_measured() -> None:
     lines = found.splitlines()
     assert lines[0] == "| connections | 64 bytes | 1,400 bytes | 65,536 bytes |"
     assert lines[3] == "| 100 | 0.90 · **1.00** · 1.10 | not measured | not measured |"
+
+
+def test_a_unix_socket_stands_beside_tcp_and_not_among_other_tools() -> None:
+    row = cases.Row("unix-rr", "asked", "/s", "rate")
+    found = {"unix-rr": table.Result(row, "the same over TCP", own=[300, 200], peer=[100, 100]).record()}
+    assert pages.unix_sockets(found).splitlines()[-1] == "| asked | 300 /s | 100 /s | 2.00 · **2.50** · 3.00 | 2 |"
+    assert "asked" not in pages.peers(found)
 
 
 def test_growth_shows_a_dash_for_what_is_unknown() -> None:
