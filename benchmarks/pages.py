@@ -73,11 +73,10 @@ def one_process_each(records: Records) -> str:
 
 def unix_sockets(records: Records) -> str:
     """The same load at a UNIX socket and over TCP."""
-    rows = [
-        [record["title"], *_middles(record), _spread(record), str(len(record["own"]))]
-        for name, record in _in_order(records)
-        if name.startswith("unix-")
-    ]
+    rows = []
+    for row in (row for case in CASES for row in case.rows if row.name.startswith("unix-")):
+        record = records.get(row.name, {"own": [], "peer": [], "unit": row.unit, "spread": None})
+        rows.append([row.title, *_middles(record), _spread(record), str(len(record["own"]))])
     return table(["what", "UNIX", "TCP", "least · median · most", "pairs"], rows)
 
 

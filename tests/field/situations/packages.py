@@ -107,7 +107,7 @@ _HEALTHY = (
         name="postgres_logs_60_in",
         story="PostgreSQL forks for each of 60 clients who log in; its log tells of as many as were answered.",
         server=packages.postgres("-c max_connections=100 -c log_connections=on"),
-        command=f"churn {{target}} -n 60 -c 6 {_LOG_IN}",
+        command=f"churn {{target}} -n 60 -c 6 --source 127.0.0.1 {_LOG_IN}",
         truth=healthy(figures=(Figure(path="requests.count", at_least=60, at_most=60),)),
         proofs=(logged("connection authorized: user=x database=postgres", 60, 60), *calm()),
     ),
