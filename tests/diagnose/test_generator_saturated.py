@@ -6,6 +6,8 @@ import pytest
 from tests.diagnose import runs
 from tests.diagnose.alone import alone
 
+from estab.diagnose import judge
+from estab.diagnose.suspects import generator_saturated
 from estab.diagnose.suspects.generator_saturated import TAKEN_FIRST
 from estab.records import OpenLoop, RunResult
 
@@ -66,6 +68,15 @@ def test_what_a_worker_takes_before_it_looks_at_the_clock_is_not_ended(cpu_s: fl
     other = runs.run(client={"workers": [worker, worker]}).client
     both = run.replace(config={"timeout_s": 1.0, "in_flight": 2 * TAKEN_FIRST}, client=other)
     assert alone("generator_saturated", both).verdict == "ruled_out"
+
+
+def test_a_rate_that_was_missed_is_no_cause_of_connects_that_got_no_answer() -> None:
+    """30 of 1,000 connects timed out before their SYN was sent again; a busy machine kept us from the rate as well."""
+    missed = paced(700, 0.99).replace(failures=[runs.failure("connect", "own_timeout", 30)])
+    run = missed.replace(config={**missed.config, "timeout_s": 0.5, "in_flight": 200})
+    assert alone("generator_saturated", run).verdict == "confirmed"
+    assert generator_saturated.failures(run) == 0
+    assert judge(run).cause is None
 
 
 def test_the_engine_takes_so_many() -> None:

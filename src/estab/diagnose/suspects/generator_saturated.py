@@ -39,7 +39,7 @@ def judge_run(run: RunResult) -> Judgement:
         *_rate_evidence(run),
         *_schedule_evidence(run),
     ]
-    own, could_end = failures(run), _could_end(run)
+    own, could_end = _own_timeouts(run), _could_end(run)
     if own and lag is not None and lag >= LATE and own <= could_end:
         text = (
             "The load generator itself was late by about as long as the timeout: it made "
@@ -63,6 +63,11 @@ def judge_run(run: RunResult) -> Judgement:
 
 
 def failures(run: RunResult) -> int:
+    """Connections that our own lateness can have ended."""
+    return int(min(_own_timeouts(run), _could_end(run)))
+
+
+def _own_timeouts(run: RunResult) -> int:
     """Connections that our own timeout ended, less those whose SYN or data the kernel had sent again.
 
     The kernel does so whatever the program does meanwhile (docs/kernel.md rule 17): those were not answered, and no lag
@@ -84,9 +89,9 @@ def _why_not(run: RunResult, busy: float | None, missed: str | None) -> str:
             "latencies include; nothing failed by it."
         )
     lag = _lag_of_timeout(run)
-    if failures(run) and lag is not None and lag >= SOMEWHAT_LATE:
+    if _own_timeouts(run) and lag is not None and lag >= SOMEWHAT_LATE:
         return f"Our own workers were late by {lag:.0%} of the timeout, but took every answer before they looked at it."
-    if failures(run):
+    if _own_timeouts(run):
         return "The load generator was on time."
     if busy is not None and busy > BUSY:
         return "Bound by CPU, but the load generator kept up."
