@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 
@@ -31,6 +32,7 @@ LINES = (
 )
 
 
+@functools.cache
 def named() -> dict[str, set[str]]:
     """The schemas that the help of each command's --json, or the first lines of its help, name."""
     found = {}

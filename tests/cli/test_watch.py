@@ -210,7 +210,7 @@ def test_in_a_terminal_the_bar_fills_and_the_judgement_appears(tmp_path: Path) -
     def work() -> tuple[list[str], int]:
         with terminal(tmp_path) as term, contextlib.ExitStack() as stack:
             stack.enter_context(socket.create_server(("127.0.0.1", 7000), backlog=11))
-            term.start(80, 24, ESTAB, "watch", "--interval", "200ms", "--record", str(path))
+            term.start(80, 24, ESTAB, "watch", "--interval", "500ms", "--record", str(path))
             screens = [term.until(r"127\.0\.0\.1:7000 .* 0/11 .* ok")]
             connect(stack)
             term.until(" 1/11 ")

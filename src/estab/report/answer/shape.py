@@ -7,10 +7,9 @@ from typing import Literal
 
 from rich.cells import cell_len
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from estab.report.layout import Glyphs, hanging, indented
+from estab.report.layout import INDENT, Beside, Glyphs, hanging
 from estab.report.words import clean
 
 Tone = Literal["good", "bad", "unsure"]
@@ -42,11 +41,7 @@ def rows(given: Iterable[Row]) -> Iterator[RenderableType]:
     """Rows beneath a headline, each with its label; one without a text is left out."""
     for label, text in given:
         if text.plain:
-            table = Table.grid(padding=(0, 1, 0, 0))
-            table.add_column(width=LABEL_WIDTH, no_wrap=True, style="dim")
-            table.add_column()
-            table.add_row(label, text)
-            yield indented(table)
+            yield Beside([(Text(label.ljust(LABEL_WIDTH), style="dim"), text)], gap=1, indent=INDENT)
 
 
 def lines_of(text: str) -> int:

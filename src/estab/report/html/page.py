@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
+import functools
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from altair.utils.schemapi import debug_mode
 from markupsafe import Markup
 
 from estab.errors import UsageError
@@ -37,17 +37,18 @@ _TITLES = {
 }  # fmt: skip
 
 
-@debug_mode(False)  # else Altair checks each part of a chart as it is made: a test checks the whole chart
 def html(material: Material, *, version: str) -> str:
     """The whole page. Long timelines are thinned until it fits, and the page says so.
 
     Raises UsageError where even that is not enough.
     """
+    # Each file is packed once, however far the page is thinned.
+    packers: tuple[Callable[[bytes], str | None], ...] = (functools.cache(_packed), _left_out)
     for step in (1, 2, 4, 8, 16, 32, 64):
         thinned = _thinned(material, step)
         drawn = [all_plots(subject) for subject in thinned.subjects]
-        for with_files in (True, False):
-            page = _render(thinned, drawn, version, with_files=with_files)
+        for pack in packers:
+            page = _render(thinned, drawn, version, _Parts(pack))
             if len(page.encode()) < MOST_BYTES:
                 return page
     raise UsageError(f"{len(material.subjects):,} runs do not fit into a page of 2 MB; give fewer at a time")
@@ -75,10 +76,21 @@ def _thinned(material: Material, step: int) -> Material:
     return replace(material, subjects=[thin(subject) for subject in material.subjects], notes=[*material.notes, note])
 
 
-class _Parts:
-    """Collects charts and tables. A chart that several runs share stands in the page once."""
+def _packed(data: bytes) -> str | None:
+    """A file as the page carries it; None where it is too large."""
+    packed = gzip.compress(data, mtime=0)
+    return base64.b64encode(packed).decode("ascii") if len(packed) <= _MOST_EMBEDDED else None
 
-    def __init__(self) -> None:
+
+def _left_out(_data: bytes) -> None:
+    """Takes the place of `_packed` where the page has no room for files."""
+
+
+class _Parts:
+    """Collects charts, tables and files. A chart that several runs share stands in the page once."""
+
+    def __init__(self, pack: Callable[[bytes], str | None]) -> None:
+        self._pack = pack
         self.tables: dict[str, dict[str, list[Any]]] = {}
         self.charts: list[dict[str, Any]] = []
         self.files: list[dict[str, str]] = []
@@ -116,19 +128,18 @@ class _Parts:
             self.charts.append(vega.compiled(dict(plot.chart)))
         return self._known[text]
 
-    def file(self, data: bytes) -> str | None:
-        """Carries a file, packed; None where it is too large."""
-        packed = gzip.compress(data, mtime=0)
-        if len(packed) > _MOST_EMBEDDED:
+    def file(self, data: bytes | None) -> str | None:
+        """Carries a file, packed, and gives its key; None where there is none, or no room for it."""
+        packed = self._pack(data) if data is not None else None
+        if packed is None:
             return None
         key = f"file{len(self.files)}"
-        self.files.append({"key": key, "packed": "gzip", "data": base64.b64encode(packed).decode("ascii")})
+        self.files.append({"key": key, "packed": "gzip", "data": packed})
         return key
 
 
-def _render(material: Material, drawn: Sequence[list[Plot]], version: str, *, with_files: bool) -> str:
+def _render(material: Material, drawn: Sequence[list[Plot]], version: str, parts: _Parts) -> str:
     """`drawn`: the plots of each subject."""
-    parts = _Parts()
     many = len(material.subjects) > 1
     summary = overview.overview(material.subjects) if many else None
     shown = {
@@ -144,14 +155,14 @@ def _render(material: Material, drawn: Sequence[list[Plot]], version: str, *, wi
         },
         "labs": [_lab(lab, parts, number) for number, lab in enumerate(material.labs)],
         "subjects": [
-            _subject(subject, plots_of_it, f"run{n}", parts, with_files)
+            _subject(subject, plots_of_it, f"run{n}", parts)
             for n, (subject, plots_of_it) in enumerate(zip(material.subjects, drawn, strict=True))
         ],
         "captures": [
             {
                 "name": capture.name,
                 "size": size(capture.size),
-                "key": parts.file(capture.data) if with_files and capture.data is not None else None,
+                "key": parts.file(capture.data),
             }
             for capture in material.captures
         ],
@@ -174,9 +185,9 @@ def _lab(lab: tuple[str, Any], parts: _Parts, number: int) -> dict[str, Any]:
     return made
 
 
-def _subject(subject: Subject, drawable: Sequence[Plot], key: str, parts: _Parts, with_files: bool) -> dict[str, Any]:
+def _subject(subject: Subject, drawable: Sequence[Plot], key: str, parts: _Parts) -> dict[str, Any]:
     shown = {plot.name: parts.plot(plot, key, subject.title) for plot in drawable}
-    record = parts.file(subject.source) if with_files and subject.source else None
+    record = parts.file(subject.source or None)
     words = view.view(subject)
     sections = groups(subject, drawable, shown, key)
     return {
@@ -239,7 +250,6 @@ def _environment() -> jinja2.Environment:
     )
 
 
-@debug_mode(False)
 def figures(material: Material) -> Sequence[tuple[str, Plot]]:
     """Every plot that is drawn, with a name for its file."""
     drawn = []

@@ -15,7 +15,7 @@ from typing import Any
 
 import vl_convert
 
-from estab.report.html.charts.style import COLOURS, STATIC_WIDTH
+from estab.report.html.charts.style import COLOURS, MOST_KEPT, STATIC_WIDTH
 from estab.report.html.table import PlotTable
 
 _VEGA_LITE = "6.4"
@@ -28,9 +28,16 @@ _VARIABLE = re.compile(r"var\(--(\w+)\)")
 
 def compiled(chart: dict[str, Any]) -> dict[str, Any]:
     """A Vega-Lite chart as Vega."""
+    made: dict[str, Any] = json.loads(_compiled(json.dumps(chart)))
+    return made
+
+
+@functools.lru_cache(maxsize=MOST_KEPT)
+def _compiled(chart: str) -> str:
+    """The same as texts: a page that is thinned asks for its charts again."""
     made = vl_convert.vegalite_to_vega(chart, vl_version=_VEGA_LITE)
     made.pop("$schema", None)
-    return made
+    return json.dumps(made)
 
 
 @functools.cache

@@ -6,7 +6,17 @@ from typing import Any
 
 import altair as alt
 
-from estab.report.html.charts.style import NUMBERS_ROOM, ROOM, SERIES, colour, data, end_label, finished, y_latency
+from estab.report.html.charts.style import (
+    NUMBERS_ROOM,
+    ROOM,
+    SERIES,
+    colour,
+    data,
+    drawn,
+    end_label,
+    finished,
+    y_latency,
+)
 
 # 1/(1-p) as the percentile that people say.
 PERCENTILE = "datum.value <= 1 ? '0%' : datum.value <= 10 ? '90%' : '99' + (datum.value > 100 ? '.' : '') + " + (
@@ -14,6 +24,7 @@ PERCENTILE = "datum.value <= 1 ? '0%' : datum.value <= 10 ? '90%' : '99' + (datu
 )
 
 
+@drawn
 def funnel() -> dict[str, Any]:
     """How far connections came: a bar a stage, its count beside it."""
     stages = ["attempted", "connected", "accepted", "first byte", "completed"]
@@ -41,6 +52,7 @@ def funnel() -> dict[str, Any]:
     )
 
 
+@drawn
 def percentiles(kinds: list[str], most: float, table: str = "percentiles", field: str = "kind") -> dict[str, Any]:
     """HDR style: 1/(1-p) on a logarithmic axis, so that the tail has as much room as the middle."""
     decades = [10.0**i for i in range(9) if 10**i <= max(most, 10)]

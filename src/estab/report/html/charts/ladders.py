@@ -6,9 +6,10 @@ from typing import Any
 
 import altair as alt
 
-from estab.report.html.charts.style import NUMBERS_ROOM, colour, data, finished
+from estab.report.html.charts.style import NUMBERS_ROOM, colour, data, drawn, finished
 
 
+@drawn
 def syns(rungs: int, end_s: float, *, captured: bool) -> dict[str, Any]:
     """A rung for each SYN: when it leaves by the rule, when connects were answered, when a capture saw it."""
     names = ["first SYN", "sent again", "2nd time", "3rd time", *(f"{n}th time" for n in range(4, 12))][:rungs]
@@ -51,6 +52,7 @@ def syns(rungs: int, end_s: float, *, captured: bool) -> dict[str, Any]:
     return finished(alt.layer(*layers), height=max(80, 34 * rungs))
 
 
+@drawn
 def rungs(shown: int) -> dict[str, Any]:
     """Each limit by how many connections it allowed when the run began, on a logarithmic scale."""
     axis = alt.Axis(labelColor=colour("ink"), labelLimit=190, domain=False, ticks=False, minExtent=10, maxExtent=240)

@@ -11,6 +11,7 @@ from estab.report.html.charts.style import (
     STATE_COLOURS,
     colour,
     data,
+    drawn,
     end_labels,
     finished,
     x_time,
@@ -19,6 +20,7 @@ from estab.report.html.charts.style import (
 )
 
 
+@drawn
 def states(end: str, shown: list[str], end_s: float, top: float) -> dict[str, Any]:
     """Stacked states of one end. At the client, what only it has (ghosts) is set apart from ESTAB."""
     if end == "client" and "ghosts" in shown:
@@ -49,6 +51,7 @@ def states(end: str, shown: list[str], end_s: float, top: float) -> dict[str, An
     )
 
 
+@drawn
 def connections(names: list[str], end_s: float) -> dict[str, Any]:
     """The engine's own counts as lines."""
     domain, colours = names, [colour(name) for name in SERIES[: len(names)]]
@@ -67,6 +70,7 @@ def connections(names: list[str], end_s: float) -> dict[str, Any]:
     return finished(lines + end_labels("connections_labels", y_count("at", "connections"), end_s, domain, colours))
 
 
+@drawn
 def queue(end_s: float, top: float, table: str = "queue") -> dict[str, Any]:
     """The depth of the accept queue that `table` has, and how many fit."""
     y = y_count("queue_depth", "connections waiting for accept()", top=top)
@@ -93,6 +97,7 @@ def queue(end_s: float, top: float, table: str = "queue") -> dict[str, Any]:
     )
 
 
+@drawn
 def counters(names: list[str], end_s: float, top: float) -> dict[str, Any]:
     """The counters that rise with an overflow, since the start."""
     colours = {"listen_overflows": "red", "listen_drops": "orange", "listener_drops": "purple"}
@@ -119,6 +124,7 @@ def counters(names: list[str], end_s: float, top: float) -> dict[str, Any]:
 OPENS_HEIGHT = 130
 
 
+@drawn
 def opens(names: list[str], end_s: float, top: float) -> dict[str, Any]:
     """New connections a second, in and out."""
     palette = [colour({"in": "blue", "out": "green"}[name]) for name in names]
@@ -138,6 +144,7 @@ def opens(names: list[str], end_s: float, top: float) -> dict[str, Any]:
     return finished(lines + labels, height=OPENS_HEIGHT)
 
 
+@drawn
 def episodes(colours: list[str], end_s: float) -> dict[str, Any]:
     """Spans of time, a row for each cause; a triangle where a listener was restarted, reloaded or closed."""
     rows = len(colours)
@@ -171,6 +178,7 @@ def episodes(colours: list[str], end_s: float) -> dict[str, Any]:
     return finished(bars + marks, height=14 + 24 * rows)
 
 
+@drawn
 def failures(kinds: int, end_s: float, top: float) -> dict[str, Any]:
     """Failures by kind. Colours go by rank, which the page writes into the tables, never by name."""
     ranks = [str(rank) for rank in range(kinds)]
@@ -191,6 +199,7 @@ def failures(kinds: int, end_s: float, top: float) -> dict[str, Any]:
     )
 
 
+@drawn
 def throughput(field: str, title: str, end_s: float) -> dict[str, Any]:
     """So many a second, between two samples."""
     base = alt.Chart(data("throughput")).transform_filter(f"isValid(datum.{field})")
@@ -201,6 +210,7 @@ def throughput(field: str, title: str, end_s: float) -> dict[str, Any]:
     return finished(area + line, height=150)
 
 
+@drawn
 def latency(kinds: list[str], end_s: float) -> dict[str, Any]:
     """Latency of what ended between two looks: p50 as a line, from there to p99 shaded, the worst as dots."""
     palette = [colour("blue") if kind == "connect" else colour("green") for kind in kinds]

@@ -12,6 +12,7 @@ from estab.report.html.charts.style import (
     SERIES,
     colour,
     data,
+    drawn,
     end_labels,
     finished,
     x_time,
@@ -20,6 +21,7 @@ from estab.report.html.charts.style import (
 )
 
 
+@drawn
 def sweep(title_x: str, title_y: str, top: float) -> dict[str, Any]:
     """What was reached over what was asked or set; on the thin line both are the same."""
     scale = alt.Scale(domain=[0, top], nice=False, range=[0, alt.ExprRef(f"width - {NUMBERS_ROOM}")])
@@ -43,6 +45,7 @@ def sweep(title_x: str, title_y: str, top: float) -> dict[str, Any]:
     )
 
 
+@drawn
 def open_over_time(runs: int, end_s: float, top: float) -> dict[str, Any]:
     """Open connections of each run. Colours go by the run's place, never by its name."""
     places = [str(place) for place in range(runs)]

@@ -6,11 +6,15 @@ people with any kind of colour vision tell apart, lightened for the dark.
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, ParamSpec
 
 import altair as alt
+from altair.utils.schemapi import debug_mode
+
+_Arguments = ParamSpec("_Arguments")
 
 # name: (on white, on black)
 COLOURS: dict[str, tuple[str, str]] = {
@@ -53,6 +57,28 @@ NUMBERS_ROOM = "(width < 480 ? 118 : 156)"
 ROOM = "(width < 480 ? 8 : 156)"
 # On a phone there is no room beside the plot: labels stand in it, above the lines that they name.
 IS_NARROW = "width < 480"
+MOST_KEPT = 64  # charts that are not made again
+
+
+def drawn(draw: Callable[_Arguments, dict[str, Any]]) -> Callable[_Arguments, dict[str, Any]]:
+    """Draws a chart of the same arguments, which are plain values, once: a page that is thinned asks for it again.
+
+    Altair does not check each part as it is made, which takes as long as drawing: a test checks the whole chart.
+    """
+    kept: dict[str, str] = {}
+
+    @functools.wraps(draw)
+    def chart(*arguments: _Arguments.args, **named: _Arguments.kwargs) -> dict[str, Any]:
+        asked = repr((arguments, named))
+        if asked not in kept:
+            if len(kept) == MOST_KEPT:
+                kept.clear()
+            with debug_mode(False):
+                kept[asked] = json.dumps(draw(*arguments, **named))
+        made: dict[str, Any] = json.loads(kept[asked])
+        return made
+
+    return chart
 
 
 def colour(name: str) -> str:
@@ -180,6 +206,7 @@ _SECONDS_TIP, _CLOCK_TIP = (
 )
 
 
+@drawn
 def with_bands(chart: dict[str, Any], table: str, end_s: float, colours: Sequence[str] = ("red",)) -> dict[str, Any]:
     """A finished chart over the spans of time (from_s, to_s) of `table`, shaded; of several colours the `row` says
     which.
@@ -194,6 +221,7 @@ def with_bands(chart: dict[str, Any], table: str, end_s: float, colours: Sequenc
     return _layered(layers, chart, [])
 
 
+@drawn
 def with_marks(chart: dict[str, Any], table: str, end_s: float) -> dict[str, Any]:
     """A finished chart with a thin line at each moment (at_s) of `table`."""
     line = alt.Chart(data(table)).mark_rule(color=colour("muted"), strokeWidth=1, strokeDash=[3, 3])
