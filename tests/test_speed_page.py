@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import cases, matrix, pages, parse, plots, profile, stalls, table
+from benchmarks import cases, matrix, pages, parse, profile, stalls, table
 from benchmarks.__main__ import chosen
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "speed.md"
@@ -92,6 +92,8 @@ def test_growth_shows_a_dash_for_what_is_unknown() -> None:
 
 
 def test_the_plots_are_written(tmp_path: Path) -> None:
+    from benchmarks import plots
+
     plots.draw([POINT, {**POINT, "connections": 100_000.0}], tmp_path)
     for name, legend in (("cpu", "client"), ("memory", "kernel, both ends"), ("census", "ss -tan")):
         svg = (tmp_path / f"growth-{name}.svg").read_text(encoding="utf-8")

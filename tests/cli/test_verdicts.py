@@ -93,14 +93,14 @@ def test_ephemeral_port_exhaustion() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("bench", "-c", "400", "-s", "1400", "-d", "0.5"),
-        ("bench", "-c", "400", "-s", "1400", "-d", "0.5", "--mode", "flood"),
+        ("bench", "-c", "400", "-s", "1400", "-d", "0.3"),
+        ("bench", "-c", "400", "-s", "1400", "-d", "0.3", "--mode", "flood"),
         ("bench", "-c", "1", "-s", "1", "-d", "0.3"),
         ("bench", "-c", "20", "--depth", "16", "-d", "0.3"),
         ("hold", "-n", "5000", "-d", "0.3"),
-        ("churn", "-c", "50", "-d", "0.5", "-s", "64"),
+        ("churn", "-c", "50", "-d", "0.3", "-s", "64"),
         ("churn", "-c", "50", "-n", "3000"),
-        ("churn", "-c", "50", "-d", "0.5", "-s", "1", "--close", "rst"),
+        ("churn", "-c", "50", "-d", "0.3", "-s", "1", "--close", "rst"),
     ],
 )
 def test_healthy_runs_accuse_nobody(arguments: tuple[str, ...]) -> None:
@@ -113,7 +113,7 @@ def test_healthy_runs_accuse_nobody(arguments: tuple[str, ...]) -> None:
 
 def test_asyncio_echo_server() -> None:
     with servers.asyncio_echo() as target:
-        done = estab("bench", target, "-c", "50", "-s", "1400", "-d", "0.5", "--json", "-")
+        done = estab("bench", target, "-c", "50", "-s", "1400", "-d", "0.3", "--json", "-")
     run = recorded(done)
     assert_verdict(run, None)
     assert run.failures == []
@@ -124,8 +124,8 @@ def test_asyncio_echo_server() -> None:
 
 def test_node_echo_server() -> None:
     with servers.node_echo() as target:
-        rr = estab("bench", target, "-c", "50", "-s", "1400", "-d", "0.5", "--json", "-")
-        flood = estab("bench", target, "-c", "50", "-s", "1400", "-d", "0.5", "--mode", "flood", "--json", "-")
+        rr = estab("bench", target, "-c", "50", "-s", "1400", "-d", "0.3", "--json", "-")
+        flood = estab("bench", target, "-c", "50", "-s", "1400", "-d", "0.3", "--mode", "flood", "--json", "-")
     for done in (rr, flood):
         run = recorded(done)
         assert run.failures == []

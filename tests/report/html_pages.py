@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from playwright.sync_api import Page
 from tests.browser.pages import Opened
 from tests.diagnose import runs
 
 from estab.api import report
 from estab.api.files import diagnose, save_run
 from estab.records import Failure, RunResult, Spread
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 HOSTILE = "<script>alert(1)</script></script><img src=x onerror=alert(2)>\"'&"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 from collections.abc import Callable
@@ -11,7 +12,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import altair
 import pytest
 from tests.diagnose import runs
 from tests.report.html_pages import HOSTILE, full, hostile, written
@@ -21,16 +21,20 @@ from estab.api.files import diagnose, diagnose_snapshots, save_run
 from estab.cli.app import app
 from estab.kernel.formats.captures import Syn
 from estab.records import Ghosts, Spread
-from estab.report.html import over_time, page, percentiles, rungs, snapshots, syns, vega, view
-from estab.report.html.charts import distribution, ladders, several
-from estab.report.html.charts import over_time as over_time_charts
-from estab.report.html.charts.style import by_clock, with_bands, with_marks
-from estab.report.html.groups import groups, left_out
+from estab.report.html import over_time, percentiles, rungs, syns, view
 from estab.report.html.labels import beside
 from estab.report.html.repeat import command
 from estab.report.html.subject import Capture, Subject
 
 pytestmark = pytest.mark.xdist_group("pages")  # what draws them is made once a process
+
+
+def chart(name: str, *arguments: Any, **named: Any) -> dict[str, Any]:
+    """A chart by its module and function: what draws is loaded by the worker that draws, while each collects."""
+    module, _, function = name.partition(".")
+    charts = importlib.import_module(f"estab.report.html.charts.{module}")
+    made: dict[str, Any] = getattr(charts, function)(*arguments, **named)
+    return made
 
 
 def test_states_of_points_without_them_are_not_made_up() -> None:
@@ -182,6 +186,8 @@ def test_records_cannot_write_markup(tmp_path: Path) -> None:
 
 
 def test_long_timelines_are_thinned_and_it_is_said(tmp_path: Path) -> None:
+    from estab.report.html import page
+
     many = {f"run{n}": full(5000) for n in range(2)}
     path = written(tmp_path, **many)
     text = path.read_text(encoding="utf-8")
@@ -191,6 +197,8 @@ def test_long_timelines_are_thinned_and_it_is_said(tmp_path: Path) -> None:
 
 def test_a_capture_that_is_too_large_stays_outside(tmp_path: Path) -> None:
     import random
+
+    from estab.report.html import page
 
     save_run(full(), tmp_path / "run.json")
     given = report.material([tmp_path / "run.json"])
@@ -203,31 +211,41 @@ def test_a_capture_that_is_too_large_stays_outside(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "draw",
     [
-        distribution.funnel,
-        partial(distribution.percentiles, ["connect", "request"], 9.0),
-        partial(ladders.syns, 3, 9.0, captured=True),
-        partial(ladders.rungs, 5),
-        partial(over_time_charts.states, "client", ["ESTAB", "ghosts", "SYN-SENT"], 9.0, 40.0),
-        partial(over_time_charts.connections, ["open", "connected"], 9.0),
-        partial(over_time_charts.queue, 9.0, 17.0),
-        partial(over_time_charts.counters, ["listen_overflows", "listen_drops"], 9.0, 40.0),
-        lambda: by_clock(with_bands(over_time_charts.queue(9.0, 17.0), "incidents", 9.0), 1.8e9, 9.0),
-        lambda: with_bands(over_time_charts.states("host", ["ESTAB"], 9.0, 40.0), "incidents", 9.0),
-        lambda: with_marks(over_time_charts.queue(9.0, 17.0, "queue2"), "changes", 9.0),
-        lambda: by_clock(
-            with_bands(over_time_charts.opens(["in", "out"], 9e5, 40.0), "x", 9e5, ("red", "blue")), 0, 9e5
+        partial(chart, "distribution.funnel"),
+        partial(chart, "distribution.percentiles", ["connect", "request"], 9.0),
+        partial(chart, "ladders.syns", 3, 9.0, captured=True),
+        partial(chart, "ladders.rungs", 5),
+        partial(chart, "over_time.states", "client", ["ESTAB", "ghosts", "SYN-SENT"], 9.0, 40.0),
+        partial(chart, "over_time.connections", ["open", "connected"], 9.0),
+        partial(chart, "over_time.queue", 9.0, 17.0),
+        partial(chart, "over_time.counters", ["listen_overflows", "listen_drops"], 9.0, 40.0),
+        lambda: chart(
+            "style.by_clock",
+            chart("style.with_bands", chart("over_time.queue", 9.0, 17.0), "incidents", 9.0),
+            1.8e9,
+            9.0,
         ),
-        partial(over_time_charts.episodes, ["red", "orange"], 9.0),
-        partial(over_time_charts.failures, 2, 9.0, 40.0),
-        partial(over_time_charts.throughput, "requests_per_s", "requests a second", 9.0),
-        partial(over_time_charts.latency, ["connect", "request"], 9.0),
-        partial(several.sweep, "asked", "reached", 400.0),
-        partial(several.open_over_time, 3, 9.0, 400.0),
+        lambda: chart("style.with_bands", chart("over_time.states", "host", ["ESTAB"], 9.0, 40.0), "incidents", 9.0),
+        lambda: chart("style.with_marks", chart("over_time.queue", 9.0, 17.0, "queue2"), "changes", 9.0),
+        lambda: chart(
+            "style.by_clock",
+            chart("style.with_bands", chart("over_time.opens", ["in", "out"], 9e5, 40.0), "x", 9e5, ("red", "blue")),
+            0,
+            9e5,
+        ),
+        partial(chart, "over_time.episodes", ["red", "orange"], 9.0),
+        partial(chart, "over_time.failures", 2, 9.0, 40.0),
+        partial(chart, "over_time.throughput", "requests_per_s", "requests a second", 9.0),
+        partial(chart, "over_time.latency", ["connect", "request"], 9.0),
+        partial(chart, "several.sweep", "asked", "reached", 400.0),
+        partial(chart, "several.open_over_time", 3, 9.0, 400.0),
     ],
 )
 def test_charts_are_valid_vega_lite(draw: Callable[[], dict[str, Any]]) -> None:
-    chart = draw()
-    altair.Chart.from_dict({part: chart[part] for part in chart if part not in ("config", "autosize")})
+    import altair
+
+    made = draw()
+    altair.Chart.from_dict({part: made[part] for part in made if part not in ("config", "autosize")})
 
 
 def test_every_plot_becomes_a_picture(tmp_path: Path) -> None:
@@ -280,6 +298,9 @@ def test_a_first_sentence(summary: str, parts: tuple[str, str]) -> None:
 
 
 def test_what_shows_nothing_is_left_out_with_a_word() -> None:
+    from estab.report.html import page
+    from estab.report.html.groups import groups, left_out
+
     quiet = report.subject(diagnose(runs.run(timeline=full().timeline)))
     still = [point.replace(failed=0, failures=None, queue_depth=0, listen_overflows=0, listen_drops=0, listener_drops=0)
              for point in full().timeline]  # fmt: skip
@@ -316,6 +337,8 @@ def test_no_line_is_drawn_over_a_time_in_which_nothing_ended() -> None:
 
 
 def test_a_recording_has_clock_times_and_shaded_incidents() -> None:
+    from estab.report.html import snapshots
+
     recorded = [
         runs.snapshot(taken_at_s=1_780_000_000.0 + i, counters={"TcpExt.ListenOverflows": max(0, min(i, 6) - 3)})
         for i in range(10)
@@ -332,6 +355,8 @@ def test_a_recording_has_clock_times_and_shaded_incidents() -> None:
 def test_the_script_is_kept_and_made_anew_where_what_was_kept_is_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from estab.report.html import vega
+
     script = vega.bundle()
     made: list[str] = []
 

@@ -7,16 +7,18 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, Page
 from tests.browser.pages import Opened, chromium
 from tests.diagnose import runs
 from tests.report.html_pages import HOSTILE, drawn, full, hostile, rows_of, written
 
 from estab.api import report
 from estab.api.files import diagnose, load_run
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.xdist_group("pages")  # what draws them is made once a process
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, Page
 from tests.browser.pages import Opened, chromium
 from tests.diagnose import runs
 from tests.diagnose.test_episodes import CALM, FULL, other, recording
@@ -20,9 +19,11 @@ from estab.errors import UsageError
 from estab.recording.writer import RecordingDirectory
 from estab.records import Snapshot
 from estab.report.html import thinned
-from estab.report.html.page import all_plots
 from estab.report.html.subject import Material
 from estab.report.html.thinned import Thinned, fewer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.xdist_group("pages")  # what draws them is made once a process
 
@@ -149,6 +150,8 @@ def test_what_a_recording_says_is_text(browser: Browser, tmp_path: Path) -> None
 
 
 def test_where_nothing_was_recorded_is_said(tmp_path: Path) -> None:
+    from estab.report.html.page import all_plots
+
     gap = [
         taken.replace(taken_at_s=taken.taken_at_s + (600 if number > 70 else 0)) for number, taken in enumerate(LOOKS)
     ]
