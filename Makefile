@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 # How many tests at once: more than processors, for most of their time is waiting.
 TEST_WORKERS ?= 4
-PYTEST := $(BIN)/python -m pytest --dist loadgroup --no-loadscope-reorder --inline-snapshot=disable
+PYTEST := $(BIN)/python -m pytest --dist loadgroup --no-loadscope-reorder -p no:inline_snapshot
 # Each worker collects all tests: what one has compiled, the next reads.
 unexport PYTHONDONTWRITEBYTECODE
 FAST := tests/kernel tests/diagnose tests/records tests/compare tests/load tests/cli/test_bad_input.py \

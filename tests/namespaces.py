@@ -355,12 +355,16 @@ def _rows() -> list[list[str]]:
 
 
 def until(holds: Callable[[], object], *, within_s: float = 30, every_s: float = 0.002, why: str = "") -> None:
-    """Poll `holds` until it is true. Raises TimeoutError that names `why` when `within_s` has passed."""
-    deadline = time.monotonic() + within_s
+    """Poll `holds` until it is true, more seldom the longer that takes: to look again and again takes a processor.
+
+    Raises TimeoutError that names `why` when `within_s` has passed.
+    """
+    began = time.monotonic()
     while not holds():
-        if time.monotonic() > deadline:
+        waited_s = time.monotonic() - began
+        if waited_s > within_s:
             raise TimeoutError(f"not within {within_s} s: {why or holds}")
-        time.sleep(every_s)
+        time.sleep(max(every_s, min(waited_s / 50, 0.02)))
 
 
 def _write(path: str, text: str) -> None:

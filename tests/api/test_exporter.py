@@ -105,7 +105,7 @@ def looks_at_an_overflow() -> list[tuple[str | None, int | None]]:
         server.come(12)
         found.append(look())
         found.append(drained())
-        until(lambda: drained() == (None, 0), within_s=10, why="what is past has left the window")
+        until(lambda: drained() == (None, 0), within_s=10, every_s=0.05, why="what is past has left the window")
         found.append(look())
     watch.close()
     return found
@@ -126,7 +126,7 @@ def test_who_asks_again_at_once_gets_the_same_text() -> None:
         first = scrapes.text()
         assert scrapes.text() is first
         assert values(first)["estab_observations_total"] == [1]
-        until(lambda: scrapes.text() is not first, within_s=10, why="a new look is taken")
+        until(lambda: scrapes.text() is not first, within_s=10, every_s=0.05, why="a new look is taken")
 
 
 def other_namespace() -> subprocess.Popen[bytes]:
@@ -144,7 +144,7 @@ def a_namespace_that_goes() -> list[dict[str, list[float]]]:
         process.kill()
         process.wait()
         last = scrapes.text()
-        until(lambda: scrapes.text() is not last, within_s=10)
+        until(lambda: scrapes.text() is not last, within_s=10, every_s=0.05)
         found.append(values(scrapes.text()))
     return found
 

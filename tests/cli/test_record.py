@@ -101,12 +101,12 @@ def test_a_real_overflow_is_looked_at_closely(tmp_path: Path) -> None:
             command = ("record", "--dir", str(tmp_path), "--interval", "1s", "--once-a-cause", "-q")
             child = stack.enter_context(started(*command))
             stack.callback(child.kill)  # whatever fails, it is not waited for
-            until(lambda: len(_recorded(tmp_path)) >= 2, why="two looks while all is well")
+            until(lambda: len(_recorded(tmp_path)) >= 2, every_s=0.02, why="two looks while all is well")
             for _ in range(9):
                 client = stack.enter_context(socket.socket())
                 client.setblocking(False)
                 client.connect_ex(("127.0.0.1", 7000))
-            until(lambda: depths(close_looks(tmp_path)) >= {0, 3}, why="the empty and the full queue")
+            until(lambda: depths(close_looks(tmp_path)) >= {0, 3}, every_s=0.02, why="the empty and the full queue")
             child.send_signal(signal.SIGINT)
             return child.wait(60)
 
@@ -140,7 +140,7 @@ def test_a_full_disk_is_said_and_it_goes_on_when_there_is_room(tmp_path: Path) -
         )
         (inside / "other").unlink()
         assert child.stderr.readline() == f"estab: recording to {disk} again\n"
-        until(lambda: len(_recorded(inside)) >= 3, why="three looks that have room")
+        until(lambda: len(_recorded(inside)) >= 3, every_s=0.02, why="three looks that have room")
         child.terminate()
         assert child.stderr.read() == ""
     assert child.returncode == 0

@@ -30,6 +30,7 @@ RULES = CONTRIB / "prometheus" / "estab.rules.yml"
 DASHBOARD = CONTRIB / "grafana" / "estab.json"
 API = "http://127.0.0.1:9090/api/v1/"
 PORT = 8080
+EVERY_S = 0.1  # Prometheus looks twice a second
 pytestmark = [
     pytest.mark.namespace,
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="no prometheus: apt-get install prometheus"),
@@ -137,11 +138,11 @@ def overflow_seen_by_prometheus() -> dict[str, Any]:
             "--web.listen-address=127.0.0.1:9090", "--log.level=warn",
         ),
     ):  # fmt: skip
-        until(answers, within_s=30, why="Prometheus scrapes estab")
+        until(answers, within_s=30, every_s=EVERY_S, why="Prometheus scrapes estab")
         seen["alerts before"] = ask("alerts")["alerts"]
         alerts: list[dict[str, Any]] = []
         wanted = ("EstabAcceptQueueOverflow", "EstabCause")
-        until(lambda: alerts.extend(firing(clients, *wanted)) or alerts, within_s=60, why="the alerts fire")
+        until(lambda: alerts.extend(firing(clients, *wanted)) or alerts, every_s=EVERY_S, within_s=60, why="they fire")
         seen["alerts"] = alerts
         labels = f'{{port="{PORT}"}}'
         for name in ("queue_depth", "queue_limit", "queue_worst_depth", "drops_total", "full_seconds_total"):
@@ -155,7 +156,7 @@ def overflow_seen_by_prometheus() -> dict[str, Any]:
         with contextlib.suppress(BlockingIOError):
             while True:
                 server.accept()[0].close()
-        until(lambda: value("max(estab_cause)") == 0, within_s=30, why="what is past is no cause any more")
+        until(lambda: value("max(estab_cause)") == 0, every_s=EVERY_S, within_s=30, why="what is past is no cause")
         seen["drops at the end"] = value(f"estab_listener_drops_total{labels}")
     return seen
 

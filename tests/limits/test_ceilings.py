@@ -67,7 +67,9 @@ def _limits_then_hold(port: int, connections: int, before: int) -> tuple[Limits,
 def _until_closed(port: int) -> None:
     """Returns once the kernel has closed all client sockets towards `port`, but for TIME_WAIT."""
     ss = [servers.program("ss"), "-Htan", "exclude", "time-wait", f"dport = :{port}"]
-    namespaces.until(lambda: not subprocess.run(ss, capture_output=True, check=True).stdout, why="all are closed")
+    namespaces.until(
+        lambda: not subprocess.run(ss, capture_output=True, check=True).stdout, every_s=0.05, why="all are closed"
+    )
 
 
 def _in_namespace(
