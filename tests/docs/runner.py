@@ -131,7 +131,7 @@ class _Shell:
 
 def bounded(line: str) -> str:
     """The line with less load: `-d` of 10 s and more becomes 1 s, of any bench 0.2 s; `--count` of 10 and more, 2."""
-    line = re.sub(r"(?<=\bestab bench )(.* -d )\d+(?= |$)", r"\g<1>0.2", line)
+    line = re.sub(r"(?<=\bestab bench )(.* -d )[\d.]+(?= |$)", r"\g<1>0.2", line)
     line = re.sub(r"(?<= -d )\d{2,}(?= |$)", "1", line)
     return re.sub(r"(?<= --count )\d{2,}(?= |$)", "2", line)
 
