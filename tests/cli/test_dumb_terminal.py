@@ -7,19 +7,20 @@ import pty
 import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+from tests.forked import forked
 
 COLOUR = re.compile(rb"\x1b\[[0-9;]*(?:3[0-7]|9[0-7]|38|48)[;m]")
 
 
-def on_a_terminal(
-    *arguments: str, start: tuple[str, ...] = (sys.executable, "-P", "-m", "estab"), **environment: str
-) -> bytes:
-    """All that `estab` writes to a terminal, on stdout and stderr."""
+def on_a_terminal(*arguments: str, by: tuple[str, ...] = (), **environment: str) -> bytes:
+    """All that `estab` writes to a terminal, on stdout and stderr; `by`: the command that starts another."""
     ours, theirs = pty.openpty()
     done = {**{k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TERM", "CI")}, **environment}
-    with subprocess.Popen([*start, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=done) as process:
+    start: dict[str, Any] = {"args": [*by, *arguments], "env": done} if by else forked(*arguments, env=done)
+    with subprocess.Popen(**start, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
         said = b""
         try:
@@ -64,7 +65,7 @@ sys.exit(subprocess.run(sys.argv[2:], process_group=group).returncode)
 def test_a_background_job_does_not_draw_over_the_prompt(job: str, drawn: bool) -> None:
     said = on_a_terminal(
         job, sys.executable, "-m", "estab", "hold", "-n", "5", "-d", "0.2",
-        start=(sys.executable, "-c", SHELL), TERM="xterm",
+        by=(sys.executable, "-c", SHELL), TERM="xterm",
     )  # fmt: skip
     assert (b"5 open" in said) is drawn
     assert b"no limit met" in said, "the report is printed either way"
