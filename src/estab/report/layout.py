@@ -98,7 +98,7 @@ class Beside:
         for name, text in self.rows:
             before = Text(" " * self.indent).append_text(name)
             before.append(" " * (margin - before.cell_len))
-            for line in text.wrap(console, room, justify="left", overflow="ellipsis"):
+            for line in text.wrap(console, room, overflow="ellipsis"):
                 line.rstrip()
                 yield from before.append_text(line).render(console, end="\n")
                 before = Text(" " * margin)
