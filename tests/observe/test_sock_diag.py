@@ -195,6 +195,35 @@ def test_an_ipv6_client_of_an_ipv4_target_is_seen() -> None:
 
 
 @pytest.mark.namespace
+@pytest.mark.parametrize(
+    ("family", "listening", "target"),
+    [
+        (socket.AF_INET, "127.0.0.1", "127.0.0.1"),
+        (socket.AF_INET6, "::1", "::1"),
+        (socket.AF_INET6, "::", "::ffff:127.0.0.1"),  # a socket of IPv6 whose peer has an IPv4 address
+    ],
+)
+def test_one_connection_is_asked_for_by_its_ends(family: socket.AddressFamily, listening: str, target: str) -> None:
+    with (
+        SockDiag() as diag,
+        socket.create_server((listening, 8001), family=family, dualstack_ipv6=listening == "::") as server,
+        socket.socket(family) as client,
+    ):
+        client.connect((target, 8001))
+        accepted, _address = server.accept()
+        (packed,) = diag.established_toward(target.removeprefix("::ffff:"), 8001)
+        seen = diag.connection(packed)
+        assert seen is not None
+        connection, info = seen
+        assert (connection.local_port, connection.remote_port) == (client.getsockname()[1], 8001)
+        assert (connection.state, info.state, info.unacked) == (inet_diag.ESTABLISHED, inet_diag.ESTABLISHED, 0)
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        accepted.close()  # by a reset, so that nothing is left of it
+        assert diag.connection(packed) is None
+        assert diag.listening(8001)  # the same netlink socket goes on
+
+
+@pytest.mark.namespace
 def test_ports_lost_to_bind() -> None:
     with SockDiag() as diag, socket.create_server(("127.0.0.1", 40001)), contextlib.ExitStack() as stack:
         for port in (40002, 40003, 20000):

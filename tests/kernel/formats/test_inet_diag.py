@@ -172,3 +172,20 @@ def test_canonical(written: str, canonical: str) -> None:
 def test_not_an_address(text: str) -> None:
     with pytest.raises(ParseError, match="not a literal IP address"):
         inet_diag.canonical(text)
+
+
+@pytest.mark.parametrize("size", [0, 35, 37])
+def test_one_connection_has_36_bytes(size: int) -> None:
+    with pytest.raises(ParseError):
+        inet_diag.request_one(bytes(size))
+
+
+def test_the_answer_about_one_connection(captured: Callable[[str], bytes]) -> None:
+    one = inet_diag.OneConnection()
+    one.add(captured("inet-info.bin"))
+    assert one.seen is not None
+    connection, info = one.seen
+    assert (connection.state, info.state, info.snd_mss > 500) == (inet_diag.ESTABLISHED, inet_diag.ESTABLISHED, True)
+    without = inet_diag.OneConnection()
+    without.add(captured("inet-all.bin"))  # sockets, and nothing of TCP_INFO
+    assert without.seen is None
