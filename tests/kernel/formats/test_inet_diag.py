@@ -182,7 +182,7 @@ def test_one_connection_has_36_bytes(size: int) -> None:
 
 def test_the_answer_about_one_connection(captured: Callable[[str], bytes]) -> None:
     one = inet_diag.OneConnection()
-    one.add(captured("inet-info.bin"))
+    one.add(captured("inet6-info.bin"))
     assert one.seen is not None
     connection, info = one.seen
     assert (connection.state, info.state, info.snd_mss > 500) == (inet_diag.ESTABLISHED, inet_diag.ESTABLISHED, True)
