@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from estab.records import Limit, Limits, RateLimit
-from estab.report.layout import Beside, Glyphs, columns, glyphs_for, heading, indented, line
+from estab.report.layout import Glyphs, beside, columns, glyphs_for, heading, indented, line
 from estab.report.trimmed import print_trimmed
 from estab.report.words import DASH, clean, count, size
 from estab.words import plural
@@ -98,7 +98,7 @@ def _detail(limit: Limit) -> Iterator[RenderableType]:
 
 def _said(what: str, words: str | None, style: str = "") -> Iterator[RenderableType]:
     if words:
-        yield Beside([(Text(what.ljust(9), style="dim"), Text(clean(words), style=style))], indent=4)
+        yield beside([(Text(what.ljust(9), style="dim"), Text(clean(words), style=style))], indent=4)
 
 
 def _unknown(limits: list[Limit]) -> Iterator[RenderableType]:

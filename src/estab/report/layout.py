@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -83,30 +83,19 @@ def columns(header: bool = False) -> Table:
     return Table(box=None, show_header=header, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
 
 
-@dataclass(frozen=True)
-class Beside:
-    """Rows of a name and a text beside it, which wraps under itself. A table does the same, in three times as long."""
-
-    rows: Sequence[tuple[Text, Text]]
-    gap: int = 2
-    indent: int = 0
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Each line as segments, without blanks at its end."""
-        margin = self.indent + self.gap + max((name.cell_len for name, _text in self.rows), default=0)
-        room = max(1, options.max_width - margin)
-        for name, text in self.rows:
-            before = Text(" " * self.indent).append_text(name)
-            before.append(" " * (margin - before.cell_len))
-            for line in text.wrap(console, room, overflow="ellipsis"):
-                line.rstrip()
-                yield from before.append_text(line).render(console, end="\n")
-                before = Text(" " * margin)
+def beside(rows: Iterable[tuple[Text, Text]], *, gap: int = 2, indent: int = 0) -> Padding:
+    """Rows of a name and a text beside it, which wraps under itself."""
+    table = Table.grid(padding=(0, gap, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for name, text in rows:
+        table.add_row(name, text)
+    return indented(table, indent)
 
 
-def pairs(said: Iterable[tuple[str, str]]) -> Beside:
+def pairs(said: Iterable[tuple[str, str]]) -> Padding:
     """Names and what is said of each, in two columns."""
-    return Beside([(Text(name, style="dim"), Text(text)) for name, text in said])
+    return beside((Text(name, style="dim"), Text(text)) for name, text in said)
 
 
 def indented(inner: RenderableType, by: int = INDENT) -> Padding:
@@ -114,6 +103,6 @@ def indented(inner: RenderableType, by: int = INDENT) -> Padding:
     return Padding(inner, (0, 0, 0, by))
 
 
-def hanging(sign: str, text: Text, by: int = INDENT, style: str = "") -> Beside:
+def hanging(sign: str, text: Text, by: int = INDENT, style: str = "") -> Padding:
     """Text after a sign; what wraps stands under the text."""
-    return Beside([(Text(sign, style=style), text)], gap=1, indent=by)
+    return beside([(Text(sign, style=style), text)], gap=1, indent=by)

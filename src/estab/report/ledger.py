@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from estab.records import Evidence, Suspect, Verdict
-from estab.report.layout import INDENT, Beside, heading
+from estab.report.layout import INDENT, beside, heading
 from estab.report.words import clean, count
 
 ORDER: tuple[tuple[Verdict, str, str], ...] = (
@@ -24,7 +24,7 @@ def ledger(suspects: list[Suspect], title: str) -> Iterator[RenderableType]:
     """A heading and the table; nothing at all where there is no suspect."""
     if suspects:
         yield heading(title)
-        yield Beside(list(_rows(suspects)), indent=INDENT)
+        yield beside(_rows(suspects), indent=INDENT)
 
 
 def _rows(suspects: list[Suspect]) -> Iterator[tuple[Text, Text]]:

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.text import Text
 
-from estab.report.layout import INDENT, Beside, Glyphs, hanging
+from estab.report.layout import INDENT, Glyphs, beside, hanging
 from estab.report.words import clean
 
 Tone = Literal["good", "bad", "unsure"]
@@ -41,7 +41,7 @@ def rows(given: Iterable[Row]) -> Iterator[RenderableType]:
     """Rows beneath a headline, each with its label; one without a text is left out."""
     for label, text in given:
         if text.plain:
-            yield Beside([(Text(label.ljust(LABEL_WIDTH), style="dim"), text)], gap=1, indent=INDENT)
+            yield beside([(Text(label.ljust(LABEL_WIDTH), style="dim"), text)], gap=1, indent=INDENT)
 
 
 def lines_of(text: str) -> int:
