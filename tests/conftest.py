@@ -100,6 +100,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Func
 
 def pytest_collection_finish() -> None:
     """What was collected is no garbage; nor is it looked through in a forked child, which would copy its pages."""
+    if forked := sys.modules.get("tests.forked"):
+        forked.warm()
     gc.freeze()
 
 
