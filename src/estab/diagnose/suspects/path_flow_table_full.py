@@ -82,10 +82,9 @@ def _weigh_silence(run: RunResult, met: SynPath) -> tuple[Verdict, str]:
         )
     if (ended_s := way_ended_s(run)) is not None:
         return "possible", f"{told} before the server; or the way to it ended after {ended_s:.1f} s, for all."
-    return (
-        "confirmed",
-        f"{told} on its way: {plural(met.timeouts, 'connect')} timed out and nothing reached the server.",
-    )
+    lost = f"{told} on its way: {plural(met.timeouts, 'connect')} timed out and nothing reached the server."
+    alike = " A NAT without a port left, or a limit on connections, looks the same: a probe of another port tells."
+    return "confirmed", lost if probed.all_new_lost(run) else lost + alike
 
 
 def _plateau(run: RunResult, met: SynPath) -> list[Evidence]:
