@@ -1,4 +1,4 @@
-"""Plays every scenario once a session, as many side by side as `lab run` does, for all tests to look at."""
+"""Plays every scenario once a session, four side by side, for all tests to look at: other tests run beside them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from estab.records.lab import LabScenario
 
 @pytest.fixture(scope="session")
 def played() -> dict[str, LabScenario]:
-    return {one.name: one for one in lab(["all"], gauge=False).scenarios}
+    return {one.name: one for one in lab(["all"], gauge=False, jobs=4).scenarios}
 
 
 @pytest.fixture(autouse=True)

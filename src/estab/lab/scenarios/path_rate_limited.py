@@ -25,7 +25,6 @@ class PathRateLimited(Scenario):
     side = "path"
     symptom = "new connections fail under load, about so many a second succeed whatever is tried; open ones work"
     seconds = 25.0
-    waits = True
     control = {"burst": 100_000}
 
     offered_per_s: int = setting(100, "connects begun a second", 10, 1000)
