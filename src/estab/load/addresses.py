@@ -1,4 +1,4 @@
-"""An address of a plan as Python's sockets take it, a host as its resolver does. No more: workers import it."""
+"""An address of a plan as Python's sockets take it. No more: workers import it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,3 @@ def socket_address(address: tuple[str, int, int]) -> tuple[socket.AddressFamily,
         name = host.removeprefix(UNIX)
         return socket.AF_UNIX, "\0" + name[1:] if name.startswith("@") else name
     return (socket.AF_INET6, (host, port, 0, scope)) if ":" in host else (socket.AF_INET, (host, port))
-
-
-def as_asked(host: str) -> str | bytes:
-    """A host as getaddrinfo() is asked for it: ASCII needs no IDNA (RFC 3490), whose tables are slow to load."""
-    return host.encode() if host.isascii() else host

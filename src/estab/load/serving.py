@@ -12,7 +12,7 @@ from typing import Any
 
 from estab.errors import MachineError, UsageError
 from estab.kernel.formats.endpoint import UNIX, endpoint, is_unix
-from estab.load.addresses import as_asked, socket_address
+from estab.load.addresses import socket_address
 from estab.load.fleet import Fleet
 from estab.load.plan import MOST_PROCESSES, NS_PER_S, Address, check_range
 
@@ -116,9 +116,7 @@ def _resolve(service: Service) -> tuple[int, Any]:
     if is_unix(service.host):
         return socket_address((service.host, 0, 0))
     try:
-        addresses = socket.getaddrinfo(
-            as_asked(service.host), service.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
+        addresses = socket.getaddrinfo(service.host, service.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise UsageError(f"can't listen on host {service.host!r}: {error.strerror}") from error
     return addresses[0][0], addresses[0][4]

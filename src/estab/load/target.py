@@ -15,7 +15,6 @@ from typing import Literal
 
 from estab.errors import MachineError, UsageError
 from estab.kernel.formats.endpoint import UNIX, endpoint, is_unix
-from estab.load.addresses import as_asked
 from estab.load.plan import Address
 
 _URL = re.compile(
@@ -153,7 +152,7 @@ def look_up(host: str, port: int, asked: str) -> Address:
 def look_up_all(host: str, port: int, asked: str, family: AddressFamily = "any") -> list[Address]:
     """All addresses of a host, each once. Raises as `resolve` does."""
     try:
-        told = socket.getaddrinfo(as_asked(host), port, type=socket.SOCK_STREAM)
+        told = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"{asked}: unknown host {host!r} ({why})") from error

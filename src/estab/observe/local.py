@@ -19,8 +19,7 @@ def is_local(host: str) -> bool:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
-            # As bytes: what is text would load IDNA's tables first.
-            probe.bind(socket.getaddrinfo(host.encode(), 0, family, flags=socket.AI_NUMERICHOST)[0][4])
+            probe.bind(socket.getaddrinfo(host, 0, family, flags=socket.AI_NUMERICHOST)[0][4])
     except OSError as error:
         # Anything else than "not mine" or "no such family" leaves it open, and the listeners will tell.
         return error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENODEV, errno.EINVAL)
