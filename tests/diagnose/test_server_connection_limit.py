@@ -53,6 +53,14 @@ def lost_a_process() -> RunResult:
     return runs.over_its_limit(server=server(before=listening(*both), after=listening(both[0])))
 
 
+def few_at_first(fewest: int, processes: int) -> RunResult:
+    """Some were closed when only so few were open, and 150 were in the end, at a program of so many processes."""
+    points = runs.kept_timeline(150, 250)
+    points[1] = points[1].replace(open=fewest)
+    order, owners = runs.in_order(150, 250, 0.6), [owner() for _ in range(processes)]
+    return runs.over_its_limit(timeline=points, arrival_order=order, server=server(processes=owners))
+
+
 @pytest.mark.parametrize(
     ("run", "expected"),
     [
@@ -105,6 +113,9 @@ def lost_a_process() -> RunResult:
             ),
             "possible",
         ),
+        (few_at_first(75, processes=2), "possible"),
+        (few_at_first(60, processes=2), "ruled_out"),  # not even half of them
+        (few_at_first(75, processes=1), "ruled_out"),
         (runs.over_its_limit(arrival_order=runs.in_order(150, 250, 0.9)), "confirmed"),
         (runs.over_its_limit(arrival_order=runs.in_order(150, 250, 0.0)), "confirmed"),  # the oldest are ended
         (runs.over_its_limit(arrival_order=runs.in_order(3, 3)), "possible"),  # by chance in one of twenty

@@ -179,7 +179,7 @@ _LIMITS = (
         server=daemons.git_daemon(8),
         command="hold {target} -n 30 --ramp 60 -d 3",
         truth=program_limit(),
-        proofs=(sockets("ESTAB", 8, 12), counted("TcpPassiveOpens", 30)),
+        proofs=(sockets("ESTAB", 8, 20), counted("TcpPassiveOpens", 30)),
     ),
     Situation(
         name="xinetd_instances",
