@@ -57,27 +57,26 @@ def _weigh(run: RunResult, watch: ListenerWatch | None) -> tuple[Verdict, str]:
 def _held_back(run: RunResult) -> str | None:
     """How others on its core kept an owner of the listener from running, in words. None: nobody did."""
     owning, waits = owners.of_run(run), accepts.waits(run)
-    queued_s = None if waits is None else waits[0]
-    return next((told for owner in owning if (told := _kept_off(owner, queued_s) or _late_each_time(run, owner))), None)
+    return next((told for owner in owning if (told := _kept_off(owner, waits) or _late_each_time(owner, waits))), None)
 
 
-def _kept_off(owner: Owner, queued_s: float | None = None) -> str | None:
+def _kept_off(owner: Owner, waits: tuple[float, float] | None = None) -> str | None:
     """That others had its core for a good part of its time. None: not so, or it slept of itself for longer.
 
-    `queued_s`: for how long connections waited to be accepted; None: it may have been all the time.
+    `waits`: as `accepts.waits` tells; None: connections may have waited all the time.
     """
     ran, waited = owner.busiest_ran, owner.busiest_waited
     if ran is None or waited is None or waited < max(owners.WAITED, ran) or waited * owner.span_s < owners.SURE_S:
         return None
-    slept_s = (owner.span_s if queued_s is None else queued_s) - (ran + waited) * owner.span_s
+    slept_s = (owner.span_s if waits is None else waits[0]) - (ran + waited) * owner.span_s
     if waited * owner.span_s < slept_s:
         return None
     return f"{owner.who} ran {ran:.0%} of the time and waited {waited:.0%} of it for a core that others had"
 
 
-def _late_each_time(run: RunResult, owner: Owner) -> str | None:
+def _late_each_time(owner: Owner, waits: tuple[float, float] | None) -> str | None:
     """That it had seldom work, and waited for a core while it had: much of what connections waited. None: not so."""
-    ran, waited, waits = owner.busiest_ran, owner.busiest_waited, accepts.waits(run)
+    ran, waited = owner.busiest_ran, owner.busiest_waited
     if ran is None or waited is None or waits is None or waited < LATE * ran:
         return None
     waited_s = waited * owner.span_s
@@ -101,19 +100,22 @@ def _weigh_cores(run: RunResult) -> tuple[Verdict, str]:
     # A thread can use one core: one that runs all the time is at its limit, however many cores are idle.
     one_core = _most_taken(run) >= BUSY
     if not one_core and (cores < BUSY * min(1.0, full) or busy_share(run) < BUSY):
-        return "ruled_out", _slept(run) or f"The queue overflowed with CPU to spare: {told}, of {full:g}."
+        return "ruled_out", _too_little(run) or f"The queue overflowed with CPU to spare: {told}, of {full:g}."
     if cost < COST_S:
         return "ruled_out", f"The CPU went into accepting: {cost * 1e6:,.0f} µs for each connection."
     text = f"The accepting thread was starved: {told}, {cost * 1e3:,.1f} ms for each connection, while others waited."
     return ("confirmed" if overflowed(run) else "possible"), text
 
 
-def _slept(run: RunResult) -> str | None:
-    """That an owner waited for a core, and more for something else, as a sentence. None: it had a core, or soon."""
+def _too_little(run: RunResult) -> str | None:
+    """That an owner waited for a core, but not as `_kept_off` asks, as a sentence. None: it had a core, or soon."""
     for owner in owners.of_run(run):
         waited = owner.busiest_waited
         if waited is not None and waited >= owners.WAITED:
-            return f"{owner.who} waited {waited:.0%} of the time for a core, but slept of itself for longer."
+            return (
+                f"{owner.who} waited {waited:.0%} of the time for a core: for less than half a second in all, "
+                "or less than it ran, or less than it slept while connections waited."
+            )
     return None
 
 

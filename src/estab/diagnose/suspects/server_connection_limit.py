@@ -57,10 +57,11 @@ def _why_no_ceiling(stayed: Kept, ended: int, run: RunResult) -> str | None:
         return "No connection stayed open: it is no number of them that is too high."
     if stayed.lived_s > _LIVED_S and not _waited_unseen(run) and not _came_late(run):
         return f"What was closed had lived for {stayed.lived_s:.1f} s: it was not closed for being one too many."
-    each_its_own = max(1, len(run.server.processes or ()))  # one of several may be full while others have room
-    if stayed.fewest < (stayed.open - max(1, stayed.open // 10)) / each_its_own:
+    # Each process has a number of its own: one of several may be full while others have room.
+    processes = max(1, len(run.server.processes or ()))
+    if stayed.fewest < (stayed.open - max(1, stayed.open // 10)) / processes:
         return f"Connections were closed when {stayed.fewest:,} were open, and {stayed.open:,} were later."
-    if closings.order_decided(run) is False and each_its_own < 2:
+    if closings.order_decided(run) is False and processes < 2:
         return "Those that were closed came neither before nor after those that stayed: a share of all, not a number."
     if ended < _FEWEST or ended * _SHARE < run.funnel.connected:
         return f"{ended:,} of {plural(run.funnel.connected, 'connection')} closed early may be chance."
