@@ -67,7 +67,21 @@ def enter_new_namespace(*, as_root: bool = True) -> None:
     Raises NamespaceRefused with the reason where the kernel says no. Call it in a child only.
     """
     _unshare(_CLONE_NEWNET, as_root=as_root)
+    _small_table_of_its_own()
     link_up("lo")
+
+
+def _small_table_of_its_own() -> None:
+    """Go on in a further namespace with a small table of sockets: each look at them walks through all of the table.
+
+    It keeps the defaults that go by the table's size (`tcp_set_hashinfo` in net/ipv4/tcp_ipv4.c, from 6.1 on).
+    """
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        sysctl("net.ipv4.tcp_child_ehash_entries", 16_384)
+        defaults = {name: sysctl(name) for name in ("net.ipv4.tcp_max_tw_buckets", "net.ipv4.tcp_max_syn_backlog")}
+        if _libc.unshare(_CLONE_NEWNET) == 0:
+            for name, value in defaults.items():
+                sysctl(name, value)
 
 
 def go_on_as_process_1() -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from estab.errors import MachineError
-from estab.lab.process import linux
+from estab.lab.process import linux, namespace
 from estab.observe import process_tree
 
 _ALONE = linux.CLONE_NEWNS | linux.CLONE_NEWPID
@@ -55,6 +55,7 @@ def isolate() -> Inside:
     uid, gid = os.geteuid(), os.getegid()
     contained = _allowed(uid, gid)
     as_user = _unshare(linux.CLONE_NEWNET | (_ALONE if contained else 0), uid, gid)
+    namespace.left_host()
     if contained:
         linux.mounts_private()
     else:
