@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from tests import namespaces, ordinary_user
+from tests import huge_pages, namespaces, ordinary_user
 
 pytest_plugins = ["tests.again"]
 
@@ -99,10 +99,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Func
 
 
 def pytest_collection_finish() -> None:
-    """What was collected is no garbage; nor is it looked through in a forked child, which would copy its pages."""
+    """What was collected is no garbage; nor is it looked through in a forked child, which would copy its pages.
+
+    Nor are its pages copied one by one with each fork.
+    """
     if forked := sys.modules.get("tests.forked"):
         forked.warm()
     gc.freeze()
+    huge_pages.collapse()
 
 
 @pytest.fixture(scope="session")

@@ -29,9 +29,9 @@ _GLOBAL = {
     "net.nf_conntrack_max": "only the initial namespace's value counts",
 }
 _NAME = re.compile(r"net(\.[A-Za-z0-9_-]+)+")
-# A host's table of connections has a quarter of a million places on a machine of 16 GiB, and every look at sockets walks
-# through all of them (`inet_diag_dump_icsk`, net/ipv4/inet_diag.c): milliseconds for a handful of connections.
-_CHILDREN_TABLE, _TABLE_PLACES = "net.ipv4.tcp_child_ehash_entries", 16_384
+# A host's table of connections has a place for each 64 KiB of memory, and every look at sockets walks through all of
+# them (`inet_diag_dump_icsk`, net/ipv4/inet_diag.c): milliseconds for a handful of connections.
+_CHILDREN_TABLE, _TABLE_PLACES = "net.ipv4.tcp_child_ehash_entries", 4096
 # What a namespace has by default depends on the size of its table (`tcp_set_hashinfo`, net/ipv4/tcp_ipv4.c).
 _BY_TABLE = ("net.ipv4.tcp_max_tw_buckets", "net.ipv4.tcp_max_syn_backlog")
 _made: set[int] = set()

@@ -12,14 +12,14 @@ from estab.lab.stage.stage import Stage
 from estab.lab.wire.spec import WireSpec
 from estab.records.lab import LabWire
 
-_PINGS = 300
-_FLOOD_S = 0.25
+_PINGS = 150
+_FLOOD_S = 0.1
 _PORT = 9
 _RTT_S = 0.002
 
 
 def gauge() -> LabWire:
-    """Sends packets over a wire of 2 ms, one by one and then as many as go. Takes about a second."""
+    """Sends packets over a wire of 2 ms, one by one and then as many as go. Takes about half a second."""
     with Stage(WireSpec(rtt_s=_RTT_S)) as stage:
         with stage.client.entered():
             here = _udp(CLIENT)
