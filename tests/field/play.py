@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -28,10 +28,13 @@ from tests.field.evidence import Evidence
 from tests.field.mark import Said
 from tests.field.situation import PORT, Situation
 from tests.field.stage import NotSetUp, Stage
-from tests.forked import forked
+from tests.forked import forked_call
 from tests.namespaces import ChildFailed, counters, go_on_as_process_1, run
 
+from estab.cli import main
 from estab.diagnose.episodes import diagnosis_of
+from estab.lab.process import linux
+from estab.observe import via
 from estab.records import EPISODES_SCHEMA, Episodes
 
 _COMMAND_S = 60.0
@@ -145,9 +148,34 @@ def _run(built: Stage, situation: Situation, command: str, *, folder_name: str, 
 
 
 def _started(words: list[str], prefix: tuple[str, ...]) -> dict[str, Any]:
-    """`estab` as a fork; executed where another program starts it."""
+    """`estab` as a fork, which looks at the server by a fork too; executed where another program starts it."""
     env = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
-    return {"args": [*prefix, *_ESTAB, *words], "env": env} if prefix else forked(*words, env=env)
+    if prefix:
+        return {"args": [*prefix, *_ESTAB, *words], "env": env}
+
+    def run_estab() -> None:
+        via.subprocess = _ForkedObserver  # type: ignore[assignment]
+        main.run(words)
+
+    return forked_call(run_estab, "estab", *words, env=env)
+
+
+class _ForkedObserver:
+    """Takes the place of `subprocess` in `estab.observe.via`: to start Python there takes longer than to look."""
+
+    DEVNULL, PIPE = subprocess.DEVNULL, subprocess.PIPE
+
+    @staticmethod
+    def Popen(words: list[str], *, env: Mapping[str, str], **streams: Any) -> subprocess.Popen[bytes]:  # noqa: N802
+        """What `nsenter --net=FILE python -m estab …` does."""
+        file, arguments = words[1].removeprefix("--net="), words[2 + len(_ESTAB) :]
+
+        def observe() -> None:
+            with open(file, "rb") as space:
+                linux.setns(space.fileno())
+            main.run(arguments)
+
+        return subprocess.Popen(**forked_call(observe, "estab", *arguments, env=env), **streams)
 
 
 def said_in_record(record: dict[str, Any], code: int, text: str) -> Said:
