@@ -101,13 +101,18 @@ class _Shell:
 
     def _run(self, line: str, expected: tuple[int, ...]) -> None:
         started = time.monotonic()
-        process = self._popen(line, subprocess.PIPE)
-        try:
-            output, _ = process.communicate(timeout=LINE_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            output = process.communicate()[0] + f"\nnot over after {LINE_TIMEOUT_S} s"
-        self.done.append(Done(line, process.returncode, expected, output, time.monotonic() - started))
+        commands = line.split("; ")
+        parts = commands if all(map(_is_plain, commands)) else [line]
+        status, printed = 0, []
+        for part in parts:
+            process = self._popen(part, subprocess.PIPE)
+            try:
+                printed.append(process.communicate(timeout=LINE_TIMEOUT_S)[0])
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                printed += [process.communicate()[0], f"not over after {LINE_TIMEOUT_S} s"]
+            status = process.returncode
+        self.done.append(Done(line, status, expected, "\n".join(printed), time.monotonic() - started))
 
     def start(self, line: str) -> None:
         """Starts what runs beside the lines that follow, and waits until it has said something: it is up then."""
@@ -121,12 +126,16 @@ class _Shell:
 
     def _popen(self, line: str, output: int) -> subprocess.Popen[str]:
         streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}
-        words = shlex.split(bounded(line))
-        if words[0] == "estab" and not SHELL.search(QUOTED.sub("", bounded(line))):  # a shell has nothing to do there
-            command = forked(*words[1:], env=self._environment, mortal=True)
+        if _is_plain(line):
+            command = forked(*shlex.split(bounded(line))[1:], env=self._environment, mortal=True)
         else:
             command = {"args": [*MORTAL, "bash", "-c", bounded(line)], "env": self._environment}
         return subprocess.Popen(**command, **streams, cwd=self._folder, text=True, start_new_session=True)
+
+
+def _is_plain(command: str) -> bool:
+    """Whether it is `estab` and a shell has nothing to do there."""
+    return command.startswith("estab ") and not SHELL.search(QUOTED.sub("", command))
 
 
 def bounded(line: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import select
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,10 +22,11 @@ from estab.lab.parts import scenario
 
 PAGES = {block.page: blocks(path) for path in documents() for block in blocks(path)}
 # On a scenario's own page stands the line that plays it. tests/lab plays each of them, with more asked of it; so of the
-# field reports only what else stands there is run.
+# other pages only what else stands there is run.
 OF_SCENARIOS = ("docs/causes/", "docs/scenarios/")
 FIELD_REPORTS = "docs/field-reports/"
 TRANSLATED = re.compile(r"\.(ja|ko|zh)\.md$")  # with the blocks of the English page
+NEED_NOTHING = (["completion"], ["explain"], ["lab", "list"], ["lab", "run"], ["man"])
 PLAYED = [["lab", "run", name] for name in scenario.names()]
 MOST_NOT_RUN = 0.25
 SIDE_BY_SIDE = 3
@@ -31,26 +34,39 @@ PAGE_TIMEOUT_S = 300
 
 
 def with_lines(page: list[Block]) -> list[Block]:
-    runnable = [block for block in page if block.lines and block.why_not is None]
-    return [block for block in runnable if not is_played(block) and not is_run_elsewhere(block)]
+    """The blocks that are run, without the lines that another run shows."""
+    earlier: set[tuple[str, tuple[int, ...]]] = set()  # on this page
+    found = []
+    for block in (block for block in page if block.lines and block.why_not is None):
+        left_out = {
+            line
+            for line in block.lines
+            if is_played(block, line) or is_run_elsewhere(block, line) or (line, block.statuses) in earlier
+        }
+        earlier |= {(line, block.statuses) for line in block.lines if loads_only(line)}
+        body = "".join(line for line in block.body.splitlines(True) if line.strip().removeprefix("$ ") not in left_out)
+        found.append(replace(block, body=body))
+    return [block for block in found if block.lines]
 
 
-def is_played(block: Block) -> bool:
-    """Whether a field report's block holds nothing but what tests/lab plays."""
-    asked = [call for line in block.lines for call in calls(line)]
-    return block.page.startswith(FIELD_REPORTS) and all(
-        call[:3] in PLAYED and call[3:] in ([], ["-v"]) for call in asked
-    )
+def is_played(block: Block, line: str) -> bool:
+    """Whether tests/lab plays what the line does. README.md's line is run all the same."""
+    return block.page != "README.md" and all(call[:3] in PLAYED and call[3:] in ([], ["-v"]) for call in calls(line))
 
 
-def is_run_elsewhere(block: Block) -> bool:
-    """Whether it only runs the lab, which needs nothing of the page, and an earlier page has the same lines."""
-    return all(call[:2] == ["lab", "run"] for line in block.lines for call in calls(line)) and any(
-        other.lines == block.lines
+def is_run_elsewhere(block: Block, line: str) -> bool:
+    """Whether it needs nothing of the page, and an earlier page has the same line."""
+    return all(call[:1] in NEED_NOTHING or call[:2] in NEED_NOTHING for call in calls(line)) and any(
+        line in other.lines and other.why_not is None
         for name in list(PAGES)[: list(PAGES).index(block.page)]
         if not name.startswith((*OF_SCENARIOS, FIELD_REPORTS)) and not TRANSLATED.search(name)
         for other in PAGES[name]
     )
+
+
+def loads_only(line: str) -> bool:
+    """Whether it loads a server and leaves nothing, so that the same line does the same again."""
+    return all(call[0] in ("bench", "churn", "hold", "limits") and "--json" not in call for call in calls(line))
 
 
 ALL_LINES = [(block, line) for page in PAGES.values() for block in page for line in block.lines]
@@ -95,6 +111,7 @@ def test_markers_are_of_a_known_kind() -> None:
 @pytest.fixture(scope="module")
 def ran(request: pytest.FixtureRequest) -> dict[str, list[Done] | Exception]:
     """What the lines of the wanted pages did. Three pages run side by side: most of their time is waiting."""
+    importlib.import_module("estab.report.html.page")  # each page that makes a report would do so again
     items = [item for item in request.session.items if isinstance(item, pytest.Function)]
     wanted = [item.callspec.params["name"] for item in items if item.originalname == test_command_lines_run.__name__]
     running: dict[str, namespaces.Running] = {}
