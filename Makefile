@@ -9,8 +9,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 # How many tests at once: more than processors, for most of their time is waiting.
 TEST_WORKERS ?= 4
 PYTEST := $(BIN)/python -m pytest --dist loadgroup --no-loadscope-reorder -p no:inline_snapshot
-# Each worker collects all tests: what one has compiled, the next reads.
+# Each worker collects all tests. What is compiled by then it reads: workers that start at once would each compile all.
 unexport PYTHONDONTWRITEBYTECODE
+TESTS := $(shell find tests -name '*.py')
 FAST := tests/kernel tests/diagnose tests/records tests/compare tests/load tests/cli/test_bad_input.py \
   tests/cli/test_options.py tests/cli/test_help.py tests/cli/test_completion.py tests/cli/test_lab_progress.py
 
@@ -29,9 +30,13 @@ run: $(VENV)/.built
 extras: $(VENV)/.built
 	$(PIP) install --require-hashes -r requirements/extras.txt
 
-test: $(VENV)/.dev packages
+test: $(VENV)/.dev packages $(VENV)/.compiled
 	@$(BIN)/python -m tests.kernels --fetch || true
 	$(PYTEST) -n $(TEST_WORKERS) $(PYTEST_ARGS)
+
+$(VENV)/.compiled: $(VENV)/.dev $(TESTS)
+	@for half in 'tests/[a-e]*' 'tests/[f-z]*'; do \
+	  $(BIN)/python -m pytest --collect-only -q $$half >/dev/null 2>&1 & done; wait; touch $@
 
 # Rules, judge, parsers, records and the command line: what needs no namespace, no server and no load.
 test-fast: $(VENV)/.dev

@@ -33,6 +33,10 @@ class Case:
     nothing: str | None
     near: tuple[str, ...]
 
+    def tried(self) -> list[str]:
+        """What stands in the commands of the remedies that are tried."""
+        return [words for words in (self.works, self.nothing) if words]
+
 
 CASES = {
     "path_filtered": Case({"connections": 20}, "nft insert", "a bigger backlog", ("timed out (--timeout) at connect",)),
@@ -94,7 +98,7 @@ CASES = {
 
 def rebuilt(names: Iterable[str]) -> Twins:
     """The twins of these causes' scenarios, each of a run that is recorded for it."""
-    order = json.dumps({name: CASES[name].settings for name in names})
+    order = json.dumps({name: (CASES[name].settings, CASES[name].tried()) for name in names})
     with subprocess.Popen([sys.executable, REBUILT], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout
