@@ -156,7 +156,9 @@ def test_a_header_has_an_end(engine: str, begin: bytes, line: bytes, piece: int)
     assert taken(engine, GET, begin + line + b"x" * (HEADER_BYTES - len(line) - 100), piece)[1] is None
 
 
-@pytest.mark.parametrize("lines", [b"X: y\r\n" * 20_000, b"\r\nHTTP/1.1 100 Continue\r\n" * 5_000])
+@pytest.mark.parametrize(
+    "lines", [b"X: y\r\n" * 20_000, b"\r\nHTTP/1.1 100 Continue\r\n" * 5_000], ids=["fields", "continue"]
+)
 def test_a_header_of_many_lines_has_an_end(engine: str, lines: bytes) -> None:
     assert taken(engine, GET, b"HTTP/1.1 103 Hints\r\n" + lines, 5000)[:2] == ([], "header_too_long")
 

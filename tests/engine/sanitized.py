@@ -18,13 +18,15 @@ import estab
 from estab.load import fleet
 
 WITHIN_S = 900.0
-SUITE = ("tests/conformance",)
+_REPLIES = "tests/conformance/test_replies.py"  # which starts no worker
+SUITE = ("tests/conformance", f"--ignore={_REPLIES}")
 IN_ESTAB = (
-    "tests/engine/test_trace.py", "tests/observe/test_owned_sockets.py", "tests/conformance/test_replies.py",
+    "tests/engine/test_trace.py", "tests/observe/test_owned_sockets.py", _REPLIES,
     "tests/conformance/test_engines.py::test_rr", "tests/conformance/test_engines.py::test_hold_and_close",
     "tests/conformance/test_unix_sockets.py::test_hold",
 )  # fmt: skip
 _FOLDER = "ESTAB_SANITIZED"
+_NO_PLUGINS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # none is used here, and to import them takes seconds
 
 
 def pytest_configure() -> None:
@@ -49,10 +51,10 @@ def conformance(
             build.build(package, sanitize=True)
         else:
             build.linked(package, objects, sanitize=True)
-        plain = {**os.environ, _FOLDER: name}
+        plain = {**os.environ, _FOLDER: name, **_NO_PLUGINS}
         command = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]
         workers = build.run([*command, "-p", "tests.engine.sanitized", *SUITE, *arguments], plain, within_s)
-        own = build.run([*command, *IN_ESTAB, *arguments], _with_engine(folder), within_s)
+        own = build.run([*command, *IN_ESTAB, *arguments], _with_engine(folder) | _NO_PLUGINS, within_s)
         said = "".join(done.stdout + done.stderr for done in (workers, own))
         return workers.returncode or own.returncode, said, build.findings(folder)
 

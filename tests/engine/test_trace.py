@@ -318,7 +318,7 @@ def test_a_page_that_is_cut_is_no_harm(length: int) -> None:
     assert told(traced(whole[:length])) in ([], [(80, 1, 1, [])])
 
 
-@pytest.mark.parametrize("junk", [b"\xff" * 4096, bytes(4096), bytes(range(256)) * 16])
+@pytest.mark.parametrize("junk", [b"\xff" * 4096, bytes(4096), bytes(range(256)) * 16], ids=["ones", "zeros", "all"])
 def test_junk_is_no_harm(junk: bytes) -> None:
     assert told(traced(junk, junk[:8] + struct.pack("=Q", 4080) + junk[16:])) == []
 
