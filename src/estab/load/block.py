@@ -10,7 +10,6 @@ import mmap
 import os
 from collections import Counter
 from dataclasses import dataclass
-from itertools import compress
 from typing import Self
 
 from estab.phases import OWN_CODES, PHASES
@@ -193,5 +192,7 @@ class Block:
 
     def histogram(self, at: int) -> Counter[int]:
         """Values (ns) to counts of the histogram at CONNECT_NS_AT or REQUEST_NS_AT, empty buckets left out."""
-        words = self.words[at // 8 : at // 8 + HDR_LENGTH].tolist()
-        return Counter({hdr_value(i): words[i] for i in compress(range(HDR_LENGTH), words)})
+        whole = self._map[at : at + HDR_LENGTH * 8]
+        first, end = len(whole) - len(whole.lstrip(b"\0")), len(whole.rstrip(b"\0"))  # most is empty, at both ends
+        words = memoryview(whole).cast("Q")[first // 8 : -(-end // 8)].tolist()
+        return Counter({hdr_value(i): n for i, n in enumerate(words, first // 8) if n})

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from estab.kernel.formats import first_bytes, hdr
 from estab.load import fleet as fleets
-from estab.load.block import CONNECT_NS_AT, REQUEST_NS_AT, STALL_WORDS, Block
+from estab.load.block import CONNECT_NS_AT, REQUEST_NS_AT, STALL_WORDS, Block, hdr_index
 from estab.load.exchange import HTTP
 from estab.load.fleet import Fleet, WorkerProcess
 from estab.load.plan import ClientLoad
@@ -92,9 +92,10 @@ def percentiles(counts: Counter[int], total_ns: int, most_ns: int) -> Percentile
     n = counts.total()
     if n == 0:
         return None
-    histogram = hdr.empty()
+    buckets: Counter[int] = Counter()
     for value, count in counts.items():
-        histogram.record_value(max(value, 1), count)
+        buckets[hdr_index(max(value, 1))] += count
+    histogram = hdr.of(buckets)
     values = hdr.values_at(histogram, (50, 90, 99, 99.9))
     p50, p90, p99, p999 = (round(min(value, most_ns) / NS_PER_US, 3) for value in values)
     return Percentiles(

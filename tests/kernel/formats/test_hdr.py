@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from estab.errors import ParseError
 from estab.kernel.formats import hdr
-from estab.load.block import HDR_HIGHEST_NS
+from estab.load.block import HDR_HIGHEST_NS, hdr_index
 
 
 @given(st.lists(st.integers(1, hdr.HIGHEST_NS), min_size=1, max_size=20))
@@ -32,6 +34,18 @@ def test_several_percentiles_are_those_of_the_histogram(counts: dict[int, int], 
     for value, count in counts.items():
         made.record_value(value, count)
     assert hdr.values_at(made, percentiles) == [made.get_value_at_percentile(each) for each in percentiles]
+
+
+@settings(max_examples=20)
+@given(st.dictionaries(st.integers(1, hdr.HIGHEST_NS), st.integers(1, 1_000_000), max_size=20))
+def test_one_of_buckets_is_that_of_values_one_by_one(counts: dict[int, int]) -> None:
+    made, buckets = hdr.empty(), Counter[int]()
+    for value, count in counts.items():
+        made.record_value(value, count)
+        buckets[hdr_index(value)] += count
+    found = hdr.of(buckets)
+    assert found.encode() == made.encode()
+    assert hdr.values_at(found, [0, 50, 100]) == hdr.values_at(made, [0, 50, 100])
 
 
 @pytest.mark.parametrize("cut", [0, 1, 4, 20, 40])
