@@ -45,9 +45,8 @@ def drive(app: WatchApp, work: Callable[[Pilot[int]], Awaitable[None]], size: tu
 
 
 async def to_the_end(pilot: Pilot[Any]) -> None:
-    for _ in range(9):
-        await pilot.press("right")
-        await pilot.pause()
+    await pilot.press(*["right"] * 9)
+    await pilot.pause()
 
 
 def lines(app: WatchApp) -> list[str]:
