@@ -21,7 +21,7 @@ from estab.observe import SockDiag
 from estab.phases import PHASES
 from estab.records import ArrivalOrder
 
-SHORT = 0.15  # of a load that goes as fast as it can, on two cores
+SHORT = 0.05  # of a load that goes as fast as it can, on two cores
 
 
 # --- every workload ---

@@ -16,7 +16,8 @@ from tests.conformance.counts import assert_counts_add_up, assert_healthy, faile
 import estab
 from estab import RunResult, Service
 
-SHORT = 0.15
+SHORT = 0.05
+AT_A_RATE_S = 0.15  # some requests go out, at moments drawn by chance
 LONG_S = 30.0
 SOON_S = 15.0
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -63,9 +64,9 @@ def connections_failed(run: RunResult) -> dict[tuple[str, str], int]:
 @pytest.mark.parametrize("reply", [HELLO, CHUNKS], ids=["length", "chunked"])
 @pytest.mark.parametrize("mode", ["rr", "rate"])
 def test_bench_keeps_its_connections(reply: bytes, mode: str) -> None:
-    rate = 200.0 if mode == "rate" else None
+    seconds, rate = (AT_A_RATE_S, 200.0) if mode == "rate" else (SHORT, None)
     with answering(reply) as target:
-        run = estab.bench(target, http="/a?b", connections=5, duration_s=SHORT, mode=mode, rate_per_s=rate)  # type: ignore[arg-type]
+        run = estab.bench(target, http="/a?b", connections=5, duration_s=seconds, mode=mode, rate_per_s=rate)  # type: ignore[arg-type]
     assert_healthy(run, 5)
     assert run.funnel.attempted == run.funnel.first_byte == 5
     assert run.requests is not None
@@ -130,9 +131,9 @@ def test_a_server_that_closes_after_some_replies_is_connected_to_anew() -> None:
 )
 @pytest.mark.parametrize("mode", ["rr", "rate"])
 def test_each_reply_may_end_its_connection(reply: bytes, mode: str) -> None:
-    rate = 100.0 if mode == "rate" else None
+    seconds, rate = (AT_A_RATE_S, 100.0) if mode == "rate" else (SHORT, None)
     with answering(reply, closes=True) as target:
-        run = estab.bench(target, http="/", connections=3, duration_s=SHORT, mode=mode, rate_per_s=rate)  # type: ignore[arg-type]
+        run = estab.bench(target, http="/", connections=3, duration_s=seconds, mode=mode, rate_per_s=rate)  # type: ignore[arg-type]
     assert_healthy(run, 3)
     assert run.requests is not None
     assert run.requests.renewed == run.funnel.attempted - 3 > 0

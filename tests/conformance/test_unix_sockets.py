@@ -40,7 +40,7 @@ def suspects(run: RunResult) -> list[Suspect]:
 @pytest.mark.parametrize(("mode", "size"), [("rr", 64), ("rr", 200_000), ("flood", 1400)])
 def test_bench(address: str, mode: str, size: int) -> None:
     with serving(Service("echo", address)):
-        run = estab.bench(address, connections=10, duration_s=0.15, size_bytes=size, mode=mode)  # type: ignore[arg-type]
+        run = estab.bench(address, connections=10, duration_s=0.05, size_bytes=size, mode=mode)  # type: ignore[arg-type]
     assert_healthy(run, 10)
     assert run.config["target"] == address
     assert run.requests is not None
@@ -50,7 +50,7 @@ def test_bench(address: str, mode: str, size: int) -> None:
 
 def test_a_single_connection(address: str) -> None:
     with serving(Service("echo", address)):
-        run = estab.bench(address, connections=1, duration_s=0.15)
+        run = estab.bench(address, connections=1, duration_s=0.05)
     assert_healthy(run, 1)
 
 
