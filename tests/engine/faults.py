@@ -23,7 +23,7 @@ from tests.engine.checks import problems
 from tests.engine.pyfaults import FaultyPython, applies
 from tests.engine.rig import Engine, Outcome, run
 
-MOST_TRIES = 30  # of a load of 40 ms: where others have the processor, many of them are over before the call
+MOST_TRIES = 30  # of a load of 20 ms: where others have the processor, many of them are over before the call
 ENGINE = "ESTAB_FAULTS_ENGINE"  # set for the process that runs under the sanitizers
 
 

@@ -57,7 +57,7 @@ class Outcome:
 _REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd"
 HTTP_ECHO = Exchange(HTTP, len(_REPLY), _REPLY, renews=True)  # what an echo server makes of it is a reply
 _COMMON = {
-    "duration_ns": 40 * MS, "timeout_ns": 150 * MS, "drain_ns": 100 * MS, "sources": [("127.0.0.1", 0, 0)],
+    "duration_ns": 20 * MS, "timeout_ns": 150 * MS, "drain_ns": 100 * MS, "sources": [("127.0.0.1", 0, 0)],
 }  # fmt: skip
 _PORTS = {"port_low": 20_000, "port_count": 1_000}
 # What differs from the plan of six connections.
