@@ -5,6 +5,7 @@ Rules 17 to 19 of docs/kernel.md. Times count from the first SYN, in seconds.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -54,15 +55,17 @@ def waits_s(count: int, linear_timeouts: int = 0, rto_max_ms: int = 120_000) -> 
     Source: `net/ipv4/tcp_timer.c tcp_retransmit_timer`: the wait doubles once total_rto exceeds the linear ones; the
     cap is `net.ipv4.tcp_rto_max_ms` (6.15 and later), before that 120 s (docs/kernel.md rules 17 and 19).
     """
+    return list(_waits(count, linear_timeouts, rto_max_ms))
+
+
+def _waits(count: int, linear_timeouts: int, rto_max_ms: int) -> Iterator[float]:
     within("linear_timeouts", linear_timeouts, 0, MAX_SYNCNT)
     within("rto_max_ms", rto_max_ms, 1000, 120_000)
-    cap = rto_max_ms / 1000
-    waits, current = [], INITIAL_RTO_S
+    cap, current = rto_max_ms / 1000, INITIAL_RTO_S
     for fired in range(1, count + 1):
-        waits.append(current)
+        yield current
         if fired > linear_timeouts:
             current = min(current * 2, cap)
-    return waits
 
 
 def resent_after_s(number: int, linear_timeouts: int = 0, rto_max_ms: int = 120_000) -> float:
@@ -168,7 +171,7 @@ def retransmits_behind(
     """
     at_least("latency_s", latency_s, 0)
     needed = 0
-    for start in accumulate(waits_s(MAX_SYNCNT, linear_timeouts, rto_max_ms)):
+    for start in accumulate(_waits(MAX_SYNCNT, linear_timeouts, rto_max_ms)):  # most need none: no more is reckoned
         if latency_s - rtt_s < start:
             break
         needed += 1
