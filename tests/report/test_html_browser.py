@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.browser.pages import Opened
+from tests.browser.pages import Opened, chromium
 from tests.diagnose import runs
 from tests.report.html_pages import HOSTILE, drawn, full, hostile, rows_of, written
 
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.xdist_group("pages")  # what draws them is made once a process
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as chrome:
+        yield chrome
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.browser.pages import Opened
+from tests.browser.pages import Opened, chromium
 from tests.diagnose import runs
 from tests.diagnose.test_episodes import CALM, FULL, other, recording
 from tests.diagnose.test_snapshots import listener
@@ -60,6 +60,12 @@ def page(night: str) -> Path:
     path = Path(night) / "report.html"
     path.write_text(report.html(report.material([night])), encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Any:
+    with chromium() as chrome:
+        yield chrome
 
 
 @pytest.fixture(scope="module")
