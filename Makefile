@@ -15,7 +15,7 @@ TESTS := $(shell find tests -name '*.py')
 FAST := tests/kernel tests/diagnose tests/records tests/compare tests/load tests/cli/test_bad_input.py \
   tests/cli/test_options.py tests/cli/test_help.py tests/cli/test_completion.py tests/cli/test_lab_progress.py
 
-.PHONY: run extras test test-fast check field bench bench-docs docs test-kernels sanitize lock packages clean
+.PHONY: run extras test test-long test-fast check field bench bench-docs docs test-kernels sanitize lock packages clean
 
 run: $(VENV)/.built
 	@echo '$$ estab bench -c 100 -s 64 -d 3    # a healthy run'
@@ -31,8 +31,12 @@ extras: $(VENV)/.built
 	$(PIP) install --require-hashes -r requirements/extras.txt
 
 test: $(VENV)/.dev packages $(VENV)/.compiled
+	$(PYTEST) -n $(TEST_WORKERS) -m "not long" $(PYTEST_ARGS)
+
+# Under sanitizers, with faults, on another kernel, in the field, as twins: few tests, a third of the time.
+test-long: $(VENV)/.dev packages $(VENV)/.compiled
 	@$(BIN)/python -m tests.kernels --fetch || true
-	$(PYTEST) -n $(TEST_WORKERS) $(PYTEST_ARGS)
+	$(PYTEST) -n $(TEST_WORKERS) -m long $(PYTEST_ARGS)
 
 $(VENV)/.compiled: $(VENV)/.dev $(TESTS)
 	@for half in 'tests/[a-e]*' 'tests/[f-z]*'; do \

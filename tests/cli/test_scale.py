@@ -21,6 +21,7 @@ def _hold() -> dict[str, object]:
     return run
 
 
+@pytest.mark.long
 @pytest.mark.namespace
 def test_a_hundred_thousand() -> None:
     run = in_namespace(_hold, timeout_s=150)

@@ -12,6 +12,8 @@ import pytest
 from tests.engine import build
 from tests.engine.conftest import LongChecks
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("engine", ["c", "python"])
 def test_no_fault_crashes_hangs_or_loses_a_count(engine: str, long_checks: LongChecks) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from tests.engine.conftest import LongChecks
 
 
+@pytest.mark.long
 def test_conformance_under_sanitizers(long_checks: LongChecks) -> None:
     assert long_checks.conformance is not None
     code, said, found = long_checks.conformance.result()

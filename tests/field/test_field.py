@@ -11,6 +11,7 @@ from tests.field.runner import Runner
 from tests.field.situation import due, healthy, open_to
 
 
+@pytest.mark.long
 @pytest.mark.namespace
 def test_the_judge_is_right_in_the_field() -> None:
     outcomes = Runner(jobs=4).play_all([SITUATIONS[name] for name in IN_CI])

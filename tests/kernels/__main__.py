@@ -53,7 +53,7 @@ def run(asked: argparse.Namespace) -> int:
 
 
 def _fetch() -> int:
-    """Have the kernel that `make test` boots in the cache: the tests themselves have no network."""
+    """Have the kernel that `make test-long` boots in the cache: the tests themselves have no network."""
     apt = Apt(cache(), (catalogue.OF_THE_TESTS,))
     try:
         apt.update()
@@ -87,7 +87,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rules", metavar="PATTERN", help="the rules whose tests match, as pytest -k; no scenarios")
     parser.add_argument("--all", action="store_true", help="every kernel that Debian has, every scenario in each")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="guests at the same time (default: cores)")
-    parser.add_argument("--fetch", action="store_true", help="only fetch the kernel that make test boots")
+    parser.add_argument("--fetch", action="store_true", help="only fetch the kernel that make test-long boots")
     parser.add_argument("--keep", action="store_true", help=f"write what came of it into {results.KEPT.name}")
     asked = parser.parse_args()
     for name in asked.scenario or ():

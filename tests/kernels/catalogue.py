@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from tests.kernels.apt import Apt, CannotHave, Package, version_key
 
 UML, CLOUD, HOST = "uml", "cloud", "host"
-OF_THE_TESTS = "bookworm"  # Debian's release whose user-mode Linux `make test` boots
+OF_THE_TESTS = "bookworm"  # Debian's release whose user-mode Linux `make test-long` boots
 _UML_PACKAGE = "user-mode-linux"
 _CLOUD_PACKAGE = r"linux-image-(\d.*-cloud-amd64)(-unsigned)?"
 _SERIES = re.compile(r"\d+\.\d+")
@@ -50,7 +50,7 @@ def one(apt: Apt, name: str) -> Kernel:
 
 
 def of_the_tests(apt: Apt) -> Kernel:
-    """The one that `make test` boots: user-mode Linux of `OF_THE_TESTS`. Raises CannotHave."""
+    """The one that `make test-long` boots: user-mode Linux of `OF_THE_TESTS`. Raises CannotHave."""
     return next(kernel for kernel in available(apt) if kernel.kind == UML)
 
 

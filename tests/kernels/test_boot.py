@@ -1,6 +1,6 @@
-"""One kernel of another age, booted as a process: some rules and scenarios, on each run of the tests.
+"""One kernel of another age, booted as a process: some rules and scenarios, in `make test-long`.
 
-`make test-kernels` asks more kernels more. `make test` fetches the kernel first, for tests have no network.
+`make test-kernels` asks more kernels more. `make test-long` fetches the kernel first, for tests have no network.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ def kernel() -> tuple[Apt, Kernel]:
     return apt, catalogue.of_the_tests(apt)
 
 
+@pytest.mark.long
 @pytest.mark.namespace
 def test_user_mode_linux_does_as_the_rules_say(kernel: tuple[Apt, Kernel]) -> None:
     apt, booted = kernel

@@ -10,7 +10,7 @@ from tests.lab.random_bursts import Report, case, run
 CASES = 60
 SEED = int(os.environ.get("ESTAB_BURSTS_SEED", "4"))
 
-pytestmark = pytest.mark.namespace
+pytestmark = [pytest.mark.long, pytest.mark.namespace]
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from estab.diagnose.suspects import CAUSES
 from estab.records import from_builtins
 from estab.records.twin import TwinRemedy, TwinResult
 
+pytestmark = pytest.mark.long
 Twins = Callable[[str], TwinResult]
 REBUILT = Path(__file__).with_name("rebuilt.py")
 
