@@ -55,7 +55,6 @@ def isolate() -> Inside:
     uid, gid = os.geteuid(), os.getegid()
     contained = _allowed(uid, gid)
     as_user = _unshare(linux.CLONE_NEWNET | (_ALONE if contained else 0), uid, gid)
-    namespace.left_host()
     if contained:
         linux.mounts_private()
     else:
@@ -70,6 +69,7 @@ def isolate() -> Inside:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     if contained:
         linux.mount_proc()
+    namespace.left_host()  # by its own /proc, where it has one: a container's may be read-only
     return Inside(contained, as_user, host_proc)
 
 

@@ -29,8 +29,8 @@ _GLOBAL = {
     "net.nf_conntrack_max": "only the initial namespace's value counts",
 }
 _NAME = re.compile(r"net(\.[A-Za-z0-9_-]+)+")
-# A host's table of connections has a place for each 64 KiB of memory, and every look at sockets walks through all of
-# them (`inet_diag_dump_icsk`, net/ipv4/inet_diag.c): milliseconds for a handful of connections.
+# A host's table of connections has a place for each 128 KiB of memory (`tcp_init`, net/ipv4/tcp.c), and every look at
+# sockets walks through all of them (`tcp_diag_dump`, net/ipv4/tcp_diag.c): milliseconds for a handful of connections.
 _CHILDREN_TABLE, _TABLE_PLACES = "net.ipv4.tcp_child_ehash_entries", 4096
 # What a namespace has by default depends on the size of its table (`tcp_set_hashinfo`, net/ipv4/tcp_ipv4.c).
 _BY_TABLE = ("net.ipv4.tcp_max_tw_buckets", "net.ipv4.tcp_max_syn_backlog")
@@ -40,7 +40,7 @@ _made: set[int] = set()
 def left_host() -> None:
     """This process has left the host's network: each namespace made from here has a small table of its own (6.1)."""
     _made.add(linux.network_namespace())
-    with contextlib.suppress(EstabError):  # it is for speed alone
+    with contextlib.suppress(EstabError, OSError):  # it is for speed alone
         sysctl(_CHILDREN_TABLE, _TABLE_PLACES)
 
 
