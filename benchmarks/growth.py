@@ -83,7 +83,7 @@ class _CensusTimes:
         self.needs_s = 2.0 + self.repeats * connections * 8e-6  # ss takes some 5 µs a pair
 
     def take(self) -> dict[str, float | None]:
-        from estab.observe import SockDiag
+        from estab.observe.sock_diag import SockDiag
 
         with SockDiag() as diag:
             pairs = [(seconds(diag.census), seconds(_ss)) for _ in range(self.repeats)]

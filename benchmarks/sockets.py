@@ -67,7 +67,7 @@ def _least(work: Callable[[], object]) -> float:
 
 def own_census(_seconds: int, notes: list[str], count: int) -> dict[str, float]:
     """A census of all sockets, in this process."""
-    from estab.observe import SockDiag
+    from estab.observe.sock_diag import SockDiag
 
     with connections(count), SockDiag() as diag:
         notes.append(f"{diag.census().sockets:,} sockets counted by state, port and peer")
@@ -82,7 +82,7 @@ def ss(_seconds: int, count: int) -> dict[str, float]:
 
 def own_steady_watch(seconds: int, _notes: list[str], count: int) -> dict[str, float]:
     """Ten samples a second beside so many connections: the share of one core, in steady state."""
-    from estab.observe import Watch
+    from estab.observe.watch import Watch
 
     with connections(count), contextlib.closing(Watch("127.0.0.1", PORT)) as watch:
         watch.start()

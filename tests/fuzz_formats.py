@@ -28,6 +28,7 @@ from estab.kernel.formats import (
     softnet,
     sysctl,
     tcp_info,
+    trace_events,
     tracefs,
     unix_diag,
     words,
@@ -149,8 +150,8 @@ FAMILIES: dict[str, tuple[str, dict[str, Parser]]] = {
         {
             "line": _trace,
             "reasons": tracefs.parse_reasons,
-            "format": tracefs.parse_format,
-            "stats": tracefs.parse_stats,
+            "format": trace_events.parse_format,
+            "stats": trace_events.parse_stats,
         },
     ),
 }

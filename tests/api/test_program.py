@@ -19,7 +19,7 @@ import estab
 from estab import CommandError, RunResult, UsageError
 from estab.api import program
 from estab.observe.connect_trace import ConnectTrace
-from estab.observe.connect_tracer import TracedConnects
+from estab.observe.traced_connects import TracedConnects
 from estab.pytest_plugin import Estab
 
 assert program  # loaded while all of it may be read, as the codec that getaddrinfo() wants is

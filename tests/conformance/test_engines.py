@@ -17,7 +17,7 @@ from estab import RunResult, Service, _engine
 from estab.load import block, pyengine
 from estab.load.block import hdr_index, hdr_value
 from estab.load.pyengine.counting import payload
-from estab.observe import SockDiag
+from estab.observe.sock_diag import SockDiag
 from estab.phases import PHASES
 from estab.records import ArrivalOrder
 

@@ -23,7 +23,7 @@ def has(folder: Path, *fields: str) -> Path:
 
 def test_an_event_that_is_there_is_switched_on(tmp_path: Path) -> None:
     at = has(tmp_path, "skaddr", "ret")
-    assert connect_tracer.switched_on(tmp_path, Event("tcp/an_event", {"ret": 8}, "ret < 0")) == (7, 16)
+    assert connect_tracer.switched_on(str(tmp_path), Event("tcp/an_event", {"ret": 8}, "ret < 0")) == (7, 16)
     assert ((at / "filter").read_text(), (at / "enable").read_text()) == ("ret < 0", "1")
 
 
@@ -31,9 +31,9 @@ def test_an_event_that_is_there_is_switched_on(tmp_path: Path) -> None:
 def test_one_that_can_be_done_without(tmp_path: Path, fields: tuple[str, ...] | None) -> None:
     if fields is not None:
         has(tmp_path, *fields)
-    assert connect_tracer.switched_on(tmp_path, Event("tcp/an_event", {"ret": 8}, without="RSTs")) == (-1,)
+    assert connect_tracer.switched_on(str(tmp_path), Event("tcp/an_event", {"ret": 8}, without="RSTs")) == (-1,)
     with pytest.raises((OSError, ParseError)):
-        connect_tracer.switched_on(tmp_path, Event("tcp/an_event", {"ret": 8}))
+        connect_tracer.switched_on(str(tmp_path), Event("tcp/an_event", {"ret": 8}))
 
 
 def test_what_is_not_permitted_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,6 +42,6 @@ def test_what_is_not_permitted_is_raised(tmp_path: Path, monkeypatch: pytest.Mon
     def refused(*_: object, **__: object) -> int:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "write_text", refused)
+    monkeypatch.setattr(connect_tracer, "_write", refused)
     with pytest.raises(PermissionError):
-        connect_tracer.switched_on(tmp_path, Event("tcp/an_event", {"ret": 8}, without="RSTs"))
+        connect_tracer.switched_on(str(tmp_path), Event("tcp/an_event", {"ret": 8}, without="RSTs"))

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from estab.errors import ParseError
 from estab.kernel.formats import inet_diag
-from estab.observe import SockDiag, Watch, ghosts
-from estab.observe.sock_diag import ServerEnd
+from estab.observe import ghosts
+from estab.observe.sock_diag import ServerEnd, SockDiag
+from estab.observe.watch import Watch
 from estab.records import Tuple4
 
 TARGET = ("127.0.0.1", 8001)

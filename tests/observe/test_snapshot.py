@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from estab.observe import cgroups, host, processes, sysctls, take
+from estab.observe import cgroups, host, processes, sysctls
 from estab.observe.gaps import Gaps
+from estab.observe.snapshot import take
 from estab.records import CgroupCpu, Snapshot, decode, encode
 
 
@@ -119,7 +120,7 @@ def test_owners_of_a_shared_socket() -> None:
 
 UNPRIVILEGED = """
 import os, socket, sys
-from estab.observe import take
+from estab.observe.snapshot import take
 from estab.records import encode
 
 server = socket.create_server(("127.0.0.1", 0))

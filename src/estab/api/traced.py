@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from estab.load import outcome
 from estab.load.block import hdr_value
-from estab.observe.connect_tracer import FailureCount, TracedConnects, TracedTarget
 from estab.observe.program_watch import Target
+from estab.observe.traced_connects import FailureCount, TracedConnects, TracedTarget
 from estab.records import Failure, Funnel, Latency, ProgramAccepts, ProgramConnects, ProgramTarget, UnixRefused
 from estab.records.failure import GAVE_UP, by_kind
 

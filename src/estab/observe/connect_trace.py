@@ -12,11 +12,18 @@ import select
 import subprocess
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
-import msgspec
+from estab.observe import traced_connects
+from estab.observe.connect_tracer import BUFFER_KB
+from estab.observe.traced_connects import TracedConnects
 
-from estab.observe.connect_tracer import BUFFER_KB, TracedConnects
-
+# It needs nothing of site-packages but estab: to look through what is installed there takes as long as all else.
+_TRACER = (
+    *(sys.executable, "-P", "-S", "-c"),
+    "import sys; sys.path.append(sys.argv[1]); from estab.observe.connect_tracer import main; main(int(sys.argv[2]))",
+    str(Path(__file__).resolve().parents[2]),
+)
 _READY_WITHIN_S, _RESULT_WITHIN_S = 10.0, 20.0
 _INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, include/linux/proc_ns.h: the events name pids as there
 
@@ -65,7 +72,7 @@ class ConnectTrace:
 
     def _start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "estab.observe.connect_tracer", str(self._buffer_kb)],
+            [*_TRACER, str(self._buffer_kb)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -87,16 +94,14 @@ class ConnectTrace:
     def _read(self, within_s: float) -> TracedConnects | None:
         assert self._process is not None
         assert self._process.stdout is not None
-        line = b""
-        while not line.endswith(b"\n") and select.select([self._process.stdout], [], [], within_s)[0]:
-            data = os.read(self._process.stdout.fileno(), 1 << 20)
+        told = b""
+        while len(told) < 4 or len(told) < 4 + int.from_bytes(told[:4], sys.byteorder):
+            in_time = select.select([self._process.stdout], [], [], within_s)[0]
+            data = os.read(self._process.stdout.fileno(), 1 << 20) if in_time else b""
             if not data:
-                break
-            line += data
-        try:
-            return msgspec.json.decode(line, type=TracedConnects)
-        except msgspec.MsgspecError:
-            return None
+                return None
+            told += data
+        return traced_connects.read(told[4:])
 
 
 def _sweep() -> None:

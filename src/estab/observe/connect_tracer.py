@@ -1,31 +1,32 @@
-"""What runs in the process that traces connects: `python -m estab.observe.connect_tracer`.
+"""What runs in the process that traces connects, which `connect_trace` starts.
 
-On standard input it reads `follow PID` and `end`, a line each; it prints one line of JSON once it traces, or why it
-can't, and one with the result at the end. When its input closes, as it does when estab is killed, it ends without a
-word. Either way its tracefs instance is gone then. The kernel leaves out what no connect needs; what is left is decoded
-in C, page by page.
+On standard input it reads `follow PID` and `end`, a line each. It says once that it traces, or why it can't, and at the
+end what it counted, which `traced_connects` reads: each time 4 bytes of length and that much of `marshal`. When its
+input closes, as it does when estab is killed, it ends without a word. Either way its tracefs instance is gone then. The
+kernel leaves out what no connect needs; what is left is decoded in C, page by page.
+
+It imports as little as it can: what is traced waits for its start.
 """
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # what `signal` is made of; that one imports enum besides
 import contextlib
+import marshal
 import os
 import select
-import signal
 import sys
 import time
-from array import array
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-
-import msgspec
 
 from estab.errors import EstabError, ParseError
-from estab.kernel.formats import inet_diag, tracefs
-from estab.observe import process_tree, trace_instance
+from estab.kernel.formats import trace_events
+from estab.observe import trace_instance
 
+TYPE_CHECKING = False  # as typing's, which would take a while to import
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
     from estab._engine import Trace
 
 _PAGE_BYTES = 65536  # a read gives one page, whatever its size
@@ -40,13 +41,11 @@ _CALLS = "calls that failed before TCP did anything, and what was accepted"
 _BINDS = "bind() that failed"
 
 
-class Event(NamedTuple):
+class Event:
     """An event, the sizes of its fields, what the kernel lets through, and what is not seen without it (empty: all)."""
 
-    name: str
-    sizes: Mapping[str, int]
-    wanted: str = ""
-    without: str = ""
+    def __init__(self, name: str, sizes: Mapping[str, int], wanted: str = "", without: str = "") -> None:
+        self.name, self.sizes, self.wanted, self.without = name, sizes, wanted, without
 
 
 # In the order of `enum event_kind` in event.h.
@@ -81,108 +80,38 @@ _EVENTS = (
 )
 
 
-class FailureCount(msgspec.Struct, array_like=True):
-    """`code`: an errno; 0: closed by its program before it connected; -1: not told. Times of CLOCK_MONOTONIC, in ns."""
-
-    code: int
-    count: int
-    first_ns: int
-    last_ns: int
-
-
-class TracedTarget(msgspec.Struct):
-    """What became of the connects to one address and port."""
-
-    address: str
-    port: int
-    attempted: int
-    connected: int
-    resets_received: int
-    resets_sent: int
-    resent: int
-    worst_give_up_ns: int
-    failures: list[FailureCount]
-
-
-class TracedAccepts(msgspec.Struct):
-    """What was accepted from one socket. `inode`: which (None: it was closed too soon); `unix`: it is no TCP socket."""
-
-    inode: int | None
-    unix: bool
-    accepted: int
-    failures: list[FailureCount]
-
-
-class TracedRefused(msgspec.Struct):
-    """Another process whose connects over UNIX sockets got EAGAIN, in the network namespace with this inode.
-
-    `pid` and what follows it: None where it had ended before it could be looked at.
-    """
-
-    pid: int | None
-    name: str | None
-    namespace: int | None
-    count: int
-    first_ns: int
-    last_ns: int
-
-
-class TracedConnects(msgspec.Struct):
-    """All connects of the processes that were followed. `why`: what kept it from tracing.
-
-    `connect_ns` counts times to connect by the index of the HDR histogram; `resent` connects by how often their SYN was
-    sent again. `lost` events did not fit the buffer. `refused`: who beside them found a UNIX accept queue full.
-    """
-
-    why: str | None = None
-    targets: list[TracedTarget] = []
-    connect_ns: list[tuple[int, int]] = []
-    sum_ns: int = 0
-    max_ns: int = 0
-    resent: list[int] = []
-    socket_failures: list[FailureCount] = []
-    bind_failures: list[FailureCount] = []
-    connect_failures: list[FailureCount] = []
-    accepts: list[TracedAccepts] = []
-    unix_connects: int = 0
-    unix_failures: list[FailureCount] = []
-    refused: list[TracedRefused] = []
-    events: int = 0
-    lost: int = 0
-    unseen: list[str] = []
-
-
 def main(buffer_kb: int) -> None:
     """Trace until the input says `end`, or closes. Never raises for what is refused. `buffer_kb`: of each CPU."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_IGN)  # it ends with its input, and never before it has tidied up
+    for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT):
+        _signal.signal(number, _signal.SIG_IGN)  # it ends with its input, and never before it has tidied up
     try:
-        root = Path(trace_instance.tracefs())
+        root = trace_instance.tracefs()
         trace_instance.sweep(root)
         with trace_instance.instance(root) as folder:
             traced = _trace(folder, buffer_kb)
         if traced is not None:
             _say(traced)
     except OSError as error:
-        _say(TracedConnects(why=f"tracefs: {error.strerror}: {error.filename}"))
+        _say({"why": f"tracefs: {error.strerror}: {error.filename}"})
     except (EstabError, ImportError) as error:
-        _say(TracedConnects(why=str(error)))
+        _say({"why": str(error)})
 
 
-def _say(said: TracedConnects) -> None:
+def _say(said: dict[str, Any]) -> None:
+    data = marshal.dumps(said)
     with contextlib.suppress(BrokenPipeError):
-        sys.stdout.buffer.write(msgspec.json.encode(said) + b"\n")
+        sys.stdout.buffer.write(len(data).to_bytes(4, sys.byteorder) + data)
         sys.stdout.buffer.flush()
 
 
-def _trace(folder: Path, buffer_kb: int) -> TracedConnects | None:
-    """The result; None where the input closed."""
+def _trace(folder: str, buffer_kb: int) -> dict[str, Any] | None:
+    """What was counted; None where the input closed."""
     from estab._engine import trace
 
     formats = tuple(switched_on(folder, event) for event in _EVENTS)
     decoder = trace(formats)
     with _pages_of(folder, buffer_kb) as pages:
-        _say(TracedConnects())
+        _say({"why": None})
         orders, listeners, refused, ended = _Orders(decoder), _Listeners(decoder), _Refused(decoder), None
         while ended is None:
             ended = orders.obey()
@@ -194,36 +123,56 @@ def _trace(folder: Path, buffer_kb: int) -> TracedConnects | None:
             return None
         _drain(pages, decoder, after_ns=-_LONG_NS)  # nothing is to come that would say more
     absent = [event.without for event, places in zip(_EVENTS, formats, strict=True) if places == _ABSENT]
-    return msgspec.structs.replace(
-        _result(folder, decoder, listeners), refused=refused.processes(), unseen=list(dict.fromkeys(absent))
-    )
+    return {
+        "targets": decoder.targets(),
+        "totals": decoder.totals(),
+        "accepts": listeners.accepts(),
+        "refused": refused.threads(),
+        "lost": _lost(folder),
+        "unseen": list(dict.fromkeys(absent)),
+    }
 
 
-def switched_on(folder: Path, event: Event) -> tuple[int, ...]:
+def switched_on(folder: str, event: Event) -> tuple[int, ...]:
     """Its id and the places of its fields; where this kernel has none such and it can be done without, `_ABSENT`."""
-    at = folder / "events" / event.name
+    at = f"{folder}/events/{event.name}"
     try:
-        places = tracefs.parse_format((at / "format").read_bytes()).offsets(event.sizes)
+        places = trace_events.parse_format(_read(f"{at}/format")).offsets(event.sizes)
     except (FileNotFoundError, ParseError):
         if event.without:
             return _ABSENT
         raise
     if event.wanted:
-        (at / "filter").write_text(event.wanted)
-    (at / "enable").write_text("1")
+        _write(f"{at}/filter", event.wanted)
+    _write(f"{at}/enable", "1")
     return places
 
 
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+
+
+def _cpus(folder: str) -> list[str]:
+    """The folder of each CPU's buffer."""
+    return [f"{folder}/per_cpu/{name}" for name in sorted(os.listdir(f"{folder}/per_cpu"))]
+
+
 @contextlib.contextmanager
-def _pages_of(folder: Path, buffer_kb: int) -> Iterator[list[int]]:
+def _pages_of(folder: str, buffer_kb: int) -> Iterator[list[int]]:
     """Each CPU's pages, as descriptors. The clock is set before, which empties the buffer."""
-    cpus = sorted((folder / "per_cpu").glob("cpu*"))
-    (folder / "trace_clock").write_text("mono")
-    (folder / "buffer_size_kb").write_text(str(min(buffer_kb, max(64, _MOST_KB // len(cpus)))))
+    cpus = _cpus(folder)
+    _write(f"{folder}/trace_clock", "mono")
+    _write(f"{folder}/buffer_size_kb", str(min(buffer_kb, max(64, _MOST_KB // len(cpus)))))
     with contextlib.ExitStack() as stack:
         opened = []
         for cpu in cpus:
-            opened.append(os.open(cpu / "trace_pipe_raw", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+            opened.append(os.open(f"{cpu}/trace_pipe_raw", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
             stack.callback(os.close, opened[-1])
         yield opened
 
@@ -252,9 +201,16 @@ class _Orders:
 
     def _follow(self, pid: int) -> None:
         """The process and its threads, which share its descriptors."""
-        for tid in dict.fromkeys([pid, *process_tree.tasks([pid])]):
+        for tid in dict.fromkeys([pid, *_threads(pid)]):
             self._decoder.follow(tid, pid, time.monotonic_ns())
         self.followed = True
+
+
+def _threads(pid: int) -> list[int]:
+    try:
+        return [int(tid) for tid in os.listdir(f"/proc/{pid}/task")]
+    except OSError:  # it is gone
+        return []
 
 
 class _Listeners:
@@ -269,15 +225,11 @@ class _Listeners:
         for tid, descriptor, *_ in self._decoder.acceptors()[len(self._known) :]:
             self._known.append(_socket_at(f"/proc/{tid}/fd/{descriptor}"))
 
-    def accepts(self) -> list[TracedAccepts]:
-        """What each accepted, processes that share one together."""
+    def accepts(self) -> list[tuple[object, ...]]:
+        """Each: its inode, whether it is a UNIX socket, how much one process accepted there, and failures."""
         self.look()
-        told: dict[tuple[int | None, bool], TracedAccepts] = {}
-        for (inode, unix), (_tid, _fd, accepted, failures) in zip(self._known, self._decoder.acceptors(), strict=True):
-            listener = told.setdefault((inode, unix), TracedAccepts(inode, unix, 0, []))
-            listener.accepted += accepted
-            listener.failures += [FailureCount(*each) for each in failures]
-        return list(told.values())
+        accepted = (used[2:] for used in self._decoder.acceptors())
+        return [(*known, *used) for known, used in zip(self._known, accepted, strict=True)]
 
 
 class _Refused:
@@ -293,22 +245,16 @@ class _Refused:
             if tid not in self._known:
                 self._known[tid] = _process_of(tid)
 
-    def processes(self) -> list[TracedRefused]:
-        """All of them, the threads of one process together."""
+    def threads(self) -> list[tuple[object, ...]]:
+        """Each: its process, that one's name and network namespace, how often, when first and when last."""
         self.look()
-        told: dict[tuple[int | None, str | None, int | None], TracedRefused] = {}
-        for tid, count, first_ns, last_ns in self._decoder.refused():
-            who = self._known[tid]
-            process = told.setdefault(who, TracedRefused(*who, 0, first_ns, last_ns))
-            process.count += count
-            process.first_ns, process.last_ns = min(process.first_ns, first_ns), max(process.last_ns, last_ns)
-        return sorted(told.values(), key=lambda process: -process.count)
+        return [(*self._known[tid], *counts) for tid, *counts in self._decoder.refused()]
 
 
 def _process_of(tid: int) -> tuple[int | None, str | None, int | None]:
     """The pid and the name of a thread's process, and the inode of its network namespace; None where it is gone."""
     try:
-        status = Path(f"/proc/{tid}/status").read_text(encoding="utf-8", errors="replace")
+        status = _read(f"/proc/{tid}/status").decode("utf-8", "replace")
         fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
         return int(fields["Tgid"]), fields["Name"], os.stat(f"/proc/{tid}/ns/net").st_ino
     except (OSError, KeyError, ValueError):
@@ -334,32 +280,9 @@ def _drain(pages: list[int], decoder: Trace, *, after_ns: int) -> None:
     decoder.turn(max(0, now_ns - after_ns))
 
 
-def _result(folder: Path, decoder: Trace, listeners: _Listeners) -> TracedConnects:
-    totals = decoder.totals()
-    counts = array("Q", totals["histogram"])
+def _lost(folder: str) -> int:
     lost = 0
-    for cpu in (folder / "per_cpu").glob("cpu*"):
+    for cpu in _cpus(folder):
         with contextlib.suppress(ParseError):
-            lost += tracefs.parse_stats((cpu / "stats").read_bytes())
-    return TracedConnects(
-        targets=[
-            TracedTarget(inet_diag.plain_address(row[0]), *row[1:8], [FailureCount(*each) for each in row[8]])
-            for row in decoder.targets()
-        ],
-        connect_ns=[(index, count) for index, count in enumerate(counts) if count],
-        sum_ns=totals["sum_ns"],
-        max_ns=totals["max_ns"],
-        resent=list(array("Q", totals["resent"])),
-        socket_failures=[FailureCount(*each) for each in totals["socket_failures"]],
-        bind_failures=[FailureCount(*each) for each in totals["bind_failures"]],
-        connect_failures=[FailureCount(*each) for each in totals["connect_failures"]],
-        accepts=listeners.accepts(),
-        unix_connects=totals["unix_connects"],
-        unix_failures=[FailureCount(*each) for each in totals["unix_failures"]],
-        events=totals["events"],
-        lost=lost,
-    )
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))
+            lost += trace_events.parse_stats(_read(f"{cpu}/stats"))
+    return lost

@@ -8,13 +8,13 @@ killed, the next one removes what it left.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-from collections.abc import Iterator
-from pathlib import Path
 
-from estab.errors import MachineError, ParseError
-from estab.kernel.formats import proc_pid
+from estab.errors import MachineError
+
+TYPE_CHECKING = False  # as typing's, which would take a while to import
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _CLONE_NEWNS, _MS_REC, _MS_PRIVATE = 0x00020000, 0x4000, 1 << 18
 _MOUNT_POINT = "/sys/kernel/tracing"
@@ -25,12 +25,20 @@ def tracefs() -> str:
 
     A mount that is there is used as it is: mounting again would set its options anew for all (`tracefs_reconfigure`).
     """
-    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-        before, _, after = line.partition(" - ")
-        if after.startswith("tracefs "):
-            return before.split()[4]
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            before, _, after = line.partition(" - ")
+            if after.startswith("tracefs "):
+                return before.split()[4]
     if not os.path.isdir(_MOUNT_POINT):
         raise MachineError("this kernel has no tracefs (CONFIG_FTRACE)")
+    _mount()
+    return _MOUNT_POINT
+
+
+def _mount() -> None:
+    import ctypes  # where it is mounted, nobody waits for this
+
     libc = ctypes.CDLL(None, use_errno=True)
     nothing, everywhere = ctypes.c_void_p(), ctypes.c_ulong(_MS_REC | _MS_PRIVATE)
     if (
@@ -40,7 +48,6 @@ def tracefs() -> str:
     ):
         why = os.strerror(ctypes.get_errno())
         raise MachineError(f"tracefs is not mounted and may not be mounted here ({why}): run as root of the host")
-    return _MOUNT_POINT
 
 
 def _pid_namespace() -> int:
@@ -50,29 +57,30 @@ def _pid_namespace() -> int:
 def _started(pid: int) -> int | None:
     """When a process started, in ticks since boot; None where it is gone, or dead and not yet waited for."""
     try:
-        data = Path(f"/proc/{pid}/stat").read_bytes()
-        stat = proc_pid.parse_stat(data, 100)
-    except (OSError, ParseError):
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()  # from the third on, as proc_pid_stat(5) counts them
+    except OSError:
         return None
-    return None if data.rpartition(b")")[2].split()[0] in (b"Z", b"X") else stat.start_ticks
+    return None if not fields or fields[0] in (b"Z", b"X") else int(fields[19])
 
 
-def sweep(root: Path) -> None:
+def sweep(root: str) -> None:
     """Remove the instances of dead tracing processes of this pid namespace."""
-    for folder in (root / "instances").glob(f"estab-{_pid_namespace()}-*"):
-        *_, pid, started = folder.name.split("-")
+    ours = f"estab-{_pid_namespace()}-"
+    for name in filter(lambda name: name.startswith(ours), os.listdir(f"{root}/instances")):
+        pid, _, started = name.removeprefix(ours).partition("-")
         if pid.isdigit() and started.isdigit() and _started(int(pid)) != int(started):
             with contextlib.suppress(OSError):
-                folder.rmdir()
+                os.rmdir(f"{root}/instances/{name}")
 
 
 @contextlib.contextmanager
-def instance(root: Path) -> Iterator[Path]:
+def instance(root: str) -> Iterator[str]:
     """The folder of a new instance, which is removed at the end of the block. Raises OSError where it can't be."""
     pid = os.getpid()
-    folder = root / "instances" / f"estab-{_pid_namespace()}-{pid}-{_started(pid)}"
-    folder.mkdir()
+    folder = f"{root}/instances/estab-{_pid_namespace()}-{pid}-{_started(pid)}"
+    os.mkdir(folder)
     try:
         yield folder
     finally:
-        folder.rmdir()  # its events end with it; tracefs wants no emptying first
+        os.rmdir(folder)  # its events end with it; tracefs wants no emptying first

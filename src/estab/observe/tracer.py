@@ -40,12 +40,12 @@ def main(arguments: list[str]) -> Traced:
     """Trace for so many seconds, or `sweep`: remove what dead processes left. Never raises for what is refused."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent decides
     try:
-        root = Path(trace_instance.tracefs())
+        root = trace_instance.tracefs()
         trace_instance.sweep(root)
         if arguments == ["sweep"]:
             return Traced()
         with trace_instance.instance(root) as folder:
-            return _trace(folder, float(arguments[0]))
+            return _trace(Path(folder), float(arguments[0]))
     except OSError as error:
         return Traced(why=f"tracefs: {error.strerror}: {error.filename}: run as root")
     except EstabError as error:

@@ -8,7 +8,18 @@ from collections.abc import Callable
 import pytest
 
 from estab.errors import ParseError
-from estab.kernel.formats import cgroup, conntrack, interfaces, neighbours, netlink, nftables, softnet, tracefs, words
+from estab.kernel.formats import (
+    cgroup,
+    conntrack,
+    interfaces,
+    neighbours,
+    netlink,
+    nftables,
+    softnet,
+    trace_events,
+    tracefs,
+    words,
+)
 from estab.records import NeighbourTable, Softnet
 
 Captured = Callable[[str], bytes]
@@ -31,7 +42,7 @@ def test_captured_events(captured: Captured) -> None:
 
 
 def test_a_captured_format(captured: Captured) -> None:
-    found = tracefs.parse_format(captured("inet_sock_set_state-format"))
+    found = trace_events.parse_format(captured("inet_sock_set_state-format"))
     assert found.fields["common_type"] == (0, 2)
     assert found.offsets({"skaddr": 8, "sport": 2, "daddr": 4, "daddr_v6": 16}) == (found.id, 8, 24, 36, 56)
 
@@ -39,7 +50,7 @@ def test_a_captured_format(captured: Captured) -> None:
 @pytest.mark.parametrize("wanted", [{"skaddr": 4}, {"nothing": 8}, {"daddr": 16}])
 def test_an_event_that_is_told_differently(captured: Captured, wanted: dict[str, int]) -> None:
     with pytest.raises(ParseError, match="tells it differently"):
-        tracefs.parse_format(captured("inet_sock_set_state-format")).offsets(wanted)
+        trace_events.parse_format(captured("inet_sock_set_state-format")).offsets(wanted)
 
 
 @pytest.mark.parametrize(
@@ -47,14 +58,14 @@ def test_an_event_that_is_told_differently(captured: Captured, wanted: dict[str,
 )
 def test_what_is_no_format(text: bytes) -> None:
     with pytest.raises(ParseError, match="no ID, or no field"):
-        tracefs.parse_format(text)
+        trace_events.parse_format(text)
 
 
 def test_events_that_were_lost() -> None:
     stats = b"entries: 5\noverrun: 30\ncommit overrun: 1\nbytes: 260\nnow ts: 3.5\ndropped events: 4\nread events: 9\n"
-    assert tracefs.parse_stats(stats) == 35
+    assert trace_events.parse_stats(stats) == 35
     with pytest.raises(ParseError, match="no overrun"):
-        tracefs.parse_stats(b"entries: 5\n")
+        trace_events.parse_stats(b"entries: 5\n")
 
 
 @pytest.mark.parametrize(

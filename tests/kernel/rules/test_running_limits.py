@@ -180,7 +180,8 @@ def reasons(do: Callable[[], object], *, of_all: bool) -> dict[str, int] | str |
     """The reasons of packets dropped meanwhile, by name: `of_all` the machine's tasks, for who handles a packet may be
     another. Where they have no reasons None; text says why this can't be asked."""
     try:
-        with trace_instance.instance(Path(trace_instance.tracefs())) as folder:
+        with trace_instance.instance(trace_instance.tracefs()) as instance:
+            folder = Path(instance)
             event = folder / "events" / "skb" / "kfree_skb"
             names = tracefs.parse_reasons((event / "format").read_bytes())
             (event / "filter").write_text("protocol == 2048")

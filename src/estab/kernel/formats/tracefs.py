@@ -1,4 +1,4 @@
-"""tracefs as text: an event's `format`, and the lines of `trace_pipe`.
+"""tracefs as text: the drop reasons in an event's `format`, and the lines of `trace_pipe`.
 
 What lives here: what `trace_print_context` and the events' TP_printk print (include/trace/events/{skb,tcp}.h). Drop
 reasons change their numbers between kernels, so their names are taken from `format` (docs/kernel.md rule 28).
@@ -20,30 +20,6 @@ _LOST = re.compile(r"CPU:\d{1,6} \[LOST (\d{1,18}) EVENTS\]")
 _FIELD = re.compile(r"(\w+)(?:=|: ?)(\S+)")
 
 
-# `\tfield:__u16 sport;\toffset:24;\tsize:2;\tsigned:0;`; an array's length stands behind its name.
-_LAYOUT = re.compile(r"field:[^;\n]{1,200}?(\w{1,64})(?:\[\d{0,6}\])?;\s*offset:(\d{1,6});\s*size:(\d{1,6});")
-_ID = re.compile(r"^ID: (\d{1,5})$", re.MULTILINE)
-
-
-class EventFormat(Record, frozen=True, kw_only=True):
-    """Where the fields of a binary event stand, as (offset, size) in bytes; `id` is its first two bytes."""
-
-    id: int
-    fields: dict[str, tuple[int, int]]
-
-    def offsets(self, wanted: Mapping[str, int]) -> tuple[int, ...]:
-        """Its id and where these fields stand, each of the size that is given.
-
-        Raises ParseError where one is missing or of another size: this kernel's event is not the one that is known.
-        """
-        for name, size in wanted.items():
-            if self.fields.get(name, (0, 0))[1] != size:
-                raise ParseError(
-                    f"event {self.id} has no field {name} of {size} bytes: this kernel tells it differently"
-                )
-        return (self.id, *(self.fields[name][0] for name in wanted))
-
-
 class Event(Record, frozen=True, kw_only=True):
     """One event: its name and its fields as printed. `name` is "" on a line that says how many were `lost`."""
 
@@ -63,30 +39,6 @@ def parse_reasons(data: bytes) -> dict[int, str]:
     if not reasons:
         raise ParseError("format names no drop reason: this kernel is older than 5.17")
     return reasons
-
-
-def parse_format(data: bytes) -> EventFormat:
-    """An event's `format`. Raises ParseError where it names no id or no field.
-
-    Source: `trace_events.c f_show`; events of `trace_syscalls.c` print the same.
-    """
-    text = data.decode("ascii", "replace").partition("print fmt:")[0]
-    number, fields = _ID.search(text), _LAYOUT.findall(text)
-    if number is None or not fields:
-        raise ParseError("format names no ID, or no field", 0)
-    return EventFormat(id=int(number[1]), fields={name: (int(offset), int(size)) for name, offset, size in fields})
-
-
-def parse_stats(data: bytes) -> int:
-    """How many events of one CPU were lost, from per_cpu/cpuN/stats. Raises ParseError where it does not say.
-
-    Source: `tracing_stats_read` in kernel/trace/trace.c: `overrun` were written over before they were read, `dropped
-    events` and `commit overrun` never written.
-    """
-    counts = dict(re.findall(r"^([a-z ]{1,20}): (\d{1,19})$", data.decode("ascii", "replace"), re.MULTILINE))
-    if "overrun" not in counts:
-        raise ParseError("stats name no overrun", 0)
-    return sum(int(counts.get(name, 0)) for name in ("overrun", "commit overrun", "dropped events"))
 
 
 def parse_line(line: bytes) -> Event | None:
