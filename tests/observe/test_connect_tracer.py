@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,3 +47,10 @@ def test_what_is_not_permitted_is_raised(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(connect_tracer, "_write", refused)
     with pytest.raises(PermissionError):
         connect_tracer.switched_on(str(tmp_path), Event("tcp/an_event", {"ret": 8}, without="RSTs"))
+
+
+def test_its_process_loads_little() -> None:
+    """Each run of a program waits for its start."""
+    code = "import sys; sys.path[:] = sys.argv[1:]; import estab.observe.connect_tracer; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-S", "-c", code, *sys.path], capture_output=True, text=True, check=True)
+    assert not {"ctypes", "msgspec", "pathlib", "re", "typing", "estab.records"} & set(done.stdout.split())
