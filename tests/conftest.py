@@ -105,6 +105,7 @@ def pytest_collection_finish() -> None:
     """
     if forked := sys.modules.get("tests.forked"):
         forked.warm()
+        forked.fork_what_estab_starts()
     gc.freeze()
     huge_pages.collapse()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import io
 import os
 import resource
@@ -23,7 +24,9 @@ from typing import Any, NoReturn
 from estab import _engine
 from estab.cli import main
 from estab.cli.app import call
-from estab.load import pyengine, worker  # noqa: F401  (all that a worker needs)
+from estab.lab.process import launch
+from estab.lab.run import runner  # noqa: F401  (all that the lab's own process needs)
+from estab.load import fleet, pyengine, worker  # noqa: F401  (all that a worker needs)
 
 
 def warm() -> None:
@@ -72,6 +75,23 @@ def forked_call(
     return {"args": command, "preexec_fn": become, "restore_signals": False, "pass_fds": pass_fds}
 
 
+class ForkedLab:
+    """Takes the place of `subprocess` in `estab.lab.process.launch`: the lab's own process is a fork too."""
+
+    PIPE, TimeoutExpired = subprocess.PIPE, subprocess.TimeoutExpired
+
+    @staticmethod
+    def Popen(command: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:  # noqa: N802
+        """The process that `command` would execute: Python with a line of code, whose last argument names a module."""
+        line = command.index("-c")
+
+        def main() -> None:
+            sys.argv = ["-c", *command[line + 2 :]]
+            importlib.import_module(command[-1]).main()
+
+        return subprocess.Popen(**forked_call(main, "estab", "lab"), **streams)
+
+
 class ForkedWorkers:
     """Takes the place of `subprocess` in `estab.load.fleet`: a load's workers are forks too."""
 
@@ -81,6 +101,12 @@ class ForkedWorkers:
     def Popen(_command: Sequence[str], *, pass_fds: Sequence[int], **streams: Any) -> subprocess.Popen[bytes]:  # noqa: N802
         """A worker with these descriptors."""
         return subprocess.Popen(**forked_call(worker.main, "estab", "worker", pass_fds=pass_fds), **streams)
+
+
+def fork_what_estab_starts() -> None:
+    """From here on what `estab` starts of its own is forked, in this process and in forks of it."""
+    launch.subprocess = ForkedLab
+    fleet.subprocess = ForkedWorkers
 
 
 def _run(work: Callable[[], object], name: str, environment: dict[str, str], keep: Sequence[int]) -> NoReturn:
