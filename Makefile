@@ -33,7 +33,8 @@ extras: $(VENV)/.built
 test: $(VENV)/.dev packages $(VENV)/.compiled
 	$(PYTEST) -n $(TEST_WORKERS) -m "not long" $(PYTEST_ARGS)
 
-# Under sanitizers, with faults, on another kernel, in the field, as twins: few tests, a third of the time.
+# Scenarios that take longest, under sanitizers, with faults, on another kernel, in the field, as twins: few tests,
+# half of the time.
 test-long: $(VENV)/.dev packages $(VENV)/.compiled
 	@$(BIN)/python -m tests.kernels --fetch || true
 	$(PYTEST) -n $(TEST_WORKERS) -m long $(PYTEST_ARGS)

@@ -30,6 +30,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests import processes
+from tests.lab.played import each_scenario
 from tests.processes import marked
 
 import estab
@@ -319,7 +320,7 @@ def test_ctrl_c_keeps_what_was_finished() -> None:
 # -- as an ordinary user -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scenario", ["backlog_clamped", "server_not_accepting", "server_open_files"])
+@pytest.mark.parametrize("scenario", each_scenario(["backlog_clamped", "server_not_accepting", "server_open_files"]))
 def test_an_ordinary_user_sees_what_root_sees(
     scenario: str, played: dict[str, LabScenario], nobody: tuple[tuple[str, ...], set[Path]]
 ) -> None:

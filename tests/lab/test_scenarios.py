@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
+from tests.lab.played import each_scenario
 
 from estab.lab.parts.scenario import find, names
 from estab.records.lab import LabScenario
@@ -18,7 +17,6 @@ NOT_ISOLATABLE = (
     "tcp_memory_exhausted",
     "too_many_orphans",
 )
-Figures = Callable[[str], dict[str, str]]
 
 
 def told(one: LabScenario) -> str:
@@ -27,7 +25,7 @@ def told(one: LabScenario) -> str:
     return f"{one.status} {one.why or ''} cause {one.cause}; {rows} {remedies} control {one.accused_in_control}"
 
 
-@pytest.mark.parametrize("name", [name for name in names() if name not in NOT_ISOLATABLE])
+@pytest.mark.parametrize("name", each_scenario(name for name in names() if name not in NOT_ISOLATABLE))
 def test_as_predicted(played: dict[str, LabScenario], name: str) -> None:
     one = played[name]
     assert one.status == "as_predicted", told(one)
@@ -37,7 +35,7 @@ def test_as_predicted(played: dict[str, LabScenario], name: str) -> None:
     assert one.control_ran is (find(name).control is not None)
 
 
-@pytest.mark.parametrize("name", [name for name in names() if name not in (*NOT_ISOLATABLE, "healthy")])
+@pytest.mark.parametrize("name", each_scenario(name for name in names() if name not in (*NOT_ISOLATABLE, "healthy")))
 def test_remedies_of_the_verdict_do_what_it_says(played: dict[str, LabScenario], name: str) -> None:
     """All that can be tried in a namespace; one is shown to work, where that can be, and one to do nothing."""
     tried = [one for one in played[name].remedies if one.works is not None]
@@ -50,76 +48,3 @@ def test_remedies_of_the_verdict_do_what_it_says(played: dict[str, LabScenario],
 def test_what_cannot_be_isolated_says_why(played: dict[str, LabScenario], name: str) -> None:
     assert played[name].status == "cannot_run"
     assert "it cannot be isolated" in (played[name].why or "")
-
-
-def test_rule_15_served_and_reset(figures: Figures) -> None:
-    found = figures("cookie_reset")
-    assert (found["served"], found["reset"], found["served + reset"]) == ("129", "271", "400")
-    assert (found["tcp_syncookies=0: served"], found["tcp_syncookies=0: reset"]) == ("400", "0")
-    assert (found["tcp_syncookies=2: served"], found["tcp_syncookies=2: reset"]) == ("129", "271")
-    assert found["first errors"] == "ECONNRESET, EPIPE, eof"
-
-
-def test_rule_16_both_ends(figures: Figures) -> None:
-    found = figures("accept_queue_overflow")
-    assert (found["server ESTABLISHED"], found["client ESTABLISHED"], found["ghosts"]) == ("129", "400", "271")
-    without = [found[f"tcp_syncookies=0: {what}"] for what in ("client ESTABLISHED", "client SYN_SENT", "ghosts")]
-    assert without == ["129", "271", "0"]
-
-
-def test_rule_16_spread_over_several_round_trips(played: dict[str, LabScenario]) -> None:
-    rows = [row for row in played["accept_queue_overflow"].rows if row.what.startswith("over 3 round trips")]
-    assert len(rows) == 5
-    assert all(row.agrees for row in rows)
-    assert sum(" to " in row.predicted for row in rows) >= 3  # the rule's interval
-
-
-def test_the_ceiling_is_the_tables_size(figures: Figures) -> None:
-    found = figures("path_flow_table_full")
-    assert found["connected (the ceiling)"] == "500"
-    assert [found[f"ceiling of a table of {size}"] for size in (50, 100, 200, 300)] == ["50", "100", "200", "300"]
-    assert found["ping to the server answered"] == found["ping back to the client answered"] == "no"
-
-
-def test_the_syn_queue_table(figures: Figures) -> None:
-    table = [value for what, value in figures("syn_queue_overflow").items() if what.startswith("SYN_RECV")]
-    assert table == ["6", "6", "0", "129", "129", "97", "49", "97", "1,025", "1,537", "4,097"]
-
-
-def test_the_limit_changes_only_at_listen(figures: Figures) -> None:
-    found = figures("backlog_clamped")
-    wanted = ("listen(8192) grants", "after somaxconn=8192", "after listen() again")
-    assert [found[what] for what in wanted] == ["128", "128", "8,192"]
-
-
-def test_the_seventh_of_listen_5(figures: Figures) -> None:
-    found = figures("backlog_plus_one")
-    assert (found["ESTABLISHED"], found["SYN_SENT"]) == ("6", "1")
-    assert found["unread in each Recv-Q (bytes)"] == "90, 90, 90, 90, 90, 90"
-
-
-def test_every_port_once(figures: Figures) -> None:
-    found = figures("time_wait_port_exhaustion")
-    assert (found["connected"], found["connected + EADDRNOTAVAIL"]) == ("250", "330")
-    pattern = {what: value for what, value in found.items() if "one port again" in what}
-    assert {what: value for what, value in pattern.items() if what.startswith("tcp_tw_reuse=0")}
-    assert all((value == "yes") == ("after 1.3 s" in what or "after 0.2 s" in what) for what, value in pattern.items()
-               if not what.startswith("tcp_tw_reuse=0"))  # fmt: skip
-    assert {value for what, value in pattern.items() if what.startswith("tcp_tw_reuse=0")} == {"no"}
-
-
-def test_the_storms_110s(figures: Figures) -> None:
-    found = {what: float(value.replace(",", "")) for what, value in figures("short_connection_storm").items()}
-    assert found["ListenOverflows"] > 0
-    assert found["own timeouts"] > 0
-    assert found["no timeout of their own: ETIMEDOUT (110)"] > 0
-    for what in ("ListenOverflows", "own timeouts", "ETIMEDOUT (110)"):
-        assert found[f"somaxconn 8192: {what}"] == 0
-    assert sum(what.endswith("requests a second") for what in found) == 4
-
-
-def test_a_starved_generator_is_told_from_a_slow_server(figures: Figures) -> None:
-    found = figures("generator_saturated")
-    assert (found["ESTABLISHED while it had no CPU"], found["accepted by the server"]) == ("560", "560")
-    assert found["ListenOverflows"] == "0"
-    assert int(found["own timeouts"]) > 0
