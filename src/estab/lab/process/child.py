@@ -6,6 +6,7 @@ the lab runs in a process of its own (`estab.lab.run.worker`).
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - what getaddrinfo() imports: once, and not in each child
 import gc
 import os
 import signal
