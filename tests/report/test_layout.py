@@ -1,10 +1,17 @@
-"""Bars and sparklines: what is more than nothing is seen, and only the whole fills a bar."""
+"""Bars and sparklines: what is more than nothing is seen, and only the whole fills a bar. Names with texts beside."""
 
 from __future__ import annotations
 
-import pytest
+import io
 
-from estab.report.layout import ASCII, UNICODE, bar, sparkline
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from estab.report.layout import ASCII, UNICODE, Beside, bar, beside, indented, sparkline
+from estab.report.trimmed import print_trimmed
 
 
 @pytest.mark.parametrize(
@@ -35,3 +42,41 @@ def test_a_sparkline(values: list[float], drawn: str) -> None:
 
 def test_a_sparkline_beneath_a_top() -> None:
     assert sparkline([0, 1, 4, 8, 9], UNICODE, 8) == "▁▂▅██"
+
+
+ROWS = [
+    (Text("ruled out", style="green"), Text.assemble("a_cause", ("  what was seen of it, in words", "dim"))),
+    (
+        Text("可能", style="yellow"),
+        Text("全角の文字は二桁を取る two lines\nof which the second is longer than the first"),
+    ),
+    (Text(""), Text("")),
+    (Text("x"), Text("a-word-that-is-longer-than-a-narrow-console-has-columns-for and more", style="bold")),
+]
+
+
+def printed(width: int, *parts: Beside | Table) -> str:
+    out = io.StringIO()
+    print_trimmed(Console(file=out, width=width, force_terminal=True, color_system="standard", _environ={}), *parts)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("width", [20, 33, 80, 200])
+def test_names_with_texts_beside_are_laid_out_as_richs_table(width: int) -> None:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for row in ROWS:
+        table.add_row(*row)
+    assert printed(width, Beside(ROWS, gap=2, indent=0)) == printed(width, table)
+
+
+@pytest.mark.parametrize("width", range(1, 20))
+def test_a_console_with_no_room_for_names_has_them_cut(width: int) -> None:
+    out = io.StringIO()
+    print_trimmed(Console(file=out, width=width), indented(beside(ROWS, indent=2)))
+    lines = out.getvalue().splitlines()
+    assert lines
+    assert max(map(cell_len, lines)) <= width
+    if width >= 6:  # two indents, the gap, and a column each
+        assert "…" in out.getvalue()

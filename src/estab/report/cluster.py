@@ -22,8 +22,7 @@ _HOSTS = 3  # in the answer, beside its verdict on one screen
 def render_cluster(result: ClusterResult, console: Console) -> None:
     """Prints the whole report of a run on many hosts: each host, then all of them as one run."""
     glyphs = glyphs_for(console)
-    for part in _hosts(result, glyphs):
-        print_trimmed(console, part)
+    print_trimmed(console, *_hosts(result, glyphs))
     print_trimmed(console, heading("All hosts as one run"))
     render(result.total, console)
 
@@ -40,8 +39,7 @@ def answer_cluster(result: ClusterResult, console: Console) -> None:
     for text in [result.scheduler_lost, *(f"{host.name} was lost: {host.lost}" for host in lost[:1])]:
         if text is not None:
             parts.append(indented(line(clean(text), style="bold yellow")))
-    for part in parts:
-        print_trimmed(console, part)
+    print_trimmed(console, *parts)
 
 
 def brief_cluster(result: ClusterResult, glyphs: Glyphs) -> str:

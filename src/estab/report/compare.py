@@ -30,8 +30,7 @@ from estab.report.words import clean
 
 def render_comparison(comparison: Comparison, console: Console) -> None:
     """Prints the whole comparison, no line longer than the console is wide and none with blanks at its end."""
-    for part in _parts(comparison, glyphs_for(console)):
-        print_trimmed(console, part)
+    print_trimmed(console, *_parts(comparison, glyphs_for(console)))
 
 
 def _parts(comparison: Comparison, glyphs: Glyphs) -> Iterator[RenderableType]:

@@ -78,8 +78,7 @@ def render_episodes(recording: Episodes, console: Console) -> None:
     """Prints every episode, newest last, with its evidence and its remedies."""
     print_trimmed(console, line(basis(recording), style="bold"))
     for episode in recording.episodes:
-        for part in _parts(episode, console):
-            print_trimmed(console, part)
+        print_trimmed(console, *_parts(episode, console))
     if (told := beside(recording)) is not None:
         print_trimmed(console, line(f"Over all of it: {told}"))
 

@@ -26,8 +26,7 @@ _SHORT = {"as_predicted": "as predicted", "differs": "differs", "cannot_run": "n
 
 def render_scenario(done: LabScenario, console: Console) -> None:
     """Prints one scenario as soon as it is over."""
-    for part in _scenario(done, glyphs_for(console)):
-        print_trimmed(console, part)
+    print_trimmed(console, *_scenario(done, glyphs_for(console)))
 
 
 def render_end(result: LabResult, console: Console) -> None:

@@ -19,8 +19,7 @@ def render_list(scenarios: LabList, console: Console, *, settings: bool) -> None
     for number, entry in enumerate(scenarios.scenarios):
         if number:
             print_trimmed(console, line(""))
-        for part in _entry(entry, settings):
-            print_trimmed(console, part)
+        print_trimmed(console, *_entry(entry, settings))
     print_trimmed(console, line(""))
     if not settings:
         print_trimmed(console, line("estab lab list NAME tells what its settings take and mean.", "dim"))

@@ -20,8 +20,7 @@ _ESTIMATES = ("memory",)
 
 def render_limits(limits: Limits, console: Console) -> None:
     """Prints the whole ladder on `console`, no line longer than it is wide and none with blanks at its end."""
-    for part in _parts(limits, glyphs_for(console)):
-        print_trimmed(console, part)
+    print_trimmed(console, *_parts(limits, glyphs_for(console)))
 
 
 def _parts(limits: Limits, glyphs: Glyphs) -> Iterator[RenderableType]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console, RenderableType
-from rich.padding import Padding
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -83,26 +84,72 @@ def columns(header: bool = False) -> Table:
     return Table(box=None, show_header=header, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
 
 
-def beside(rows: Iterable[tuple[Text, Text]], *, gap: int = 2, indent: int = 0) -> Padding:
+@dataclass(frozen=True)
+class Indented:
+    """What wraps within its indentation. Unlike Rich's Padding it fills no line with blanks that nobody sees."""
+
+    inner: RenderableType
+    by: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        within = options.update_width(max(1, options.max_width - self.by))
+        for segments in console.render_lines(self.inner, within, pad=False):
+            yield Segment(" " * self.by)
+            yield from segments
+            yield Segment.line()
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Names and a text beside each, which wraps under itself.
+
+    Rich's Table lays them out alike, and measures, wraps and pads each cell several times over: the fifty suspects of
+    a ledger took most of a report's time.
+    """
+
+    rows: Sequence[tuple[Text, Text]]
+    gap: int
+    indent: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        longest = max((cell_len(name.plain) for name, _text in self.rows), default=0)
+        outside = self.indent + self.gap
+        room = max(1, min(longest, options.max_width - outside - 1))
+        width = max(1, options.max_width - outside - room)
+        indent, gap, under = (Segment(" " * wide) for wide in (self.indent, self.gap, outside + room))
+        for name, text in self.rows:
+            label = name.copy()
+            label.truncate(room, overflow="ellipsis", pad=True)
+            before: Iterable[Segment] = (indent, *styled(label, console), gap)
+            for part in text.wrap(console, width, overflow="ellipsis"):
+                yield from before
+                yield from styled(part, console)
+                yield Segment.line()
+                before = (under,)
+
+
+def styled(text: Text, console: Console) -> Iterable[Segment]:
+    """The segments of a line. What has one style throughout needs no search for where one ends."""
+    if text.spans:
+        return text.render(console)
+    return [Segment(text.plain, console.get_style(text.style))]
+
+
+def beside(rows: Iterable[tuple[Text, Text]], *, gap: int = 2, indent: int = 0) -> RenderableType:
     """Rows of a name and a text beside it, which wraps under itself."""
-    table = Table.grid(padding=(0, gap, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column()
-    for name, text in rows:
-        table.add_row(name, text)
-    return indented(table, indent)
+    return Beside(list(rows), gap, indent)
 
 
-def pairs(said: Iterable[tuple[str, str]]) -> Padding:
+def pairs(said: Iterable[tuple[str, str]]) -> RenderableType:
     """Names and what is said of each, in two columns."""
     return beside((Text(name, style="dim"), Text(text)) for name, text in said)
 
 
-def indented(inner: RenderableType, by: int = INDENT) -> Padding:
+def indented(inner: RenderableType, by: int = INDENT) -> RenderableType:
     """What wraps within its indentation."""
-    return Padding(inner, (0, 0, 0, by))
+    return Indented(inner, by) if by else inner
 
 
-def hanging(sign: str, text: Text, by: int = INDENT, style: str = "") -> Padding:
+def hanging(sign: str, text: Text, by: int = INDENT, style: str = "") -> RenderableType:
     """Text after a sign; what wraps stands under the text."""
     return beside([(Text(sign, style=style), text)], gap=1, indent=by)

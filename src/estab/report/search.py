@@ -54,20 +54,17 @@ def idle_words(idle: IdleTime) -> str:
 
 def render_idle(idle: IdleTime, console: Console) -> None:
     """The whole search."""
-    for part in _idle(idle):
-        print_trimmed(console, part)
+    print_trimmed(console, *_idle(idle))
 
 
 def render_ceiling(ceiling: Ceiling, console: Console) -> None:
     """The whole search."""
-    for part in _ceiling(ceiling):
-        print_trimmed(console, part)
+    print_trimmed(console, *_ceiling(ceiling))
 
 
 def render_rate(highest: HighestRate, console: Console) -> None:
     """The whole search."""
-    for part in _rate(highest):
-        print_trimmed(console, part)
+    print_trimmed(console, *_rate(highest))
 
 
 def _ceiling(ceiling: Ceiling) -> Iterator[RenderableType]:

@@ -22,16 +22,14 @@ from estab.words import plural
 def render(run: RunResult, console: Console) -> None:
     """Prints the whole report of a run on `console`, no line longer than it is wide and none with blanks at its end."""
     glyphs = glyphs_for(console)
-    for part in _parts(run, console, glyphs):
-        print_trimmed(console, part)
+    print_trimmed(console, *_parts(run, console, glyphs))
 
 
 def render_diagnosis(diagnosis: Diagnosis, title: str, console: Console) -> None:
     """Prints a verdict that belongs to no run, such as that on snapshots; `title` says what was judged, in a line."""
     glyphs = glyphs_for(console)
-    print_trimmed(console, line(clean(title), style="bold"))
-    for part in [*diagnosed(diagnosis, glyphs, failed=False), *other_suspects(diagnosis)]:
-        print_trimmed(console, part)
+    judged = [*diagnosed(diagnosis, glyphs, failed=False), *other_suspects(diagnosis)]
+    print_trimmed(console, line(clean(title), style="bold"), *judged)
 
 
 def _parts(run: RunResult, console: Console, glyphs: Glyphs) -> Iterator[RenderableType]:

@@ -6,14 +6,16 @@ from rich.console import Console, RenderableType
 from rich.segment import Segment, Segments
 
 
-def print_trimmed(console: Console, part: RenderableType) -> None:
-    """Prints `part`, no line longer than the console is wide and none with blanks at its end."""
+def print_trimmed(console: Console, *parts: RenderableType) -> None:
+    """Prints `parts` at once, no line longer than the console is wide and none with blanks at its end."""
     trimmed: list[Segment] = []
-    for segments in console.render_lines(part, pad=False):
-        kept = list(segments)
-        while kept and not kept[-1].text.rstrip():
-            kept.pop()
-        if kept:
-            kept[-1] = Segment(kept[-1].text.rstrip(), kept[-1].style, kept[-1].control)
-        trimmed += [*kept, Segment.line()]
-    console.print(Segments(trimmed), end="")
+    options = console.options
+    for part in parts:
+        for segments in console.render_lines(part, options, pad=False):
+            while segments and not segments[-1].text.rstrip():
+                segments.pop()
+            if segments:
+                last = segments[-1]
+                segments[-1] = Segment(last.text.rstrip(), last.style, last.control)
+            trimmed += [*segments, Segment.line()]
+    console.print(Segments(trimmed), end="", crop=False)

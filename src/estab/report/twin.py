@@ -21,8 +21,7 @@ _NEVER_SAID = "no cause"
 
 def render_twin(result: TwinResult, console: Console) -> None:
     """Prints the whole result; one that was interrupted as far as it came."""
-    for part in _parts(result, glyphs_for(console)):
-        print_trimmed(console, part)
+    print_trimmed(console, *_parts(result, glyphs_for(console)))
 
 
 def _parts(result: TwinResult, glyphs: Glyphs) -> Iterator[RenderableType]:

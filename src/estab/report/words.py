@@ -11,7 +11,7 @@ DASH = "-"
 
 def clean(text: str) -> str:
     """`text` in one line without control characters: a record from elsewhere must not move the cursor."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def example_of(failure: Failure) -> str:

@@ -26,8 +26,9 @@ def answer_episodes(recording: Episodes, diagnosis: Diagnosis, console: Console)
     """Prints the answer of a recording in which something was found; `diagnosis` is all of it in one verdict."""
     glyphs = glyphs_for(console)
     several = len(recording.episodes) > 1
-    for part in _several(recording, diagnosis, glyphs) if several else _single(recording, diagnosis, glyphs):
-        print_trimmed(console, part)
+    print_trimmed(
+        console, *_several(recording, diagnosis, glyphs) if several else _single(recording, diagnosis, glyphs)
+    )
 
 
 def brief_episodes(recording: Episodes, glyphs: Glyphs) -> str:

@@ -22,8 +22,7 @@ _TONES: dict[str, Tone] = {"as_predicted": "good", "differs": "bad", "failed": "
 def answer_scenario(done: LabScenario, console: Console, *, alone: bool) -> None:
     """Prints a scenario as soon as it is over: a screen where it is `alone` or went wrong, else a line."""
     glyphs = glyphs_for(console)
-    for part in _screen(done, glyphs) if alone or _TONES[done.status] == "bad" else [_line(done, glyphs)]:
-        print_trimmed(console, part)
+    print_trimmed(console, *_screen(done, glyphs) if alone or _TONES[done.status] == "bad" else [_line(done, glyphs)])
 
 
 def answer_end(result: LabResult, console: Console) -> None:

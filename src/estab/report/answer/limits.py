@@ -21,8 +21,7 @@ _TIGHTEST = 5
 
 def answer_limits(limits: Limits, console: Console) -> None:
     """Prints the answer."""
-    for part in _parts(limits, glyphs_for(console)):
-        print_trimmed(console, part)
+    print_trimmed(console, *_parts(limits, glyphs_for(console)))
 
 
 def brief_limits(limits: Limits, glyphs: Glyphs) -> str:

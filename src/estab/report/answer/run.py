@@ -37,8 +37,7 @@ _HINT = "-v shows all"
 
 def answer_run(run: RunResult, console: Console, hint: str = "") -> None:
     """Prints the answer of a run. `hint` says where all of it is, if not under -v alone."""
-    for part in _parts(run, glyphs_for(console), hint or _HINT):
-        print_trimmed(console, part)
+    print_trimmed(console, *_parts(run, glyphs_for(console), hint or _HINT))
 
 
 def answer_diagnosis(diagnosis: Diagnosis, title: str, console: Console) -> None:
@@ -48,8 +47,7 @@ def answer_diagnosis(diagnosis: Diagnosis, title: str, console: Console) -> None
         headline(tone(diagnosis, failed=False), *titled(diagnosis), glyphs),
         *rows(_verdict(diagnosis, glyphs, ("Of", Text(cut(title, 1, glyphs), style="dim")), _HINT)),
     ]
-    for part in parts:
-        print_trimmed(console, part)
+    print_trimmed(console, *parts)
 
 
 def _verdict(diagnosis: Diagnosis, glyphs: Glyphs, source: Row, hint: str) -> Iterator[Row]:

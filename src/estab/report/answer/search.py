@@ -24,22 +24,19 @@ _LAST = 5
 def answer_ceiling(ceiling: Ceiling, console: Console) -> None:
     """Prints the answer."""
     glyphs = glyphs_for(console)
-    for part in _parts(_ceiling(ceiling), _ceiling_rows(ceiling, glyphs), glyphs):
-        print_trimmed(console, part)
+    print_trimmed(console, *_parts(_ceiling(ceiling), _ceiling_rows(ceiling, glyphs), glyphs))
 
 
 def answer_rate(highest: HighestRate, console: Console) -> None:
     """Prints the answer."""
     glyphs = glyphs_for(console)
-    for part in _parts(_rate(highest), _attempts(highest.steps, rate_step), glyphs):
-        print_trimmed(console, part)
+    print_trimmed(console, *_parts(_rate(highest), _attempts(highest.steps, rate_step), glyphs))
 
 
 def answer_idle(idle: IdleTime, console: Console) -> None:
     """Prints the answer."""
     glyphs = glyphs_for(console)
-    for part in _parts(_idle(idle), _idle_rows(idle, glyphs), glyphs):
-        print_trimmed(console, part)
+    print_trimmed(console, *_parts(_idle(idle), _idle_rows(idle, glyphs), glyphs))
 
 
 def brief_ceiling(ceiling: Ceiling, glyphs: Glyphs) -> str:

@@ -18,8 +18,7 @@ from estab.words import places, plural
 
 def answer_serve(run: RunResult, console: Console) -> None:
     """Prints the answer."""
-    for part in _parts(run, console.width, glyphs_for(console)):
-        print_trimmed(console, part)
+    print_trimmed(console, *_parts(run, console.width, glyphs_for(console)))
 
 
 def brief_serve(run: RunResult, glyphs: Glyphs) -> str:

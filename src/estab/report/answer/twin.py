@@ -23,8 +23,7 @@ _ROWS = 5
 
 def answer_twin(result: TwinResult, console: Console) -> None:
     """Prints the answer; of a twin that was interrupted as far as it came."""
-    for part in _parts(result, glyphs_for(console)):
-        print_trimmed(console, part)
+    print_trimmed(console, *_parts(result, glyphs_for(console)))
 
 
 def brief_twin(result: TwinResult, glyphs: Glyphs) -> str:
