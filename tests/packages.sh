@@ -4,6 +4,12 @@
 set -eu
 missing=
 need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
+# Chromium's headless shell: the same pages for a third of the CPU. Where it can't be had, the whole browser does.
+windowless() {
+  command -v chromium-headless-shell >/dev/null 2>&1 && return
+  [ "$(id -u)" = 0 ] && apt-cache show chromium-headless-shell >/dev/null 2>&1 &&
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium-headless-shell >/dev/null 2>&1
+}
 PATH="$PATH:/usr/sbin:/sbin"
 need nginx nginx-light
 need redis-server redis-server
@@ -19,7 +25,7 @@ need unshare util-linux
 need tshark tshark
 need groff groff-base
 need tmux tmux
-need chromium chromium
+windowless || need chromium chromium
 need prometheus prometheus
 need systemd-analyze systemd
 if [ "${1:-}" = field ]; then

@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.browser.pages import Opened, chromium
@@ -35,10 +35,22 @@ def single_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def single_page(browser: Browser, single_run: Path) -> Iterator[Page]:
-    """The page of that run, drawn: for tests that leave it as it is. To load and draw it is dear."""
-    with Opened(browser, single_run, permissions=["clipboard-read", "clipboard-write"]) as opened:
-        yield drawn(opened)
+def tab(browser: Browser) -> Page:
+    """For pages that one test opens."""
+    return browser.new_page()
+
+
+@pytest.fixture(scope="module")
+def single(browser: Browser, single_run: Path) -> Iterator[Opened]:
+    """The page of that run on a wide screen: for tests that leave it as it is. To load and draw it is dear."""
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    with Opened(context.new_page(), single_run) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def single_page(single: Opened) -> Page:
+    return drawn(single)
 
 
 def wide(page: Page) -> int:
@@ -46,20 +58,36 @@ def wide(page: Page) -> int:
     return width
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [400, 1280])
-def test_it_opens_in_peace(browser: Browser, single_run: Path, scheme: Any, width: int) -> None:
-    with Opened(browser, single_run, viewport={"width": width, "height": 800}, color_scheme=scheme) as opened:
-        page = drawn(opened)
-        assert opened.complaints == []
-        assert opened.asked == []
+def ground(page: Page) -> str:
+    colour: str = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return colour
+
+
+LIGHT, DARK = "rgb(255, 255, 255)", "rgb(21, 24, 28)"
+
+
+def at_peace(opened: Opened, width: int) -> None:
+    """Drawn without a complaint, in the width that there is, in the colours of the system, which may change."""
+    page = drawn(opened)
+    for scheme, colour in (("light", LIGHT), ("dark", DARK), ("light", LIGHT)):
+        page.emulate_media(color_scheme=scheme)
+        assert ground(page) == colour
+        assert (opened.complaints, opened.asked) == ([], [])
         assert wide(page) == width
-        if width == 400:  # a phone's
-            texts = page.locator(".canvas svg text").all_text_contents()
-            assert any("own_timeout" in text for text in texts)
-            assert [text for text in texts if "…" in text] == []
-        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        assert ground == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(21, 24, 28)")
+
+
+def test_it_opens_in_peace(single: Opened) -> None:
+    at_peace(single, 1280)
+
+
+def test_it_opens_in_peace_on_a_phone_in_the_dark(tab: Page, single_run: Path) -> None:
+    with Opened(tab, single_run, width=400, color_scheme="dark") as opened:
+        page = drawn(opened)
+        assert ground(page) == DARK
+        texts = page.locator(".canvas svg text").all_text_contents()
+        assert any("own_timeout" in text for text in texts)
+        assert [text for text in texts if "…" in text] == []
+        at_peace(opened, 400)
 
 
 def test_every_plot_is_there_with_its_points(single_page: Page) -> None:
@@ -119,76 +147,72 @@ def test_downloaded_data_equals_the_run(single_page: Page, single_run: Path) -> 
     assert downloaded(single_page, "[data-file]") == (single_run.parent / "run.json").read_text()
 
 
-def test_a_csv_file_is_text_and_what_was_not_recorded_is_no_zero(browser: Browser, tmp_path: Path) -> None:
-    """RFC 4180; a whole number has no fraction, None is an empty cell, a formula has an apostrophe before it."""
+FORMULA = '=SUM(A1) "b", c'
+
+
+@pytest.fixture(scope="module")
+def attacked(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
+    """The page of a run whose texts are attacks; at first a queue was not read, and a failure is named as a formula."""
     run = hostile()
-    formula = '=SUM(A1) "b", c'
-    first = run.timeline[0].replace(queue_depth=None, listen_overflows=0, failures={formula: 2})
-    page_path = written(tmp_path, run=run.replace(timeline=[first, *run.timeline[1:]]))
-    with Opened(browser, page_path, accept_downloads=True) as opened:
-        page = drawn(opened)
-        queue, failures = (
-            list(csv.DictReader(io.StringIO(downloaded(page, f"#run0-{name} [data-as=csv]"), newline="")))
-            for name in ("queue", "failures")
-        )
+    first = run.timeline[0].replace(queue_depth=None, listen_overflows=0, failures={FORMULA: 2})
+    path = written(tmp_path_factory.mktemp("hostile"), run=run.replace(timeline=[first, *run.timeline[1:]]))
+    with Opened(browser.new_page(), path) as opened:
+        yield opened
+
+
+def test_a_csv_file_is_text_and_what_was_not_recorded_is_no_zero(attacked: Opened) -> None:
+    """RFC 4180; a whole number has no fraction, None is an empty cell, a formula has an apostrophe before it."""
+    page = drawn(attacked)
+    queue, failures = (
+        list(csv.DictReader(io.StringIO(downloaded(page, f"#run0-{name} [data-as=csv]"), newline="")))
+        for name in ("queue", "failures")
+    )
     assert (queue[0]["t_s"], queue[0]["queue_depth"], queue[0]["listen_overflows"]) == ("0", "", "0")
     assert queue[1]["t_s"] == "0.1"
     counts = {row["failure"]: row["count"] for row in failures if row["t_s"] == "0"}
-    assert counts == {f"'{formula}": "2", f"{HOSTILE} {HOSTILE}": "0"}
+    assert counts == {f"'{FORMULA}": "2", f"{HOSTILE} {HOSTILE}": "0"}
 
 
-def test_nothing_in_a_record_is_run(browser: Browser, tmp_path: Path) -> None:
-    with Opened(browser, written(tmp_path, run=hostile())) as opened:
-        alerts: list[str] = []
-        opened.page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
+def test_nothing_in_a_record_is_run(attacked: Opened) -> None:
+    page = drawn(attacked)
+    assert (attacked.complaints, attacked.asked, attacked.alerts) == ([], [], [])
+    assert page.locator("img").count() == 0
+    assert "<script>alert(1)</script>" in page.locator(".verdict").inner_text()
+
+
+def test_the_toggle_goes_round_and_is_remembered(single_page: Page) -> None:
+    seen = []
+    for _ in range(3):
+        single_page.locator("#theme").click()
+        remembered = single_page.evaluate("localStorage.estabTheme")
+        seen.append((single_page.locator("#theme").inner_text(), remembered, ground(single_page)))
+    assert seen == [("Light", "light", LIGHT), ("Dark", "dark", DARK), ("Auto", "auto", LIGHT)]
+
+
+def test_before_and_after_on_screen_and_on_paper(tab: Page, tmp_path: Path) -> None:
+    path = written(tmp_path, before=full(), after=diagnose(runs.run(timeline=full().timeline)))
+    with Opened(tab, path, color_scheme="dark") as opened:
         page = drawn(opened)
-        assert (opened.complaints, opened.asked, alerts) == ([], [], [])
-        assert page.locator("img").count() == 0
-        assert "<script>alert(1)</script>" in page.locator(".verdict").inner_text()
-
-
-def test_the_toggle_goes_round_and_is_remembered(browser: Browser, single_run: Path) -> None:
-    ground = "getComputedStyle(document.body).backgroundColor"
-    with Opened(browser, single_run, color_scheme="light") as opened:
-        page = opened.page
-        seen = []
-        for _ in range(3):
-            page.locator("#theme").click()
-            seen.append((page.locator("#theme").inner_text(), page.evaluate(ground)))
-        assert seen == [("Light", "rgb(255, 255, 255)"), ("Dark", "rgb(21, 24, 28)"), ("Auto", "rgb(255, 255, 255)")]
-
-
-def test_on_paper_it_is_light_and_whole(browser: Browser, tmp_path: Path) -> None:
-    page_path = written(tmp_path, before=full(), after=diagnose(runs.run()))
-    with Opened(browser, page_path, color_scheme="dark") as opened:
-        page = opened.page
+        assert "no cause is left" in page.locator("h1").first.inner_text()
+        assert page.locator("#all-open .mark-line path").count() == 2
         page.emulate_media(media="print", color_scheme="dark")
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         drawn(opened)
-        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert ground(page) == LIGHT
         assert page.locator("details:not([open])").count() == 0
         undrawn = page.evaluate("[...document.querySelectorAll('.canvas')].filter(e => !e.querySelector('svg')).length")
         assert undrawn == 0
         assert not page.locator("#theme").is_visible()
         assert len(page.pdf()) > 20_000
-
-
-def test_before_and_after(browser: Browser, tmp_path: Path) -> None:
-    with Opened(
-        browser, written(tmp_path, before=full(), after=diagnose(runs.run(timeline=full().timeline)))
-    ) as opened:
-        page = drawn(opened)
-        assert "no cause is left" in page.locator("h1").first.inner_text()
-        assert page.locator("#all-open .mark-line path").count() == 2
         assert opened.complaints == []
 
 
-def test_a_sweep_has_a_dot_a_size(browser: Browser, tmp_path: Path) -> None:
+def test_a_sweep_has_a_dot_a_size(tab: Page, tmp_path: Path) -> None:
     sizes = {
         f"size{n}": diagnose(runs.run(config={"connections": n}, funnel=runs.funnel(n, min(n, 250))))
         for n in (100, 200, 400)
     }
-    with Opened(browser, written(tmp_path, **sizes), viewport={"width": 400, "height": 800}) as opened:
+    with Opened(tab, written(tmp_path, **sizes), width=400) as opened:
         page = drawn(opened)
         view = "document.querySelector('#all-sweep .canvas').view.data('sweep').map(r => [r.size, r.reached])"
         assert page.evaluate(view) == [[100, 100], [200, 200], [400, 250]]
@@ -197,7 +221,7 @@ def test_a_sweep_has_a_dot_a_size(browser: Browser, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", ["no timeline", "nothing attempted", "a million", "lost snapshots"])
-def test_odd_runs_make_a_page(browser: Browser, tmp_path: Path, shape: str) -> None:
+def test_odd_runs_make_a_page(tab: Page, tmp_path: Path, shape: str) -> None:
     million = 1_000_000
     odd = {
         "no timeline": runs.overflowed(timeline=[]),
@@ -209,7 +233,7 @@ def test_odd_runs_make_a_page(browser: Browser, tmp_path: Path, shape: str) -> N
     }[shape]
     path = written(tmp_path, run=diagnose(odd))
     assert path.stat().st_size < 2_000_000
-    with Opened(browser, path, viewport={"width": 400, "height": 800}) as opened:
+    with Opened(tab, path, width=400) as opened:
         page = drawn(opened)
         assert opened.complaints == []
         assert wide(page) == 400
@@ -230,8 +254,8 @@ def test_it_is_read_back_from_its_file(tmp_path: Path) -> None:
     assert made.subjects[0].run == load_run(tmp_path / "run.json")
 
 
-def test_navigation_leads_to_what_is_there_and_opens_a_run(browser: Browser, tmp_path: Path) -> None:
-    with Opened(browser, written(tmp_path, a=full(), b=full(), c=full())) as opened:
+def test_navigation_leads_to_what_is_there_and_opens_a_run(tab: Page, tmp_path: Path) -> None:
+    with Opened(tab, written(tmp_path, a=full(), b=full(), c=full())) as opened:
         page = drawn(opened)
         links = page.locator("nav a").evaluate_all("links => links.map(link => link.getAttribute('href').slice(1))")
         assert links == ["run0", "run1", "run2"]
@@ -254,12 +278,13 @@ def test_it_is_copied_as_markdown(single_page: Page) -> None:
     assert page.evaluate("navigator.clipboard.readText()") == text
 
 
-def test_values_stand_beside_the_pointer(browser: Browser, single_run: Path) -> None:
-    with Opened(browser, single_run) as opened:
-        page = drawn(opened)
-        assert not page.locator("#tip").is_visible()
-        bar = page.locator("#run0-funnel .mark-rect path").nth(5)
-        bar.scroll_into_view_if_needed()
-        bar.hover()
-        page.wait_for_function("() => !document.getElementById('tip').hidden")
-        assert "stage  " in page.locator("#tip").inner_text()
+def test_values_stand_beside_the_pointer(single_page: Page) -> None:
+    page = single_page
+    assert not page.locator("#tip").is_visible()
+    bar = page.locator("#run0-funnel .mark-rect path").nth(5)
+    bar.scroll_into_view_if_needed()
+    bar.hover()
+    page.wait_for_function("() => !document.getElementById('tip').hidden")
+    assert "stage  " in page.locator("#tip").inner_text()
+    page.mouse.move(0, 0)
+    page.wait_for_function("() => document.getElementById('tip').hidden")

@@ -69,20 +69,40 @@ def browser() -> Any:
 
 
 @pytest.fixture(scope="module")
-def shown(browser: Browser, page: Path) -> Any:
-    """The page, drawn: for tests that leave it as it is."""
-    with Opened(browser, page) as opened:
-        yield drawn(opened)
+def tab(browser: Browser) -> Page:
+    """For pages that one test opens."""
+    return browser.new_page()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [400, 1280])
-def test_it_opens_in_peace(browser: Browser, page: Path, scheme: Any, width: int) -> None:
-    with Opened(browser, page, viewport={"width": width, "height": 800}, color_scheme=scheme) as opened:
-        shown = drawn(opened)
+@pytest.fixture(scope="module")
+def kept(browser: Browser, page: Path) -> Any:
+    """The page on a wide screen: for tests that leave it as it is."""
+    with Opened(browser.new_page(), page) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def shown(kept: Opened) -> Page:
+    return drawn(kept)
+
+
+def at_peace(opened: Opened, width: int) -> None:
+    """Drawn without a complaint, in the width that there is, whatever the colours."""
+    shown = drawn(opened)
+    for scheme in ("light", "dark", "light"):
+        shown.emulate_media(color_scheme=scheme)
         assert (opened.complaints, opened.asked) == ([], [])
         assert shown.evaluate("document.documentElement.scrollWidth") == width
         assert [text for text in shown.locator(".canvas svg text").all_text_contents() if "…" in text] == []
+
+
+def test_it_opens_in_peace(kept: Opened) -> None:
+    at_peace(kept, 1280)
+
+
+def test_it_opens_in_peace_on_a_phone_in_the_dark(tab: Page, page: Path) -> None:
+    with Opened(tab, page, width=400, color_scheme="dark") as opened:
+        at_peace(opened, 400)
 
 
 def test_every_episode_is_a_band_and_the_restart_a_mark(shown: Page) -> None:
@@ -130,7 +150,7 @@ def test_as_markdown(night: str) -> None:
     assert "| 02:01:14 to 02:02:14 | accept\\_queue\\_overflow |" in text
 
 
-def test_what_a_recording_says_is_text(browser: Browser, tmp_path: Path) -> None:
+def test_what_a_recording_says_is_text(tab: Page, tmp_path: Path) -> None:
     hostile = [
         taken.replace(
             host=taken.host.replace(hostname=HOSTILE),
@@ -143,9 +163,9 @@ def test_what_a_recording_says_is_text(browser: Browser, tmp_path: Path) -> None
     ]
     path = tmp_path / "page.html"
     path.write_text(report.html(report.material([written(tmp_path / "x", hostile)])), encoding="utf-8")
-    with Opened(browser, path) as opened:
+    with Opened(tab, path) as opened:
         shown = drawn(opened)
-        assert (opened.complaints, opened.asked) == ([], [])
+        assert (opened.complaints, opened.asked, opened.alerts) == ([], [], [])
         assert shown.locator("img").count() == 0
 
 
