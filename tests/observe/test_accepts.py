@@ -16,8 +16,8 @@ import pytest
 from estab.diagnose import accepts, members, owners
 from estab.diagnose.accepts import Accepted, between, standstill
 from estab.kernel.formats import proc_pid
-from estab.observe import EndsSample, Watch, take
-from estab.observe.watch import Observed
+from estab.observe.snapshot import take
+from estab.observe.watch import EndsSample, Observed, Watch
 from estab.records import Funnel, HostFacts, RunResult, TimelinePoint
 
 TARGET = ("127.0.0.1", 8001)

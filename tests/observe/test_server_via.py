@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from estab.errors import MachineError
-from estab.observe import Watch
 from estab.observe.server_via import ViaServer
+from estab.observe.watch import Watch
 from estab.records import HostFacts, Listener, ServerSockets, Snapshot
 
 TARGET = ("127.0.0.1", 8001)

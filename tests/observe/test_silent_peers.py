@@ -14,9 +14,10 @@ from estab.kernel.formats import inet_diag
 from estab.kernel.formats.endpoint import endpoint
 from estab.kernel.formats.inet_diag import InetSocket
 from estab.kernel.formats.tcp_info import TcpInfo
-from estab.observe import Watch, silent_peers, snapshot
+from estab.observe import silent_peers, snapshot
 from estab.observe.silent_peers import MOST_FOLLOWED, MOST_LOOKS, PeerWatch, ResendWatch
 from estab.observe.sock_diag import SockDiag
+from estab.observe.watch import Watch
 from estab.records import PeerLook, Stall
 
 HERE, THERE, PORT = "10.9.0.1", "10.9.0.2", 5000

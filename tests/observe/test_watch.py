@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from estab.errors import UsageError
-from estab.observe import Watch, is_local, watch
+from estab.observe import watch
+from estab.observe.local import is_local
 from estab.observe.sock_diag import SockDiag
+from estab.observe.watch import Watch
 from estab.records import Snapshot, decode, encode
 
 TARGET = ("127.0.0.1", 8001)
