@@ -100,7 +100,8 @@ class _Parts:
         """The plot as the template takes it."""
         prefix = f"{key}."
         for table in plot.tables:
-            self.tables.setdefault(prefix + table.name, table.data())
+            if prefix + table.name not in self.tables:
+                self.tables[prefix + table.name] = table.data()
         return {
             "id": f"{key}-{plot.name}",
             "title": plot.title,
@@ -244,7 +245,9 @@ def _read(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
+@functools.cache
 def _environment() -> jinja2.Environment:
+    """Templates are compiled once, however often a page is made anew to fit."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
     )
