@@ -21,6 +21,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tests import assembled_once
+
 from estab import _engine
 from estab.cli import main
 from estab.cli.app import call
@@ -34,6 +36,7 @@ def warm() -> None:
 
     That is to import, to compile patterns, to fill caches of what never changes: 10 to 20 ms of 50 to 100.
     """
+    assembled_once.install()
     out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         record = str(Path(folder, "run.json"))
