@@ -1,4 +1,4 @@
-"""What a command can be asked is found out once in a process, not at each command line: that takes longer than to parse.
+"""What a command can be asked is found out once in a process, not at each command line: that takes longer than parsing.
 
 cyclopts reads signatures, types and docstrings anew each time, for a program parses one line and is over. A process of
 the tests parses hundreds, and so do its forks.
