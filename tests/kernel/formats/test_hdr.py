@@ -36,6 +36,19 @@ def test_several_percentiles_are_those_of_the_histogram(counts: dict[int, int], 
     assert hdr.values_at(made, percentiles) == [made.get_value_at_percentile(each) for each in percentiles]
 
 
+@settings(max_examples=10)
+@given(st.dictionaries(st.integers(0, hdr.HIGHEST_NS), st.integers(1, 1_000_000), max_size=20))
+def test_steps_through_the_percentiles_are_those_of_the_histogram(counts: dict[int, int]) -> None:
+    made = hdr.empty()
+    for value, count in counts.items():
+        made.record_value(value, count)
+    found, wanted = (
+        [(one.value_iterated_to, one.percentile_level_iterated_to, one.total_count_to_this_value) for one in steps]
+        for steps in (hdr.percentile_steps(made, 5), made.get_percentile_iterator(5))
+    )
+    assert found == wanted
+
+
 @settings(max_examples=20)
 @given(st.dictionaries(st.integers(1, hdr.HIGHEST_NS), st.integers(1, 1_000_000), max_size=20))
 def test_one_of_buckets_is_that_of_values_one_by_one(counts: dict[int, int]) -> None:

@@ -40,7 +40,7 @@ def _of(kind: str, recorded: Percentiles | None) -> Iterator[tuple[Cell, ...]]:
         yield from _named(kind, recorded)
         return
     most = decoded.get_total_count()
-    for item in decoded.get_percentile_iterator(_PER_HALVING):
+    for item in hdr.percentile_steps(decoded, _PER_HALVING):
         share = min(item.percentile_level_iterated_to, 100.0) / 100
         one_in = min(1 / (1 - share), most) if share < 1 else most
         latency_us = item.value_iterated_to / 1000
