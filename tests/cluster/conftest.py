@@ -23,8 +23,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
 
 
 def _tell(folder: Path) -> dict[str, Done]:
-    import distributed  # noqa: F401  (each command of the story is a fork of this process, and has it then)
-
+    hosts.load_dask()
     with hosts.stage(folder, flows=TABLE) as stage:
         hosts.serve(stage)
         hosts.dask(stage)

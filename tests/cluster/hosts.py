@@ -11,18 +11,21 @@ All of it lives in the namespace of a test's child and ends with it. Who is on a
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import select
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest import mock
 
-from tests.cli.terminal import ESTAB
-from tests.forked import forked
+from tests.forked import forked, forked_call
 from tests.namespaces import run, until
 
 from estab.lab.process import links, linux
@@ -35,7 +38,6 @@ PORT = 5000
 SCHEDULER = "tcp://10.77.0.9:8786"
 CLIENTS = {"a": 1, "b": 3}
 TARGET, BEHIND_THE_TABLE = f"10.77.0.2:{PORT}", f"10.78.0.2:{PORT}"
-DASK = [sys.executable, "-P", "-m", "dask"]
 _NUMBERS = {"scheduler": 9, "server": 2, **CLIENTS}
 _BEGUN_WITHIN_S = 60.0
 
@@ -50,18 +52,10 @@ class Stage:
     wire: Child[None] | None = None
     terminals: list[int] = field(default_factory=list)
 
-    def start(self, host: str, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
+    def start(self, host: str, name: str, command: dict[str, Any]) -> subprocess.Popen[bytes]:
         """Starts a program on a host. It ends with this process at the latest."""
-        parent = os.getpid()
         with self.spaces[host].entered(), open(self.folder / f"{name}.log", "wb") as log:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.folder,
-                preexec_fn=lambda: linux.die_with_parent(parent),  # noqa: PLW1509 - this child has one thread
-            )
+            process = subprocess.Popen(**command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder)
         self.processes[name] = process
         return process
 
@@ -225,12 +219,42 @@ def _end(built: Stage) -> None:
 
 def serve(built: Stage, *more: str) -> None:
     """`estab serve echo` on the server's host, at all its addresses."""
-    command = [ESTAB, "serve", "echo", "--listen", f"0.0.0.0:{PORT}", *more]
-    built.start("server", "serve", command)
+    built.start("server", "serve", forked("serve", "echo", "--listen", f"0.0.0.0:{PORT}", *more, mortal=True))
     until(lambda: "listening" in built.said("serve"), within_s=_BEGUN_WITHIN_S, why="the server listens")
 
 
-def dask(built: Stage, resources: Mapping[str, str] | None = None) -> None:
+def load_dask() -> None:
+    """Once for all that is forked from this process. What Dask logs goes to the standard error that a fork has."""
+    import dask
+    from distributed.cli import dask_scheduler, dask_worker  # noqa: F401
+    from distributed.config import initialize_logging
+
+    here = logging.getLogger()
+    of_pytest, here.handlers = here.handlers, []  # where these are, Dask adds none
+    to_stderr = logging._StderrHandler(logging.INFO)  # type: ignore[attr-defined]  # looked up at each message
+    with mock.patch("logging.StreamHandler", return_value=to_stderr):
+        initialize_logging(dask.config.config)
+    here.handlers = of_pytest
+
+
+def dask_command(*arguments: str, before: Callable[[], object] = lambda: None) -> dict[str, Any]:
+    """`dask scheduler` or `dask worker` as a fork of this process, which has loaded it.
+
+    It runs `before` first. A nanny executes its worker, as it does everywhere.
+    """
+
+    def run() -> None:
+        from distributed.cli import dask_scheduler, dask_worker
+
+        sys.modules["__main__"] = ModuleType("__main__")  # a nanny's worker would import pytest's
+        before()
+        main = {"scheduler": dask_scheduler.main, "worker": dask_worker.main}[arguments[0]]
+        main(arguments[1:], prog_name="dask")
+
+    return forked_call(run, "dask", *arguments, mortal=True)
+
+
+def dask(built: Stage) -> None:
     """A scheduler, a worker under its nanny on each client's host, and one on the server's that its resource names."""
     start_scheduler(built)
     for host in (*CLIENTS, "server"):
@@ -240,7 +264,7 @@ def dask(built: Stage, resources: Mapping[str, str] | None = None) -> None:
 
 def start_scheduler(built: Stage) -> None:
     """`dask scheduler`, once it listens."""
-    command = [*DASK, "scheduler", "--host", "10.77.0.9", "--port", "8786", "--no-dashboard"]
+    command = dask_command("scheduler", "--host", "10.77.0.9", "--port", "8786", "--no-dashboard")
     built.start("scheduler", "scheduler", command)
     until(lambda: "Scheduler at:" in built.said("scheduler"), within_s=_BEGUN_WITHIN_S, why="the scheduler listens")
 
@@ -249,8 +273,8 @@ def start_worker(built: Stage, host: str) -> None:
     """`dask worker` on a host."""
     more = ["--resources", "estab-server=1", "--no-nanny"] if host == "server" else []
     address = f"10.77.0.{_NUMBERS[host]}"
-    command = [*DASK, "worker", SCHEDULER, "--host", address, "--name", host, "--no-dashboard", "--nthreads", "1"]
-    built.start(host, f"worker-{host}", [*command, *more])
+    named = ["--host", address, "--name", host, "--no-dashboard", "--nthreads", "1", *more]
+    built.start(host, f"worker-{host}", dask_command("worker", SCHEDULER, *named))
 
 
 def _count(built: Stage) -> int:

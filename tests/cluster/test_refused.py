@@ -4,49 +4,78 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests import servers
-from tests.cli.terminal import assert_one_clear_line, called, estab
-from tests.cluster.hosts import DASK
+from tests.cli import terminal
+from tests.cli.terminal import assert_one_clear_line, called
+from tests.cluster.hosts import dask_command, load_dask
+from tests.forked import forked_call
 from tests.namespaces import until
 
+from estab.cli import main
 from estab.cluster import session
 from estab.cluster.check import check
 from estab.errors import MachineError
 from estab.extras import install_command
 
 TARGET = "127.0.0.1:9"
-WORKER = "from distributed.cli.dask_worker import main; main()"
-OLDER = "import estab; estab.__version__ = '0.0.9'; "
-MISSING = (  # as if it were not installed
-    "from importlib.machinery import PathFinder as P; find = P.find_spec; "
-    "P.find_spec = lambda name, *more: None if name.split('.')[0] == 'estab' else find(name, *more); "
-)
-WITHOUT_CLUSTER = "import sys; sys.modules['estab.cluster'] = None; "
+
+
+def older() -> None:
+    _forget("estab")
+    importlib.import_module("estab").__version__ = "0.0.9"  # type: ignore[attr-defined]
+
+
+def missing() -> None:
+    """As if it were not installed."""
+    _forget("estab")
+    sys.meta_path.insert(0, _NoEstab)  # type: ignore[arg-type]
+
+
+class _NoEstab:
+    @staticmethod
+    def find_spec(name: str, *_more: object) -> None:
+        if name.partition(".")[0] == "estab":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def without_cluster() -> None:
+    _forget("estab.cluster")
+    sys.modules["estab.cluster"] = None  # type: ignore[assignment]
+
+
+def _forget(package: str) -> None:
+    for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+        del sys.modules[name]
 
 
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A scheduler on loopback, without workers; its address."""
+    load_dask()
     folder = tmp_path_factory.mktemp("scheduler")
-    command = [*DASK, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
-    command += ["--scheduler-file", str(folder / "scheduler.json")]
+    command = dask_command(
+        *("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"),
+        *("--scheduler-file", str(folder / "scheduler.json")),
+    )
     with started(command, folder / "log", "Scheduler at:") as log:
         yield log.read_text().partition("Scheduler at:")[2].split()[0]
 
 
 @contextlib.contextmanager
-def started(command: list[str], log: Path, word: str) -> Iterator[Path]:
+def started(command: dict[str, Any], log: Path, word: str) -> Iterator[Path]:
     """A program that has printed `word` and ends with the block."""
     with open(log, "wb") as file:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=log.parent)
+        process = subprocess.Popen(**command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=log.parent)
     try:
         until(lambda: word in log.read_text(), within_s=60, why=f"{word!r} in {log}")
         yield log
@@ -56,11 +85,10 @@ def started(command: list[str], log: Path, word: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def worker(scheduler: str, folder: Path, before: str) -> Iterator[None]:
+def worker(scheduler: str, folder: Path, before: Callable[[], object]) -> Iterator[None]:
     """A worker whose process runs `before` first."""
     options = ["--host", "127.0.0.5", "--name", "odd", "--no-nanny", "--no-dashboard"]
-    command = [sys.executable, "-P", "-c", before + WORKER, scheduler, *options]
-    with started(command, folder / "log", "Registered to:"):
+    with started(dask_command("worker", scheduler, *options, before=before), folder / "log", "Registered to:"):
         yield
 
 
@@ -90,7 +118,7 @@ def test_usage(arguments: tuple[str, ...], code: int, words: tuple[str, ...]) ->
 
 def test_nobody_answers() -> None:
     address = f"tcp://127.0.0.1:{servers.closed_port()}"
-    done = estab("churn", TARGET, "--cluster", address)
+    done = terminal.estab("churn", TARGET, "--cluster", address)
     assert_one_clear_line(done, 3, "no Dask scheduler answers", address, "Connection refused", "dask scheduler")
 
 
@@ -114,32 +142,34 @@ def test_somebody_else_answers(said: bytes, monkeypatch: pytest.MonkeyPatch, cap
 
 
 def test_a_cluster_without_workers(scheduler: str) -> None:
-    assert_one_clear_line(estab("cluster", "check", scheduler), 3, "no workers", f"dask worker {scheduler}")
+    assert_one_clear_line(terminal.estab("cluster", "check", scheduler), 3, "no workers", f"dask worker {scheduler}")
 
 
 def test_bad_numbers_are_refused_before_anybody_is_asked() -> None:
-    done = estab("bench", TARGET, "-d", "0", "--cluster", "tcp://127.0.0.1:1")
+    done = terminal.estab("bench", TARGET, "-d", "0", "--cluster", "tcp://127.0.0.1:1")
     assert_one_clear_line(done, 2, "--duration is 0", "604,800 seconds")
 
 
 def test_what_the_host_refuses_comes_in_one_line(scheduler: str, tmp_path: Path) -> None:
-    with worker(scheduler, tmp_path, ""):
-        done = estab("hold", "no.such.host.invalid:80", "--cluster", scheduler)
+    with worker(scheduler, tmp_path, lambda: None):
+        done = terminal.estab("hold", "no.such.host.invalid:80", "--cluster", scheduler)
         assert_one_clear_line(done, 2, "worker odd", "unknown host")
 
 
 @pytest.mark.parametrize(
     ("before", "words"),
     [
-        (OLDER, ("has estab 0.0.9, this is", "install the same everywhere")),
-        (MISSING, ("has no estab", "pip install 'estab[cluster]")),
-        (WITHOUT_CLUSTER, ("has an estab without estab.cluster",)),
+        (older, ("has estab 0.0.9, this is", "install the same everywhere")),
+        (missing, ("has no estab", "pip install 'estab[cluster]")),
+        (without_cluster, ("has an estab without estab.cluster",)),
     ],
 )
-def test_a_worker_that_cannot_take_part(scheduler: str, tmp_path: Path, before: str, words: tuple[str, ...]) -> None:
+def test_a_worker_that_cannot_take_part(
+    scheduler: str, tmp_path: Path, before: Callable[[], object], words: tuple[str, ...]
+) -> None:
     with worker(scheduler, tmp_path, before):
-        assert_one_clear_line(estab("hold", TARGET, "--cluster", scheduler), 3, "worker odd", *words)
-        done = estab("cluster", "check", scheduler)
+        assert_one_clear_line(terminal.estab("hold", TARGET, "--cluster", scheduler), 3, "worker odd", *words)
+        done = terminal.estab("cluster", "check", scheduler)
     assert done.returncode == 3
     assert done.stderr == ""
     assert all(word in " ".join(done.stdout.split()) for word in words)
@@ -147,8 +177,13 @@ def test_a_worker_that_cannot_take_part(scheduler: str, tmp_path: Path, before: 
 
 
 def _without_dask(*arguments: str) -> subprocess.CompletedProcess[str]:
-    code = f"import sys; sys.modules['distributed'] = None; from estab.cli.main import run; run({list(arguments)})"
-    return subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False, timeout=30)
+    def run() -> None:
+        _forget("distributed")
+        _forget("estab.cluster")
+        sys.modules["distributed"] = None  # type: ignore[assignment]
+        main.run(arguments)
+
+    return subprocess.run(**forked_call(run, "estab"), capture_output=True, text=True, check=False, timeout=30)
 
 
 @pytest.mark.parametrize(
