@@ -25,6 +25,9 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LI
 printf '%s\n' "${COMPREPLY[@]}"
 """
 
+# One process: what the commands take is found out once.
+pytestmark = pytest.mark.xdist_group("test_completion")
+
 
 @pytest.fixture(scope="module")
 def bash_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -139,7 +142,7 @@ def test_an_unknown_shell() -> None:
 
 @pytest.fixture(scope="module")
 def manual() -> str:
-    return estab("man").stdout
+    return called("man").stdout
 
 
 def test_the_manual_page_reads_without_a_warning(manual: str, tmp_path: Path) -> None:

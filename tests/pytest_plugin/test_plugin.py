@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.forked import forked_call
 
 import estab
 
@@ -56,12 +61,27 @@ WITH_PLUGIN = ("-p", "no:cacheprovider", "-p", "estab.pytest_plugin")
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+def fresh_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makefile(".txt", server=SERVER)
     pytester.makeconftest(CONFTEST)
     pytester.makeini("[pytest]\nmarkers = backlog(size): the server's backlog\nfilterwarnings = error\n")
     return pytester
+
+
+@pytest.fixture
+def project(fresh_project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Its pytest is a fork of this one: to import it and estab takes longer than the tests of a project."""
+
+    def popen(command: Sequence[str], *, stdin: object, **streams: Any) -> subprocess.Popen[bytes]:
+        def work() -> None:
+            sys.modules.pop("estab.pytest_plugin", None)  # pytest rewrites a plugin's asserts as it loads it
+            sys.exit(pytest.main([str(word) for word in command[2:]]))  # behind `python -mpytest`
+
+        return subprocess.Popen(**forked_call(work, *command), stdin=subprocess.DEVNULL, **streams)
+
+    monkeypatch.setattr(fresh_project, "popen", popen)
+    return fresh_project
 
 
 def test_a_backlog_too_small_fails_with_the_verdict(project: pytest.Pytester) -> None:
@@ -97,9 +117,9 @@ def test_a_test_that_fails_by_itself_keeps_its_runs(project: pytest.Pytester) ->
         @pytest.mark.backlog(1024)
         @pytest.mark.parametrize("size", [1, 64])
         def test_echo(estab, server, size):
-            run = estab.bench(server, connections=5, duration_s=0.2, size_bytes=size)
+            run = estab.bench(server, connections=5, duration_s=0.05, size_bytes=size)
             estab.assert_healthy(run)
-            estab.churn(server, connections=2, duration_s=0.1)
+            estab.churn(server, connections=2, duration_s=0.05)
             assert estab.runs[0] is run
             assert run.requests.count < 0, size
         """
@@ -133,9 +153,9 @@ def test_a_target_that_cannot_be_is_an_error_of_the_test(project: pytest.Pyteste
     done.stdout.fnmatch_lines(["*UsageError: *port 0*"])
 
 
-def test_collection_imports_nothing_of_estab(project: pytest.Pytester) -> None:
+def test_collection_imports_nothing_of_estab(fresh_project: pytest.Pytester) -> None:
     """Projects with the plugin installed pay for it only in tests that use it."""
-    project.makepyfile(
+    fresh_project.makepyfile(
         """
         import sys
 
@@ -143,7 +163,7 @@ def test_collection_imports_nothing_of_estab(project: pytest.Pytester) -> None:
             assert {name for name in sys.modules if name.startswith("estab")} == {"estab", "estab.pytest_plugin"}
         """
     )
-    project.runpytest_subprocess(*WITH_PLUGIN).assert_outcomes(passed=1)
+    fresh_project.runpytest_subprocess(*WITH_PLUGIN).assert_outcomes(passed=1)
 
 
 def test_the_fixture_explains_itself(project: pytest.Pytester) -> None:
@@ -153,11 +173,11 @@ def test_the_fixture_explains_itself(project: pytest.Pytester) -> None:
     done.stdout.fnmatch_lines(["*--estab-json=DIR*"])
 
 
-def test_pytest_loads_the_plugin_by_itself(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pytest_loads_the_plugin_by_itself(fresh_project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [found.value for found in ANNOUNCED] == ["estab.pytest_plugin"]
     monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
-    project.makepyfile("def test_it(estab):\n    assert estab.runs == []\n")
-    project.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+    fresh_project.makepyfile("def test_it(estab):\n    assert estab.runs == []\n")
+    fresh_project.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
 
 
 def test_the_example_passes_and_fails_with_a_short_backlog(project: pytest.Pytester) -> None:
