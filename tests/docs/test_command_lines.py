@@ -7,7 +7,7 @@ import re
 import select
 import shlex
 import subprocess
-import sys
+import warnings
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ import pytest
 from tests import namespaces
 from tests.docs.pages import ROOT, Block, blocks, calls, documents
 from tests.docs.runner import Done, run_page
+from tests.forked import forked_call
 
 from estab.cli.app import app
 from estab.lab.parts import scenario
@@ -41,7 +42,10 @@ def with_lines(page: list[Block]) -> list[Block]:
         left_out = {
             line
             for line in block.lines
-            if is_played(block, line) or is_run_elsewhere(block, line) or (line, block.statuses) in earlier
+            if is_played(block, line)
+            or is_run_elsewhere(block, line)
+            or is_drawn_elsewhere(block, line)
+            or (line, block.statuses) in earlier
         }
         earlier |= {(line, block.statuses) for line in block.lines if loads_only(line)}
         body = "".join(line for line in block.body.splitlines(True) if line.strip().removeprefix("$ ") not in left_out)
@@ -56,7 +60,25 @@ def is_played(block: Block, line: str) -> bool:
 
 def is_run_elsewhere(block: Block, line: str) -> bool:
     """Whether it needs nothing of the page, and an earlier page has the same line."""
-    return all(call[:1] in NEED_NOTHING or call[:2] in NEED_NOTHING for call in calls(line)) and any(
+    return all(call[:1] in NEED_NOTHING or call[:2] in NEED_NOTHING for call in calls(line)) and on_an_earlier_page(
+        block, line
+    )
+
+
+def is_drawn_elsewhere(block: Block, line: str) -> bool:
+    """Whether it draws the run that a line of this page wrote, and an earlier page has the same line.
+
+    tests/report draws runs of every kind.
+    """
+    return all(
+        call[0] == "report" and any(f"--json {call[1]}" in other for one in PAGES[block.page] for other in one.lines)
+        for call in calls(line)
+    ) and on_an_earlier_page(block, line)
+
+
+def on_an_earlier_page(block: Block, line: str) -> bool:
+    """Whether a page that is run before has the same line."""
+    return any(
         line in other.lines and other.why_not is None
         for name in list(PAGES)[: list(PAGES).index(block.page)]
         if not name.startswith((*OF_SCENARIOS, FIELD_REPORTS)) and not TRANSLATED.search(name)
@@ -158,14 +180,14 @@ def test_command_lines_run(ran: dict[str, list[Done] | Exception], name: str) ->
     ids=lambda block: f"{block.page}: {block.body.splitlines()[2]}",
 )
 def test_python_runs(block: Block, tmp_path: Path) -> None:
-    body = block.body.replace('"127.0.0.1:5000"', "None")
+    code = compile(block.body.replace('"127.0.0.1:5000"', "None"), block.page, "exec")
+
+    def run() -> None:
+        warnings.simplefilter("error")
+        exec(code, {"__name__": "__main__"})
+
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", body],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+        **forked_call(run, "python"), cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
 
