@@ -81,10 +81,14 @@ def test_the_engine_is_built() -> None:
 
 @pytest.mark.parametrize("path", DUMPS, ids=lambda path: path.name)
 def test_captured_bytes_whole_and_cut(path: Path) -> None:
+    """The first three messages and the last are cut at every byte, each with a whole one before it."""
     data = path.read_bytes()
     same(data, data)
-    for end in range(len(data)):
-        same(data[:end])
+    starts = [0, *(each.start - netlink.HEADER.size for each in netlink.messages(data)), len(data)]
+    messages = list(zip(starts, starts[1:], starts[2:], strict=False))
+    for before, start, after in [*messages[:3], *messages[3:][-1:]]:
+        for end in range(start, after):
+            same(data[before:end])
 
 
 @given(

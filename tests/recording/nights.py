@@ -14,7 +14,7 @@ from estab.records import Conntrack, HostFacts, Listener, Process, Snapshot
 
 DUSK = datetime(2026, 11, 25, 22, 0, tzinfo=UTC).timestamp()
 SECONDS = 8 * 3600
-NEAR_S = 90  # around an incident every second is looked at, whatever the step
+BEFORE_S, NEAR_S = 60, 20  # an incident's two ends, and so long before it, every second is looked at, whatever the step
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,18 @@ INCIDENTS = [
 
 
 def night(step_s: int = 1) -> Iterator[Snapshot]:
-    """A snapshot every `step_s`, and every second near an incident."""
+    """A snapshot every `step_s`, and every second near the two ends of an incident."""
     noise = random.Random(7)
     for at in range(SECONDS):
-        near = any(each.from_s - NEAR_S <= at <= each.to_s + NEAR_S for each in INCIDENTS)
+        near = any(_near(at, each) for each in INCIDENTS)
         if near or at % step_s == 0:
             yield moment(at, noise)
+
+
+def _near(at: int, incident: Incident) -> bool:
+    within = incident.from_s + NEAR_S < at < incident.to_s - NEAR_S
+    after_s = max(incident.to_s, incident.next_s or 0)
+    return incident.from_s - BEFORE_S <= at <= after_s + NEAR_S and not within
 
 
 def moment(at: int, noise: random.Random) -> Snapshot:
