@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import mmap
 import os
-from collections import Counter
 from dataclasses import dataclass
 from typing import Self
 
@@ -189,10 +188,3 @@ class Block:
     def histogram_view(self, at: int) -> memoryview:
         """The buckets of the histogram at CONNECT_NS_AT or REQUEST_NS_AT: HDR_LENGTH native u64. Release it soon."""
         return self.words[at // 8 : at // 8 + HDR_LENGTH]
-
-    def histogram(self, at: int) -> Counter[int]:
-        """Values (ns) to counts of the histogram at CONNECT_NS_AT or REQUEST_NS_AT, empty buckets left out."""
-        whole = self._map[at : at + HDR_LENGTH * 8]
-        first, end = len(whole) - len(whole.lstrip(b"\0")), len(whole.rstrip(b"\0"))  # most is empty, at both ends
-        words = memoryview(whole).cast("Q")[first // 8 : -(-end // 8)].tolist()
-        return Counter({hdr_value(i): n for i, n in enumerate(words, first // 8) if n})

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from estab.kernel.formats import first_bytes, hdr
 from estab.load import fleet as fleets
-from estab.load.block import CONNECT_NS_AT, REQUEST_NS_AT, STALL_WORDS, Block, hdr_index
+from estab.load.block import CONNECT_NS_AT, REQUEST_NS_AT, STALL_WORDS, Block, hdr_index, hdr_value
 from estab.load.exchange import HTTP
 from estab.load.fleet import Fleet, WorkerProcess
 from estab.load.plan import ClientLoad
@@ -96,7 +96,7 @@ def percentiles(counts: Counter[int], total_ns: int, most_ns: int) -> Percentile
     for value, count in counts.items():
         buckets[hdr_index(max(value, 1))] += count
     histogram = hdr.of(buckets)
-    values = hdr.values_at(histogram, (50, 90, 99, 99.9))
+    values = hdr.values_at(histogram, (50, 90, 99, 99.9), buckets)
     p50, p90, p99, p999 = (round(min(value, most_ns) / NS_PER_US, 3) for value in values)
     return Percentiles(
         count=n,
@@ -114,7 +114,11 @@ def latency(blocks: Sequence[Block], totals: dict[str, int]) -> Latency:
     """Connect and request latency over all blocks, merged exactly."""
 
     def merged(at: int) -> Counter[int]:
-        return sum((block.histogram(at) for block in blocks), Counter())
+        counts: Counter[int] = Counter()
+        for block in blocks:
+            with block.histogram_view(at) as words:
+                counts.update({hdr_value(index): count for index, count in hdr.filled(words).items()})
+        return counts
 
     return Latency(
         connect_us=percentiles(merged(CONNECT_NS_AT), totals["connect_sum_ns"], totals["connect_max_ns"]),

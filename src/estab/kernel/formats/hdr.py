@@ -33,18 +33,21 @@ def of(counts: Mapping[int, int]) -> HdrHistogram:
     return histogram
 
 
-def values_at(histogram: HdrHistogram, percentiles: Iterable[float]) -> list[int]:
+def values_at(
+    histogram: HdrHistogram, percentiles: Iterable[float], counts: Mapping[int, int] | None = None
+) -> list[int]:
     """The value (ns) at each percentile, 0 to 100, as its own `get_value_at_percentile` has it, but in one pass.
 
-    0 where there are no values.
+    0 where there are no values. `counts`: those that it was made `of`, where they are at hand.
     """
-    reached = list(accumulate(_counts(histogram)))
+    counts = _counts(histogram) if counts is None else counts
+    order = sorted(counts)
+    reached = list(accumulate(counts[index] for index in order))
     values = []
     for percentile in percentiles:
-        index = bisect_left(reached, histogram.get_target_count_at_percentile(percentile))
-        lowest = histogram.get_value_from_index(index)
-        of_bucket = histogram.get_highest_equivalent_value(lowest) if percentile else lowest
-        values.append(of_bucket if index < len(reached) else 0)
+        place = bisect_left(reached, histogram.get_target_count_at_percentile(percentile))
+        lowest = histogram.get_value_from_index(order[place]) if place < len(order) else 0
+        values.append(histogram.get_highest_equivalent_value(lowest) if percentile and place < len(order) else lowest)
     return values
 
 
@@ -56,7 +59,7 @@ def percentile_steps(histogram: HdrHistogram, per_halving: int) -> Iterator[HdrI
 class _RecordedPercentiles(PercentileIterator):  # type: ignore[misc]
     def __init__(self, histogram: HdrHistogram, per_halving: int) -> None:
         super().__init__(histogram, per_halving)
-        self._recorded = iter([index for index, count in enumerate(_counts(histogram)) if count and index])
+        self._recorded = iter([index for index in _counts(histogram) if index])
 
     def increment_sub_bucket(self) -> None:
         self.fresh_sub_bucket = True
@@ -64,9 +67,22 @@ class _RecordedPercentiles(PercentileIterator):  # type: ignore[misc]
         self.value_at_index = self.histogram.get_value_from_index(self.current_index)
 
 
-def _counts(histogram: HdrHistogram) -> list[int]:
-    counts: list[int] = memoryview(histogram.counts).cast("B").cast("Q").tolist()  # ctypes gives them one by one
-    return counts
+def _counts(histogram: HdrHistogram) -> dict[int, int]:
+    return filled(memoryview(histogram.counts).cast("B").cast("Q"))  # ctypes gives them one by one
+
+
+_PIECE = 512
+_EMPTY = bytes(_PIECE * 8)
+
+
+def filled(words: memoryview) -> dict[int, int]:
+    """The buckets (native u64) that hold values, by their index. Most are empty, and skipped many at a time."""
+    found = {}
+    for first in range(0, len(words), _PIECE):
+        piece = words[first : first + _PIECE]
+        if not _EMPTY.startswith(piece.tobytes()):
+            found.update({index: count for index, count in enumerate(piece.tolist(), first) if count})
+    return found
 
 
 def decode(text: str) -> HdrHistogram:
