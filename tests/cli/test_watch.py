@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import importlib
 import os
 import pty
 import re
@@ -21,11 +22,12 @@ from pathlib import Path
 import pytest
 from tests.cli.terminal import ESTAB, assert_one_clear_line, estab, started
 from tests.cli.tmux import terminal
-from tests.forked import forked
+from tests.forked import forked, forked_call
 from tests.live.stories import START_S, story, written
 from tests.namespaces import in_namespace, until
 from tests.processes import children, ended
 
+from estab.cli import main
 from estab.extras import install_command
 from estab.records import RunResult, Snapshot, decode
 
@@ -108,18 +110,17 @@ def test_a_run_and_a_damaged_line_are_no_recording(tmp_path: Path) -> None:
 
 def test_without_textual(tmp_path: Path) -> None:
     def without(*options: str) -> subprocess.CompletedProcess[str]:
-        lines = (
-            "import sys, os, pty",
-            "sys.modules['textual'] = None",
-            "sys.stdin.isatty = sys.stdout.isatty = sys.stderr.isatty = lambda: True"
-            if "--once" not in options
-            else "",
-            "from estab.cli.main import run",
-            f"run({['watch', *options]!r})",
-        )
-        command = [sys.executable, "-P", "-c", "\n".join(lines)]
-        environ = {**os.environ, "TERM": "xterm"}
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environ)
+        def run() -> None:
+            for name in [name for name in sys.modules if name.startswith(("textual.", "estab.live."))]:
+                del sys.modules[name]
+            sys.modules["textual"] = None  # type: ignore[assignment]
+            if "--once" not in options:
+                for stream in (sys.stdin, sys.stdout, sys.stderr):
+                    stream.isatty = lambda: True  # type: ignore[method-assign]
+            main.run(["watch", *options])
+
+        command = forked_call(run, "estab", env={**os.environ, "TERM": "xterm"})
+        return subprocess.run(**command, capture_output=True, text=True, check=False, timeout=60)
 
     assert_one_clear_line(without(), 3, install_command("watch"), "--once")
     assert without("--once", "--interval", "100ms").returncode in (0, 1)
@@ -272,8 +273,15 @@ def on_a_pty(*arguments: str, controlling: bool) -> Iterator[tuple[subprocess.Po
     """
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    leads = ["setsid", "--ctty"] if controlling else ["setsid"]
-    process = subprocess.Popen([*leads, ESTAB, *arguments], stdin=slave, stdout=slave, stderr=slave)
+
+    def lead() -> None:
+        os.setsid()
+        if controlling:
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        main.run(arguments)
+
+    importlib.import_module("estab.live.screen.run")  # each fork would do so again, for longer than it then lives
+    process = subprocess.Popen(**forked_call(lead, "estab", *arguments), stdin=slave, stdout=slave, stderr=slave)
     try:
         drawn = b""
         while b"LISTENER" not in drawn:
