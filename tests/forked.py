@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -59,6 +59,26 @@ def forked(
         main.run(arguments)
 
     return forked_call(run, "estab", *arguments, env=env, mortal=mortal)
+
+
+def forked_without(
+    missing: Collection[str], using: str, *arguments: str, env: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """`estab` where the modules `missing` are not installed. `using`: the part of estab that imports them."""
+
+    def run() -> None:
+        forget(*missing, using)
+        sys.modules.update(dict.fromkeys(missing))  # type: ignore[arg-type]  # None: not found
+        main.run(arguments)
+
+    return forked_call(run, "estab", *arguments, env=env)
+
+
+def forget(*packages: str) -> None:
+    """As if nothing of these packages had been imported: for a fork, before it does anything else."""
+    for name in list(sys.modules):
+        if any(name == package or name.startswith(f"{package}.") for package in packages):
+            del sys.modules[name]
 
 
 def forked_call(

@@ -10,13 +10,13 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.cli.terminal import ESTAB, assert_one_clear_line, estab, started
+from tests.forked import forked_without
 from tests.namespaces import until
 from tests.ordinary_user import CAN_GIVE_UP
 
@@ -256,8 +256,8 @@ def test_a_port_that_is_taken(port: int) -> None:
 
 
 def test_a_missing_extra_is_one_line_with_the_command() -> None:
-    program = "import sys; sys.modules['prometheus_client'] = None; from estab.cli.main import run; run(['export'])"
-    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=False)
+    command = forked_without(["prometheus_client"], "estab.api.exporter", "export")
+    done = subprocess.run(**command, capture_output=True, text=True, check=False, timeout=30)
     assert_one_clear_line(done, 3, install_command("export"))
 
 

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from tests.diagnose import runs
 
 from estab.api.limits import limits
@@ -17,6 +18,7 @@ from estab.diagnose.suspects import CAUSES
 from estab.observe.sysctls import NAMES
 from estab.records import RunResult
 
+pytestmark = pytest.mark.xdist_group("test_remedies")  # one process computes them all
 # `estab` with a command, and what follows it as far as it is options with their values: prose may come after.
 COMMAND_LINE = re.compile(r"\bestab ([a-z]+(?: -[\w-]+(?: [A-Za-z0-9.:/]+)?)*)")
 COMMENT = re.compile(r"\s+#.*")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from tests.cli.terminal import assert_one_clear_line, called, estab
+from tests.forked import forked_without
 from tests.report.html_pages import full
 
 from estab.api.files import save_run
@@ -18,13 +18,6 @@ from estab.records.lab import LabResult, LabRow, LabScenario
 from estab.records.twin import TwinRemedy, TwinResult
 
 pytestmark = pytest.mark.xdist_group("pages")  # what draws them is made once a process
-_WITHOUT = """
-import sys
-for name in ("altair", "jinja2", "vl_convert"):
-    sys.modules[name] = None
-from estab.cli.main import run
-run(sys.argv[1:])
-"""
 
 
 @pytest.fixture
@@ -34,8 +27,8 @@ def run_json(tmp_path: Path) -> Path:
 
 
 def without_the_extra(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", _WITHOUT, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    command = forked_without(("altair", "jinja2", "vl_convert"), "estab.report.html", *arguments)
+    return subprocess.run(**command, capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_a_page_of_a_real_overflow(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 from tests.cli.terminal import ESTAB, assert_one_clear_line, estab, started
 from tests.cli.tmux import terminal
-from tests.forked import forked, forked_call
+from tests.forked import forget, forked, forked_call
 from tests.live.stories import START_S, story, written
 from tests.namespaces import in_namespace, until
 from tests.processes import children, ended
@@ -111,8 +111,7 @@ def test_a_run_and_a_damaged_line_are_no_recording(tmp_path: Path) -> None:
 def test_without_textual(tmp_path: Path) -> None:
     def without(*options: str) -> subprocess.CompletedProcess[str]:
         def run() -> None:
-            for name in [name for name in sys.modules if name.startswith(("textual.", "estab.live."))]:
-                del sys.modules[name]
+            forget("textual", "estab.live")
             sys.modules["textual"] = None  # type: ignore[assignment]
             if "--once" not in options:
                 for stream in (sys.stdin, sys.stdout, sys.stderr):

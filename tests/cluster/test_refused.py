@@ -18,10 +18,9 @@ from tests import servers
 from tests.cli import terminal
 from tests.cli.terminal import assert_one_clear_line, called
 from tests.cluster.hosts import dask_command, load_dask
-from tests.forked import forked_call
+from tests.forked import forget, forked_without
 from tests.namespaces import until
 
-from estab.cli import main
 from estab.cluster import session
 from estab.cluster.check import check
 from estab.errors import MachineError
@@ -31,13 +30,13 @@ TARGET = "127.0.0.1:9"
 
 
 def older() -> None:
-    _forget("estab")
+    forget("estab")
     importlib.import_module("estab").__version__ = "0.0.9"  # type: ignore[attr-defined]
 
 
 def missing() -> None:
     """As if it were not installed."""
-    _forget("estab")
+    forget("estab")
     sys.meta_path.insert(0, _NoEstab)  # type: ignore[arg-type]
 
 
@@ -49,13 +48,8 @@ class _NoEstab:
 
 
 def without_cluster() -> None:
-    _forget("estab.cluster")
+    forget("estab.cluster")
     sys.modules["estab.cluster"] = None  # type: ignore[assignment]
-
-
-def _forget(package: str) -> None:
-    for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
-        del sys.modules[name]
 
 
 @pytest.fixture(scope="module")
@@ -177,13 +171,8 @@ def test_a_worker_that_cannot_take_part(
 
 
 def _without_dask(*arguments: str) -> subprocess.CompletedProcess[str]:
-    def run() -> None:
-        _forget("distributed")
-        _forget("estab.cluster")
-        sys.modules["distributed"] = None  # type: ignore[assignment]
-        main.run(arguments)
-
-    return subprocess.run(**forked_call(run, "estab"), capture_output=True, text=True, check=False, timeout=30)
+    command = forked_without(["distributed"], "estab.cluster", *arguments)
+    return subprocess.run(**command, capture_output=True, text=True, check=False, timeout=30)
 
 
 @pytest.mark.parametrize(
