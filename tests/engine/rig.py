@@ -57,7 +57,7 @@ class Outcome:
 _REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd"
 HTTP_ECHO = Exchange(HTTP, len(_REPLY), _REPLY, renews=True)  # what an echo server makes of it is a reply
 _COMMON = {
-    "duration_ns": 20 * MS, "timeout_ns": 150 * MS, "drain_ns": 100 * MS, "sources": [("127.0.0.1", 0, 0)],
+    "timeout_ns": 150 * MS, "drain_ns": 100 * MS, "sources": [("127.0.0.1", 0, 0)],
 }  # fmt: skip
 _PORTS = {"port_low": 20_000, "port_count": 1_000}
 # What differs from the plan of six connections.
@@ -186,11 +186,11 @@ def _waiting(listener: socket.socket | None) -> int:
     return waiting
 
 
-def _client_config(work: Mapping[str, Any], listener: socket.socket) -> dict[str, Any]:
+def _client_config(work: Mapping[str, Any], listener: socket.socket, load_ns: int) -> dict[str, Any]:
     target = ("127.0.0.1", int(listener.getsockname()[1]), 0)
     load = ClientLoad("hold", connections=6, duration_s=1, exchange=echo(1000))
     (planned,) = make(load, target, Machine(cores=1, nofile=1024, ports=None)).configs
-    return {**planned, **_COMMON, **work}
+    return {**planned, **_COMMON, "duration_ns": load_ns, **work}
 
 
 def _server_config(work: Mapping[str, Any], listener: socket.socket) -> dict[str, Any]:
@@ -212,28 +212,28 @@ def healthy_server(engine: Engine, case: Case) -> Iterator[socket.socket]:
         assert outcome.end == "done", outcome
 
 
-def run_client(engine: Engine, case: Case) -> Outcome:
+def run_client(engine: Engine, case: Case, load_ns: int) -> Outcome:
     """A client with the fault, against a healthy server."""
     with healthy_server(engine, case) as listener:
-        client = Child(engine, "client", _client_config(CLIENT_WORK[case.work], listener), case)
+        client = Child(engine, "client", _client_config(CLIENT_WORK[case.work], listener, load_ns), case)
         if case.work == "hold" and client.reaches(SETTLED):
             client.say(b"c")
         return client.outcome()
 
 
-def run_server(engine: Engine, case: Case) -> Outcome:
+def run_server(engine: Engine, case: Case, load_ns: int) -> Outcome:
     """A server with the fault, and healthy clients, until the clients are gone."""
     asked, clients = SERVER_WORK[case.work]
     with listening() as listener:
         server = Child(engine, "server", _server_config(asked, listener), case)
         if server.reaches(RUNNING):
-            client = Child(engine, "client", _client_config(clients, listener)).outcome()
+            client = Child(engine, "client", _client_config(clients, listener, load_ns)).outcome()
             assert (client.end, client.state) == ("done", DONE), client
         server.empties(None if case.when == "always" else listener)
         server.say(b"c")
         return server.outcome()
 
 
-def run(engine: Engine, case: Case) -> Outcome:
-    """One case."""
-    return run_client(engine, case) if case.role == "client" else run_server(engine, case)
+def run(engine: Engine, case: Case, load_ns: int) -> Outcome:
+    """One case, with a load that takes so long."""
+    return (run_client if case.role == "client" else run_server)(engine, case, load_ns)
