@@ -24,7 +24,20 @@ gc.disable()  # until all are collected
 gc.set_threshold(200_000)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    """What holds for the process that runs the tests."""
+    _leave_estab_as_it_is(config)
+    _heed_signals()
+
+
+def _leave_estab_as_it_is(config: pytest.Config) -> None:
+    """Pytest would rewrite the asserts of all of estab, for its plugin: once installed anew, 4 s in each worker."""
+    hook = config.pluginmanager.rewrite_hook
+    getattr(hook, "_must_rewrite", set()).discard("estab")
+    hook.mark_rewrite()  # it forgets what it has looked up
+
+
+def _heed_signals() -> None:
     """Under nohup, or as a background job of a shell, all that the tests start would ignore the signals sent to it.
 
     What has a handler here is at its default in what is started (execve(2)).
