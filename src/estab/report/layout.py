@@ -121,11 +121,18 @@ class Beside:
             label = name.copy()
             label.truncate(room, overflow="ellipsis", pad=True)
             before: Iterable[Segment] = (indent, *styled(label, console), gap)
-            for part in text.wrap(console, width, overflow="ellipsis"):
+            for part in _wrapped(text, width, console):
                 yield from before
                 yield from styled(part, console)
                 yield Segment.line()
                 before = (under,)
+
+
+def _wrapped(text: Text, width: int, console: Console) -> Iterable[Text]:
+    """The lines of `text`; one that fits as it is needs no search for where to break it."""
+    if text.cell_len <= width and text.plain.isprintable():
+        return [text]
+    return text.wrap(console, width, overflow="ellipsis")
 
 
 def styled(text: Text, console: Console) -> Iterable[Segment]:
