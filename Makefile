@@ -7,7 +7,7 @@ SOURCES := $(shell find src docs/causes CMakeLists.txt pyproject.toml -name '*.p
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 # How many tests at once: more than processors, for most of their time is waiting.
-TEST_WORKERS ?= 4
+TEST_WORKERS ?= 6
 PYTEST := $(BIN)/python -m pytest --dist loadgroup --no-loadscope-reorder -p no:inline_snapshot
 # Each worker collects all tests. What is compiled by then it reads: workers that start at once would each compile all.
 unexport PYTHONDONTWRITEBYTECODE

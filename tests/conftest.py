@@ -67,6 +67,9 @@ _LONGEST = (
 )
 
 
+_AT_A_TIME = 4
+
+
 def _waits_for_nothing(item: pytest.Item) -> bool:
     from tests.again import in_real_time  # once pytest has loaded it as a plugin
 
@@ -77,7 +80,7 @@ def _group(item: pytest.Function) -> str | None:
     """The tests that one worker runs, for they share what is made once: named after a fixture, or after the file.
 
     Of several fixtures the one counts that takes longest. A file may name its group itself. What waits for nothing is
-    dealt out by the file: to deal out thousands of tests one by one costs as much as they do.
+    dealt out by the file, and what shares nothing by a few: to deal out thousands of tests one by one is dear.
     """
     if marked := item.get_closest_marker("xdist_group"):
         return str(marked.args[0])
@@ -99,16 +102,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Func
     What waits for nothing comes last: it leaves no core idle while the last workers end.
     """
     groups = {item: _group(item) for item in items}
+    single = [item for item, group in groups.items() if group is None]
+    for place, item in enumerate(single):
+        groups[item] = f"{item.path.stem}-{place // _AT_A_TIME}"
     for item, group in groups.items():
         if group and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(group))
     if hasattr(config, "workerinput"):
         longest = {name: place for place, name in enumerate(_LONGEST)}
-        grouped, single, waits_for_nothing = range(len(longest), len(longest) + 3)
+        grouped, by_a_few, waits_for_nothing = range(len(longest), len(longest) + 3)
+        few = set(single)
         items.sort(
             key=lambda item: longest[group] if (group := groups[item]) in longest
             else waits_for_nothing if _waits_for_nothing(item)
-            else grouped if group else single
+            else by_a_few if item in few else grouped
         )  # fmt: skip
 
 

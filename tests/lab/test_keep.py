@@ -82,7 +82,7 @@ def assert_gone(handles: list[int]) -> None:
         assert ended(handle)
 
 
-@pytest.mark.parametrize("leave", ["enter", "ctrl-c"])
+@pytest.mark.parametrize("leave", ["enter", pytest.param("ctrl-c", marks=pytest.mark.long)])
 def test_the_printed_lines_show_the_full_queue(leave: str) -> None:
     with kept("server_not_accepting", "--set", "backlog=5", "--set", "connections=40") as lab:
         lab.read_until(WAITS)
@@ -106,6 +106,7 @@ def test_the_printed_lines_show_the_full_queue(leave: str) -> None:
         assert_gone(handles)
 
 
+@pytest.mark.long
 def test_an_ordinary_user_enters_by_the_user_namespace(ordinary_python: tuple[str, ...]) -> None:
     with kept("server_not_accepting", "--set", "backlog=5", python=ordinary_python) as lab:
         lab.read_until(WAITS)

@@ -264,6 +264,7 @@ def all_killed(request: pytest.FixtureRequest) -> dict[int, Future[tuple[list[st
         }
 
 
+@pytest.mark.long  # at moments that are drawn
 @pytest.mark.parametrize(("place", "scenario", "at_s"), moments(SEED, MOMENTS))
 def test_kill_9_leaves_nothing(
     place: int, scenario: str, at_s: float, all_killed: dict[int, Future[tuple[list[str], str]]]
@@ -284,6 +285,7 @@ def test_ended_while_the_server_is_stopped(number: signal.Signals) -> None:
         assert runner.gone() == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("place", "scenario", "at_s"), moments(SEED + 1, 8))
 def test_ctrl_c_leaves_nothing_and_says_so(place: int, scenario: str, at_s: float) -> None:
     with running((sys.executable,), needed(), scenario, "--json", "-") as runner:
