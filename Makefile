@@ -37,7 +37,7 @@ test: $(VENV)/.dev packages $(VENV)/.compiled
 # half of the time.
 test-long: $(VENV)/.dev packages $(VENV)/.compiled
 	@$(BIN)/python -m tests.kernels --fetch || true
-	$(PYTEST) -n $(TEST_WORKERS) -m long $(PYTEST_ARGS)
+	$(PYTEST) -n 4 -m long $(PYTEST_ARGS)
 
 $(VENV)/.compiled: $(VENV)/.dev $(TESTS)
 	@for half in 'tests/[a-e]*' 'tests/[f-z]*'; do \

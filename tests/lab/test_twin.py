@@ -133,6 +133,7 @@ def twins(narrow: str, tmp_path_factory: pytest.TempPathFactory) -> Twins:
 
 
 @pytest.mark.namespace
+@pytest.mark.long
 def test_nginx_whose_worker_stands_still(twins: Twins) -> None:
     result = twins("nginx")
     assert result.recorded_cause == result.cause == "server_not_accepting"
@@ -147,6 +148,7 @@ def test_nginx_whose_worker_stands_still(twins: Twins) -> None:
 
 
 @pytest.mark.namespace
+@pytest.mark.long
 def test_a_backlog_too_small_for_slow_accepts(twins: Twins, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     result = twins("slow accepts") if attempt(request.node) == 1 else slow_accepts(tmp_path)
     assert result.recorded_cause == result.cause == "accept_queue_overflow"
@@ -167,6 +169,7 @@ def test_a_backlog_too_small_for_slow_accepts(twins: Twins, request: pytest.Fixt
 
 
 @pytest.mark.namespace
+@pytest.mark.long
 def test_a_client_out_of_ports(twins: Twins) -> None:
     result = twins("ports")
     assert result.recorded_cause == result.cause == "ephemeral_port_exhaustion"
@@ -179,6 +182,7 @@ def test_a_client_out_of_ports(twins: Twins) -> None:
 
 
 @pytest.mark.namespace
+@pytest.mark.long
 def test_a_healthy_run_has_a_healthy_twin(twins: Twins) -> None:
     result = twins("healthy")
     assert (result.recorded_cause, result.cause, result.remedies) == (None, None, [])
@@ -186,6 +190,7 @@ def test_a_healthy_run_has_a_healthy_twin(twins: Twins) -> None:
 
 
 @pytest.mark.namespace
+@pytest.mark.long
 def test_a_foreign_server_out_of_descriptors(twins: Twins, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     result = twins("descriptors") if attempt(request.node) == 1 else twin(without_descriptors(tmp_path))
     assert (result.recorded_cause, result.cause) == ("server_open_files", "server_open_files"), result.summary
@@ -195,6 +200,7 @@ def test_a_foreign_server_out_of_descriptors(twins: Twins, request: pytest.Fixtu
 
 
 @pytest.mark.namespace
+@pytest.mark.long
 def test_a_scaled_twin_shows_the_same(twins: Twins) -> None:
     result = twins("half")
     assert result.cause == "ephemeral_port_exhaustion"
@@ -203,6 +209,7 @@ def test_a_scaled_twin_shows_the_same(twins: Twins) -> None:
 
 
 @pytest.mark.namespace
+@pytest.mark.long
 def test_over_a_wire_where_the_record_had_a_path(twins: Twins) -> None:
     result = twins("elsewhere")
     assert "round-trip time 20.0 ms" in result.built
