@@ -7,7 +7,7 @@ SOURCES := $(shell find src docs/causes CMakeLists.txt pyproject.toml -name '*.p
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 # How many tests at once: more than processors, for most of their time is waiting.
-TEST_WORKERS ?= 6
+TEST_WORKERS ?= 5
 PYTEST := $(BIN)/python -m pytest --dist loadgroup --no-loadscope-reorder -p no:inline_snapshot
 # Each worker collects all tests. What is compiled by then it reads: workers that start at once would each compile all.
 unexport PYTHONDONTWRITEBYTECODE
@@ -33,8 +33,8 @@ extras: $(VENV)/.built
 test: $(VENV)/.dev packages $(VENV)/.compiled
 	$(PYTEST) -n $(TEST_WORKERS) -m "not long" $(PYTEST_ARGS)
 
-# Scenarios that take longest, under sanitizers, with faults, on another kernel, in the field, as twins: few tests,
-# half of the time.
+# What plays longest: the lab, twins, clusters, pages, another kernel, the field, the engine under sanitizers and with
+# faults. Few tests, more than half of the time.
 test-long: $(VENV)/.dev packages $(VENV)/.compiled
 	@$(BIN)/python -m tests.kernels --fetch || true
 	$(PYTEST) -n 4 -m long $(PYTEST_ARGS)

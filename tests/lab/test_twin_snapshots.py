@@ -96,6 +96,7 @@ def remedy(result: TwinResult, words: str) -> TwinRemedy:
 
 
 @pytest.mark.namespace
+@pytest.mark.long
 def test_two_snapshots_of_a_full_queue(twin_of: Callable[[str], TwinResult]) -> None:
     result = twin_of("two")
     assert result.recorded_cause == result.cause == "server_not_accepting"
@@ -110,6 +111,7 @@ def test_two_snapshots_of_a_full_queue(twin_of: Callable[[str], TwinResult]) -> 
 
 
 @pytest.mark.namespace
+@pytest.mark.long
 def test_its_remedies_are_tried(twin_of: Callable[[str], TwinResult]) -> None:
     result = twin_of("two")
     assert remedy(result, "call accept()").came in ("works", "works_with")  # 40 at once, and 17 fit
@@ -118,6 +120,7 @@ def test_its_remedies_are_tried(twin_of: Callable[[str], TwinResult]) -> None:
 
 
 @pytest.mark.namespace
+@pytest.mark.long
 def test_one_snapshot_with_what_it_cannot_know_given(twin_of: Callable[[str], TwinResult]) -> None:
     result = twin_of("one")
     assert result.recorded_cause == result.cause == "accept_queue_overflow"
@@ -146,6 +149,7 @@ def used_up() -> bytes:
 
 
 @pytest.mark.namespace
+@pytest.mark.long
 def test_a_snapshot_of_a_range_that_is_used_up(twin_of: Callable[[str], TwinResult]) -> None:
     result = twin_of("ports")
     assert result.recorded_cause == result.cause == "ephemeral_port_exhaustion"
@@ -168,6 +172,7 @@ def test_what_cannot_be_given(connections: int | None, rtt_s: float | None) -> N
 
 
 @pytest.mark.namespace
+@pytest.mark.long
 def test_a_queue_that_fell_is_no_overflow(full: Path) -> None:
     found = read_record(full)
     assert isinstance(found, list)
