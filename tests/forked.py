@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -98,6 +99,11 @@ def forked_call(
     return {"args": command, "preexec_fn": become, "restore_signals": False, "pass_fds": pass_fds}
 
 
+def _has_threads() -> bool:
+    """Whether a test has started some: a lock that one of them holds would stay locked in a fork for ever."""
+    return threading.active_count() > 1
+
+
 class ForkedLab:
     """Takes the place of `subprocess` in `estab.lab.process.launch`: the lab's own process is a fork too."""
 
@@ -106,6 +112,8 @@ class ForkedLab:
     @staticmethod
     def Popen(command: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:  # noqa: N802
         """The process that `command` would execute: Python with a line of code, whose last argument names a module."""
+        if _has_threads():
+            return subprocess.Popen(command, **streams)
         line = command.index("-c")
 
         def main() -> None:
@@ -121,8 +129,10 @@ class ForkedWorkers:
     PIPE, DEVNULL, TimeoutExpired = subprocess.PIPE, subprocess.DEVNULL, subprocess.TimeoutExpired
 
     @staticmethod
-    def Popen(_command: Sequence[str], *, pass_fds: Sequence[int], **streams: Any) -> subprocess.Popen[bytes]:  # noqa: N802
+    def Popen(command: Sequence[str], *, pass_fds: Sequence[int], **streams: Any) -> subprocess.Popen[bytes]:  # noqa: N802
         """A worker with these descriptors."""
+        if _has_threads():
+            return subprocess.Popen(command, pass_fds=pass_fds, **streams)
         return subprocess.Popen(**forked_call(worker.main, "estab", "worker", pass_fds=pass_fds), **streams)
 
 

@@ -91,12 +91,15 @@ def test_descriptors_are_counted_where_the_kernel_does_not(monkeypatch: pytest.M
         st_size = 0
 
     own = len(os.listdir("/proc/self/fd")) - 1  # without the one that the listing takes itself
-    with subprocess.Popen(["sleep", "60"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as other:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as other:
+        assert other.stdin
+        assert other.stdout
+        other.stdin.write(b".")
+        assert other.stdout.read(1) == b"."  # it has loaded its libraries, of which one would be open meanwhile
         with monkeypatch.context() as patch:
             patch.setattr(processes.os, "stat", lambda _: Old)
-            assert processes.fd_count(os.getpid()) == own + 1  # the pipe to the other
+            assert processes.fd_count(os.getpid()) == own + 2  # the pipes to the other
             assert processes.fd_count(other.pid) == 3
-        other.kill()
 
 
 def test_owners_of_a_shared_socket() -> None:
