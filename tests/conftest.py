@@ -126,7 +126,7 @@ def pytest_collection_finish() -> None:
     """
     if forked := sys.modules.get("tests.forked"):
         forked.warm()
-        forked.fork_what_estab_starts()
+        forked.fork_the_lab()
     gc.freeze()
     gc.enable()
     huge_pages.collapse()

@@ -29,7 +29,7 @@ from estab.cli import main
 from estab.cli.app import call
 from estab.lab.process import launch
 from estab.lab.run import runner  # noqa: F401  (all that the lab's own process needs)
-from estab.load import fleet, pyengine, worker  # noqa: F401  (all that a worker needs)
+from estab.load import pyengine, worker  # noqa: F401  (all that a worker needs)
 
 
 def warm() -> None:
@@ -129,17 +129,14 @@ class ForkedWorkers:
     PIPE, DEVNULL, TimeoutExpired = subprocess.PIPE, subprocess.DEVNULL, subprocess.TimeoutExpired
 
     @staticmethod
-    def Popen(command: Sequence[str], *, pass_fds: Sequence[int], **streams: Any) -> subprocess.Popen[bytes]:  # noqa: N802
+    def Popen(_command: Sequence[str], *, pass_fds: Sequence[int], **streams: Any) -> subprocess.Popen[bytes]:  # noqa: N802
         """A worker with these descriptors."""
-        if _has_threads():
-            return subprocess.Popen(command, pass_fds=pass_fds, **streams)
         return subprocess.Popen(**forked_call(worker.main, "estab", "worker", pass_fds=pass_fds), **streams)
 
 
-def fork_what_estab_starts() -> None:
-    """From here on what `estab` starts of its own is forked, in this process and in forks of it."""
+def fork_the_lab() -> None:
+    """From here on the lab's own process is a fork, in this process and in forks of it."""
     launch.subprocess = ForkedLab
-    fleet.subprocess = ForkedWorkers
 
 
 def _run(work: Callable[[], object], name: str, environment: dict[str, str], keep: Sequence[int]) -> NoReturn:
