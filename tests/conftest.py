@@ -101,6 +101,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Func
 
     What waits for nothing comes last: it leaves no core idle while the last workers end.
     """
+    if not hasattr(config, "workerinput"):
+        return
     groups = {item: _group(item) for item in items}
     single = [item for item, group in groups.items() if group is None]
     for place, item in enumerate(single):
@@ -108,15 +110,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Func
     for item, group in groups.items():
         if group and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(group))
-    if hasattr(config, "workerinput"):
-        longest = {name: place for place, name in enumerate(_LONGEST)}
-        grouped, by_a_few, waits_for_nothing = range(len(longest), len(longest) + 3)
-        few = set(single)
-        items.sort(
-            key=lambda item: longest[group] if (group := groups[item]) in longest
-            else waits_for_nothing if _waits_for_nothing(item)
-            else by_a_few if item in few else grouped
-        )  # fmt: skip
+    longest = {name: place for place, name in enumerate(_LONGEST)}
+    grouped, by_a_few, waits_for_nothing = range(len(longest), len(longest) + 3)
+    few = set(single)
+    items.sort(
+        key=lambda item: longest[group] if (group := groups[item]) in longest
+        else waits_for_nothing if _waits_for_nothing(item)
+        else by_a_few if item in few else grouped
+    )  # fmt: skip
 
 
 def pytest_collection_finish() -> None:
