@@ -67,7 +67,7 @@ _LONGEST = (
 )
 
 
-_AT_A_TIME = 4
+_AT_A_TIME = 4  # tests that share nothing
 
 
 def _waits_for_nothing(item: pytest.Item) -> bool:

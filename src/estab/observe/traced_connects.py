@@ -9,13 +9,13 @@ from typing import Any, TypeAlias, cast
 
 import msgspec
 
-from estab.kernel.formats import inet_diag
+from estab.kernel.formats import hdr, inet_diag
 
 _Failures: TypeAlias = list[tuple[int, int, int, int]]
 _Target: TypeAlias = tuple[bytes, int, int, int, int, int, int, int, _Failures]
 
 
-class FailureCount(msgspec.Struct, array_like=True):
+class FailureCount(msgspec.Struct):
     """`code`: an errno; 0: closed by its program before it connected; -1: not told. Times of CLOCK_MONOTONIC, in ns."""
 
     code: int
@@ -87,14 +87,14 @@ class TracedConnects(msgspec.Struct):
 
 
 def read(told: bytes) -> TracedConnects:
-    """What it said, which is marshalled."""
+    """A message of it, which is `marshal`'s: what it counted; or that it traces, or why it can't (`why`), alone."""
     said: Mapping[str, Any] = marshal.loads(told)
     if "totals" not in said:
         return TracedConnects(why=said["why"])
     totals, targets = said["totals"], cast("list[_Target]", said["targets"])
     return TracedConnects(
         targets=[TracedTarget(inet_diag.plain_address(row[0]), *row[1:8], _failures(row[8])) for row in targets],
-        connect_ns=[(index, count) for index, count in enumerate(array("Q", totals["histogram"])) if count],
+        connect_ns=list(hdr.filled(memoryview(totals["histogram"]).cast("Q")).items()),
         sum_ns=totals["sum_ns"],
         max_ns=totals["max_ns"],
         resent=list(array("Q", totals["resent"])),

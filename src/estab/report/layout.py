@@ -120,10 +120,10 @@ class Beside:
         for name, text in self.rows:
             label = name.copy()
             label.truncate(room, overflow="ellipsis", pad=True)
-            before: Iterable[Segment] = (indent, *styled(label, console), gap)
+            before: Iterable[Segment] = (indent, *_styled(label, console), gap)
             for part in _wrapped(text, width, console):
                 yield from before
-                yield from styled(part, console)
+                yield from _styled(part, console)
                 yield Segment.line()
                 before = (under,)
 
@@ -135,7 +135,7 @@ def _wrapped(text: Text, width: int, console: Console) -> Iterable[Text]:
     return text.wrap(console, width, overflow="ellipsis")
 
 
-def styled(text: Text, console: Console) -> Iterable[Segment]:
+def _styled(text: Text, console: Console) -> Iterable[Segment]:
     """The segments of a line. What has one style throughout needs no search for where one ends."""
     if text.spans:
         return text.render(console)
