@@ -688,7 +688,8 @@ def clamped(asked: int | None = 1024, **fields: Any) -> RunResult:
 
 
 def starved(cpu_s: float = 6.0, **fields: Any) -> RunResult:
-    """One thread accepts, many others burn both cores."""
+    """hold -n 400 --ramp 200: one thread accepts, many others burn both cores."""
+    fields["config"] = {"ramp_per_s": 200.0, **fields.get("config", {})}
     owner = Process(pid=4321, name="app", fds=90, nofile_soft=1024, cpu_s=10.0)
     before = snapshot(listeners=[Listener(family=4, address="127.0.0.1", port=5000, depth=0, limit=16, owners=[owner])])
     full = watch(

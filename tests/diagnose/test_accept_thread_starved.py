@@ -4,6 +4,7 @@ import pytest
 from tests.diagnose import runs
 from tests.diagnose.alone import alone
 
+from estab.diagnose.judge import judge
 from estab.diagnose.snapshots import judge_snapshots
 from estab.records import Listener, Process, RunResult, Thread
 
@@ -46,6 +47,16 @@ def uncounted(cpu_s: float) -> RunResult:
 )
 def test_a_starved_accepting_thread(run: RunResult, expected: str) -> None:
     assert alone("accept_thread_starved", run).verdict == expected
+
+
+def test_connects_that_come_at_once_and_fill_the_queue_by_themselves_are_not_its_doing() -> None:
+    burst = runs.starved(6.2, config={"ramp_per_s": None})
+    assert alone("accept_thread_starved", burst).summary.endswith(
+        "But 400 connects came at once to 17 places: they fill the queue before any accept()."
+    )
+    assert judge(burst).cause == "accept_queue_overflow"
+    assert judge(burst.replace(config={**burst.config, "connections": 17})).cause == "accept_thread_starved"
+    assert judge(burst.replace(config={**burst.config, "in_flight": 100})).cause == "accept_thread_starved"
 
 
 def test_cpu_of_a_process_that_was_not_there_before_is_not_known() -> None:
