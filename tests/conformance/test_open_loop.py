@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests import servers
+from tests.again import attempt
 from tests.conformance.counts import assert_counts_add_up, failed
 
 import estab
@@ -47,23 +48,25 @@ def test_the_rate_is_shared_by_the_workers() -> None:
     assert_counts_add_up(run)
 
 
-def test_a_stall_is_seen_by_all_whom_it_keeps_waiting() -> None:
+def test_a_stall_is_seen_by_all_whom_it_keeps_waiting(request: pytest.FixtureRequest) -> None:
     """A pause of 0.4 s within 1.9 s: those due within it wait between 0.4 s and nothing, evenly.
 
     It comes 1.5 s after the server began: the load may begin more than a second later than that, and sees it once.
     """
+    # Fewer at a later attempt: on a busy machine, under sanitizers, a thousand a second are more than are answered.
+    rate_per_s = 1000 if attempt(request.node) == 1 else 200
     service = Service("echo", pause_s=0.4, pause_every_s=1.5)
     run = estab.bench(
-        connections=500,
+        connections=rate_per_s // 2,
         duration_s=1.9,
         mode="rate",
-        rate_per_s=1000,
+        rate_per_s=rate_per_s,
         arrivals="constant",
         options=estab.LoadOptions(service=service),
     )
     latency = run.latency.request_us
     assert latency is not None
-    assert latency.count == schedule(run).scheduled == pytest.approx(1900, abs=2)
+    assert latency.count == schedule(run).scheduled == pytest.approx(1.9 * rate_per_s, abs=2)
     assert latency.p50 is not None
     assert latency.p90 is not None
     assert latency.max is not None

@@ -86,6 +86,7 @@ class Relay:
         control = self.connection.fileno()
         descriptors = [*(end.fileno() for end in self.ends), control]
         linux.wake_in_time()
+        linux.go_first()  # what waits here for a core would come late, or find the buffer full
         say(self.connection, "ready")
         while not self.stopped:
             ready = select.select(descriptors, [], [], self._wait_s())[0]
