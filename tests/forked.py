@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib
 import io
 import os
 import resource
@@ -111,14 +110,14 @@ class ForkedLab:
 
     @staticmethod
     def Popen(command: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:  # noqa: N802
-        """The process that `command` would execute: Python with a line of code, whose last argument names a module."""
+        """The process that `command` would execute: Python with a line of code and its arguments."""
         if _has_threads():
             return subprocess.Popen(command, **streams)
         line = command.index("-c")
 
         def main() -> None:
             sys.argv = ["-c", *command[line + 2 :]]
-            importlib.import_module(command[-1]).main()
+            exec(command[line + 1], {})  # as Python would
 
         return subprocess.Popen(**forked_call(main, "estab", "lab"), **streams)
 

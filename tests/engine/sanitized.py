@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.engine import build
 
 import estab
-from estab.load import fleet
+from estab import interpreter
 
 WITHIN_S = 900.0
 _REPLIES = "tests/conformance/test_replies.py"  # which starts no worker
@@ -32,7 +32,7 @@ _NO_PLUGINS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # none is used here, and 
 def pytest_configure() -> None:
     """As a plugin of pytest: the workers of loads, and whatever else is started, have the engine in that folder."""
     if folder := os.environ.get(_FOLDER):
-        fleet._ROOT = folder
+        interpreter.FOLDER = folder
         os.environ.update(_with_engine(Path(folder)))
 
 

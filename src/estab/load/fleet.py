@@ -10,21 +10,15 @@ import marshal
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from estab import shortage
+from estab import interpreter, shortage
 from estab.errors import MachineError
 from estab.load.block import READY, RUNNING, Block
 
-_ROOT = str(Path(__file__).resolve().parents[2])
-# A worker needs nothing of site-packages but estab: to look through what is installed there takes as long as all else.
-_BARE = ("-P", "-S")
-_START = "import sys; sys.path.append(sys.argv[1]); from estab.load.worker import main; main()"
 START_LEAD_NS = 2_000_000  # from "go" to the common start: enough for the pipes to be written
 STOP_GRACE_S = 3.0  # hung up, a worker ends in milliseconds; on a busy machine its turn may come much later
 READY_WITHIN_S = 30.0
@@ -65,7 +59,7 @@ class WorkerProcess:
             # A terminal's Ctrl-C goes to the workers too, at their very first moment as well: the parent decides.
             with _interrupts_blocked():
                 self.process = subprocess.Popen(
-                    [sys.executable, *_BARE, "-c", _START, _ROOT],
+                    interpreter.command("estab.load.worker", bare=True),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,

@@ -12,18 +12,12 @@ import select
 import subprocess
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 
+from estab import interpreter
 from estab.observe import traced_connects
 from estab.observe.connect_tracer import BUFFER_KB
 from estab.observe.traced_connects import TracedConnects
 
-# It needs nothing of site-packages but estab: to look through what is installed there takes as long as all else.
-_TRACER = (
-    *(sys.executable, "-P", "-S", "-c"),
-    "import sys; sys.path.append(sys.argv[1]); from estab.observe.connect_tracer import main; main(int(sys.argv[2]))",
-    str(Path(__file__).resolve().parents[2]),
-)
 _READY_WITHIN_S, _RESULT_WITHIN_S = 10.0, 20.0
 _INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, include/linux/proc_ns.h: the events name pids as there
 
@@ -72,7 +66,7 @@ class ConnectTrace:
 
     def _start(self) -> None:
         self._process = subprocess.Popen(
-            [*_TRACER, str(self._buffer_kb)],
+            interpreter.command("estab.observe.connect_tracer", str(self._buffer_kb), bare=True),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -80,8 +80,12 @@ _EVENTS = (
 )
 
 
-def main(buffer_kb: int) -> None:
-    """Trace until the input says `end`, or closes. Never raises for what is refused. `buffer_kb`: of each CPU."""
+def main() -> None:
+    """Trace until the input says `end`, or closes. Never raises for what is refused.
+
+    The command line's first word is the size of each CPU's buffer in KiB.
+    """
+    buffer_kb = int(sys.argv[1])
     for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT):
         _signal.signal(number, _signal.SIG_IGN)  # it ends with its input, and never before it has tidied up
     try:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from estab import interpreter
 from estab.errors import MachineError
 from estab.lab.process import linux, namespace
 from estab.observe import process_tree
@@ -75,9 +76,7 @@ def isolate() -> Inside:
 
 def why_no_namespaces() -> str | None:
     """Why the lab can't run on this machine; None where it can. Tried by a process of its own: nothing is changed."""
-    script = f"import sys; sys.path.append(sys.argv[1]); from {__name__} import _ask; _ask()"
-    root = str(Path(__file__).resolve().parents[3])
-    command = [sys.executable, "-P", "-c", script, root]
+    command = interpreter.command(__name__, function="_ask")
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return None

@@ -9,18 +9,14 @@ import json
 import os
 import select
 import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from estab import errors, shortage
+from estab import errors, interpreter, shortage
 from estab.errors import EstabError, MachineError
 from estab.load.conductor import Stop
 
 Event = dict[str, Any]
-_ROOT = str(Path(__file__).resolve().parents[3])
-_START = "import importlib, sys; sys.path.append(sys.argv[1]); importlib.import_module(sys.argv[3]).main()"
 _ENDS_WITHIN_S = 10.0
 
 
@@ -31,7 +27,7 @@ def run_worker(module: str, order: dict[str, Any], hear: Callable[[Event], bool]
     and with it every namespace. Raises MachineError where it fails, and what it says that it could not go on from.
     """
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", _START, _ROOT, str(os.getpid()), module],
+        interpreter.command(module, str(os.getpid())),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -18,7 +18,7 @@ from estab.lab.process.isolation import Inside, isolate
 
 def work(perform: Callable[[dict[str, Any], Inside], None]) -> None:
     """What `launch.run_worker` starts: carries the order out. Exit status 0 when all was said, whatever it was."""
-    linux.die_with_parent(int(sys.argv[2]))
+    linux.die_with_parent(int(sys.argv[1]))
     # A terminal's Ctrl-C comes to who started it too, and he decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     order = json.loads(sys.stdin.readline())
