@@ -119,7 +119,7 @@ def rows() -> Iterator[str]:
         yield f"{hosts:5}  {median_s(joining(run, hosts)):.3f}"
     rate, size = words_per_s()
     yield f"live words passed on: {rate:,.0f} a second, {size} bytes each"
-    exchange = clock.Exchange(0.0, 0.0, 0.001)
+    exchange = clock.ClockExchange(0.0, 0.0, 0.001)
     yield f"clock arithmetic: {median_s(lambda: clock.best([exchange] * 8)) * 1e6:.0f} us a host"
 
 

@@ -20,7 +20,7 @@ from estab.api.exporter.scrape import ExportScope, Scrapes
 from estab.diagnose.suspects import CAUSES
 from estab.errors import UsageError
 from estab.observe import netns, processes
-from estab.records import Service
+from estab.records import ServiceName
 from estab.report.prometheus import NamespaceMetrics
 
 PORT = 8080
@@ -183,7 +183,7 @@ def test_nothing_is_left_open() -> None:
 @pytest.mark.namespace
 def test_every_namespace_is_looked_into_and_those_beyond_the_bound_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of three more namespaces two are looked into; one of a pod is called by its name, and so are its owners."""
-    pod = Service(container="web", container_id="3f5a" * 16, pod="shop/web-0")
+    pod = ServiceName(container="web", container_id="3f5a" * 16, pod="shop/web-0")
 
     def work() -> bytes:
         with contextlib.ExitStack() as stack:

@@ -19,31 +19,31 @@ IDLE_S = 0.5
 def test_a_close_is_timed_in_one_round() -> None:
     steps: list[IdleStep] = []
     with servers.side_by_side(echoes_until_idle(IDLE_S)) as target:
-        found = estab.find_idle(target, most_s=4, options=SOON, stepped=steps.append)
-    assert found.steps == steps
+        search = estab.find_idle(target, most_s=4, options=SOON, stepped=steps.append)
+    assert search.steps == steps
     assert len(steps) == 1
-    assert found.idle_s is not None
-    assert IDLE_S - 0.05 <= found.idle_s < IDLE_S + 0.5
-    assert (found.how, found.confirmed, found.interrupted) == ("closed", True, False)
-    assert decode(encode(found), IdleTime, IDLE_SCHEMA) == found
+    assert search.idle_s is not None
+    assert IDLE_S - 0.05 <= search.idle_s < IDLE_S + 0.5
+    assert (search.how, search.confirmed, search.interrupted) == ("closed", True, False)
+    assert decode(encode(search), IdleTime, IDLE_SCHEMA) == search
 
 
 def test_what_is_only_lost_is_searched_for() -> None:
     """A program that hangs, so that nothing on the way is accused."""
     with servers.side_by_side(echoes_until_idle(IDLE_S, lambda _sock: threading.Event().wait(5))) as target:
-        found = estab.find_idle(target, most_s=2, options=SOON)
-    assert found.how == "lost"
-    assert len(found.steps) >= 2
-    assert found.borne_s is not None
-    assert found.lost_s is not None
-    assert found.idle_s is not None
-    assert found.borne_s < found.idle_s < found.lost_s
-    assert found.set_by is None
+        search = estab.find_idle(target, most_s=2, options=SOON)
+    assert search.how == "lost"
+    assert len(search.steps) >= 2
+    assert search.borne_s is not None
+    assert search.lost_s is not None
+    assert search.idle_s is not None
+    assert search.borne_s < search.idle_s < search.lost_s
+    assert search.set_by is None
 
 
 def test_every_rest_is_borne() -> None:
-    found = estab.find_idle(most_s=0.3, options=SOON)
-    assert (found.idle_s, found.borne_s, found.confirmed, found.set_by) == (None, 0.3, True, None)
+    search = estab.find_idle(most_s=0.3, options=SOON)
+    assert (search.idle_s, search.borne_s, search.confirmed, search.set_by) == (None, 0.3, True, None)
 
 
 def test_nobody_rests_where_nobody_is_and_where_nothing_is_kept() -> None:
@@ -58,6 +58,6 @@ def test_nobody_rests_where_nobody_is_and_where_nothing_is_kept() -> None:
 
 def test_a_search_that_is_stopped_tells_what_it_had() -> None:
     with estab.Stop() as stop:
-        found = estab.find_idle(most_s=60, stop=stop, progress=lambda _progress: stop.set())
-    assert found.interrupted
-    assert (found.idle_s, found.confirmed) == (None, False)
+        search = estab.find_idle(most_s=60, stop=stop, progress=lambda _progress: stop.set())
+    assert search.interrupted
+    assert (search.idle_s, search.confirmed) == (None, False)

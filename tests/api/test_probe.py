@@ -113,9 +113,9 @@ def test_a_page_is_asked_for_by_a_request_of_more_than_a_segment() -> None:
             sock.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
 
     with servers.side_by_side(answered) as target:
-        found = estab.probe(f"http://{target}/page", port_beside=9)
-    assert found.cause is None
-    assert found.config["http"] == "/page"
+        probe = estab.probe(f"http://{target}/page", port_beside=9)
+    assert probe.cause is None
+    assert probe.config["http"] == "/page"
     assert set(requests) == {2000}
-    assert found.requests is not None
-    assert found.requests.count > 4
+    assert probe.requests is not None
+    assert probe.requests.count > 4

@@ -66,19 +66,19 @@ def test_a_server_that_keeps_what_was_closed_is_not_confirmed() -> None:
 
 def test_a_search_that_is_stopped_tells_what_it_had() -> None:
     with estab.Stop() as stop:
-        found = estab.find_ceiling(most=100_000, stop=stop, stepped=lambda _step: stop.set())
-    assert found.interrupted
-    assert len(found.steps) == 1
+        search = estab.find_ceiling(most=100_000, stop=stop, stepped=lambda _step: stop.set())
+    assert search.interrupted
+    assert len(search.steps) == 1
 
 
 def test_no_rate_is_low_enough_for_a_server_that_pauses() -> None:
     """It answers nobody for 20 ms of every 50 ms: two fifths wait up to 20 ms, whatever the rate."""
     service = Service("echo", pause_s=0.02, pause_every_s=0.05)
-    found = estab.find_rate(
+    search = estab.find_rate(
         bound_s=0.005, percentile=90, duration_s=0.3, first_per_s=500, options=estab.LoadOptions(service=service)
     )
-    assert found.rate_per_s is None or found.rate_per_s < 100
-    first = found.steps[0]
+    assert search.rate_per_s is None or search.rate_per_s < 100
+    first = search.steps[0]
     assert first.why == "over the bound" or first.generator_bound  # our own workers pause too, on a busy machine
 
 
@@ -91,12 +91,12 @@ def _takes_5_ms(sock: socket.socket) -> None:
 def test_a_rate_is_found() -> None:
     """Of a server that answers at most 4,000 a second: over 0.2 s with a bound of 0.2 s, some 8,000 at the most."""
     with servers.side_by_side(_takes_5_ms) as target:
-        found = estab.find_rate(target, bound_s=0.2, duration_s=0.2, first_per_s=40_000, connections=20)
-    reached = found.rate_per_s or 0.0
+        search = estab.find_rate(target, bound_s=0.2, duration_s=0.2, first_per_s=40_000, connections=20)
+    reached = search.rate_per_s or 0.0
     assert reached < 10_000
-    assert reached >= 1_000 or found.generator_bound  # a machine so busy that our own workers are late is no server
+    assert reached >= 1_000 or search.generator_bound  # a machine so busy that our own workers are late is no server
     # A rate that was good by luck is tried again, and then given back: the last word on each counts.
-    last_word = {step.rate_per_s: step.why for step in found.steps}
+    last_word = {step.rate_per_s: step.why for step in search.steps}
     assert all(why for rate, why in last_word.items() if rate > reached)
     assert all(rate * 0.2 >= 3 for rate in last_word), "so few that none may be due"
 

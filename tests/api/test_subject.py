@@ -8,7 +8,7 @@ from estab.api import subject
 from estab.errors import UsageError
 from estab.kernel.formats.cgroup_names import names
 from estab.observe import processes
-from estab.records import Service
+from estab.records import ServiceName
 
 WEB, DB = "4f5c4f5c" * 8, "4f5c4f00" * 8  # two ids that begin alike
 POD = "1b2f7c3e-7a66-4f3c-9c1d-0d7f2f6a9b11"
@@ -24,10 +24,10 @@ GROUPS = {
 }
 
 
-def service_of(pid: int) -> Service:
+def service_of(pid: int) -> ServiceName:
     """As of a host on which only these processes are in a group."""
     called = names(GROUPS.get(pid, "/"))
-    return Service(unit=called.unit, container_id=called.container_id, pod_uid=called.pod_uid)
+    return ServiceName(unit=called.unit, container_id=called.container_id, pod_uid=called.pod_uid)
 
 
 @pytest.fixture(autouse=True)

@@ -81,7 +81,7 @@ def test_a_backlog_cut_on_purpose_fails(sides: dict[str, Path], tmp_path: Path) 
 
 def test_the_record_says_what_it_rests_on(sides: dict[str, Path]) -> None:
     _code, comparison = found(str(sides["before"]), str(sides["cut"]))
-    p99 = next(one for one in comparison.figures if one.name == "connect.p99")
+    p99 = next(figure for figure in comparison.figures if figure.name == "connect.p99")
     assert p99.noise == "beyond"
     assert p99.p == pytest.approx(2 / 70)
     assert p99.low is not None

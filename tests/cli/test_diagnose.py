@@ -43,10 +43,10 @@ def overflow() -> list[str]:
 def test_two_snapshots_give_what_changed(overflow: list[str], tmp_path: Path) -> None:
     (tmp_path / "two").write_text("".join(overflow))
     done = estab("diagnose", str(tmp_path / "two"), "--json", "-")
-    found = diagnosed(done)
+    diagnosis = diagnosed(done)
     assert done.returncode == 1
-    assert found.cause in ("accept_queue_overflow", "server_not_accepting"), found.summary
-    assert found.side == "server"
+    assert diagnosis.cause in ("accept_queue_overflow", "server_not_accepting"), diagnosis.summary
+    assert diagnosis.side == "server"
 
 
 def test_in_two_files_and_any_order(overflow: list[str], tmp_path: Path) -> None:
@@ -62,9 +62,9 @@ def test_one_snapshot_knows_no_deltas(overflow: list[str], tmp_path: Path) -> No
     for listener in taken["listeners"]:
         listener["depth"] = listener["worst_depth"] = 0
     (tmp_path / "one").write_bytes(msgspec.json.encode(taken))
-    found = diagnosed(estab("diagnose", str(tmp_path / "one"), "--json", "-"))
-    assert found.cause is None
-    assert "one snapshot" in found.summary
+    diagnosis = diagnosed(estab("diagnose", str(tmp_path / "one"), "--json", "-"))
+    assert diagnosis.cause is None
+    assert "one snapshot" in diagnosis.summary
 
 
 def test_this_host() -> None:

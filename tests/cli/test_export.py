@@ -30,9 +30,9 @@ def exporter(*options: str, listen: str = "127.0.0.1:0") -> Iterator[tuple[subpr
         try:
             assert process.stdout is not None
             said = process.stdout.readline()
-            found = re.fullmatch(r"answering at http://(.+):(\d+)/metrics\n", said)
-            assert found is not None, said or process.communicate()
-            yield process, int(found[2])
+            match = re.fullmatch(r"answering at http://(.+):(\d+)/metrics\n", said)
+            assert match is not None, said or process.communicate()
+            yield process, int(match[2])
         finally:
             process.kill()
 

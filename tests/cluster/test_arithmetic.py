@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from estab.api.churn import ChurnRequest
 from estab.api.hold import HoldRequest
 from estab.cluster import clock, merge, shares, timeline
-from estab.cluster.clock import Exchange
+from estab.cluster.clock import ClockExchange
 from estab.cluster.members import assign, read
 from estab.cluster.timeline import Track
 from estab.errors import MachineError, ReadError, UsageError
@@ -62,7 +62,7 @@ def test_no_host_is_left_without_a_connect_in_flight() -> None:
 
 @given(st.floats(-100, 100), st.lists(st.tuples(st.floats(0, 0.1), st.floats(0, 0.1)), min_size=1, max_size=8))
 def test_the_error_of_a_clock_is_at_most_its_uncertainty(ahead: float, ways: list[tuple[float, float]]) -> None:
-    found = clock.best([Exchange(1.0, 1.0 + there + ahead, 1.0 + there + back) for there, back in ways])
+    found = clock.best([ClockExchange(1.0, 1.0 + there + ahead, 1.0 + there + back) for there, back in ways])
     assert abs(found.offset_ms / 1e3 - ahead) <= found.uncertainty_ms / 1e3 + 2e-6
 
 
@@ -139,8 +139,8 @@ values = st.lists(st.integers(1_000, 10**10), min_size=1, max_size=30)
 @settings(max_examples=20, deadline=None)
 @given(st.lists(values, min_size=1, max_size=5))
 def test_merged_histograms_are_those_of_all_values_together(hosts: list[list[int]]) -> None:
-    whole = merge.percentiles(percentiles(one) for one in hosts)
-    every = percentiles([value for one in hosts for value in one])
+    whole = merge.percentiles(percentiles(host) for host in hosts)
+    every = percentiles([value for host in hosts for value in host])
     assert whole is not None
     assert (whole.count, whole.max) == (every.count, every.max)
     assert whole.mean == pytest.approx(every.mean, abs=0.002)
@@ -165,14 +165,18 @@ def test_unknown_counts_make_an_unknown_sum() -> None:
 def test_timelines_are_summed_where_each_stood_last() -> None:
     early = Track([point(0.1, 1), point(0.2, 4)])
     late = Track([point(0.1, 10), point(0.2, 20)], late_s=0.1)
-    found = timeline.joined([early, late], [(0.15, ServerSample(queue_depth=7))])
-    assert [(one.t_s, one.connected, one.queue_depth) for one in found] == [(0.1, 1, None), (0.2, 14, 7), (0.3, 24, 7)]
+    points = timeline.joined([early, late], [(0.15, ServerSample(queue_depth=7))])
+    assert [(point.t_s, point.connected, point.queue_depth) for point in points] == [
+        (0.1, 1, None),
+        (0.2, 14, 7),
+        (0.3, 24, 7),
+    ]
 
 
 def test_a_long_timeline_has_few_points() -> None:
-    found = timeline.joined([Track([point(i / 10, i) for i in range(1, 30_000)])])
-    assert len(found) <= timeline.MOST_POINTS + 1
-    assert found[-1].connected == 29_999
+    points = timeline.joined([Track([point(i / 10, i) for i in range(1, 30_000)])])
+    assert len(points) <= timeline.MOST_POINTS + 1
+    assert points[-1].connected == 29_999
 
 
 def test_nothing_heard_gives_no_timeline() -> None:

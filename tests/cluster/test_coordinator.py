@@ -128,7 +128,7 @@ def test_the_words_come_in_their_order(stop: Stop) -> None:
     hosts = Hosts(well)
     state = followed(hosts, stop)
     assert [command.what for command in hosts.said] == ["start", "look", "hold", "finish"]
-    assert [one.result for one in state.parts] == [b"done", b"done"]
+    assert [part.result for part in state.parts] == [b"done", b"done"]
     assert state.server is not None
     assert state.server.result == b"done"
     assert sorted(hosts.released) == ["a", "b", "s"]
@@ -222,6 +222,6 @@ def test_a_lost_scheduler_ends_it_at_once(stop: Stop) -> None:
     state = followed(Hosts(answers), stop)
     assert state.scheduler_lost is not None
     assert "was lost" in state.scheduler_lost
-    assert all(one.lost and one.point == POINT for one in state.parts)
+    assert all(part.lost and part.point == POINT for part in state.parts)
     assert state.server is not None
     assert state.server.lost is not None

@@ -32,13 +32,13 @@ def result(done: Done, code: int) -> ClusterResult:
 
 
 def by_name(found: ClusterResult) -> dict[str, ClusterHost]:
-    return {one.name: one for one in found.hosts}
+    return {host.name: host for host in found.hosts}
 
 
 def test_check_says_what_each_worker_is_and_could_do(story: Story) -> None:
     assert story["check"].code == 0, story["check"].err
     found = decode(story["check"].out, ClusterCheck, CLUSTER_CHECK_SCHEMA)
-    workers = {one.name: one for one in found.workers}
+    workers = {worker.name: worker for worker in found.workers}
     assert {name: one.role for name, one in workers.items()} == {"a": "generator", "b": "generator", "server": "server"}
     for one in workers.values():
         assert one.problem is None
@@ -47,14 +47,14 @@ def test_check_says_what_each_worker_is_and_could_do(story: Story) -> None:
         assert abs(one.clock.offset_ms) <= one.clock.uncertainty_ms + 1, "all hosts are on one machine here"
     assert workers["a"].ports == 3_500
     assert workers["a"].binding == "ephemeral_ports"
-    assert found.connections == sum(one.connections or 0 for one in found.workers if one.role == "generator")
+    assert found.connections == sum(worker.connections or 0 for worker in found.workers if worker.role == "generator")
     assert 6_000 < found.connections <= 7_000
 
 
 def test_two_clients_hold_what_one_port_range_would_not(story: Story) -> None:
-    found = result(story["two clients"], 0)
-    assert [(one.connections, one.run.funnel.completed) for one in found.hosts if one.run] == [(3_000, 3_000)] * 2
-    total = found.total
+    cluster = result(story["two clients"], 0)
+    assert [(host.connections, host.run.funnel.completed) for host in cluster.hosts if host.run] == [(3_000, 3_000)] * 2
+    total = cluster.total
     assert total.diagnosis is not None
     assert total.diagnosis.cause is None, total.diagnosis.summary
     assert (total.funnel.attempted, total.funnel.connected, total.funnel.accepted) == (6_000, 6_000, 6_000)
@@ -72,11 +72,13 @@ def test_all_were_connected_at_one_time(story: Story) -> None:
 
 def test_they_start_together(story: Story) -> None:
     for name in ("two clients", "bench"):
-        found = result(story[name], 0)
-        assert found.start_spread_ms is not None
-        assert found.start_spread_ms == pytest.approx(abs(_skew(found.hosts[0]) - _skew(found.hosts[1])), abs=0.002)
-        assert found.start_spread_ms < 500, "a loaded machine; some 2 ms on an idle one"
-        assert found.start_uncertainty_ms is not None
+        cluster = result(story[name], 0)
+        assert cluster.start_spread_ms is not None
+        assert cluster.start_spread_ms == pytest.approx(
+            abs(_skew(cluster.hosts[0]) - _skew(cluster.hosts[1])), abs=0.002
+        )
+        assert cluster.start_spread_ms < 500, "a loaded machine; some 2 ms on an idle one"
+        assert cluster.start_uncertainty_ms is not None
 
 
 def _skew(one: ClusterHost) -> float:
@@ -85,10 +87,10 @@ def _skew(one: ClusterHost) -> float:
 
 
 def test_the_server_is_seen_by_its_own_worker(story: Story) -> None:
-    found = result(story["bench"], 0)
-    assert found.server is not None
-    assert (found.server.name, found.server.lost) == ("server", None)
-    server = found.total.server
+    cluster = result(story["bench"], 0)
+    assert cluster.server is not None
+    assert (cluster.server.name, cluster.server.lost) == ("server", None)
+    server = cluster.total.server
     assert server.observed
     assert server.via == "worker server"
     assert server.listener is not None
@@ -97,31 +99,31 @@ def test_the_server_is_seen_by_its_own_worker(story: Story) -> None:
     assert server.after is not None
     assert server.deltas is not None
     assert server.deltas["Tcp.PassiveOpens"] == 40
-    assert any(point.queue_limit == 4_096 for point in found.total.timeline)
+    assert any(point.queue_limit == 4_096 for point in cluster.total.timeline)
 
 
 def test_histograms_of_the_hosts_are_added(story: Story) -> None:
-    found = result(story["bench"], 0)
-    runs = [one.run for one in found.hosts if one.run]
+    cluster = result(story["bench"], 0)
+    runs = [host.run for host in cluster.hosts if host.run]
     parts = [run.latency.request_us for run in runs]
-    whole = found.total.latency.request_us
+    whole = cluster.total.latency.request_us
     assert whole is not None
-    assert whole.count == sum(one.count for one in parts if one)
-    assert whole.max == max(one.max or 0 for one in parts if one)
-    assert found.total.requests is not None
-    assert found.total.requests.count == sum(run.requests.count for run in runs if run.requests)
+    assert whole.count == sum(part.count for part in parts if part)
+    assert whole.max == max(part.max or 0 for part in parts if part)
+    assert cluster.total.requests is not None
+    assert cluster.total.requests.count == sum(run.requests.count for run in runs if run.requests)
 
 
 def test_the_judge_names_the_path_when_its_table_is_full(story: Story) -> None:
-    found = result(story["table"], 1)
-    total = found.total
+    cluster = result(story["table"], 1)
+    total = cluster.total
     assert total.diagnosis is not None
     assert total.diagnosis.cause == "path_flow_table_full", total.diagnosis.summary
     assert total.diagnosis.side == "path"
     assert total.funnel.connected == TABLE
-    assert sum(one.count for one in total.failures) == 600
+    assert sum(failure.count for failure in total.failures) == 600
     assert total.funnel.accepted == TABLE
-    ruled_out = {one.cause for one in total.diagnosis.suspects if one.verdict == "ruled_out"}
+    ruled_out = {suspect.cause for suspect in total.diagnosis.suspects if suspect.verdict == "ruled_out"}
     assert {"server_open_files", "client_open_files", "ephemeral_port_exhaustion", "accept_queue_overflow"} <= ruled_out
 
 
@@ -138,14 +140,14 @@ def test_the_report_has_a_line_for_each_host(story: Story) -> None:
 
 
 def test_ctrl_c_reaches_every_generator(story: Story) -> None:
-    found = result(story["interrupted"], 130)
-    assert found.interrupted
-    assert found.total.interrupted
-    for one in found.hosts:
+    cluster = result(story["interrupted"], 130)
+    assert cluster.interrupted
+    assert cluster.total.interrupted
+    for one in cluster.hosts:
         assert one.run is not None, one.lost
         assert one.run.interrupted
         assert one.run.funnel.connected == 200
-    assert found.total.funnel.connected == 400
+    assert cluster.total.funnel.connected == 400
 
 
 def test_a_command_that_is_killed_leaves_nothing_running(story: Story) -> None:
@@ -154,8 +156,8 @@ def test_a_command_that_is_killed_leaves_nothing_running(story: Story) -> None:
 
 
 def test_a_killed_worker_is_reported_with_what_it_had_done(story: Story) -> None:
-    found = result(story["worker killed"], 1)
-    hosts = by_name(found)
+    cluster = result(story["worker killed"], 1)
+    hosts = by_name(cluster)
     lost, other = hosts["a"], hosts["b"]
     assert lost.run is None
     assert lost.lost == "its worker ended"
@@ -164,22 +166,22 @@ def test_a_killed_worker_is_reported_with_what_it_had_done(story: Story) -> None
     assert other.run is not None, other.lost
     assert other.run.funnel.completed == 200
     assert not other.run.interrupted
-    assert found.total.funnel.connected == 400
-    assert found.total.diagnosis is not None
-    assert "1 host was lost (a): the run is not complete" in found.total.diagnosis.summary
-    assert found.server is not None
-    assert found.server.lost is None
+    assert cluster.total.funnel.connected == 400
+    assert cluster.total.diagnosis is not None
+    assert "1 host was lost (a): the run is not complete" in cluster.total.diagnosis.summary
+    assert cluster.server is not None
+    assert cluster.server.lost is None
 
 
 def test_a_killed_scheduler_ends_it_with_what_was_known(story: Story) -> None:
-    found = result(story["scheduler killed"], 1)
-    assert found.scheduler_lost is not None
-    assert found.scheduler_lost.startswith(f"the scheduler at {SCHEDULER} was lost ")
-    for one in found.hosts:
+    cluster = result(story["scheduler killed"], 1)
+    assert cluster.scheduler_lost is not None
+    assert cluster.scheduler_lost.startswith(f"the scheduler at {SCHEDULER} was lost ")
+    for one in cluster.hosts:
         assert one.lost is not None
         assert one.last is not None
         assert one.last.connected == 200
-    assert not found.total.server.observed
+    assert not cluster.total.server.observed
 
 
 def test_its_record_is_read_as_the_total(story: Story, tmp_path: Path) -> None:

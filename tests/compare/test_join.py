@@ -43,30 +43,30 @@ SLOWER = [bench(700 + i, 200 + i) for i in range(5)]
 
 
 def figure(found: Comparison, name: str) -> Figure:
-    return next(one for one in found.figures if one.name == name)
+    return next(figure for figure in found.figures if figure.name == name)
 
 
 def test_a_regression_is_beyond_noise() -> None:
-    found = compare_runs(A, SLOWER, terms=parse("p99>+10%,throughput<-5%,failures>0,cause"))
-    throughput = figure(found, "throughput")
+    comparison = compare_runs(A, SLOWER, terms=parse("p99>+10%,throughput<-5%,failures>0,cause"))
+    throughput = figure(comparison, "throughput")
     assert throughput.noise == "beyond"
     assert throughput.p == pytest.approx(2 / 252)
     assert throughput.change == pytest.approx(702 / 1002 - 1)
-    assert [one.fired for one in found.gate] == [True, True, False, False]
-    assert decode(encode(found), Comparison, COMPARISON_SCHEMA) == found
+    assert [one.fired for one in comparison.gate] == [True, True, False, False]
+    assert decode(encode(comparison), Comparison, COMPARISON_SCHEMA) == comparison
 
 
 def test_the_same_runs_are_the_same() -> None:
-    found = compare_runs(A, A, terms=parse("p99>+0%,throughput<-0%,failures>0,cause"))
-    assert not any(one.fired for one in found.gate)
-    assert {one.noise for one in found.figures} <= {"within", "same"}
-    assert found.notes == found.differences == []
+    comparison = compare_runs(A, A, terms=parse("p99>+0%,throughput<-0%,failures>0,cause"))
+    assert not any(one.fired for one in comparison.gate)
+    assert {figure.noise for figure in comparison.figures} <= {"within", "same"}
+    assert comparison.notes == comparison.differences == []
 
 
 def test_three_a_side_are_told_as_too_few() -> None:
-    found = compare_runs(A[:3], SLOWER[:3])
-    assert figure(found, "throughput").noise == "separated"
-    assert any("can reach p <= 0.05" in note for note in found.notes)
+    comparison = compare_runs(A[:3], SLOWER[:3])
+    assert figure(comparison, "throughput").noise == "separated"
+    assert any("can reach p <= 0.05" in note for note in comparison.notes)
     assert figure(compare_runs(A[:3], SLOWER[:3], alpha=0.1), "throughput").noise == "beyond"
 
 
@@ -86,23 +86,25 @@ def test_a_damaged_histogram_is_one_clear_error() -> None:
 
 
 def test_a_figure_missing_in_one_run_is_not_tested() -> None:
-    found = compare_runs([*A[:4], A[4].replace(requests=None)], SLOWER)
-    assert figure(found, "throughput").noise == "unknown"
-    assert any("not alike" in note for note in found.notes) is False
+    comparison = compare_runs([*A[:4], A[4].replace(requests=None)], SLOWER)
+    assert figure(comparison, "throughput").noise == "unknown"
+    assert any("not alike" in note for note in comparison.notes) is False
 
 
 def test_what_is_not_alike_is_named() -> None:
     config = {**A[0].config, "size_bytes": 640}
-    found = compare_runs(A, [run.replace(config=config, interrupted=run is A[0]) for run in A])
-    assert [(one.what, one.b) for one in found.differences] == [("size_bytes", "640")]
-    assert "1 of 5 runs of B was interrupted." in found.notes
+    comparison = compare_runs(A, [run.replace(config=config, interrupted=run is A[0]) for run in A])
+    assert [(one.what, one.b) for one in comparison.differences] == [("size_bytes", "640")]
+    assert "1 of 5 runs of B was interrupted." in comparison.notes
 
 
 def test_failures_by_phase_and_errno() -> None:
     failed = [run.replace(failures=[Failure(phase="read", errno="ECONNRESET", count=3)]) for run in A]
-    found = compare_runs(A, failed, terms=parse("failures.read>0,failures.ETIMEDOUT>0,failures.read.ECONNRESET>+2"))
-    assert figure(found, "failures.read.ECONNRESET").b == 3
-    assert [one.fired for one in found.gate] == [True, False, True]
+    comparison = compare_runs(
+        A, failed, terms=parse("failures.read>0,failures.ETIMEDOUT>0,failures.read.ECONNRESET>+2")
+    )
+    assert figure(comparison, "failures.read.ECONNRESET").b == 3
+    assert [one.fired for one in comparison.gate] == [True, False, True]
 
 
 def test_an_empty_side() -> None:

@@ -63,16 +63,16 @@ def test_counters_fall_back_on_the_two_snapshots() -> None:
     before = runs.snapshot(counters={"TcpExt.ListenOverflows": 100})
     after = runs.snapshot(counters={"TcpExt.ListenOverflows": 107})
     server = runs.local(runs.watch(worst_depth=129, drops=None), deltas=None, before=before, after=after)
-    found = alone("accept_queue_overflow", runs.run(server=server))
-    assert found.verdict == "confirmed"
-    assert any(e.field == "TcpExt.ListenOverflows" and e.value == 7 for e in found.evidence)
+    suspect = alone("accept_queue_overflow", runs.run(server=server))
+    assert suspect.verdict == "confirmed"
+    assert any(e.field == "TcpExt.ListenOverflows" and e.value == 7 for e in suspect.evidence)
 
 
 def test_slow_connects_without_a_failure_confirm() -> None:
     server = runs.local(runs.watch(worst_depth=129, drops=30), deltas=runs.deltas(ListenOverflows=30))
-    found = alone("accept_queue_overflow", runs.run(syn_retransmits={"0": 370, "1": 30}, server=server))
-    assert found.verdict == "confirmed"
-    assert "30 connects had to send their SYN again" in found.summary
+    suspect = alone("accept_queue_overflow", runs.run(syn_retransmits={"0": 370, "1": 30}, server=server))
+    assert suspect.verdict == "confirmed"
+    assert "30 connects had to send their SYN again" in suspect.summary
 
 
 @pytest.mark.parametrize(
@@ -105,10 +105,10 @@ def test_cookie_resets_and_ghosts_stand_in_the_evidence() -> None:
     full = runs.watch(worst_depth=129, drops=900, queued_at_end=129, accepted_at_end=60)
     server = runs.local(full, deltas=runs.deltas(ListenOverflows=900, SyncookiesFailed=2140))
     failures = [runs.failure("write", "ECONNRESET", 11)]
-    found = alone(
+    suspect = alone(
         "accept_queue_overflow", runs.run(funnel=runs.funnel(400, 400, accepted=60), failures=failures, server=server)
     )
-    fields = {e.field: e.value for e in found.evidence}
+    fields = {e.field: e.value for e in suspect.evidence}
     assert fields["TcpExt.SyncookiesFailed"] == 2140
     assert fields["ghosts"] == 400 - 11 - 189
 

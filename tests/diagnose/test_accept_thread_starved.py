@@ -165,4 +165,4 @@ def test_two_looks_tell_it_too(ran_s: float, waited_s: float, drops: int, expect
         if taken is not None
     )
     suspects = judge_snapshots(before, after).suspects
-    assert next(one.verdict for one in suspects if one.cause == "accept_thread_starved") == expected
+    assert next(suspect.verdict for suspect in suspects if suspect.cause == "accept_thread_starved") == expected

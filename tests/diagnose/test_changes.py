@@ -35,5 +35,5 @@ def test_a_later_kind_and_an_older_record_are_read() -> None:
 
 
 def test_the_changes_stand_in_the_verdict() -> None:
-    suspect = next(one for one in judge(runs.refused()).suspects if one.cause == "nobody_listening")
+    suspect = next(suspect for suspect in judge(runs.refused()).suspects if suspect.cause == "nobody_listening")
     assert [change.kind for remedy in suspect.remedies for change in remedy.changes][:2] == ["look", "listen"]

@@ -37,7 +37,7 @@ def test_what_is_over_a_limit_is_closed_whatever_it_had_sent() -> None:
         timeline=[point.replace(failures={"read ECONNRESET": 250}) for point in runs.kept_timeline(150, 250)],
         server=runs.local(deltas=runs.deltas(TCPAbortOnClose=250, Tcp_OutRsts=250)),
     )
-    found = judge(limited)
-    assert found.cause == "server_connection_limit"
-    loser = next(suspect for suspect in found.suspects if suspect.cause == "closed_with_data_unread")
+    diagnosis = judge(limited)
+    assert diagnosis.cause == "server_connection_limit"
+    loser = next(suspect for suspect in diagnosis.suspects if suspect.cause == "closed_with_data_unread")
     assert "Explained by server_connection_limit" in loser.summary

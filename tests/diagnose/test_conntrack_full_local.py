@@ -35,8 +35,8 @@ def test_this_hosts_own_table(run: RunResult, expected: str) -> None:
 
 def test_the_servers_table_is_the_servers_side() -> None:
     server = runs.untouched(250, before=runs.conntrack(0), after=runs.conntrack(300))
-    found = alone("conntrack_full_local", lost(150, server=server))
-    assert (found.verdict, found.side) == ("confirmed", "server")
+    suspect = alone("conntrack_full_local", lost(150, server=server))
+    assert (suspect.verdict, suspect.side) == ("confirmed", "server")
 
 
 def test_a_healthy_run_does_not_accuse_it() -> None:

@@ -47,7 +47,7 @@ def test_without_cookies_clients_wait_for_the_syn_that_finds_room(
 ) -> None:
     client = {"before": runs.snapshot(sysctls={"net.ipv4.tcp_syn_linear_timeouts": linear})}
     run = runs.reset_by_cookies(client=client, config={"timeout_s": timeout_s})
-    [remedy] = [one for one in alone("cookie_reset", run).remedies if "tcp_syncookies=0" in one.command]
+    [remedy] = [remedy for remedy in alone("cookie_reset", run).remedies if "tcp_syncookies=0" in remedy.command]
     assert remedy.works
     assert (patience is None) or remedy.command.endswith(f"{patience} at the clients")
     assert [change.kind for change in remedy.changes] == ["sysctl", "timeout"][: 1 if patience is None else 2]

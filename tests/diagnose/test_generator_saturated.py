@@ -62,9 +62,9 @@ def test_what_a_worker_takes_before_it_looks_at_the_clock_is_not_ended(cpu_s: fl
     run = late(5000.0, own=206).replace(
         config={"timeout_s": 1.0, "in_flight": TAKEN_FIRST}, client=runs.run(client={"workers": [worker]}).client
     )
-    found = alone("generator_saturated", run)
-    assert found.verdict == "ruled_out"
-    assert "late by 500% of the timeout, but took every answer" in found.summary
+    suspect = alone("generator_saturated", run)
+    assert suspect.verdict == "ruled_out"
+    assert "late by 500% of the timeout, but took every answer" in suspect.summary
     other = runs.run(client={"workers": [worker, worker]}).client
     both = run.replace(config={"timeout_s": 1.0, "in_flight": 2 * TAKEN_FIRST}, client=other)
     assert alone("generator_saturated", both).verdict == "ruled_out"
@@ -112,9 +112,9 @@ def test_a_rate_that_was_asked_for(run: RunResult, expected: str) -> None:
 
 
 def test_a_closed_loop_at_full_cpu_is_no_fault() -> None:
-    found = alone("generator_saturated", runs.healthy_bench())
-    assert found.verdict == "ruled_out"
-    assert any("99% of a core: throughput is bound by CPU" in e.text for e in found.evidence)
+    suspect = alone("generator_saturated", runs.healthy_bench())
+    assert suspect.verdict == "ruled_out"
+    assert any("99% of a core: throughput is bound by CPU" in e.text for e in suspect.evidence)
 
 
 def scheduled(
@@ -180,9 +180,9 @@ def test_lateness_that_cost_nothing_is_said_and_not_accused() -> None:
 
 def test_a_syn_that_the_kernel_sent_again_was_not_ended_by_our_lag() -> None:
     resent = late(3000.0, timeout_s=3.0).replace(funnel=runs.funnel(20, 0), syn_retransmits={"1": 15})
-    found = alone("generator_saturated", resent)
-    assert found.verdict == "confirmed"
-    assert "all 5 timeouts" in found.summary
+    suspect = alone("generator_saturated", resent)
+    assert suspect.verdict == "confirmed"
+    assert "all 5 timeouts" in suspect.summary
     assert alone("generator_saturated", resent.replace(syn_retransmits={"2": 20})).verdict == "ruled_out"
 
 

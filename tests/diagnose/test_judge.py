@@ -68,22 +68,22 @@ def test_what_is_explained_is_a_cause_or_a_kind() -> None:
 
 @pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.id)
 def test_each_limit_is_named_and_alone(cause: Cause) -> None:
-    found = judge(runs.MET[cause.id]())
-    assert (found.cause, found.side) == (cause.id, cause.side)
-    assert [s.cause for s in found.suspects if s.verdict == "confirmed"] == [cause.id]
-    winner = next(s for s in found.suspects if s.cause == cause.id)
-    unseen = sum(s.verdict == "not_observed" for s in found.suspects)
+    diagnosis = judge(runs.MET[cause.id]())
+    assert (diagnosis.cause, diagnosis.side) == (cause.id, cause.side)
+    assert [s.cause for s in diagnosis.suspects if s.verdict == "confirmed"] == [cause.id]
+    winner = next(s for s in diagnosis.suspects if s.cause == cause.id)
+    unseen = sum(s.verdict == "not_observed" for s in diagnosis.suspects)
     told = f" {unseen} of {len(CAUSES)} causes can't be seen from here" if unseen else ""
-    assert found.summary.startswith(winner.summary + told)
+    assert diagnosis.summary.startswith(winner.summary + told)
     assert winner.evidence
     assert {r.works for r in winner.remedies} == {True, False}
 
 
 @pytest.mark.parametrize("run", [runs.rejected(), runs.rejected("EHOSTUNREACH")])
 def test_a_filter_that_answers_is_named_too(run: RunResult) -> None:
-    found = judge(run)
-    assert (found.cause, found.side) == ("path_filtered", "path")
-    assert [s.cause for s in found.suspects if s.verdict == "confirmed"] == ["path_filtered"]
+    diagnosis = judge(run)
+    assert (diagnosis.cause, diagnosis.side) == ("path_filtered", "path")
+    assert [s.cause for s in diagnosis.suspects if s.verdict == "confirmed"] == ["path_filtered"]
 
 
 @pytest.mark.parametrize(
@@ -107,9 +107,9 @@ def test_a_server_without_descriptors_that_accepted_nothing_more() -> None:
         runs.point(t / 10, attempted=400, connected=186, accepted=57, queue_depth=min(129, 20 * t), server_fds=64)
         for t in range(31)
     ]
-    found = judge(runs.server_without_descriptors(timeline=timeline))
-    assert found.cause == "server_open_files"
-    explained = [s.cause for s in found.suspects if s.summary.startswith("Explained by server_open_files")]
+    diagnosis = judge(runs.server_without_descriptors(timeline=timeline))
+    assert diagnosis.cause == "server_open_files"
+    explained = [s.cause for s in diagnosis.suspects if s.summary.startswith("Explained by server_open_files")]
     # The queue of 128 is somaxconn too: what cut it would be the cause, if anybody emptied it.
     assert explained == ["server_not_accepting", "backlog_clamped", "accept_queue_overflow"]
 
@@ -124,10 +124,10 @@ def test_two_that_met_independently_the_costlier_is_named(without_port: int, cau
         failures=[runs.failure("connect", "own_timeout", 327), runs.failure("connect", "EADDRNOTAVAIL", without_port)],
         client={"port_use": ten_ports},
     )
-    found = judge(storm)
-    assert found.cause == cause
+    diagnosis = judge(storm)
+    assert diagnosis.cause == cause
     other = {"accept_queue_overflow", "time_wait_port_exhaustion"} - {cause}
-    loser = next(s for s in found.suspects if s.cause in other)
+    loser = next(s for s in diagnosis.suspects if s.cause in other)
     assert loser.verdict == "possible"
     assert f"Met as well, but {cause} accounts for more" in loser.summary
     assert loser.remedies
@@ -136,9 +136,9 @@ def test_two_that_met_independently_the_costlier_is_named(without_port: int, cau
 def test_at_equal_cost_the_kernels_counters_come_before_our_own_lag() -> None:
     workers = [runs.worker(worst_lag_ms=9000.0)]
     run = runs.overflowed(config={"in_flight": 2000}, client={"workers": workers}, syn_retransmits={})
-    found = judge(run)
-    assert found.cause == "accept_queue_overflow"
-    loser = next(s for s in found.suspects if s.cause == "generator_saturated")
+    diagnosis = judge(run)
+    assert diagnosis.cause == "accept_queue_overflow"
+    loser = next(s for s in diagnosis.suspects if s.cause == "generator_saturated")
     assert loser.verdict == "possible"
     assert "explained by accept_queue_overflow" in loser.summary
 
@@ -220,14 +220,14 @@ def test_a_healthy_run_accuses_nobody(shape: str, server: ServerSide) -> None:
         "flood": runs.healthy_bench(server).replace(config={"mode": "flood", "connections": 100, "depth": 64}),
         "churn": runs.healthy_churn(server),
     }[shape]
-    found = judge(run)
-    assert found.cause is None
-    assert found.side is None
-    assert {s.verdict for s in found.suspects} <= {"ruled_out", "not_observed"}
-    for suspect in found.suspects:
+    diagnosis = judge(run)
+    assert diagnosis.cause is None
+    assert diagnosis.side is None
+    assert {s.verdict for s in diagnosis.suspects} <= {"ruled_out", "not_observed"}
+    for suspect in diagnosis.suspects:
         assert suspect.evidence, suspect.cause
         assert suspect.remedies == []
-    assert found.summary.startswith("Nothing failed")
+    assert diagnosis.summary.startswith("Nothing failed")
 
 
 def test_what_was_not_observed_is_not_ruled_out() -> None:
@@ -246,15 +246,15 @@ def test_what_was_not_observed_is_not_ruled_out() -> None:
 
 def test_a_remote_server_that_is_silent_is_never_confirmed() -> None:
     run = runs.stalled(server=runs.remote())
-    found = judge(run)
-    assert found.cause is None
-    assert {s.cause for s in found.suspects if s.verdict == "possible"} == {
+    diagnosis = judge(run)
+    assert diagnosis.cause is None
+    assert {s.cause for s in diagnosis.suspects if s.verdict == "possible"} == {
         "path_flow_table_full",  # the first succeeded, then none: a full flow table looks so too
         "server_open_files",
         "server_not_accepting",
         "accept_queue_overflow",
     }
-    assert "no cause is confirmed" in found.summary
+    assert "no cause is confirmed" in diagnosis.summary
 
 
 # No cause ----------------------------------------------------------------------------------------------------------
@@ -284,9 +284,9 @@ def test_a_remote_server_that_is_silent_is_never_confirmed() -> None:
     ],
 )
 def test_without_a_cause_the_summary_says_what_is_known(run: RunResult, words: str) -> None:
-    found = judge(run)
-    assert found.cause is None
-    assert words in found.summary
+    diagnosis = judge(run)
+    assert diagnosis.cause is None
+    assert words in diagnosis.summary
 
 
 # Any record at all -------------------------------------------------------------------------------------------------
@@ -295,13 +295,13 @@ def test_without_a_cause_the_summary_says_what_is_known(run: RunResult, words: s
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(run=of(RunResult))
 def test_never_raises_and_names_at_most_one_cause(run: RunResult) -> None:
-    found = judge(run)
-    confirmed = [s.cause for s in found.suspects if s.verdict == "confirmed"]
-    assert confirmed == ([found.cause] if found.cause else [])
-    assert [s.cause for s in found.suspects] == ORDER
-    assert found.summary
-    assert all(s.summary and (s.evidence or s.verdict == "not_observed") for s in found.suspects)
-    assert decode(encode(found), Diagnosis, DIAGNOSIS_SCHEMA).cause == found.cause
+    diagnosis = judge(run)
+    confirmed = [s.cause for s in diagnosis.suspects if s.verdict == "confirmed"]
+    assert confirmed == ([diagnosis.cause] if diagnosis.cause else [])
+    assert [s.cause for s in diagnosis.suspects] == ORDER
+    assert diagnosis.summary
+    assert all(s.summary and (s.evidence or s.verdict == "not_observed") for s in diagnosis.suspects)
+    assert decode(encode(diagnosis), Diagnosis, DIAGNOSIS_SCHEMA).cause == diagnosis.cause
 
 
 BENT = st.fixed_dictionaries(
@@ -346,14 +346,14 @@ BENT = st.fixed_dictionaries(
 @given(fields=BENT)
 def test_plausible_runs_keep_to_the_rules(fields: dict[str, typing.Any]) -> None:
     run = runs.run(**fields)
-    found = judge(run)
-    confirmed = [s.cause for s in found.suspects if s.verdict == "confirmed"]
-    assert confirmed == ([found.cause] if found.cause else [])
+    diagnosis = judge(run)
+    confirmed = [s.cause for s in diagnosis.suspects if s.verdict == "confirmed"]
+    assert confirmed == ([diagnosis.cause] if diagnosis.cause else [])
     if not run.server.observed:
-        assert found.cause not in {"accept_queue_overflow", "server_not_accepting"}
-    for suspect in found.suspects:
+        assert diagnosis.cause not in {"accept_queue_overflow", "server_not_accepting"}
+    for suspect in diagnosis.suspects:
         assert bool(suspect.remedies) <= (suspect.verdict in ("confirmed", "possible"))
-    assert judge(run) == found
+    assert judge(run) == diagnosis
 
 
 def test_the_judge_reads_only_the_record() -> None:

@@ -104,6 +104,10 @@ def test_a_look_at_one_port() -> None:
 
     def verdict(holders: list[PortHolder] | None) -> str:
         looked = runs.snapshot(listeners=[], port_holders=holders, server_sockets=sockets)
-        return next(one.verdict for one in judge_snapshots(None, looked).suspects if one.cause == "listen_port_taken")
+        return next(
+            suspect.verdict
+            for suspect in judge_snapshots(None, looked).suspects
+            if suspect.cause == "listen_port_taken"
+        )
 
     assert [verdict(each) for each in ([TIME_WAIT], [ACCEPTED], None)] == ["possible", "ruled_out", "not_observed"]

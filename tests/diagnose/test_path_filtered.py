@@ -63,8 +63,8 @@ def test_a_filter(run: RunResult, expected: str) -> None:
 
 
 def test_rules_and_drop_events_stand_in_the_evidence() -> None:
-    found = alone("path_filtered", runs.dropped(client=with_rules(True, 812)))
-    fields = {e.field: e.value for e in found.evidence}
+    suspect = alone("path_filtered", runs.dropped(client=with_rules(True, 812)))
+    fields = {e.field: e.value for e in suspect.evidence}
     assert fields["rules"] == "true"
     assert fields["NETFILTER_DROP"] == 812
 

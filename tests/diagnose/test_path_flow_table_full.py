@@ -110,10 +110,10 @@ def ena(lost_packets: int | None, available: int = 10) -> dict[str, Any]:
 def test_the_clouds_own_counter_confirms_from_one_end(lost_packets: int | None, expected: str) -> None:
     """40 were lost before the run: only what is lost within it counts."""
     client = {**runs.sent_again(300), **ena(lost_packets)}
-    found = alone("path_flow_table_full", lost(150, server=runs.remote(), client=client))
-    assert found.verdict == expected
+    suspect = alone("path_flow_table_full", lost(150, server=runs.remote(), client=client))
+    assert suspect.verdict == expected
     if lost_packets:
-        assert any(e.field == "conntrack_allowance_exceeded" and e.value == lost_packets for e in found.evidence)
+        assert any(e.field == "conntrack_allowance_exceeded" and e.value == lost_packets for e in suspect.evidence)
 
 
 def test_the_counter_without_a_lost_connect_accuses_nobody() -> None:

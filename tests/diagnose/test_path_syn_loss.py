@@ -39,8 +39,8 @@ def test_loss_by_chance(run: RunResult, expected: str) -> None:
 )
 def test_the_latency_bands_follow_the_clients_sysctl(linear: int, starts: str, needed: str) -> None:
     before = runs.snapshot(sysctls={"net.ipv4.tcp_syn_linear_timeouts": [linear]})
-    found = alone("path_syn_loss", runs.lossy(client={**runs.sent_again(20), "before": before}))
-    text = next(e.text for e in found.evidence if e.field == "connect_us")
+    suspect = alone("path_syn_loss", runs.lossy(client={**runs.sent_again(20), "before": before}))
+    text = next(e.text for e in suspect.evidence if e.field == "connect_us")
     assert f"begin at {starts} s" in text
     assert needed in text
 

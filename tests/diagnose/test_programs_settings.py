@@ -9,8 +9,8 @@ from tests.diagnose import runs
 from tests.diagnose.alone import alone
 
 from estab.diagnose.advice import programs
-from estab.diagnose.advice.programs import Program, Setting
-from estab.records import Process, RunResult, Service
+from estab.diagnose.advice.programs import KnownProgram, Setting
+from estab.records import Process, RunResult, ServiceName
 
 # Those that people name most when they ask.
 WANTED = (
@@ -40,7 +40,7 @@ SETTINGS = [
 ]
 
 
-def of(program: Program) -> Process:
+def of(program: KnownProgram) -> Process:
     """A process of it, by its first pattern."""
     return Process(pid=4321, name=program.comm[0].rstrip("*"), fds=60, nofile_soft=4096)
 
@@ -56,7 +56,7 @@ def test_the_programs_that_people_ask_of_are_there() -> None:
 
 
 @pytest.mark.parametrize("program", programs.known(), ids=lambda program: program.name)
-def test_a_program_is_known_by_its_name(program: Program) -> None:
+def test_a_program_is_known_by_its_name(program: KnownProgram) -> None:
     assert [found.name for found in programs.of([of(program)])] == [program.name]
     assert any((program.backlog, program.connections, program.idle))
     for pattern in (*program.comm, *program.unit):
@@ -65,7 +65,7 @@ def test_a_program_is_known_by_its_name(program: Program) -> None:
 
 
 @pytest.mark.parametrize(("program", "kind", "setting"), SETTINGS, ids=lambda of: getattr(of, "name", None))
-def test_a_setting_has_its_source_and_is_a_remedy(program: Program, kind: str, setting: Setting) -> None:
+def test_a_setting_has_its_source_and_is_a_remedy(program: KnownProgram, kind: str, setting: Setting) -> None:
     assert re.fullmatch(r"https://[\w.-]+\.[a-z]+/\S+", setting.source)
     assert setting.default
     assert bool(setting.file or setting.at_once) or not setting.then
@@ -78,9 +78,11 @@ def test_a_setting_has_its_source_and_is_a_remedy(program: Program, kind: str, s
 
 
 def test_a_unit_tells_what_runs_in_an_interpreter() -> None:
-    java = Process(pid=1, name="java", service=Service(unit="tomcat10.service"))
+    java = Process(pid=1, name="java", service=ServiceName(unit="tomcat10.service"))
     assert [program.name for program in programs.of([java])] == ["Tomcat"]
-    assert [program.name for program in programs.of([java.replace(service=Service(unit="app.service"))])] == ["Java"]
+    assert [program.name for program in programs.of([java.replace(service=ServiceName(unit="app.service"))])] == [
+        "Java"
+    ]
     several = [java, Process(pid=2, name="nginx"), Process(pid=3, name="nginx"), Process(pid=4, name="unheard-of")]
     assert [program.name for program in programs.of(several)] == ["nginx", "Tomcat"]
 

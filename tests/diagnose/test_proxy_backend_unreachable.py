@@ -45,9 +45,9 @@ def test_what_a_proxy_closes_for_want_of_a_backend(run: RunResult, expected: str
 def test_a_share_without_a_backend_is_no_limit_of_connections() -> None:
     """One of three backends is away: 13 of 40 are closed at once, and 27 stay."""
     points = [point.replace(attempted=40, connected=40) for point in runs.kept_timeline(27, 13)]
-    found = judge(runs.without_backend(13, 13, timeline=points))
-    assert found.cause == "proxy_backend_unreachable"
-    assert "Explained" in next(s for s in found.suspects if s.cause == "server_connection_limit").summary
+    diagnosis = judge(runs.without_backend(13, 13, timeline=points))
+    assert diagnosis.cause == "proxy_backend_unreachable"
+    assert "Explained" in next(s for s in diagnosis.suspects if s.cause == "server_connection_limit").summary
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_of_two_snapshots_it_is_never_more_than_possible(
     moved = {"Tcp.AttemptFails": failed, "Tcp.ActiveOpens": opened, "Tcp.PassiveOpens": accepted}
     before = runs.snapshot(counters=runs.COUNTERS)
     counters = {name: value + moved.get(name, 0) for name, value in runs.COUNTERS.items()}
-    found = judge_snapshots(before, runs.snapshot(taken_at_s=3.0, counters=counters))
-    assert next(s for s in found.suspects if s.cause == "proxy_backend_unreachable").verdict == expected
+    diagnosis = judge_snapshots(before, runs.snapshot(taken_at_s=3.0, counters=counters))
+    assert next(s for s in diagnosis.suspects if s.cause == "proxy_backend_unreachable").verdict == expected
     alone_now = judge_snapshots(None, runs.snapshot(counters=counters))
     assert next(s for s in alone_now.suspects if s.cause == "proxy_backend_unreachable").verdict == "not_observed"

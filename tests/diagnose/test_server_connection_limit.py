@@ -147,9 +147,9 @@ def test_a_load_that_grows_shows_that_no_number_decided() -> None:
     """Some were closed when 40 were open, and later 150 were."""
     early = runs.point(0.1, attempted=50, connected=50, open=40, failed=10, failures={"read eof": 10})
     run = runs.over_its_limit(timeline=[early, *runs.kept_timeline(150, 250, closed_at_s=0.2)[1:]])
-    found = alone("server_connection_limit", run)
-    assert found.verdict == "ruled_out"
-    assert "closed when 40 were open" in found.summary
+    suspect = alone("server_connection_limit", run)
+    assert suspect.verdict == "ruled_out"
+    assert "closed when 40 were open" in suspect.summary
 
 
 def test_who_said_why_had_a_limit_of_its_own_at_its_last_descriptor_too() -> None:
@@ -184,9 +184,9 @@ def test_what_the_program_says_of_it(words: str, expected: str) -> None:
 
 
 def test_words_alone_leave_open_whose_they_are() -> None:
-    found = alone("server_connection_limit", told("-ERR max number of clients reached", server=runs.remote()))
-    assert found.verdict == "possible"
-    assert "max number of clients" in found.summary
+    suspect = alone("server_connection_limit", told("-ERR max number of clients reached", server=runs.remote()))
+    assert suspect.verdict == "possible"
+    assert "max number of clients" in suspect.summary
 
 
 @pytest.mark.parametrize(
@@ -204,10 +204,10 @@ def test_words_alone_leave_open_whose_they_are() -> None:
     ],
 )
 def test_the_setting_is_that_of_the_program(name: str, setting: str) -> None:
-    found = alone("server_connection_limit", runs.over_its_limit(server=server(processes=[owner(name)])))
-    assert setting in found.remedies[0].command
-    assert found.remedies[0].works
-    assert {remedy.command for remedy in found.remedies if not remedy.works} >= {"ulimit -n 65536, LimitNOFILE=65536"}
+    suspect = alone("server_connection_limit", runs.over_its_limit(server=server(processes=[owner(name)])))
+    assert setting in suspect.remedies[0].command
+    assert suspect.remedies[0].works
+    assert {remedy.command for remedy in suspect.remedies if not remedy.works} >= {"ulimit -n 65536, LimitNOFILE=65536"}
 
 
 @pytest.mark.parametrize(("soft", "first"), [(182, "LimitNOFILE=544"), (183, "redis-cli")])

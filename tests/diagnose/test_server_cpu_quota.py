@@ -20,11 +20,12 @@ def with_owners(run: RunResult, **fields: Any) -> RunResult:
     def changed(snapshot: Snapshot | None) -> Snapshot | None:
         return snapshot and snapshot.replace(
             listeners=[
-                at.replace(owners=[one.replace(**fields) for one in at.owners or []]) for at in snapshot.listeners or []
+                at.replace(owners=[owner.replace(**fields) for owner in at.owners or []])
+                for at in snapshot.listeners or []
             ]
         )
 
-    processes = [one.replace(**fields) for one in run.server.processes or []]
+    processes = [process.replace(**fields) for process in run.server.processes or []]
     before, after = changed(run.server.before), changed(run.server.after)
     return run.replace(server=run.server.replace(before=before, after=after, processes=processes))
 
@@ -170,12 +171,12 @@ def looked(run: RunResult, depth: int, drops: int) -> tuple[Snapshot, Snapshot]:
 )
 def test_two_looks_at_a_host(run: RunResult, depth: int, drops: int, expected: str) -> None:
     suspects = judge_snapshots(*looked(run, depth, drops)).suspects
-    assert next(one.verdict for one in suspects if one.cause == "server_cpu_quota") == expected
+    assert next(suspect.verdict for suspect in suspects if suspect.cause == "server_cpu_quota") == expected
 
 
 def test_one_look_has_no_rate() -> None:
     suspects = judge_snapshots(None, looked(runs.held_by_quota(), 9, 0)[1]).suspects
-    assert next(one.verdict for one in suspects if one.cause == "server_cpu_quota") == "not_observed"
+    assert next(suspect.verdict for suspect in suspects if suspect.cause == "server_cpu_quota") == "not_observed"
 
 
 def test_what_was_not_seen_at_both_times_is_not_judged() -> None:

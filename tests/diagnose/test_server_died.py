@@ -47,10 +47,10 @@ def test_a_process_that_ended(run: RunResult, expected: str) -> None:
 
 
 def test_what_is_refused_after_it_is_its_doing() -> None:
-    found = judge(refused(148, 20))
-    assert found.cause == "server_died"
-    assert "148 connects were refused" in found.summary
-    assert "Explained" in next(s for s in found.suspects if s.cause == "nobody_listening").summary
+    diagnosis = judge(refused(148, 20))
+    assert diagnosis.cause == "server_died"
+    assert "148 connects were refused" in diagnosis.summary
+    assert "Explained" in next(s for s in diagnosis.suspects if s.cause == "nobody_listening").summary
 
 
 def test_who_ended_is_named() -> None:

@@ -117,9 +117,9 @@ def test_a_server_that_ended_closed_nothing_for_being_silent() -> None:
 
 
 def test_the_time_is_told() -> None:
-    found = judge(runs.closed_silent())
-    assert "after 1.0 s" in found.summary
-    winner = next(s for s in found.suspects if s.cause == "server_idle_close")
+    diagnosis = judge(runs.closed_silent())
+    assert "after 1.0 s" in diagnosis.summary
+    winner = next(s for s in diagnosis.suspects if s.cause == "server_idle_close")
     assert "below 1.0 s" in winner.remedies[0].command
 
 

@@ -57,8 +57,8 @@ def test_a_queue_that_empties_as_the_load_closes_was_not_emptied_before() -> Non
     emptied = last.replace(t_s=last.t_s + 0.1, queue_depth=0)
     closed = emptied.replace(t_s=last.t_s + 0.2, open=0)
     held = [point.replace(open=129) for point in run.timeline]
-    found = alone("server_not_accepting", run.replace(timeline=[*held, emptied.replace(open=129), closed]))
-    assert found.verdict == "confirmed"
+    suspect = alone("server_not_accepting", run.replace(timeline=[*held, emptied.replace(open=129), closed]))
+    assert suspect.verdict == "confirmed"
     assert (
         alone("server_not_accepting", run.replace(timeline=[*held, emptied.replace(open=129)])).verdict != "confirmed"
     )

@@ -5,7 +5,7 @@ from tests.diagnose import runs
 from tests.diagnose.alone import alone
 
 from estab.diagnose.suspects import server_open_files
-from estab.records import Process, Service
+from estab.records import Process, ServiceName
 
 
 def owner(fds: int | None, soft: int | None = 64) -> list[Process]:
@@ -57,9 +57,9 @@ def test_samples_that_hold_both_figures_decide(depth: int, expected: str) -> Non
 @pytest.mark.parametrize("errno", ["EMFILE", "ENFILE"])
 def test_an_embedded_servers_accept_tells_it_itself(errno: str) -> None:
     run = runs.run(server=runs.embedded(), failures=[runs.failure("accept", errno, 1)])
-    found = alone("server_open_files", run)
-    assert found.verdict == "confirmed"
-    assert ("fs.file-max" in found.remedies[0].command) == (errno == "ENFILE")
+    suspect = alone("server_open_files", run)
+    assert suspect.verdict == "confirmed"
+    assert ("fs.file-max" in suspect.remedies[0].command) == (errno == "ENFILE")
 
 
 def test_an_embedded_servers_workers_are_read() -> None:
@@ -91,15 +91,15 @@ def test_a_healthy_run_does_not_accuse_it() -> None:
     ("service", "expected"),
     [
         (None, "LimitNOFILE=1024   # [Service] of its unit"),
-        (Service(unit="nginx.service"), "LimitNOFILE=1024   # [Service] of nginx.service"),
+        (ServiceName(unit="nginx.service"), "LimitNOFILE=1024   # [Service] of nginx.service"),
         (
-            Service(unit="docker-1.scope", container="web"),
+            ServiceName(unit="docker-1.scope", container="web"),
             "docker run --ulimit nofile=1024:1024 ...   # container web,",
         ),
-        (Service(container="web", pod="default/web-0"), "LimitNOFILE=1024   # [Service] of the container runtime"),
+        (ServiceName(container="web", pod="default/web-0"), "LimitNOFILE=1024   # [Service] of the container runtime"),
     ],
 )
-def test_what_lasts_is_set_where_the_process_has_it_from(service: Service | None, expected: str) -> None:
+def test_what_lasts_is_set_where_the_process_has_it_from(service: ServiceName | None, expected: str) -> None:
     owners = [Process(pid=9, name="python3", fds=64, nofile_soft=64, service=service)]
     remedies = server_open_files.remedies(runs.run(server=runs.local(runs.watch(**WAITING), processes=owners)))
     assert [remedy.command for remedy in remedies if remedy.command.startswith(expected)]

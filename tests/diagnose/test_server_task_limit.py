@@ -15,7 +15,7 @@ from estab.records import Process, RunResult, Snapshot, Tasks
 def unlimited() -> RunResult:
     """Its owner was looked at closely, and no limit holds for it."""
     run = runs.short_of_tasks()
-    processes = [one.replace(tasks=None) for one in run.server.processes or []]
+    processes = [process.replace(tasks=None) for process in run.server.processes or []]
     return run.replace(server=run.server.replace(processes=processes))
 
 
@@ -42,7 +42,7 @@ def test_a_server_that_is_refused_tasks(run: RunResult, expected: str) -> None:
 def test_what_another_cgroup_counted_is_not_this_ones() -> None:
     run = runs.short_of_tasks()
     moved = Tasks(cgroup="/sys/fs/cgroup/pids/other", cgroup_most=24, in_cgroup=24, refused=99)
-    processes = [one.replace(tasks=moved) for one in run.server.processes or []]
+    processes = [process.replace(tasks=moved) for process in run.server.processes or []]
     assert (
         alone("server_task_limit", run.replace(server=run.server.replace(processes=processes))).verdict == "ruled_out"
     )
@@ -100,13 +100,13 @@ def looked(run: RunResult) -> tuple[Snapshot, Snapshot]:
 )
 def test_two_looks_at_a_host(run: RunResult, expected: str) -> None:
     suspects = judge_snapshots(*looked(run)).suspects
-    assert next(one.verdict for one in suspects if one.cause == "server_task_limit") == expected
+    assert next(suspect.verdict for suspect in suspects if suspect.cause == "server_task_limit") == expected
 
 
 def test_one_look_tells_a_full_queue_of_a_user_without_tasks() -> None:
     after = looked(runs.short_of_tasks(user=(24, 24), waiting=129))[1]
     suspects = judge_snapshots(None, after).suspects
-    assert next(one.verdict for one in suspects if one.cause == "server_task_limit") == "confirmed"
+    assert next(suspect.verdict for suspect in suspects if suspect.cause == "server_task_limit") == "confirmed"
 
 
 def test_an_owner_without_limits_is_ruled_out() -> None:
@@ -116,4 +116,4 @@ def test_an_owner_without_limits_is_ruled_out() -> None:
         for taken in looked(runs.short_of_tasks())
     )
     suspects = judge_snapshots(before, after).suspects
-    assert next(one.verdict for one in suspects if one.cause == "server_task_limit") == "ruled_out"
+    assert next(suspect.verdict for suspect in suspects if suspect.cause == "server_task_limit") == "ruled_out"

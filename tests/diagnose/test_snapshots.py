@@ -53,25 +53,25 @@ def verdict(found: Diagnosis, cause: str) -> str:
 
 @pytest.mark.parametrize("before", [None, moment(90.0)], ids=["one", "two"])
 def test_a_quiet_host_accuses_nobody_whatever_it_counted_since_boot(before: Snapshot | None) -> None:
-    found = judge_snapshots(before, moment())
-    assert found.cause is None
-    assert {s.verdict for s in found.suspects} <= {"ruled_out", "not_observed"}
-    assert all(s.evidence and s.summary for s in found.suspects)
-    assert found.summary.startswith("No limit is met.")
+    diagnosis = judge_snapshots(before, moment())
+    assert diagnosis.cause is None
+    assert {s.verdict for s in diagnosis.suspects} <= {"ruled_out", "not_observed"}
+    assert all(s.evidence and s.summary for s in diagnosis.suspects)
+    assert diagnosis.summary.startswith("No limit is met.")
 
 
 def test_one_snapshot_says_that_it_is_one() -> None:
-    found = judge_snapshots(None, moment())
-    assert "From one snapshot" in found.summary
+    diagnosis = judge_snapshots(None, moment())
+    assert "From one snapshot" in diagnosis.summary
     for cause in ("syn_queue_overflow", "cookie_reset", "defer_accept_drops", "accept_queue_overflow"):
-        assert verdict(found, cause) == "not_observed"
+        assert verdict(diagnosis, cause) == "not_observed"
 
 
 def test_what_needs_a_run_says_why() -> None:
-    found = judge_snapshots(moment(90.0), moment())
+    diagnosis = judge_snapshots(moment(90.0), moment())
     for cause in CAUSES:
         if isinstance(cause.judge_snapshots, NeedsRun):
-            suspect = next(s for s in found.suspects if s.cause == cause.id)
+            suspect = next(s for s in diagnosis.suspects if s.cause == cause.id)
             assert suspect.verdict == "not_observed"
             assert "run estab hold, bench or churn" in suspect.summary
 
@@ -112,10 +112,10 @@ PORTS_FULL = runs.ports(used=10, worst_source_used=10, capacity=10)
     ],
 )
 def test_what_is_full_now_is_named_from_one_snapshot(after: Snapshot, cause: str, side: str) -> None:
-    found = judge_snapshots(None, after)
-    assert (found.cause, found.side) == (cause, side)
-    assert [s.cause for s in found.suspects if s.verdict == "confirmed"] == [cause]
-    winner = next(s for s in found.suspects if s.cause == cause)
+    diagnosis = judge_snapshots(None, after)
+    assert (diagnosis.cause, diagnosis.side) == (cause, side)
+    assert [s.cause for s in diagnosis.suspects if s.verdict == "confirmed"] == [cause]
+    winner = next(s for s in diagnosis.suspects if s.cause == cause)
     assert {r.works for r in winner.remedies} == {True, False}
 
 
@@ -129,16 +129,16 @@ def test_what_is_full_now_is_named_from_one_snapshot(after: Snapshot, cause: str
     ],
 )
 def test_one_below_the_limit_is_not_full(after: Snapshot, cause: str) -> None:
-    found = judge_snapshots(None, after)
-    assert found.cause is None
-    assert verdict(found, cause) in ("ruled_out", "not_observed")
+    diagnosis = judge_snapshots(None, after)
+    assert diagnosis.cause is None
+    assert verdict(diagnosis, cause) in ("ruled_out", "not_observed")
 
 
 def test_an_even_range_leaves_no_port_out() -> None:
     use = runs.ports(used=299, worst_source_used=299, capacity=300)
-    found = judge_snapshots(None, moment(port_use=use, sysctls={"net.ipv4.ip_local_port_range": [40000, 40299]}))
-    assert found.cause is None
-    assert verdict(found, "ephemeral_port_exhaustion") == "possible"
+    diagnosis = judge_snapshots(None, moment(port_use=use, sysctls={"net.ipv4.ip_local_port_range": [40000, 40299]}))
+    assert diagnosis.cause is None
+    assert verdict(diagnosis, "ephemeral_port_exhaustion") == "possible"
 
 
 # Between two -------------------------------------------------------------------------------------------------------
@@ -258,9 +258,9 @@ def test_a_listener_beside_busy_ones(
 )
 def test_two_that_do_not_belong_together_are_not_set_against_each_other(before: Snapshot, why: str) -> None:
     after = moment(100.0, {"ListenOverflows": 9, "ListenDrops": 9}, **DROPPED, host=runs.HOST.replace(netns_inode=2))
-    found = judge_snapshots(before, after)
-    assert found.cause is None
-    assert why in found.summary
+    diagnosis = judge_snapshots(before, after)
+    assert diagnosis.cause is None
+    assert why in diagnosis.summary
 
 
 def test_a_counter_that_fell_began_anew() -> None:
@@ -271,9 +271,9 @@ def test_a_counter_that_fell_began_anew() -> None:
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(before=st.none() | of(Snapshot), after=of(Snapshot))
 def test_never_raises_and_names_at_most_one(before: Snapshot | None, after: Snapshot) -> None:
-    found = judge_snapshots(before, after)
-    confirmed = [s.cause for s in found.suspects if s.verdict == "confirmed"]
-    assert confirmed == ([found.cause] if found.cause else [])
-    assert [s.cause for s in found.suspects] == [cause.id for cause in CAUSES]
-    assert all(s.summary and s.evidence for s in found.suspects)
-    assert judge_snapshots(before, after) == found
+    diagnosis = judge_snapshots(before, after)
+    confirmed = [s.cause for s in diagnosis.suspects if s.verdict == "confirmed"]
+    assert confirmed == ([diagnosis.cause] if diagnosis.cause else [])
+    assert [s.cause for s in diagnosis.suspects] == [cause.id for cause in CAUSES]
+    assert all(s.summary and s.evidence for s in diagnosis.suspects)
+    assert judge_snapshots(before, after) == diagnosis

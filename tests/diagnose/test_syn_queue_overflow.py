@@ -43,8 +43,8 @@ def test_tcp_max_syn_backlog_helps_only_where_it_was_full(counters: dict[str, in
 
 def test_the_bound_is_the_kernels_rule() -> None:
     """B=128, M=2048, cookies off: docs/kernel.md's table says 129."""
-    found = alone("syn_queue_overflow", runs.run(server=server(TCPReqQFullDrop=1, ListenDrops=1)))
-    assert next(e.threshold for e in found.evidence if e.field == "SYN_RECV") == 129
+    suspect = alone("syn_queue_overflow", runs.run(server=server(TCPReqQFullDrop=1, ListenDrops=1)))
+    assert next(e.threshold for e in suspect.evidence if e.field == "SYN_RECV") == 129
 
 
 def test_a_healthy_run_does_not_accuse_it() -> None:

@@ -36,8 +36,8 @@ class Block:
     @property
     def statuses(self) -> tuple[int, ...]:
         """The exit codes that each of its calls of estab may have: of a load without bounds, two."""
-        found = re.fullmatch(r"exits (\d)(?: or (\d), .+)?", self.marker)
-        return tuple(int(one) for one in found.groups() if one) if found else (0,)
+        match = re.fullmatch(r"exits (\d)(?: or (\d), .+)?", self.marker)
+        return tuple(int(one) for one in match.groups() if one) if match else (0,)
 
     @property
     def lines(self) -> list[str]:

@@ -138,18 +138,18 @@ class Child:
         """Waits for its end, which its alarm bounds."""
         _pid, status = os.waitpid(self.pid, 0)
         said = os.read(self._result, 65536)
-        found = Outcome("died", f"exit status {os.waitstatus_to_exitcode(status)}")
+        outcome = Outcome("died", f"exit status {os.waitstatus_to_exitcode(status)}")
         if status == signal.SIGALRM:
-            found = Outcome("hung")
+            outcome = Outcome("hung")
         elif status == 0 and said:
-            found = Outcome(**json.loads(said))
-        found.state = self.block.get("state")
-        found.counts = self.block.counts()
-        found.failures = {(failure.phase, failure.errno): failure.count for failure in self.block.failures()}
+            outcome = Outcome(**json.loads(said))
+        outcome.state = self.block.get("state")
+        outcome.counts = self.block.counts()
+        outcome.failures = {(failure.phase, failure.errno): failure.count for failure in self.block.failures()}
         os.close(self._result)
         os.close(self._control)
         self.block.close()
-        return found
+        return outcome
 
 
 def _descriptors() -> int:

@@ -183,14 +183,14 @@ def host_mirror() -> str:
     """The first Debian mirror among the host's sources; Debian's own where it has none."""
     files = [_SOURCES / "sources.list", *sorted((_SOURCES / "sources.list.d").glob("*"))]
     text = "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in files if file.is_file())
-    found = re.search(r"^(?:URIs:\s*|deb\s+(?:\[.*?\]\s+)?)(\S+/debian)/?(?=\s)", text, re.MULTILINE)
-    return found[1] if found else MIRROR
+    match = re.search(r"^(?:URIs:\s*|deb\s+(?:\[.*?\]\s+)?)(\S+/debian)/?(?=\s)", text, re.MULTILINE)
+    return match[1] if match else MIRROR
 
 
 def host_release() -> str:
     """The host's release by name, as "bookworm"; "stable" where it doesn't say."""
-    found = re.search(r"^VERSION_CODENAME=(\w+)$", Path("/etc/os-release").read_text(encoding="utf-8"), re.MULTILINE)
-    return found[1] if found else "stable"
+    match = re.search(r"^VERSION_CODENAME=(\w+)$", Path("/etc/os-release").read_text(encoding="utf-8"), re.MULTILINE)
+    return match[1] if match else "stable"
 
 
 def _of_suite(mirror: str, suite: str) -> str:

@@ -27,4 +27,4 @@ class Played(dict[str, LabScenario]):
 
     def play(self, names: list[str], jobs: int | None = None) -> None:
         """Plays them, `jobs` side by side."""
-        self.update({one.name: one for one in lab(names, gauge=False, jobs=jobs).scenarios})
+        self.update({scenario.name: scenario for scenario in lab(names, gauge=False, jobs=jobs).scenarios})

@@ -88,11 +88,11 @@ class Report:
 
     @property
     def differed(self) -> list[Outcome]:
-        return [one for one in self.outcomes if one.differing]
+        return [outcome for outcome in self.outcomes if outcome.differing]
 
     def __str__(self) -> str:
-        exact = [one for one in self.outcomes if one.exact]
-        ghosts = sum(one.measured["ghosts"] > 0 for one in self.outcomes)
+        exact = [outcome for outcome in self.outcomes if outcome.exact]
+        ghosts = sum(outcome.measured["ghosts"] > 0 for outcome in self.outcomes)
         text = (
             f"seed {self.seed}: {len(self.outcomes)} bursts in {self.seconds:.1f} s: {len(exact)} predicted exactly, "
             f"{len(self.outcomes) - len(exact)} as an interval; {ghosts} had ghosts; {self.retaken} retaken; "

@@ -128,7 +128,7 @@ def test_the_library_tells_each_stage() -> None:
     stages: list[tuple[str, str]] = []
     done = estab_package.lab(["nobody_listening"], gauge=False, told=lambda name, stage: stages.append((name, stage)))
     assert isinstance(done, estab_package.LabResult)
-    assert [one.name for one in done.scenarios] == ["nobody_listening"]
+    assert [scenario.name for scenario in done.scenarios] == ["nobody_listening"]
     assert done.contained is True
     assert stages[:2] == [("nobody_listening", "predicting"), ("nobody_listening", "running")]
     assert ("nobody_listening", "remedy 2 of 5: a server listens there") in stages

@@ -13,17 +13,17 @@ Figures = Callable[[str], dict[str, str]]
 
 
 def test_rule_15_served_and_reset(figures: Figures) -> None:
-    found = figures("cookie_reset")
-    assert (found["served"], found["reset"], found["served + reset"]) == ("129", "271", "400")
-    assert (found["tcp_syncookies=0: served"], found["tcp_syncookies=0: reset"]) == ("400", "0")
-    assert (found["tcp_syncookies=2: served"], found["tcp_syncookies=2: reset"]) == ("129", "271")
-    assert found["first errors"] == "ECONNRESET, EPIPE, eof"
+    measured = figures("cookie_reset")
+    assert (measured["served"], measured["reset"], measured["served + reset"]) == ("129", "271", "400")
+    assert (measured["tcp_syncookies=0: served"], measured["tcp_syncookies=0: reset"]) == ("400", "0")
+    assert (measured["tcp_syncookies=2: served"], measured["tcp_syncookies=2: reset"]) == ("129", "271")
+    assert measured["first errors"] == "ECONNRESET, EPIPE, eof"
 
 
 def test_rule_16_both_ends(figures: Figures) -> None:
-    found = figures("accept_queue_overflow")
-    assert (found["server ESTABLISHED"], found["client ESTABLISHED"], found["ghosts"]) == ("129", "400", "271")
-    without = [found[f"tcp_syncookies=0: {what}"] for what in ("client ESTABLISHED", "client SYN_SENT", "ghosts")]
+    measured = figures("accept_queue_overflow")
+    assert (measured["server ESTABLISHED"], measured["client ESTABLISHED"], measured["ghosts"]) == ("129", "400", "271")
+    without = [measured[f"tcp_syncookies=0: {what}"] for what in ("client ESTABLISHED", "client SYN_SENT", "ghosts")]
     assert without == ["129", "271", "0"]
 
 
@@ -35,10 +35,10 @@ def test_rule_16_spread_over_several_round_trips(played: dict[str, LabScenario])
 
 
 def test_the_ceiling_is_the_tables_size(figures: Figures) -> None:
-    found = figures("path_flow_table_full")
-    assert found["connected (the ceiling)"] == "500"
-    assert [found[f"ceiling of a table of {size}"] for size in (50, 100, 200, 300)] == ["50", "100", "200", "300"]
-    assert found["ping to the server answered"] == found["ping back to the client answered"] == "no"
+    measured = figures("path_flow_table_full")
+    assert measured["connected (the ceiling)"] == "500"
+    assert [measured[f"ceiling of a table of {size}"] for size in (50, 100, 200, 300)] == ["50", "100", "200", "300"]
+    assert measured["ping to the server answered"] == measured["ping back to the client answered"] == "no"
 
 
 def test_the_syn_queue_table(figures: Figures) -> None:
@@ -47,21 +47,21 @@ def test_the_syn_queue_table(figures: Figures) -> None:
 
 
 def test_the_limit_changes_only_at_listen(figures: Figures) -> None:
-    found = figures("backlog_clamped")
+    measured = figures("backlog_clamped")
     wanted = ("listen(8192) grants", "after somaxconn=8192", "after listen() again")
-    assert [found[what] for what in wanted] == ["128", "128", "8,192"]
+    assert [measured[what] for what in wanted] == ["128", "128", "8,192"]
 
 
 def test_the_seventh_of_listen_5(figures: Figures) -> None:
-    found = figures("backlog_plus_one")
-    assert (found["ESTABLISHED"], found["SYN_SENT"]) == ("6", "1")
-    assert found["unread in each Recv-Q (bytes)"] == "90, 90, 90, 90, 90, 90"
+    measured = figures("backlog_plus_one")
+    assert (measured["ESTABLISHED"], measured["SYN_SENT"]) == ("6", "1")
+    assert measured["unread in each Recv-Q (bytes)"] == "90, 90, 90, 90, 90, 90"
 
 
 def test_every_port_once(figures: Figures) -> None:
-    found = figures("time_wait_port_exhaustion")
-    assert (found["connected"], found["connected + EADDRNOTAVAIL"]) == ("250", "330")
-    pattern = {what: value for what, value in found.items() if "one port again" in what}
+    measured = figures("time_wait_port_exhaustion")
+    assert (measured["connected"], measured["connected + EADDRNOTAVAIL"]) == ("250", "330")
+    pattern = {what: value for what, value in measured.items() if "one port again" in what}
     assert {what: value for what, value in pattern.items() if what.startswith("tcp_tw_reuse=0")}
     assert all((value == "yes") == ("after 1.3 s" in what or "after 0.2 s" in what) for what, value in pattern.items()
                if not what.startswith("tcp_tw_reuse=0"))  # fmt: skip
@@ -79,7 +79,7 @@ def test_the_storms_110s(figures: Figures) -> None:
 
 
 def test_a_starved_generator_is_told_from_a_slow_server(figures: Figures) -> None:
-    found = figures("generator_saturated")
-    assert (found["ESTABLISHED while it had no CPU"], found["accepted by the server"]) == ("560", "560")
-    assert found["ListenOverflows"] == "0"
-    assert int(found["own timeouts"]) > 0
+    measured = figures("generator_saturated")
+    assert (measured["ESTABLISHED while it had no CPU"], measured["accepted by the server"]) == ("560", "560")
+    assert measured["ListenOverflows"] == "0"
+    assert int(measured["own timeouts"]) > 0

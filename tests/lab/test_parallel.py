@@ -120,10 +120,14 @@ def test_results_are_told_in_their_order_however_they_come() -> None:
     collector = Collector(lambda _name, _stage: None, told.append)
     collector.hear(over(1, "second"))
     assert told == []
-    assert [one.name for one in collector.scenarios] == ["second"]
+    assert [scenario.name for scenario in collector.scenarios] == ["second"]
     collector.hear(over(0, "first"))
     collector.hear(over(3, "fourth"))
     assert [one.name for one in told] == ["first", "second"]
     collector.tell_the_rest()  # the third was interrupted
     collector.tell_the_rest()
-    assert [one.name for one in told] == [one.name for one in collector.scenarios] == ["first", "second", "fourth"]
+    assert (
+        [one.name for one in told]
+        == [scenario.name for scenario in collector.scenarios]
+        == ["first", "second", "fourth"]
+    )

@@ -20,7 +20,7 @@ def report() -> Report:
 
 def test_within_one_round_trip_every_figure_is_exact(report: Report) -> None:
     print(report)
-    exact = [one for one in report.outcomes if one.exact]
+    exact = [outcome for outcome in report.outcomes if outcome.exact]
     assert len(report.outcomes) == CASES
     assert len(exact) >= CASES // 2
     assert [str(one) for one in exact if one.differing] == [], f"seed {SEED}"
@@ -28,16 +28,16 @@ def test_within_one_round_trip_every_figure_is_exact(report: Report) -> None:
 
 def test_spread_over_more_every_figure_is_in_its_interval(report: Report) -> None:
     print(report)
-    spread = [one for one in report.outcomes if not one.exact]
+    spread = [outcome for outcome in report.outcomes if not outcome.exact]
     assert spread
     assert [str(one) for one in spread if one.differing] == [], f"seed {SEED}"
 
 
 def test_the_cases_reach_each_rule(report: Report) -> None:
-    seen = [one.measured for one in report.outcomes]
+    seen = [outcome.measured for outcome in report.outcomes]
     for name in ("ghosts", "SYN_SENT", "ListenOverflows", "TCPReqQFullDrop", "SyncookiesSent"):
         assert any(one[name] for one in seen), f"no burst with {name}: seed {SEED} shows too little"
-    assert {one.case.cookies for one in report.outcomes} == {0, 1, 2}
+    assert {outcome.case.cookies for outcome in report.outcomes} == {0, 1, 2}
     assert any(one["ListenDrops"] > one["ListenOverflows"] + one["TCPReqQFullDrop"] for one in seen)  # the M limit
 
 

@@ -38,10 +38,10 @@ def test_as_predicted(played: dict[str, LabScenario], name: str) -> None:
 @pytest.mark.parametrize("name", each_scenario(name for name in names() if name not in (*NOT_ISOLATABLE, "healthy")))
 def test_remedies_of_the_verdict_do_what_it_says(played: dict[str, LabScenario], name: str) -> None:
     """All that can be tried in a namespace; one is shown to work, where that can be, and one to do nothing."""
-    tried = [one for one in played[name].remedies if one.works is not None]
+    tried = [remedy for remedy in played[name].remedies if remedy.works is not None]
     assert [(one.command, one.works) for one in tried] == [(one.command, one.claimed) for one in tried]
     assert {one.works for one in tried} == ({False} if find(name).unmended else {True, False})
-    assert all(one.text for one in played[name].remedies)
+    assert all(remedy.text for remedy in played[name].remedies)
 
 
 @pytest.mark.parametrize("name", NOT_ISOLATABLE)

@@ -57,7 +57,7 @@ def twin(*arguments: str, code: int = 0) -> TwinResult:
 
 
 def remedy(result: TwinResult, words: str) -> TwinRemedy:
-    return next(one for one in result.remedies if words in one.command)
+    return next(remedy for remedy in result.remedies if words in remedy.command)
 
 
 def assert_near(result: TwinResult, *names: str) -> None:

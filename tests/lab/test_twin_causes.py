@@ -134,7 +134,7 @@ def twin_of(request: pytest.FixtureRequest, twins: Twins) -> Twins:
 
 
 def remedy(result: TwinResult, words: str) -> TwinRemedy:
-    return next(one for one in result.remedies if words in one.command)
+    return next(remedy for remedy in result.remedies if words in remedy.command)
 
 
 @pytest.mark.namespace

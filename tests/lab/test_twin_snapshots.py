@@ -92,7 +92,7 @@ def twin_of(
 
 
 def remedy(result: TwinResult, words: str) -> TwinRemedy:
-    return next(one for one in result.remedies if words in one.command)
+    return next(remedy for remedy in result.remedies if words in remedy.command)
 
 
 @pytest.mark.namespace
@@ -106,8 +106,10 @@ def test_two_snapshots_of_a_full_queue(twin_of: Callable[[str], TwinResult]) -> 
         percent = rows[name].percent
         assert percent is not None
         assert abs(percent) <= 15, rows[name]
-    assert any(f"{CLIENTS} clients" in one and "--connections" in one for one in result.assumed), result.assumed
-    assert any("--rtt" in one for one in result.assumed)
+    assert any(f"{CLIENTS} clients" in assumption and "--connections" in assumption for assumption in result.assumed), (
+        result.assumed
+    )
+    assert any("--rtt" in assumption for assumption in result.assumed)
 
 
 @pytest.mark.namespace

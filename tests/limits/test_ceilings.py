@@ -21,11 +21,11 @@ def test_descriptors_of_one_process(engine: str, tmp_path: Path, monkeypatch: py
     """Under `ulimit -n 300`, against nginx."""
     monkeypatch.setenv("ESTAB_ENGINE", engine)
     with servers.nginx(tmp_path) as (target, _master):
-        found = shown(estab("limits", target, "--json", "-", nofile=300))
+        limits = shown(estab("limits", target, "--json", "-", nofile=300))
         run = recorded(estab("hold", target, "-n", "600", "-d", "0.2", "--json", "-", nofile=300))
-    assert found.binding == "client_open_files"
+    assert limits.binding == "client_open_files"
     assert len(run.client.workers) == 1
-    assert found.next_after[0] == ("client_open_files", run.funnel.connected)
+    assert limits.next_after[0] == ("client_open_files", run.funnel.connected)
     assert {(failure.phase, failure.errno) for failure in run.failures} == {("connect", "EMFILE")}
 
 
@@ -33,21 +33,21 @@ def test_descriptors_spread_over_processes(tmp_path: Path) -> None:
     """Asked for more than 1,000 for each core, `hold` has a process a core: the note says what that gives."""
     cores = len(os.sched_getaffinity(0))
     with servers.node_echo() as target:
-        found = shown(estab("limits", target, "--json", "-", nofile=300))
+        limits = shown(estab("limits", target, "--json", "-", nofile=300))
         asked = str(1_000 * cores)
         run = recorded(estab("hold", target, "-n", asked, "-d", "0.2", "--json", "-", nofile=300))
     assert len(run.client.workers) == cores
-    assert f"gets {run.funnel.connected:,}, then client_open_files" in (rung(found, "client_open_files").note or "")
+    assert f"gets {run.funnel.connected:,}, then client_open_files" in (rung(limits, "client_open_files").note or "")
 
 
 def test_descriptors_of_the_server() -> None:
     """A server of ours under `ulimit -n 100`: what it accepts is what was predicted."""
     with serving(listen=f"127.0.0.1:{servers.closed_port()}", nofile=100) as (target, _process):
-        found = shown(estab("limits", target, "--json", "-"))
+        limits = shown(estab("limits", target, "--json", "-"))
         run = recorded(estab("hold", target, "-n", "200", "-d", "0.5", "--json", "-"))
-    assert found.binding == "server_open_files"
+    assert limits.binding == "server_open_files"
     assert run.server.listener is not None
-    assert run.server.listener.accepted_at_end == found.next_after[0][1]
+    assert run.server.listener.accepted_at_end == limits.next_after[0][1]
 
 
 # Ports, in a namespace of their own --------------------------------------------------------------------------------

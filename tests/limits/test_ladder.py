@@ -13,9 +13,9 @@ from estab.records import CgroupLimits, Conntrack, HostFacts, Limits, NeighbourT
 
 def test_the_ladder_of_the_issue() -> None:
     """Descriptors, then ports, then conntrack, then memory about 1.6 million."""
-    found = ladder(away())
-    assert found.binding == "client_open_files"
-    assert found.next_after == [
+    limits = ladder(away())
+    assert limits.binding == "client_open_files"
+    assert limits.next_after == [
         ("client_open_files", 19_995),
         ("ephemeral_ports", 28_232),
         ("conntrack", 262_134),
@@ -23,33 +23,33 @@ def test_the_ladder_of_the_issue() -> None:
         ("memory", 1_643_835),
         ("file_max", 1_999_000),
     ]
-    assert not is_met(found)
+    assert not is_met(limits)
 
 
 def test_both_ends_here_cost_twice() -> None:
-    found = ladder(local())
-    assert rung(found, "memory").capacity_connections == 821_917
-    assert rung(found, "file_max").capacity_connections == 999_500
-    assert "server_memory" not in names(found)
-    assert found.server_observed
+    limits = ladder(local())
+    assert rung(limits, "memory").capacity_connections == 821_917
+    assert rung(limits, "file_max").capacity_connections == 999_500
+    assert "server_memory" not in names(limits)
+    assert limits.server_observed
 
 
 def test_a_server_elsewhere_has_its_own_tables() -> None:
     there = snapshot(
         host=HostFacts(hostname="other", kernel="6.12.8"), sysctls={"net.netfilter.nf_conntrack_max": [1_000]}
     )
-    found = ladder(away(server=there, listeners=(listener(address="0.0.0.0"),)))
-    assert rung(found, "server_conntrack").capacity_connections == 990
-    assert rung(found, "server_conntrack").side == "server"
-    assert found.binding == "server_conntrack"
-    assert {"server_memory", "server_file_max", "server_open_files", "path_flows"} <= {*names(found)}
+    limits = ladder(away(server=there, listeners=(listener(address="0.0.0.0"),)))
+    assert rung(limits, "server_conntrack").capacity_connections == 990
+    assert rung(limits, "server_conntrack").side == "server"
+    assert limits.binding == "server_conntrack"
+    assert {"server_memory", "server_file_max", "server_open_files", "path_flows"} <= {*names(limits)}
 
 
 def test_a_container_of_the_same_host_shares_memory_but_not_conntrack() -> None:
-    found = ladder(away(server=snapshot(), listeners=(listener(),)))
-    assert "server_memory" not in names(found)
-    assert "server_conntrack" in names(found)
-    assert rung(found, "memory").capacity_connections == 821_917
+    limits = ladder(away(server=snapshot(), listeners=(listener(),)))
+    assert "server_memory" not in names(limits)
+    assert "server_conntrack" in names(limits)
+    assert rung(limits, "memory").capacity_connections == 821_917
 
 
 @pytest.mark.parametrize(
@@ -57,12 +57,12 @@ def test_a_container_of_the_same_host_shares_memory_but_not_conntrack() -> None:
     [(300, 300, 295, None), (1024, 20_000, 1019, 19_995), (5, 5, 0, None), (6, 6, 1, None), (4, 4, 0, None)],
 )
 def test_client_open_files(soft: int, hard: int, soft_more: int, hard_more: int | None) -> None:
-    found = ladder(away(snapshot(nofile_soft=soft, nofile_hard=hard)))
-    assert rung(found, "client_open_files").capacity_connections == soft_more
-    assert rung(found, "client_open_files").value == soft
-    above = [one.capacity_connections for one in found.limits if one.limit == "client_open_files_hard"]
+    limits = ladder(away(snapshot(nofile_soft=soft, nofile_hard=hard)))
+    assert rung(limits, "client_open_files").capacity_connections == soft_more
+    assert rung(limits, "client_open_files").value == soft
+    above = [one.capacity_connections for one in limits.limits if one.limit == "client_open_files_hard"]
     assert above == ([] if hard_more is None else [hard_more])
-    assert is_met(found) == (soft_more == 0)
+    assert is_met(limits) == (soft_more == 0)
 
 
 @pytest.mark.parametrize(
@@ -86,15 +86,15 @@ def test_client_open_files(soft: int, hard: int, soft_more: int, hard_more: int 
 )
 def test_ephemeral_ports(range_: list[int], reserved: str | list[int], use: dict[str, int], more: int) -> None:
     sysctls = {"net.ipv4.ip_local_port_range": range_, "net.ipv4.ip_local_reserved_ports": reserved}
-    found = ladder(local(snapshot(sysctls=sysctls, port_use=ports(**use))))
-    assert rung(found, "ephemeral_ports").capacity_connections == more
+    limits = ladder(local(snapshot(sysctls=sysctls, port_use=ports(**use))))
+    assert rung(limits, "ephemeral_ports").capacity_connections == more
 
 
 def test_time_wait_is_held_where_nothing_takes_it_over() -> None:
     use = ports(used=50, worst_source_used=50, sources=1, time_wait=50)
     for changed in ({"net.ipv4.tcp_tw_reuse": [0]}, {"net.ipv4.tcp_timestamps": [0]}):
-        found = ladder(local(snapshot(sysctls=changed, port_use=use)))
-        assert rung(found, "ephemeral_ports").capacity_connections == 28_182
+        limits = ladder(local(snapshot(sysctls=changed, port_use=use)))
+        assert rung(limits, "ephemeral_ports").capacity_connections == 28_182
     assert rung(ladder(away(snapshot(port_use=use))), "ephemeral_ports").capacity_connections == 28_182
 
 
@@ -111,19 +111,19 @@ def test_a_reserved_port_with_a_listener_is_lost_once() -> None:
     ("limit", "depth", "capacity"), [(37, 0, None), (37, 37, None), (37, 38, 0), (0, 0, None), (0, 1, 0)]
 )
 def test_accept_queue_is_no_ceiling_until_it_is_full(limit: int, depth: int, capacity: int | None) -> None:
-    found = ladder(local(snapshot(listeners=[listener(limit=limit, depth=depth)])))
-    queue = rung(found, "accept_queue")
+    limits = ladder(local(snapshot(listeners=[listener(limit=limit, depth=depth)])))
+    queue = rung(limits, "accept_queue")
     assert (queue.value, queue.used, queue.capacity_connections) == (limit, depth, capacity)
     assert f"{limit + 1} may wait unaccepted" in (queue.note or "")
-    assert is_met(found) == (capacity == 0)
+    assert is_met(limits) == (capacity == 0)
 
 
 @pytest.mark.parametrize(
     ("limit", "says"), [(511, "the program's own"), (4096, "that is somaxconn"), (8192, "lowered to 4,096")]
 )
 def test_who_cuts_the_backlog(limit: int, says: str) -> None:
-    found = ladder(local(snapshot(listeners=[listener(limit=limit)])))
-    assert says in (rung(found, "accept_queue").note or "")
+    limits = ladder(local(snapshot(listeners=[listener(limit=limit)])))
+    assert says in (rung(limits, "accept_queue").note or "")
 
 
 @pytest.mark.parametrize(("cookies", "fits"), [(0, 1537), (1, 4097), (2, 0)])
@@ -150,9 +150,9 @@ def test_server_open_files() -> None:
 @pytest.mark.parametrize("owners", [None, [process(fds=None)], [process(nofile_soft=None)]])
 def test_server_open_files_not_seen(owners: Any) -> None:
     gap = Unobserved(field="listeners.owners", why="run as root")
-    found = ladder(local(snapshot(listeners=[listener(owners=owners)], unobserved=[gap])))
-    assert rung(found, "server_open_files").capacity_connections is None
-    assert "run as root" in (rung(found, "server_open_files").why_unknown or "")
+    limits = ladder(local(snapshot(listeners=[listener(owners=owners)], unobserved=[gap])))
+    assert rung(limits, "server_open_files").capacity_connections is None
+    assert "run as root" in (rung(limits, "server_open_files").why_unknown or "")
 
 
 def test_conntrack() -> None:
@@ -169,10 +169,10 @@ def test_conntrack() -> None:
 def test_cgroup_and_cloud() -> None:
     cgroup = CgroupLimits(path="/a", memory_max_bytes=20_000, memory_current_bytes=1_000, pids_max=3, pids_current=2)
     nic = Nic(name="eth0", allowances={"conntrack_allowance_available": 7, "conntrack_allowance_exceeded": 0})
-    found = ladder(away(snapshot(cgroup=cgroup, nics=[nic])))
-    assert rung(found, "cgroup_memory").capacity_connections == 5
-    assert rung(found, "pids").capacity_connections == 19_995
-    cloud = rung(found, "cloud_flows@eth0")
+    limits = ladder(away(snapshot(cgroup=cgroup, nics=[nic])))
+    assert rung(limits, "cgroup_memory").capacity_connections == 5
+    assert rung(limits, "pids").capacity_connections == 19_995
+    cloud = rung(limits, "cloud_flows@eth0")
     assert (cloud.side, cloud.capacity_connections) == ("path", 7)
 
 
@@ -185,10 +185,10 @@ def test_tcp_mem_matters_only_when_it_is_used_up() -> None:
 
 def test_tcp_mem_and_orphans_say_how_many_sockets_are_left() -> None:
     buffers = {"net.ipv4.tcp_rmem": [4096, 131_072, 6_291_456], "net.ipv4.tcp_wmem": [4096, 16_384, 4_194_304]}
-    found = ladder(away(snapshot(sysctls=buffers, sockstat={"TCP.mem": 3, "TCP.orphan": 768})))
+    limits = ladder(away(snapshot(sysctls=buffers, sockstat={"TCP.mem": 3, "TCP.orphan": 768})))
     # 36 pages each, of the 179,997 that are left.
-    assert (rung(found, "tcp_mem").note or "").startswith("room for the data of 4,999 sockets that have 147,456 bytes")
-    assert (rung(found, "tcp_max_orphans").note or "").startswith("32,000 sockets more")
+    assert (rung(limits, "tcp_mem").note or "").startswith("room for the data of 4,999 sockets that have 147,456 bytes")
+    assert (rung(limits, "tcp_max_orphans").note or "").startswith("32,000 sockets more")
     assert rung(ladder(away()), "tcp_mem").note is None
 
 
@@ -197,9 +197,9 @@ def test_a_table_of_neighbours_is_told_once_it_is_half_full() -> None:
         NeighbourTable(name="arp_cache", entries=512, maximum=1024, table_fulls=0),
         NeighbourTable(name="ndisc_cache", entries=511, maximum=1024, table_fulls=0),
     ]
-    found = ladder(away(snapshot(neighbours=tables)))
-    assert (rung(found, "neighbours@arp_cache").value, rung(found, "neighbours@arp_cache").used) == (1024, 512)
-    assert not any(limit.limit == "neighbours@ndisc_cache" for limit in found.limits)
+    limits = ladder(away(snapshot(neighbours=tables)))
+    assert (rung(limits, "neighbours@arp_cache").value, rung(limits, "neighbours@arp_cache").used) == (1024, 512)
+    assert not any(limit.limit == "neighbours@ndisc_cache" for limit in limits.limits)
 
 
 def test_what_is_unknown_stands_last_with_why() -> None:
@@ -212,21 +212,21 @@ def test_what_is_unknown_stands_last_with_why() -> None:
         listeners=None,
         port_use=None,
     )
-    found = ladder(away(empty, why_unobserved="it is elsewhere"))
-    assert (found.binding, found.next_after) == (None, [])
-    assert all(one.why_unknown for one in found.limits)
-    assert rung(found, "accept_queue").why_unknown == "it is elsewhere"
-    assert found.why_server_unobserved == "it is elsewhere"
-    assert not found.server_observed
+    limits = ladder(away(empty, why_unobserved="it is elsewhere"))
+    assert (limits.binding, limits.next_after) == (None, [])
+    assert all(one.why_unknown for one in limits.limits)
+    assert rung(limits, "accept_queue").why_unknown == "it is elsewhere"
+    assert limits.why_server_unobserved == "it is elsewhere"
+    assert not limits.server_observed
 
 
 def test_without_a_target_each_listener_has_its_rungs() -> None:
     here = snapshot(listeners=[listener(), listener(port=80, limit=128)], port_use=None)
-    found = ladder(local(here, target=None))
-    assert rung(found, "accept_queue@127.0.0.1:80").value == 128
-    assert rung(found, "accept_queue@127.0.0.1:5000").value == 511
-    assert rung(found, "ephemeral_ports").used is None
-    assert found.target is None
+    limits = ladder(local(here, target=None))
+    assert rung(limits, "accept_queue@127.0.0.1:80").value == 128
+    assert rung(limits, "accept_queue@127.0.0.1:5000").value == 511
+    assert rung(limits, "ephemeral_ports").used is None
+    assert limits.target is None
 
 
 def _reach(found: Limits, **fields: int) -> tuple[int, str | None]:
@@ -234,13 +234,13 @@ def _reach(found: Limits, **fields: int) -> tuple[int, str | None]:
 
 
 def test_what_hold_reaches() -> None:
-    found = ladder(away())
-    assert _reach(found) == (28_232, "ephemeral_ports")
-    assert _reach(found, sources=1_000) == (262_134, "conntrack")
-    assert _reach(found, processes=1) == (19_995, "client_open_files")
+    limits = ladder(away())
+    assert _reach(limits) == (28_232, "ephemeral_ports")
+    assert _reach(limits, sources=1_000) == (262_134, "conntrack")
+    assert _reach(limits, processes=1) == (19_995, "client_open_files")
     assert _reach(ladder(away(snapshot(nofile_soft=300, nofile_hard=300))), processes=2) == (590, "client_open_files")
-    assert _reach(found, most=100) == (100, None)
-    assert "gets 28,232, then ephemeral_ports" in (rung(found, "client_open_files").note or "")
+    assert _reach(limits, most=100) == (100, None)
+    assert "gets 28,232, then ephemeral_ports" in (rung(limits, "client_open_files").note or "")
 
 
 @pytest.mark.parametrize(
@@ -257,8 +257,8 @@ def test_what_hold_reaches() -> None:
 )
 def test_short_connections(sysctls: dict[str, Any], target_away: bool, per_second: float | None) -> None:
     here = snapshot(sysctls=sysctls)
-    found = ladder(away(here) if target_away else local(here))
-    (rate,) = [one for one in found.rates if one.limit == "short_connections"]
+    limits = ladder(away(here) if target_away else local(here))
+    (rate,) = [one for one in limits.rates if one.limit == "short_connections"]
     assert rate.per_second == pytest.approx(per_second, rel=0.001) if per_second else rate.per_second is None
     assert rate.note
 

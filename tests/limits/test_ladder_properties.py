@@ -96,36 +96,36 @@ def views(draw: st.DrawFn) -> BothEnds:
 
 @given(views())
 def test_every_ladder(view: BothEnds) -> None:
-    found = ladder(view)
-    capacities = [one.capacity_connections for one in found.limits]
+    limits = ladder(view)
+    capacities = [one.capacity_connections for one in limits.limits]
     known = [capacity for capacity in capacities if capacity is not None]
     assert capacities == [*sorted(known), *[None] * (len(capacities) - len(known))]
     assert all(capacity >= 0 for capacity in known)
-    assert [capacity for _name, capacity in found.next_after] == known
-    assert [name for name, _capacity in found.next_after] == [one.limit for one in found.limits[: len(known)]]
-    assert found.binding == (found.limits[0].limit if known else None)
-    assert all(one.why_unknown for one in found.limits if one.capacity_connections is None)
-    assert all(one.why_unknown is None for one in found.limits if one.capacity_connections is not None)
-    assert is_met(found) == (0 in known)
-    assert found.server_observed == (found.why_server_unobserved is None)
-    assert all(rate.per_second is None or rate.per_second >= 0 for rate in found.rates)
-    assert len({one.limit for one in found.limits}) == len(found.limits)
-    assert decode(encode(found), Limits, LIMITS_SCHEMA) == found
+    assert [capacity for _name, capacity in limits.next_after] == known
+    assert [name for name, _capacity in limits.next_after] == [one.limit for one in limits.limits[: len(known)]]
+    assert limits.binding == (limits.limits[0].limit if known else None)
+    assert all(one.why_unknown for one in limits.limits if one.capacity_connections is None)
+    assert all(one.why_unknown is None for one in limits.limits if one.capacity_connections is not None)
+    assert is_met(limits) == (0 in known)
+    assert limits.server_observed == (limits.why_server_unobserved is None)
+    assert all(rate.per_second is None or rate.per_second >= 0 for rate in limits.rates)
+    assert len({one.limit for one in limits.limits}) == len(limits.limits)
+    assert decode(encode(limits), Limits, LIMITS_SCHEMA) == limits
 
 
 @given(views())
 def test_what_hold_reaches_is_never_above_what_binds_it(view: BothEnds) -> None:
-    found = ladder(view)
-    count, by = reach(found.limits, view.spread)
+    limits = ladder(view)
+    count, by = reach(limits.limits, view.spread)
     assert 0 <= count <= view.spread.most
     shared = [
         one.capacity_connections
-        for one in found.limits
+        for one in limits.limits
         if one.capacity_connections is not None
         and one.limit not in ("client_open_files", "client_open_files_hard", "nr_open", "ephemeral_ports")
     ]
     assert all(count <= capacity for capacity in shared)
-    assert by is None or by in {one.limit for one in found.limits}
+    assert by is None or by in {one.limit for one in limits.limits}
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(0, 5)), max_size=12))

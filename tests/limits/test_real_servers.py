@@ -54,11 +54,11 @@ def test_the_backlog_that_was_granted(name: str, granted: int, process: str, rai
         done = estab("limits", target, "--json", "-")
         by_port = shown(estab("limits", "--listen", f":{target.rpartition(':')[2]}", "--json", "-"))
         said = estab("limits", target, "-v")
-    found = shown(done)
+    limits = shown(done)
     assert done.returncode == 0, done.stderr
-    assert found.target == by_port.target == target
-    assert _granted(found) == _granted(by_port) == granted
-    queue, files = rung(found, "accept_queue"), rung(found, "server_open_files")
+    assert limits.target == by_port.target == target
+    assert _granted(limits) == _granted(by_port) == granted
+    queue, files = rung(limits, "accept_queue"), rung(limits, "server_open_files")
     assert f"{granted + 1:,} may wait unaccepted" in (queue.note or "")
     assert "the program's own" in (queue.note or "")
     assert raised_by in (queue.raise_with or "")
@@ -72,9 +72,9 @@ def test_a_process_and_its_own_descriptors(tmp_path: Path) -> None:
     with http_server(tmp_path) as (target, pid):
         done = estab("limits", "--pid", str(pid), "--json", "-")
         open_now = len(list(Path(f"/proc/{pid}/fd").iterdir()))
-    found = shown(done)
-    assert found.target == target
-    assert rung(found, "server_open_files").used == open_now
+    limits = shown(done)
+    assert limits.target == target
+    assert rung(limits, "server_open_files").used == open_now
 
 
 def test_a_server_that_shares_its_listener_has_a_master(tmp_path: Path) -> None:
@@ -92,10 +92,10 @@ def test_a_full_queue_is_a_limit_that_is_met() -> None:
             stack.enter_context(_connecting(port))
         done = estab("limits", f"127.0.0.1:{port}", "--json", "-")
         said = estab("limits", f"127.0.0.1:{port}")
-    found = shown(done)
+    limits = shown(done)
     assert (done.returncode, said.returncode) == (1, 1)
-    assert found.binding == "accept_queue"
-    assert rung(found, "accept_queue").used == 6
+    assert limits.binding == "accept_queue"
+    assert rung(limits, "accept_queue").used == 6
     assert "not one connection more" in said.stdout
 
 
@@ -120,11 +120,11 @@ def test_this_host_as_a_client_is_not_bound_by_a_server_that_happens_to_be_on_it
     with _somebody_s_server():
         done = estab("limits", "--json", "-")
         predicted = find_ceiling(most=3)
-    found = shown(done)
+    limits = shown(done)
     assert done.returncode == 0
-    assert {limit.side for limit in found.limits} <= {"client", "path"}
-    assert found.target is None
-    assert (predicted.predicted_by, predicted.ceiling) == (found.binding, 3)
+    assert {limit.side for limit in limits.limits} <= {"client", "path"}
+    assert limits.target is None
+    assert (predicted.predicted_by, predicted.ceiling) == (limits.binding, 3)
 
 
 @contextlib.contextmanager
@@ -142,17 +142,17 @@ def _connecting(port: int) -> Iterator[None]:
 
 def test_nobody_listens() -> None:
     port = servers.closed_port()
-    found = shown(estab("limits", f"127.0.0.1:{port}", "--json", "-"))
-    assert f"nothing listens on 127.0.0.1 port {port}" in (found.why_server_unobserved or "")
-    assert rung(found, "accept_queue").why_unknown == found.why_server_unobserved
+    limits = shown(estab("limits", f"127.0.0.1:{port}", "--json", "-"))
+    assert f"nothing listens on 127.0.0.1 port {port}" in (limits.why_server_unobserved or "")
+    assert rung(limits, "accept_queue").why_unknown == limits.why_server_unobserved
 
 
 def test_a_target_elsewhere() -> None:
     done = estab("limits", "192.0.2.1:80", "--json", "-")
-    found = shown(done)
+    limits = shown(done)
     assert done.returncode == 0
-    assert "--server-via" in (found.why_server_unobserved or "")
-    assert rung(found, "path_flows").capacity_connections is None
+    assert "--server-via" in (limits.why_server_unobserved or "")
+    assert rung(limits, "path_flows").capacity_connections is None
 
 
 def _there(tmp_path: Path, *lines: bytes) -> str:
@@ -172,15 +172,15 @@ def test_server_via_takes_the_last_line(tmp_path: Path) -> None:
         return json.dumps(document).encode()
 
     command = _there(tmp_path, line(7), line(128))
-    found = shown(estab("limits", "192.0.2.1:80", "--server-via", command, "--json", "-"))
-    assert rung(found, "accept_queue").value == 128
-    assert "patch level" in (rung(found, "syn_queue").note or "")
+    limits = shown(estab("limits", "192.0.2.1:80", "--server-via", command, "--json", "-"))
+    assert rung(limits, "accept_queue").value == 128
+    assert "patch level" in (rung(limits, "syn_queue").note or "")
 
 
 def test_server_via_without_that_port(tmp_path: Path) -> None:
     snapshot = encode(Snapshot(taken_at_s=1.0, host=HostFacts(hostname="there"), listeners=[]))
-    found = shown(estab("limits", "192.0.2.1:80", "--server-via", _there(tmp_path, snapshot), "--json", "-"))
-    assert "no listener on port 80" in (found.why_server_unobserved or "")
+    limits = shown(estab("limits", "192.0.2.1:80", "--server-via", _there(tmp_path, snapshot), "--json", "-"))
+    assert "no listener on port 80" in (limits.why_server_unobserved or "")
 
 
 @pytest.mark.parametrize(
@@ -229,5 +229,5 @@ def test_quiet_and_file(tmp_path: Path) -> None:
 def test_the_library_gives_the_same() -> None:
     import estab as library
 
-    found = library.limits("192.0.2.1:80")
-    assert found.binding == found.next_after[0][0]
+    limits = library.limits("192.0.2.1:80")
+    assert limits.binding == limits.next_after[0][0]

@@ -39,8 +39,8 @@ def test_the_chain_of_the_issue() -> None:
 
 
 def test_a_limit_that_is_met() -> None:
-    found = ladder(local(snapshot(listeners=[listener(limit=5, depth=6)])))
-    assert "accept_queue (at the server) is met: not one connection more" in printed(found)
+    limits = ladder(local(snapshot(listeners=[listener(limit=5, depth=6)])))
+    assert "accept_queue (at the server) is met: not one connection more" in printed(limits)
 
 
 def test_why_the_server_was_not_observed() -> None:
@@ -50,6 +50,6 @@ def test_why_the_server_was_not_observed() -> None:
 
 
 def test_a_record_from_elsewhere_does_not_move_the_cursor() -> None:
-    found = ladder(away())
-    evil = found.replace(target="\x1b[2Jx", limits=[found.limits[0].replace(note="\x1b[31m")])
+    limits = ladder(away())
+    evil = limits.replace(target="\x1b[2Jx", limits=[limits.limits[0].replace(note="\x1b[31m")])
     assert "\x1b" not in printed(evil)

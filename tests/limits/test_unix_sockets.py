@@ -13,10 +13,10 @@ from estab.diagnose.ladder import ladder
 
 
 def test_what_bounds_it_and_what_does_not() -> None:
-    found = ladder(over_unix())
-    assert found.target == "unix:/run/app.sock"
-    assert set(names(found)) == {"client_open_files", "nr_open", "file_max", "server_open_files", "accept_queue"}
-    assert found.rates == []
+    limits = ladder(over_unix())
+    assert limits.target == "unix:/run/app.sock"
+    assert set(names(limits)) == {"client_open_files", "nr_open", "file_max", "server_open_files", "accept_queue"}
+    assert limits.rates == []
 
 
 @pytest.mark.parametrize(("depth", "capacity"), [(8, None), (9, 0)])

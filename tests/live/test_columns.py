@@ -13,13 +13,13 @@ from estab.live.detail import chart, detail
 from estab.live.model import Model
 from estab.live.view import HostView, ListenerRow
 from estab.observe.process_names import ProcessNames
-from estab.records import Listener, Process, Service
+from estab.records import Listener, Process, ServiceName
 from estab.report.layout import ASCII, UNICODE, Glyphs
 
-WEB = Service(unit="web.service")
+WEB = ServiceName(unit="web.service")
 
 
-def view(*, service: Service | None = None, namespaces: int = 1) -> HostView:
+def view(*, service: ServiceName | None = None, namespaces: int = 1) -> HostView:
     """The end of the story; with a `service` of every owner, seen in so many namespaces."""
     model = Model()
     for taken in story():
@@ -28,7 +28,7 @@ def view(*, service: Service | None = None, namespaces: int = 1) -> HostView:
     return shown
 
 
-def _of(service: Service | None, one: Listener) -> Listener:
+def _of(service: ServiceName | None, one: Listener) -> Listener:
     owners = [owner.replace(service=service) for owner in one.owners or ()]
     return one.replace(owners=owners or None)
 
@@ -79,24 +79,24 @@ def test_what_fits_where_owners_belong_to_something(width: int, namespaces: int,
 @pytest.mark.parametrize(
     ("service", "width", "text"),
     [
-        (Service(unit="nginx.service"), 10, "nginx     "),
-        (Service(unit="app@1.socket"), 12, "app@1.socket"),
-        (Service(unit="docker.service", container="web", container_id="ab" * 32), 10, "web       "),
-        (Service(container_id="0123456789abcdef" * 4), 12, "0123456789ab"),
-        (Service(pod="default/web-0", container="nginx"), 14, "default/web-0 "),
-        (Service(pod="default/web-0", container="nginx"), 10, "web-0     "),
-        (Service(pod="default/web-7d4b9c-x2x8z"), 10, "web-7d4b9…"),
-        (Service(), 10, "-         "),
+        (ServiceName(unit="nginx.service"), 10, "nginx     "),
+        (ServiceName(unit="app@1.socket"), 12, "app@1.socket"),
+        (ServiceName(unit="docker.service", container="web", container_id="ab" * 32), 10, "web       "),
+        (ServiceName(container_id="0123456789abcdef" * 4), 12, "0123456789ab"),
+        (ServiceName(pod="default/web-0", container="nginx"), 14, "default/web-0 "),
+        (ServiceName(pod="default/web-0", container="nginx"), 10, "web-0     "),
+        (ServiceName(pod="default/web-7d4b9c-x2x8z"), 10, "web-7d4b9…"),
+        (ServiceName(), 10, "-         "),
     ],
 )
-def test_what_an_owner_belongs_to(service: Service, width: int, text: str) -> None:
+def test_what_an_owner_belongs_to(service: ServiceName, width: int, text: str) -> None:
     (row,) = Model().feed([snapshot(0, listener(80, owners=[Process(pid=1, name="x", service=service)]))]).rows
     belongs = next(column for column in columns.COLUMNS if column.name == "service")
     assert line(row, [PlacedColumn(belongs, width)], UNICODE)[0][0] == text
 
 
 def test_a_filter_and_an_order_by_what_an_owner_belongs_to() -> None:
-    owners = [Process(pid=1, name="x", service=Service(unit=unit)) for unit in ("web.service", "api.service")]
+    owners = [Process(pid=1, name="x", service=ServiceName(unit=unit)) for unit in ("web.service", "api.service")]
     listening = [listener(port, owners=[owner]) for port, owner in zip((80, 81), owners, strict=True)]
     shown = Model().feed([snapshot(0, *listening)]).rows
     assert [row.port for row in arranged(shown, ListenerFilter(text="api.s"))] == [81]
@@ -198,7 +198,9 @@ def test_detail_says_it_all() -> None:
         view = model.feed([taken])
     row = next(row for row in view.rows if row.port == 8080)
     names = {
-        4812: ProcessNames(command_line="python3 app.py --port 8080", user="app", service=Service(unit="app.service"))
+        4812: ProcessNames(
+            command_line="python3 app.py --port 8080", user="app", service=ServiceName(unit="app.service")
+        )
     }
     text = detail(
         row, model.history(row.key), model.diagnosis_of(row.key), gone=False, width=76, glyphs=UNICODE, names=names

@@ -81,7 +81,7 @@ def test_a_full_table_of_failures_loses_no_count(blocks: list[Block]) -> None:
 
 
 def test_the_busiest_half_second_counts() -> None:
-    watch = outcome.CpuWatch()
+    watch = outcome.WorkerCpuWatch()
     busy_ns = 0
     for tick in range(51):  # five seconds: idle but for the second second
         watch.look(7, tick * 100_000_000, busy_ns)
@@ -90,7 +90,7 @@ def test_the_busiest_half_second_counts() -> None:
 
 
 def test_no_half_second_no_share() -> None:
-    watch = outcome.CpuWatch()
+    watch = outcome.WorkerCpuWatch()
     watch.look(7, 0, 0)
     watch.look(7, 400_000_000, 400_000_000)
     assert watch.busiest == {}

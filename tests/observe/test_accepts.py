@@ -203,14 +203,14 @@ def test_one_of_a_group_is_stopped() -> None:
         load.until(lambda seen: seen.queue_depth == 60)
         depths = load.points[-1].queue_depths
         assert depths is not None
-        owner = {at.inode: [one.pid for one in at.owners or []] for at in take(port=TARGET[1]).listeners or []}
+        owner = {at.inode: [owner.pid for owner in at.owners or []] for at in take(port=TARGET[1]).listeners or []}
         stopped = servers[0].process.pid
         inode = next(number for number, pids in owner.items() if pids == [stopped])
         for server in servers[1:]:
             mine = next(number for number, pids in owner.items() if pids == [server.process.pid])
             server.accept(depths[str(mine)])
         os.kill(stopped, signal.SIGSTOP)
-        load.until(lambda seen: any(set(one.states) == {"T"} for one in seen.owners or ()))
+        load.until(lambda seen: any(set(owner.states) == {"T"} for owner in seen.owners or ()))
         load.until(lambda seen: seen.queue_depth == depths[str(inode)])
         run = load.run()
     assert {at.inode for at in run.server.listeners} == set(owner)
@@ -307,7 +307,7 @@ def test_a_server_of_its_own_pace(backlog: int, every_s: float, at_once: int) ->
             load.sample()
             accepted = int(server.stdout.readline())
         server.send_signal(signal.SIGSTOP)
-        load.until(lambda seen: any(set(one.states) == {"T"} for one in seen.owners or ()))
+        load.until(lambda seen: any(set(owner.states) == {"T"} for owner in seen.owners or ()))
         run = load.run()
         server.send_signal(signal.SIGCONT)
         server.kill()

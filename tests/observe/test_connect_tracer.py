@@ -11,7 +11,7 @@ import pytest
 
 from estab.errors import ParseError
 from estab.observe import connect_tracer
-from estab.observe.connect_tracer import Event
+from estab.observe.connect_tracer import WantedEvent
 
 
 def has(folder: Path, *fields: str) -> Path:
@@ -25,7 +25,7 @@ def has(folder: Path, *fields: str) -> Path:
 
 def test_an_event_that_is_there_is_switched_on(tmp_path: Path) -> None:
     at = has(tmp_path, "skaddr", "ret")
-    assert connect_tracer.switched_on(str(tmp_path), Event("tcp/an_event", {"ret": 8}, "ret < 0")) == (7, 16)
+    assert connect_tracer.switched_on(str(tmp_path), WantedEvent("tcp/an_event", {"ret": 8}, "ret < 0")) == (7, 16)
     assert ((at / "filter").read_text(), (at / "enable").read_text()) == ("ret < 0", "1")
 
 
@@ -33,9 +33,9 @@ def test_an_event_that_is_there_is_switched_on(tmp_path: Path) -> None:
 def test_one_that_can_be_done_without(tmp_path: Path, fields: tuple[str, ...] | None) -> None:
     if fields is not None:
         has(tmp_path, *fields)
-    assert connect_tracer.switched_on(str(tmp_path), Event("tcp/an_event", {"ret": 8}, without="RSTs")) == (-1,)
+    assert connect_tracer.switched_on(str(tmp_path), WantedEvent("tcp/an_event", {"ret": 8}, without="RSTs")) == (-1,)
     with pytest.raises((OSError, ParseError)):
-        connect_tracer.switched_on(str(tmp_path), Event("tcp/an_event", {"ret": 8}))
+        connect_tracer.switched_on(str(tmp_path), WantedEvent("tcp/an_event", {"ret": 8}))
 
 
 def test_what_is_not_permitted_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,7 +46,7 @@ def test_what_is_not_permitted_is_raised(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(connect_tracer, "_write", refused)
     with pytest.raises(PermissionError):
-        connect_tracer.switched_on(str(tmp_path), Event("tcp/an_event", {"ret": 8}, without="RSTs"))
+        connect_tracer.switched_on(str(tmp_path), WantedEvent("tcp/an_event", {"ret": 8}, without="RSTs"))
 
 
 def test_its_process_loads_little() -> None:

@@ -27,27 +27,27 @@ def packed(number: int) -> bytes:
 
 def test_what_the_server_lacks() -> None:
     client, server = {packed(n) for n in range(1, 101)}, {packed(n) for n in range(51, 201)}
-    found = ghosts.match(client, server)
-    assert (found.count, found.client_established, found.server_established) == (50, 100, 150)
-    assert len(found.examples) == ghosts.MOST_EXAMPLES
-    assert found.examples[0] == Tuple4(
+    matched = ghosts.match(client, server)
+    assert (matched.count, matched.client_established, matched.server_established) == (50, 100, 150)
+    assert len(matched.examples) == ghosts.MOST_EXAMPLES
+    assert matched.examples[0] == Tuple4(
         local_address="10.0.0.2", local_port=1, remote_address="10.0.0.1", remote_port=80
     )
 
 
 def test_connections_of_before_the_run_are_not_its_own() -> None:
     client, server = b"".join(map(packed, range(1, 101))), b"".join(map(packed, range(51, 201)))
-    found = ghosts.match_packed(client, server, older=b"".join(map(packed, range(41, 61))))
-    assert found is not None
-    assert (found.count, found.client_established, found.server_established) == (40, 80, 150)
+    matched = ghosts.match_packed(client, server, older=b"".join(map(packed, range(41, 61))))
+    assert matched is not None
+    assert (matched.count, matched.client_established, matched.server_established) == (40, 80, 150)
     assert ghosts.match_packed(packed(1), packed(2), older=packed(1)) is None  # all are rewritten on the way
 
 
 def test_a_server_that_has_none_is_no_rewriting_where_its_listener_turned_some_away() -> None:
     assert ghosts.match_packed(packed(1), b"") is None
-    found = ghosts.match_packed(packed(1), b"", turned_away=True)
-    assert found is not None
-    assert (found.count, found.client_established, found.server_established) == (1, 1, 0)
+    matched = ghosts.match_packed(packed(1), b"", turned_away=True)
+    assert matched is not None
+    assert (matched.count, matched.client_established, matched.server_established) == (1, 1, 0)
     assert ghosts.match_packed(packed(1), packed(2), turned_away=True) is None
 
 
@@ -80,8 +80,8 @@ CONNECTIONS = st.lists(st.integers(1, 40).map(packed), max_size=30)
 def test_packed_as_in_sets(client: list[bytes], server: list[bytes]) -> None:
     """A dump can list a connection twice: it counts once."""
     held, at_server = frozenset(client), frozenset(server)
-    found = ghosts.match_packed(b"".join(client), b"".join(server))
-    assert found == (ghosts.match(held, at_server) if not held or held & at_server else None)
+    matched = ghosts.match_packed(b"".join(client), b"".join(server))
+    assert matched == (ghosts.match(held, at_server) if not held or held & at_server else None)
     both = ghosts.at_both(b"".join(client), b"".join(server))
     assert both == b"".join(dict.fromkeys(one for one in client if one in at_server))
 
@@ -103,7 +103,9 @@ def test_what_the_server_lacked_is_looked_at_again(monkeypatch: pytest.MonkeyPat
                     unseen.close()
                 seen = whole(diag, of_server, packed=packed)
                 connections = (seen.held[at : at + 36] for at in range(0, len(seen.held), 36))
-                return seen._replace(held=b"".join(one for one in connections if one[32:34] != port))
+                return seen._replace(
+                    held=b"".join(connection for connection in connections if connection[32:34] != port)
+                )
 
             monkeypatch.setattr(SockDiag, "server_end", without)
             watch.settled()

@@ -14,17 +14,17 @@ from tests.namespaces import until
 
 from estab.errors import UsageError
 from estab.observe import containers, netns, process_names
-from estab.records import Service
+from estab.records import ServiceName
 
 ID, UID = "3f5a" * 16, "0b7f3c52-6f0e-4d43-9a0e-2f6f1c9d7a11"
-WEB = Service(container="web", container_id=ID)
-POD = Service(container="nginx", container_id=ID, pod="shop/web-0", pod_uid=UID)
+WEB = ServiceName(container="web", container_id=ID)
+POD = ServiceName(container="nginx", container_id=ID, pod="shop/web-0", pod_uid=UID)
 
 
 OWN = [] if os.geteuid() == 0 else ["--map-root-user"]
 
 
-def called(service: Service, monkeypatch: pytest.MonkeyPatch, check: Callable[[int], None]) -> None:
+def called(service: ServiceName, monkeypatch: pytest.MonkeyPatch, check: Callable[[int], None]) -> None:
     """Runs `check` while a process with a namespace of its own belongs to this service."""
     with subprocess.Popen(["unshare", "--net", *OWN, "sleep", "600"]) as child:
         try:
@@ -41,13 +41,13 @@ def called(service: Service, monkeypatch: pytest.MonkeyPatch, check: Callable[[i
     ("service", "name"),
     [
         (WEB, "web"),
-        (Service(container_id=ID), ID[:12]),
+        (ServiceName(container_id=ID), ID[:12]),
         (POD, "shop/web-0"),
-        (Service(container_id=ID, pod_uid=UID), UID),
+        (ServiceName(container_id=ID, pod_uid=UID), UID),
     ],
 )
 def test_a_namespace_is_called_as_its_container_or_pod(
-    service: Service, name: str, monkeypatch: pytest.MonkeyPatch
+    service: ServiceName, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def check(pid: int) -> None:
         inode = os.stat(f"/proc/{pid}/ns/net").st_ino
@@ -66,7 +66,7 @@ def test_a_service_without_a_container_is_called_by_its_pid(monkeypatch: pytest.
         with pytest.raises(UsageError, match=r"there is no /run/netns/web\.service"):
             netns.find("web.service")
 
-    called(Service(unit="web.service"), monkeypatch, check)
+    called(ServiceName(unit="web.service"), monkeypatch, check)
 
 
 def test_one_that_only_a_file_keeps_is_found(tmp_path: Path) -> None:
@@ -100,14 +100,14 @@ def test_a_process_says_its_service(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("service", "words"),
     [
-        (Service(unit="nginx.service"), "nginx.service"),
-        (Service(unit="docker.service", container_id=ID), f"container {ID[:12]}"),
+        (ServiceName(unit="nginx.service"), "nginx.service"),
+        (ServiceName(unit="docker.service", container_id=ID), f"container {ID[:12]}"),
         (WEB, "container web"),
-        (Service(container_id=ID, pod_uid=UID), f"pod {UID}"),
-        (Service(), ""),
+        (ServiceName(container_id=ID, pod_uid=UID), f"pod {UID}"),
+        (ServiceName(), ""),
     ],
 )
-def test_the_widest_is_said(service: Service, words: str) -> None:
+def test_the_widest_is_said(service: ServiceName, words: str) -> None:
     assert service.words == words
 
 

@@ -24,8 +24,11 @@ def test_a_whole_snapshot() -> None:
     ):
         taken = take(toward=("127.0.0.1", 8001))
     assert decode(encode(taken), Snapshot, "estab.snapshot/1") == taken
-    assert {(one.port, one.depth, one.limit) for one in taken.listeners or []} == {(8001, 1, 4), (8002, 0, 5)}
-    owners = {owner.pid for one in taken.listeners or [] for owner in one.owners or []}
+    assert {(listener.port, listener.depth, listener.limit) for listener in taken.listeners or []} == {
+        (8001, 1, 4),
+        (8002, 0, 5),
+    }
+    owners = {owner.pid for listener in taken.listeners or [] for owner in listener.owners or []}
     assert owners == {os.getpid()}
     assert taken.states == {"LISTEN": 2, "ESTAB": 2}
     assert taken.server_sockets is None
@@ -48,8 +51,8 @@ def test_one_port_only() -> None:
         server.accept()[0],
     ):
         taken = take(port=8001, owner_pids=[])
-    assert [one.port for one in taken.listeners or []] == [8001]
-    assert [one.owners for one in taken.listeners or []] == [None]
+    assert [listener.port for listener in taken.listeners or []] == [8001]
+    assert [listener.owners for listener in taken.listeners or []] == [None]
     assert "listeners.owners" in {gap.field for gap in taken.unobserved}
     assert taken.server_sockets is not None
     assert (taken.server_sockets.queued, taken.server_sockets.accepted) == (0, 1)
@@ -149,8 +152,8 @@ def test_without_root_what_is_hidden_is_said() -> None:
         pytest.skip("root may not change its user here")
     assert (done.returncode, done.stderr) == (0, b"")
     taken = decode(done.stdout, Snapshot, "estab.snapshot/1")
-    assert [one.owners for one in taken.listeners or []] == [None]
-    assert [one.limit for one in taken.listeners or []] == [128]
+    assert [listener.owners for listener in taken.listeners or []] == [None]
+    assert [listener.limit for listener in taken.listeners or []] == [128]
     why = {gap.field: gap.why for gap in taken.unobserved}
     assert "may not be read: run as root" in why["listeners.owners"]
     assert taken.counters is not None
@@ -181,7 +184,9 @@ def test_a_process_closely() -> None:
     assert {os.getpid(), sleeper.native_id} <= {thread.tid for thread in seen.threads}
     assert sum((seen.thread_states or {}).values()) >= 2
     assert next(thread for thread in seen.threads if thread.tid == os.getpid()).ran_ns > 0
-    assert [thread.ran_ns for thread in seen.threads] == sorted((one.ran_ns for one in seen.threads), reverse=True)
+    assert [thread.ran_ns for thread in seen.threads] == sorted(
+        (thread.ran_ns for thread in seen.threads), reverse=True
+    )
 
 
 def test_the_cpu_of_a_cgroup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

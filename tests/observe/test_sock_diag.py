@@ -101,12 +101,12 @@ def test_server_sockets_tell_queued_from_accepted() -> None:
         clients[9].close()  # queued, and its peer is gone: CLOSE-WAIT
         accepted[0].close()  # closed by its owner: inode 0, and not queued
         until(lambda: "FIN-WAIT-2" in diag.server_sockets(8001).states)  # its peer acknowledges after 40 ms
-        found = diag.server_sockets(8001)
-        assert (found.queued, found.accepted) == (6, 3)
+        sockets = diag.server_sockets(8001)
+        assert (sockets.queued, sockets.accepted) == (6, 3)
         shown = [line for line in ss("-tane", "sport = :8001") if line[0] != "LISTEN"]
-        assert found.states == Counter(line[0] for line in shown)
+        assert sockets.states == Counter(line[0] for line in shown)
         without_inode = [line for line in shown if line[0] in ("ESTAB", "CLOSE-WAIT") and "ino:0" in line]
-        assert len(without_inode) == found.queued
+        assert len(without_inode) == sockets.queued
         assert diag.server_sockets(8002).states == {}
 
 
@@ -134,7 +134,7 @@ def test_connections_as_ss_shows_them() -> None:
                 }
                 assert found == shown
                 assert len(shown) == 3
-            at_server = {one.remote_port: one for one in diag.connections(local_port=8004)}
+            at_server = {connection.remote_port: connection for connection in diag.connections(local_port=8004)}
             unread = [at_server[client.getsockname()[1]].rqueue for client in clients]
             assert unread == [90, 0, 7]
             assert [at_server[client.getsockname()[1]].inode > 0 for client in clients] == [True, False, False]
@@ -150,16 +150,16 @@ def test_half_open_and_time_wait_are_not_queued() -> None:
     ):
         deferring.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 30)
         with connections(deferring, 3):
-            found = diag.server_sockets(8001)
-            assert (found.states, found.queued, found.accepted) == ({"SYN-RECV": 3}, 0, 0)
+            sockets = diag.server_sockets(8001)
+            assert (sockets.states, sockets.queued, sockets.accepted) == ({"SYN-RECV": 3}, 0, 0)
         for _ in range(3):
             client = socket.create_connection(("127.0.0.1", 8002))
             accepted, _ = server.accept()
             accepted.close()  # the server closes first, so TIME-WAIT is its
             assert client.recv(1) == b""
             client.close()
-        found = diag.server_sockets(8002)
-        assert (found.states, found.queued, found.accepted) == ({"TIME-WAIT": 3}, 0, 0)
+        sockets = diag.server_sockets(8002)
+        assert (sockets.states, sockets.queued, sockets.accepted) == ({"TIME-WAIT": 3}, 0, 0)
 
 
 @pytest.mark.namespace
@@ -260,8 +260,8 @@ def test_sockets_that_come_and_go_while_they_are_counted() -> None:
             for _ in range(50):
                 assert len(diag.listeners(8001)) == 1
                 # A dump is no single moment: it can see more than were ever open at once.
-                found = diag.server_sockets(8001)
-                assert found.queued + found.accepted <= sum(found.states.values())
+                sockets = diag.server_sockets(8001)
+                assert sockets.queued + sockets.accepted <= sum(sockets.states.values())
         finally:
             stop.set()
             churning.join()

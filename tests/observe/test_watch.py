@@ -87,7 +87,7 @@ def test_an_overflow_from_both_ends() -> None:
     assert (process.pid, process.fds) == (os.getpid(), seen.worst_fds[os.getpid()])
     after = observed.server.after
     assert after is not None
-    assert [(one.worst_depth, one.port) for one in after.listeners or []] == [(4, 8001)]
+    assert [(listener.worst_depth, listener.port) for listener in after.listeners or []] == [(4, 8001)]
     # tcp_mem and tcp_max_orphans are the initial namespace's alone; conntrack, newer sysctls, cgroup v2 may be missing.
     assert {gap.field.split(".")[0] for gap in after.unobserved} <= {"sysctls", "cgroup", "conntrack", "security"}
     assert decode(encode(after), Snapshot, "estab.snapshot/1") == after
@@ -149,7 +149,7 @@ def test_listeners_that_appear_and_close_during_the_run() -> None:
     listener = observed.server.listener
     assert listener is not None
     assert (listener.listeners, listener.limit, listener.worst_depth, listener.drops) == (1, 2, 3, 1)
-    assert [one.pid for one in observed.server.processes or []] == [os.getpid()]
+    assert [process.pid for process in observed.server.processes or []] == [os.getpid()]
 
 
 @pytest.mark.namespace

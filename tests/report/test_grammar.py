@@ -18,7 +18,7 @@ from estab.live.judgement import ListenerFacts
 from estab.live.judgement import judge as condition
 from estab.records import RUN_SCHEMA, Diagnosis, Listener, Process, RunResult, decode, encode
 from estab.report.failure import failure_text, faults
-from estab.report.html.subject import Subject
+from estab.report.html.subject import PageSubject
 from estab.report.html.view import view
 from estab.report.text import render
 
@@ -77,7 +77,7 @@ def test_a_run(name: str, number: int) -> None:
     assert run.diagnosis is not None
     out = io.StringIO()
     render(run, Console(file=out, width=200))
-    page = view(Subject(title="run", diagnosis=run.diagnosis, run=run))
+    page = view(PageSubject(title="run", diagnosis=run.diagnosis, run=run))
     texts = [told(run.diagnosis), out.getvalue(), failure_text(run, faults(run)), page["asked"]]
     texts += [" ".join(figure) for figure in page["figures"]]
     assert [each for text in texts for each in wrong(text)] == []
@@ -91,7 +91,7 @@ def test_a_host(number: int) -> None:
         for depth, drops in ((number, 0), (number + 1, number))
     ]
     for tables in (None, runs.conntrack(drop=number, count=number, maximum=number).conntrack):
-        before, after = (runs.snapshot(listeners=[one], conntrack=tables) for one in listeners)
+        before, after = (runs.snapshot(listeners=[listener], conntrack=tables) for listener in listeners)
         after = after.replace(taken_at_s=3.0)
         assert wrong(told(judge_snapshots(before, after)) + told(judge_snapshots(None, after))) == []
 

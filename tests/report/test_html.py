@@ -24,7 +24,7 @@ from estab.records import Ghosts, Spread
 from estab.report.html import over_time, percentiles, rungs, syns, view
 from estab.report.html.labels import beside
 from estab.report.html.repeat import command
-from estab.report.html.subject import Capture, Subject
+from estab.report.html.subject import Capture, PageSubject
 
 pytestmark = pytest.mark.xdist_group("pages")  # what draws them is made once a process
 
@@ -345,7 +345,7 @@ def test_a_recording_has_clock_times_and_shaded_incidents() -> None:
         for i in range(10)
     ]
     plots = {
-        plot.name: plot for plot in snapshots.plots(Subject("x", diagnose_snapshots(recorded), snapshots=recorded))
+        plot.name: plot for plot in snapshots.plots(PageSubject("x", diagnose_snapshots(recorded), snapshots=recorded))
     }
     bands = next(table for table in plots["counters"].tables if table.name == "incidents")
     assert list(bands.rows()) == [{"from_s": 3.0, "to_s": 6.0}]

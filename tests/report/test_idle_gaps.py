@@ -13,7 +13,7 @@ from estab.records import IdleGap
 from estab.report.answer.run import answer_run
 from estab.report.html.groups import groups
 from estab.report.html.repeat import command
-from estab.report.html.subject import Material, Subject
+from estab.report.html.subject import Material, PageSubject
 from estab.report.idle_gaps import around_border, what_happened
 from estab.report.markdown import markdown
 from estab.report.text import render
@@ -63,7 +63,7 @@ def test_the_table_is_wherever_a_run_is_shown() -> None:
         out = io.StringIO()
         show(run, Console(file=out, width=100))
         assert out.getvalue().count(said) == 2
-    subject = Subject(title="run", diagnosis=run.diagnosis, run=run)
+    subject = PageSubject(title="run", diagnosis=run.diagnosis, run=run)
     assert markdown(Material(subjects=[subject]), version="0").count(said) == 2
     tables = [group["tables"] for group in groups(subject, [], {}, "k") if group["title"] == "Idle times"]
     assert [row[2] for row in tables[0][0]["rows"]] == ["answered", "answered", said, said]

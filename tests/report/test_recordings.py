@@ -155,7 +155,7 @@ def test_what_a_recording_says_is_text(tab: Page, tmp_path: Path) -> None:
         taken.replace(
             host=taken.host.replace(hostname=HOSTILE),
             listeners=[
-                each.replace(owners=[one.replace(name=HOSTILE) for one in each.owners or ()])
+                each.replace(owners=[owner.replace(name=HOSTILE) for owner in each.owners or ()])
                 for each in taken.listeners or ()
             ],
         )

@@ -21,7 +21,7 @@ _SI_KERNEL = 0x80  # sigaction(2): the terminal sent it, to the whole group
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 
 
-class Child:
+class StartedCommand:
     """A process that was started; it is waited for once. Raises CommandError where it can't be."""
 
     def __init__(self, command: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from estab import __version__
 from estab.api.machine import check_fits, machine
-from estab.api.probing import Probing, Subject
+from estab.api.probing import ProbeTarget, Probing
 from estab.api.recorder import ProgressCallback, Recorder
 from estab.api.request import ConfigValue, LoadOptions, LoadRequest
 from estab.diagnose import accepts, data_path, judge, sent, silence
@@ -104,7 +104,7 @@ def execute(
         probing = None
         if (options.probe or request.is_probe) and target is not None and not is_unix(address[0]):
             _check_other_port(options.port_beside, address)
-            subject = Subject(
+            subject = ProbeTarget(
                 target=address,
                 source=next(iter(made.sources), None),
                 exchange=load.exchange,

@@ -35,7 +35,7 @@ _FEW_PORTS = 12  # where not one connect got through, as many tell as much
 
 
 @dataclass(frozen=True)
-class Subject:
+class ProbeTarget:
     """What is probed: an address, from where, and what is asked there.
 
     `other_port` is another port of its host; 0: the next one. `ports_used`: local ports that connect() takes from.
@@ -58,7 +58,7 @@ class Subject:
 class Probing:
     """The probes of one run. `of_command`: it is that of the command `probe`, which makes them all."""
 
-    def __init__(self, subject: Subject, stop: Stop | None, *, of_command: bool) -> None:
+    def __init__(self, subject: ProbeTarget, stop: Stop | None, *, of_command: bool) -> None:
         self._subject, self._stop, self._of_command = subject, stop, of_command
         self._made = Probes()
         self._left = MOST_CONNECTS

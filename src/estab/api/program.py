@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from estab.api.child import Child, signals_held_back, take_signal
+from estab.api.child import StartedCommand, signals_held_back, take_signal
 from estab.api.family import Family
 from estab.api.program_observer import Observer
 from estab.api.program_record import Asked
@@ -49,7 +49,7 @@ def run(
     with signals_held_back() if pass_signals else contextlib.nullcontext(), Observer(asked) as observer:
         family = Family()
         observer.begin()
-        child = Child(command)
+        child = StartedCommand(command)
         family.command = child.pid
         try:
             observer.trace.follow([child.pid])

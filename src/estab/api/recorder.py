@@ -11,7 +11,7 @@ from estab.diagnose import accepts
 from estab.load import outcome
 from estab.load.conductor import Stop
 from estab.load.fleet import Fleet, WorkerProcess
-from estab.load.outcome import CpuWatch
+from estab.load.outcome import WorkerCpuWatch
 from estab.load.series import LatencySeries
 from estab.observe import host, processes
 from estab.observe.watch import EndsSample, Watch
@@ -44,7 +44,7 @@ class Recorder:
         self.clients, self.servers, self.watch, self.progress = clients, servers, watch, progress
         self._points = Points()
         self.rss_bytes: dict[int, int] = {}
-        self.cpu = CpuWatch()
+        self.cpu = WorkerCpuWatch()
         self.waited_ns: dict[int, tuple[int, int]] = {}
         self._latency = LatencySeries()
         self._last_count = time.monotonic(), 0

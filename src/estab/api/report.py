@@ -28,7 +28,7 @@ from estab.recording.reading import close_looks, is_recording
 from estab.records import Limits, Listener, RunResult, Snapshot, decode, encode, schema_of
 from estab.records.lab import LAB_SCHEMA, LabResult
 from estab.records.twin import TWIN_SCHEMA, TwinResult
-from estab.report.html.subject import MOST_CLOSE, Capture, Material, Subject
+from estab.report.html.subject import MOST_CLOSE, Capture, Material, PageSubject
 from estab.report.html.thinned import Thinned
 from estab.report.markdown import markdown as _markdown
 from estab.words import plural
@@ -59,7 +59,7 @@ def material(
     """
     if not files:
         raise UsageError("a report needs a recorded run: estab hold … --json run.json records one")
-    subjects: list[Subject] = []
+    subjects: list[PageSubject] = []
     labs: list[tuple[str, LabResult]] = []
     twins: list[TwinResult] = []
     for name in files:
@@ -83,17 +83,17 @@ def material(
     return Material(subjects=_by_number(subjects), labs=labs, captures=carried, notes=notes)
 
 
-def _by_number(subjects: list[Subject]) -> list[Subject]:
+def _by_number(subjects: list[PageSubject]) -> list[PageSubject]:
     """Those whose names differ in numbers alone, by these (a shell puts run-10 before run-2); others as given."""
     if len({_DIGITS.sub("0", subject.title) for subject in subjects}) != 1:
         return subjects
     return sorted(subjects, key=lambda subject: [int(digits) for digits in _DIGITS.findall(subject.title)])
 
 
-def subject(run: RunResult, title: str = "run", *, source: bytes = b"") -> Subject:
+def subject(run: RunResult, title: str = "run", *, source: bytes = b"") -> PageSubject:
     """A run as a report shows it: with its verdict, made now where the record has none, and its ladder of limits."""
     diagnosis = run.diagnosis if run.diagnosis is not None else judge(run)
-    return Subject(title, diagnosis, run=run, limits=_limits(run), source=source or encode(run))
+    return PageSubject(title, diagnosis, run=run, limits=_limits(run), source=source or encode(run))
 
 
 def html(given: Material) -> str:
@@ -156,7 +156,7 @@ def _need_extra() -> None:
 # Reading -----------------------------------------------------------------------------------------------------------
 
 
-def _read(path: Path) -> Subject | LabResult | TwinResult:
+def _read(path: Path) -> PageSubject | LabResult | TwinResult:
     data, where = read_bytes(path), named(path)
     try:
         kind = _kind(data)
@@ -177,7 +177,7 @@ def _read(path: Path) -> Subject | LabResult | TwinResult:
     return _observed(record, title, data)
 
 
-def _recording(path: str, since: str | None, until: str | None) -> Subject:
+def _recording(path: str, since: str | None, until: str | None) -> PageSubject:
     """A recording of any size, read once; a short one is carried by the page."""
     span = span_of([path], [], since, until)
     title = Path(path).name or path
@@ -196,11 +196,11 @@ def _kind(data: bytes) -> str:
         return schema_of(first).split("/")[0]  # lines, one record each
 
 
-def _observed(snapshots: list[Snapshot], title: str, data: bytes) -> Subject:
+def _observed(snapshots: list[Snapshot], title: str, data: bytes) -> PageSubject:
     return replace(_judged(reading.snapshots([], snapshots), title), source=data)
 
 
-def _judged(snapshots: Iterable[Snapshot], title: str) -> Subject:
+def _judged(snapshots: Iterable[Snapshot], title: str) -> PageSubject:
     """What snapshots show, the oldest first. Drawn is the namespace in which most went wrong, else the first one."""
     thinned = Thinned()
     episodes, _last = judge_recording(thinned.through(snapshots))
@@ -211,7 +211,7 @@ def _judged(snapshots: Iterable[Snapshot], title: str) -> Subject:
     named = [space for space in thinned.kept if worst and (space[0], space[2]) == (host, netns)]
     space = next(iter(named or thinned.kept))
     kept = thinned.kept[space]
-    return Subject(
+    return PageSubject(
         title,
         diagnosis_of(episodes),
         snapshots=kept.all(),
@@ -221,7 +221,7 @@ def _judged(snapshots: Iterable[Snapshot], title: str) -> Subject:
     )
 
 
-def _with_twins(subjects: list[Subject], twins: Sequence[TwinResult]) -> list[Subject]:
+def _with_twins(subjects: list[PageSubject], twins: Sequence[TwinResult]) -> list[PageSubject]:
     """Each twin beside the run that it rebuilt; without one, its own run with it."""
     shown = list(subjects)
     for twin in twins:
@@ -238,7 +238,7 @@ def _with_twins(subjects: list[Subject], twins: Sequence[TwinResult]) -> list[Su
     return shown
 
 
-def _not_drawn(shown: Subject) -> list[str]:
+def _not_drawn(shown: PageSubject) -> list[str]:
     if not shown.other_namespaces:
         return []
     name = None if shown.last is None else shown.last.netns
@@ -265,7 +265,7 @@ def _captured(paths: Sequence[Pathname]) -> tuple[list[Capture], list[Syn]]:
     return carried, syns
 
 
-def _notes(captures: Sequence[Pathname], syns: Sequence[Syn], subjects: Sequence[Subject]) -> list[str]:
+def _notes(captures: Sequence[Pathname], syns: Sequence[Syn], subjects: Sequence[PageSubject]) -> list[str]:
     notes = []
     if captures and not syns:
         notes.append("The capture holds no SYN.")

@@ -17,7 +17,7 @@ from estab.observe import netns, processes
 from estab.observe.netns import Namespace
 from estab.observe.process_names import service_of
 from estab.observe.program_watch import Target
-from estab.records import Service
+from estab.records import ServiceName
 
 _MOST_LISTED, _SHORT = 5, 12  # as docker prints an id
 
@@ -82,7 +82,7 @@ def _is_elsewhere(pid: int, namespace: int) -> bool:
     return False
 
 
-def _named(text: str, everyone: Mapping[int, Service | None]) -> list[int]:
+def _named(text: str, everyone: Mapping[int, ServiceName | None]) -> list[int]:
     """The processes of a unit, a container or a pod, the oldest first. Raises UsageError where it may be several."""
     known = {pid: service for pid, service in everyone.items() if service is not None}
     if exact := [pid for pid, service in known.items() if text in service.names]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from estab.load import outcome
 from estab.load.block import hdr_value
 from estab.observe.program_watch import Target
-from estab.observe.traced_connects import FailureCount, TracedConnects, TracedTarget
+from estab.observe.traced_connects import TracedConnects, TracedFailure, TracedTarget
 from estab.records import Failure, Funnel, Latency, ProgramAccepts, ProgramConnects, ProgramTarget, UnixRefused
 from estab.records.failure import GAVE_UP, by_kind
 
@@ -118,7 +118,7 @@ class TracedRun:
     def _told(self, target: Target | None) -> Sequence[TracedTarget]:
         return [each for each in self._traced.targets if (each.address, each.port) == target] or self._traced.targets
 
-    def _as_failures(self, phase: str, counted: Iterable[FailureCount]) -> list[Failure]:
+    def _as_failures(self, phase: str, counted: Iterable[TracedFailure]) -> list[Failure]:
         return [
             Failure(
                 phase=phase,

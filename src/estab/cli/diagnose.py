@@ -22,7 +22,7 @@ from estab.words import plural
 
 if TYPE_CHECKING:
     from estab.records import Snapshot
-    from estab.report.html.subject import Subject
+    from estab.report.html.subject import PageSubject
 
 
 def diagnose(
@@ -90,10 +90,10 @@ def _is_file(name: str) -> bool:
     return not name or name[0] == "-" or os.path.exists(name) or (not url and bool(re.search(r"[/\s\\]|\.\w*$", name)))
 
 
-def _this_host(listener: str | None, interval: float, output: ReportFlags) -> Subject:
+def _this_host(listener: str | None, interval: float, output: ReportFlags) -> PageSubject:
     from estab.api.files import diagnose_host
     from estab.api.local_server import find
-    from estab.report.html.subject import Subject
+    from estab.report.html.subject import PageSubject
 
     try:
         server = None if listener is None else find(listener)
@@ -107,16 +107,16 @@ def _this_host(listener: str | None, interval: float, output: ReportFlags) -> Su
         diagnosis = diagnose_host(interval, stop, server=server)
     if diagnosis is None:
         raise KeyboardInterrupt
-    return Subject(f"{whose}, {interval:g} s", diagnosis)
+    return PageSubject(f"{whose}, {interval:g} s", diagnosis)
 
 
-def _files(files: tuple[str, ...], since: str | None, until: str | None) -> list[Subject]:
+def _files(files: tuple[str, ...], since: str | None, until: str | None) -> list[PageSubject]:
     """Each run by itself, and all snapshots together."""
     from estab.api.files import diagnose as judge_run
     from estab.api.files import read_record
     from estab.recording.reading import is_recording
     from estab.records import RunResult
-    from estab.report.html.subject import Subject
+    from estab.report.html.subject import PageSubject
 
     input_file.check(files)
     subjects, held, recordings = [], [], [name for name in files if is_recording(name)]
@@ -127,7 +127,7 @@ def _files(files: tuple[str, ...], since: str | None, until: str | None) -> list
         if isinstance(record, RunResult):
             run = judge_run(record)
             assert run.diagnosis is not None
-            subjects.append(Subject(name, run.diagnosis, run=run))
+            subjects.append(PageSubject(name, run.diagnosis, run=run))
         else:
             held += record
     if held or recordings:
@@ -137,30 +137,30 @@ def _files(files: tuple[str, ...], since: str | None, until: str | None) -> list
     return subjects
 
 
-def _recording(recordings: list[str], held: list[Snapshot], since: str | None, until: str | None) -> Subject:
+def _recording(recordings: list[str], held: list[Snapshot], since: str | None, until: str | None) -> PageSubject:
     """All snapshots together: those of `recordings`, and those that were read from elsewhere."""
     from estab.api.recordings import judge_recording, read, span_of
     from estab.diagnose.episodes import diagnosis_of
-    from estab.report.html.subject import Subject
+    from estab.report.html.subject import PageSubject
 
     span = span_of(recordings, held, since, until)
     episodes, last = judge_recording(read(recordings, held, span))
     title = plural(episodes.snapshots, "snapshot")
     several = episodes if episodes.snapshots >= _SEVERAL else None
-    return Subject(title, diagnosis_of(episodes), last=last, episodes=several)
+    return PageSubject(title, diagnosis_of(episodes), last=last, episodes=several)
 
 
 _SEVERAL = 3  # of two snapshots the whole is the only interval
 
 
-def _code(subject: Subject) -> int:
+def _code(subject: PageSubject) -> int:
     """That of the run, though one that was interrupted then is no interruption now."""
     if subject.run is not None:
         return exit_code(subject.run.replace(interrupted=False))
     return FAILED if subject.diagnosis.cause else OK  # each episode names one
 
 
-def _print(subject: Subject, output: ReportFlags) -> None:
+def _print(subject: PageSubject, output: ReportFlags) -> None:
     from estab.report.answer.episodes import answer_episodes, brief_episodes
     from estab.report.answer.run import answer_diagnosis, answer_run, brief_diagnosis, brief_run
     from estab.report.episodes import render_episodes
@@ -188,7 +188,7 @@ def _print(subject: Subject, output: ReportFlags) -> None:
     )
 
 
-def _print_markdown(subjects: list[Subject], output: ReportFlags) -> None:
+def _print_markdown(subjects: list[PageSubject], output: ReportFlags) -> None:
     if output.shows_report:
         from estab.api.report import markdown
         from estab.report.html.subject import Material

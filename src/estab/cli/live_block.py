@@ -19,7 +19,7 @@ _CODES = {"dim": "2", "cyan": "36", "red": "31"}
 _ROOM = 3  # lines of a terminal that are left to what stands above
 
 
-class Block:
+class LiveBlock:
     """The lines that are drawn now. Nothing is drawn where stderr is no terminal, in the background, or when quiet."""
 
     def __init__(self, output: OutputFlags) -> None:
@@ -61,7 +61,7 @@ class Block:
 @contextlib.contextmanager
 def live_block(output: OutputFlags) -> Iterator[Draw]:
     """Gives what draws lines in place of those before; they are wiped at the end."""
-    block = Block(output)
+    block = LiveBlock(output)
     try:
         yield block.draw
     finally:

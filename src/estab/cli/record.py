@@ -59,11 +59,11 @@ def record(
     quiet
         Print nothing but what goes wrong.
     """
-    from estab.live.record import Recorder, recorder
+    from estab.live.record import SnapshotRecorder, recorder
     from estab.report.words import size
 
     with Stop() as stop:
-        looks = Recorder(interval, netns=netns, all_netns=all_netns, once_a_cause=once_a_cause)
+        looks = SnapshotRecorder(interval, netns=netns, all_netns=all_netns, once_a_cause=once_a_cause)
         with recorder(dir, keep_s=keep, max_bytes=max_bytes, once_a_cause=once_a_cause) as into, stoppable(stop):
 
             def so_far() -> str:

@@ -9,7 +9,7 @@ from estab.records.cluster import Clock
 
 
 @dataclass(frozen=True)
-class Exchange:
+class ClockExchange:
     """A question and its answer: sent and back by our clock, the other's clock between; Unix time in seconds."""
 
     sent_s: float
@@ -27,7 +27,7 @@ class Exchange:
         return self.there_s - (self.sent_s + self.back_s) / 2
 
 
-def best(exchanges: Sequence[Exchange]) -> Clock:
+def best(exchanges: Sequence[ClockExchange]) -> Clock:
     """The clock as the exchange with the shortest round trip shows it: its error is at most half of that."""
     shortest = min(exchanges, key=lambda exchange: exchange.round_trip_s)
     return Clock(

@@ -261,7 +261,7 @@ class Session:
             answer = self._ask("estab.cluster.probe", "clock", [member]).get(member.address)
             if not isinstance(answer, bytes):
                 raise MachineError(_refusal(member, answer))
-            exchanges.append(clocks.Exchange(sent, float(answer), time.time()))
+            exchanges.append(clocks.ClockExchange(sent, float(answer), time.time()))
         return clocks.best(exchanges)
 
     def _ask(self, module: str, name: str, members: Sequence[Member], payload: bytes = b"") -> dict[str, Any]:

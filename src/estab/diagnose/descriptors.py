@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from estab.diagnose.evidence import measured
 from estab.diagnose.facts import workers
-from estab.records import Evidence, Process, RunResult, Service, Worker
+from estab.records import Evidence, Process, RunResult, ServiceName, Worker
 from estab.words import plural
 
 
@@ -19,7 +19,7 @@ class FullestProcess:
     fds: int
     limit: int
     who: str
-    service: Service | None = None
+    service: ServiceName | None = None
 
     @property
     def at_limit(self) -> bool:

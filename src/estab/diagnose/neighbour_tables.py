@@ -16,7 +16,7 @@ _SOURCE = "netlink RTM_GETNEIGHTBL"
 
 
 @dataclass(frozen=True)
-class NeighbourTables:
+class FullestTable:
     """One machine: the fullest of its tables as it stands, and how often one was full in between (None: not known)."""
 
     fullest: NeighbourTable
@@ -45,12 +45,12 @@ class NeighbourTables:
         return told
 
 
-def of_client(run: RunResult) -> NeighbourTables | None:
+def of_client(run: RunResult) -> FullestTable | None:
     """The client's machine. None: not observed."""
     return between(run.client.before, run.client.after)
 
 
-def between(before: Snapshot | None, after: Snapshot | None) -> NeighbourTables | None:
+def between(before: Snapshot | None, after: Snapshot | None) -> FullestTable | None:
     """One machine between two moments. None: it was not read at the later one."""
     now = (after.neighbours if after is not None else None) or []
     if not now:
@@ -62,7 +62,7 @@ def between(before: Snapshot | None, after: Snapshot | None) -> NeighbourTables 
         if table.table_fulls is not None and (was := then.get(table.name)) is not None
     ]
     fullest = max(now, key=lambda table: table.entries / max(1, table.maximum or 1))
-    return NeighbourTables(fullest, sum(rises) if rises else None)
+    return FullestTable(fullest, sum(rises) if rises else None)
 
 
 def refused(run: RunResult) -> int:

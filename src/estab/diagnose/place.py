@@ -33,7 +33,7 @@ class Owned:
 
 
 @dataclass(frozen=True)
-class Change:
+class ListenerChange:
     """What became of a listener; `pid`: its first owner since, where that is a new one."""
 
     next: Next
@@ -84,21 +84,21 @@ def owned(place: Place, taken: Snapshot) -> Owned | None:
     )
 
 
-def what_changed(then: Owned, now: Owned | None) -> Change | None:
+def what_changed(then: Owned, now: Owned | None) -> ListenerChange | None:
     """What became of the listeners from one look to a later one, at which they were read. None: nothing.
 
     A new socket, or none of the old owners, is a restart. A reload changes the limit, or all owners but the oldest
     (the master process, which keeps the socket).
     """
     if now is None:
-        return Change("closed")
+        return ListenerChange("closed")
     pid = next((owner.pid for owner in now.owners), None)
     if then.inodes and now.inodes and not then.inodes & now.inodes:
-        return Change("restarted", pid)
+        return ListenerChange("restarted", pid)
     if then.owners and now.owners and not then.identities & now.identities:
-        return Change("restarted", pid)
+        return ListenerChange("restarted", pid)
     if then.limits != now.limits or _only_the_oldest_is_left(then, now):
-        return Change("reloaded")
+        return ListenerChange("reloaded")
     return None
 
 

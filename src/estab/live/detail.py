@@ -12,7 +12,7 @@ from estab.live.judgement import rate
 from estab.live.panels import label
 from estab.live.view import ListenerRow, QueueSample
 from estab.observe.process_names import ProcessNames
-from estab.records import Diagnosis, Process, Service
+from estab.records import Diagnosis, Process, ServiceName
 from estab.report.layout import Glyphs, bar
 from estab.report.words import DASH, clean, count, size
 from estab.words import clock, plural
@@ -101,7 +101,7 @@ def _names(names: ProcessNames | None) -> list[Text]:
     if names is None:
         return []
     lines = [label("Command").append(clean(names.command_line))] if names.command_line else []
-    service = names.service or Service()
+    service = names.service or ServiceName()
     container = " ".join(part for part in (service.container, (service.container_id or "")[:12]) if part)
     pod = " ".join(part for part in (service.pod, service.pod_uid) if part)
     called = [("user", names.user), ("unit", service.unit), ("container", container), ("pod", pod)]

@@ -13,11 +13,11 @@ from estab.live import rates
 from estab.live.namespace import NamespaceModel
 from estab.live.view import (
     PUT_OFF,
+    ConnectionsByPeer,
     HostTotals,
     HostView,
     Key,
     ListenerRow,
-    PeerConnections,
     QueueSample,
     Target,
 )
@@ -104,12 +104,12 @@ def _busiest(targets: Iterable[Target]) -> list[Target]:
     )[:MOST_TARGETS]
 
 
-def _peers(models: Sequence[NamespaceModel]) -> list[PeerConnections]:
+def _peers(models: Sequence[NamespaceModel]) -> list[ConnectionsByPeer]:
     counts: dict[str, int] = {}
     for model in models:
         for peer in model.census.peers if model.census is not None else ():
             counts[peer.address] = counts.get(peer.address, 0) + peer.sockets
-    return [PeerConnections(*item) for item in sorted(counts.items(), key=lambda item: (-item[1], item[0]))][
+    return [ConnectionsByPeer(*item) for item in sorted(counts.items(), key=lambda item: (-item[1], item[0]))][
         :MOST_TARGETS
     ]
 

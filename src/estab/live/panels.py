@@ -10,7 +10,7 @@ from estab.diagnose.accepts import PASSIVE_OPENS
 from estab.live import rates
 from estab.live.columns import BY_SEVERITY, where
 from estab.live.judgement import DISTRESS, rate
-from estab.live.view import HostTotals, HostView, ListenerRow, PeerConnections, Target
+from estab.live.view import ConnectionsByPeer, HostTotals, HostView, ListenerRow, Target
 from estab.records import Diagnosis
 from estab.report.layout import Glyphs, bar
 from estab.report.words import DASH, clean, count
@@ -155,7 +155,7 @@ def _target(target: Target, glyphs: Glyphs, width: int) -> Text:
     return text.append(f" {use.sources:>7,}" if width >= _WIDE else "")
 
 
-def _peer(peer: PeerConnections) -> Text:
+def _peer(peer: ConnectionsByPeer) -> Text:
     return Text(f"{clean(peer.address):<40} {peer.sockets:>9,}")
 
 

@@ -27,7 +27,7 @@ def recorder(directory: str, *, keep_s: float, max_bytes: int, once_a_cause: boo
     return RecordingDirectory(directory, keep_s=keep_s, max_bytes=max_bytes, close=once_a_cause)
 
 
-class Recorder:
+class SnapshotRecorder:
     """Looks every `interval_s`, of this thread's namespace, of one that is named, or of all, and with `once_a_cause`
     closely around each episode. Raises UsageError for what can't be, MachineError for what may not be seen.
     """

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from estab.kernel.rules import accept_queue
 from estab.live.judgement import ListenerCondition
-from estab.records import Conntrack, Diagnosis, NamespaceId, PortUse, Process, Service
+from estab.records import Conntrack, Diagnosis, NamespaceId, PortUse, Process, ServiceName
 
 PUT_OFF = "not at every look: counting all sockets is put off, so that watching stays cheap"
 Key = tuple[NamespaceId, int, str, int, int | None]  # namespace, family, address, port, inode
@@ -56,7 +56,7 @@ class ListenerRow:
         return max(known, key=lambda owner: (owner.fds or 0) / (owner.nofile_soft or 1), default=None)
 
     @property
-    def service(self) -> Service | None:
+    def service(self) -> ServiceName | None:
         """The systemd unit, container or pod of its first owner that is of one."""
         return next((owner.service for owner in self.owners if owner.service and owner.service.words), None)
 
@@ -78,7 +78,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class PeerConnections:
+class ConnectionsByPeer:
     """Where no ports were counted: connections by peer, as a census has them."""
 
     address: str
@@ -114,7 +114,7 @@ class HostView:
     interval_s: float | None = None
     rows: Sequence[ListenerRow] = ()
     targets: Sequence[Target] = ()
-    peers: Sequence[PeerConnections] = ()
+    peers: Sequence[ConnectionsByPeer] = ()
     totals: HostTotals = field(default_factory=HostTotals)
     verdict: Diagnosis | None = None
     unobserved: Sequence[tuple[str, str]] = ()

@@ -238,7 +238,7 @@ def syn_retransmits(blocks: Iterable[Block]) -> dict[str, int]:
     return dict(sorted(total.items(), key=lambda item: int(item[0])))
 
 
-class CpuWatch:
+class WorkerCpuWatch:
     """The busiest half second of each worker, from samples of its CPU clock: a mean over a long hold would hide it."""
 
     def __init__(self) -> None:
@@ -262,7 +262,7 @@ class ProcessFigures:
     """What was seen of the worker processes from outside, by pid."""
 
     nofile_soft: int | None = None
-    cpu: CpuWatch = field(default_factory=CpuWatch)
+    cpu: WorkerCpuWatch = field(default_factory=WorkerCpuWatch)
     rss_bytes: Mapping[int, int] = field(default_factory=dict)
     worst_fds: Mapping[int, int] = field(default_factory=dict)
     waited_s: Mapping[int, float] = field(default_factory=dict)

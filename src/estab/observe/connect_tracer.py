@@ -41,7 +41,7 @@ _CALLS = "calls that failed before TCP did anything, and what was accepted"
 _BINDS = "bind() that failed"
 
 
-class Event:
+class WantedEvent:
     """An event, the sizes of its fields, what the kernel lets through, and what is not seen without it (empty: all)."""
 
     def __init__(self, name: str, sizes: Mapping[str, int], wanted: str = "", without: str = "") -> None:
@@ -50,33 +50,33 @@ class Event:
 
 # In the order of `enum event_kind` in event.h.
 _EVENTS = (
-    Event(
+    WantedEvent(
         "sock/inet_sock_set_state",
         {"skaddr": 8, "oldstate": 4, "newstate": 4, **_TUPLE},
         "protocol == 6 && (newstate == 2 || oldstate == 2 || newstate == 7)",  # TCP; SYN_SENT, CLOSE
     ),
-    Event("tcp/tcp_retransmit_skb", _SOCKET, without="packets that were sent again"),
-    Event("tcp/tcp_receive_reset", _SOCKET, without="RSTs that were received"),
-    Event("tcp/tcp_send_reset", _SOCKET, without="RSTs that were sent"),
-    Event(
+    WantedEvent("tcp/tcp_retransmit_skb", _SOCKET, without="packets that were sent again"),
+    WantedEvent("tcp/tcp_receive_reset", _SOCKET, without="RSTs that were received"),
+    WantedEvent("tcp/tcp_send_reset", _SOCKET, without="RSTs that were sent"),
+    WantedEvent(
         "sock/inet_sk_error_report", {"error": 4, **_TUPLE}, "protocol == 6", "why a connect failed that did not block"
     ),
-    Event("task/task_newtask", {"pid": 4, "clone_flags": 8}),
-    Event(
+    WantedEvent("task/task_newtask", {"pid": 4, "clone_flags": 8}),
+    WantedEvent(
         "syscalls/sys_enter_socket",
         {"family": 8, "type": 8},
         "family == 1 || family == 2 || family == 10",  # UNIX, IPv4, IPv6
         _CALLS,
     ),
-    Event("syscalls/sys_exit_socket", _RETURN, "", _CALLS),
-    Event("syscalls/sys_enter_connect", _DESCRIPTOR, "", _CALLS),
-    Event("syscalls/sys_exit_connect", _RETURN, "ret < 0 && ret != -115", _CALLS),  # EINPROGRESS
-    Event("syscalls/sys_enter_accept", _DESCRIPTOR, "", _CALLS),
-    Event("syscalls/sys_enter_accept4", _DESCRIPTOR, "", _CALLS),
-    Event("syscalls/sys_exit_accept", _RETURN, _ACCEPTED, _CALLS),
-    Event("syscalls/sys_exit_accept4", _RETURN, _ACCEPTED, _CALLS),
-    Event("syscalls/sys_enter_bind", _DESCRIPTOR, "", _BINDS),
-    Event("syscalls/sys_exit_bind", _RETURN, "ret < 0", _BINDS),
+    WantedEvent("syscalls/sys_exit_socket", _RETURN, "", _CALLS),
+    WantedEvent("syscalls/sys_enter_connect", _DESCRIPTOR, "", _CALLS),
+    WantedEvent("syscalls/sys_exit_connect", _RETURN, "ret < 0 && ret != -115", _CALLS),  # EINPROGRESS
+    WantedEvent("syscalls/sys_enter_accept", _DESCRIPTOR, "", _CALLS),
+    WantedEvent("syscalls/sys_enter_accept4", _DESCRIPTOR, "", _CALLS),
+    WantedEvent("syscalls/sys_exit_accept", _RETURN, _ACCEPTED, _CALLS),
+    WantedEvent("syscalls/sys_exit_accept4", _RETURN, _ACCEPTED, _CALLS),
+    WantedEvent("syscalls/sys_enter_bind", _DESCRIPTOR, "", _BINDS),
+    WantedEvent("syscalls/sys_exit_bind", _RETURN, "ret < 0", _BINDS),
 )
 
 
@@ -137,7 +137,7 @@ def _trace(folder: str, buffer_kb: int) -> dict[str, Any] | None:
     }
 
 
-def switched_on(folder: str, event: Event) -> tuple[int, ...]:
+def switched_on(folder: str, event: WantedEvent) -> tuple[int, ...]:
     """Its id and the places of its fields; where this kernel has none such and it can be done without, `_ABSENT`."""
     at = f"{folder}/events/{event.name}"
     try:

@@ -12,7 +12,7 @@ from estab.errors import EstabError
 from estab.kernel.formats import cgroup
 from estab.kernel.formats.cgroup_names import CgroupNames, names
 from estab.observe.containers import ContainerNames, container_names
-from estab.records import Service
+from estab.records import ServiceName
 from estab.records.base import Record
 
 _REMEMBERED_S = 60.0
@@ -23,7 +23,7 @@ class ProcessNames(Record, frozen=True, kw_only=True):
 
     command_line: str | None = None
     user: str | None = None
-    service: Service | None = None
+    service: ServiceName | None = None
 
 
 def process_names(pid: int) -> ProcessNames:
@@ -34,7 +34,7 @@ def process_names(pid: int) -> ProcessNames:
     return ProcessNames(command_line=_command_line(pid), user=_user(pid), service=service_of(pid))
 
 
-def service_of(pid: int, started_ticks: int | None = None) -> Service | None:
+def service_of(pid: int, started_ticks: int | None = None) -> ServiceName | None:
     """What a process belongs to; None where that is nothing that has a name, or it is gone.
 
     It is remembered for a minute: with `started_ticks`, of that very process.
@@ -43,12 +43,12 @@ def service_of(pid: int, started_ticks: int | None = None) -> Service | None:
 
 
 @lru_cache(maxsize=4096)
-def _service(pid: int, _started_ticks: int | None, minute: int) -> Service | None:
+def _service(pid: int, _started_ticks: int | None, minute: int) -> ServiceName | None:
     called = names(_cgroup(pid) or "/")
     if called == CgroupNames():
         return None
     told = _told(called.container_id, called.pod_uid, minute)
-    return Service(
+    return ServiceName(
         unit=called.unit,
         container=called.container or told.container,
         container_id=called.container_id,

@@ -15,7 +15,7 @@ _Failures: TypeAlias = list[tuple[int, int, int, int]]
 _Target: TypeAlias = tuple[bytes, int, int, int, int, int, int, int, _Failures]
 
 
-class FailureCount(msgspec.Struct):
+class TracedFailure(msgspec.Struct):
     """`code`: an errno; 0: closed by its program before it connected; -1: not told. Times of CLOCK_MONOTONIC, in ns."""
 
     code: int
@@ -35,7 +35,7 @@ class TracedTarget(msgspec.Struct):
     resets_sent: int
     resent: int
     worst_give_up_ns: int
-    failures: list[FailureCount]
+    failures: list[TracedFailure]
 
 
 class TracedAccepts(msgspec.Struct):
@@ -44,7 +44,7 @@ class TracedAccepts(msgspec.Struct):
     inode: int | None
     unix: bool
     accepted: int
-    failures: list[FailureCount]
+    failures: list[TracedFailure]
 
 
 class TracedRefused(msgspec.Struct):
@@ -74,12 +74,12 @@ class TracedConnects(msgspec.Struct):
     sum_ns: int = 0
     max_ns: int = 0
     resent: list[int] = []
-    socket_failures: list[FailureCount] = []
-    bind_failures: list[FailureCount] = []
-    connect_failures: list[FailureCount] = []
+    socket_failures: list[TracedFailure] = []
+    bind_failures: list[TracedFailure] = []
+    connect_failures: list[TracedFailure] = []
     accepts: list[TracedAccepts] = []
     unix_connects: int = 0
-    unix_failures: list[FailureCount] = []
+    unix_failures: list[TracedFailure] = []
     refused: list[TracedRefused] = []
     events: int = 0
     lost: int = 0
@@ -111,8 +111,8 @@ def read(told: bytes) -> TracedConnects:
     )
 
 
-def _failures(rows: _Failures) -> list[FailureCount]:
-    return [FailureCount(*row) for row in rows]
+def _failures(rows: _Failures) -> list[TracedFailure]:
+    return [TracedFailure(*row) for row in rows]
 
 
 def _accepts(rows: Iterable[tuple[int | None, bool, int, _Failures]]) -> list[TracedAccepts]:

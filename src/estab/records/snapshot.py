@@ -85,7 +85,7 @@ class Tasks(Record, frozen=True, kw_only=True):
 _OF_AN_ID = 6
 
 
-class Service(Record, frozen=True, kw_only=True):
+class ServiceName(Record, frozen=True, kw_only=True):
     """What a process belongs to, by its cgroup. None: to none, or its name is told nowhere that could be read.
 
     `unit` is systemd's (`nginx.service`), `container` the name that its user gave, `pod` NAMESPACE/NAME.
@@ -145,7 +145,7 @@ class Process(Record, frozen=True, kw_only=True):
     threads: list[Thread] | None = None
     cgroup_cpu: CgroupCpu | None = None
     tasks: Tasks | None = None
-    service: Service | None = None
+    service: ServiceName | None = None
 
     @property
     def words(self) -> str:

@@ -14,7 +14,7 @@ from estab.report import recorded
 from estab.report.asked import asked
 from estab.report.episodes import basis
 from estab.report.html.repeat import command
-from estab.report.html.subject import Material, Subject
+from estab.report.html.subject import Material, PageSubject
 from estab.report.html.view import facts, failure_rows, figures, latency_rows, suspects, tone_of
 from estab.report.idle_gaps import HEADER, gap_rows
 from estab.report.markup import code, plain, table
@@ -40,7 +40,7 @@ def markdown(material: Material, *, version: str) -> str:
     return "\n\n".join([*parts, f"<sub>estab {plain(version)}</sub>"]) + "\n"
 
 
-def _subject(subject: Subject, heading: str) -> Iterator[str]:
+def _subject(subject: PageSubject, heading: str) -> Iterator[str]:
     diagnosis, run = subject.diagnosis, subject.run
     if heading:
         yield f"{heading} {plain(subject.title)}"
@@ -64,7 +64,7 @@ def _subject(subject: Subject, heading: str) -> Iterator[str]:
         yield f"```sh\n{clean(command(run)).replace('```', '` ` `')}\n```"
 
 
-def _verdict(subject: Subject) -> str:
+def _verdict(subject: PageSubject) -> str:
     diagnosis = subject.diagnosis
     tone, tag = tone_of(diagnosis, failed=subject.failed)
     where = f", {'on the path' if diagnosis.side == 'path' else f'at the {diagnosis.side}'}" if diagnosis.side else ""
@@ -120,11 +120,11 @@ def _ledger(diagnosis: Diagnosis) -> Iterator[str]:
         yield f"<details><summary>{plural(len(others), 'other suspect')}</summary>\n\n{listed}\n\n</details>"
 
 
-def _host(subject: Subject) -> str:
+def _host(subject: PageSubject) -> str:
     return plain(", ".join(f"{name} {value}" for name, value in facts(subject)))
 
 
-def _overview(subjects: Sequence[Subject]) -> Iterator[str]:
+def _overview(subjects: Sequence[PageSubject]) -> Iterator[str]:
     rows = []
     for subject in subjects:
         tone, tag = tone_of(subject.diagnosis, failed=subject.failed)

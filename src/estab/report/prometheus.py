@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 
 from estab.kernel.formats.endpoint import is_unix
 from estab.kernel.rules import accept_queue
-from estab.records import Diagnosis, Listener, PortUse, Process, Service, Snapshot
+from estab.records import Diagnosis, Listener, PortUse, Process, ServiceName, Snapshot
 from estab.report.prometheus_host import host_families
 from estab.report.prometheus_names import (
     LISTENER_HELP,
@@ -149,7 +149,7 @@ class _ListenAddress:
         return max(max(listener.depth, listener.worst_depth or 0) for listener in self.sockets)
 
     @property
-    def service(self) -> Service | None:
+    def service(self) -> ServiceName | None:
         """What the first owner belongs to that belongs to anything."""
         return next((owner.service for owner in self.owners if owner.service is not None), None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from estab.kernel.formats.inet_diag import BOUND_INACTIVE, STATE_NAMES
-from estab.records import Process, Service
+from estab.records import Process, ServiceName
 
 NAMESPACE = "namespace"  # the label that says which network namespace
 OTHER = "other"
@@ -75,7 +75,7 @@ def process_names(owners: Iterable[Process]) -> str:
     return ",".join([*names[:_MOST_NAMES], "..."] if len(names) > _MOST_NAMES else names)
 
 
-def service_labels(service: Service) -> tuple[str, str, str]:
+def service_labels(service: ServiceName) -> tuple[str, str, str]:
     """Its systemd unit, its container and its pod by the names that outlive a restart, else by their ids."""
     container = service.container or (service.container_id or "")[:12]
     unit, pod = service.unit or "", service.pod or service.pod_uid or ""

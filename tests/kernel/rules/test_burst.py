@@ -30,8 +30,8 @@ def test_rule_16_within_one_round_trip(cookies: int, expected: tuple[int, ...]) 
 
 
 def test_rule_16_counters() -> None:
-    found = ask(Clients(connects=400, within_s=0, rtt_s=0.01), Server(limit=128, kernel=NEW))
-    moved = {name: count.low for name, count in found.counters.items() if count.high}
+    outcome = ask(Clients(connects=400, within_s=0, rtt_s=0.01), Server(limit=128, kernel=NEW))
+    moved = {name: count.low for name, count in outcome.counters.items() if count.high}
     names = ("ListenOverflows", "ListenDrops", "TCPReqQFullDoCookies", "SyncookiesSent", "SyncookiesRecv")
     assert moved == dict.fromkeys(names, 271)
 
@@ -39,18 +39,18 @@ def test_rule_16_counters() -> None:
 @pytest.mark.parametrize("cookies", [0, 1, 2])
 @pytest.mark.parametrize(("connects", "waiting"), [(128, 0), (129, 0), (130, 1), (400, 271)])
 def test_rule_16_without_a_round_trip_time(cookies: int, connects: int, waiting: int) -> None:
-    found = ask(
+    outcome = ask(
         Clients(connects=connects, within_s=0.5, rtt_s=0), Server(limit=128, tcp_syncookies=cookies, kernel=NEW)
     )
-    assert lows(found) == (connects - waiting, connects - waiting, 0, 0, waiting)
+    assert lows(outcome) == (connects - waiting, connects - waiting, 0, 0, waiting)
 
 
 def test_rule_16_over_more_than_one_round_trip_is_an_interval() -> None:
-    found = ask(Clients(connects=400, within_s=0.02, rtt_s=0.01), Server(limit=128, kernel=NEW))
-    assert not found.exact
-    assert (found.connected.low, found.connected.high) == (129, 400)
-    assert 248 in found.ghosts
-    assert 259 in found.ghosts
+    outcome = ask(Clients(connects=400, within_s=0.02, rtt_s=0.01), Server(limit=128, kernel=NEW))
+    assert not outcome.exact
+    assert (outcome.connected.low, outcome.connected.high) == (129, 400)
+    assert 248 in outcome.ghosts
+    assert 259 in outcome.ghosts
 
 
 @pytest.mark.parametrize(
@@ -67,22 +67,22 @@ def test_rule_15_served_and_reset(cookies: int, within_s: float, served: int, re
         tcp_syn_linear_timeouts=4,
     )
     server = Server(limit=128, tcp_syncookies=cookies, kernel=NEW, accepts_per_s=None, accepts_from_s=0.3)
-    found = ask(clients, server, at_s=10)
-    assert (found.accepted.low, found.errors["ECONNRESET"].low) == (served, reset)
-    assert found.connected.low == 400
+    outcome = ask(clients, server, at_s=10)
+    assert (outcome.accepted.low, outcome.errors["ECONNRESET"].low) == (served, reset)
+    assert outcome.connected.low == 400
 
 
 @pytest.mark.parametrize(("at_s", "waiting", "timed_out"), [(126.9, 271, 0), (127.2, 0, 271)])
 def test_rule_17_the_rest_gives_up(at_s: float, waiting: int, timed_out: int) -> None:
-    found = ask(Clients(connects=400, within_s=0.1, rtt_s=0), Server(limit=128, kernel=NEW), at_s)
-    assert (found.waiting.low, found.errors["ETIMEDOUT"].low) == (waiting, timed_out)
-    assert found.counters["ListenOverflows"].low == 271 * 7  # the SYN and six retransmissions of each
+    outcome = ask(Clients(connects=400, within_s=0.1, rtt_s=0), Server(limit=128, kernel=NEW), at_s)
+    assert (outcome.waiting.low, outcome.errors["ETIMEDOUT"].low) == (waiting, timed_out)
+    assert outcome.counters["ListenOverflows"].low == 271 * 7  # the SYN and six retransmissions of each
 
 
 def test_rule_18_own_timeout_comes_before_the_first_retransmission() -> None:
     clients = Clients(connects=10, within_s=0, rtt_s=0, timeout_s=0.5)
-    found = ask(clients, Server(limit=4, kernel=NEW), at_s=5)
-    assert (found.errors["own_timeout"].low, found.counters["ListenOverflows"].low) == (5, 5)
+    outcome = ask(clients, Server(limit=4, kernel=NEW), at_s=5)
+    assert (outcome.errors["own_timeout"].low, outcome.counters["ListenOverflows"].low) == (5, 5)
 
 
 def test_rule_4_half_open_ghosts_count_with_every_synack() -> None:
@@ -97,13 +97,13 @@ def test_rule_4_half_open_ghosts_count_with_every_synack() -> None:
 
 def test_rule_7_abort_on_overflow_resets_the_half_open_ones() -> None:
     clients = Clients(connects=10, within_s=0.0189, rtt_s=0.01, spread="even")
-    found = ask(clients, Server(limit=4, tcp_syncookies=0, tcp_abort_on_overflow=1, kernel=NEW))
-    assert (found.errors["ECONNRESET"].low, found.counters["EmbryonicRsts"].low) == (4, 4)
+    outcome = ask(clients, Server(limit=4, tcp_syncookies=0, tcp_abort_on_overflow=1, kernel=NEW))
+    assert (outcome.errors["ECONNRESET"].low, outcome.counters["EmbryonicRsts"].low) == (4, 4)
 
 
 def test_a_server_that_accepts_as_fast_as_they_come_loses_nobody() -> None:
-    found = ask(Clients(connects=1000, within_s=1, rtt_s=0), Server(limit=5, kernel=NEW, accepts_per_s=None))
-    assert (found.accepted.low, found.waiting.low) == (1000, 0)
+    outcome = ask(Clients(connects=1000, within_s=1, rtt_s=0), Server(limit=5, kernel=NEW, accepts_per_s=None))
+    assert (outcome.accepted.low, outcome.waiting.low) == (1000, 0)
 
 
 def test_a_slow_server_overflows_late() -> None:
@@ -155,28 +155,28 @@ def _full_at_once(connects: int, cookies: int, segments: tuple[int, ...]) -> Pre
 def test_agrees_with_the_arithmetic(connects: int, limit: int, cookies: int, m: int, writes: bool) -> None:
     segments = (90, 90) if writes else ()
     clients = Clients(connects=connects, within_s=0, rtt_s=0.01, segment_bytes=segments)
-    found = ask(clients, Server(limit=limit, tcp_syncookies=cookies, tcp_max_syn_backlog=m, kernel=NEW), at_s=0.02)
+    outcome = ask(clients, Server(limit=limit, tcp_syncookies=cookies, tcp_max_syn_backlog=m, kernel=NEW), at_s=0.02)
     flood = syn_queue.flood(connects, limit, m, cookies, NEW)
     assert flood is not None
     # SYN-ACKs leave in the order of the SYNs, and so the half-open ones' ACKs come first.
     connected = flood.half_open + flood.cookies
     in_queue = min(connected, accept_queue.fits(limit))
     reset = min(connected - in_queue, flood.cookies) if writes else 0
-    assert found.connected.low == connected
-    assert found.established.low == in_queue
-    assert found.errors["ECONNRESET"].low == reset
-    assert found.ghosts.low == connected - in_queue - reset
-    assert found.waiting.low == flood.dropped == connects - connected
+    assert outcome.connected.low == connected
+    assert outcome.established.low == in_queue
+    assert outcome.errors["ECONNRESET"].low == reset
+    assert outcome.ghosts.low == connected - in_queue - reset
+    assert outcome.waiting.low == flood.dropped == connects - connected
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 200), st.floats(0, 0.1), st.floats(0, 0.1), st.integers(0, 100), st.sampled_from([0, 1, 2]))
 def test_every_client_is_somewhere(connects: int, within_s: float, rtt_s: float, limit: int, cookies: int) -> None:
     clients = Clients(connects=connects, within_s=within_s, rtt_s=rtt_s, spread="even")
-    found = ask(clients, Server(limit=limit, tcp_syncookies=cookies, kernel=NEW))
-    assert found.established.low + found.ghosts.low + found.waiting.low == connects
-    assert found.queued.low <= limit + 1
-    assert found.counters["ListenDrops"].low >= found.counters["ListenOverflows"].low
+    outcome = ask(clients, Server(limit=limit, tcp_syncookies=cookies, kernel=NEW))
+    assert outcome.established.low + outcome.ghosts.low + outcome.waiting.low == connects
+    assert outcome.queued.low <= limit + 1
+    assert outcome.counters["ListenDrops"].low >= outcome.counters["ListenOverflows"].low
 
 
 def test_unknown_where_the_kernel_is() -> None:

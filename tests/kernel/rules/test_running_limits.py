@@ -55,9 +55,9 @@ class Lacking(Exception):
 
 def dropped() -> int:
     """What the rule's counter says."""
-    found = re.search(r"counter packets (\d+)", ns.run("nft", "list", "table", "ip", "t"))
-    assert found is not None
-    return int(found[1])
+    match = re.search(r"counter packets (\d+)", ns.run("nft", "list", "table", "ip", "t"))
+    assert match is not None
+    return int(match[1])
 
 
 def measure_router(over: int, more: int) -> tuple[tuple[int, int], int] | str:

@@ -20,9 +20,9 @@ TABLE = [
 
 @pytest.mark.parametrize(("backlog", "somaxconn", "max_syn_backlog", "cookies", "expected"), TABLE)
 def test_the_table(backlog: int, somaxconn: int, max_syn_backlog: int, cookies: int, expected: int) -> None:
-    found = syn_queue.flood(6000, granted(backlog, somaxconn), max_syn_backlog, cookies, NEW)
-    assert found is not None
-    assert found.half_open == expected
+    outcome = syn_queue.flood(6000, granted(backlog, somaxconn), max_syn_backlog, cookies, NEW)
+    assert outcome is not None
+    assert outcome.half_open == expected
 
 
 @pytest.mark.parametrize(
@@ -60,11 +60,11 @@ def test_around_the_bound_of_the_backlog(extra: int) -> None:
 
 @pytest.mark.parametrize("extra", [-1, 0, 1])
 def test_around_the_bound_of_m(extra: int) -> None:
-    found = syn_queue.flood(97 + extra, 128, 128, 0, NEW)
-    assert found is not None
-    assert found.half_open == min(97, 97 + extra)
-    assert found.counters == ({"ListenDrops": 1} if extra == 1 else {})
-    assert found.bound == ("tcp_max_syn_backlog" if extra == 1 else "none")
+    outcome = syn_queue.flood(97 + extra, 128, 128, 0, NEW)
+    assert outcome is not None
+    assert outcome.half_open == min(97, 97 + extra)
+    assert outcome.counters == ({"ListenDrops": 1} if extra == 1 else {})
+    assert outcome.bound == ("tcp_max_syn_backlog" if extra == 1 else "none")
 
 
 def test_rule_10_does_not_bind_proven_peers() -> None:
@@ -81,12 +81,12 @@ def test_a_hidden_patch_level_is_unknown_only_where_it_matters() -> None:
 
 @given(st.integers(0, 5000), st.integers(0, 5000), st.integers(0, 5000), st.sampled_from([0, 1, 2]))
 def test_every_syn_has_one_fate(syns: int, limit: int, m: int, cookies: int) -> None:
-    found = syn_queue.flood(syns, limit, m, cookies, NEW)
-    assert found is not None
-    assert found.half_open + found.cookies + found.dropped == syns
-    assert found.half_open <= limit + 1
-    assert found.dropped == 0 or cookies == 0
-    assert found.counters.get("ListenDrops", 0) == found.dropped
+    outcome = syn_queue.flood(syns, limit, m, cookies, NEW)
+    assert outcome is not None
+    assert outcome.half_open + outcome.cookies + outcome.dropped == syns
+    assert outcome.half_open <= limit + 1
+    assert outcome.dropped == 0 or cookies == 0
+    assert outcome.counters.get("ListenDrops", 0) == outcome.dropped
 
 
 @given(st.integers(0, 5000), st.integers(0, 5000))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from estab.diagnose import facts
 from estab.diagnose.advice import changes
-from estab.records import Remedy, RunResult, Service, Side
+from estab.records import Remedy, RunResult, ServiceName, Side
 
 SPARE = 64  # Standard streams, epoll, logs, libraries: what a process holds besides its connections.
 _FILE_MAX = changes.elsewhere("the table of open files of the whole machine")
@@ -21,7 +21,7 @@ def wanted_descriptors(run: RunResult) -> int:
     return max(1024, 1 << max(0, together + SPARE - 1).bit_length())
 
 
-def lasting_limit(size: int, service: Service | None) -> str:
+def lasting_limit(size: int, service: ServiceName | None) -> str:
     """Where RLIMIT_NOFILE is set for good: by what the process belongs to, as far as its cgroup tells.
 
     A pod has no field of its own for it: its runtime hands down what its own unit has.

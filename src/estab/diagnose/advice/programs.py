@@ -66,7 +66,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return _filled(f"{line}   {self.comment} {where}" if where else line, **values)
 
 
-class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class KnownProgram(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A program, known by patterns of the shell, in lower case.
 
     `comm`: for the names of its processes (proc_pid_comm(5): 15 bytes at most). `unit`: for its systemd unit, without
@@ -85,30 +85,30 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    program: list[Program]
+    program: list[KnownProgram]
 
 
 @cache
-def known() -> list[Program]:
+def known() -> list[KnownProgram]:
     """Every program, in the file's order."""
     data = pkgutil.get_data(__package__, "programs.toml")
     assert data is not None
     return msgspec.toml.decode(data, type=_File).program
 
 
-def of(processes: Iterable[Process]) -> list[Program]:
+def of(processes: Iterable[Process]) -> list[KnownProgram]:
     """The programs that these processes are, each once, in the file's order."""
     seen = {program.name for process in processes for program in _of_process(process)}
     return [program for program in known() if program.name in seen]
 
 
-def usual(setting_of: Callable[[Program], Setting | None]) -> list[tuple[str, Setting]]:
+def usual(setting_of: Callable[[KnownProgram], Setting | None]) -> list[tuple[str, Setting]]:
     """The programs that many have, by name, each with that setting of its own."""
     settings = ((program.name, setting_of(program)) for program in known())
     return [(name, setting) for name, setting in settings if setting is not None and setting.short]
 
 
-def _of_process(process: Process) -> list[Program]:
+def _of_process(process: Process) -> list[KnownProgram]:
     """By its unit, which somebody named; else by its own name, which may be that of an interpreter."""
     unit = (process.service.unit or "" if process.service is not None else "").removesuffix(".service").lower()
     name = (process.name or "").lower()

@@ -13,7 +13,7 @@ from estab.diagnose.advice import changes
 from estab.diagnose.advice.futile import bigger_backlog, longer_timeout
 from estab.diagnose.cause import Cause, CauseKind, ConnectionStage, Judgement, NotRebuilt
 from estab.diagnose.evidence import NETSTAT, connect_timeouts, measured, unknown
-from estab.diagnose.neighbour_tables import NeighbourTables
+from estab.diagnose.neighbour_tables import FullestTable
 from estab.diagnose.on_snapshots import Snapshots
 from estab.diagnose.syn_path import FEW, dropped_as, filter_rules
 from estab.records import Remedy, RunResult, Verdict
@@ -39,7 +39,7 @@ def failures(run: RunResult) -> int:
     return facts.connect_timeouts(run)
 
 
-def _weigh(run: RunResult, seen: NeighbourTables | None) -> tuple[Verdict, str]:
+def _weigh(run: RunResult, seen: FullestTable | None) -> tuple[Verdict, str]:
     lost = failures(run)
     if not lost:
         return "ruled_out", "No connect timed out."

@@ -13,7 +13,7 @@ SILENT_S = 0.06
 _LONGEST_S = 0.2  # a wire that carries requests is never silent
 
 
-class Silence:
+class SilentWire:
     """Whether a wire has carried nothing for so long; ask again and again. `carried`: what moves while it does."""
 
     def __init__(self, carried: Callable[[], int], for_s: float) -> None:
@@ -36,7 +36,7 @@ def arrival(
     A client is connected when it sends its last ACK: half a round trip before the server is, and longer on a busy
     machine. What the server lacks once the wire is silent, it lacks for good: these are ghosts.
     """
-    silence = Silence(carried, SILENT_S + rtt_s / 2)
+    silence = SilentWire(carried, SILENT_S + rtt_s / 2)
     deadline = time.monotonic() + _LONGEST_S + rtt_s
     while not _all_there(client, server, target) and not silence.fallen() and time.monotonic() < deadline:
         time.sleep(0.005)

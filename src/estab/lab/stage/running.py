@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from estab.kernel.formats.endpoint import endpoint
 from estab.lab.stage import build
-from estab.lab.stage.arrival import SILENT_S, Silence
+from estab.lab.stage.arrival import SILENT_S, SilentWire
 from estab.lab.stage.hosts import NAME, PORT
 from estab.lab.stage.load import RunningLoad, by_name, work_of
 from estab.lab.stage.server import RunningServer
@@ -121,7 +121,7 @@ class Running:
             return 0.0
         began = time.monotonic()
         deadline = began + BURST_WITHIN_S
-        coming = Silence(self.stage.syns, GATHER_S)
+        coming = SilentWire(self.stage.syns, GATHER_S)
         while (came := self.stage.syns()) < self.setup.path.gather and time.monotonic() < deadline:
             if coming.fallen() and came:
                 break
@@ -190,7 +190,7 @@ def run(setup: Setup) -> RunResult:
 
 
 @dataclass(frozen=True)
-class Look:
+class LookTimes:
     """When to look at a twin: `after_s` after its load began; or after the first look, `first_s` after it began.
 
     `first_s` None: one look; 0: the first one before the load. `at_client`: at the ports of the client.
@@ -201,7 +201,7 @@ class Look:
     at_client: bool
 
 
-def looked_at(setup: Setup, look: Look) -> tuple[RunResult, list[Snapshot]]:
+def looked_at(setup: Setup, look: LookTimes) -> tuple[RunResult, list[Snapshot]]:
     """The run of this setup, and the snapshots that were taken of its host meanwhile. Raises as `running`."""
     taken: list[Snapshot] = []
 

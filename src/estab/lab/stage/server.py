@@ -204,7 +204,7 @@ class _ServingLoop:
         self.watch, self.fleet, self.pids, self.port, self.listener = watch, fleet, pids, port, listener
         self.moments: list[Moment] = []
         self.established: frozenset[bytes] | None = None
-        self.cpu = outcome.CpuWatch()
+        self.cpu = outcome.WorkerCpuWatch()
 
     def stay(self, connection: Connection) -> None:
         """Samples until "finish"."""

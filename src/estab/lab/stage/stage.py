@@ -20,7 +20,7 @@ from estab.kernel.formats.inet_diag import InetSocket
 from estab.lab.process import links
 from estab.lab.process.child import Child
 from estab.lab.process.namespace import LabNamespace, veth
-from estab.lab.stage.arrival import SILENT_S, Silence, arrival
+from estab.lab.stage.arrival import SILENT_S, SilentWire, arrival
 from estab.lab.stage.hosts import ADDRESSES, CLIENT, LOOPBACK, MAC, PORT, SERVER, UNIX_SOCKET
 from estab.lab.stage.join import joined
 from estab.lab.stage.load import SETTLED, Loaded, RunningLoad, Work, carry_out
@@ -186,7 +186,7 @@ class Stage:
 
     def falls_silent(self, for_s: float = SILENT_S, within_s: float = 20) -> bool:
         """The same; False where it carried something all the time."""
-        silence = Silence(self._carried, for_s + self._rtt_s / 2)
+        silence = SilentWire(self._carried, for_s + self._rtt_s / 2)
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             if silence.fallen():

@@ -110,7 +110,7 @@ class _RecordedSnapshots:
     def compare(self, setup: Setup, scale: float) -> tuple[RunResult, list[TwinRow], Diagnosis]:
         """The run behind the snapshots of the twin, how near these came, and what the judge says of them."""
         recorded = self._recorded
-        look = running.Look(recorded.first_s, recorded.look_s, at_client=recorded.of_client)
+        look = running.LookTimes(recorded.first_s, recorded.look_s, at_client=recorded.of_client)
         run, series = running.looked_at(setup, look)
         twin = from_snapshots.judged(series)
         rows = fidelity.set_against(from_snapshots.figures(recorded, scale), from_snapshots.figures(twin))

@@ -11,7 +11,7 @@ from estab.records import Snapshot
 from estab.report import recorded
 from estab.report.html.plot import Plot
 from estab.report.html.snapshots import CLOSE, QUEUES
-from estab.report.html.subject import Subject
+from estab.report.html.subject import PageSubject
 from estab.report.html.view import failure_rows, latency_rows
 from estab.report.idle_gaps import HEADER, gap_rows
 from estab.report.probes import HEADER as PROBE_HEADER
@@ -32,7 +32,7 @@ _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
-def groups(subject: Subject, plots: Sequence[Plot], shown: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+def groups(subject: PageSubject, plots: Sequence[Plot], shown: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     """Sections with the plots that are drawn, as the template takes them by name in `shown`, and with their tables."""
     names = {plot.name for plot in plots if plot.chart is not None}
     sections = []
@@ -55,7 +55,7 @@ def _what(section: str, title: str) -> str:
     return title if section.lower() in title.lower() else f"{section}: {title[:1].lower()}{title[1:]}"
 
 
-def _tables(title: str, subject: Subject) -> list[dict[str, Any]]:
+def _tables(title: str, subject: PageSubject) -> list[dict[str, Any]]:
     run = subject.run
     if run is None:
         return _of_a_recording(title, subject)
@@ -73,7 +73,7 @@ def _tables(title: str, subject: Subject) -> list[dict[str, Any]]:
     return []
 
 
-def _of_a_recording(title: str, subject: Subject) -> list[dict[str, Any]]:
+def _of_a_recording(title: str, subject: PageSubject) -> list[dict[str, Any]]:
     recording = subject.episodes
     if title == "Episodes" and recording is not None and recording.episodes:
         return [recorded.listed(recording)]

@@ -12,7 +12,7 @@ from estab.report.html.charts import distribution, several
 from estab.report.html.charts.style import HEIGHT
 from estab.report.html.plot import Plot
 from estab.report.html.rungs import asked_and_reached
-from estab.report.html.subject import Subject
+from estab.report.html.subject import PageSubject
 from estab.report.html.table import PlotTable, table
 from estab.report.html.view import tone_of
 from estab.report.words import DASH, clean, count, seconds
@@ -21,7 +21,7 @@ MOST_LINES = 8
 _LATENCY_COLUMNS = ("place", "run", "percentile", "one_in", "latency_us")
 
 
-def overview(subjects: Sequence[Subject]) -> dict[str, Any]:
+def overview(subjects: Sequence[PageSubject]) -> dict[str, Any]:
     """What stands above the single runs."""
     runs = [(subject, subject.run) for subject in subjects if subject.run is not None]
     return {
@@ -34,13 +34,13 @@ def overview(subjects: Sequence[Subject]) -> dict[str, Any]:
     }
 
 
-def is_pair(subjects: Sequence[Subject]) -> bool:
+def is_pair(subjects: Sequence[PageSubject]) -> bool:
     """Two runs of the same command: before, and after."""
     runs = [subject.run for subject in subjects if subject.run is not None]
     return len(subjects) == 2 and len(runs) == 2 and runs[0].command == runs[1].command
 
 
-def _sentence(subjects: Sequence[Subject]) -> str:
+def _sentence(subjects: Sequence[PageSubject]) -> str:
     causes = [subject.diagnosis.cause for subject in subjects]
     if is_pair(subjects):
         first, second = (clean(cause or "no cause") for cause in causes)
@@ -56,7 +56,7 @@ def _sentence(subjects: Sequence[Subject]) -> str:
 # The table ---------------------------------------------------------------------------------------------------------
 
 
-def _measures(subject: Subject) -> list[tuple[str, str]]:
+def _measures(subject: PageSubject) -> list[tuple[str, str]]:
     run = subject.run
     _, tag = tone_of(subject.diagnosis, failed=subject.failed)
     if run is None:
@@ -84,13 +84,13 @@ def _p99(latency: Any) -> str:
     return seconds(latency.p99 / 1e6, "µs") if latency is not None and latency.p99 is not None else DASH
 
 
-def _columns(subjects: Sequence[Subject]) -> list[tuple[str, bool]]:
+def _columns(subjects: Sequence[PageSubject]) -> list[tuple[str, bool]]:
     if is_pair(subjects):
         return [("", False), *((clean(subject.title), True) for subject in subjects)]
     return [("", False), *((name, name != "verdict") for name in _shown(subjects))]
 
 
-def _shown(subjects: Sequence[Subject]) -> list[str]:
+def _shown(subjects: Sequence[PageSubject]) -> list[str]:
     """The measures that at least one record has."""
     known: dict[str, bool] = {}
     for subject in subjects:
@@ -99,7 +99,7 @@ def _shown(subjects: Sequence[Subject]) -> list[str]:
     return [name for name, is_known in known.items() if is_known]
 
 
-def _rows(subjects: Sequence[Subject]) -> list[list[str]]:
+def _rows(subjects: Sequence[PageSubject]) -> list[list[str]]:
     shown = _shown(subjects)
     values = [dict(_measures(subject)) for subject in subjects]
     if is_pair(subjects):
@@ -112,7 +112,7 @@ def _rows(subjects: Sequence[Subject]) -> list[list[str]]:
 # The plots ---------------------------------------------------------------------------------------------------------
 
 
-def _sweep(runs: Sequence[tuple[Subject, RunResult]]) -> list[Plot]:
+def _sweep(runs: Sequence[tuple[PageSubject, RunResult]]) -> list[Plot]:
     """Reached over asked for, where several sizes of the same command were tried."""
     holds = [(subject, *asked_and_reached(run)) for subject, run in runs if run.command == "hold"]
     if len(holds) < 3 or len({asked for _, asked, _ in holds}) < 3:
@@ -127,7 +127,7 @@ def _sweep(runs: Sequence[tuple[Subject, RunResult]]) -> list[Plot]:
     return [Plot("sweep", "Ceiling", caption, tables, several.sweep("asked for", "connections reached", top))]
 
 
-def _open(runs: Sequence[tuple[Subject, RunResult]]) -> list[Plot]:
+def _open(runs: Sequence[tuple[PageSubject, RunResult]]) -> list[Plot]:
     lines = [(subject, run) for subject, run in runs if run.timeline][:MOST_LINES]
     if len(lines) < 2:
         return []
@@ -145,7 +145,7 @@ def _open(runs: Sequence[tuple[Subject, RunResult]]) -> list[Plot]:
     return [Plot("open", "Open connections", "", [points, label], several.open_over_time(len(lines), end_s, top))]
 
 
-def _latency(runs: Sequence[tuple[Subject, RunResult]], kind: str) -> list[Plot]:
+def _latency(runs: Sequence[tuple[PageSubject, RunResult]], kind: str) -> list[Plot]:
     rows: list[tuple[str, str, float, float, float]] = []
     names: list[str] = []
     for subject, run in runs[:MOST_LINES]:

@@ -19,7 +19,7 @@ from estab.report.html.charts.style import COLOURS
 from estab.report.html.groups import groups, left_out
 from estab.report.html.plot import Plot
 from estab.report.html.plots import plots
-from estab.report.html.subject import Material, Subject
+from estab.report.html.subject import Material, PageSubject
 from estab.report.html.thinned import fewer
 from estab.report.markdown import markdown
 from estab.report.words import clean, size
@@ -54,7 +54,7 @@ def html(material: Material, *, version: str) -> str:
     raise UsageError(f"{len(material.subjects):,} runs do not fit into a page of 2 MB; give fewer at a time")
 
 
-def all_plots(subject: Subject) -> list[Plot]:
+def all_plots(subject: PageSubject) -> list[Plot]:
     """Every plot of a subject, drawn or not."""
     return [*plots(subject), *snapshots.plots(subject), *snapshots.close_plots(subject)]
 
@@ -65,7 +65,7 @@ def _thinned(material: Material, step: int) -> Material:
         return material
     from dataclasses import replace
 
-    def thin(subject: Subject) -> Subject:
+    def thin(subject: PageSubject) -> PageSubject:
         run = subject.run
         if run is not None and len(run.timeline) > 50:
             points = [*run.timeline[:-1:step], run.timeline[-1]]
@@ -186,7 +186,7 @@ def _lab(lab: tuple[str, Any], parts: _Parts, number: int) -> dict[str, Any]:
     return made
 
 
-def _subject(subject: Subject, drawable: Sequence[Plot], key: str, parts: _Parts) -> dict[str, Any]:
+def _subject(subject: PageSubject, drawable: Sequence[Plot], key: str, parts: _Parts) -> dict[str, Any]:
     shown = {plot.name: parts.plot(plot, key, subject.title) for plot in drawable}
     record = parts.file(subject.source or None)
     words = view.view(subject)

@@ -11,7 +11,7 @@ from estab.report.html.charts import distribution, ladders
 from estab.report.html.charts import over_time as charts
 from estab.report.html.charts.style import HEIGHT, STATE_COLOURS
 from estab.report.html.plot import Plot, nothing
-from estab.report.html.subject import Subject
+from estab.report.html.subject import PageSubject
 from estab.report.html.table import PlotTable, table
 from estab.report.words import clean, count, seconds
 from estab.words import plural
@@ -19,7 +19,7 @@ from estab.words import plural
 NO_TIMELINE = "The record holds no timeline."
 
 
-def plots(subject: Subject) -> Iterator[Plot]:
+def plots(subject: PageSubject) -> Iterator[Plot]:
     """All plots of a run."""
     run = subject.run
     if run is None:
@@ -199,7 +199,7 @@ def _percentiles(run: RunResult) -> Plot:
     return Plot("percentiles", title, caption, [points, label], distribution.percentiles(kinds, most))
 
 
-def _syns(subject: Subject, run: RunResult) -> Plot:
+def _syns(subject: PageSubject, run: RunResult) -> Plot:
     title = "Measured beside the rule"
     ladder = syns.ladder(run, subject.syns)
     if not syns.is_worth_showing(ladder):
@@ -218,7 +218,7 @@ def _syns(subject: Subject, run: RunResult) -> Plot:
     return Plot("syns", title, caption, tables, chart)
 
 
-def _rungs(subject: Subject, run: RunResult) -> Plot:
+def _rungs(subject: PageSubject, run: RunResult) -> Plot:
     title = "Ladder of limits"
     if subject.limits is None:
         return nothing("rungs", title, "The record holds no snapshot from before the run.")

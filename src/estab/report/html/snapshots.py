@@ -13,7 +13,7 @@ from estab.report.html.charts import over_time as charts
 from estab.report.html.charts.style import STATE_COLOURS, by_clock, with_bands, with_marks
 from estab.report.html.over_time import STATES
 from estab.report.html.plot import Plot, nothing
-from estab.report.html.subject import MOST_CLOSE, Subject
+from estab.report.html.subject import MOST_CLOSE, PageSubject
 from estab.report.html.table import Cell, PlotTable, table
 from estab.report.html.thinned import fewer
 from estab.report.recorded import causes
@@ -39,7 +39,7 @@ class _Shades:
     says: str
 
 
-def plots(subject: Subject) -> Iterator[Plot]:
+def plots(subject: PageSubject) -> Iterator[Plot]:
     """Episodes, the queues of the listeners in trouble, the counters since the first snapshot, connections, states."""
     if subject.run is not None or not subject.snapshots:
         return
@@ -60,7 +60,7 @@ def plots(subject: Subject) -> Iterator[Plot]:
     yield from (_by_clock(_shaded(plot, shades, times[-1]), start_s, times[-1]) for plot in below)
 
 
-def close_plots(subject: Subject) -> Iterator[Plot]:
+def close_plots(subject: PageSubject) -> Iterator[Plot]:
     """The fullest queue of each file of close looks, by its own times."""
     for name, looks in zip(CLOSE, subject.close, strict=False):
         series = fewer(looks, -(-len(looks) // _MOST_CLOSE))

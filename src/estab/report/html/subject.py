@@ -1,4 +1,4 @@
-"""`Subject`: one thing that a report is about: a run, or snapshots, with all that was given beside it."""
+"""`PageSubject`: one thing that a report is about: a run, or snapshots, with all that was given beside it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_CLOSE = 3  # episodes whose close looks are drawn
 
 
 @dataclass(frozen=True)
-class Subject:
+class PageSubject:
     """A run or a series of snapshots. `title`: a short name, mostly the file's. `source`: the record, as it was read.
 
     `snapshots` are those that are drawn, `last` is the last one that was taken, whole. `episodes`: what several show,
@@ -62,7 +62,7 @@ class Capture:
 class Material:
     """All that one report is made of."""
 
-    subjects: Sequence[Subject] = ()
+    subjects: Sequence[PageSubject] = ()
     labs: Sequence[tuple[str, LabResult]] = ()
     captures: Sequence[Capture] = ()
     notes: Sequence[str] = ()

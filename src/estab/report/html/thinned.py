@@ -26,17 +26,17 @@ class Thinned:
     counts up, or is counted now and then, is as it was last.
     """
 
-    kept: dict[NamespaceId, Kept] = field(default_factory=dict)
+    kept: dict[NamespaceId, NamespaceSnapshots] = field(default_factory=dict)
 
     def through(self, snapshots: Iterable[Snapshot]) -> Iterator[Snapshot]:
         """The snapshots, oldest first, each noted before it is passed on."""
         for taken in snapshots:
-            self.kept.setdefault(taken.namespace, Kept()).add(taken)
+            self.kept.setdefault(taken.namespace, NamespaceSnapshots()).add(taken)
             yield taken
 
 
 @dataclass
-class Kept:
+class NamespaceSnapshots:
     """The snapshots of one namespace: `whole` of `looks` looks each, `part` of those since. `newest` is as it came."""
 
     whole: list[Snapshot] = field(default_factory=list)

@@ -19,7 +19,7 @@ from estab.report.asked import asked
 from estab.report.cause_pages import page_of
 from estab.report.episodes import basis
 from estab.report.html.repeat import command
-from estab.report.html.subject import Subject
+from estab.report.html.subject import PageSubject
 from estab.report.ledger import ORDER, test
 from estab.report.verdict import leads
 from estab.report.words import DASH, clean, count, example_of, percent, seconds, size
@@ -38,7 +38,7 @@ _CAME = {
 }
 
 
-def view(subject: Subject) -> dict[str, Any]:
+def view(subject: PageSubject) -> dict[str, Any]:
     """All words of a subject."""
     diagnosis, run = subject.diagnosis, subject.run
     suspect = diagnosis.accused
@@ -95,7 +95,7 @@ def _verdict(diagnosis: Diagnosis, tag: str) -> dict[str, str]:
     }
 
 
-def _recorded(subject: Subject, words: dict[str, str]) -> dict[str, str]:
+def _recorded(subject: PageSubject, words: dict[str, str]) -> dict[str, str]:
     """The words; of a recording with several episodes their number comes first, and the cause is but the commonest."""
     recording = subject.episodes
     if recording is None or len(recording.episodes) < 2:
@@ -112,7 +112,7 @@ def first_sentence(summary: str) -> tuple[str, str]:
     return summary[: match.start()] + ".", rest[:1].upper() + rest[1:]
 
 
-def _eyebrow(subject: Subject) -> str:
+def _eyebrow(subject: PageSubject) -> str:
     host, run = subject.host, subject.run
     parts = [clean(host.hostname)] if host.hostname else []
     started = run.started_at_s if run else subject.last.taken_at_s if subject.last else 0.0
@@ -276,7 +276,7 @@ _SYSCTLS = (
 )
 
 
-def facts(subject: Subject) -> list[tuple[str, str]]:
+def facts(subject: PageSubject) -> list[tuple[str, str]]:
     """What the host is, and the settings that matter most, as they stood before the run."""
     host, run = subject.host, subject.run
     rows = [("host", clean(host.hostname or DASH)), ("kernel", clean(host.kernel or DASH))]

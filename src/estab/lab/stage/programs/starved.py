@@ -19,7 +19,7 @@ TURN_S = 0.005
 _all_started = threading.Event()
 
 
-class Turns:
+class FairLock:
     """A lock that goes to whoever has waited for it longest."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Turns:
                 self._held = False
 
 
-def burn(turns: Turns) -> None:
+def burn(turns: FairLock) -> None:
     """Takes the CPU, and the lock, for a turn, and again."""
     _all_started.wait()
     while True:
@@ -55,7 +55,7 @@ def burn(turns: Turns) -> None:
                 pass
 
 
-def digest(_turns: Turns) -> None:
+def digest(_turns: FairLock) -> None:
     """Takes the CPU without the lock, as compression does: so the server keeps its share on a busy machine too."""
     _all_started.wait()
     while True:
@@ -66,7 +66,7 @@ def main() -> None:
     """Listens, burns, and accepts one connection a turn."""
     host, port, backlog, burners = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     listener = socket.create_server((host, port), backlog=backlog)
-    turns = Turns()
+    turns = FairLock()
     for number in range(burners):
         for work in [digest] * DIGESTS if number % 2 else [burn]:
             threading.Thread(target=work, args=(turns,), daemon=True).start()
