@@ -31,8 +31,11 @@ def test_a_hundred_thousand() -> None:
     assert run["failures"] == []
     assert funnel["attempted"] == funnel["connected"] == funnel["accepted"] == funnel["completed"] == CONNECTIONS
     assert run["ghosts"]["count"] == 0  # type: ignore[index]
-    # Each had its turn: so many requests reached so many different connections.
-    assert funnel["first_byte"] == min(CONNECTIONS, loop["scheduled"]) > 20_000
+    # Each had its turn: so many requests reached so many different connections. By chance it would be two thirds of
+    # them at the most. Each worker has its own turns, and one that a busy machine kept waiting has begun fewer.
+    most = min(CONNECTIONS, loop["scheduled"])
+    assert most > 20_000
+    assert 0.8 * most < funnel["first_byte"] <= most
     assert run["requests"]["count"] == loop["scheduled"]  # type: ignore[index]
     # A machine that is busy with other things makes our own workers late, and that is all that may be said of it.
     assert run["diagnosis"]["cause"] in (None, "generator_saturated")  # type: ignore[index]

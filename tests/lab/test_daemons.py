@@ -149,7 +149,7 @@ def test_without_a_pid_namespace_the_keeper_ends_daemons(end: str, tmp_path: Pat
         "names": [QUICK], "settings": {QUICK: {"connections": 40}}, "full": False, "captures": None,
         "command": command, "gauge": False, "jobs": 1, "waiting": 0, "keep": False, "sweep": False,
     }  # fmt: skip
-    stand_in = [sys.executable, "-P", "-c", _REFUSED, "", str(os.getpid())]
+    stand_in = [sys.executable, "-P", "-c", _REFUSED, str(os.getpid())]
     process = subprocess.Popen(stand_in, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdin
     assert process.stdout
