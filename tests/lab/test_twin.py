@@ -19,12 +19,14 @@ from hypothesis import strategies as st
 from tests import servers
 from tests.again import attempt
 from tests.cli.terminal import assert_one_clear_line, called, estab, started
+from tests.diagnose import runs
 from tests.forked import forked
 from tests.namespaces import in_namespace, until
 from tests.processes import children
 
 from estab.api.files import load_run
 from estab.diagnose.advice import changes
+from estab.diagnose.judge import judge
 from estab.errors import ReadError, UsageError
 from estab.lab.remedies.express import express
 from estab.lab.remedies.outcome import came
@@ -32,9 +34,9 @@ from estab.lab.stage.build import lost_syns
 from estab.lab.stage.scaling import descriptors, port_range, queue, scaled
 from estab.lab.stage.setup import LoadSpec, Setup
 from estab.lab.stage.setup import Path as Path_
-from estab.lab.twin.path import losses
+from estab.lab.twin.path import losses, path_of
 from estab.lab.twin.plan import plan
-from estab.lab.twin.serving import pauses
+from estab.lab.twin.serving import pauses, serving
 from estab.load.plan import OWN_DESCRIPTORS
 from estab.records import Change, ChangeKind, Failure, Remedy, RunResult, TimelinePoint, encode
 from estab.records.twin import TwinRemedy, TwinResult
@@ -306,6 +308,18 @@ def test_a_scaled_setup() -> None:
             scaled(setup, wrong)
 
 
+@pytest.mark.parametrize(("over_wire", "together"), [(True, 117), (False, 0)])
+def test_syns_that_met_at_a_queue_meet_there_again_where_a_wire_is(over_wire: bool, together: int) -> None:
+    run = runs.overflowed()
+    counted = {**(run.server.deltas or {}), "TcpExt.TCPReqQFullDoCookies": 100}
+    run = run.replace(server=run.server.replace(deltas=counted))
+    run = run.replace(diagnosis=judge(run))
+    assert run.cause == "accept_queue_overflow"
+    assumed: list[str] = []
+    assert path_of(run, assumed, over_wire=over_wire).gather == together  # 17 fit into its SYN queue
+    assert len(assumed) == over_wire
+
+
 def remedy_of(*changes: Change, works: bool = True) -> Remedy:
     return Remedy(command="as it may be worded", works=works, why="", changes=list(changes))
 
@@ -395,10 +409,23 @@ def test_pauses_of_accept_are_read_from_the_timeline() -> None:
     assert pauses(stood) == ((0.0, pytest.approx(0.35)),)
     hiccup = [point(0.1, 50, 0), point(0.2, 90, 30), point(0.3, 90, 129), point(0.4, 300, 2), point(0.5, 400, 0)]
     assert pauses(hiccup) == ((0.2, pytest.approx(0.35)),)
+    seen_as_it_began = [point(0.1, 0, 129), point(0.2, 0, 129), point(0.3, 2, 127), point(0.4, 129, 0)]
+    assert pauses(seen_as_it_began) == ((0.0, pytest.approx(0.25)),)
+    one_by_one = [point(n / 10, n // 2, 6 - n // 2) for n in range(8)]
+    assert pauses(one_by_one) == ()
     slow = [point(n / 10, n, 17) for n in range(1, 20)]
     assert pauses(slow) == ()
     for_good = [point(n / 10, 0, 6) for n in range(1, 20)]
     assert pauses(for_good) == ()
+
+
+def test_a_pause_that_ends_after_the_last_sample_ends_with_the_load() -> None:
+    standing = [point(n / 10, 0, 17)[0] for n in range(1, 5)]
+    watch = runs.watch(limit=16, worst_depth=17, last_depth=0, drops=340)
+    run = runs.overflowed(
+        timeline=standing, elapsed_s=0.5, server=runs.local(watch, deltas=runs.deltas(ListenDrops=340))
+    )
+    assert serving(run, SMALL, []).pauses == ((0.0, pytest.approx(0.45)),)
 
 
 def test_works_only_where_nothing_is_wrong_any_more(narrow: str) -> None:

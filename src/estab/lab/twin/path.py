@@ -21,9 +21,13 @@ _NARROW = 1200  # bytes of an IP packet: less than an Ethernet's 1,500, more tha
 _AT_ONCE_S = 1.0  # within it no SYN is sent again: those of the connects come first, then those sent again
 
 
-def path_of(run: RunResult, assumed: list[str]) -> Path:
-    """The path of the twin; what had to be taken for granted of it is added to `assumed`."""
-    rebuild = _BY_CAUSE.get(run.cause or "")
+def path_of(run: RunResult, assumed: list[str], *, over_wire: bool) -> Path:
+    """The path of the twin; what had to be taken for granted of it is added to `assumed`.
+
+    `over_wire`: both ends were two hosts, not one loopback.
+    """
+    cause = run.cause or ""
+    rebuild = _BY_CAUSE.get(cause) or (_OVER_WIRE.get(cause) if over_wire else None)
     return Path() if rebuild is None else rebuild(run, assumed)
 
 
@@ -85,6 +89,10 @@ def _losses(run: RunResult, assumed: list[str]) -> Path:
             return Path(lost=waves)
     sent = run.funnel.attempted + run.retransmitted
     return Path(lost_share=min(1.0, sum(waves) / max(1, sent)))
+
+
+def _burst(run: RunResult, assumed: list[str]) -> Path:
+    return Path(gather=_together(run, assumed))
 
 
 def _together(run: RunResult, assumed: list[str]) -> int:
@@ -212,6 +220,8 @@ _BY_CAUSE: dict[str, Callable[[RunResult, list[str]], Path]] = {
     "first_address_dead": _dead_first,
     "checksum_errors": _spoiling,
     "conntrack_invalid_reset": _strays,
-    "syn_queue_overflow": lambda run, assumed: Path(gather=_together(run, assumed)),
-    "cookie_reset": lambda run, assumed: Path(gather=_together(run, assumed)),
+    "syn_queue_overflow": _burst,
+    "cookie_reset": _burst,
 }
+# How many come within a round trip decides what a queue does with them. A loopback answers each before the next comes.
+_OVER_WIRE = dict.fromkeys(("accept_queue_overflow", "backlog_clamped", "server_not_accepting"), _burst)

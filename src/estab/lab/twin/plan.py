@@ -52,7 +52,7 @@ def plan(run: RunResult) -> Planned:
         one_shell=run.server.embedded, unix=facts.unix_target(run) is not None,
     )  # fmt: skip
     setup = serving(run, replace(setup, bound=_bound(run, assumed)), assumed)
-    path = path_of(run, assumed)
+    path = path_of(run, assumed, over_wire=rtt_s is not None)
     if path != Path():
         if rtt_s is None:
             assumed.append("both ends were on one loopback; here a wire without delay joins two hosts")

@@ -16,6 +16,7 @@ from estab.records import RunResult, TimelinePoint
 BURNERS = 8  # as the lab's scenario: enough that the accepting thread seldom gets the interpreter's lock
 DEFER_S = 30  # longer than any load of a twin waits for a first byte
 _PAUSE_S = 0.08  # what is shorter is no pause that ten samples a second can show
+_SLOWLY = 4  # half of so many, one a sample, a server takes by the sample after next that is merely slow
 _STANDS_STILL_S = 0.5
 _MOST_PAUSES = 6  # more of them are a pace
 _Accepted = tuple[TimelinePoint, int]  # a moment, and how many had been accepted by then
@@ -92,7 +93,7 @@ def _accepting(run: RunResult, setup: Setup, assumed: list[str]) -> Setup:
 
 def _paced(run: RunResult, setup: Setup, points: list[_Accepted], assumed: list[str]) -> Setup:
     """With the pauses that the timeline shows, else with its rate, else at once."""
-    paused = pauses(points)
+    paused = pauses(_to_the_end(run, points))
     if paused:
         told = " and ".join(f"from {start:.1f} to {end:.1f} s" for start, end in paused)
         assumed.append(f"accept() paused {told}, as ten samples a second show it")
@@ -109,6 +110,16 @@ def _paced(run: RunResult, setup: Setup, points: list[_Accepted], assumed: list[
     return setup
 
 
+def _to_the_end(run: RunResult, points: list[_Accepted]) -> list[_Accepted]:
+    """With what had been accepted when the load was over: the last sample is up to a tenth of a second older."""
+    watch, accepted = run.server.listener, facts.accepted(run)
+    if not points or watch is None or accepted is None or accepted <= points[-1][1]:
+        return points
+    last = points[-1][0]
+    end = last.replace(t_s=max(last.t_s, run.load_s), queue_depth=watch.last_depth)
+    return [*points, (end, accepted)]
+
+
 def pauses(points: list[_Accepted]) -> tuple[tuple[float, float], ...]:
     """When nothing was accepted although connections waited, and most of them at once afterwards; from, to in seconds.
 
@@ -118,16 +129,22 @@ def pauses(points: list[_Accepted]) -> tuple[tuple[float, float], ...]:
     spans: list[tuple[float, float]] = []
     start: float | None = None
     before: _Accepted | None = None
-    for (now, count), (later, more) in pairwise(points):
+    for place, ((now, count), (later, more)) in enumerate(pairwise(points)):
         if start is None and now.queue_depth and (count == 0 or (before is not None and before[1] == count)):
             start = 0.0 if count == 0 or before is None else before[0].t_s
         if start is not None and more > count:
-            fell = (later.queue_depth or 0) * 2 <= (now.queue_depth or 0)
-            if now.t_s - start >= _PAUSE_S and fell:
+            after = points[min(place + 2, len(points) - 1)][0]
+            if now.t_s - start >= _PAUSE_S and _fell(now, later, after):
                 spans.append((start, (now.t_s + later.t_s) / 2))
             start = None
         before = (now, count)
     return tuple(spans) if len(spans) <= _MOST_PAUSES else ()
+
+
+def _fell(standing: TimelinePoint, later: TimelinePoint, after: TimelinePoint) -> bool:
+    """Whether half of what waited was taken at once: by the next sample or, if that came as it was, the one after."""
+    half = (standing.queue_depth or 0) / 2
+    return (later.queue_depth or 0) <= half or (half > _SLOWLY / 2 and (after.queue_depth or 0) <= half)
 
 
 def _accepts_per_s(points: list[_Accepted]) -> float | None:
