@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import resource
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
@@ -19,6 +17,7 @@ from estab.errors import EstabError, MachineError
 from estab.lab.process import linux
 from estab.lab.process.child import Child, say
 from estab.lab.process.isolation import descendants
+from estab.lab.process.stopping import resume, stop
 from estab.lab.stage.hosts import DEAD, NAME, SERVER
 from estab.lab.stage.setup import LoadSpec
 from estab.observe.sock_diag import SockDiag
@@ -80,17 +79,17 @@ class RunningLoad:
     def freeze(self) -> None:
         """Stops its processes: what they have open stays as it is."""
         if self.child.pid is not None:
-            _signal([self.child.pid, *descendants(self.child.pid)], signal.SIGSTOP)
+            stop([self.child.pid, *descendants(self.child.pid)])
 
     @contextlib.contextmanager
     def starved(self) -> Iterator[None]:
         """Within the block its workers get no CPU at all, as under a quota that is used up (SIGSTOP, SIGCONT)."""
         workers = descendants(self.child.pid)
         try:
-            _signal(workers, signal.SIGSTOP)
+            stop(workers)
             yield
         finally:
-            _signal(workers, signal.SIGCONT)
+            resume(workers)
 
     def begun(self) -> None:
         """Returns once the first connect was attempted."""
@@ -106,12 +105,6 @@ class RunningLoad:
         """Lets a load that holds its connections for us to look at them do what it does next."""
         with contextlib.suppress(OSError):  # it has ended meanwhile
             self.child.send("looked")
-
-
-def _signal(pids: list[int], number: signal.Signals) -> None:
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
 
 
 def _established(target: tuple[str, int]) -> frozenset[bytes] | None:

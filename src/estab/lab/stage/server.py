@@ -10,11 +10,10 @@ import errno
 import os
 import resource
 import shlex
-import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
@@ -22,6 +21,7 @@ from estab.errors import MachineError
 from estab.lab.process import linux
 from estab.lab.process.child import Child, say
 from estab.lab.process.isolation import descendants, end_descendants
+from estab.lab.process.stopping import resume, stop
 from estab.load import outcome
 from estab.load.fleet import Fleet
 from estab.load.serving import Service, serving
@@ -210,8 +210,8 @@ class _ServingLoop:
         """Samples until "finish"."""
         orders: Mapping[str, Callable[[], object]] = {
             "settled": self._settled,
-            "pause": lambda: self._signal(signal.SIGSTOP),
-            "resume": lambda: self._signal(signal.SIGCONT),
+            "pause": lambda: stop(self.pids),
+            "resume": lambda: resume(self.pids),
         }
         while True:
             self._sample()
@@ -222,7 +222,7 @@ class _ServingLoop:
                 self._sample()
                 return
             if isinstance(message, tuple) and message[0] == "stop":
-                self._signal(signal.SIGSTOP, self.pids[: message[1]])
+                stop(self.pids[: message[1]])
             elif isinstance(message, tuple):
                 assert self.listener is not None
                 self.listener.listen(message[1])
@@ -234,10 +234,6 @@ class _ServingLoop:
         self.watch.settled()
         with SockDiag() as diag:
             self.established = diag.established_at(self.port)
-
-    def _signal(self, number: int, pids: Sequence[int] | None = None) -> None:
-        for pid in self.pids if pids is None else pids:
-            os.kill(pid, number)
 
     def _sample(self) -> None:
         workers = self.fleet.workers if self.fleet else []
@@ -253,7 +249,7 @@ class _ServingLoop:
         accepted: int | None = 0 if self.listener is not None else None
         failures: list[Failure] = []
         if fleet is not None:
-            self._signal(signal.SIGCONT)
+            resume(self.pids)
             fleet.stop()
             soft, _hard = host.own_open_files()
             workers = outcome.workers(fleet, outcome.ProcessFigures(soft, self.cpu, {}, self.watch.worst_fds))
