@@ -28,7 +28,6 @@ LATE = 3.0  # times as long as it ran: it gets no turn when it wakes. One that i
 KEPT_WAITING = 0.4  # of the time in which connections waited: much of it then for lack of a core
 PAUSE_S = 0.08  # from a sample to the next: that long without an accept is a pause of its own
 COST_S = 0.001  # of CPU for each connection that came: a hundred accepts' worth, so it went elsewhere
-_STARVED = "The accepting thread was starved"
 # Programs that run on one core at a time, whatever the host has: an interpreter lock, one event loop.
 ONE_CORE = ("node", "python", "ruby", "redis", "estab")
 
@@ -50,15 +49,15 @@ def _weigh(run: RunResult, watch: ListenerWatch | None) -> tuple[Verdict, str]:
     if (innocent := _why_not(run, watch)) is not None:
         return "ruled_out", innocent
     told = _held_back(run)
-    verdict, summary = _weigh_cores(run) if told is None else _found(run, f"{_STARVED}: {told}.")
+    verdict, summary = _weigh_cores(run) if told is None else _starved(told, overflowed(run))
     if verdict == "confirmed" and (together := _fills_alone(run, watch)) is not None:
         came = f"{plural(together, 'connect came', 'connects came')} at once to {plural(facts.room(watch), 'place')}"
         return "possible", f"{summary} But {came}: they fill the queue before any accept()."
     return verdict, summary
 
 
-def _found(run: RunResult, summary: str) -> tuple[Verdict, str]:
-    return ("confirmed" if overflowed(run) else "possible"), summary
+def _starved(told: str, queue_overflowed: bool | None) -> tuple[Verdict, str]:
+    return ("confirmed" if queue_overflowed else "possible"), f"The accepting thread was starved: {told}."
 
 
 def _fills_alone(run: RunResult, watch: ListenerWatch) -> int | None:
@@ -119,7 +118,8 @@ def _weigh_cores(run: RunResult) -> tuple[Verdict, str]:
         return "ruled_out", _too_little(run) or f"The queue overflowed with CPU to spare: {told}, of {full:g}."
     if cost < COST_S:
         return "ruled_out", f"The CPU went into accepting: {cost * 1e6:,.0f} µs for each connection."
-    return _found(run, f"{_STARVED}: {told}, {cost * 1e3:,.1f} ms for each connection, while others waited.")
+    told += f", {cost * 1e3:,.1f} ms for each connection, while others waited"
+    return _starved(told, overflowed(run))
 
 
 def _too_little(run: RunResult) -> str | None:
@@ -275,8 +275,8 @@ def judge_snapshots(snapshots: Snapshots) -> Judgement:
     about = snapshots.run(queue)
     told = next((told for owner in owning if (told := _kept_off(owner))), None)
     if told is not None:
-        verdict: Verdict = "confirmed" if overflowed_at(snapshots, queue) else "possible"
-        return Judgement(verdict, f"{_STARVED}: {told}.", [queue.evidence], about=about)
+        verdict, summary = _starved(told, overflowed_at(snapshots, queue))
+        return Judgement(verdict, summary, [queue.evidence], about=about)
     cores = [owner.ran for owner in owning if owner.ran is not None]
     if not cores or not full or full < 1:
         return Judgement("not_observed", "The server's CPU was not observed.", [queue.evidence])

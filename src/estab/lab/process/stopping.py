@@ -23,11 +23,10 @@ def stop(pids: Collection[int]) -> None:
     """
     _signal(pids, signal.SIGSTOP)
     deadline = time.monotonic() + _WITHIN_S
-    for tid in process_tree.tasks(pids):
-        while not _stands(tid):
-            if time.monotonic() > deadline:
-                raise MachineError(f"thread {tid} was to be stopped, and ran on for {_WITHIN_S:g} s")
-            time.sleep(0.001)
+    while running := [tid for tid in process_tree.tasks(pids) if not _stands(tid)]:
+        if time.monotonic() > deadline:
+            raise MachineError(f"thread {running[0]} was to be stopped, and ran on for {_WITHIN_S:g} s")
+        time.sleep(0.001)
 
 
 def resume(pids: Collection[int]) -> None:

@@ -143,8 +143,8 @@ def pauses(points: list[_Accepted]) -> tuple[tuple[float, float], ...]:
 
 def _fell(standing: TimelinePoint, later: TimelinePoint, after: TimelinePoint) -> bool:
     """Whether half of what waited was taken at once: by the next sample or, if that came as it was, the one after."""
-    half = (standing.queue_depth or 0) / 2
-    return (later.queue_depth or 0) <= half or (half > _SLOWLY / 2 and (after.queue_depth or 0) <= half)
+    waited = standing.queue_depth or 0
+    return 2 * (later.queue_depth or 0) <= waited or (waited > _SLOWLY and 2 * (after.queue_depth or 0) <= waited)
 
 
 def _accepts_per_s(points: list[_Accepted]) -> float | None:
